@@ -1,0 +1,172 @@
+/**
+ * A step: a header of plain data, an Effect that does it, and, where that is possible, an Effect that undoes it.
+ *
+ * The header can't drift from the effect: `make` refuses a `run` that uses a service which `requires` does not name, and
+ * one whose result is not what `provides` promises.
+ *
+ * **Example** (A step that needs what an earlier one provides)
+ *
+ * ```ts
+ * import * as Context from "effect/Context"
+ * import * as Effect from "effect/Effect"
+ * import * as Step from "runfx/engine/Step"
+ * import { sys } from "runfx/native/Kernel"
+ *
+ * class Name extends Context.Service<Name, string>()("Name") {}
+ *
+ * const setHostname = Step.make("setHostname", {
+ *   doc: "name the container",
+ *   calls: ["sethostname"],
+ *   requires: [Name],
+ *   reversal: "irreversible",
+ *   run: Effect.flatMap(Name, (name) => sys.sethostname({ name }))
+ * })
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Errno } from "../native/Errno.ts"
+import type { CallName, Kernel, SyscallError } from "../native/Kernel.ts"
+
+/**
+ * What a failure after this step means for what it did.
+ *
+ * - `compensated`: `undo`, or what `run` registered with {@link onRollback}, takes it back
+ * - `harmless`: nothing outside the process was changed, nothing is left to take back
+ * - `irreversible`: it can't be taken back in place (a changed uid, an entered namespace): the process must report and
+ *   exit, and whoever started it removes what is left
+ * - `terminal`: the program is replaced or has ended; nothing may follow
+ */
+export type Reversal = "compensated" | "harmless" | "irreversible" | "terminal"
+
+/** A service key with a literal name, as `class X extends Context.Service<X, Shape>()("name") {}` makes them. */
+export type Key = Context.Key<any, any> & { readonly key: string }
+
+/** The services that keys stand for, as they appear in the requirements of an Effect. */
+export type Identifier<K> = K extends Context.Key<infer I, any> ? I : never
+
+/** The value that a key stands for. */
+export type Shape<K> = K extends Context.Key<any, infer S> ? S : never
+
+/** What a terminal step provides, for the types: a step behind it does not compile. */
+export interface Terminal {
+  readonly key: "~terminal"
+}
+
+/** What registers compensations while a step runs; the engine provides it. See {@link onRollback}. */
+export class Rollback extends Context.Service<Rollback, {
+  readonly add: (undo: Effect.Effect<void, unknown, never>) => void
+}>()("runfx/Step/Rollback") {}
+
+/**
+ * A step.
+ *
+ * - `Name`: its literal name, the handle for edits
+ * - `Requires`: keys of what earlier steps, or the inputs of the pipeline, must provide
+ * - `Provides`: key of what it gives to later steps
+ * - `E`: what it can fail with
+ */
+export interface Step<out Name extends string, out Requires, out Provides, out E> extends Any {
+  readonly "~requires"?: Requires
+  readonly "~provides"?: Provides
+  readonly "~error"?: E
+  readonly name: Name
+}
+
+/** The step without its types: what a pipeline assembled from data holds. */
+export interface Any {
+  readonly name: string
+  /** What it does, in a line. */
+  readonly doc: string
+  /** Every kernel call that `run` and `undo` may make. */
+  readonly calls: ReadonlyArray<CallName>
+  readonly requires: ReadonlyArray<string>
+  readonly provides: string | undefined
+  readonly reversal: Reversal
+  /** What an operator can do about an errno of this step. */
+  readonly advice: Readonly<Partial<Record<Errno, string>>>
+  readonly key: Key | undefined
+  readonly run: Effect.Effect<unknown, unknown, any>
+  readonly undo: ((result: never) => Effect.Effect<void, unknown, any>) | undefined
+}
+
+/** The literal name of a step. */
+export type Name<S> = S extends Step<infer N, any, any, any> ? N : never
+/** The keys that a step requires. */
+export type Requires<S> = S extends Step<any, infer R, any, any> ? R : never
+/** The key that a step provides; `never` for none. */
+export type Provides<S> = S extends Step<any, any, infer P, any> ? P : never
+/** What a step can fail with. */
+export type Error<S> = S extends Step<any, any, any, infer E> ? E : never
+
+type Undeclared<R, Req extends ReadonlyArray<Key>> = Exclude<R, Identifier<Req[number]> | Kernel | Rollback>
+
+type DeclaredOnly<R, Req extends ReadonlyArray<Key>> = [Undeclared<R, Req>] extends [never] ? unknown
+  : { readonly "uses a service that `requires` does not name": Undeclared<R, Req> }
+
+type Promised<A, P> = [P] extends [never] ? unknown
+  : [A] extends [Shape<P>] ? unknown
+  : { readonly "the result is not what `provides` promises": Shape<P> }
+
+/** What {@link make} takes beside the name. */
+export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key, Rev extends Reversal> {
+  readonly doc: string
+  readonly calls: ReadonlyArray<CallName>
+  /** Keys of the services that `run` and `undo` use, apart from the kernel. */
+  readonly requires?: Req
+  /** Key of the service that the result of `run` becomes. */
+  readonly provides?: P
+  readonly reversal: Rev
+  readonly advice?: Readonly<Partial<Record<Errno, string>>>
+  readonly run: Effect.Effect<A, E, R> & DeclaredOnly<R, Req> & Promised<A, P>
+  /** Takes back what `run` did; gets its result. Runs uninterruptibly, after a later step failed. */
+  readonly undo?: (result: A) => Effect.Effect<void, SyscallError, Identifier<Req[number]> | Kernel>
+}
+
+/**
+ * Makes a step.
+ *
+ * A step that makes several things registers the compensation of each as soon as it exists, with {@link onRollback}, so
+ * that a failure half-way takes back the first half; a step that does one thing gives `undo`.
+ */
+export const make = <
+  const N extends string,
+  A,
+  E,
+  R,
+  const Req extends ReadonlyArray<Key> = [],
+  P extends Key = never,
+  const Rev extends Reversal = Reversal
+>(
+  name: N,
+  options: Options<A, E, R, Req, P, Rev>
+): Step<N, Req[number], [Rev] extends ["terminal"] ? Terminal : P, E> => ({
+  name,
+  doc: options.doc,
+  calls: options.calls,
+  requires: (options.requires ?? []).map((key) => key.key),
+  provides: options.provides?.key,
+  reversal: options.reversal,
+  advice: options.advice ?? {},
+  key: options.provides,
+  run: options.run as Any["run"],
+  undo: options.undo as Any["undo"]
+})
+
+/**
+ * Registers the compensation of what a step has just done: it runs, in reverse order of registration, when this step or
+ * a later one fails or is interrupted.
+ *
+ * **Example** (Several interfaces, each undone by itself)
+ *
+ * ```ts
+ * const createLinks = Effect.forEach(names, (name) =>
+ *   sys.rtnetlink({ request: { _tag: "BridgeAdd", name } }).pipe(
+ *     Effect.andThen(Step.onRollback(sys.rtnetlink({ request: { _tag: "LinkDelete", link: name } })))
+ *   ))
+ * ```
+ */
+export const onRollback = <A, E, R>(undo: Effect.Effect<A, E, R>): Effect.Effect<void, never, R | Rollback> =>
+  Effect.contextWith((context: Context.Context<R | Rollback>) =>
+    Effect.sync(() => Context.get(context, Rollback).add(Effect.asVoid(Effect.provideContext(undo, context))))
+  )

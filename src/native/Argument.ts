@@ -1,0 +1,103 @@
+/**
+ * The kinds of argument that a kernel call takes: for each its TypeScript type and how it is printed.
+ *
+ * Printing follows strace(1), since that is what a reader of kernel calls knows: `O_RDONLY|O_CLOEXEC`, `0755`,
+ * `AT_FDCWD`, `"path"`.
+ */
+import * as constants from "./constants.ts"
+
+/** One kind of argument. `A` is the type of its values. */
+export interface Argument<out A> {
+  /** Carries the type only; never present at run time. */
+  readonly "~value"?: A
+  /** The value as strace(1) would print it. */
+  readonly render: (value: never) => string
+}
+
+/** The type of the values of an argument kind. */
+export type Value<K> = K extends Argument<infer A> ? A : never
+
+const make = <A>(render: (value: A) => string): Argument<A> => ({ render })
+
+/** The longest prefix of a string or of bytes that is printed; the rest is counted. */
+const printed = 80
+
+const quote = (text: string): string =>
+  text.length > printed
+    ? `${JSON.stringify(text.slice(0, printed))}…(${text.length})`
+    : JSON.stringify(text)
+
+/** A plain integer: a count, an id, a status. */
+export const int: Argument<number> = make(String)
+
+/** A 64-bit integer. */
+export const bigint: Argument<bigint> = make(String)
+
+/** A 64-bit set, printed in hexadecimal: capability sets. */
+export const bits: Argument<bigint> = make((value) => `0x${value.toString(16)}`)
+
+/** A file descriptor of the calling process; `AT_FDCWD` by name. */
+export const fd: Argument<number> = make((value) => value === constants.AT.FDCWD ? "AT_FDCWD" : String(value))
+
+/** A path or any other text. */
+export const text: Argument<string> = make(quote)
+
+/** A path or text, or NULL. */
+export const textOrNull: Argument<string | null> = make((value) => value === null ? "NULL" : quote(value))
+
+/** A vector of texts: `argv`, `envp`. */
+export const texts: Argument<ReadonlyArray<string>> = make((values) => `[${values.map(quote).join(", ")}]`)
+
+/** A vector of integers: groups, descriptors, signals. */
+export const ints: Argument<ReadonlyArray<number>> = make((values) => `[${values.join(", ")}]`)
+
+/** Bytes, printed as text where they are text, else by their number. */
+export const bytes: Argument<Uint8Array> = make((value) => {
+  const plain = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8")
+  // eslint-disable-next-line no-control-regex
+  return /^[\t\n\x20-\x7e]*$/.test(plain) ? quote(plain) : `<${value.length} bytes>`
+})
+
+/** A permission mode in octal: `0755`. With a file type where the call takes one (mknod). */
+export const mode: Argument<number> = make((value) => `0${value.toString(8)}`)
+
+/** Any plain data, printed as JSON: the request of a netlink message. */
+export const data = <A>(render: (value: A) => string = (value) => JSON.stringify(value)): Argument<A> => make(render)
+
+const namesOfBits = (value: number, named: ReadonlyArray<readonly [string, number]>): ReadonlyArray<string> => {
+  const names: Array<string> = []
+  let rest = value
+  for (const [name, bit] of named) {
+    if (bit === 0 || (rest & bit) !== bit) continue
+    names.push(name)
+    rest &= ~bit
+  }
+  return rest === 0 ? names : [...names, `0x${(rest >>> 0).toString(16)}`]
+}
+
+const entriesOf = (family: Readonly<Record<string, number>>): ReadonlyArray<readonly [string, number]> =>
+  // a flag that contains another (O_TMPFILE contains O_DIRECTORY) must be looked for first
+  Object.entries(family).map(([name, bit]) => [constants.prefixOf(family) + name, bit] as const)
+    .toSorted((a, b) => b[1] - a[1])
+
+/** A set of flags of one or more families: `CLONE_NEWNS|CLONE_NEWPID`; bits without a name in hexadecimal. */
+export const flags = (...families: ReadonlyArray<Readonly<Record<string, number>>>): Argument<number> => {
+  const named = families.flatMap(entriesOf)
+  return make((value) => value === 0 ? "0" : namesOfBits(value, named).join("|"))
+}
+
+/** One value of a family: `PR_SET_KEEPCAPS`; a value without a name as a number. */
+export const one = (family: Readonly<Record<string, number>>): Argument<number> =>
+  make((value) => {
+    const name = Object.keys(family).find((key) => family[key] === value)
+    return name === undefined ? String(value) : constants.prefixOf(family) + name
+  })
+
+const accessModes = ["O_RDONLY", "O_WRONLY", "O_RDWR"]
+const openFlagNames = entriesOf(constants.O).filter(([, bit]) => bit > constants.O.RDWR)
+
+/** Flags of open(2): the access mode (left out beside `O_PATH`, which ignores it) and the rest. */
+export const openFlags: Argument<number> = make((value) => {
+  const names = namesOfBits(value & ~3, openFlagNames)
+  return (names.includes("O_PATH") ? names : [accessModes[value & 3] ?? "3", ...names]).join("|")
+})

@@ -1,0 +1,99 @@
+/**
+ * The kernel boundary: a call is a value, and one method interprets it.
+ *
+ * The live interpreter (`Linux.ts`) makes the system call; the model kernel computes what Linux would do; a recorder, a
+ * fault injector or a tracer wraps either of them in a few lines. Nothing else in runfx touches the system.
+ *
+ * **Example** (A call and its result)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { sys } from "runfx/native/Kernel"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* sys.sethostname({ name: "box" })
+ *   const { nodename } = yield* sys.uname({})
+ *   return nodename
+ * })
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { Argument, Value } from "./Argument.ts"
+import { calls, type Definition } from "./calls.ts"
+import * as Errno from "./Errno.ts"
+
+type Table = typeof calls
+
+/** The name of a call: a key of the table in `calls.ts`. */
+export type CallName = keyof Table
+
+/** The arguments of a call by name. */
+export type Arguments<N extends CallName> = {
+  readonly [K in keyof Table[N]["arguments"]]: Value<Table[N]["arguments"][K]>
+}
+
+type CallOf<N extends CallName> = { readonly _tag: N } & Arguments<N>
+
+/** One call, as plain data: its name under `_tag` and its arguments beside it. */
+export type Call = { [N in CallName]: CallOf<N> }[CallName]
+
+/** What a call gives when it succeeds. */
+export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] extends Definition<infer _, infer R> ? R
+  : never
+
+/** The names of all calls, in the order of the table. */
+export const callNames: ReadonlyArray<CallName> = Object.keys(calls) as Array<CallName>
+
+/** Whether a text names a call. */
+export const isCallName = (name: string): name is CallName => Object.hasOwn(calls, name)
+
+/** A call as strace(1) would print it: `sethostname("box")`. One line. */
+export const render = (call: Call): string => {
+  const args: Record<string, Argument<unknown>> = calls[call._tag].arguments
+  const values = call as unknown as Readonly<Record<string, never>>
+  return `${call._tag}(${Object.keys(args).map((name) => args[name]!.render(values[name]!)).join(", ")})`
+}
+
+/**
+ * A call that the kernel refused.
+ *
+ * Its message is one line: the call with its arguments, the errno by name, and the C library's text.
+ *
+ * @see errno(3)
+ */
+export class SyscallError extends Data.TaggedError("SyscallError")<{
+  readonly call: Call
+  readonly code: Errno.Errno
+  /**
+   * More than an errno where the kernel says more: the extended acknowledgement of netlink(7), the log of an fsopen(2)
+   * context.
+   */
+  readonly detail?: string
+}> {
+  /** The errno as a number. */
+  get errno(): number {
+    return Errno.numberOf(this.code)
+  }
+  override get message(): string {
+    const detail = this.detail === undefined ? "" : `: ${this.detail}`
+    return `${render(this.call)} = -1 ${this.code} (${Errno.textOf(this.code)})${detail}`
+  }
+}
+
+/** The kernel: interprets one call at a time. */
+export class Kernel extends Context.Service<Kernel, {
+  readonly invoke: <C extends Call>(call: C) => Effect.Effect<Result<C>, SyscallError>
+}>()("runfx/Kernel") {}
+
+/** Hands one call to the {@link Kernel} in the context. */
+export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
+  Effect.flatMap(Kernel, (kernel) => kernel.invoke(call))
+
+/** All calls as functions: `sys.chdir({ path: "/" })`. */
+export const sys: {
+  readonly [N in CallName]: (args: Arguments<N>) => Effect.Effect<Result<CallOf<N>>, SyscallError, Kernel>
+} = Object.fromEntries(
+  callNames.map((name) => [name, (args: object) => invoke({ _tag: name, ...args } as Call)])
+) as never
