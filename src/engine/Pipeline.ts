@@ -239,7 +239,7 @@ const execute = Effect.fnUntraced(
       yield* event("Failed", step.name, started)
       const undone: Array<string> = []
       const failures: Array<RollbackFailure> = []
-      for (const compensation of compensations.reverse()) {
+      for (const compensation of compensations.toReversed()) {
         const since = milliseconds()
         const result = yield* Effect.exit(compensation.undo)
         if (Exit.isSuccess(result)) undone.push(compensation.step)
