@@ -1,0 +1,23 @@
+/**
+ * The end of the side-car: report that all is done, and exit. Its failure travels as any init's does, so that a
+ * half-built root is never taken for a whole one.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { sys } from "../native/Kernel.ts"
+import { send } from "./channel.ts"
+import { Init } from "./Init.ts"
+import { Journal } from "./reportReady.ts"
+
+/** Says "Done" and exits with status 0. */
+export const finishSideCar = Step.make("finishSideCar", {
+  doc: "report that the root is built, and exit",
+  calls: ["sendmsg", "exit_group"],
+  requires: [Init],
+  reversal: "terminal",
+  run: Effect.gen(function*() {
+    const { channel } = yield* Init
+    yield* send(channel, { _tag: "Done", events: yield* Journal })
+    return yield* sys.exit_group({ status: 0 })
+  })
+})

@@ -1,0 +1,70 @@
+/**
+ * Clone the process that becomes the container's init, with its new namespaces. It waits on the channel until the parent
+ * lets it in; on rollback it is killed and reaped.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { CLONE, SIG } from "../../native/constants.ts"
+import { Fork } from "../../native/Fork.ts"
+import { sys } from "../../native/Kernel.ts"
+import { initMain } from "../initMain.ts"
+import { reap } from "./conversation.ts"
+import { Channel, ClonedProcess } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** How long a killed process may take to die, in milliseconds. */
+const deathBound = 10_000
+
+/** Kills a process of ours, reaps it, and closes its pidfd. A process that is already reaped is fine. */
+export const killAndReap = Effect.fnUntraced(function*(pidfd: number) {
+  yield* Effect.catchIf(
+    sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }),
+    ({ code }) => code === "ESRCH",
+    () => Effect.void
+  )
+  yield* reap(pidfd, deathBound)
+  yield* sys.close({ fd: pidfd })
+})
+
+/** Clones the init. */
+export const cloneInit = Step.make("cloneInit", {
+  doc: "clone the process that becomes the container, in its new namespaces",
+  calls: ["clone", "getpid", "pidfd_open", "close", "pidfd_send_signal", "poll", "waitid"],
+  requires: [Launch, Channel, Fork],
+  provides: ClonedProcess,
+  reversal: "compensated",
+  advice: {
+    EPERM: "new namespaces need CAP_SYS_ADMIN: run as root, or give the container a user namespace",
+    EINVAL: "a namespace type may be unknown to this kernel: compare the configuration with /proc/self/ns",
+    ENOSPC: "a limit of /proc/sys/user/max_*_namespaces is reached",
+    EAGAIN: "the user's process limit (RLIMIT_NPROC) or the pids limit of the caller's cgroup is reached"
+  },
+  run: Effect.gen(function*() {
+    const launch = yield* Launch
+    const channel = yield* Channel
+    const fork = yield* Fork
+    const { clone, joins, reclones, unshare } = launch.namespaces
+    const inNewPidNamespace = (clone & CLONE.NEWPID) !== 0
+    // getppid(2) is 0 where the parent is outside of the pid namespace; one that is entered by cloning anew has the
+    // same parent, outside too
+    const parentPid = inNewPidNamespace || reclones ? 0 : yield* sys.getpid({})
+    const child = initMain(launch.init, {
+      id: launch.id,
+      container: launch.container,
+      process: launch.process,
+      channel: channel.child,
+      parentPid,
+      joins,
+      unshare,
+      preservedFds: launch.preservedFds,
+      nofile: launch.nofile,
+      ...(launch.consoleSocket === undefined ? {} : { consoleSocket: launch.consoleSocket })
+    }, channel.parent)
+    const pid = yield* fork.spawn(clone, child)
+    const pidfd = yield* sys.pidfd_open({ pid, flags: 0 })
+    yield* Step.onRollback(killAndReap(pidfd))
+    // as long as this side holds the child's end, the init's death would not close the channel
+    yield* sys.close({ fd: channel.child })
+    return { pid, pidfd }
+  })
+})

@@ -1,0 +1,88 @@
+/**
+ * The parent's side of the channel: bounded waits that leave the event loop its turn, so that signals and interruption
+ * get through.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type PipelineError } from "../../engine/PipelineError.ts"
+import * as c from "../../native/constants.ts"
+import { nameOf } from "../../native/Errno.ts"
+import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
+import { type Message, receive, type Received } from "../channel.ts"
+import { classes } from "../errorClasses.ts"
+import { ChannelGarbled, InitDied, InitStuck } from "./errors.ts"
+
+/** The far end: the channel, and the process behind it. */
+export interface Peer {
+  readonly channel: number
+  readonly pidfd: number
+  readonly patience: number
+}
+
+/** How long one look at the channel lasts, in milliseconds; data ends it at once. */
+const glance = 20
+
+/** The next thing on the channel. Fails with {@link InitStuck} when nothing came in time. */
+const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
+  const deadline = (yield* Clock.currentTimeMillis) + peer.patience
+  while (true) {
+    const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout: glance })
+    if (events !== 0) return yield* receive(peer.channel, classes)
+    if ((yield* Clock.currentTimeMillis) > deadline) {
+      return yield* new InitStuck({ waitingFor, milliseconds: peer.patience })
+    }
+    yield* Effect.yieldNow
+  }
+})
+
+/** Reaps a process through its pidfd, in bounded time; `null` where it lives on or is not ours. */
+export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {
+  yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: milliseconds })
+  return yield* Effect.catchIf(
+    sys.waitid({ idtype: c.P.PIDFD, id: pidfd, options: c.W.EXITED | c.W.NOHANG }),
+    ({ code }) => code === "ECHILD",
+    () => Effect.succeed(null)
+  )
+})
+
+type Failure = PipelineError | SyscallError | InitDied | InitStuck | ChannelGarbled
+
+/** Waits for one message; the init's own failure becomes this side's failure, as it was. */
+export const await_ = (
+  peer: Peer,
+  tag: Message["_tag"]
+): Effect.Effect<{ readonly message: Message; readonly pid: number | undefined }, Failure, Kernel> =>
+  Effect.flatMap(next(peer, `its word "${tag}"`), (received) => {
+    if (received._tag === "Message" && received.message._tag === tag) return Effect.succeed(received)
+    return Effect.flatMap(failureOf(peer, received, `its word "${tag}"`), Effect.fail)
+  })
+
+/**
+ * Waits for the end of file that tells that exec has closed the channel.
+ *
+ * The exec trampoline, which can't write JSON, reports a failed execve(2) as `E` and the errno in four bytes.
+ */
+export const awaitExec = (peer: Peer, execve: SyscallError["call"]): Effect.Effect<void, Failure, Kernel> =>
+  Effect.flatMap(next(peer, "the exec of the program"), (received) => {
+    if (received._tag === "Closed") return Effect.void
+    if (received._tag === "Raw" && received.data[0] === 0x45 && received.data.length === 5) {
+      const errno = new DataView(received.data.buffer, received.data.byteOffset).getUint32(1, true)
+      return Effect.fail(new SyscallError({ call: execve, code: nameOf(errno) ?? "EIO" }))
+    }
+    return Effect.flatMap(failureOf(peer, received, "the exec of the program"), Effect.fail)
+  })
+
+const failureOf = (
+  peer: Peer,
+  received: Received,
+  waitingFor: string
+): Effect.Effect<Failure, SyscallError, Kernel> => {
+  if (received._tag === "Closed") {
+    return Effect.map(reap(peer.pidfd, 1000), (status) => new InitDied({ waitingFor, status }))
+  }
+  if (received._tag === "Raw") {
+    return Effect.succeed(new ChannelGarbled({ waitingFor, got: `${received.data.length} bytes that are no message` }))
+  }
+  if (received.message._tag === "Failed") return Effect.succeed(received.message.error as PipelineError)
+  return Effect.succeed(new ChannelGarbled({ waitingFor, got: `"${received.message._tag}"` }))
+}

@@ -1,0 +1,36 @@
+/**
+ * Let the init into its namespaces, and learn which process came out of that: a pid namespace is entered by cloning
+ * anew, and then the first process has ended.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { O } from "../../native/constants.ts"
+import { sys } from "../../native/Kernel.ts"
+import { send } from "../channel.ts"
+import { await_, reap } from "./conversation.ts"
+import { Channel, ClonedProcess, EnteredProcess, IdsMapped } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** Says "Enter" and waits for "Entered". */
+export const enterNamespaces = Step.make("enterNamespaces", {
+  doc: "let the init enter its namespaces, and learn its pid there",
+  calls: ["sendmsg", "poll", "recvmsg", "pidfd_open", "waitid", "dup3", "close"],
+  requires: [Launch, Channel, ClonedProcess, IdsMapped],
+  provides: EnteredProcess,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { patience } = yield* Launch
+    const { parent: channel } = yield* Channel
+    const cloned = yield* ClonedProcess
+    yield* send(channel, { _tag: "Enter" })
+    const { pid = cloned.pid } = yield* await_({ channel, pidfd: cloned.pidfd, patience }, "Entered")
+    if (pid === cloned.pid) return cloned
+    // the process that cloned this one has ended with that; its descriptor number now stands for the new one, so that
+    // what was registered to kill and reap the old one does so to the new one
+    yield* reap(cloned.pidfd, patience)
+    const pidfd = yield* sys.pidfd_open({ pid, flags: 0 })
+    yield* sys.dup3({ oldfd: pidfd, newfd: cloned.pidfd, flags: O.CLOEXEC })
+    yield* sys.close({ fd: pidfd })
+    return { pid, pidfd: cloned.pidfd }
+  })
+})

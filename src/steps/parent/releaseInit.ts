@@ -1,0 +1,35 @@
+/**
+ * Let the init go on to its program, and wait until exec has closed the channel.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { sys } from "../../native/Kernel.ts"
+import { send } from "../channel.ts"
+import { await_, awaitExec } from "./conversation.ts"
+import { Channel, EnteredProcess, Started } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** Says "Go", waits for "Ready" and for the end of file behind it. */
+export const releaseInit = Step.make("releaseInit", {
+  doc: "let the init go on, and wait until its program runs",
+  calls: ["sendmsg", "poll", "recvmsg", "waitid", "close"],
+  requires: [Launch, Channel, EnteredProcess],
+  provides: Started,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const launch = yield* Launch
+    const { parent: channel } = yield* Channel
+    const { pidfd } = yield* EnteredProcess
+    const peer = { channel, pidfd, patience: launch.patience }
+    yield* send(channel, { _tag: "Go" })
+    const { message } = yield* await_(peer, "Ready")
+    yield* awaitExec(peer, {
+      _tag: "execve",
+      path: launch.process.args[0] ?? "",
+      argv: launch.process.args,
+      envp: launch.process.env
+    })
+    yield* sys.close({ fd: channel })
+    return { events: message._tag === "Ready" ? message.events : [] }
+  })
+})

@@ -1,0 +1,100 @@
+/**
+ * Write the id maps of the init's new user namespace, from outside: in one write(2) a map, once.
+ *
+ * Root writes them itself. A user without privileges may map only the own id that way, and must give up setgroups(2)
+ * first; for more, newuidmap(1) and newgidmap(1) write what /etc/subuid and /etc/subgid grant.
+ *
+ * @see user_namespaces(7), newuidmap(1)
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { IdMapping } from "../../config/Container.ts"
+import * as Step from "../../engine/Step.ts"
+import { AT, CLD, CLONE, O, P, W } from "../../native/constants.ts"
+import { Fork } from "../../native/Fork.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { ClonedProcess, IdsMapped } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** newuidmap(1) or newgidmap(1) refused, or is not there. */
+export class IdMapRefused extends Data.TaggedError("IdMapRefused")<{
+  readonly program: string
+  readonly args: ReadonlyArray<string>
+  readonly status: number
+}> {
+  override get message(): string {
+    return `${this.program} ${this.args.join(" ")} ended with status ${this.status}`
+  }
+  get advice(): string {
+    const file = this.program.endsWith("newuidmap") ? "/etc/subuid" : "/etc/subgid"
+    return this.status === 127
+      ? `install newuidmap and newgidmap (package uidmap or shadow-utils), or map only your own id`
+      : `grant the range to the user in ${file}, or map only your own id`
+  }
+}
+
+const line = ({ containerId, hostId, size }: IdMapping): string => `${containerId} ${hostId} ${size}\n`
+
+const write = (path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const fd = yield* sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CLOEXEC, mode: 0 })
+    yield* Effect.ensuring(
+      // the kernel takes a map in one write only
+      Effect.asVoid(sys.write({ fd, data: Buffer.from(text) })),
+      Effect.ignore(sys.close({ fd }))
+    )
+  })
+
+const helper = Effect.fnUntraced(function*(program: string, pid: number, mappings: ReadonlyArray<IdMapping>) {
+  const fork = yield* Fork
+  const args = [
+    String(pid),
+    ...mappings.flatMap(({ containerId, hostId, size }) => [containerId, hostId, size].map(String))
+  ]
+  const child = Effect.catch(
+    sys.execve({ path: program, argv: [program, ...args], envp: [] }),
+    () => sys.exit_group({ status: 127 })
+  )
+  const helperPid = yield* fork.spawn(0, child)
+  const status = yield* sys.waitid({ idtype: P.PID, id: helperPid, options: W.EXITED })
+  if (status !== null && status.code === CLD.EXITED && status.status === 0) return
+  return yield* new IdMapRefused({ program, args, status: status?.status ?? -1 })
+})
+
+const isOwnIdOnly = (mappings: ReadonlyArray<IdMapping>, id: number): boolean =>
+  mappings.length === 1 && mappings[0]!.size === 1 && mappings[0]!.hostId === id
+
+/** Writes both maps; does nothing for a container without a new user namespace. */
+export const writeIdMaps = Step.make("writeIdMaps", {
+  doc: "map the ids of the new user namespace",
+  calls: ["getresuid", "getresgid", "openat", "write", "close", "clone", "execve", "exit_group", "waitid"],
+  requires: [Launch, ClonedProcess, Fork],
+  provides: IdsMapped,
+  reversal: "harmless",
+  advice: {
+    EPERM: "the map holds ids that the caller may not use: map only ids that /etc/subuid and /etc/subgid grant",
+    EINVAL: "the ranges overlap, are empty, or are more than 340"
+  },
+  run: Effect.gen(function*() {
+    const { container, namespaces } = yield* Launch
+    if ((namespaces.clone & CLONE.NEWUSER) === 0) return true as const
+    const { pid } = yield* ClonedProcess
+    const { gidMappings, uidMappings } = container
+    const uid = (yield* sys.getresuid({})).effective
+    const gid = (yield* sys.getresgid({})).effective
+    const proc = `/proc/${pid}`
+    if (uid === 0) {
+      yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
+      yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
+      return true as const
+    }
+    if (isOwnIdOnly(uidMappings, uid)) yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
+    else yield* helper("/usr/bin/newuidmap", pid, uidMappings)
+    if (isOwnIdOnly(gidMappings, gid)) {
+      // since Linux 3.19 (CVE-2014-8989): who could drop a group could gain what the group is denied
+      yield* write(`${proc}/setgroups`, "deny")
+      yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
+    } else yield* helper("/usr/bin/newgidmap", pid, gidMappings)
+    return true as const
+  })
+})
