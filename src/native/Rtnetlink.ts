@@ -16,6 +16,13 @@ export type Request =
     readonly peer: string
     /** Transmit queue length of both ends, in packets. */
     readonly txQueueLength?: number
+    /**
+     * Makes the peer in the network namespace of a process, by pid as the caller sees it: it never exists in the
+     * caller's, so nothing can race for its name there.
+     */
+    readonly peerNetnsPid?: number
+    /** The same, by the descriptor of a network namespace. */
+    readonly peerNetnsFd?: number
   }
   | { readonly _tag: "LinkDelete"; readonly link: Link }
   /** `RTM_GETLINK` of one link. */
@@ -39,8 +46,14 @@ export type Request =
     /** A network namespace by descriptor. */
     readonly netnsFd?: number
   }
-  /** `address` in CIDR notation, IPv4 or IPv6. */
-  | { readonly _tag: "AddressAdd"; readonly link: Link; readonly address: string }
+  | {
+    readonly _tag: "AddressAdd"
+    readonly link: Link
+    /** In CIDR notation, IPv4 or IPv6. */
+    readonly address: string
+    /** IPv6 only: usable at once, without duplicate address detection (`IFA_F_NODAD`). */
+    readonly nodad?: boolean
+  }
   | { readonly _tag: "AddressList"; readonly link: Link }
   | {
     readonly _tag: "RouteAdd"

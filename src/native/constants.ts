@@ -538,6 +538,126 @@ export const BPF_CMD = family("BPF_", "linux/bpf.h", {
   PROG_GET_FD_BY_ID: 13
 })
 
+/** `NLM_F_*` of `linux/netlink.h`. @see netlink(7) */
+export const NLM_F = family("NLM_F_", "linux/netlink.h", {
+  REQUEST: 0x1,
+  MULTI: 0x2,
+  ACK: 0x4,
+  DUMP_INTR: 0x10,
+  DUMP: 0x300,
+  EXCL: 0x200,
+  CREATE: 0x400,
+  CAPPED: 0x100,
+  ACK_TLVS: 0x200
+})
+
+/** `NLMSG_*` types of `linux/netlink.h`. @see netlink(7) */
+export const NLMSG = family("NLMSG_", "linux/netlink.h", {
+  NOOP: 1,
+  ERROR: 2,
+  DONE: 3
+})
+
+/** `NLMSGERR_ATTR_*` of `linux/netlink.h`: the extended acknowledgement. @see netlink(7) */
+export const NLMSGERR_ATTR = family("NLMSGERR_ATTR_", "linux/netlink.h", {
+  MSG: 1,
+  OFFS: 2
+})
+
+/** `RTM_*` types of `linux/rtnetlink.h`. @see rtnetlink(7) */
+export const RTM = family("RTM_", "linux/rtnetlink.h", {
+  NEWLINK: 16,
+  DELLINK: 17,
+  GETLINK: 18,
+  NEWADDR: 20,
+  GETADDR: 22,
+  NEWROUTE: 24,
+  GETROUTE: 26
+})
+
+/** `IFLA_*` of `linux/if_link.h`: the attributes of a link. @see rtnetlink(7) */
+export const IFLA = family("IFLA_", "linux/if_link.h", {
+  ADDRESS: 1,
+  IFNAME: 3,
+  MTU: 4,
+  MASTER: 10,
+  TXQLEN: 13,
+  LINKINFO: 18,
+  NET_NS_PID: 19,
+  NET_NS_FD: 28,
+  EXT_MASK: 29
+})
+
+/** `IFLA_INFO_*` of `linux/if_link.h`: what `IFLA_LINKINFO` holds. @see rtnetlink(7) */
+export const IFLA_INFO = family("IFLA_INFO_", "linux/if_link.h", {
+  KIND: 1,
+  DATA: 2
+})
+
+/** `VETH_INFO_*` of `linux/veth.h`. @see veth(4) */
+export const VETH_INFO = family("VETH_INFO_", "linux/veth.h", {
+  PEER: 1
+})
+
+/** `RTEXT_FILTER_*` of `linux/rtnetlink.h`. @see rtnetlink(7) */
+export const RTEXT_FILTER = family("RTEXT_FILTER_", "linux/rtnetlink.h", {
+  SKIP_STATS: 8
+})
+
+/** `IFF_*` of `net/if.h`: the flags of an interface. @see netdevice(7) */
+export const IFF = family("IFF_", "net/if.h", {
+  UP: 0x1,
+  BROADCAST: 0x2,
+  LOOPBACK: 0x8,
+  POINTOPOINT: 0x10,
+  RUNNING: 0x40,
+  NOARP: 0x80,
+  PROMISC: 0x100,
+  MULTICAST: 0x1000
+})
+
+/** `IFA_*` of `linux/if_addr.h`: the attributes of an address. @see rtnetlink(7) */
+export const IFA = family("IFA_", "linux/if_addr.h", {
+  ADDRESS: 1,
+  LOCAL: 2
+})
+
+/** `IFA_F_*` of `linux/if_addr.h`. @see rtnetlink(7) */
+export const IFA_F = family("IFA_F_", "linux/if_addr.h", {
+  NODAD: 0x2
+})
+
+/** `RTA_*` of `linux/rtnetlink.h`: the attributes of a route. @see rtnetlink(7) */
+export const RTA = family("RTA_", "linux/rtnetlink.h", {
+  DST: 1,
+  OIF: 4,
+  GATEWAY: 5,
+  PREFSRC: 7,
+  TABLE: 15
+})
+
+/** `RT_TABLE_*` of `linux/rtnetlink.h`. @see rtnetlink(7) */
+export const RT_TABLE = family("RT_TABLE_", "linux/rtnetlink.h", {
+  MAIN: 254,
+  LOCAL: 255
+})
+
+/** `RT_SCOPE_*` of `linux/rtnetlink.h`. @see rtnetlink(7) */
+export const RT_SCOPE = family("RT_SCOPE_", "linux/rtnetlink.h", {
+  UNIVERSE: 0,
+  LINK: 253
+})
+
+/** `RTPROT_*` of `linux/rtnetlink.h`: who made a route. @see rtnetlink(7) */
+export const RTPROT = family("RTPROT_", "linux/rtnetlink.h", {
+  BOOT: 3
+})
+
+/** `RTN_*` of `linux/rtnetlink.h`: the type of a route. @see rtnetlink(7) */
+export const RTN = family("RTN_", "linux/rtnetlink.h", {
+  UNICAST: 1
+})
+
 /** All families, for the test against the C headers. */
 export const all: ReadonlyArray<Family> = families
 
