@@ -17,8 +17,20 @@ export const Events = Context.Reference<(event: Event) => Effect.Effect<void>>("
   defaultValue: () => () => Effect.void
 })
 
-/** The step that is running, as `pipeline/step`; empty outside of a step. A recorder of calls reads it. */
-export const CurrentStep = Context.Reference<{ readonly pipeline: string; readonly step: string } | undefined>(
-  "runfx/CurrentStep",
-  { defaultValue: () => undefined }
-)
+/** The step that is running, or whose work is being undone. A recorder of calls reads it. */
+export interface Current {
+  readonly pipeline: string
+  readonly step: string
+  readonly undoing: boolean
+}
+
+/** What is running; `undefined` outside of a step. */
+export const CurrentStep = Context.Reference<Current | undefined>("runfx/CurrentStep", {
+  defaultValue: () => undefined
+})
+
+/** The context of a running step, for the compensation of what it did. */
+export const undoing = <R>(context: Context.Context<R>): Context.Context<R> => {
+  const current = Context.get(context, CurrentStep)
+  return current === undefined ? context : Context.add(context, CurrentStep, { ...current, undoing: true })
+}

@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type Pipeable, Prototype } from "effect/Pipeable"
 import type { Kernel } from "../native/Kernel.ts"
-import { CurrentStep, type Event, Events } from "./Events.ts"
+import { CurrentStep, type Event, Events, undoing } from "./Events.ts"
 import { InvalidPipelineError, PipelineError, type RollbackFailure } from "./PipelineError.ts"
 import * as Step from "./Step.ts"
 
@@ -221,14 +221,14 @@ const execute = Effect.fnUntraced(
       const rollback = { add: (undo: Compensation["undo"]) => void compensations.push({ step: step.name, undo }) }
       const running = context.pipe(
         Context.add(Step.Rollback, rollback),
-        Context.add(CurrentStep, { pipeline: self.name, step: step.name })
+        Context.add(CurrentStep, { pipeline: self.name, step: step.name, undoing: false })
       )
       const started = milliseconds()
       yield* emit({ _tag: "Started", pipeline: self.name, step: step.name })
       const exit = yield* Effect.exit(restore(Effect.provideContext(step.run, running)))
       if (Exit.isSuccess(exit)) {
         if (step.undo !== undefined) {
-          rollback.add(Effect.provideContext(step.undo(exit.value as never), running) as Compensation["undo"])
+          rollback.add(Effect.provideContext(step.undo(exit.value as never), undoing(running)) as Compensation["undo"])
         }
         if (step.key !== undefined) context = Context.add(context, step.key, exit.value) as Context.Context<never>
         done.push(step)

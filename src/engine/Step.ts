@@ -27,6 +27,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Errno } from "../native/Errno.ts"
 import type { CallName, Kernel, SyscallError } from "../native/Kernel.ts"
+import { undoing } from "./Events.ts"
 
 /**
  * What a failure after this step means for what it did.
@@ -168,5 +169,5 @@ export const make = <
  */
 export const onRollback = <A, E, R>(undo: Effect.Effect<A, E, R>): Effect.Effect<void, never, R | Rollback> =>
   Effect.contextWith((context: Context.Context<R | Rollback>) =>
-    Effect.sync(() => Context.get(context, Rollback).add(Effect.asVoid(Effect.provideContext(undo, context))))
+    Effect.sync(() => Context.get(context, Rollback).add(Effect.asVoid(Effect.provideContext(undo, undoing(context)))))
   )
