@@ -1,0 +1,40 @@
+/**
+ * The strategies that networks can name.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { Network } from "../../config/Container.ts"
+import { loopback } from "./loopback.ts"
+import { UnknownStrategyError } from "./NetworkError.ts"
+import type { Strategy } from "./Strategy.ts"
+import { veth } from "./veth.ts"
+
+/**
+ * All strategies, `loopback` and `veth` unless others are provided; of two with one name the first counts.
+ *
+ * **Example** (One more)
+ *
+ * ```ts
+ * const program = Pipeline.run(standard).pipe(
+ *   Effect.provideService(NetworkStrategies, [macvlan, loopback, veth])
+ * )
+ * ```
+ */
+export const NetworkStrategies = Context.Reference<ReadonlyArray<Strategy>>("runfx/NetworkStrategies", {
+  defaultValue: () => [loopback, veth]
+})
+
+/** The strategy of a network. */
+export const strategyOf = (network: Network): Effect.Effect<Strategy, UnknownStrategyError> =>
+  Effect.flatMap(NetworkStrategies, (strategies) => {
+    const found = strategies.find(({ name }) => name === network.strategy)
+    return found === undefined
+      ? Effect.fail(
+        new UnknownStrategyError({
+          strategy: network.strategy,
+          network: network.name,
+          known: strategies.map(({ name }) => name)
+        })
+      )
+      : Effect.succeed(found)
+  })

@@ -1,0 +1,58 @@
+/**
+ * How one kind of network comes to be: a part on the host before the container runs, and a part inside.
+ *
+ * `loopback` and `veth` are built in; others are provided through `NetworkStrategies`.
+ *
+ * **Example** (A strategy that takes an interface up that something else has put there)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { sys } from "runfx/native/Kernel"
+ * import type { Strategy } from "runfx/steps/network/Strategy"
+ *
+ * const upOnly: Strategy = {
+ *   name: "up-only",
+ *   create: (network) => Effect.succeed({ network, links: [] }),
+ *   initialize: ({ name }) => Effect.asVoid(sys.rtnetlink({ request: { _tag: "LinkSet", link: name, up: true } })),
+ *   remove: () => Effect.void
+ * }
+ * ```
+ */
+import type * as Effect from "effect/Effect"
+import type { Network } from "../../config/Container.ts"
+import type { Rollback } from "../../engine/Step.ts"
+import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import type { HostLink } from "./link.ts"
+import type { NetworkError } from "./NetworkError.ts"
+
+/** What a strategy has made on the host, as plain data: a later process removes it by this. */
+export interface Created {
+  /** The network, with the names that were chosen for it. */
+  readonly network: Network
+  /** The interfaces that this network added to the host, in the order in which they were made. */
+  readonly links: ReadonlyArray<HostLink>
+}
+
+/** What `create` knows of the container. */
+export interface Target {
+  /** The init's pid, as this process sees it; its network namespace is the container's. */
+  readonly initPid: number
+}
+
+/** One kind of network. */
+export interface Strategy {
+  /** What a network's `strategy` field says to get this one. */
+  readonly name: string
+  /**
+   * Host side, while the init waits. Each thing that is made is registered with `Step.onRollback` as soon as it exists;
+   * nothing that was there before is touched on failure.
+   */
+  readonly create: (
+    network: Network,
+    target: Target
+  ) => Effect.Effect<Created, SyscallError | NetworkError, Kernel | Rollback>
+  /** Container side, in the init: synchronous, and only by kernel calls. */
+  readonly initialize: (network: Network) => Effect.Effect<void, SyscallError | NetworkError, Kernel>
+  /** Host side, at the end. What is gone already is no failure; a second removal does nothing. */
+  readonly remove: (created: Created) => Effect.Effect<void, SyscallError, Kernel>
+}

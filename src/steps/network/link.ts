@@ -1,0 +1,59 @@
+/**
+ * Interfaces: asking for them, and removing those that are ours.
+ */
+import * as Effect from "effect/Effect"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { Answer, Link, Request } from "../../native/Rtnetlink.ts"
+
+/** What the kernel tells of an interface. */
+export type LinkInfo = Answer & { readonly _tag: "Link" }
+
+/**
+ * An interface on the host that we made. The index tells it from a later one of the same name: names are reused, an
+ * index is not for as long as the host runs.
+ */
+export interface HostLink {
+  readonly name: string
+  readonly index: number
+  /** `IFLA_INFO_KIND`. */
+  readonly kind: string
+}
+
+/** A request whose answer is only that it was done. */
+export const request = (request: Request): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.asVoid(sys.rtnetlink({ request }))
+
+const isLink = (answer: Answer): answer is LinkInfo => answer._tag === "Link"
+
+/** All interfaces of this network namespace. */
+export const links: Effect.Effect<ReadonlyArray<LinkInfo>, SyscallError, Kernel> = Effect.map(
+  sys.rtnetlink({ request: { _tag: "LinkList" } }),
+  (answers) => answers.filter(isLink)
+)
+
+/** One interface; fails with `ENODEV` where there is none. */
+export const linkOf = (link: Link): Effect.Effect<LinkInfo, SyscallError, Kernel> =>
+  Effect.flatMap(sys.rtnetlink({ request: { _tag: "LinkGet", link } }), (answers) => {
+    const found = answers.find(isLink)
+    return found === undefined
+      ? Effect.die(new Error(`RTM_GETLINK of ${link} answered nothing`))
+      : Effect.succeed(found)
+  })
+
+/** What an interface that may not be there makes of an effect: `ENODEV` becomes `undefined`. */
+export const ifThere = <A, R>(
+  effect: Effect.Effect<A, SyscallError, R>
+): Effect.Effect<A | undefined, SyscallError, R> =>
+  Effect.catch(effect, (error) => error.code === "ENODEV" ? Effect.succeed(undefined) : Effect.fail(error))
+
+/** The interface that we made, if it is still there under its index; `undefined` where it is gone. */
+export const stillOurs = (link: HostLink): Effect.Effect<LinkInfo | undefined, SyscallError, Kernel> =>
+  Effect.map(ifThere(linkOf(link.index)), (found) => found?.kind === link.kind ? found : undefined)
+
+/** Deletes an interface that we made, if it is still there. */
+export const removeLink = (link: HostLink): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.flatMap(stillOurs(link), (found) =>
+    found === undefined
+      ? Effect.void
+      // it may go between the two calls: the end of its network namespace takes it too
+      : Effect.asVoid(ifThere(request({ _tag: "LinkDelete", link: found.index }))))
