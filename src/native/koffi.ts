@@ -1,0 +1,86 @@
+/**
+ * Loads koffi and binds the one foreign function that runfx calls: the C library's syscall(2).
+ *
+ * The addon is opened directly, which takes 1 ms where `require("koffi")` takes 7; where its file is not in the place
+ * that koffi 3 gives it, `require` finds it.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import * as process from "node:process"
+
+/** An argument of a system call: an integer, an address, or a 64-bit value that a number can't hold. */
+export type Word = number | bigint
+
+/** What the C library gives. */
+export interface Library {
+  /** syscall(2): -1 for a failure, whose number {@link errno} then gives. */
+  readonly syscall: (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => Word
+  /** The number of the last failure; valid until the next call. */
+  readonly errno: () => number
+  /** The address of a buffer's memory. It stays: a buffer of more than 64 bytes is outside of V8's heap. */
+  readonly addressOf: (buffer: Uint8Array) => number
+}
+
+/** The parts of koffi that are used. */
+interface Koffi {
+  readonly errno: () => number
+  readonly load: (path: null) => {
+    readonly func: {
+      (name: "syscall", result: "long", parameters: ReadonlyArray<"long">): Library["syscall"]
+      (
+        name: "memmove",
+        result: "intptr_t",
+        parameters: readonly ["void *", "void *", "size_t"]
+      ): (to: Uint8Array, from: Uint8Array, size: number) => number
+    }
+  }
+}
+
+/**
+ * Whether the running C library is musl. The loader's file is looked for first: where it is not installed, nothing is
+ * read. Where it is, the process may still run on glibc beside it, so the loaded files decide.
+ */
+const isMusl = (): boolean =>
+  existsSync(`/lib/ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`) &&
+  readFileSync("/proc/self/maps", "latin1").includes("/ld-musl-")
+
+const open = (base: string): Koffi => {
+  const require = createRequire(base)
+  try {
+    // koffi's own place is asked first: a package manager may nest the addon's package below it
+    const beside = createRequire(require.resolve("koffi"))
+    const directory = dirname(beside.resolve(`@koromix/koffi-linux-${process.arch}/package.json`))
+    const addon = { exports: {} }
+    process.dlopen(addon, join(directory, `${isMusl() ? "musl" : "linux"}_${process.arch}`, "koffi.node"))
+    return addon.exports as Koffi
+  } catch {
+    // its error, if it fails as well, is the one to show: it names what koffi looked for
+    return require("koffi") as Koffi
+  }
+}
+
+/**
+ * Loads the C library's functions.
+ *
+ * `base` is the file, as a path or a file URL, from which `koffi` is resolved: this module's own by default. A bundle
+ * in the CommonJS format has no `import.meta.url`; there its bundler must define it
+ * (`define: { "import.meta.url": "__fileUrl" }` and a banner `const __fileUrl = require("node:url").pathToFileURL(__filename).href`), or the
+ * caller gives `base`.
+ *
+ * @throws where the system is not Linux on x86-64 or arm64, and where koffi can't be loaded
+ */
+export const load = (base: string = import.meta.url): Library => {
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) {
+    throw new Error(`runfx needs Linux on x64 or arm64; this is ${process.platform} on ${process.arch}`)
+  }
+  const koffi = open(base)
+  // null is the program itself, which has its C library loaded, whatever that library's name is
+  const library = koffi.load(null)
+  const memmove = library.func("memmove", "intptr_t", ["void *", "void *", "size_t"])
+  return {
+    syscall: library.func("syscall", "long", ["long", "long", "long", "long", "long", "long", "long"]),
+    errno: koffi.errno,
+    addressOf: (buffer) => memmove(buffer, buffer, 0)
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * What a handler throws when a call fails: `Linux.ts` turns it into a `SyscallError`, which also carries the call.
+ *
+ * It is no `Error`, since a failed call is often an answer (does this file exist?) and a stack trace costs more than the
+ * call.
+ */
+import { type Errno, nameOf } from "../Errno.ts"
+
+/** A call that failed. */
+export class Refused {
+  readonly code: Errno
+  /** What is known beyond the errno. */
+  readonly detail: string | undefined
+  constructor(code: Errno, detail?: string) {
+    this.code = code
+    this.detail = detail
+  }
+}
+
+/** The failure that an errno number stands for. */
+export const refused = (errno: number, detail?: string): Refused => {
+  const code = nameOf(errno)
+  return code === undefined
+    ? new Refused("EINVAL", `the kernel gave errno ${errno}, which has no name`)
+    : new Refused(code, detail)
+}
+
+/** Fails with `EINVAL` for an argument that the kernel's interface has no place for. */
+export const invalid = (detail: string): Refused => new Refused("EINVAL", detail)

@@ -1,0 +1,70 @@
+/** Mounts, by the old interface and by the new one. */
+import * as c from "../constants.ts"
+import { mount_attr, statfs } from "../structs.ts"
+import { attempted, explained, type Handlers, type Machine } from "./Machine.ts"
+import { invalid } from "./Refused.ts"
+
+/** mount(2) copies one page of its data, and cuts off what is behind it. */
+const mountDataSize = 4096
+/** The file system of anonymous inodes, of which a file system context is one. */
+const ANON_INODE_FS_MAGIC = 0x09041934
+/** The longest message that the log of an fsopen(2) context holds, and more messages than it holds. */
+const logMessageSize = 4096
+const logMessages = 64
+
+export const mounts = ({ call, memory, numbers }: Machine) => {
+  /** What the kernel wrote into the log of a file system context: which option it did not take, and why. */
+  const logOf = (fd: number): string | undefined => {
+    // nothing else is read from: a pipe would lose its data, or wait
+    const stat = memory.zeroed(statfs.size)
+    if (attempted(() => call(numbers.fstatfs, fd, stat.address)) === undefined) return undefined
+    if (stat.get(statfs.fields.f_type) !== ANON_INODE_FS_MAGIC) return undefined
+    const messages: Array<string> = []
+    const block = memory.block(logMessageSize)
+    while (messages.length < logMessages) {
+      // one read is one message; an empty log is ENODATA
+      const size = attempted(() => call(numbers.read, fd, block.address, logMessageSize))
+      if (size === undefined || size === 0) break
+      // "e tmpfs: Unknown parameter 'x'": the letter is the level, an error, a warning or information
+      messages.push(block.text(0, size).trimEnd().replace(/^[ewi] /, ""))
+    }
+    return messages.length === 0 ? undefined : messages.join("; ")
+  }
+
+  return {
+    mount: ({ source, target, type, flags, data }) => {
+      if (data !== null && Buffer.byteLength(data) >= mountDataSize) {
+        throw invalid(`the data of a mount is limited to ${mountDataSize - 1} bytes; use fsopen(2)`)
+      }
+      call(
+        numbers.mount,
+        memory.textOrNull(source),
+        memory.text(target),
+        memory.textOrNull(type),
+        flags,
+        memory.textOrNull(data)
+      )
+    },
+    umount2: ({ target, flags }) => void call(numbers.umount2, memory.text(target), flags),
+    pivot_root: ({ newRoot, putOld }) => void call(numbers.pivot_root, memory.text(newRoot), memory.text(putOld)),
+    open_tree: ({ dirfd, path, flags }) => call(numbers.open_tree, dirfd, memory.text(path), flags),
+    move_mount: ({ fromDirfd, fromPath, toDirfd, toPath, flags }) =>
+      void call(numbers.move_mount, fromDirfd, memory.text(fromPath), toDirfd, memory.text(toPath), flags),
+    fsopen: ({ type, flags }) => call(numbers.fsopen, memory.text(type), flags),
+    fsconfig: ({ fd, command, key, value, aux }) =>
+      void explained(
+        () => call(numbers.fsconfig, fd, command, memory.textOrNull(key), memory.textOrNull(value), aux),
+        () => logOf(fd)
+      ),
+    fsmount: ({ fd, flags, attributes }) =>
+      explained(() => call(numbers.fsmount, fd, flags, attributes), () => logOf(fd)),
+    mount_setattr: ({ dirfd, path, flags, set, clear, propagation, usernsFd }) => {
+      const attributes = memory.zeroed(mount_attr.size)
+      attributes.set(mount_attr.fields.attr_set, set)
+      attributes.set(mount_attr.fields.attr_clr, clear)
+      attributes.set(mount_attr.fields.propagation, propagation)
+      if ((set & c.MOUNT_ATTR.IDMAP) !== 0) attributes.set(mount_attr.fields.userns_fd, usernsFd)
+      call(numbers.mount_setattr, dirfd, memory.text(path), flags, attributes.address, mount_attr.size)
+    }
+  } satisfies Partial<Handlers>
+}
