@@ -658,6 +658,61 @@ export const RTN = family("RTN_", "linux/rtnetlink.h", {
   UNICAST: 1
 })
 
+/** `MADV_*` of `sys/mman.h`. @see madvise(2) */
+export const MADV = family("MADV_", "sys/mman.h", {
+  DOFORK: 11
+})
+
+/** `SOL_*` of `sys/socket.h`. @see getsockopt(2) */
+export const SOL = family("SOL_", "sys/socket.h", {
+  SOCKET: 1,
+  NETLINK: 270
+})
+
+/** `SCM_*` of `sys/socket.h`. @see unix(7) */
+export const SCM = family("SCM_", "sys/socket.h", {
+  RIGHTS: 1,
+  CREDENTIALS: 2
+})
+
+/** `NETLINK_*` of `linux/netlink.h`. @see netlink(7) */
+export const NETLINK = family("NETLINK_", "linux/netlink.h", {
+  ROUTE: 0,
+  CAP_ACK: 10,
+  EXT_ACK: 11
+})
+
+/** `DT_*` of `dirent.h`. @see getdents(2) */
+export const DT = family("DT_", "dirent.h", {
+  FIFO: 1,
+  CHR: 2,
+  DIR: 4,
+  BLK: 6,
+  REG: 8,
+  LNK: 10,
+  SOCK: 12
+})
+
+/** `STATX_ATTR_*` of `linux/stat.h`. @see statx(2) */
+export const STATX_ATTR = family("STATX_ATTR_", "linux/stat.h", {
+  MOUNT_ROOT: 0x2000
+})
+
+/** `_LINUX_CAPABILITY_*` of `linux/capability.h`. @see capget(2) */
+export const LINUX_CAPABILITY = family("_LINUX_CAPABILITY_", "linux/capability.h", {
+  VERSION_3: 0x20080522
+})
+
+/** `BPF_PROG_TYPE_*` of `linux/bpf.h`. @see bpf(2) */
+export const BPF_PROG_TYPE = family("BPF_PROG_TYPE_", "linux/bpf.h", {
+  CGROUP_DEVICE: 15
+})
+
+/** `BPF_CGROUP_*` of `linux/bpf.h`: where a program is attached to. @see bpf(2) */
+export const BPF_CGROUP = family("BPF_CGROUP_", "linux/bpf.h", {
+  DEVICE: 6
+})
+
 /** All families, for the test against the C headers. */
 export const all: ReadonlyArray<Family> = families
 

@@ -27,7 +27,7 @@ export interface Struct<Fields extends Readonly<Record<string, Place>> = Readonl
   readonly type: string
   /** The header that defines it; empty where the C library's headers have no such type. */
   readonly header: string
-  /** In bytes. */
+  /** In bytes. Less than in C where only the first part is used: {@link sched_attr}, {@link bpf_attr_load}. */
   readonly size: number
   readonly fields: Fields
 }
@@ -80,6 +80,9 @@ const word = (at: number): Field<number> => ({
   }
 })
 
+/** An array of bytes: text, or a path. */
+const bytes = (at: number, size: number): Place => ({ at, size })
+
 const struct = <const Fields extends Readonly<Record<string, Place>>>(
   type: string,
   header: string,
@@ -90,7 +93,8 @@ const struct = <const Fields extends Readonly<Record<string, Place>>>(
 /** @see statx(2) */
 export const statx = struct("struct statx", "linux/stat.h", 256, {
   stx_mask: u32(0),
-  stx_attributes: u64(8),
+  // the lower half, which holds every attribute that is used
+  stx_attributes: u32(8),
   stx_nlink: u32(16),
   stx_uid: u32(20),
   stx_gid: u32(24),
@@ -104,9 +108,6 @@ export const statx = struct("struct statx", "linux/stat.h", 256, {
   stx_mnt_id: u64(144)
 })
 
-/** `STATX_ATTR_MOUNT_ROOT` of `stx_attributes`. @see statx(2) */
-export const STATX_ATTR_MOUNT_ROOT = 0x2000n
-
 /** @see statfs(2) */
 export const statfs = struct("struct statfs", "asm/statfs.h", 120, {
   f_type: word(0),
@@ -118,7 +119,7 @@ export const linux_dirent64 = struct("struct dirent64", "dirent.h", 280, {
   d_ino: u64(0),
   d_reclen: u16(16),
   d_type: u8(18),
-  d_name: u8(19)
+  d_name: bytes(19, 256)
 })
 
 /** @see openat2(2) */
@@ -198,19 +199,16 @@ export const sched_attr = struct("struct sched_attr", "linux/sched/types.h", 48,
 
 /** Six texts of 65 bytes. @see uname(2) */
 export const new_utsname = struct("struct new_utsname", "linux/utsname.h", 390, {
-  nodename: u8(65),
-  release: u8(130),
-  machine: u8(260),
-  domainname: u8(325)
+  nodename: bytes(65, 65),
+  release: bytes(130, 65),
+  machine: bytes(260, 65),
+  domainname: bytes(325, 65)
 })
-
-/** The length of each text of {@link new_utsname}, with its NUL. */
-export const UTSNAME_LENGTH = 65
 
 /** @see unix(7) */
 export const sockaddr_un = struct("struct sockaddr_un", "sys/un.h", 110, {
   sun_family: u16(0),
-  sun_path: u8(2)
+  sun_path: bytes(2, 108)
 })
 
 /** @see netlink(7) */

@@ -1,11 +1,9 @@
 /** Ids, capabilities and keys. */
 import type { Ids } from "../calls.ts"
+import * as c from "../constants.ts"
 import { cap_user_data, cap_user_header } from "../structs.ts"
 import { type Handlers, type Machine } from "./Machine.ts"
 import type { Block } from "./Scratch.ts"
-
-/** `_LINUX_CAPABILITY_VERSION_3`: sets of 64 bits, in two halves. */
-const capabilityVersion = 0x20080522
 
 export const credentials = ({ call, memory, numbers }: Machine) => {
   const ids = (number: number): Ids => {
@@ -16,7 +14,7 @@ export const credentials = ({ call, memory, numbers }: Machine) => {
 
   const capabilityHeader = (pid: number): Block => {
     const header = memory.zeroed(cap_user_header.size)
-    header.set(cap_user_header.fields.version, capabilityVersion)
+    header.set(cap_user_header.fields.version, c.LINUX_CAPABILITY.VERSION_3)
     header.set(cap_user_header.fields.pid, pid)
     return header
   }

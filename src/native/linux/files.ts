@@ -1,7 +1,7 @@
 /** Files and directories. */
 import type { DirectoryEntry } from "../calls.ts"
 import * as c from "../constants.ts"
-import { linux_dirent64, open_how, statfs, statx, STATX_ATTR_MOUNT_ROOT } from "../structs.ts"
+import { linux_dirent64, open_how, statfs, statx } from "../structs.ts"
 import { type Handlers, type Machine } from "./Machine.ts"
 import { invalid, Refused } from "./Refused.ts"
 import type { Block } from "./Scratch.ts"
@@ -11,15 +11,14 @@ const maxTransfer = 0x7fff_f000
 const pathSize = 4096
 const directorySize = 0x8000
 
-/** Letters of the `DT_*` values of `dirent.h`. */
 const typeLetters: Readonly<Record<number, DirectoryEntry["type"]>> = {
-  1: "p",
-  2: "c",
-  4: "d",
-  6: "b",
-  8: "f",
-  10: "l",
-  12: "s"
+  [c.DT.FIFO]: "p",
+  [c.DT.CHR]: "c",
+  [c.DT.DIR]: "d",
+  [c.DT.BLK]: "b",
+  [c.DT.REG]: "f",
+  [c.DT.LNK]: "l",
+  [c.DT.SOCK]: "s"
 }
 
 /** How often a path lookup that lost a race with a rename is tried again. */
@@ -107,7 +106,7 @@ export const files = ({ call, memory, numbers, retry }: Machine) => {
         dev: { major: stat.get(fields.stx_dev_major), minor: stat.get(fields.stx_dev_minor) },
         rdev: { major: stat.get(fields.stx_rdev_major), minor: stat.get(fields.stx_rdev_minor) },
         mountId: stat.get(fields.stx_mnt_id),
-        mountRoot: (stat.get(fields.stx_attributes) & STATX_ATTR_MOUNT_ROOT) !== 0n
+        mountRoot: (stat.get(fields.stx_attributes) & c.STATX_ATTR.MOUNT_ROOT) !== 0
       }
     },
     fstatfs: ({ fd }) => {

@@ -4,10 +4,6 @@ import { bpf_attr_attach, bpf_attr_load, sock_fprog } from "../structs.ts"
 import { explained, type Handlers, type Machine } from "./Machine.ts"
 import { invalid } from "./Refused.ts"
 
-/** Values of `linux/bpf.h`. */
-const BPF_PROG_TYPE_CGROUP_DEVICE = 15
-const BPF_CGROUP_DEVICE = 6
-
 /** Bytes of one instruction, of either kind. */
 const instructionSize = 8
 /** Enough for the verifier's words on a program of some hundred instructions. */
@@ -33,7 +29,7 @@ export const filters = ({ call, memory, numbers }: Machine) => {
   ) => {
     const attr = memory.zeroed(bpf_attr_load.size)
     const fields = bpf_attr_load.fields
-    attr.set(fields.prog_type, BPF_PROG_TYPE_CGROUP_DEVICE)
+    attr.set(fields.prog_type, c.BPF_PROG_TYPE.CGROUP_DEVICE)
     attr.set(fields.insn_cnt, countOf(instructions, 1_000_000))
     attr.set(fields.insns, memory.bytes(instructions))
     attr.set(fields.license, memory.text(license))
@@ -71,7 +67,7 @@ export const filters = ({ call, memory, numbers }: Machine) => {
       const attr = memory.zeroed(bpf_attr_attach.size)
       attr.set(bpf_attr_attach.fields.target_fd, targetFd)
       attr.set(bpf_attr_attach.fields.attach_bpf_fd, programFd)
-      attr.set(bpf_attr_attach.fields.attach_type, BPF_CGROUP_DEVICE)
+      attr.set(bpf_attr_attach.fields.attach_type, c.BPF_CGROUP.DEVICE)
       attr.set(bpf_attr_attach.fields.attach_flags, flags)
       call(numbers.bpf, c.BPF_CMD.PROG_ATTACH, attr.address, attr.size)
     }

@@ -1,5 +1,5 @@
 /** Namespaces and the names of the host. */
-import { new_utsname, UTSNAME_LENGTH } from "../structs.ts"
+import { new_utsname, type Place } from "../structs.ts"
 import { type Handlers, type Machine } from "./Machine.ts"
 
 export const namespaces = ({ call, memory, numbers }: Machine) => {
@@ -16,7 +16,7 @@ export const namespaces = ({ call, memory, numbers }: Machine) => {
     uname: () => {
       const names = memory.block(new_utsname.size)
       call(numbers.uname, names.address)
-      const text = ({ at }: { readonly at: number }): string => names.textUntilNul(at, at + UTSNAME_LENGTH)
+      const text = ({ at, size }: Place): string => names.textUntilNul(at, at + size)
       const { nodename, release, machine, domainname } = new_utsname.fields
       return { nodename: text(nodename), release: text(release), machine: text(machine), domainname: text(domainname) }
     }

@@ -6,13 +6,6 @@ import { sockaddr_nl, timeval } from "../structs.ts"
 import { attempted, type Handlers, type Machine } from "./Machine.ts"
 import { invalid, Refused, refused } from "./Refused.ts"
 
-/** Values of `linux/netlink.h` and `sys/socket.h`. */
-const NETLINK_ROUTE = 0
-const SOL_NETLINK = 270
-const NETLINK_CAP_ACK = 10
-const NETLINK_EXT_ACK = 11
-const SOL_SOCKET = 1
-
 /** The kernel makes no larger datagrams. */
 const datagramSize = 0x10000
 /** The kernel answers within the call that sends; this long only if it is in trouble. */
@@ -22,14 +15,14 @@ const listAttempts = 8
 
 export const network = ({ call, memory, numbers, retry }: Machine) => {
   const open = (): number => {
-    const socket = call(numbers.socket, c.AF.NETLINK, c.SOCK.RAW | c.SOCK.CLOEXEC, NETLINK_ROUTE)
+    const socket = call(numbers.socket, c.AF.NETLINK, c.SOCK.RAW | c.SOCK.CLOEXEC, c.NETLINK.ROUTE)
     const on = memory.ints([1])
     const patience = memory.zeroed(timeval.size)
     patience.set(timeval.fields.tv_sec, patienceSeconds)
-    call(numbers.setsockopt, socket, SOL_SOCKET, c.SO.RCVTIMEO, patience.address, timeval.size)
+    call(numbers.setsockopt, socket, c.SOL.SOCKET, c.SO.RCVTIMEO, patience.address, timeval.size)
     // both only make errors tell more; a kernel without them still answers
-    for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK]) {
-      attempted(() => call(numbers.setsockopt, socket, SOL_NETLINK, option, on, 4))
+    for (const option of [c.NETLINK.EXT_ACK, c.NETLINK.CAP_ACK]) {
+      attempted(() => call(numbers.setsockopt, socket, c.SOL.NETLINK, option, on, 4))
     }
     return socket
   }

@@ -5,9 +5,6 @@ import { kernel_sigaction, siginfo, timespec } from "../structs.ts"
 import { type Handlers, type Machine } from "./Machine.ts"
 import { invalid } from "./Refused.ts"
 
-/** `MADV_DOFORK` of `linux/mman.h`. */
-const MADV_DOFORK = 11
-
 /** The part of the address space in which V8 puts its heap: all below the stack. */
 const heapStart = 0x10000
 const heapEnd = process.arch === "arm64" ? 0xffff_f000_0000 : 0x7fff_f000_0000
@@ -26,7 +23,7 @@ export const processes = ({ call, memory, numbers, retry }: Machine) => {
     try {
       // V8 asks that its heap be left out of forks. The kernel serves every mapping up to the first special one, and
       // then answers EINVAL or, for the gaps between them, ENOMEM: both mean that all the heap was served.
-      call(numbers.madvise, heapStart, heapEnd - heapStart, MADV_DOFORK)
+      call(numbers.madvise, heapStart, heapEnd - heapStart, c.MADV.DOFORK)
     } catch {}
     // BigInt keeps flags of bit 31 (CLONE_IO) positive
     return call(numbers.clone, (flags | c.SIG.CHLD) >>> 0)

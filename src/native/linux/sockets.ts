@@ -6,11 +6,6 @@ import { attempted, type Handlers, type Machine } from "./Machine.ts"
 import { invalid, Refused } from "./Refused.ts"
 import type { Block } from "./Scratch.ts"
 
-/** `SOL_SOCKET` and the `SCM_*` values of `sys/socket.h`. */
-const SOL_SOCKET = 1
-const SCM_RIGHTS = 1
-const SCM_CREDENTIALS = 2
-
 /** Room for the 253 descriptors that a message can carry (`SCM_MAX_FD`), and for credentials. */
 const controlSize = 2048
 
@@ -25,10 +20,10 @@ const controlsOf = (control: Block, length: number): Pick<Message, "fds" | "cred
     const end = at + control.get(cmsg_len, at)
     const data = at + cmsghdr.size
     if (end < data || end > length) break
-    if (control.get(cmsg_level, at) === SOL_SOCKET) {
+    if (control.get(cmsg_level, at) === c.SOL.SOCKET) {
       const type = control.get(cmsg_type, at)
-      if (type === SCM_RIGHTS) { for (let fd = data; fd + 4 <= end; fd += 4) fds.push(control.i32(fd)) }
-      if (type === SCM_CREDENTIALS) {
+      if (type === c.SCM.RIGHTS) { for (let fd = data; fd + 4 <= end; fd += 4) fds.push(control.i32(fd)) }
+      if (type === c.SCM.CREDENTIALS) {
         const { pid, uid, gid } = ucred.fields
         credentials = { pid: control.get(pid, data), uid: control.get(uid, data), gid: control.get(gid, data) }
       }
@@ -88,15 +83,15 @@ export const sockets = ({ call, memory, numbers, retry }: Machine) => {
         const time = memory.zeroed(timeval.size)
         time.set(timeval.fields.tv_sec, BigInt(Math.floor(value / 1000)))
         time.set(timeval.fields.tv_usec, BigInt(value % 1000 * 1000))
-        call(numbers.setsockopt, fd, SOL_SOCKET, option, time.address, timeval.size)
-      } else call(numbers.setsockopt, fd, SOL_SOCKET, option, memory.ints([value]), 4)
+        call(numbers.setsockopt, fd, c.SOL.SOCKET, option, time.address, timeval.size)
+      } else call(numbers.setsockopt, fd, c.SOL.SOCKET, option, memory.ints([value]), 4)
     },
     sendmsg: ({ fd, data, fds, flags }) => {
       const length = cmsghdr.size + fds.length * 4
       const control = memory.zeroed(padded(length))
       control.set(cmsghdr.fields.cmsg_len, length)
-      control.set(cmsghdr.fields.cmsg_level, SOL_SOCKET)
-      control.set(cmsghdr.fields.cmsg_type, SCM_RIGHTS)
+      control.set(cmsghdr.fields.cmsg_level, c.SOL.SOCKET)
+      control.set(cmsghdr.fields.cmsg_type, c.SCM.RIGHTS)
       fds.forEach((descriptor, index) => control.setI32(cmsghdr.size + index * 4, descriptor))
       const header = fds.length === 0
         ? message(memory.bytes(data), data.length, 0, 0)
