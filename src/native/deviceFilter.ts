@@ -1,0 +1,105 @@
+/**
+ * The device controller of cgroup v2: an eBPF program that decides about each access to a device node.
+ *
+ * The rules are those of the v1 controller, in the same order, and mean the same: a later rule overrides an earlier one
+ * for what both name, what no rule names is refused, and an access that asks for several things (`open` for reading and
+ * writing) is granted only if each of them is.
+ *
+ * Two things are taken at their word that v1 ignores. A rule that carves a piece out of an earlier, wider one (`c *:* m`
+ * allowed, then `c 1:3 m` denied) holds, where v1 silently keeps the wider one. And a rule of type `a` reaches as far as
+ * its numbers and letters say, where v1 takes every such rule for `a *:* rwm`.
+ *
+ * @see cgroups(7), the kernel's Documentation/admin-guide/cgroup-v1/devices.rst, OCI config-linux.md#allowed-device-list
+ */
+import { ebpf, encode, type Instruction } from "./bpf.ts"
+
+/** One rule, as `devices.allow` knows it; `null` is "any". */
+export interface Rule {
+  readonly allow: boolean
+  readonly type: "a" | "c" | "b"
+  readonly major: number | null
+  readonly minor: number | null
+  /** Some of `r`, `w`, `m`; empty is all of them. */
+  readonly access: string
+}
+
+/** `BPF_DEVCG_DEV_*` of `linux/bpf.h`. */
+const deviceType = { b: 1, c: 2 } as const
+
+/** `BPF_DEVCG_ACC_*` of `linux/bpf.h`. */
+const accessBit: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 }
+const everything = 7
+
+// Registers. r1 is the context, `struct bpf_cgroup_dev_ctx { u32 access_type; u32 major; u32 minor }`, r0 the answer.
+const [answer, context, type, pending, major, minor] = [0, 1, 2, 3, 4, 5]
+
+const bitsOf = (access: string): number =>
+  access === "" ? everything : [...access].reduce((bits, letter) => bits | (accessBit[letter] ?? 0), 0)
+
+/** A device number has 12 bits of major and 20 of minor: no device matches a rule with larger ones. */
+const matchesSome = (rule: Rule): boolean => (rule.major ?? 0) < 2 ** 12 && (rule.minor ?? 0) < 2 ** 20
+
+const give = (value: 0 | 1): ReadonlyArray<Instruction> => [
+  { code: ebpf.move, dst: answer, immediate: value },
+  { code: ebpf.exit }
+]
+
+/** What a rule does with an access that it names: `pending` holds the bits that no later rule has granted yet. */
+const verdict = (rule: Rule): ReadonlyArray<Instruction> => {
+  const bits = bitsOf(rule.access)
+  if (rule.allow) {
+    return [
+      { code: ebpf.and, dst: pending, immediate: everything & ~bits },
+      { code: ebpf.jumpIfNotEqual, dst: pending, offset: 2, immediate: 0 },
+      ...give(1)
+    ]
+  }
+  return [
+    // an access that asks for nothing (no bit at all) is decided by the first rule that names the device
+    { code: ebpf.jumpIfEqual, dst: pending, offset: 3, immediate: 0 },
+    { code: ebpf.moveRegister, dst: answer, src: pending },
+    { code: ebpf.and, dst: answer, immediate: bits },
+    { code: ebpf.jumpIfEqual, dst: answer, offset: 2, immediate: 0 },
+    ...give(0)
+  ]
+}
+
+const block = (rule: Rule): ReadonlyArray<Instruction> => {
+  const tests: Array<{ readonly register: number; readonly value: number }> = []
+  if (rule.type !== "a") tests.push({ register: type!, value: deviceType[rule.type] })
+  if (rule.major !== null) tests.push({ register: major!, value: rule.major })
+  if (rule.minor !== null) tests.push({ register: minor!, value: rule.minor })
+  const rest = verdict(rule)
+  return [
+    ...tests.map(({ register, value }, index) => ({
+      code: ebpf.jumpIfNotEqual,
+      dst: register,
+      offset: tests.length - index - 1 + rest.length,
+      immediate: value
+    })),
+    ...rest
+  ]
+}
+
+const namesAll = (rule: Rule): boolean =>
+  rule.type === "a" && rule.major === null && rule.minor === null && bitsOf(rule.access) === everything
+
+/**
+ * Compiles rules to the instructions of a `BPF_PROG_TYPE_CGROUP_DEVICE` program, for `bpf_prog_load` and
+ * `bpf_prog_attach`. Without any rule, every access is refused.
+ */
+export const compileDeviceFilter = (rules: ReadonlyArray<Rule>): Uint8Array => {
+  // walked from the last rule to the first; behind one that names everything, none is reached
+  const last = rules.findLastIndex(namesAll)
+  const reached = rules.slice(Math.max(last, 0)).filter(matchesSome).toReversed()
+  return encode([
+    { code: ebpf.loadWord, dst: type!, src: context!, offset: 0 },
+    { code: ebpf.and, dst: type!, immediate: 0xffff },
+    { code: ebpf.loadWord, dst: pending!, src: context!, offset: 0 },
+    { code: ebpf.shiftRight, dst: pending!, immediate: 16 },
+    { code: ebpf.loadWord, dst: major!, src: context!, offset: 4 },
+    { code: ebpf.loadWord, dst: minor!, src: context!, offset: 8 },
+    ...reached.flatMap(block),
+    ...give(0)
+  ])
+}

@@ -1,0 +1,25 @@
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { Init } from "./Init.ts"
+import { advice, loadFilter } from "./seccomp/load.ts"
+
+/**
+ * Loads the seccomp filter of a process that may still gain privileges.
+ *
+ * Without `no_new_privs`, seccomp(2) asks for CAP_SYS_ADMIN; so this stands before the capabilities and the user change,
+ * and the filter must allow what the init does after it (setresuid, capset, execve, …). Where `noNewPrivileges` is set,
+ * `loadSeccompBeforeExec` does the work, and this step does nothing.
+ *
+ * @see seccomp(2)
+ */
+export const loadSeccompBeforeUser = Step.make("loadSeccompBeforeUser", {
+  doc: "load the seccomp filter while CAP_SYS_ADMIN is there, where no_new_privs is off",
+  calls: ["seccomp"],
+  requires: [Init],
+  reversal: "irreversible",
+  advice,
+  run: Effect.flatMap(
+    Init,
+    ({ container, process }) => process.noNewPrivileges ? Effect.void : loadFilter(container.seccomp)
+  )
+})
