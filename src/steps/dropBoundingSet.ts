@@ -1,0 +1,67 @@
+/**
+ * Reduce the capability bounding set to the configured one: what is not in it can't be gained by any exec, not even by
+ * one of a set-user-id or file-capability binary.
+ *
+ * The loop ends where the kernel says so, not at the last capability that this program knows: what a newer kernel adds
+ * would stay, and come back to root with exec. A capability that is configured but not there is an error rather than a
+ * container with less than it was promised.
+ *
+ * @see capabilities(7), PR_CAPBSET_DROP(2const)
+ */
+import * as Effect from "effect/Effect"
+import { nameOf } from "../config/capabilities.ts"
+import * as Step from "../engine/Step.ts"
+import { PR } from "../native/constants.ts"
+import { sys } from "../native/Kernel.ts"
+import { BoundingSetLocked, CapabilitiesUnavailable } from "./errors.ts"
+import { BoundingSetDropped } from "./facts.ts"
+import { Init } from "./Init.ts"
+
+/** A capability set is 64 bits wide. */
+const width = 64
+
+type Answer = "held" | "absent" | "unknown"
+
+const read = (capability: number) =>
+  sys.prctl({ option: PR.CAPBSET_READ, arg2: capability, arg3: 0, arg4: 0, arg5: 0 }).pipe(
+    Effect.map((value): Answer => value === 1 ? "held" : "absent"),
+    Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed<Answer>("unknown"))
+  )
+
+const drop = (capability: number) =>
+  sys.prctl({ option: PR.CAPBSET_DROP, arg2: capability, arg3: 0, arg4: 0, arg5: 0 }).pipe(
+    Effect.as<Answer>("absent"),
+    Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed<Answer>("unknown")),
+    // refused without CAP_SETPCAP, even where there is nothing to drop
+    Effect.catchIf(({ code }) => code === "EPERM", () =>
+      Effect.flatMap(read(capability), (answer) =>
+        answer === "held"
+          ? Effect.fail(new BoundingSetLocked({ capability: nameOf(capability) }))
+          : Effect.succeed(answer)))
+  )
+
+/** Makes the bounding set exactly `capabilities.bounding`; leaves it alone where no capabilities are configured. */
+export const dropBoundingSet = Step.make("dropBoundingSet", {
+  doc: "reduce the capability bounding set to the configured one",
+  calls: ["prctl"],
+  requires: [Init],
+  provides: BoundingSetDropped,
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { capabilities } = (yield* Init).process
+    if (capabilities === undefined) return { lastCapability: undefined }
+    const kept = new Set(capabilities.bounding)
+    const missing: Array<number> = []
+    let end = 0
+    for (; end < width; end++) {
+      const answer = yield* kept.has(end) ? read(end) : drop(end)
+      if (answer === "unknown") break
+      if (answer === "absent" && kept.has(end)) missing.push(end)
+    }
+    missing.push(...[...kept].filter((capability) => capability >= end))
+    if (missing.length > 0) {
+      return yield* new CapabilitiesUnavailable({ set: "bounding", capabilities: missing.map(nameOf) })
+    }
+    return { lastCapability: end - 1 }
+  })
+})

@@ -1,0 +1,55 @@
+/**
+ * Set the capability sets of the process to exactly the configured ones.
+ *
+ * Effective, permitted and inheritable go in one capset(2). The ambient set follows, since it takes only what is both
+ * permitted and inheritable by then; it is what a program of a user other than root keeps over its exec.
+ *
+ * What the process does not hold can't be given: that is an error that names the capabilities. (The OCI specification
+ * would have a runtime go on with less. Here a container has what its configuration says, or does not start.)
+ *
+ * @see capabilities(7), capset(2), PR_CAP_AMBIENT(2const)
+ */
+import * as Effect from "effect/Effect"
+import { nameOf, toBits } from "../config/capabilities.ts"
+import * as Step from "../engine/Step.ts"
+import { PR } from "../native/constants.ts"
+import { sys } from "../native/Kernel.ts"
+import { AmbientNotHeld, CapabilitiesUnavailable } from "./errors.ts"
+import { BoundingSetDropped, ExecUser } from "./facts.ts"
+import { Init } from "./Init.ts"
+
+const ambient = (operation: number, capability: number) =>
+  sys.prctl({ option: PR.CAP_AMBIENT, arg2: operation, arg3: capability, arg4: 0, arg5: 0 })
+
+/** Sets the five sets; leaves them alone where no capabilities are configured. */
+export const dropCapabilities = Step.make("dropCapabilities", {
+  doc: "set the capability sets to exactly the configured ones",
+  calls: ["capget", "capset", "prctl"],
+  requires: [Init, BoundingSetDropped, ExecUser],
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { capabilities: wanted } = (yield* Init).process
+    if (wanted === undefined) return
+    const held = yield* sys.capget({ pid: 0 })
+    const limits = [
+      ["permitted", held.permitted],
+      ["effective", toBits(wanted.permitted)],
+      ["inheritable", held.permitted | held.inheritable]
+    ] as const
+    for (const [set, limit] of limits) {
+      const missing = wanted[set].filter((capability) => (limit & toBits([capability])) === 0n)
+      if (missing.length > 0) return yield* new CapabilitiesUnavailable({ set, capabilities: missing.map(nameOf) })
+    }
+    const unheld = wanted.ambient.filter((capability) =>
+      !wanted.permitted.includes(capability) || !wanted.inheritable.includes(capability)
+    )
+    if (unheld.length > 0) return yield* new AmbientNotHeld({ capabilities: unheld.map(nameOf) })
+    yield* sys.capset({
+      effective: toBits(wanted.effective),
+      permitted: toBits(wanted.permitted),
+      inheritable: toBits(wanted.inheritable)
+    })
+    yield* ambient(PR.CAP_AMBIENT_CLEAR_ALL, 0)
+    for (const capability of wanted.ambient) yield* ambient(PR.CAP_AMBIENT_RAISE, capability)
+  })
+})

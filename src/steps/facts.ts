@@ -1,0 +1,58 @@
+/**
+ * What the steps of the init hand to each other. A fact that a step requires is an ordering rule that the compiler checks.
+ */
+import * as Context from "effect/Context"
+
+/** The environment of the program, checked, each name once. */
+export class Environment extends Context.Service<Environment, {
+  /** Name and value, in the order of the last mention of each name. */
+  readonly entries: ReadonlyArray<readonly [name: string, value: string]>
+  /** The value of `PATH`; `undefined` where it is not set. */
+  readonly path: string | undefined
+}>()("runfx/Environment") {}
+
+/** Who the process has become. */
+export class ExecUser extends Context.Service<ExecUser, {
+  readonly uid: number
+  readonly gid: number
+  /** Supplementary groups. */
+  readonly groups: ReadonlyArray<number>
+  /** Home directory by the container's `/etc/passwd`, else `/`. */
+  readonly home: string
+}>()("runfx/ExecUser") {}
+
+/** The bounding set is what the configuration says. It must be so before the user changes: after that the right is gone. */
+export class BoundingSetDropped extends Context.Service<BoundingSetDropped, {
+  /** The highest capability that the kernel knows; `undefined` where the sets are left alone. */
+  readonly lastCapability: number | undefined
+}>()("runfx/BoundingSetDropped") {}
+
+/** The change of the user will keep the permitted capabilities, or needn't. */
+export class KeepCaps extends Context.Service<KeepCaps, {
+  /** Whether `PR_SET_KEEPCAPS` is on. */
+  readonly kept: boolean
+}>()("runfx/KeepCaps") {}
+
+/** The first try to enter the working directory, as the init's own user. */
+export class WorkingDirectory extends Context.Service<WorkingDirectory, {
+  readonly path: string
+  /** Whether only the program's user may enter it (a home on NFS with root squashed, say). */
+  readonly deferred: boolean
+}>()("runfx/WorkingDirectory") {}
+
+/** The working directory is entered, and is inside of the container's root. */
+export class VerifiedDirectory extends Context.Service<VerifiedDirectory, {
+  /** As getcwd(2) gives it. */
+  readonly path: string
+}>()("runfx/VerifiedDirectory") {}
+
+/** The signal that the process gets when its parent dies, as it was before the user changed; 0 is none. */
+export class ParentDeathSignal extends Context.Service<ParentDeathSignal, {
+  readonly signal: number
+}>()("runfx/ParentDeathSignal") {}
+
+/** The program to execute. */
+export class Program extends Context.Service<Program, {
+  /** A path that execve(2) takes: with a slash. */
+  readonly path: string
+}>()("runfx/Program") {}

@@ -1,0 +1,73 @@
+/**
+ * Join the namespaces that the configuration gives by path, or, for exec, those of the running container.
+ *
+ * The order is the kernel's: every path is opened before the first is entered, since a joined mount namespace has other
+ * paths. The user namespace comes after those that the caller may join with the authority that it has now, and before
+ * those that only the root of that user namespace may join: what gave EPERM is tried again after it. The type goes along
+ * with each setns(2), so that a path that leads to a namespace of another type is refused.
+ *
+ * Joined pid namespaces take effect in {@link forkIntoNamespaces}, ids of the joined user namespace in
+ * {@link becomeNamespaceRoot}.
+ *
+ * @see setns(2), namespaces(7)
+ */
+import * as Effect from "effect/Effect"
+import type { NamespaceType } from "../config/Container.ts"
+import * as Step from "../engine/Step.ts"
+import { AT, O } from "../native/constants.ts"
+import { sys } from "../native/Kernel.ts"
+import { NamespaceJoinError } from "./errors.ts"
+import { Init } from "./Init.ts"
+import { flagOf } from "./parent/namespacePlan.ts"
+
+interface Opened {
+  readonly type: NamespaceType
+  readonly path: string
+  readonly fd: number
+}
+
+const enter = ({ fd, path, type }: Opened) =>
+  Effect.mapError(
+    sys.setns({ fd, nstype: flagOf[type] }),
+    ({ code }) => new NamespaceJoinError({ operation: "join", type, path, code })
+  )
+
+const enterAll = Effect.fnUntraced(function*(opened: ReadonlyArray<Opened>) {
+  const user = opened.filter(({ type }) => type === "user")
+  const others = opened.filter(({ type }) => type !== "user")
+  const refused: Array<Opened> = []
+  for (const namespace of others) {
+    yield* Effect.catchIf(
+      enter(namespace),
+      ({ code }) => code === "EPERM" && user.length > 0,
+      () => Effect.sync(() => void refused.push(namespace))
+    )
+  }
+  for (const namespace of user) yield* enter(namespace)
+  for (const namespace of refused) yield* enter(namespace)
+})
+
+/** Joins all of `Init.joins`. */
+export const joinNamespaces = Step.make("joinNamespaces", {
+  doc: "join the namespaces that are given by path",
+  calls: ["openat", "setns", "close"],
+  requires: [Init],
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { joins } = yield* Init
+    const opened: Array<Opened> = []
+    yield* Effect.gen(function*() {
+      for (const { path, type } of joins) {
+        const fd = yield* Effect.mapError(
+          sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
+          ({ code }) => new NamespaceJoinError({ operation: "open", type, path, code })
+        )
+        opened.push({ type, path, fd })
+      }
+      yield* enterAll(opened)
+    }).pipe(
+      // a descriptor of a host namespace in the container is a way out
+      Effect.onExit(() => Effect.ignore(Effect.forEach(opened, ({ fd }) => Effect.ignore(sys.close({ fd })))))
+    )
+  })
+})

@@ -1,0 +1,21 @@
+/**
+ * Make the init not dumpable, so that processes inside of the container can't trace it or reach the host through its
+ * open descriptors and its `/proc/<pid>/exe` (CVE-2016-9962, CVE-2019-5736). execve(2) ends it.
+ *
+ * From here on the files of `/proc/self` belong to the host's root: in a user namespace, what has to be written there
+ * is written before.
+ *
+ * @see prctl(2), PR_SET_DUMPABLE
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { PR } from "../native/constants.ts"
+import { sys } from "../native/Kernel.ts"
+
+/** Makes the process not dumpable. */
+export const protectProcess = Step.make("protectProcess", {
+  doc: "make the process unreachable for tracers inside of the container",
+  calls: ["prctl"],
+  reversal: "irreversible",
+  run: Effect.asVoid(sys.prctl({ option: PR.SET_DUMPABLE, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }))
+})

@@ -1,0 +1,50 @@
+/**
+ * Take back what Node.js did to the process at its start, so that the program starts as from a shell.
+ *
+ * Node ignores SIGPIPE and SIGXFSZ (and has set all other signals to their default, whatever its parent had ignored),
+ * raises the soft limit of descriptors to the hard one, marks descriptors close-on-exec, and makes pipes and terminals
+ * of stdio non-blocking. An ignored signal, a limit and a signal mask outlive execve(2).
+ *
+ * @see execve(2), signal(7)
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { F, FD, O, RLIMIT, SIG, SIG_HOW } from "../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { Init } from "./Init.ts"
+
+const stdio = [0, 1, 2]
+
+const inherit = Effect.fnUntraced(function*(fd: number) {
+  const flags = yield* sys.fcntl({ fd, command: F.GETFD, argument: 0 })
+  if ((flags & FD.CLOEXEC) !== 0) yield* sys.fcntl({ fd, command: F.SETFD, argument: flags & ~FD.CLOEXEC })
+})
+
+const block = Effect.fnUntraced(function*(fd: number) {
+  const flags = yield* sys.fcntl({ fd, command: F.GETFL, argument: 0 })
+  if ((flags & O.NONBLOCK) !== 0) yield* sys.fcntl({ fd, command: F.SETFL, argument: flags & ~O.NONBLOCK })
+})
+
+/** A caller may start the runtime with a part of stdio closed; then the program starts so too. */
+const ifOpen = (effect: Effect.Effect<void, SyscallError, Kernel>) =>
+  Effect.catchIf(effect, ({ code }) => code === "EBADF", () => Effect.void)
+
+/** Restores signals, limits and descriptors. */
+export const restoreProcess = Step.make("restoreProcess", {
+  doc: "take back what Node.js did to signals, limits and descriptors",
+  calls: ["prlimit64", "rt_sigaction", "rt_sigprocmask", "fcntl"],
+  requires: [Init],
+  reversal: "irreversible",
+  advice: { EBADF: "a descriptor that is to be preserved is not open: check --preserve-fds" },
+  run: Effect.gen(function*() {
+    const { nofile, preservedFds, process } = yield* Init
+    if (!process.rlimits.some(({ resource }) => resource === RLIMIT.NOFILE)) {
+      yield* sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: nofile })
+    }
+    yield* sys.rt_sigaction({ signal: SIG.PIPE, disposition: "SIG_DFL" })
+    yield* sys.rt_sigaction({ signal: SIG.XFSZ, disposition: "SIG_DFL" })
+    yield* sys.rt_sigprocmask({ how: SIG_HOW.SETMASK, signals: [] })
+    for (const fd of stdio) yield* ifOpen(Effect.andThen(inherit(fd), block(fd)))
+    for (let fd = 3; fd < 3 + preservedFds; fd++) yield* inherit(fd)
+  })
+})

@@ -1,0 +1,26 @@
+/**
+ * Keep the permitted capabilities over the change of the user, which would else clear them when all uids become nonzero.
+ *
+ * @see prctl(2), PR_SET_KEEPCAPS; capabilities(7)
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { PR } from "../native/constants.ts"
+import { sys } from "../native/Kernel.ts"
+import { BoundingSetDropped, KeepCaps } from "./facts.ts"
+import { Init } from "./Init.ts"
+
+/** Turns `PR_SET_KEEPCAPS` on, where the configuration sets capabilities. */
+export const setKeepCaps = Step.make("setKeepCaps", {
+  doc: "keep the permitted capabilities over the change of the user",
+  calls: ["prctl"],
+  requires: [Init, BoundingSetDropped],
+  provides: KeepCaps,
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { process } = yield* Init
+    if (process.capabilities === undefined) return { kept: false }
+    yield* sys.prctl({ option: PR.SET_KEEPCAPS, arg2: 1, arg3: 0, arg4: 0, arg5: 0 })
+    return { kept: true }
+  })
+})

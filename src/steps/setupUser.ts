@@ -1,0 +1,142 @@
+/**
+ * Become the program's user.
+ *
+ * Stdio is handed to the user first, while the process still may: a program reopens `/dev/stderr`. Then groups, group and
+ * user, in this order: with the user goes the right to change the others. The calls are raw ones, for this thread; there
+ * is no other.
+ *
+ * Names are looked up in the container's own files. They are the image's: read by handle, only if regular, and only up to
+ * a size.
+ *
+ * @see credentials(7), passwd(5), group(5)
+ */
+import * as Effect from "effect/Effect"
+import { hostId } from "../config/Container.ts"
+import { homeOf, resolveUser } from "../config/user.ts"
+import * as Step from "../engine/Step.ts"
+import { AT, O, RESOLVE, S } from "../native/constants.ts"
+import * as Files from "../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { UnmappedId, UserFileError } from "./errors.ts"
+import { Environment, ExecUser, KeepCaps } from "./facts.ts"
+import { Init } from "./Init.ts"
+import { setGroups, setGroupsCalls } from "./setGroups.ts"
+
+type Resolved = ExecUser["Service"]
+
+/** The largest passwd or group file that is read, in bytes: room for 50,000 users. */
+const largest = 4 * 1024 * 1024
+
+const readFile = (path: string): Effect.Effect<string, UserFileError | SyscallError, Kernel> =>
+  Files.using(
+    sys.openat2({
+      dirfd: AT.FDCWD,
+      path,
+      // a fifo must not block the init
+      flags: O.RDONLY | O.NONBLOCK | O.NOCTTY | O.CLOEXEC,
+      mode: 0,
+      resolve: RESOLVE.NO_MAGICLINKS
+    }),
+    (fd) =>
+      Effect.gen(function*() {
+        if (!Files.isType(yield* Files.stat(fd), S.IFREG)) {
+          return yield* new UserFileError({ path, problem: "is not a regular file" })
+        }
+        const chunks: Array<Uint8Array> = []
+        for (let size = 0; size <= largest;) {
+          const chunk = yield* sys.read({ fd, count: 65536 })
+          if (chunk.length === 0) return Buffer.concat(chunks).toString("utf8")
+          chunks.push(chunk)
+          size += chunk.length
+        }
+        return yield* new UserFileError({ path, problem: `is larger than ${largest} bytes` })
+      })
+  )
+
+/** An image may be without these files. */
+const readIfThere = (path: string) =>
+  Effect.catchIf(
+    readFile(path),
+    (error) => error._tag === "SyscallError" && (error.code === "ENOENT" || error.code === "ENOTDIR"),
+    () => Effect.succeed("")
+  )
+
+const resolve = Effect.gen(function*() {
+  const { user } = (yield* Init).process
+  const { entries } = yield* Environment
+  if (user._tag === "Ids") {
+    const { additionalGids, gid, uid } = user
+    const set = entries.find(([name, value]) => name === "HOME" && value !== "")
+    // nobody needs the file only for this; whatever is wrong with it, there is a home
+    const home = set === undefined
+      ? Effect.match(readFile("/etc/passwd"), { onFailure: () => "/", onSuccess: (text) => homeOf(uid, text) })
+      : Effect.succeed(set[1])
+    return { uid, gid, groups: additionalGids, home: yield* home } satisfies Resolved
+  }
+  const passwd = yield* readIfThere("/etc/passwd")
+  const group = yield* readIfThere("/etc/group")
+  const uid = (yield* sys.getresuid({})).real
+  const gid = (yield* sys.getresgid({})).real
+  const found = yield* Effect.fromResult(resolveUser(user.spec, passwd, group, { uid, gid, groups: [], home: "/" }))
+  return {
+    ...found,
+    groups: [...new Set([...found.groups, ...user.additionalGids])],
+    home: found.home || "/"
+  } satisfies Resolved
+})
+
+/** Pipes, sockets and terminals go to the user; a file or a device of the host that was redirected to does not. */
+const giveStdio = (uid: number) =>
+  Effect.forEach([0, 1, 2], (fd) =>
+    Effect.gen(function*() {
+      const stat = yield* Files.stat(fd)
+      const isStream = Files.isType(stat, S.IFIFO) || Files.isType(stat, S.IFSOCK) ||
+        // memory devices as /dev/null are everybody's
+        (Files.isType(stat, S.IFCHR) && stat.rdev.major !== 1)
+      if (!isStream || stat.uid === uid) return
+      yield* sys.fchownat({ dirfd: fd, path: "", uid, gid: stat.gid, flags: AT.EMPTY_PATH })
+    }).pipe(
+      // closed; of another user namespace; of a read-only file system; or the id is unmapped, which setresuid will tell
+      Effect.catchIf(({ code }) => ["EBADF", "EPERM", "EROFS", "EINVAL", "EACCES"].includes(code), () => Effect.void)
+    ), { discard: true })
+
+/** The kernel knows no number for an id that is not in the map. */
+const unmapped = (kind: "uid" | "gid", id: number) => (error: SyscallError) =>
+  error.code === "EINVAL" ? new UnmappedId({ kind, id }) : error
+
+/** Becomes `process.user`. */
+export const setupUser = Step.make("setupUser", {
+  doc: "become the program's user, with its groups",
+  calls: [
+    "openat2",
+    "statx",
+    "read",
+    "close",
+    "getresuid",
+    "getresgid",
+    "fchownat",
+    "setresgid",
+    "setresuid",
+    ...setGroupsCalls
+  ],
+  requires: [Init, Environment, KeepCaps],
+  provides: ExecUser,
+  reversal: "irreversible",
+  advice: {
+    EPERM: "changing the user needs CAP_SETUID and CAP_SETGID: run as root, or give the container a user namespace",
+    EAGAIN: "the user has reached its process limit (RLIMIT_NPROC)"
+  },
+  run: Effect.gen(function*() {
+    const { gidMappings } = (yield* Init).container
+    const user = yield* resolve
+    const { gid, groups, uid } = user
+    yield* giveStdio(uid)
+    yield* Effect.mapError(setGroups(groups), (error) => {
+      const group = groups.find((id) => hostId(gidMappings, id) === undefined)
+      return error._tag === "SyscallError" && group !== undefined ? unmapped("gid", group)(error) : error
+    })
+    yield* Effect.mapError(sys.setresgid({ rgid: gid, egid: gid, sgid: gid }), unmapped("gid", gid))
+    yield* Effect.mapError(sys.setresuid({ ruid: uid, euid: uid, suid: uid }), unmapped("uid", uid))
+    return user
+  })
+})

@@ -1,0 +1,18 @@
+/**
+ * Start a session of its own: no terminal of the caller can signal the container or be fed by it (TIOCSTI), and a
+ * terminal can become its controlling one.
+ *
+ * @see setsid(2)
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { sys } from "../native/Kernel.ts"
+
+/** Makes the process the leader of a new session and of a new process group. */
+export const startSession = Step.make("startSession", {
+  doc: "start a session of its own",
+  calls: ["setsid"],
+  reversal: "irreversible",
+  advice: { EPERM: "the process leads a process group already: start it in a fork" },
+  run: Effect.asVoid(sys.setsid({}))
+})

@@ -1,0 +1,29 @@
+/**
+ * Check that the parent is still the one that started this process. The parent-death signal reports later deaths only:
+ * a parent that died before it was set would leave an orphan that nobody waits for.
+ *
+ * In a pid namespace of its own a process sees 0 for a parent outside, living or dead; there the end of file on the
+ * channel tells.
+ *
+ * @see getppid(2)
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { sys } from "../native/Kernel.ts"
+import { ParentGone } from "./awaitParent.ts"
+import { Init } from "./Init.ts"
+
+/** Fails with {@link ParentGone} where the parent has changed. */
+export const verifyParent = Step.make("verifyParent", {
+  doc: "check that the parent is still there",
+  calls: ["getppid"],
+  requires: [Init],
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { parentPid } = yield* Init
+    const ppid = yield* sys.getppid({})
+    if (ppid !== parentPid) {
+      return yield* new ParentGone({ while: `process ${parentPid} started this one, and now its parent is ${ppid}` })
+    }
+  })
+})
