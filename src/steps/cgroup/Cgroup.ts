@@ -1,0 +1,22 @@
+/**
+ * A container's cgroups: found, planned, made, limited, joined, frozen, killed, removed. Everything in one place for
+ * `import * as Cgroup`; each part in a module of its own.
+ *
+ * **Example** (From nothing to a limited group with a process in it)
+ *
+ * ```ts
+ * const hierarchies = yield* Cgroup.detect
+ * const planned = yield* Cgroup.plan(hierarchies, { id, path: cgroup.path })
+ * const manager = yield* Cgroup.create(planned, Cgroup.requiredControllers(planned, cgroup)) // inside of a step
+ * yield* Cgroup.applyLimits(manager, cgroup)
+ * yield* Cgroup.join(manager, pid)
+ * ```
+ */
+export { create, type CreateError, destroy, directoryCalls, exists } from "./create.ts"
+export * from "./errors.ts"
+export { freeze, type FreezeError, freezerCalls, type FreezerState, isFrozen, setState, thaw } from "./freezer.ts"
+export { detect, type Hierarchies, type Hierarchy } from "./Hierarchies.ts"
+export { applyLimits, limitCalls, type LimitError, requiredControllers } from "./limits.ts"
+export { type CgroupManager, type Group, groupOf, groups, plan, unified } from "./Manager.ts"
+export { join, killAll, memberCalls, pids } from "./members.ts"
+export { type BlkioEntry, type Stats, stats, statsCalls } from "./stats.ts"

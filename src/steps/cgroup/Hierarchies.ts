@@ -1,0 +1,129 @@
+/**
+ * Which cgroup hierarchies this host has, where they are mounted, and where in them this process is.
+ *
+ * @see cgroups(7), proc_pid_mountinfo(5), proc_pid_cgroup(5)
+ */
+import * as Effect from "effect/Effect"
+import { AT, MAGIC, O } from "../../native/constants.ts"
+import { using } from "../../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { NoCgroupHierarchy } from "./errors.ts"
+import { orOn, readText } from "./files.ts"
+import { unified } from "./Manager.ts"
+
+/** One mounted hierarchy. */
+export interface Hierarchy {
+  /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
+  readonly keys: ReadonlyArray<string>
+  readonly mountpoint: string
+  /** This process's own cgroup, below the mount point; `/` for its root. */
+  readonly own: string
+}
+
+/** All of them. */
+export interface Hierarchies {
+  readonly version: "v1" | "v2" | "hybrid"
+  readonly hierarchies: ReadonlyArray<Hierarchy>
+}
+
+/** One line of `/proc/self/mountinfo`, as far as it matters here. */
+export interface MountLine {
+  /** The directory of the file system that is mounted: not `/` for a part of a hierarchy. */
+  readonly root: string
+  readonly mountpoint: string
+  readonly type: string
+  readonly superOptions: ReadonlyArray<string>
+}
+
+const unescape = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+/** The lines of a mountinfo file; a line that is not one is left out. */
+export const parseMountinfo = (text: string): ReadonlyArray<MountLine> =>
+  text.split("\n").flatMap((line) => {
+    const [left, right] = line.split(" - ", 2)
+    const [, , , root, mountpoint] = left?.split(" ") ?? []
+    const [type, , superOptions] = right?.split(" ") ?? []
+    if (root === undefined || mountpoint === undefined || type === undefined) return []
+    return [{
+      root: unescape(root),
+      mountpoint: unescape(mountpoint),
+      type,
+      superOptions: superOptions?.split(",") ?? []
+    }]
+  })
+
+/** The cgroup of a process in each hierarchy, by controller; `name=…` and `unified` as everywhere here. */
+export const parseProcCgroup = (text: string): ReadonlyMap<string, string> => {
+  const own = new Map<string, string>()
+  for (const line of text.split("\n")) {
+    // the path may hold colons
+    const match = /^(\d+):([^:]*):(\/.*)$/.exec(line)
+    if (match === null) continue
+    const [, number, controllers, path] = match
+    if (number === "0" && controllers === "") own.set(unified, path!)
+    else for (const controller of controllers!.split(",")) own.set(controller, path!)
+  }
+  return own
+}
+
+/** The own cgroup below a mount point that shows only the part of the hierarchy below `root`. */
+const below = (root: string, own: string): string => {
+  // outside of the cgroup namespace's root, the kernel prints "/../x": nothing below this mount
+  if (own.split("/").includes("..")) return "/"
+  if (root === "/") return own
+  if (own === root) return "/"
+  return own.startsWith(`${root}/`) ? own.slice(root.length) : "/"
+}
+
+/**
+ * The hierarchies that the mounts and the own cgroups say there are. Pure; {@link detect} asks the kernel whether it is
+ * true.
+ *
+ * Where `/sys/fs/cgroup` itself is cgroup2 the host is a v2 host, whatever v1 hierarchy some program has mounted elsewhere.
+ */
+export const hierarchiesOf = (
+  mounts: ReadonlyArray<MountLine>,
+  own: ReadonlyMap<string, string>
+): ReadonlyArray<Hierarchy & { readonly type: "cgroup" | "cgroup2" }> => {
+  // what is mounted later on the same point hides what was there
+  const visible = [...new Map(mounts.map((mount) => [mount.mountpoint, mount])).values()]
+  const usual = (mount: MountLine) => mount.mountpoint.startsWith("/sys/fs/cgroup") ? 0 : 1
+  const ordered = visible.toSorted((a, b) => usual(a) - usual(b))
+  const pureV2 = ordered.some(({ mountpoint, type }) => mountpoint === "/sys/fs/cgroup" && type === "cgroup2")
+
+  const seen = new Set<string>()
+  return ordered.flatMap(({ mountpoint, root, superOptions, type }) => {
+    if (type !== "cgroup2" && (type !== "cgroup" || pureV2)) return []
+    const keys = (type === "cgroup2" ? [unified] : superOptions).filter((key) => own.has(key) && !seen.has(key))
+    if (keys.length === 0) return []
+    for (const key of keys) seen.add(key)
+    return [{ keys, mountpoint, own: below(root, own.get(keys[0]!)!), type }]
+  })
+}
+
+const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
+  using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }), readText)
+
+/**
+ * Finds the hierarchies of this host.
+ *
+ * What the mount table says is checked against the magic number of the file system that is really there: a plain directory
+ * on the tmpfs at `/sys/fs/cgroup` is not a hierarchy.
+ */
+export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
+  const mounts = parseMountinfo(yield* readProc("/proc/self/mountinfo"))
+  const own = parseProcCgroup(yield* readProc("/proc/self/cgroup"))
+  const found: Array<Hierarchy> = []
+  for (const { type, ...hierarchy } of hierarchiesOf(mounts, own)) {
+    const magic = yield* using(
+      sys.openat({ dirfd: AT.FDCWD, path: hierarchy.mountpoint, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
+      (fd) => Effect.map(sys.fstatfs({ fd }), (stat) => stat.type)
+    ).pipe(orOn(["ENOENT", "EACCES", "ENOTDIR"], undefined)) // hidden below another mount, or out of reach
+    if (magic === (type === "cgroup2" ? MAGIC.CGROUP2_SUPER_MAGIC : MAGIC.CGROUP_SUPER_MAGIC)) found.push(hierarchy)
+  }
+  if (found.length === 0) return yield* new NoCgroupHierarchy()
+  const hasUnified = found.some(({ keys }) => keys.includes(unified))
+  const hasV1 = found.some(({ keys }) => !keys.includes(unified))
+  return { version: hasUnified ? (hasV1 ? "hybrid" : "v2") : "v1", hierarchies: found }
+})

@@ -1,0 +1,224 @@
+/**
+ * Applying the limits of a configuration to a container's cgroups.
+ */
+import * as Effect from "effect/Effect"
+import type { Cgroup } from "../../config/Container.ts"
+import { O } from "../../native/constants.ts"
+import { compileDeviceFilter } from "../../native/deviceFilter.ts"
+import { using } from "../../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import {
+  CgroupControllerMissing,
+  CgroupFileMissing,
+  CgroupLimitInvalid,
+  CgroupValueRefused,
+  type NotACgroup
+} from "./errors.ts"
+import { fileCalls, inside, readIn, withGroup, writeIn } from "./files.ts"
+import { type CgroupManager, type Group, groupOf, unified } from "./Manager.ts"
+import { type Controller, controllers, deviceWrites, type Invalid, type Setting, unifiedSettings } from "./settings.ts"
+
+/** The calls that {@link applyLimits} may make. */
+export const limitCalls = [...fileCalls, "bpf_prog_load", "bpf_prog_attach"] as const
+
+/** What {@link applyLimits} can fail with. */
+export type LimitError =
+  | SyscallError
+  | NotACgroup
+  | CgroupControllerMissing
+  | CgroupFileMissing
+  | CgroupValueRefused
+  | CgroupLimitInvalid
+
+/** `BPF_F_ALLOW_MULTI`: programs of the groups above go on to be asked as well. */
+const allowMulti = 2
+
+/** Which of its columns a controller is served by, in this container's hierarchies. */
+const served = (
+  manager: CgroupManager,
+  { v1, v2 }: Controller
+): { group: Group; name: string; v2: boolean } | undefined => {
+  const own = groupOf(manager, v1)
+  if (own !== undefined) return { group: own, name: v1, v2: false }
+  const other = groupOf(manager, unified)
+  return other === undefined ? undefined : { group: other, name: v2, v2: true }
+}
+
+const limitsOf = (settings: ReadonlyArray<Setting | Invalid>): ReadonlyArray<string> => [
+  ...new Set(settings.map(({ limit }) => limit))
+]
+
+/**
+ * The v2 controllers that a configuration needs, each with the limits that need it: what `create` must switch on. Empty
+ * on a host without a cgroup2 hierarchy.
+ */
+export const requiredControllers = (
+  manager: CgroupManager,
+  cgroup: Cgroup
+): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const required = new Map<string, ReadonlyArray<string>>()
+  for (const controller of controllers) {
+    const by = served(manager, controller)
+    if (by === undefined || !by.v2) continue
+    // what is optional only is not worth a failure
+    const limits = limitsOf(
+      controller.settingsV2(cgroup).filter((setting) => setting._tag === "Setting" && !setting.optional)
+    )
+    if (limits.length > 0) required.set(by.name, limits)
+  }
+  if (manager.paths[unified] !== undefined) {
+    for (const setting of unifiedSettings(cgroup)) {
+      const controller = setting._tag === "Setting" ? controllerOf(setting) : "cgroup"
+      if (controller === "cgroup") continue
+      required.set(controller, [...(required.get(controller) ?? []), setting.limit])
+    }
+  }
+  return required
+}
+
+/** The controller that the file of a `unified` key belongs to: what stands before the first dot. */
+const controllerOf = (setting: Setting): string => setting.candidates[0]!.file.split(".", 1)[0]!
+
+/**
+ * Writes every limit that the configuration asks for, and the device rules.
+ *
+ * Fails with {@link CgroupControllerMissing} where no hierarchy has the controller, {@link CgroupFileMissing} where the
+ * kernel has no such file, {@link CgroupValueRefused} where it does not take the value, and {@link CgroupLimitInvalid}.
+ * What is not asked for is not touched.
+ *
+ * Limits that depend on each other (memory and swap, period and quota) can be raised and lowered in either order: one
+ * that is refused is tried once more when the others of its controller are written.
+ *
+ * In v2 the device rules are a BPF program, which needs `CAP_BPF` (or `CAP_SYS_ADMIN`) and `CAP_NET_ADMIN` in the initial
+ * user namespace: a caller without them leaves `devices` empty.
+ */
+export const applyLimits = (manager: CgroupManager, cgroup: Cgroup): Effect.Effect<void, LimitError, Kernel> =>
+  Effect.gen(function*() {
+    for (const controller of controllers) {
+      const by = served(manager, controller)
+      const settings = (by?.v2 === true ? controller.settingsV2 : controller.settingsV1)(cgroup)
+      yield* applyTo(by?.group, by?.name ?? controller.v1, settings, cgroup)
+    }
+    const settings = unifiedSettings(cgroup)
+    if (settings.length > 0) {
+      const group = groupOf(manager, unified)
+      for (const setting of settings) {
+        const controller = setting._tag === "Setting" ? controllerOf(setting) : unified
+        yield* applyTo(group, controller, [setting], cgroup)
+      }
+    }
+    if (cgroup.devices.length > 0) yield* applyDevices(manager, cgroup)
+  })
+
+const applyTo = (
+  group: Group | undefined,
+  controller: string,
+  settings: ReadonlyArray<Setting | Invalid>,
+  cgroup: Cgroup
+): Effect.Effect<void, LimitError, Kernel> => {
+  if (settings.length === 0) return Effect.void
+  const invalid = settings.find((setting) => setting._tag === "Invalid")
+  if (invalid !== undefined) return Effect.fail(new CgroupLimitInvalid(invalid))
+  const wanted = settings.filter((setting) => setting._tag === "Setting")
+  if (group === undefined) {
+    return Effect.fail(new CgroupControllerMissing({ limits: limitsOf(settings), controller }))
+  }
+  return withGroup(group, (dirfd) =>
+    Effect.gen(function*() {
+      if (controller === "memory" && cgroup.memory?.checkBeforeUpdate === true && group.keys.includes(unified)) {
+        yield* refuseBelowUsage(dirfd, cgroup.memory.limit ?? -1n)
+      }
+      const again: Array<Setting> = []
+      for (const setting of wanted) {
+        const result = yield* Effect.result(apply(dirfd, group, controller, setting))
+        if (result._tag === "Success") continue
+        if (result.failure._tag !== "CgroupValueRefused" || wanted.length === 1) return yield* result.failure
+        again.push(setting)
+      }
+      for (const setting of again) yield* apply(dirfd, group, controller, setting)
+    }))
+}
+
+/** v2 kills what is above a new limit; v1 refuses the limit by itself. */
+const refuseBelowUsage = (
+  dirfd: number,
+  limit: bigint
+): Effect.Effect<void, SyscallError | CgroupLimitInvalid, Kernel> =>
+  Effect.gen(function*() {
+    const usage = BigInt((yield* readIn(dirfd, "memory.current")).trim())
+    if (limit > 0n && limit < usage) {
+      const problem =
+        `is ${limit}, but ${usage} bytes are in use, and memory.checkBeforeUpdate asks not to go below that`
+      return yield* new CgroupLimitInvalid({ limit: "memory.limit", problem })
+    }
+  })
+
+/** Writes a setting to the first of its files that exists. */
+const apply = (
+  dirfd: number,
+  group: Group,
+  controller: string,
+  setting: Setting
+): Effect.Effect<
+  void,
+  SyscallError | CgroupControllerMissing | CgroupFileMissing | CgroupValueRefused,
+  Kernel
+> =>
+  Effect.gen(function*() {
+    const { candidates, limit } = setting
+    for (const { file, value } of candidates) {
+      const result = yield* Effect.result(writeIn(dirfd, file, value))
+      if (result._tag === "Success") return
+      const reason = result.failure
+      // only a failing open tells of a missing file; a write may give ENOENT for what its value names
+      if (reason.call._tag === "openat2" && reason.code === "ENOENT") continue
+      return yield* new CgroupValueRefused({ limit, controller, file: `${group.path}/${file}`, value, reason })
+    }
+    if (setting.optional) return
+    const { path } = group
+    if (group.keys.includes(unified) && controller !== "cgroup") {
+      const here = (yield* readIn(dirfd, "cgroup.controllers")).trim().split(" ")
+      if (!here.includes(controller)) return yield* new CgroupControllerMissing({ limits: [limit], controller, path })
+    }
+    const value = candidates[0]!.value
+    return yield* new CgroupFileMissing({ limit, controller, path, files: candidates.map(({ file }) => file), value })
+  })
+
+const applyDevices = (manager: CgroupManager, { devices }: Cgroup): Effect.Effect<void, LimitError, Kernel> => {
+  const limit = "devices"
+  const v1 = groupOf(manager, "devices")
+  if (v1 !== undefined) {
+    const write = { _tag: "Setting", limit, optional: false } as const
+    return withGroup(v1, (dirfd) =>
+      Effect.forEach(
+        deviceWrites(devices),
+        (candidate) => apply(dirfd, v1, "devices", { ...write, candidates: [candidate] }),
+        { discard: true }
+      ))
+  }
+  const v2 = groupOf(manager, unified)
+  if (v2 === undefined) return Effect.fail(new CgroupControllerMissing({ limits: [limit], controller: "devices" }))
+  return withGroup(v2, (dirfd) =>
+    using(
+      // bpf(2) takes no O_PATH descriptor
+      sys.openat2({ dirfd, path: ".", flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside }),
+      (targetFd) =>
+        using(
+          sys.bpf_prog_load({ instructions: compileDeviceFilter(devices), license: "Apache" }),
+          (programFd) => sys.bpf_prog_attach({ targetFd, programFd, flags: allowMulti })
+        )
+    )).pipe(
+      Effect.catchTag("SyscallError", (reason) =>
+        Effect.fail(
+          reason.call._tag.startsWith("bpf")
+            ? new CgroupValueRefused({
+              limit,
+              controller: "devices",
+              file: v2.path,
+              value: "a BPF program",
+              reason
+            })
+            : reason
+        ))
+    )
+}

@@ -1,0 +1,29 @@
+/** Send SIGKILL to each process. */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { SIG } from "../../native/constants.ts"
+import { signal, signalCalls } from "../processes.ts"
+import { killCalls, killMembers } from "./killMembers.ts"
+import { KillTarget, Listed, Signalled } from "./KillTarget.ts"
+
+/**
+ * SIGKILL to every process of the container. One that has ended by itself is fine. A process that is frozen in a v1
+ * cgroup keeps the signal until it is thawed.
+ */
+export const signalAll = Step.make("signalAll", {
+  doc: "send SIGKILL to each process",
+  calls: [...killCalls, ...signalCalls],
+  requires: [KillTarget, Listed],
+  provides: Signalled,
+  reversal: "irreversible",
+  advice: {
+    EPERM: "the caller may not signal these processes: run it as the user that owns the container, or as root"
+  },
+  run: Effect.gen(function*() {
+    const { cgroup, init } = yield* KillTarget
+    const listed = yield* Listed
+    if (cgroup !== undefined && listed.length > 0) yield* killMembers(cgroup)
+    if (init !== undefined) yield* signal(init, SIG.KILL)
+    return true as const
+  })
+})
