@@ -224,6 +224,16 @@ export const ST = family("ST_", "sys/statvfs.h", {
   RELATIME: 0x1000
 })
 
+/** The magic numbers by which statfs(2) names a file system's type, of `linux/magic.h`. @see statfs(2) */
+export const MAGIC = family("", "linux/magic.h", {
+  PROC_SUPER_MAGIC: 0x9fa0,
+  DEVPTS_SUPER_MAGIC: 0x1cd1,
+  SYSFS_MAGIC: 0x62656572,
+  TMPFS_MAGIC: 0x01021994,
+  CGROUP_SUPER_MAGIC: 0x27e0eb,
+  CGROUP2_SUPER_MAGIC: 0x63677270
+})
+
 /** `PR_*` of `linux/prctl.h`. @see prctl(2) */
 export const PR = family("PR_", "linux/prctl.h", {
   SET_PDEATHSIG: 1,

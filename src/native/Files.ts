@@ -1,0 +1,241 @@
+/**
+ * Files by handle: opening, making and describing what lies below a directory that may be hostile.
+ *
+ * A path below a container's root is never looked up by the host's rules: openat2(2) resolves it with
+ * `RESOLVE_IN_ROOT`, so that a symlink or `..` can't lead out, and without magic links, so that `/proc/<pid>/root` can't
+ * either. What was found is then used by its descriptor only, for between two look-ups another process may have put
+ * something else there (CVE-2021-30465, CVE-2019-19921).
+ *
+ * @see openat2(2), path_resolution(7)
+ */
+import * as Effect from "effect/Effect"
+import type { Stat } from "./calls.ts"
+import { AT, O, RESOLVE, S, STATX } from "./constants.ts"
+import { type Kernel, sys, SyscallError } from "./Kernel.ts"
+
+type Fd = Effect.Effect<number, SyscallError, Kernel>
+
+/** The calls that {@link resolve} and {@link using} make; for the headers of steps. */
+export const resolveCalls = ["openat2", "close"] as const
+
+/** The calls that {@link makeDirectories} and {@link makeFile} make; for the headers of steps. */
+export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "fchownat"] as const
+
+/**
+ * An absolute path in its shortest form: no empty component, no `.` or `..`, no slash at the end. Purely lexical, as
+ * OCI paths are meant; `..` at the root stays at the root.
+ *
+ * **Example**
+ *
+ * ```ts
+ * clean("/a/./b//../c/") // "/a/c"
+ * ```
+ */
+export const clean = (path: string): string => {
+  const parts: Array<string> = []
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop()
+    else if (part !== "" && part !== ".") parts.push(part)
+  }
+  return `/${parts.join("/")}`
+}
+
+/** The directory part and the last component of an absolute path; `"/"` gives an empty name. */
+export const split = (path: string): { readonly directory: string; readonly name: string } => {
+  const at = path.lastIndexOf("/")
+  return { directory: at <= 0 ? "/" : path.slice(0, at), name: path.slice(at + 1) }
+}
+
+/** Opens a descriptor, uses it, and closes it whatever happens. */
+export const using = <A, E, R, E2, R2>(
+  open: Effect.Effect<number, E, R>,
+  use: (fd: number) => Effect.Effect<A, E2, R2>
+): Effect.Effect<A, E | E2 | SyscallError, R | R2 | Kernel> =>
+  Effect.acquireUseRelease(open, use, (fd) => sys.close({ fd }))
+
+/** Opens a descriptor and uses it; closes it only if the use fails. */
+export const keeping = <E, R, A, E2, R2>(
+  open: Effect.Effect<number, E, R>,
+  use: (fd: number) => Effect.Effect<A, E2, R2>
+): Effect.Effect<number, E | E2 | SyscallError, R | R2 | Kernel> =>
+  Effect.flatMap(open, (fd) =>
+    use(fd).pipe(
+      Effect.as(fd),
+      Effect.catch((error) => Effect.andThen(sys.close({ fd }), Effect.fail(error)))
+    ))
+
+/** Runs an effect with a file mode creation mask of 0, so that the modes it asks for are the modes it gets. */
+export const withoutUmask = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SyscallError, R | Kernel> =>
+  Effect.acquireUseRelease(sys.umask({ mask: 0 }), () => self, (mask) => sys.umask({ mask }))
+
+/**
+ * How often a look-up is tried again that the kernel could not prove safe: with `RESOLVE_IN_ROOT` and
+ * `RESOLVE_BENEATH`, `..` gives EAGAIN while anybody renames or mounts anything anywhere on the machine.
+ */
+const attempts = 256
+
+const persistent = (open: Fd, left = attempts): Fd =>
+  Effect.catchIf(open, ({ code }) => code === "EAGAIN" && left > 0, () => persistent(open, left - 1))
+
+/** How a path is looked up below a root. */
+export interface Lookup {
+  /** `O_*` beside `O_PATH|O_CLOEXEC`: `O_DIRECTORY`, `O_NOFOLLOW`. */
+  readonly flags?: number
+  /** `RESOLVE_*` beside `RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS`: `RESOLVE_NO_SYMLINKS`, `RESOLVE_NO_XDEV`. */
+  readonly resolve?: number
+}
+
+/**
+ * An `O_PATH` descriptor of what a path means to a process whose root directory is `root`.
+ *
+ * @see openat2(2)
+ */
+export const resolve = (root: number, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Fd =>
+  persistent(sys.openat2({
+    dirfd: root,
+    path,
+    flags: O.PATH | O.CLOEXEC | flags,
+    mode: 0,
+    resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | resolve
+  }))
+
+/**
+ * Opens for reading or writing what a path means to a process whose root directory is `root`; `flags` are `O_*` beside
+ * `O_CLOEXEC|O_NOCTTY`.
+ */
+export const open = (root: number, path: string, flags: number, resolve = 0): Fd =>
+  persistent(sys.openat2({
+    dirfd: root,
+    path,
+    flags: O.CLOEXEC | O.NOCTTY | flags,
+    mode: 0,
+    resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | resolve
+  }))
+
+/** What statx(2) tells of an open descriptor. */
+export const stat = (fd: number): Effect.Effect<Stat, SyscallError, Kernel> =>
+  sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS | STATX.MNT_ID })
+
+/** Whether a file is of a type: `isType(stat, S.IFDIR)`. */
+export const isType = (stat: Stat, type: number): boolean => (stat.mode & S.IFMT) === type
+
+/** Whether a file is a device node of a type and number. */
+export const isDevice = (stat: Stat, type: number, major: number, minor: number): boolean =>
+  isType(stat, type) && stat.rdev.major === major && stat.rdev.minor === minor
+
+/** Whether a file is the null device, character 1:3. */
+export const isNull = (stat: Stat): boolean => isDevice(stat, S.IFCHR, 1, 3)
+
+/** Who owns a file that is made; absent: whoever makes it. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** How missing directories and files are made. */
+export interface Making extends Lookup {
+  /** Permission bits; 0755 if absent. */
+  readonly mode?: number
+  readonly owner?: Owner
+}
+
+/** Linux follows at most 40 links in one look-up. */
+const maxLinks = 40
+
+const ensure = (
+  root: number,
+  path: string,
+  make: (directory: number, name: string) => Effect.Effect<void, SyscallError, Kernel>,
+  making: Making,
+  links: number
+): Fd =>
+  resolve(root, path, making).pipe(
+    Effect.catchIf(({ code }) => code === "ENOENT", (missing) => {
+      const { directory, name } = split(path)
+      if (name === "" || links > maxLinks) return Effect.fail(missing)
+      return using(directories(root, directory, making, links), (parent) => {
+        const again = persistent(sys.openat2({
+          dirfd: parent,
+          path: name,
+          flags: O.PATH | O.CLOEXEC | O.NOFOLLOW | (making.flags ?? 0),
+          mode: 0,
+          resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
+        }))
+        const owned = making.owner === undefined ? again : keeping(again, (fd) => chown(fd, making.owner!))
+        return make(parent, name).pipe(
+          Effect.andThen(owned),
+          Effect.catchIf(({ call, code }) => code === "EEXIST" && call._tag !== "openat2", () =>
+            // something is there that leads nowhere: a dangling link, whose target is made in its stead, inside the
+            // root (images have such links: /etc/resolv.conf); or another process was faster
+            sys.readlinkat({ dirfd: parent, path: name }).pipe(
+              Effect.flatMap((target) =>
+                ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, make, making, links + 1)
+              ),
+              Effect.catchIf(
+                ({ call, code }) => call._tag === "readlinkat" && (code === "EINVAL" || code === "ENOENT"),
+                () => ensure(root, path, make, making, links + 1)
+              )
+            ))
+        )
+      })
+    })
+  )
+
+const chown = (fd: number, { gid, uid }: Owner) => sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
+
+const directories = (root: number, path: string, making: Making, links: number): Fd =>
+  ensure(
+    root,
+    path,
+    (dirfd, path) => sys.mkdirat({ dirfd, path, mode: making.mode ?? 0o755 }),
+    { ...making, flags: O.DIRECTORY },
+    links
+  )
+
+/**
+ * An `O_PATH` descriptor of a directory below a root, which is made with all its parents where it is missing.
+ *
+ * Fails with `ENOTDIR` where something else is in the way, with `ELOOP` where links lead in circles, or lead at all and
+ * `RESOLVE_NO_SYMLINKS` is asked for.
+ */
+export const makeDirectories = (root: number, path: string, making: Making = {}): Fd =>
+  directories(root, path, making, 0)
+
+/**
+ * An `O_PATH` descriptor of a file below a root, of any type; an empty regular file is made where it is missing, with
+ * all its parents.
+ */
+export const makeFile = (root: number, path: string, making: Making = {}): Fd =>
+  ensure(
+    root,
+    path,
+    // mknod in place of open: nothing is opened, so nothing that races us into that place can have side effects
+    (dirfd, path) => sys.mknodat({ dirfd, path, mode: S.IFREG | (making.mode ?? 0o755), major: 0, minor: 0 }),
+    making,
+    0
+  )
+
+/** All that can be read from a descriptor. */
+export const readAll = Effect.fnUntraced(function*(fd: number) {
+  const chunks: Array<Uint8Array> = []
+  for (;;) {
+    const chunk = yield* sys.read({ fd, count: 65536 })
+    if (chunk.length === 0) return Buffer.concat(chunks)
+    chunks.push(chunk)
+  }
+})
+
+/** Writes all of it, by as many write(2) calls as the kernel wants. */
+export const writeAll = Effect.fnUntraced(function*(fd: number, data: Uint8Array) {
+  for (let done = 0; done < data.length;) {
+    done += yield* sys.write({ fd, data: done === 0 ? data : data.subarray(done) })
+  }
+})
+
+/** An error of the same call with more to say. */
+export const explain = (error: SyscallError, detail: string): SyscallError =>
+  new SyscallError({
+    call: error.call,
+    code: error.code,
+    detail: error.detail === undefined ? detail : `${error.detail}; ${detail}`
+  })

@@ -1,0 +1,121 @@
+/**
+ * A procfs of one's own.
+ *
+ * What is at `/proc` in a container may be anything: an image can put a directory of its own there, a mount can cover
+ * parts of it. A label, a sysctl or a group file that is read or written there can be swallowed or misled
+ * (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). So they are reached through a private instance of procfs that is
+ * attached nowhere, and looked up without leaving it.
+ *
+ * @see proc(5), fsopen(2), openat2(2)
+ */
+import * as Effect from "effect/Effect"
+import { AT, FSCONFIG, FSMOUNT, FSOPEN, MAGIC, MOUNT_ATTR, O, OPEN_TREE, RESOLVE } from "./constants.ts"
+import { explain, readAll, stat, using, writeAll } from "./Files.ts"
+import { type Kernel, sys, SyscallError } from "./Kernel.ts"
+
+/** The calls that {@link openProc} makes; for the headers of steps. */
+export const openProcCalls = [
+  "fsopen",
+  "fsconfig",
+  "fsmount",
+  "open_tree",
+  "openat2",
+  "fstatfs",
+  "statx",
+  "close"
+] as const
+
+/** The calls that {@link readProc} and {@link writeProc} make beside those of {@link openProc}. */
+export const useProcCalls = ["openat2", "fstatfs", "read", "write", "close"] as const
+
+const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC
+
+const instance = using(
+  sys.fsopen({ type: "proc", flags: FSOPEN.CLOEXEC }),
+  (fd) =>
+    sys.fsconfig({ fd, command: FSCONFIG.CMD_CREATE, key: null, value: null, aux: 0 }).pipe(
+      Effect.andThen(sys.fsmount({ fd, flags: FSMOUNT.CLOEXEC, attributes }))
+    )
+)
+
+/** The inode number of the root of every procfs. */
+const rootInode = 1n
+
+const verified = Effect.fnUntraced(function*(fd: number, refused: SyscallError) {
+  const { type } = yield* sys.fstatfs({ fd })
+  const { ino } = yield* stat(fd)
+  if (type !== MAGIC.PROC_SUPER_MAGIC || ino !== rootInode) {
+    return yield* explain(refused, "and what is at /proc is not a procfs")
+  }
+})
+
+const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Kernel> =>
+  // a clone leaves behind what is mounted over parts of /proc; where that is locked (a user namespace) it must be taken
+  // along, and RESOLVE_NO_XDEV refuses it later
+  sys.open_tree({ dirfd: AT.FDCWD, path: "/proc", flags: OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC }).pipe(
+    Effect.catch(() =>
+      sys.openat2({
+        dirfd: AT.FDCWD,
+        path: "/proc",
+        flags: O.PATH | O.DIRECTORY | O.CLOEXEC,
+        mode: 0,
+        resolve: RESOLVE.NO_SYMLINKS
+      })
+    ),
+    Effect.catch(({ code }) => Effect.fail(explain(refused, `and /proc can't be opened: ${code}`))),
+    Effect.tap((fd) =>
+      verified(fd, refused).pipe(Effect.catch((error) => Effect.andThen(sys.close({ fd }), Effect.fail(error))))
+    )
+  )
+
+/**
+ * A descriptor of the root of a private procfs, close-on-exec, to be closed after use and never to be given away: it
+ * shows the whole of procfs, without what the container masks.
+ *
+ * Where the kernel refuses a new instance (a user namespace that does not own the pid namespace, a `/proc` of which
+ * parts are covered), `/proc` itself serves, if it is a procfs.
+ *
+ * **Example**
+ *
+ * ```ts
+ * const status = Files.using(Procfs.openProc, (proc) => Procfs.readProc(proc, "self/status"))
+ * ```
+ */
+export const openProc: Effect.Effect<number, SyscallError, Kernel> = Effect.catch(instance, existing)
+
+/**
+ * Opens a file below a procfs, by a path without a leading slash: `self/attr/exec`. Never leaves that procfs: no `..`,
+ * no magic link, no other mount, and what was opened is on a procfs. `flags` are `O_*` beside `O_CLOEXEC`.
+ */
+export const openBelow = (proc: number, path: string, flags: number): Effect.Effect<number, SyscallError, Kernel> =>
+  sys.openat2({
+    dirfd: proc,
+    path,
+    flags: O.CLOEXEC | O.NOCTTY | flags,
+    mode: 0,
+    resolve: RESOLVE.BENEATH | RESOLVE.NO_XDEV | RESOLVE.NO_MAGICLINKS
+  }).pipe(
+    Effect.tap((fd) =>
+      Effect.flatMap(
+        sys.fstatfs({ fd }),
+        ({ type }) =>
+          type === MAGIC.PROC_SUPER_MAGIC ? Effect.void : sys.close({ fd }).pipe(
+            Effect.andThen(
+              new SyscallError({
+                call: { _tag: "fstatfs", fd },
+                code: "EXDEV",
+                detail: `${path} is not on a procfs`
+              })
+            )
+          )
+      )
+    )
+  )
+
+/** The text of a file below a procfs. */
+export const readProc = (proc: number, path: string): Effect.Effect<string, SyscallError, Kernel> =>
+  using(openBelow(proc, path, O.RDONLY), (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8")))
+
+/** Writes a text to a file below a procfs, in one piece, as the files there want it. */
+export const writeProc = (proc: number, path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>
+  using(openBelow(proc, path, O.WRONLY), (fd) => writeAll(fd, Buffer.from(text)))

@@ -1,0 +1,35 @@
+/**
+ * Make read-only what had to be writable until now: mounts in which devices or places to mount on were made, and the root.
+ *
+ * Only an attribute is added, by the handle of each mount: the others, locked ones among them, stay.
+ *
+ * @see OCI config.md#root, mount_setattr(2)
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { Init } from "./Init.ts"
+import { makeReadonly } from "./rootfs/attach.ts"
+import { PathError } from "./rootfs/errors.ts"
+import { InRoot, Mounted } from "./rootfs/facts.ts"
+
+/** Makes the postponed mounts read-only, and the root where the configuration says so. */
+export const remountReadonly = Step.make("remountReadonly", {
+  doc: "make the root, /dev and tmpfs mounts read-only that shall be",
+  calls: ["mount_setattr"],
+  requires: [Init, Mounted, InRoot],
+  reversal: "irreversible",
+  advice: {
+    EBUSY: "something in the mount is still open for writing",
+    EINVAL: "a read-only root needs a mount namespace"
+  },
+  run: Effect.gen(function*() {
+    const { container } = yield* Init
+    const { readonlyLater } = yield* Mounted
+    const { fd: root } = yield* InRoot
+    const all = container.readonlyRootfs ? [...readonlyLater, { destination: "/", fd: root }] : readonlyLater
+    yield* Effect.forEach(all, ({ destination, fd }) =>
+      makeReadonly(fd).pipe(
+        Effect.mapError((reason) => new PathError({ path: destination, what: "make read-only", reason }))
+      ), { discard: true })
+  })
+})

@@ -1,0 +1,170 @@
+/**
+ * The container's device nodes.
+ *
+ * A node is made and then looked at by handle: what an image or a mount put there first may be anything (CVE-2025-31133
+ * began with a `/dev/null` that was none). Where the kernel forbids mknod (a user namespace) the host's node is bound,
+ * after a look at its number.
+ *
+ * @see mknod(2), OCI config-linux.md#devices
+ */
+import * as Effect from "effect/Effect"
+import { type Container, type Device, hasNamespace } from "../../config/Container.ts"
+import * as Step from "../../engine/Step.ts"
+import { AT, O, RESOLVE, S } from "../../native/constants.ts"
+import * as Files from "../../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { Init } from "../Init.ts"
+import { attach } from "./attach.ts"
+import { cloneOfHandle } from "./bind.ts"
+import { DeviceError, PathError } from "./errors.ts"
+import { Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
+import { isBind, makingFor } from "./setting.ts"
+
+/** Whether the container brings a `/dev` of its own by a bind mount, which is then left as it is. */
+export const bindsDev = (container: Container): boolean =>
+  container.mounts.some((mount) => isBind(mount) && Files.clean(mount.destination) === "/dev")
+
+const types = { c: S.IFCHR, b: S.IFBLK, p: S.IFIFO } as const
+
+const nameOf = ({ major, minor, type }: Device): string =>
+  type === "p" ? "a fifo" : `${type === "c" ? "character" : "block"} device ${major}:${minor}`
+
+const isIt = (device: Device, stat: Parameters<typeof Files.isType>[0]): boolean =>
+  device.type === "p"
+    ? Files.isType(stat, S.IFIFO)
+    : Files.isDevice(stat, types[device.type], device.major, device.minor)
+
+const entry = (dirfd: number, path: string): Effect.Effect<number, SyscallError, Kernel> =>
+  sys.openat2({
+    dirfd,
+    path,
+    flags: O.PATH | O.NOFOLLOW | O.CLOEXEC,
+    mode: 0,
+    resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS
+  })
+
+const refuseOther = (device: Device, path: string, fd: number) =>
+  Effect.flatMap(Files.stat(fd), (stat) =>
+    isIt(device, stat) ? Effect.succeed(stat) : new DeviceError({
+      path,
+      why: `what is there already is not ${nameOf(device)}`,
+      advice: `remove ${path} from the image, or mount a tmpfs on the directory that holds it`
+    }))
+
+const bindFromHost = (
+  device: Device,
+  path: string,
+  parent: number,
+  name: string
+): Effect.Effect<void, DeviceError | SyscallError, Kernel> => {
+  const host = sys.openat2({
+    dirfd: AT.FDCWD,
+    path: device.path,
+    flags: O.PATH | O.CLOEXEC,
+    mode: 0,
+    resolve: 0
+  })
+  return Files.using(host, (source) =>
+    Effect.gen(function*() {
+      if (!isIt(device, yield* Files.stat(source))) {
+        return yield* new DeviceError({
+          path,
+          why: `in a user namespace the host's node must serve, and the host's ${device.path} is not ${nameOf(device)}`,
+          advice: "leave out the device, or run without a user namespace"
+        })
+      }
+      yield* sys.mknodat({ dirfd: parent, path: name, mode: S.IFREG | 0o600, major: 0, minor: 0 }).pipe(
+        Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.void)
+      )
+      yield* Files.using(entry(parent, name), (place) =>
+        Effect.gen(function*() {
+          const stat = yield* Files.stat(place)
+          if (isIt(device, stat)) return
+          // refuses all but an empty file, the place to bind on
+          if (!Files.isType(stat, S.IFREG)) yield* refuseOther(device, path, place)
+          yield* Files.using(cloneOfHandle(source, false), (node) => attach(node, place))
+        }))
+    })).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "SyscallError" && error.code === "ENOENT" && error.call._tag === "openat2",
+        () =>
+          new DeviceError({
+            path,
+            why: `in a user namespace the host's node must serve, and the host has no ${device.path}`,
+            advice: "leave out the device, or run without a user namespace"
+          })
+      )
+    )
+}
+
+const create = Effect.fnUntraced(function*(
+  root: number,
+  device: Device,
+  ownership: Ownership["Service"],
+  making: Files.Making,
+  bound: boolean
+) {
+  const path = Files.clean(device.path)
+  const { directory, name } = Files.split(path)
+  if (name === "") {
+    return yield* new DeviceError({ path, why: "the root is a directory", advice: "correct the device's path" })
+  }
+  const uid = yield* ownership.uid(device.uid)
+  const gid = yield* ownership.gid(device.gid)
+  yield* Files.using(Files.makeDirectories(root, directory, making), (parent) => {
+    if (bound && device.type !== "p") return bindFromHost(device, path, parent, name)
+    const existing = Files.using(
+      entry(parent, name),
+      (fd) =>
+        Effect.flatMap(refuseOther(device, path, fd), (stat) =>
+          (stat.mode & 0o7777) === device.fileMode
+            ? Effect.void
+            // the host's /proc is still there; a descriptor of O_PATH takes no fchmod
+            : sys.fchmodat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}`, mode: device.fileMode }))
+    )
+    const { major, minor } = device.type === "p" ? { major: 0, minor: 0 } : device
+    return sys.mknodat({ dirfd: parent, path: name, mode: types[device.type] | device.fileMode, major, minor }).pipe(
+      Effect.catchIf(({ call, code }) => call._tag === "mknodat" && code === "EEXIST", () => existing),
+      Effect.andThen(Files.using(entry(parent, name), (fd) =>
+        Effect.andThen(
+          refuseOther(device, path, fd),
+          sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
+        ))),
+      Effect.catchIf(
+        (error) =>
+          error._tag === "SyscallError" && error.code === "EPERM" && error.call._tag === "mknodat" &&
+          device.type !== "p",
+        () => bindFromHost(device, path, parent, name)
+      )
+    )
+  }).pipe(
+    Effect.mapError((error) =>
+      error._tag === "SyscallError" ? new PathError({ path, what: "create the device", reason: error }) : error
+    )
+  )
+})
+
+/** Creates the device nodes, unless the user binds a `/dev`. */
+export const createDevices = Step.make("createDevices", {
+  doc: "create the container's device nodes",
+  calls: [...new Set([...Files.makeCalls, "statx", "fchmodat", "open_tree", "move_mount", "umask"] as const)],
+  requires: [Init, RootHandle, Mounted, MountsContained, Ownership],
+  reversal: "irreversible",
+  advice: {
+    EROFS: "mount a tmpfs on /dev, or put the device nodes into the image",
+    EPERM: "without CAP_MKNOD device nodes can only be bound from the host, which needs a mount namespace"
+  },
+  run: Effect.gen(function*() {
+    const { container } = yield* Init
+    const { fd: root } = yield* RootHandle
+    const ownership = yield* Ownership
+    const { contained } = yield* MountsContained
+    if (container.devices.length === 0 || bindsDev(container)) return
+    const making = yield* makingFor(ownership)
+    // the kernel refuses mknod of devices to whoever is not the host's root
+    const bound = contained && hasNamespace(container, "user") && !ownership.outside
+    yield* Files.withoutUmask(
+      Effect.forEach(container.devices, (device) => create(root, device, ownership, making, bound), { discard: true })
+    )
+  })
+})

@@ -1,0 +1,42 @@
+/**
+ * What the steps of the root file system hand on: each fact is a handle or a rule that a later step needs, so that a
+ * wrong order does not compile.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { UnmappedIdError } from "./errors.ts"
+
+/**
+ * Which ids the files get that are made for the container: ids as the running process must write them. The init, inside
+ * the user namespace, writes the container's own ids; a side-car outside of it writes the host's ids for them.
+ */
+export class Ownership extends Context.Service<Ownership, {
+  /** Whether the process stands outside the container's user namespace. */
+  readonly outside: boolean
+  readonly uid: (containerId: number) => Effect.Effect<number, UnmappedIdError>
+  readonly gid: (containerId: number) => Effect.Effect<number, UnmappedIdError>
+}>()("runfx/rootfs/Ownership") {}
+
+/** Mounts made from here on do not reach the host. */
+export class MountsContained extends Context.Service<MountsContained, {
+  /** False where the container has no mount namespace of its own: then nothing may be mounted at all. */
+  readonly contained: boolean
+}>()("runfx/rootfs/MountsContained") {}
+
+/** The container's root while it is still a directory of the host. */
+export class RootHandle extends Context.Service<RootHandle, {
+  /** An `O_PATH` descriptor of the root directory: of the bind mount that becomes the root, close-on-exec. */
+  readonly fd: number
+}>()("runfx/rootfs/RootHandle") {}
+
+/** The container's mounts are there. */
+export class Mounted extends Context.Service<Mounted, {
+  /** Mounts that become read-only once everything in them is made; `fd` is a descriptor of the mount's root. */
+  readonly readonlyLater: ReadonlyArray<{ readonly destination: string; readonly fd: number }>
+}>()("runfx/rootfs/Mounted") {}
+
+/** The process is in the container's root. */
+export class InRoot extends Context.Service<InRoot, {
+  /** An `O_PATH` descriptor of the root directory, close-on-exec. */
+  readonly fd: number
+}>()("runfx/rootfs/InRoot") {}

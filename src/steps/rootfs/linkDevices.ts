@@ -1,0 +1,84 @@
+/**
+ * The links of `/dev` that every program expects.
+ *
+ * @see OCI config-linux.md#default-devices, runtime-linux.md#dev-symbolic-links
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { O } from "../../native/constants.ts"
+import * as Files from "../../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { Init } from "../Init.ts"
+import { bindsDev } from "./createDevices.ts"
+import { PathError } from "./errors.ts"
+import { Mounted, RootHandle } from "./facts.ts"
+
+const links = [
+  ["fd", "/proc/self/fd"],
+  ["stdin", "/proc/self/fd/0"],
+  ["stdout", "/proc/self/fd/1"],
+  ["stderr", "/proc/self/fd/2"]
+] as const
+
+const link = (dirfd: number, path: string, target: string) =>
+  sys.symlinkat({ target, dirfd, path }).pipe(
+    Effect.mapError((reason) => new PathError({ path: `/dev/${path}`, what: `link to ${target}`, reason }))
+  )
+
+const exists = (error: PathError): boolean => error.code === "EEXIST"
+
+/** `/dev/ptmx` must lead to the container's own terminals; a node there (5:2) would lead to the host's. */
+const linkPtmx = (dev: number) =>
+  link(dev, "ptmx", "pts/ptmx").pipe(
+    Effect.catchIf(exists, () =>
+      sys.readlinkat({ dirfd: dev, path: "ptmx" }).pipe(
+        Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed("")),
+        Effect.flatMap((target) =>
+          target === "pts/ptmx"
+            ? Effect.void
+            : Effect.andThen(sys.unlinkat({ dirfd: dev, path: "ptmx", flags: 0 }), link(dev, "ptmx", "pts/ptmx"))
+        ),
+        Effect.catchIf(
+          // something is mounted there: that is what the configuration asks for
+          (error) => error._tag === "SyscallError" && error.code === "EBUSY",
+          () => Effect.void
+        )
+      ))
+  )
+
+const linkCore = (root: number, dev: number) =>
+  Files.using(
+    Files.resolve(root, "/proc/kcore", { flags: O.NOFOLLOW }),
+    () => link(dev, "core", "/proc/kcore").pipe(Effect.catchIf(exists, () => Effect.void))
+  ).pipe(
+    Effect.catchIf((error) => error._tag === "SyscallError" && error.code === "ENOENT", () => Effect.void)
+  )
+
+/** Makes the links, unless the user binds a `/dev`, or there is none. */
+export const linkDevices = Step.make("linkDevices", {
+  doc: "link /dev/fd, stdin, stdout, stderr, ptmx and core",
+  calls: ["openat2", "symlinkat", "readlinkat", "unlinkat", "close"],
+  requires: [Init, RootHandle, Mounted],
+  reversal: "irreversible",
+  advice: { EROFS: "mount a tmpfs on /dev, or put the links into the image" },
+  run: Effect.gen(function*() {
+    const { container } = yield* Init
+    const { fd: root } = yield* RootHandle
+    if (bindsDev(container)) return
+    const dev: Effect.Effect<number | undefined, SyscallError, Kernel> = Effect.catchIf(
+      Files.resolve(root, "/dev", { flags: O.DIRECTORY }),
+      ({ code }) => code === "ENOENT",
+      () => Effect.succeed(undefined)
+    )
+    const fd = yield* dev
+    if (fd === undefined) return
+    yield* Files.using(Effect.succeed(fd), (dev) =>
+      Effect.gen(function*() {
+        for (const [path, target] of links) {
+          yield* link(dev, path, target).pipe(Effect.catchIf(exists, () => Effect.void))
+        }
+        yield* linkPtmx(dev)
+        yield* linkCore(root, dev)
+      }))
+  })
+})

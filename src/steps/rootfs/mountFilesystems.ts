@@ -1,0 +1,215 @@
+/**
+ * The container's mounts, in the order of its configuration.
+ *
+ * Every place is looked up below the root by handle, the mount is made complete while it is attached nowhere, and then
+ * attached to the handle. A mount becomes read-only only later where devices and further places to mount on must be made
+ * in it first: a tmpfs, and `/dev`.
+ *
+ * @see OCI config.md#mounts, mount_namespaces(7)
+ */
+import * as Effect from "effect/Effect"
+import { hasNamespace, hostId, type Mount } from "../../config/Container.ts"
+import * as Step from "../../engine/Step.ts"
+import { MOUNT_ATTR, MS, RESOLVE } from "../../native/constants.ts"
+import * as Files from "../../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { Init } from "../Init.ts"
+import { attach, attachCalls, during } from "./attach.ts"
+import { attributesOf, superblockOptionsOf } from "./attributes.ts"
+import { applyOptions, applyPropagation, applyRecursive, bind, bindCalls } from "./bind.ts"
+import { cgroupCalls, mountCgroups } from "./cgroups.ts"
+import { copyUp, copyUpCalls } from "./copyUp.ts"
+import { type About, MountError, MountRefusedError, type UnmappedIdError } from "./errors.ts"
+import { Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
+import { filesystemCalls, fits, makeFilesystem } from "./filesystem.ts"
+import { aboutOf, isBind, makingFor, refuseDestination, refuseTarget, type Setting } from "./setting.ts"
+
+type Problem = MountError | MountRefusedError | UnmappedIdError
+
+/** What a mount leaves to be made read-only later. */
+type Later = { readonly destination: string; readonly fd: number } | undefined
+
+/** File systems of the kernel itself, whose superblock several mounts share or that have nothing to protect in it. */
+const pseudo = new Set(["proc", "sysfs", "tmpfs", "mqueue", "devpts", "cgroup", "cgroup2"])
+
+/** File systems that label their files by themselves, or not at all, and take no `context` option. */
+const unlabelled = new Set(["proc", "sysfs", "mqueue", "cgroup", "cgroup2"])
+
+const hasOption = (options: ReadonlyArray<string>, key: string): boolean =>
+  options.some((option) => option === key || option.startsWith(`${key}=`))
+
+/** `uid=` and `gid=` as ids that this process must write; the group of terminals only where it is mapped. */
+const withIds = Effect.fnUntraced(
+  function*({ container, ownership }: Setting, type: string, options: ReadonlyArray<string>) {
+    const out: Array<string> = []
+    for (const option of options) {
+      const match = /^([ug]id)=(\d+)$/.exec(option)
+      const id = Number(match?.[2])
+      if (match === null) out.push(option)
+      else if (
+        type === "devpts" && match[1] === "gid" && hasNamespace(container, "user") &&
+        hostId(container.gidMappings, id) === undefined
+      ) continue
+      else out.push(`${match[1]}=${yield* match[1] === "uid" ? ownership.uid(id) : ownership.gid(id)}`)
+    }
+    if (type === "tmpfs" && ownership.outside) {
+      if (!hasOption(out, "uid")) out.push(`uid=${yield* ownership.uid(0)}`)
+      if (!hasOption(out, "gid")) out.push(`gid=${yield* ownership.gid(0)}`)
+    }
+    return out
+  }
+)
+
+/** The mount that now covers a place, by path, if it is one. */
+const remade = (setting: Setting, about: About): Effect.Effect<number, MountError | MountRefusedError, Kernel> =>
+  during(about, "verify")(Files.keeping(
+    Files.resolve(setting.root, about.destination),
+    (fd) =>
+      Effect.flatMap(Files.stat(fd), ({ mountRoot }) =>
+        mountRoot ? Effect.void : new MountRefusedError({
+          ...about,
+          why: "another process changed the root file system while it was mounted",
+          advice: "let no other process write to the root file system while the container starts"
+        }))
+  ))
+
+/** By mount(2), for options that are too long for fsconfig(2). The host's /proc is still there. */
+const mountByPath = Effect.fnUntraced(function*(
+  setting: Setting,
+  mount: Mount,
+  about: About,
+  options: ReadonlyArray<string>,
+  postponed: boolean,
+  target: number
+) {
+  const data = options.map((option) =>
+    // here a comma separates options
+    option.startsWith("context=") ? `context="${option.slice("context=".length)}"` : option
+  )
+  yield* during(about, "attach")(sys.mount({
+    source: mount.source,
+    target: `/proc/self/fd/${target}`,
+    type: mount.type,
+    flags: postponed ? mount.flags & ~MS.RDONLY : mount.flags,
+    data: data.length === 0 ? null : data.join(",")
+  }))
+  return yield* remade(setting, about)
+})
+
+/** The place must still lead to the mount that was made: what is at /proc and /sys is trusted later. */
+const verify = Effect.fnUntraced(function*({ root }: Setting, about: About, fd: number) {
+  const made = yield* Files.stat(fd)
+  const found = yield* Files.using(Files.resolve(root, about.destination, { resolve: RESOLVE.NO_SYMLINKS }), Files.stat)
+  if (found.mountId !== made.mountId || !found.mountRoot) {
+    return yield* new MountRefusedError({
+      ...about,
+      why: "another process put something else there while it was mounted",
+      advice: "let no other process write to the root file system while the container starts"
+    })
+  }
+})
+
+const mountFilesystem = (setting: Setting, mount: Mount, about: About): Effect.Effect<Later, Problem, Kernel> => {
+  // a link in the image must not choose where these two are, for later steps and programs trust them
+  const rigid = mount.type === "proc" || mount.type === "sysfs"
+  const place = Files.makeDirectories(setting.root, about.destination, {
+    ...setting.making,
+    resolve: rigid ? RESOLVE.NO_SYMLINKS : 0
+  })
+  return Files.using(
+    during(about, "resolve the target")(place),
+    Effect.fnUntraced(function*(target) {
+      const stat = yield* refuseTarget(setting, about, target)
+      const wanted = yield* withIds(setting, mount.type, mount.data)
+      const options = [
+        ...superblockOptionsOf(mount.flags),
+        ...((mount.flags & MS.RDONLY) !== 0 && !pseudo.has(mount.type) ? ["ro"] : []),
+        ...wanted,
+        ...(mount.type === "tmpfs" && !hasOption(wanted, "mode") ? [`mode=${(stat.mode & 0o7777).toString(8)}`] : []),
+        ...(setting.container.mountLabel !== undefined && !unlabelled.has(mount.type)
+          ? [`context=${setting.container.mountLabel}`]
+          : [])
+      ]
+      const readonly = (mount.flags & MS.RDONLY) !== 0
+      const postponed = readonly && (mount.type === "tmpfs" || about.destination === "/dev")
+      const attributes = attributesOf(mount.flags) & ~(postponed ? MOUNT_ATTR.RDONLY : 0)
+
+      const attached: Effect.Effect<number, Problem | SyscallError, Kernel> = fits(mount.source, options)
+        ? Files.keeping(makeFilesystem(about, options, attributes), (fd) =>
+          Effect.gen(function*() {
+            if (mount.copyUp) yield* during(about, "copy up")(copyUp(target, fd))
+            yield* during(about, "attach")(attach(fd, target))
+          }))
+        : mountByPath(setting, mount, about, options, postponed, target)
+      const fd = yield* during(about, "attach")(Files.keeping(attached, (fd) =>
+        Effect.gen(function*() {
+          yield* during(about, "set the attributes")(applyRecursive(fd, mount))
+          yield* during(about, "set the propagation")(applyPropagation(fd, mount))
+          if (rigid) yield* during(about, "verify")(verify(setting, about, fd))
+        })))
+      if (postponed) return { destination: about.destination, fd }
+      yield* during(about, "attach")(sys.close({ fd }))
+      return undefined
+    })
+  ).pipe(during(about, "attach"))
+}
+
+/** `remount`: other options for a mount that is there. */
+const remount = (setting: Setting, mount: Mount, about: About): Effect.Effect<void, Problem, Kernel> =>
+  Files.using(remade(setting, about), (fd) =>
+    refuseTarget(setting, about, fd).pipe(
+      Effect.andThen(during(about, "set the attributes")(applyOptions(fd, mount))),
+      Effect.andThen(during(about, "set the attributes")(applyRecursive(fd, mount))),
+      Effect.andThen(during(about, "set the propagation")(applyPropagation(fd, mount)))
+    )).pipe(during(about, "verify"))
+
+const mountOne = Effect.fnUntraced(function*(setting: Setting, mount: Mount) {
+  const about = aboutOf(mount)
+  if (mount.idMapping !== undefined) {
+    return yield* new MountRefusedError({
+      ...about,
+      why: "an id-mapped mount needs a user namespace that only the parent can make, which runfx does not do yet",
+      advice: "leave out uidMappings and gidMappings of the mount; map the ids of the whole container instead"
+    })
+  }
+  yield* refuseDestination(about)
+  if ((mount.flags & MS.REMOUNT) !== 0) return yield* Effect.as(remount(setting, mount, about), undefined)
+  if (isBind(mount)) return yield* Effect.as(bind(setting, mount, about), undefined)
+  if (mount.type === "cgroup" || mount.type === "cgroup2") {
+    return yield* Effect.as(mountCgroups(setting, mount, about), undefined)
+  }
+  return yield* mountFilesystem(setting, mount, about)
+})
+
+/** Mounts everything that the configuration lists. */
+export const mountFilesystems = Step.make("mountFilesystems", {
+  doc: "mount the container's file systems below its root",
+  calls: [
+    ...new Set(
+      [...bindCalls, ...filesystemCalls, ...cgroupCalls, ...copyUpCalls, ...attachCalls, "mount", "umask"] as const
+    )
+  ],
+  requires: [Init, RootHandle, MountsContained, Ownership],
+  provides: Mounted,
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { container } = yield* Init
+    const { fd: root } = yield* RootHandle
+    const { contained } = yield* MountsContained
+    const ownership = yield* Ownership
+    const [first] = container.mounts
+    if (first === undefined) return { readonlyLater: [] }
+    if (!contained) {
+      return yield* new MountRefusedError({
+        ...aboutOf(first),
+        why: "without a mount namespace of its own the container's mounts would be the host's",
+        advice: "add a mount namespace to linux.namespaces, or leave out all mounts"
+      })
+    }
+    const making = yield* makingFor(ownership)
+    const mountAll = (setting: Setting): Effect.Effect<ReadonlyArray<Later>, Problem | SyscallError, Kernel> =>
+      Files.withoutUmask(Effect.forEach(container.mounts, (mount) => mountOne(setting, mount)))
+    const later = yield* mountAll({ container, root, rootStat: yield* Files.stat(root), ownership, making })
+    return { readonlyLater: later.filter((mount) => mount !== undefined) }
+  })
+})

@@ -1,0 +1,115 @@
+/**
+ * Where and for whom the mounts are made, and the rules that hold for every one of them.
+ */
+import * as Effect from "effect/Effect"
+import type { Container, Mount } from "../../config/Container.ts"
+import type { Stat } from "../../native/calls.ts"
+import { MAGIC, MS } from "../../native/constants.ts"
+import * as Files from "../../native/Files.ts"
+import { type Kernel, sys } from "../../native/Kernel.ts"
+import { during } from "./attach.ts"
+import { type About, type MountError, MountRefusedError, type UnmappedIdError } from "./errors.ts"
+import type { Ownership } from "./facts.ts"
+
+/** What the mounts of one container have in common. */
+export interface Setting {
+  readonly container: Container
+  /** An `O_PATH` descriptor of the container's root. */
+  readonly root: number
+  readonly rootStat: Stat
+  readonly ownership: Ownership["Service"]
+  /** How missing places to mount on are made. */
+  readonly making: Files.Making
+}
+
+/** How missing directories and files are made: they belong to the container's root. */
+export const makingFor = (ownership: Ownership["Service"]): Effect.Effect<Files.Making, UnmappedIdError> =>
+  ownership.outside
+    ? Effect.map(Effect.all([ownership.uid(0), ownership.gid(0)]), ([uid, gid]) => ({ owner: { uid, gid } }))
+    : Effect.succeed({})
+
+/** The calls that {@link refuseTarget} makes. */
+export const settingCalls = ["statx", "fstatfs"] as const
+
+/** Whether a mount is a bind mount. */
+export const isBind = (mount: Mount): boolean => mount.type === "bind" || (mount.flags & MS.BIND) !== 0
+
+/** The names that errors give a mount. */
+export const aboutOf = (mount: Mount): About => ({
+  destination: Files.clean(mount.destination),
+  type: isBind(mount) ? "bind" : mount.type,
+  source: mount.source
+})
+
+/** Files of procfs that a file system in user space (lxcfs) may stand in for: they tell of resources and grant nothing. */
+const replaceable = new Set([
+  "/proc/cpuinfo",
+  "/proc/diskstats",
+  "/proc/meminfo",
+  "/proc/stat",
+  "/proc/swaps",
+  "/proc/uptime",
+  "/proc/loadavg",
+  "/proc/slabinfo",
+  "/proc/net/dev",
+  "/proc/sys/kernel/ns_last_pid",
+  "/proc/sys/crypto/fips_enabled"
+])
+
+const procAdvice = "mount only a procfs on /proc, and below it only files that tell of resources, as lxcfs does"
+
+/**
+ * Refuses a mount by its destination as it is written: the root itself; anything but a procfs on `/proc`, which label
+ * and sysctl writes trust (CVE-2019-16884); anything below it but a few files.
+ */
+export const refuseDestination = (about: About): Effect.Effect<void, MountRefusedError> => {
+  const { destination, type } = about
+  if (destination === "/") {
+    return Effect.fail(
+      new MountRefusedError({
+        ...about,
+        why: "nothing may be mounted on the root itself",
+        advice: "set root.path to what shall be the root"
+      })
+    )
+  }
+  // whether a bind mount's source is a procfs is known only once it is open
+  if (destination === "/proc" && type !== "proc" && type !== "bind") {
+    return Effect.fail(new MountRefusedError({ ...about, why: "only a procfs may be on /proc", advice: procAdvice }))
+  }
+  if (destination.startsWith("/proc/") && !replaceable.has(destination)) {
+    return Effect.fail(
+      new MountRefusedError({ ...about, why: "nothing may be mounted inside /proc", advice: procAdvice })
+    )
+  }
+  return Effect.void
+}
+
+/**
+ * Refuses a mount by the place that was found: links in the image can make another path mean the root or a part of
+ * `/proc`.
+ */
+export const refuseTarget = (
+  { rootStat }: Setting,
+  about: About,
+  target: number
+): Effect.Effect<Stat, MountError | MountRefusedError, Kernel> =>
+  Effect.gen(function*() {
+    const stat = yield* Files.stat(target)
+    if (stat.mountId === rootStat.mountId && stat.ino === rootStat.ino) {
+      return yield* new MountRefusedError({
+        ...about,
+        why: "the image has a link there that leads to the root itself",
+        advice: `fix the image: ${about.destination} must not lead to /`
+      })
+    }
+    const { type } = yield* sys.fstatfs({ fd: target })
+    if (type === MAGIC.PROC_SUPER_MAGIC && !about.destination.startsWith("/proc/") && about.destination !== "/proc") {
+      return yield* new MountRefusedError({
+        ...about,
+        why: "the image has a link there that leads into /proc",
+        advice: procAdvice
+      })
+    }
+    return stat
+  }).pipe(during(about, "resolve the target"))
