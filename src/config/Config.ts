@@ -1,0 +1,190 @@
+/**
+ * Reading a container's configuration, in either format. Whatever is wrong with it is a {@link ConfigError} that names
+ * all problems at once.
+ *
+ * **Example** (From a text)
+ *
+ * ```ts
+ * import * as Result from "effect/Result"
+ * import { decode } from "runfx/config/Config"
+ *
+ * const result = decode(text, "/srv/bundle")
+ * if (Result.isFailure(result)) console.error(result.failure.message)
+ * ```
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { ConfigError, type Problem, problem } from "./ConfigError.ts"
+import type { Container } from "./Container.ts"
+import * as Decode from "./decode.ts"
+import { parse } from "./Json.ts"
+import * as Libcontainer from "./Libcontainer.ts"
+import * as Oci from "./Oci.ts"
+import { type Names, validate } from "./validate.ts"
+
+/** The two formats: libcontainer's initConfig (or a bare Config), and the OCI `config.json`. */
+export type Format = "libcontainer" | "oci"
+
+/** A configuration that can be run. */
+export interface Decoded {
+  readonly format: Format
+  readonly container: Container
+  /** What stands in the document and has no effect. */
+  readonly warnings: ReadonlyArray<Problem>
+  /** How the document calls the parts of the container, for problems that are found later. */
+  readonly names: Names
+}
+
+/** Fields of the process that come from elsewhere than the document, as from a command line; they win. */
+export interface ProcessOverrides {
+  readonly args?: ReadonlyArray<string>
+  readonly env?: ReadonlyArray<string>
+  readonly cwd?: string
+  /** `user[:group]`. */
+  readonly user?: string
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const formatOf = (document: unknown): Format | undefined => {
+  if (!isObject(document)) return undefined
+  if ("ociVersion" in document || "process" in document || "root" in document) return "oci"
+  return "config" in document || "rootfs" in document ? "libcontainer" : undefined
+}
+
+/** The format of a document; `undefined` for what is neither, or no JSON. */
+export const detect = (text: string): Format | undefined =>
+  Result.match(parse(text), { onFailure: () => undefined, onSuccess: formatOf })
+
+const finish = (
+  format: Format,
+  container: Container,
+  names: Names,
+  problems: ReadonlyArray<Problem>,
+  warnings: ReadonlyArray<Problem>
+): Result.Result<Decoded, ConfigError> =>
+  problems.length === 0
+    ? Result.succeed({ format, container, warnings, names })
+    : Result.fail(new ConfigError({ problems }))
+
+const libcontainer = (document: unknown, overrides: ProcessOverrides): Result.Result<Decoded, ConfigError> => {
+  const wrapped = Libcontainer.wrap(document)
+  const input = isObject(wrapped) ? { ...wrapped, ...overrides } : wrapped
+  const decoded = Decode.decode(Libcontainer.InitConfig, Libcontainer.Partial, input, ["config"])
+  const inDocument = Libcontainer.isBare(document)
+    ? (found: Problem): Problem => ({ ...found, path: found.path.replace(/^config\./, "") })
+    : (found: Problem): Problem => found
+  const obsolete = decoded.unknown.filter(Libcontainer.isObsolete).map(({ path }) =>
+    problem(path, undefined, "has no effect: libcontainer has no such key any more")
+  )
+  const mistaken = [...decoded.problems, ...decoded.unknown.filter((found) => !Libcontainer.isObsolete(found))]
+  if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: mistaken.map(inDocument) }))
+  const { container, names, problems, warnings } = Libcontainer.toContainer(decoded.value)
+  const found = validate(container, names, decoded.broken)
+  return finish(
+    "libcontainer",
+    container,
+    names,
+    [...mistaken, ...problems, ...found].map(inDocument),
+    [...obsolete, ...warnings].map(inDocument)
+  )
+}
+
+const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, ConfigError> => {
+  const decoded = Decode.decode(Oci.Config, Oci.Partial, document, ["process", "linux"])
+  if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
+  const { container, problems } = Oci.toContainer(decoded.value, bundleDir)
+  const found = validate(container, Oci.names, decoded.broken)
+  const told = new Set([...decoded.problems, ...problems].map(({ path }) => path))
+  const warnings = decoded.unknown.map(({ path }) =>
+    problem(path, undefined, "has no effect: the specification has no such property here")
+  )
+  return finish("oci", container, Oci.names, [
+    ...decoded.problems,
+    ...problems,
+    ...found.filter(({ path }) => !told.has(path))
+  ], warnings)
+}
+
+/**
+ * Decodes libcontainer's initConfig, or a bare `Config` with the process fields (`args`, `env`, `cwd`, `user`) beside
+ * its own or given as `overrides`.
+ */
+export const decodeLibcontainer = (
+  text: string,
+  overrides: ProcessOverrides = {}
+): Result.Result<Container, ConfigError> =>
+  parse(text).pipe(
+    Result.flatMap((document) => libcontainer(document, overrides)),
+    Result.map(({ container }) => container)
+  )
+
+/** Decodes an OCI `config.json`; relative paths of the root and of bind sources are taken from the absolute `bundleDir`. */
+export const decodeOci = (text: string, bundleDir: string): Result.Result<Container, ConfigError> =>
+  parse(text).pipe(
+    Result.flatMap((document) => oci(document, bundleDir)),
+    Result.map(({ container }) => container)
+  )
+
+/** Decodes either format, and tells which one it was and what has no effect. `overrides` are for libcontainer's. */
+export const decode = (
+  text: string,
+  bundleDir: string,
+  overrides: ProcessOverrides = {}
+): Result.Result<Decoded, ConfigError> =>
+  Result.flatMap(parse(text), (document) => {
+    switch (formatOf(document)) {
+      case "libcontainer":
+        return libcontainer(document, overrides)
+      case "oci":
+        return oci(document, bundleDir)
+      case undefined:
+        return Result.fail(
+          new ConfigError({
+            problems: [
+              problem(
+                "",
+                undefined,
+                "must be an OCI config.json (with ociVersion, process, root) or libcontainer's initConfig (with config) or Config (with rootfs)"
+              )
+            ]
+          })
+        )
+    }
+  })
+
+/** The JSON Schemas (draft 2020-12) of both formats, as plain data, for editors and other checkers. */
+export const jsonSchemas = (): { readonly libcontainer: object; readonly oci: object } => ({
+  libcontainer: {
+    ...head,
+    title: "libcontainer initConfig, or a bare Config with the process fields beside it",
+    anyOf: [
+      schemaOf(Libcontainer.InitConfig, "error"),
+      schemaOf(Libcontainer.BareConfig, "error")
+    ]
+  },
+  oci: { ...head, title: "OCI runtime configuration for Linux", ...schemaOf(Oci.Config, "ignore") }
+})
+
+const head = { $schema: "https://json-schema.org/draft/2020-12/schema" }
+
+const schemaOf = (schema: Schema.Constraint, onExcessProperty: "ignore" | "error"): object =>
+  withNulls(Schema.toJsonSchemaDocument(schema, { onExcessProperty }).schema) as object
+
+/** Go writes `null` for what is not set, wherever a property may be left out. */
+const withNulls = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(withNulls)
+  if (!isObject(schema)) return schema
+  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, withNulls(value)]))
+  if (!isObject(inner["properties"])) return inner
+  const required = Array.isArray(schema["required"]) ? schema["required"] : []
+  return {
+    ...inner,
+    properties: Object.fromEntries(
+      Object.entries(inner["properties"]).map(([key, value]) =>
+        required.includes(key) ? [key, value] : [key, { anyOf: [value, { type: "null" }] }]
+      )
+    )
+  }
+}

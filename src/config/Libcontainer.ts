@@ -1,0 +1,465 @@
+/**
+ * libcontainer's configuration: the `initConfig` that its init process reads, with the `Config` in it.
+ *
+ * Keys are taken exactly as libcontainer wrote them, and a key that it did not have is refused: the format is closed, so
+ * such a key is a mistake, and a container that starts without a setting is worse than one that does not start. The keys
+ * of older samples that libcontainer itself had dropped (`restrict_sys`, `environment`, `tty`, `user` in the config, a
+ * mount's `type`, `veth_prefix`) are told as warnings and have no effect, as they had none there.
+ *
+ * Differences by intent: the inheritable set stays empty (CVE-2022-29162); a device without a mode gets 0666, not 000;
+ * the devpts of a new user namespace that does not map gid 5 is mounted without it.
+ */
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+import * as nodePath from "node:path/posix"
+import { MS, SIG } from "../native/constants.ts"
+import * as capabilities from "./capabilities.ts"
+import { type Problem, problem } from "./ConfigError.ts"
+import {
+  type Cgroup,
+  type Container,
+  type Device,
+  hostId,
+  type IdMapping,
+  type Mount,
+  type Namespace,
+  type NamespaceType,
+  type Network,
+  type Route
+} from "./Container.ts"
+import { allowAll, denyAll } from "./devices.ts"
+import { id, int64, limit64, may, oneOf, texts, uint32, uint64, whole } from "./fields.ts"
+import { type Names, type Section } from "./validate.ts"
+
+/** Go's `int`, as far as a double holds it. */
+const int = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+
+const deviceType = Schema.Literals([99, 98, 112]).annotate({ expected: "must be 99 (c), 98 (b) or 112 (p)" })
+
+const MountSchema = Schema.Struct({
+  source: may(Schema.String),
+  destination: Schema.String,
+  device: may(Schema.String),
+  flags: may(whole(0, 2 ** 31 - 1)),
+  data: may(Schema.String),
+  relabel: may(Schema.String)
+})
+
+const deviceFields = {
+  type: deviceType,
+  path: may(Schema.String),
+  major: may(int),
+  minor: may(int),
+  permissions: may(Schema.String),
+  file_mode: may(uint32),
+  uid: may(id),
+  gid: may(id)
+}
+
+const DeviceSchema = Schema.Struct(deviceFields)
+
+const networkFields = {
+  type: Schema.String,
+  name: may(Schema.String),
+  bridge: may(Schema.String),
+  mac_address: may(Schema.String),
+  address: may(Schema.String),
+  gateway: may(Schema.String),
+  ipv6_address: may(Schema.String),
+  ipv6_gateway: may(Schema.String),
+  mtu: may(int),
+  txqueuelen: may(int),
+  host_interface_name: may(Schema.String)
+}
+
+const NetworkSchema = Schema.Struct({ ...networkFields, temp_veth_peer_name: may(Schema.String) })
+
+const IdMappings = Schema.Array(Schema.Struct({ container_id: uint32, host_id: uint32, size: uint32 }))
+
+const CgroupSchema = Schema.Struct({
+  name: may(Schema.String),
+  parent: may(Schema.String),
+  allow_all_devices: may(Schema.Boolean),
+  allowed_devices: may(Schema.Array(DeviceSchema)),
+  memory: may(limit64),
+  memory_reservation: may(limit64),
+  memory_swap: may(limit64),
+  cpu_shares: may(int64),
+  cpu_quota: may(int64),
+  cpu_period: may(int64),
+  cpuset_cpus: may(Schema.String),
+  cpuset_mems: may(Schema.String),
+  blkio_weight: may(whole(0, 0xffff)),
+  freezer: may(oneOf("", "FROZEN", "THAWED")),
+  slice: may(Schema.String)
+})
+
+const namespaceTypes = {
+  NEWNET: "net",
+  NEWPID: "pid",
+  NEWNS: "mnt",
+  NEWUTS: "uts",
+  NEWIPC: "ipc",
+  NEWUSER: "user",
+  NEWCGROUP: "cgroup",
+  NEWTIME: "time"
+} as const satisfies Readonly<Record<string, NamespaceType>>
+
+const configFields = {
+  no_pivot_root: may(Schema.Boolean),
+  parent_death_signal: may(int),
+  pivot_dir: may(Schema.String),
+  rootfs: Schema.String,
+  readonlyfs: may(Schema.Boolean),
+  mounts: may(Schema.Array(MountSchema)),
+  devices: may(Schema.Array(DeviceSchema)),
+  mount_label: may(Schema.String),
+  hostname: may(Schema.String),
+  console: may(Schema.String),
+  namespaces: may(Schema.Array(Schema.Struct({
+    type: oneOf("NEWNET", "NEWPID", "NEWNS", "NEWUTS", "NEWIPC", "NEWUSER", "NEWCGROUP", "NEWTIME"),
+    path: may(Schema.String)
+  }))),
+  capabilities: may(Schema.Array(
+    Schema.Literals(capabilities.names).annotate({
+      expected: "must be a capability without `CAP_`: CHOWN to CHECKPOINT_RESTORE"
+    })
+  )),
+  networks: may(Schema.Array(NetworkSchema)),
+  routes: may(Schema.Array(Schema.Struct({
+    destination: may(Schema.String),
+    source: may(Schema.String),
+    gateway: may(Schema.String),
+    interface_name: may(Schema.String)
+  }))),
+  cgroups: may(CgroupSchema),
+  apparmor_profile: may(Schema.String),
+  process_label: may(Schema.String),
+  rlimits: may(Schema.Array(Schema.Struct({ type: whole(0, 15), hard: uint64, soft: uint64 }))),
+  additional_groups: may(Schema.Array(id)),
+  uid_mappings: may(IdMappings),
+  gid_mappings: may(IdMappings),
+  mask_paths: may(texts),
+  readonly_paths: may(texts)
+}
+
+const processFields = {
+  args: texts,
+  env: may(texts),
+  cwd: may(Schema.String),
+  user: may(Schema.String),
+  network: may(Schema.Array(NetworkSchema))
+}
+
+const ConfigSchema = Schema.Struct(configFields)
+
+/** The schema of an initConfig. */
+export const InitConfig = Schema.Struct({ ...processFields, config: ConfigSchema })
+
+/** The same with every field optional: what is left of a document whose broken fields were taken out. */
+export const Partial = Schema.Struct({
+  ...Schema.Struct(processFields).mapFields(Struct.map(Schema.optionalKey)).fields,
+  config: may(ConfigSchema.mapFields(Struct.map(Schema.optionalKey)))
+})
+
+/** The schema of a bare `Config` with the fields of the process beside it. */
+export const BareConfig = Schema.Struct({ ...processFields, ...configFields })
+
+type InitConfig = typeof Partial.Type
+type Config = NonNullable<InitConfig["config"]>
+
+// ── documents ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Whether a document is a bare `Config` and no initConfig. */
+export const isBare = (document: unknown): boolean =>
+  isObject(document) && !("config" in document) && "rootfs" in document
+
+/** The initConfig that a document is, or, for a bare `Config`, the one that it makes with the process fields beside it. */
+export const wrap = (document: unknown): unknown => {
+  if (!isObject(document) || !isBare(document)) return document
+  const entries = Object.entries(document)
+  const isOfProcess = ([key]: readonly [string, unknown]) => Object.hasOwn(processFields, key)
+  return {
+    ...Object.fromEntries(entries.filter(isOfProcess)),
+    config: Object.fromEntries(entries.filter((entry) => !isOfProcess(entry)))
+  }
+}
+
+const obsolete = /^config\.(restrict_sys|environment|tty|user)$|^config\.mounts\[\d+\]\.type$|\.veth_prefix$/
+
+/** Whether an unknown key is one that older samples have. */
+export const isObsolete = ({ path }: Problem): boolean => obsolete.test(path)
+
+// ── to the model ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** How an initConfig calls the parts of a container that has this many mounts of its own in front. */
+export const names = (baseMounts: number): Names => ({
+  sections: {
+    rootfs: "config.rootfs",
+    readonlyRootfs: "config.readonlyfs",
+    parentDeathSignal: "config.parent_death_signal",
+    mounts: "config.mounts",
+    devices: "config.devices",
+    mountLabel: "config.mount_label",
+    hostname: "config.hostname",
+    namespaces: "config.namespaces",
+    networks: "config.networks",
+    routes: "config.routes",
+    cgroup: "config.cgroups",
+    "cgroup.path": "config.cgroups.parent",
+    uidMappings: "config.uid_mappings",
+    gidMappings: "config.gid_mappings",
+    maskedPaths: "config.mask_paths",
+    readonlyPaths: "config.readonly_paths",
+    "process.args": "args",
+    "process.env": "env",
+    "process.cwd": "cwd",
+    "process.user": "user",
+    "process.capabilities": "config.capabilities",
+    "process.rlimits": "config.rlimits",
+    "process.apparmorProfile": "config.apparmor_profile",
+    "process.selinuxLabel": "config.process_label"
+  },
+  fields: {
+    containerId: "container_id",
+    hostId: "host_id",
+    fileMode: "file_mode",
+    options: "data",
+    strategy: "type",
+    macAddress: "mac_address",
+    ipv6Address: "ipv6_address",
+    ipv6Gateway: "ipv6_gateway",
+    txQueueLength: "txqueuelen",
+    hostInterfaceName: "host_interface_name",
+    temporaryPeerName: "temp_veth_peer_name",
+    interfaceName: "interface_name"
+  },
+  offsets: { mounts: baseMounts } satisfies { readonly [S in Section]?: number }
+})
+
+const some = <const K extends string, A>(key: K, value: A | undefined): { readonly [P in K]?: A } =>
+  value === undefined ? {} : { [key]: value } as { readonly [P in K]?: A }
+
+/** Go has no "not set": an empty text, and a 0 where 0 means nothing, stand for it. */
+const set = <const K extends string, A extends string | number | bigint>(key: K, value: A | undefined) =>
+  some(key, value === "" || value === 0 || value === 0n ? undefined : value)
+
+const mappings = (list: typeof IdMappings.Type | undefined): ReadonlyArray<IdMapping> =>
+  (list ?? []).map(({ container_id, host_id, size }) => ({ containerId: container_id, hostId: host_id, size }))
+
+const propagationFlags = [MS.PRIVATE, MS.SLAVE, MS.SHARED, MS.UNBINDABLE]
+
+/** Splits at commas, except between double quotes: a label has commas of its own. */
+const options = (data: string): ReadonlyArray<string> => data.match(/(?:[^,"]|"[^"]*"?)+/g) ?? []
+
+const toMount = (mount: typeof MountSchema.Type): Mount => {
+  const flags = mount.flags ?? 0
+  return {
+    destination: mount.destination,
+    type: mount.device ?? "",
+    source: mount.source ?? "",
+    flags: propagationFlags.reduce((rest, flag) => rest & ~flag, flags),
+    clearedFlags: 0,
+    propagation: propagationFlags.filter((flag) => (flags & flag) !== 0),
+    recursiveAttributes: { set: 0, clear: 0 },
+    data: options(mount.data ?? ""),
+    copyUp: false
+  }
+}
+
+const mount = (destination: string, type: string, flags: number, data: ReadonlyArray<string> = []): Mount => ({
+  destination,
+  type,
+  source: type,
+  flags,
+  clearedFlags: 0,
+  propagation: [],
+  recursiveAttributes: { set: 0, clear: 0 },
+  data,
+  copyUp: false
+})
+
+/** The mounts that libcontainer made by itself, ahead of those of the configuration. */
+const baseMounts = (gidMappings: ReadonlyArray<IdMapping>): ReadonlyArray<Mount> => [
+  mount("/proc", "proc", MS.NOEXEC | MS.NOSUID | MS.NODEV),
+  mount("/dev", "tmpfs", MS.NOSUID | MS.STRICTATIME, ["mode=755"]),
+  mount("/dev/pts", "devpts", MS.NOSUID | MS.NOEXEC, [
+    "newinstance",
+    "ptmxmode=0666",
+    "mode=620",
+    ...(hostId(gidMappings, 5) === undefined ? [] : ["gid=5"])
+  ])
+]
+
+const types = { 99: "c", 98: "b", 112: "p" } as const
+
+const toDevice = (device: typeof DeviceSchema.Type): Device => ({
+  path: device.path ?? "",
+  type: types[device.type],
+  major: device.major ?? 0,
+  minor: device.minor ?? 0,
+  // the mode that lstat(2) tells has the type in it
+  fileMode: device.file_mode === undefined || device.file_mode === 0 ? 0o666 : device.file_mode & 0o7777,
+  uid: device.uid ?? 0,
+  gid: device.gid ?? 0
+})
+
+const toNetwork = (network: typeof NetworkSchema.Type): Network => ({
+  strategy: network.type,
+  name: network.type === "loopback" && (network.name ?? "") === "" ? "lo" : network.name ?? "",
+  ...set("bridge", network.bridge),
+  ...set("macAddress", network.mac_address),
+  ...set("address", network.address),
+  ...set("gateway", network.gateway),
+  ...set("ipv6Address", network.ipv6_address),
+  ...set("ipv6Gateway", network.ipv6_gateway),
+  ...set("mtu", network.mtu),
+  ...set("txQueueLength", network.txqueuelen),
+  ...set("hostInterfaceName", network.host_interface_name),
+  ...set("temporaryPeerName", network.temp_veth_peer_name)
+})
+
+const toNamespace = ({ path, type }: NonNullable<Config["namespaces"]>[number]): Namespace => ({
+  type: namespaceTypes[type],
+  ...set("path", path)
+})
+
+const toRoute = (route: NonNullable<Config["routes"]>[number]): Route => ({
+  ...set("destination", route.destination),
+  ...set("source", route.source),
+  ...set("gateway", route.gateway),
+  ...set("interfaceName", route.interface_name)
+})
+
+const wildcard = (number: number | undefined): number | null => number === -1 ? null : number ?? 0
+
+const nonEmpty = <A extends object>(value: A): A | undefined => Object.keys(value).length === 0 ? undefined : value
+
+const toCgroup = (cgroup: typeof CgroupSchema.Type): Cgroup => ({
+  ...set("path", cgroup.name || cgroup.parent ? nodePath.join(cgroup.parent ?? "", cgroup.name ?? "") : ""),
+  devices: cgroup.allow_all_devices === true ? [allowAll] : [
+    denyAll,
+    ...(cgroup.allowed_devices ?? []).map(({ major, minor, permissions, type }) => ({
+      allow: true,
+      type: type === 98 ? "b" as const : "c" as const,
+      major: wildcard(major),
+      minor: wildcard(minor),
+      access: permissions ?? ""
+    }))
+  ],
+  ...some(
+    "memory",
+    nonEmpty({
+      ...set("limit", cgroup.memory),
+      ...set("reservation", cgroup.memory_reservation),
+      ...set("swap", cgroup.memory_swap)
+    })
+  ),
+  ...some(
+    "cpu",
+    nonEmpty({
+      ...set("shares", cgroup.cpu_shares),
+      ...set("quota", cgroup.cpu_quota),
+      ...set("period", cgroup.cpu_period),
+      ...set("cpus", cgroup.cpuset_cpus),
+      ...set("mems", cgroup.cpuset_mems)
+    })
+  ),
+  ...some("blockIO", nonEmpty(set("weight", cgroup.blkio_weight))),
+  ...(cgroup.freezer === undefined || cgroup.freezer === "" ? {} : { freezer: cgroup.freezer })
+})
+
+const refusedOfMount = (
+  { device, flags = 0, relabel = "" }: typeof MountSchema.Type,
+  index: number
+): ReadonlyArray<Problem> => {
+  const at = (field: string) => `config.mounts[${index}].${field}`
+  const relabels = relabel === "" ? [] : [
+    problem(at("relabel"), relabel, "relabelling the source for SELinux is not supported: remove it")
+  ]
+  const bare = device !== "bind" || (flags & MS.BIND) !== 0 ? [] : [
+    problem(at("flags"), flags, `must contain MS_BIND (${MS.BIND}), as the device is bind`)
+  ]
+  return [...relabels, ...bare]
+}
+
+const refused = (config: Config): ReadonlyArray<Problem> => [
+  ...(config.console === undefined || config.console === "" ? [] : [
+    problem(
+      "config.console",
+      config.console,
+      "a terminal of the host can't be given by its path: leave it empty and ask for a terminal, which is made inside the container"
+    )
+  ]),
+  ...(config.mounts ?? []).flatMap(refusedOfMount)
+]
+
+const idle = (config: Config): ReadonlyArray<Problem> => [
+  ...(config.pivot_dir === undefined || config.pivot_dir === "" ? [] : [
+    problem("config.pivot_dir", config.pivot_dir, "has no effect: changing the root needs no directory inside it")
+  ]),
+  ...(config.cgroups?.slice === undefined || config.cgroups.slice === "" ? [] : [
+    problem("config.cgroups.slice", config.cgroups.slice, "has no effect: cgroups are made without systemd")
+  ])
+]
+
+/** The container that a decoded initConfig describes, what can't be applied of it, and what has no effect. */
+export const toContainer = (init: InitConfig): {
+  readonly container: Container
+  readonly problems: ReadonlyArray<Problem>
+  readonly warnings: ReadonlyArray<Problem>
+  readonly names: Names
+} => {
+  const config: Config = init.config ?? {}
+  const namespaces = (config.namespaces ?? []).map(toNamespace)
+  const gidMappings = mappings(config.gid_mappings)
+  const base = namespaces.some(({ type }) => type === "mnt") ? baseMounts(gidMappings) : []
+  const whitelist = (config.capabilities ?? []).map((name) => capabilities.numbers[name])
+  const signal = config.parent_death_signal ?? 0
+  const networks = init.network !== undefined && init.network.length > 0 ? init.network : config.networks ?? []
+  const container: Container = {
+    rootfs: config.rootfs ?? "/",
+    readonlyRootfs: config.readonlyfs ?? false,
+    noPivotRoot: config.no_pivot_root ?? false,
+    namespaces,
+    uidMappings: mappings(config.uid_mappings),
+    gidMappings,
+    timeOffsets: [],
+    ...set("hostname", config.hostname),
+    mounts: [...base, ...(config.mounts ?? []).map(toMount)],
+    devices: (config.devices ?? []).map(toDevice),
+    networks: networks.map(toNetwork),
+    routes: (config.routes ?? []).map(toRoute),
+    ...some("cgroup", config.cgroups === undefined ? undefined : toCgroup(config.cgroups)),
+    sysctl: {},
+    maskedPaths: config.mask_paths ?? [],
+    readonlyPaths: config.readonly_paths ?? [],
+    ...set("mountLabel", config.mount_label),
+    parentDeathSignal: signal > 0 ? signal : SIG.KILL,
+    noNewKeyring: false,
+    annotations: {},
+    process: {
+      args: init.args ?? [],
+      env: init.env ?? [],
+      cwd: init.cwd === undefined || init.cwd === "" ? "/" : init.cwd,
+      user: { _tag: "Named", spec: init.user ?? "", additionalGids: config.additional_groups ?? [] },
+      terminal: false,
+      capabilities: {
+        bounding: whitelist,
+        effective: whitelist,
+        permitted: whitelist,
+        // a program with file capabilities would gain whatever is inheritable
+        inheritable: [],
+        ambient: []
+      },
+      noNewPrivileges: false,
+      rlimits: (config.rlimits ?? []).map(({ hard, soft, type }) => ({ resource: type, soft, hard })),
+      ...set("apparmorProfile", config.apparmor_profile),
+      ...set("selinuxLabel", config.process_label)
+    }
+  }
+  return { container, problems: refused(config), warnings: idle(config), names: names(base.length) }
+}
