@@ -1,0 +1,40 @@
+/**
+ * What the parent does when a container starts, and in what order. The init's part (`standard`, `userns`) runs in the
+ * process that `cloneInit` makes; the two meet in `enterNamespaces` and `releaseInit`.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { Fork } from "../native/Fork.ts"
+import { cloneInit } from "../steps/parent/cloneInit.ts"
+import { connectNetworks } from "../steps/parent/connectNetworks.ts"
+import { createCgroup } from "../steps/parent/createCgroup.ts"
+import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
+import { joinCgroup, limitCgroup } from "../steps/parent/joinCgroup.ts"
+import { Launch } from "../steps/parent/Launch.ts"
+import { openChannel } from "../steps/parent/openChannel.ts"
+import { raiseLimits } from "../steps/parent/raiseLimits.ts"
+import { releaseInit } from "../steps/parent/releaseInit.ts"
+import { runSideCar } from "../steps/parent/runSideCar.ts"
+import { createState, saveState } from "../steps/parent/state.ts"
+import { writeIdMaps } from "../steps/parent/writeIdMaps.ts"
+
+/** From a configuration to a program that runs in a container; on failure nothing of it is left. */
+export const create = Pipeline.make(
+  { name: "create", doc: "start a container", inputs: [Launch, Fork] },
+  // the id is taken before anything is made under its name
+  createState,
+  createCgroup,
+  limitCgroup,
+  openChannel,
+  cloneInit,
+  // before the init does anything: what it starts later can't be outside of its limits
+  joinCgroup,
+  writeIdMaps,
+  enterNamespaces,
+  // the network namespace is there now, and its other end is not up yet
+  connectNetworks,
+  runSideCar,
+  raiseLimits,
+  // before the program runs: if this process is killed now, a later command finds the container and can remove it
+  saveState,
+  releaseInit
+)

@@ -1,0 +1,59 @@
+/**
+ * The shared tail of every init pipeline: give up what the program may not have, become its user, become the program.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { chdir } from "../steps/chdir.ts"
+import { clearKeepCaps } from "../steps/clearKeepCaps.ts"
+import { closeExecFrom } from "../steps/closeExecFrom.ts"
+import { dropBoundingSet } from "../steps/dropBoundingSet.ts"
+import { dropCapabilities } from "../steps/dropCapabilities.ts"
+import { exec } from "../steps/exec.ts"
+import { Environment, ParentDeathSignal } from "../steps/facts.ts"
+import { findProgram } from "../steps/findProgram.ts"
+import { Init } from "../steps/Init.ts"
+import { loadSeccompBeforeExec } from "../steps/loadSeccompBeforeExec.ts"
+import { loadSeccompBeforeUser } from "../steps/loadSeccompBeforeUser.ts"
+import { reportReady } from "../steps/reportReady.ts"
+import { restoreParentDeathSignal } from "../steps/restoreParentDeathSignal.ts"
+import { restoreProcess } from "../steps/restoreProcess.ts"
+import { setKeepCaps } from "../steps/setKeepCaps.ts"
+import { setupUser } from "../steps/setupUser.ts"
+import { verifyParent } from "../steps/verifyParent.ts"
+import { verifyWorkingDirectory } from "../steps/verifyWorkingDirectory.ts"
+
+/** Why in this order: each line says what the next one would take away. */
+export const finalize = Pipeline.make(
+  {
+    name: "finalize",
+    doc: "give up what the program may not have, and become it",
+    inputs: [Init, Environment, ParentDeathSignal]
+  },
+  // no handle on the host is left when the first path of the container is used (CVE-2024-21626)
+  closeExecFrom,
+  // as root first: the program's user may not be allowed to search the way there
+  chdir,
+  // without no_new_privs a filter takes CAP_SYS_ADMIN, which goes below
+  loadSeccompBeforeUser,
+  // takes CAP_SETPCAP, which the change of the user clears from the effective set
+  dropBoundingSet,
+  // or else the change of the user would clear the permitted set
+  setKeepCaps,
+  setupUser,
+  // as the user, and only now: what was refused above is tried again, and the result must be inside of the root
+  verifyWorkingDirectory,
+  clearKeepCaps,
+  // last of the credentials: everything above needed some of them
+  dropCapabilities,
+  // Node's marks on signals, limits and descriptors are not the program's
+  restoreProcess,
+  // the change of the user has cleared it
+  restoreParentDeathSignal,
+  // a parent that died before that line sends no signal any more
+  verifyParent,
+  // as the program's user, in its directory, in its root
+  findProgram,
+  // the filter may forbid to talk
+  reportReady,
+  loadSeccompBeforeExec,
+  exec
+)

@@ -1,0 +1,50 @@
+/**
+ * What happens when a process is executed in a running container: the pipeline of that process.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { announceNamespaces } from "../steps/announceNamespaces.ts"
+import { applyLabels } from "../steps/applyLabels.ts"
+import { awaitParent } from "../steps/awaitParent.ts"
+import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
+import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
+import { Init } from "../steps/Init.ts"
+import { joinNamespaces } from "../steps/joinNamespaces.ts"
+import { openConsoleForExec } from "../steps/openConsole.ts"
+import { populateEnv } from "../steps/populateEnv.ts"
+import { protectProcess } from "../steps/protectProcess.ts"
+import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
+import { sessionKeyring } from "../steps/sessionKeyring.ts"
+import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
+import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
+import { setScheduling } from "../steps/setScheduling.ts"
+import { setUmask } from "../steps/setUmask.ts"
+import { setupRlimits } from "../steps/setupRlimits.ts"
+import { startSession } from "../steps/startSession.ts"
+import { finalize } from "./finalize.ts"
+
+/** From the fresh process into the container, to the program. */
+export const setns = Pipeline.make(
+  { name: "setns", doc: "a further process of a running container", inputs: [Init] },
+  populateEnv,
+  awaitParent,
+  // ── namespaces: the container's, all of them, the user namespace too ─────────────────────────────────────────────
+  // before the container's processes can see this one (CVE-2016-9962)
+  protectProcess,
+  // while the host's privileges and the host's /proc are there
+  setOomScoreAdj,
+  joinNamespaces,
+  becomeNamespaceRoot,
+  forkIntoNamespaces,
+  announceNamespaces,
+  startSession,
+  sessionKeyring,
+  // ── the process; before privileges go, as for the first one ──────────────────────────────────────────────────────
+  openConsoleForExec,
+  setUmask,
+  applyLabels,
+  setupRlimits,
+  saveParentDeathSignal,
+  setNoNewPrivileges,
+  setScheduling,
+  ...finalize.steps
+)

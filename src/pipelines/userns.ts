@@ -1,0 +1,68 @@
+/**
+ * The first process of a container with a user namespace whose root is built from outside of it: root of such a namespace
+ * may not make device nodes. The side-car (`usernsSetup`) builds the root while this one waits.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { announceNamespaces } from "../steps/announceNamespaces.ts"
+import { applyLabels } from "../steps/applyLabels.ts"
+import { awaitParent } from "../steps/awaitParent.ts"
+import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
+import { enterBuiltRoot } from "../steps/enterBuiltRoot.ts"
+import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
+import { Init } from "../steps/Init.ts"
+import { joinNamespaces } from "../steps/joinNamespaces.ts"
+import { maskPaths } from "../steps/maskPaths.ts"
+import { openConsole } from "../steps/openConsole.ts"
+import { populateEnv } from "../steps/populateEnv.ts"
+import { protectProcess } from "../steps/protectProcess.ts"
+import { readonlyPaths } from "../steps/readonlyPaths.ts"
+import { reopenDevNull } from "../steps/rootfs/reopenDevNull.ts"
+import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
+import { sessionKeyring } from "../steps/sessionKeyring.ts"
+import { setDomainname } from "../steps/setDomainname.ts"
+import { setHostname } from "../steps/setHostname.ts"
+import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
+import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
+import { setScheduling } from "../steps/setScheduling.ts"
+import { setUmask } from "../steps/setUmask.ts"
+import { setupRlimits } from "../steps/setupRlimits.ts"
+import { startSession } from "../steps/startSession.ts"
+import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
+import { writeSysctl } from "../steps/writeSysctl.ts"
+import { finalize } from "./finalize.ts"
+
+/** From the fresh process to the program, in a root that the side-car builds. */
+export const userns = Pipeline.make(
+  { name: "userns", doc: "the first process of a container whose root a side-car builds", inputs: [Init] },
+  populateEnv,
+  awaitParent,
+  // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
+  becomeNamespaceRoot,
+  protectProcess,
+  joinNamespaces,
+  unshareNamespaces,
+  forkIntoNamespaces,
+  // here the side-car does network, routes and the root
+  announceNamespaces,
+  startSession,
+  sessionKeyring,
+  // ── the root that was built ──────────────────────────────────────────────────────────────────────────────────────
+  // a working directory outside of the old root was not moved along by pivot_root
+  enterBuiltRoot,
+  reopenDevNull,
+  openConsole,
+  setOomScoreAdj,
+  setUmask,
+  setHostname,
+  setDomainname,
+  writeSysctl,
+  applyLabels,
+  readonlyPaths,
+  maskPaths,
+  // ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
+  setupRlimits,
+  saveParentDeathSignal,
+  setNoNewPrivileges,
+  setScheduling,
+  ...finalize.steps
+)

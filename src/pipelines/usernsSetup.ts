@@ -1,0 +1,48 @@
+/**
+ * The side-car of `userns`: a process with the host's privileges in the namespaces of the waiting init, all but the user
+ * namespace. It does the part that root of the user namespace may not do, and exits.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { announceNamespaces } from "../steps/announceNamespaces.ts"
+import { awaitParent } from "../steps/awaitParent.ts"
+import { finishSideCar } from "../steps/finishSideCar.ts"
+import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
+import { Init } from "../steps/Init.ts"
+import { joinNamespaces } from "../steps/joinNamespaces.ts"
+import { protectProcess } from "../steps/protectProcess.ts"
+import { remountReadonly } from "../steps/remountReadonly.ts"
+import { bindRoot } from "../steps/rootfs/bindRoot.ts"
+import { createDevices } from "../steps/rootfs/createDevices.ts"
+import { createWorkingDirectory } from "../steps/rootfs/createWorkingDirectory.ts"
+import { enterRoot } from "../steps/rootfs/enterRoot.ts"
+import { linkDevices } from "../steps/rootfs/linkDevices.ts"
+import { mountFilesystems } from "../steps/rootfs/mountFilesystems.ts"
+import { ownershipOutside } from "../steps/rootfs/ownership.ts"
+import { setRootPropagation } from "../steps/rootfs/setRootPropagation.ts"
+import { setupNetwork } from "../steps/setupNetwork.ts"
+import { setupRoute } from "../steps/setupRoute.ts"
+
+/** Network, routes and root of a container with a user namespace, from outside of it. */
+export const usernsSetup = Pipeline.make(
+  { name: "usernsSetup", doc: "the side-car that builds the root from outside of the user namespace", inputs: [Init] },
+  awaitParent,
+  protectProcess,
+  joinNamespaces,
+  // procfs shows the pid namespace of the process that mounts it
+  forkIntoNamespaces,
+  announceNamespaces,
+  setupNetwork,
+  setupRoute,
+  // files and nodes that are made belong to the ids that root of the container has outside
+  ownershipOutside,
+  setRootPropagation,
+  bindRoot,
+  mountFilesystems,
+  createDevices,
+  linkDevices,
+  createWorkingDirectory,
+  // moves the root of every process of the mount namespace that sat on the old one: the init's too
+  enterRoot,
+  remountReadonly,
+  finishSideCar
+)

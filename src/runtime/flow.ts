@@ -1,0 +1,114 @@
+/**
+ * Load a flow: a module that takes a preset pipeline and returns the one to use.
+ *
+ * **Example** (A flow file)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Pipeline from "runfx/engine/Pipeline"
+ * import * as Step from "runfx/engine/Step"
+ * import { sys } from "runfx/native/Kernel"
+ * import type { standard } from "runfx/pipelines/standard"
+ *
+ * const quiet = Step.make("quiet", {
+ *   doc: "lower the priority of the program",
+ *   calls: ["ioprio_set"],
+ *   reversal: "irreversible",
+ *   run: sys.ioprio_set({ which: 1, who: 0, ioprio: 3 << 13 })
+ * })
+ *
+ * export default (preset: typeof standard) => Pipeline.insertAfter(preset, "setupRlimits", quiet)
+ * ```
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { resolve } from "node:path"
+import { pathToFileURL } from "node:url"
+import * as Pipeline from "../engine/Pipeline.ts"
+import { InvalidPipelineError } from "../engine/PipelineError.ts"
+import type { Strategy } from "../steps/network/Strategy.ts"
+
+/** A flow: gets the preset, returns the pipeline to run in its place. */
+export type Flow = (preset: Pipeline.Any) => Pipeline.Any
+
+/** The file of a flow is no flow. */
+export class FlowError extends Data.TaggedError("FlowError")<{
+  readonly file: string
+  readonly problem: string
+  readonly advice: string
+}> {
+  override get message(): string {
+    return `flow ${this.file}: ${this.problem}`
+  }
+}
+
+/** What a flow's module gives. */
+export interface LoadedFlow {
+  readonly pipeline: Pipeline.Any
+  /** The module's `strategies`: kinds of network beside the built-in ones. */
+  readonly strategies: ReadonlyArray<Strategy>
+}
+
+const isPipeline = (value: unknown): value is Pipeline.Any =>
+  typeof value === "object" && value !== null && "steps" in value && Array.isArray(value.steps) && "inputs" in value
+
+const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/**
+ * Checks a pipeline that is to run in a process of a container: the order of its steps, and that it ends in exec.
+ */
+export const checked = (pipeline: Pipeline.Any): Effect.Effect<Pipeline.Any, InvalidPipelineError> =>
+  Effect.suspend(() => {
+    const last = pipeline.steps.at(-1)
+    const problems = [
+      ...Pipeline.problems(pipeline),
+      ...(last?.reversal === "terminal" ? [] : [`the last step, "${last?.name ?? "none"}", does not end in an exec`])
+    ]
+    return problems.length === 0
+      ? Effect.succeed(pipeline)
+      : Effect.fail(new InvalidPipelineError({ pipeline: pipeline.name, problems }))
+  })
+
+/**
+ * Loads a flow and applies it to a preset. The result is checked before anything is done: a missing requirement, a step
+ * out of order, or a missing exec is named.
+ */
+export const loadFlow = (
+  file: string,
+  preset: Pipeline.Any
+): Effect.Effect<LoadedFlow, FlowError | InvalidPipelineError> =>
+  Effect.gen(function*() {
+    const module = yield* Effect.tryPromise({
+      try: () => import(pathToFileURL(resolve(file)).href) as Promise<Readonly<Record<string, unknown>>>,
+      catch: (error) =>
+        new FlowError({
+          file,
+          problem: `can't be loaded: ${textOf(error)}`,
+          advice: "it must be an ES module that this Node can import; TypeScript without a build needs Node 22.18"
+        })
+    })
+    const flow = module["default"]
+    if (typeof flow !== "function") {
+      return yield* new FlowError({
+        file,
+        problem: "has no function as its default export",
+        advice: "export default (preset) => Pipeline.insertAfter(preset, \"setupRlimits\", step)"
+      })
+    }
+    const pipeline: unknown = yield* Effect.try({
+      try: () => flow(preset) as unknown,
+      catch: (error) =>
+        error instanceof Error && "_tag" in error && error._tag === "InvalidPipelineError"
+          ? error as InvalidPipelineError
+          : new FlowError({ file, problem: `its function failed: ${textOf(error)}`, advice: "see the message" })
+    })
+    if (!isPipeline(pipeline)) {
+      return yield* new FlowError({
+        file,
+        problem: "its function returned no pipeline",
+        advice: "return what Pipeline.insertBefore, insertAfter, replace, remove or make gives"
+      })
+    }
+    const strategies = (module["strategies"] ?? []) as ReadonlyArray<Strategy>
+    return { pipeline: yield* checked(pipeline), strategies }
+  })

@@ -1,0 +1,30 @@
+/**
+ * Raise hard limits from outside for an init that can't: root of a user namespace has no `CAP_SYS_RESOURCE` outside of
+ * it. The init then sets the exact values itself, late, when it needs no more descriptors or memory of its own.
+ *
+ * @see prlimit(2)
+ */
+import * as Effect from "effect/Effect"
+import { hasNamespace } from "../../config/Container.ts"
+import * as Step from "../../engine/Step.ts"
+import { sys } from "../../native/Kernel.ts"
+import { EnteredProcess } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** Raises each hard limit that is lower than the configuration wants it; lowers none. */
+export const raiseLimits = Step.make("raiseLimits", {
+  doc: "raise the hard limits that the init may not raise itself",
+  calls: ["prlimit64"],
+  requires: [Launch, EnteredProcess],
+  reversal: "harmless",
+  advice: { EPERM: "raising a hard limit takes CAP_SYS_RESOURCE: ask for a lower one, or start with a higher one" },
+  run: Effect.gen(function*() {
+    const { container, process } = yield* Launch
+    const { pid } = yield* EnteredProcess
+    if (!hasNamespace(container, "user")) return
+    for (const { hard, resource } of process.rlimits) {
+      const now = yield* sys.prlimit64({ pid, resource, limit: null })
+      if (hard > now.hard) yield* sys.prlimit64({ pid, resource, limit: { soft: now.soft, hard } })
+    }
+  })
+})
