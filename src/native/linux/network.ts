@@ -69,16 +69,13 @@ export const network = ({ call, memory, numbers, retry }: Machine) => {
     }
 
     return (request: Request): ReadonlyArray<Answer> => {
-      for (let left = listAttempts;; left--) {
-        try {
-          return exchange(request)
-        } catch (cause) {
-          if (cause instanceof Refused && cause.code === "EINTR" && left > 1) continue
-          if (cause instanceof Refused && cause.code === "EAGAIN") {
-            throw new Refused("ETIMEDOUT", `no answer within ${patienceSeconds} s`)
-          }
-          throw cause
+      try {
+        return exchange(request)
+      } catch (cause) {
+        if (cause instanceof Refused && cause.code === "EAGAIN") {
+          throw new Refused("ETIMEDOUT", `no answer within ${patienceSeconds} s`)
         }
+        throw cause
       }
     }
   }
@@ -92,14 +89,25 @@ export const network = ({ call, memory, numbers, retry }: Machine) => {
     return Netlink.withIndex(request, found.index)
   }
 
+  const once = (request: Request): ReadonlyArray<Answer> => {
+    const socket = open()
+    try {
+      const exchange = exchangeOn(socket)
+      return exchange(resolved(request, exchange))
+    } finally {
+      attempted(() => call(numbers.close, socket))
+    }
+  }
+
   return {
     rtnetlink: ({ request }) => {
-      const socket = open()
-      try {
-        const exchange = exchangeOn(socket)
-        return exchange(resolved(request, exchange))
-      } finally {
-        attempted(() => call(numbers.close, socket))
+      for (let left = listAttempts;; left--) {
+        try {
+          return once(request)
+        } catch (cause) {
+          // asked again on a new socket: on this one the rest of the old list is still to come
+          if (!(cause instanceof Refused) || cause.code !== "EINTR" || left <= 1) throw cause
+        }
       }
     }
   } satisfies Partial<Handlers>
