@@ -12,6 +12,9 @@ const heapEnd = process.arch === "arm64" ? 0xffff_f000_0000 : 0x7fff_f000_0000
 /** Flags with which the child would run on the parent's memory and stack: it would destroy both. */
 const sharesMemory = c.CLONE.VM | c.CLONE.VFORK | c.CLONE.THREAD | c.CLONE.SIGHAND
 
+/** The part of clone(2)'s flags that is no flag but the signal at the child's end (`CSIGNAL`). */
+const exitSignalMask = 0xff
+
 /** `sizeof(sigset_t)` in the kernel. */
 const sigsetSize = 8
 
@@ -20,12 +23,15 @@ const dispositions = { SIG_DFL: 0, SIG_IGN: 1 } as const
 export const processes = ({ call, memory, numbers, retry }: Machine) => {
   const clone = (flags: number): number => {
     if ((flags & sharesMemory) !== 0) throw invalid("the child must have its own memory and be a process")
+    if ((flags & exitSignalMask) !== 0) {
+      throw invalid("clone(2) has no flags of its own in the lowest byte; unshare(2) makes a time namespace")
+    }
     try {
       // V8 asks that its heap be left out of forks. The kernel serves every mapping up to the first special one, and
       // then answers EINVAL or, for the gaps between them, ENOMEM: both mean that all the heap was served.
       call(numbers.madvise, heapStart, heapEnd - heapStart, c.MADV.DOFORK)
     } catch {}
-    // BigInt keeps flags of bit 31 (CLONE_IO) positive
+    // unsigned, for bit 31 (CLONE_IO)
     return call(numbers.clone, (flags | c.SIG.CHLD) >>> 0)
   }
 

@@ -38,8 +38,9 @@ const sequenceLength = (bytes: Buffer, at: number): number => {
   const first = bytes[at]!
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
   const sequence = bytes.subarray(at, at + length)
-  // the decoder knows the finer rules: overlong forms, surrogates, the highest code point
-  return length > 0 && sequence.length === length && !sequence.toString("utf8").includes("\ufffd") ? length : 0
+  // the decoder knows the finer rules (overlong forms, surrogates, the highest code point): what it replaces does not
+  // come back the same
+  return length > 0 && Buffer.from(sequence.toString("utf8"), "utf8").equals(sequence) ? length : 0
 }
 
 const readEscaped = (bytes: Buffer): string => {
