@@ -18,5 +18,5 @@ export { freeze, type FreezeError, freezerCalls, type FreezerState, isFrozen, se
 export { detect, type Hierarchies, type Hierarchy } from "./Hierarchies.ts"
 export { applyLimits, limitCalls, type LimitError, requiredControllers } from "./limits.ts"
 export { type CgroupManager, type Group, groupOf, groups, plan, unified } from "./Manager.ts"
-export { join, killAll, memberCalls, pids } from "./members.ts"
+export { join, joinSelf, killAll, memberCalls, pids } from "./members.ts"
 export { type BlkioEntry, type Stats, stats, statsCalls } from "./stats.ts"

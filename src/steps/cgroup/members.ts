@@ -37,6 +37,22 @@ export const join = (
         }
       })), { discard: true })
 
+/**
+ * Puts the calling process, which must have one thread only, into all groups.
+ *
+ * Cheaper than {@link join} by a wait for all CPUs in each v1 hierarchy (milliseconds on an idle host): a thread that
+ * moves itself, by `0` in `tasks`, can neither end nor execute meanwhile, so the kernel needs no lock against that.
+ */
+export const joinSelf = (
+  manager: CgroupManager
+): Effect.Effect<void, CgroupJoinError | SyscallError | NotACgroup, Kernel> =>
+  Effect.forEach(groups(manager), (group) =>
+    withGroup(group, (dirfd) =>
+      // cgroup2 moves threads only within a threaded subtree, so there it is the whole process
+      writeIn(dirfd, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0").pipe(
+        Effect.mapError((reason) => new CgroupJoinError({ path: group.path, pid: 0, reason }))
+      )), { discard: true })
+
 /** The pids in an open group and all groups below it; those that this pid namespace has no number for are left out. */
 export const pidsOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
   Effect.gen(function*() {

@@ -1,0 +1,67 @@
+/** What can be wrong with the directory of a container's state. */
+import * as Data from "effect/Data"
+
+/** An id that can't name a container. */
+export class InvalidId extends Data.TaggedError("InvalidId")<{
+  readonly id: string
+}> {
+  get advice(): string {
+    return "use 1 to 1024 of the characters A-Z a-z 0-9 _ + . - and neither \".\" nor \"..\""
+  }
+  override get message(): string {
+    const shown = this.id.length > 80 ? `${this.id.slice(0, 80)}…` : this.id
+    return `invalid container id ${JSON.stringify(shown)}`
+  }
+}
+
+/** There is a container with this id. */
+export class IdInUse extends Data.TaggedError("IdInUse")<{
+  readonly id: string
+  readonly path: string
+}> {
+  get advice(): string {
+    return `choose another id, or delete that container`
+  }
+  override get message(): string {
+    return `a container with the id ${JSON.stringify(this.id)} exists: ${this.path}`
+  }
+}
+
+/** There is no container with this id. */
+export class ContainerNotFound extends Data.TaggedError("ContainerNotFound")<{
+  readonly id: string
+  readonly path: string
+}> {
+  get advice(): string {
+    return "look at the list of containers; a container that was made with another --root is not in it"
+  }
+  override get message(): string {
+    return `there is no container with the id ${JSON.stringify(this.id)}: ${this.path} does not exist`
+  }
+}
+
+/** The state file can't be understood. */
+export class StateCorrupt extends Data.TaggedError("StateCorrupt")<{
+  readonly file: string
+  readonly problem: string
+}> {
+  get advice(): string {
+    return "if the container's processes and cgroups are gone, remove the directory that holds this file"
+  }
+  override get message(): string {
+    return `${this.file}: ${this.problem}`
+  }
+}
+
+/** Another command holds the container. */
+export class StateLocked extends Data.TaggedError("StateLocked")<{
+  readonly id: string
+  readonly milliseconds: number
+}> {
+  get advice(): string {
+    return "another command works on this container: wait for it to end"
+  }
+  override get message(): string {
+    return `the container ${JSON.stringify(this.id)} is still locked after ${this.milliseconds} ms`
+  }
+}
