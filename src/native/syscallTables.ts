@@ -222,11 +222,13 @@ export type SyscallArch = "X86_64" | "X32" | "X86" | "AARCH64" | "ARM"
 /** Set in every system call number of the x32 convention. */
 export const X32_BIT = 0x40000000
 
+const digitNine = 0x39
+
 const parse = (text: string, bit = 0): ReadonlyMap<string, number> => {
   const numbers = new Map<string, number>()
   let next = 0
   for (const word of text.trim().split(/\s+/)) {
-    if (/^[0-9]/.test(word)) next = Number(word)
+    if (word.charCodeAt(0) <= digitNine) next = Number(word)
     else numbers.set(word, next++ + bit)
   }
   return numbers

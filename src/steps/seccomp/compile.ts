@@ -12,7 +12,8 @@
  *    exception that the configuration states is then silently lost. Here it holds.)
  *
  * Conventions of 32-bit systems compare the low 32 bits of an argument only. On x86, rules for socket(2) and its
- * relatives and for System V IPC hold for the multiplexers socketcall(2) and ipc(2) too.
+ * relatives and for System V IPC hold for the multiplexers socketcall(2) and ipc(2) too, unless the configuration has a
+ * rule without conditions for the multiplexer itself. A filter can't see the arguments that go through socketcall(2).
  *
  * Some of this is not in the OCI specification and follows runc and libseccomp: the points 1 and 2; several conditions on
  * one argument of a rule, which are alternatives, where conditions on different arguments must all hold; and names that
@@ -188,6 +189,11 @@ const ipcs: ReadonlyMap<string, number> = new Map([
   ["shmctl", 24]
 ])
 
+const multiplexers: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map([
+  ["socketcall", socketcalls],
+  ["ipc", ipcs]
+])
+
 // ── rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One rule for the calls of some names: the conditions that must all hold, and what the filter then returns. */
@@ -231,33 +237,54 @@ const rulesOf = (seccomp: Seccomp): Checked<ReadonlyArray<Rule>> =>
     return rules
   })
 
-/** The rules of one convention by number, each list in the order in which it is tried. */
-const rulesByNumber = (arch: SyscallArch, rules: ReadonlyArray<Rule>): ReadonlyMap<number, ReadonlyArray<Rule>> => {
-  const numbers = syscallNumbers(arch)
-  const byNumber = new Map<number, Array<Rule>>()
-  const add = (number: number, rule: Rule): void => {
-    const list = byNumber.get(number)
-    if (list === undefined) byNumber.set(number, [rule])
-    else list.push(rule)
-  }
-  const addMultiplexed = (multiplexer: string, selector: number | undefined, rule: Rule): void => {
-    if (selector === undefined) return
-    // the multiplexer's first argument selects the call; it takes the place of the call's own first argument
-    const others = rule.conditions.filter(({ index }) => index !== 0)
-    const selected = { index: 0, op: "SCMP_CMP_EQ", value: BigInt(selector), valueTwo: 0n }
-    add(numbers.get(multiplexer)!, { ...rule, conditions: [selected, ...others] })
-  }
+type RulesByName = ReadonlyMap<string, ReadonlyArray<Rule>>
+
+const byName = (rules: ReadonlyArray<Rule>): RulesByName => {
+  const lists = new Map<string, Array<Rule>>()
   for (const rule of rules) {
     for (const name of rule.names) {
-      const number = numbers.get(name)
-      if (number !== undefined) add(number, rule)
-      if (arch === "X86") {
-        addMultiplexed("socketcall", socketcalls.get(name), rule)
-        addMultiplexed("ipc", ipcs.get(name), rule)
-      }
+      const list = lists.get(name)
+      if (list === undefined) lists.set(name, [rule])
+      else list.push(rule)
     }
   }
-  return byNumber
+  return lists
+}
+
+/** Rules for the calls that a multiplexer of x86 stands for, as rules for the multiplexer. */
+const multiplexed = (calls: ReadonlyMap<string, number>, rules: RulesByName): ReadonlyArray<Rule> =>
+  [...calls].flatMap(([name, selector]) =>
+    (rules.get(name) ?? []).map((rule) => ({
+      names: rule.names,
+      value: rule.value,
+      // the multiplexer's first argument selects the call; it takes the place of the call's own first argument
+      conditions: [
+        { index: 0, op: "SCMP_CMP_EQ", value: BigInt(selector), valueTwo: 0n },
+        ...rule.conditions.filter(({ index }) => index !== 0)
+      ]
+    }))
+  )
+
+const rulesFor = (arch: SyscallArch, name: string, rules: RulesByName): ReadonlyArray<Rule> => {
+  const own = rules.get(name) ?? []
+  const calls = arch === "X86" ? multiplexers.get(name) : undefined
+  return calls === undefined || own.some(({ conditions }) => conditions.length === 0)
+    ? own
+    : [...own, ...multiplexed(calls, rules)]
+}
+
+/** Names that no convention knows, of this machine or another. `tables` are those that have been read already. */
+const unknownNames = (
+  rules: RulesByName,
+  tables: ReadonlyMap<SyscallArch, ReadonlyMap<string, number>>
+): ReadonlyArray<string> => {
+  let missing = [...rules.keys()].filter((name) => !socketcalls.has(name) && !ipcs.has(name))
+  for (const arch of allArchs) {
+    if (missing.length === 0) break
+    const table = tables.get(arch) ?? syscallNumbers(arch)
+    missing = missing.filter((name) => !table.has(name))
+  }
+  return missing
 }
 
 // ── code ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -316,15 +343,42 @@ interface Range {
 }
 
 /** Finds the range of the accumulator by halving. */
-const search = (ranges: ReadonlyArray<Range>): Bpf.Node => {
-  if (ranges.length === 1) return ranges[0]!.node
-  const middle = ranges.length >> 1
-  return Bpf.branch(">=", ranges[middle]!.from, search(ranges.slice(middle)), search(ranges.slice(0, middle)))
+const search = (ranges: ReadonlyArray<Range>, from = 0, to = ranges.length): Bpf.Node => {
+  if (to - from === 1) return ranges[from]!.node
+  const middle = (from + to) >> 1
+  return Bpf.branch(">=", ranges[middle]!.from, search(ranges, middle, to), search(ranges, from, middle))
 }
 
-/** Ranges in any order of growing `from`, without those that go on as the one before. */
-const merge = (ranges: ReadonlyArray<Range>): ReadonlyArray<Range> =>
-  ranges.filter(({ node }, index) => index === 0 || node !== ranges[index - 1]!.node)
+/** Makes the node that returns a value: one for each value, so that neighbours which return the same become one range. */
+type Returning = (value: number) => Bpf.Node
+
+const makeReturning = (): Returning => {
+  const nodes = new Map<number, Bpf.Node>()
+  return (value) => {
+    const node = nodes.get(value) ?? Bpf.ret(value)
+    nodes.set(value, node)
+    return node
+  }
+}
+
+/** What one system call gets: the rules with conditions in their order, then the first without, then the default. */
+const decide = (list: ReadonlyArray<Rule>, narrow: boolean, returning: Returning, byDefault: Bpf.Node): Bpf.Node => {
+  const general = list.find(({ conditions }) => conditions.length === 0)
+  let node = general === undefined ? byDefault : returning(general.value)
+  for (const { conditions, value } of list.toReversed()) {
+    if (conditions.length === 0) continue
+    const otherwise = node
+    node = conditions.reduceRight((yes, condition) => compare(condition, narrow, yes, otherwise), returning(value))
+  }
+  return node
+}
+
+/** Adds a range, unless it goes on as the one before. Ranges are added from the lowest number up. */
+const push = (ranges: Array<Range>, from: number, node: Bpf.Node): void => {
+  const last = ranges.at(-1)
+  if (last?.from === from) ranges.pop()
+  if (ranges.at(-1)?.node !== node) ranges.push({ from, node })
+}
 
 /**
  * Compiles a seccomp configuration for a machine. Pure: loads nothing, asks no kernel.
@@ -342,50 +396,39 @@ export const compile = (seccomp: Seccomp, machine: Machine): Checked<Compiled> =
     )
     const flags = yield* flagsOf(seccomp.flags)
     const archs = yield* listed(machine, seccomp.architectures)
-    const rules = yield* rulesOf(seccomp)
+    const rules = byName(yield* rulesOf(seccomp))
 
-    // one node for one value, so that neighbours which return the same become one range
-    const returns = new Map<number, Bpf.Node>()
-    const returning = (value: number): Bpf.Node => {
-      const node = returns.get(value) ?? Bpf.ret(value)
-      returns.set(value, node)
-      return node
-    }
-    const tooNew = permissive.has(seccomp.defaultAction) ? returning(defaultValue) : returning(enosys)
+    const returning = makeReturning()
+    const byDefault = returning(defaultValue)
+    const beyond = permissive.has(seccomp.defaultAction) ? byDefault : returning(enosys)
+    const tables = new Map([...archs].map((arch) => [arch, syscallNumbers(arch)]))
 
-    const decide = (list: ReadonlyArray<Rule>, narrow: boolean): Bpf.Node => {
-      const otherwise = list.find(({ conditions }) => conditions.length === 0)?.value ?? defaultValue
-      return list.filter(({ conditions }) => conditions.length > 0).reduceRight(
-        (rest, { conditions, value }) =>
-          conditions.reduceRight((yes, condition) => compare(condition, narrow, yes, rest), returning(value)),
-        returning(otherwise)
-      )
-    }
-
-    /** The ranges of one convention, whose numbers go from `first` up to before `end`. */
-    const rangesOf = (arch: SyscallArch, first: number, end: number): ReadonlyArray<Range> => {
-      if (!archs.has(arch)) return [{ from: first, node: returning(killThread) }]
-      const ranges: Array<Range> = [{ from: first, node: returning(defaultValue) }]
-      const numbers = [...rulesByNumber(arch, rules)].toSorted(([a], [b]) => a - b)
-      for (const [number, list] of numbers) {
-        ranges.push({ from: number, node: decide(list, isNarrow(arch)) })
-        ranges.push({ from: number + 1, node: returning(defaultValue) })
+    /** Adds the ranges of one convention, whose numbers start at `first`. */
+    const add = (ranges: Array<Range>, arch: SyscallArch, first: number): void => {
+      const table = tables.get(arch)
+      if (table === undefined) return push(ranges, first, returning(killThread))
+      push(ranges, first, byDefault)
+      let highest: number | undefined
+      // the table is in the order of the numbers
+      for (const [name, number] of table) {
+        const list = rulesFor(arch, name, rules)
+        if (list.length === 0) continue
+        push(ranges, number, decide(list, isNarrow(arch), returning, byDefault))
+        push(ranges, number + 1, byDefault)
+        highest = number
       }
       // without a number there is no highest one
-      if (numbers.length > 0) ranges.splice(-1, 1, { from: numbers.at(-1)![0] + 1, node: tooNew })
-      return ranges.filter(({ from }, index) => from < end && ranges[index + 1]?.from !== from)
+      if (highest !== undefined) push(ranges, highest + 1, beyond)
     }
 
-    // a tracer sets the number to -1 to skip a call; that is no number of any convention
-    const skipped = { from: 0xffffffff, node: returning(defaultValue) }
     let root = returning(killThread)
     for (const { archs: sharing, audit: value } of conventions[machine].toReversed()) {
       if (!sharing.some((arch) => archs.has(arch))) continue
-      const [first, second] = [sharing[0]!, sharing[1]]
-      const ranges = second === undefined
-        ? rangesOf(first, 0, skipped.from)
-        : [...rangesOf(first, 0, X32_BIT), ...rangesOf(second, X32_BIT, skipped.from)]
-      root = Bpf.branch("==", value, Bpf.load(nr, search(merge([...ranges, skipped]))), root)
+      const ranges: Array<Range> = []
+      for (const arch of sharing) add(ranges, arch, arch === "X32" ? X32_BIT : 0)
+      // a tracer sets the number to -1 to skip a call; that is no number of any convention
+      push(ranges, 0xffffffff, byDefault)
+      root = Bpf.branch("==", value, Bpf.load(nr, search(ranges)), root)
     }
     const program = Bpf.assemble(Bpf.load(audit, root))
     const length = program.length / 8
@@ -398,8 +441,5 @@ export const compile = (seccomp: Seccomp, machine: Machine): Checked<Compiled> =
       )
     }
 
-    const known = new Set([...socketcalls.keys(), ...ipcs.keys()])
-    for (const arch of allArchs) for (const name of syscallNumbers(arch).keys()) known.add(name)
-    const unknown = [...new Set(rules.flatMap(({ names }) => names))].filter((name) => !known.has(name))
-    return { program, flags, unknown }
+    return { program, flags, unknown: unknownNames(rules, tables) }
   })

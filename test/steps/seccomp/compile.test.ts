@@ -134,6 +134,9 @@ describe("architectures", () => {
     assert.strictEqual(verdict(config, 117, [23n], I386), EPERM)
     assert.strictEqual(verdict(config, 117, [21n], I386), ALLOW)
     assert.strictEqual(verdict(config, socketcall, [1n]), ALLOW)
+    const itself = { ...config, syscalls: [...config.syscalls, rule(["socketcall"], "SCMP_ACT_LOG")] }
+    assert.strictEqual(verdict(itself, socketcall, [1n], I386), 0x7ffc0000)
+    assert.strictEqual(verdict(itself, 117, [23n], I386), EPERM)
   })
 })
 
