@@ -134,8 +134,8 @@ export const checkForkable = (
   })
 
 /** {@link make} and {@link fork} as a layer. */
-export const layer: Layer.Layer<Kernel | Fork> = Layer.effectContext(
-  Effect.sync(() => {
+export const layer: Layer.Layer<Kernel | Fork> = /* @__PURE__ */ Layer.effectContext(
+  /* @__PURE__ */ Effect.sync(() => {
     const kernel = make()
     return Context.make(Kernel, kernel).pipe(Context.add(Fork, fork(kernel)))
   })

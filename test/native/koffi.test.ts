@@ -1,0 +1,72 @@
+import { assert, describe, it } from "@effect/vitest"
+import { buildSync } from "esbuild"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Koffi from "../../src/native/koffi.ts"
+import { numbersFor } from "../../src/native/syscalls.ts"
+
+const root = path.resolve(import.meta.dirname, "../..")
+const { close, getpid } = numbersFor(process.arch)
+
+const inDirectory = <A>(use: (directory: string) => A): A => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-koffi-"))
+  try {
+    return use(directory)
+  } finally {
+    fs.rmSync(directory, { recursive: true })
+  }
+}
+
+describe("load", () => {
+  it("binds syscall(2), errno and the address of a buffer", () => {
+    const library = Koffi.load()
+    assert.strictEqual(library.syscall(getpid, 0, 0, 0, 0, 0, 0), process.pid)
+    assert.strictEqual(library.syscall(close, -1, 0, 0, 0, 0, 0), -1)
+    assert.strictEqual(library.errno(), 9)
+    const buffer = Buffer.alloc(4096)
+    const address = library.addressOf(buffer)
+    assert.strictEqual(library.addressOf(buffer.subarray(8)), address + 8)
+  })
+
+  it("falls back to require where the addon is not in its usual place", () =>
+    inDirectory((directory) => {
+      const koffi = path.join(directory, "node_modules/koffi")
+      fs.mkdirSync(koffi, { recursive: true })
+      const real = createRequire(import.meta.url).resolve("koffi")
+      fs.writeFileSync(path.join(koffi, "index.js"), `module.exports = require(${JSON.stringify(real)})`)
+      const library = Koffi.load(path.join(directory, "main.js"))
+      assert.strictEqual(library.syscall(getpid, 0, 0, 0, 0, 0, 0), process.pid)
+    }))
+
+  it("says that koffi is missing", () =>
+    inDirectory((directory) => {
+      assert.throws(() => Koffi.load(path.join(directory, "main.js")), /Cannot find module 'koffi'/)
+    }))
+
+  it("works in one CommonJS file, started from anywhere", () =>
+    inDirectory((directory) => {
+      const outfile = path.join(directory, "dist/main.cjs")
+      buildSync({
+        stdin: {
+          contents: `
+            import * as Effect from "effect/Effect"
+            import * as Linux from "./src/native/Linux.ts"
+            console.log(Effect.runSync(Linux.make().invoke({ _tag: "getpid" })) === process.pid)
+            console.log(Object.keys(require.cache).some((name) => name.includes("/node_modules/")))`,
+          resolveDir: root
+        },
+        bundle: true,
+        platform: "node",
+        format: "cjs",
+        define: { "import.meta.url": "__fileUrl" },
+        banner: { js: `const __fileUrl = require("node:url").pathToFileURL(__filename).href;` },
+        outfile
+      })
+      fs.symlinkSync(path.join(root, "node_modules"), path.join(directory, "node_modules"))
+      // without koffi's own JavaScript: its addon is opened directly
+      assert.strictEqual(execFileSync(process.execPath, [outfile], { cwd: "/", encoding: "utf8" }), "true\nfalse\n")
+    }))
+})
