@@ -9,7 +9,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { AT, S, STATX } from "../native/constants.ts"
+import { AT, AT_FACCESSAT, S, STATX } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { ProgramNotExecutable, ProgramNotFound } from "./errors.ts"
 import { Environment, ExecUser, Program, VerifiedDirectory } from "./facts.ts"
@@ -24,7 +24,7 @@ const look = (path: string): Effect.Effect<Finding, SyscallError, Kernel> =>
     // a directory passes the check of permissions
     const { mode } = yield* sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.TYPE })
     if ((mode & S.IFMT) !== S.IFREG) return "not a regular file"
-    yield* sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: AT.EACCESS })
+    yield* sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: AT_FACCESSAT.EACCESS })
     return "executable" as Finding
   }).pipe(
     Effect.catchIf(

@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { closeExecFrom } from "../../src/steps/closeExecFrom.ts"
+import { procSelf } from "../support/procSelf.ts"
+import { fail, succeed, withInit } from "../support/steps.ts"
+
+const traceOf = (given: Parameters<typeof withInit>[0]) => succeed(closeExecFrom, withInit(given)).trace
+
+describe("closeExecFrom", () => {
+  it("closes all from 3 on but the channel", () => {
+    assert.deepStrictEqual(traceOf({ channel: 10 }), ["close_range(3, 9, 0)", "close_range(11, 4294967295, 0)"])
+    assert.deepStrictEqual(traceOf({ channel: 3 }), ["close_range(4, 4294967295, 0)"])
+  })
+
+  it("keeps the preserved descriptors", () => {
+    assert.deepStrictEqual(traceOf({ channel: 10, preservedFds: 4 }), [
+      "close_range(7, 9, 0)",
+      "close_range(11, 4294967295, 0)"
+    ])
+    assert.deepStrictEqual(traceOf({ channel: 5, preservedFds: 4 }), ["close_range(7, 4294967295, 0)"])
+  })
+
+  for (const refusal of ["ENOSYS", "EPERM"]) {
+    it(`closes one by one where close_range gives ${refusal}`, () => {
+      const proc = procSelf({ fd: "" })
+      let listed = false
+      const { trace } = succeed(closeExecFrom, withInit({ channel: 10, preservedFds: 1 }), (call) => {
+        if (call._tag === "close_range") return refusal
+        if (call._tag === "close" && call.fd === 12) return "EBADF"
+        if (call._tag !== "getdents64") return proc(call)
+        if (listed) return []
+        listed = true
+        return [0, 2, 3, 4, 10, 11, 12].map((fd) => ({ name: String(fd), ino: 1n, type: "l" }))
+      })
+      assert.deepStrictEqual(trace.slice(trace.lastIndexOf("close(20)") + 1), ["close(4)", "close(11)", "close(12)"])
+    })
+  }
+
+  it("does not fall back for another error", () => {
+    assert.strictEqual(fail(closeExecFrom, withInit(), () => "EINVAL").code, "EINVAL")
+  })
+})

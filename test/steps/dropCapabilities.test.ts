@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Capabilities } from "../../src/config/Container.ts"
+import { dropCapabilities } from "../../src/steps/dropCapabilities.ts"
+import { fail, succeed, withInit } from "../support/steps.ts"
+
+const with_ = (given: Partial<Capabilities>) =>
+  withInit({
+    process: {
+      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [], ...given }
+    }
+  })
+
+const holding = (permitted: bigint, inheritable = 0n) => ({ _tag }: { readonly _tag: string }): unknown =>
+  _tag === "capget" ? { effective: 0n, permitted, inheritable } : 0
+
+describe("dropCapabilities", () => {
+  it("leaves the sets alone where none are configured", () => {
+    assert.deepStrictEqual(succeed(dropCapabilities, withInit()).trace, [])
+  })
+
+  it("sets the three sets at once, then the ambient one", () => {
+    const wanted = with_({ effective: [0], permitted: [0, 10, 40], inheritable: [10, 40], ambient: [10, 40] })
+    assert.deepStrictEqual(succeed(dropCapabilities, wanted, holding(2n ** 41n - 1n)).trace, [
+      "capget(0)",
+      "capset(0x1, 0x10000000401, 0x10000000400)",
+      "prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)",
+      "prctl(PR_CAP_AMBIENT, 2, 10, 0, 0)",
+      "prctl(PR_CAP_AMBIENT, 2, 40, 0, 0)"
+    ])
+  })
+
+  it("clears all where empty sets are configured", () => {
+    assert.deepStrictEqual(succeed(dropCapabilities, with_({}), holding(7n)).trace, [
+      "capget(0)",
+      "capset(0x0, 0x0, 0x0)",
+      "prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)"
+    ])
+  })
+
+  it("names what the process lacks, and changes nothing", () => {
+    const { message, tag, trace } = fail(dropCapabilities, with_({ permitted: [0, 24, 41] }), holding(1n))
+    assert.strictEqual(tag, "CapabilitiesUnavailable")
+    assert.strictEqual(
+      message,
+      "process.capabilities.permitted asks for what can't be had: CAP_SYS_RESOURCE, CAP_41"
+    )
+    assert.deepStrictEqual(trace, ["capget(0)"])
+  })
+
+  it("refuses effective capabilities that are not permitted", () => {
+    const { advice } = fail(dropCapabilities, with_({ effective: [1], permitted: [0] }), holding(3n))
+    assert.include(advice, "add CAP_DAC_OVERRIDE to permitted")
+  })
+
+  it("takes inheritable capabilities that are held either way", () => {
+    succeed(dropCapabilities, with_({ inheritable: [0, 1] }), holding(1n, 2n))
+    assert.include(fail(dropCapabilities, with_({ inheritable: [2] }), holding(1n, 2n)).message, "CAP_DAC_READ_SEARCH")
+  })
+
+  it("refuses ambient capabilities that are not both permitted and inheritable", () => {
+    for (const sets of [{ permitted: [1] }, { inheritable: [1] }]) {
+      const { message, tag } = fail(dropCapabilities, with_({ ...sets, ambient: [1] }), holding(3n))
+      assert.strictEqual(tag, "AmbientNotHeld")
+      assert.include(message, "CAP_DAC_OVERRIDE")
+    }
+  })
+})

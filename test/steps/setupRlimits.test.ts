@@ -1,0 +1,43 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { RLIMIT } from "../../src/native/constants.ts"
+import { applyRlimits, setupRlimits } from "../../src/steps/setupRlimits.ts"
+import { scripted } from "../support/scripted.ts"
+import { fail, succeed, withInit } from "../support/steps.ts"
+
+const infinity = 2n ** 64n - 1n
+const rlimits = [
+  { resource: RLIMIT.NOFILE, soft: 100n, hard: 200n },
+  { resource: RLIMIT.CORE, soft: 0n, hard: infinity }
+]
+
+describe("setupRlimits", () => {
+  it("sets the limits in order", () => {
+    assert.deepStrictEqual(succeed(setupRlimits, withInit({ process: { rlimits } })).trace, [
+      "prlimit64(0, RLIMIT_NOFILE, {soft=100, hard=200})",
+      "prlimit64(0, RLIMIT_CORE, {soft=0, hard=RLIM_INFINITY})"
+    ])
+    assert.deepStrictEqual(succeed(setupRlimits, withInit()).trace, [])
+  })
+
+  it("names the limit that is refused", () => {
+    const { advice, message, tag, trace } = fail(
+      setupRlimits,
+      withInit({ process: { rlimits } }),
+      (call) => call._tag === "prlimit64" && call.resource === RLIMIT.CORE ? "EPERM" : undefined
+    )
+    assert.strictEqual(tag, "RlimitError")
+    assert.strictEqual(
+      message,
+      "can't set RLIMIT_CORE to soft 0, hard unlimited: EPERM (Operation not permitted)"
+    )
+    assert.include(advice, "CAP_SYS_RESOURCE")
+    assert.strictEqual(trace.length, 2)
+  })
+})
+
+it("applyRlimits sets those of another process", () => {
+  const { layer, trace } = scripted()
+  Effect.runSync(Effect.provide(applyRlimits(77, rlimits.slice(0, 1)), layer))
+  assert.deepStrictEqual(trace(), ["prlimit64(77, RLIMIT_NOFILE, {soft=100, hard=200})"])
+})
