@@ -1,0 +1,134 @@
+/**
+ * Kinds of host for tests of cgroups: this one, and what a mount namespace can make of it.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../src/engine/Step.ts"
+import * as c from "../../src/native/constants.ts"
+import { Fork } from "../../src/native/Fork.ts"
+import { Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
+import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
+import { type ChildFailed, inChild } from "./child.ts"
+
+/** Runs an effect on the kernel of this host. */
+export const live = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>): Effect.Effect<A, E> =>
+  Effect.provide(effect, Linux.layer)
+
+/** The hierarchies of this host; `undefined` where the kernel can't be asked. */
+export const here = Effect.runSync(Effect.orElseSucceed(live(Cgroup.detect), () => undefined))
+
+const root = "/sys/fs/cgroup"
+
+const isolate = sys.mount({ source: null, target: "/", type: null, flags: c.MS.REC | c.MS.PRIVATE, data: null })
+
+/** A host as seen from a child in a mount namespace of its own; `missing` says why this one can't show it. */
+export interface Host {
+  readonly version: "v1" | "v2" | "hybrid"
+  readonly missing: string | undefined
+  readonly prepare: Effect.Effect<void, SyscallError, Kernel>
+}
+
+const unifiedMount = here?.hierarchies.find(({ keys }) => keys.includes(Cgroup.unified))?.mountpoint
+
+/** The three kinds of host. */
+export const hosts: ReadonlyArray<Host> = [
+  {
+    version: "v1",
+    missing: here === undefined || here.version === "v2" ? "this host has no cgroup v1" : undefined,
+    prepare: unifiedMount === undefined ? Effect.void : sys.umount2({ target: unifiedMount, flags: c.MNT.DETACH })
+  },
+  {
+    version: "hybrid",
+    missing: here?.version === "hybrid" ? undefined : "this host is not a hybrid one",
+    prepare: Effect.void
+  },
+  {
+    version: "v2",
+    missing: here === undefined ? "this host has no cgroups" : undefined,
+    prepare: here?.version === "v2" ? Effect.void : Effect.andThen(
+      sys.umount2({ target: root, flags: c.MNT.DETACH }),
+      sys.mount({ source: "cgroup2", target: root, type: "cgroup2", flags: 0, data: null })
+    )
+  }
+]
+
+/** Runs an effect in a child on such a host; its result must be plain data. */
+export const on = <A>(
+  host: Host,
+  effect: Effect.Effect<A, unknown, Kernel | Fork>
+): Effect.Effect<A, ChildFailed | SyscallError> =>
+  live(inChild(c.CLONE.NEWNS, Effect.andThen(Effect.andThen(isolate, host.prepare), effect)))
+
+/** Collects compensations, and runs them on demand, last first. */
+export const rollback = () => {
+  const undos: Array<Effect.Effect<void, unknown>> = []
+  return {
+    service: { add: (undo: Effect.Effect<void, unknown>) => void undos.push(undo) },
+    run: Effect.suspend(() => Effect.forEach(undos.toReversed(), (undo) => undo, { discard: true }))
+  }
+}
+
+let count = 0
+
+/** A fresh id. */
+export const freshId = (): string => `test-${process.pid}-${count++}`
+
+/** Makes a container's cgroups, hands them to `use`, kills what is in them and removes them. */
+export const withCgroup = <A, E, R>(
+  use: (manager: Cgroup.CgroupManager) => Effect.Effect<A, E, R>,
+  config: Parameters<typeof Cgroup.applyLimits>[1] = { devices: [] }
+) =>
+  Effect.acquireUseRelease(
+    Effect.gen(function*() {
+      const planned = yield* Cgroup.plan(yield* Cgroup.detect, { id: freshId(), path: config.path })
+      return yield* Effect.provideService(
+        Cgroup.create(planned, Cgroup.requiredControllers(planned, config)),
+        Step.Rollback,
+        { add: () => undefined }
+      )
+    }),
+    use,
+    (manager) =>
+      Effect.gen(function*() {
+        yield* Effect.exit(Cgroup.thaw(manager))
+        for (const pid of yield* Cgroup.pids(manager)) {
+          yield* Effect.exit(sys.kill({ pid, signal: c.SIG.KILL }))
+          yield* Effect.exit(sys.waitid({ idtype: c.P.PID, id: pid, options: c.W.EXITED }))
+        }
+        yield* Cgroup.destroy(manager)
+      })
+  )
+
+/** Starts a shell that waits to be put somewhere, and runs a script when it is released. */
+export const shell = Effect.fnUntraced(function*(script: string, flags = 0) {
+  const [readEnd, writeEnd] = yield* sys.pipe2({ flags: c.O.CLOEXEC })
+  const fork = yield* Fork
+  const pid = yield* fork.spawn(
+    flags,
+    Effect.gen(function*() {
+      yield* sys.close({ fd: writeEnd })
+      yield* sys.read({ fd: readEnd, count: 1 })
+      return yield* sys.execve({ path: "/bin/sh", argv: ["sh", "-c", script], envp: ["PATH=/usr/bin:/bin"] })
+    })
+  )
+  yield* sys.close({ fd: readEnd })
+  return { pid, release: sys.close({ fd: writeEnd }) }
+})
+
+/** A shell in a container's cgroups. */
+export const shellIn = Effect.fnUntraced(function*(manager: Cgroup.CgroupManager, script: string, flags = 0) {
+  const { pid, release } = yield* shell(script, flags)
+  yield* Cgroup.join(manager, pid)
+  yield* release
+  return pid
+})
+
+/** Waits until something holds, 20 s at most. */
+export const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
+  Effect.gen(function*() {
+    for (let tries = 0; tries < 2000; tries++) {
+      if (yield* holds) return
+      yield* sys.nanosleep({ nanoseconds: 10_000_000n })
+    }
+    return yield* Effect.die(new Error("it did not come about within 20 s"))
+  })
