@@ -23,8 +23,10 @@ const whole64 = (minimum: bigint, maximum: bigint) => {
     toCodecJson: () =>
       Schema.link<number | bigint>()(
         Schema.Number.check(
-          Schema.isInt(),
-          Schema.isBetween({ minimum: Number(minimum), maximum: Number(maximum) })
+          Schema.isFinite(),
+          Schema.makeFilter(Number.isInteger, {
+            toJsonSchema: () => ({ type: "integer", minimum: Number(minimum), maximum: Number(maximum) })
+          })
         ),
         SchemaTransformation.transform<number | bigint, number>({ decode: (value) => value, encode: Number })
       )

@@ -171,10 +171,7 @@ const mountProblems = (mount: Mount, index: number): ReadonlyArray<Found> => {
       bind && mount.data.length > 0,
       () => at("options", mount.data, "a bind mount takes no options of the file system")
     ),
-    ...when(
-      mount.data.some((option) => /[\0,]/.test(option)),
-      () => at("options", mount.data, "must not contain a comma or a NUL character")
-    ),
+    ...when(mount.data.some((option) => option.includes("\0")), () => at("options", mount.data, noNul)),
     ...when(mount.copyUp && mount.type !== "tmpfs", () => at("options", "tmpcopyup", "needs a tmpfs")),
     ...when(mount.idMapping !== undefined && !bind, () => at("options", "idmap", "needs a bind mount"))
   ]
@@ -304,11 +301,11 @@ const mappingProblems = (
       return [
         ...when(!(size > 0), () => field("size", size, "must be greater than 0")),
         ...when(
-          !isId(containerId) || !isId(containerId + size - 1),
+          size > 0 && (!isId(containerId) || !isId(containerId + size - 1)),
           () => field("containerId", containerId, `with its size must stay within 0 to ${highestId}`)
         ),
         ...when(
-          !isId(hostId) || !isId(hostId + size - 1),
+          size > 0 && (!isId(hostId) || !isId(hostId + size - 1)),
           () => field("hostId", hostId, `with its size must stay within 0 to ${highestId}`)
         ),
         ...when(

@@ -1,0 +1,462 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { render } from "../../src/config/ConfigError.ts"
+import type { Container, Mount, Process } from "../../src/config/Container.ts"
+import { defaultSpec } from "../../src/config/defaults.ts"
+import { validate, validateHost } from "../../src/config/validate.ts"
+import { MPOL, MPOL_F, MS, SCHED } from "../../src/native/constants.ts"
+import { scripted } from "../support/scripted.ts"
+
+const base = defaultSpec({ rootfs: "/srv/root", args: ["sh"] })
+const withProcess = (process: Partial<Process>): Partial<Container> => ({ process: { ...base.process, ...process } })
+const mount = (parts: Partial<Mount>): Partial<Container> => ({
+  mounts: [{ ...base.mounts[0]!, destination: "/m", type: "tmpfs", source: "tmpfs", ...parts }]
+})
+const without = (...types: ReadonlyArray<string>) => base.namespaces.filter(({ type }) => !types.includes(type))
+const map = (containerId: number, hostId: number, size: number) => ({ containerId, hostId, size })
+const userNamespace = { namespaces: [{ type: "user" as const }, ...base.namespaces] }
+const identity = [map(0, 100_000, 65_536)]
+const veth = { strategy: "veth", name: "eth0" }
+
+const told = (parts: Partial<Container>): ReadonlyArray<string> => validate({ ...base, ...parts }).map(render)
+
+describe("validate", () => {
+  it("finds nothing wrong with the default", () => {
+    assert.deepStrictEqual(validate(base), [])
+  })
+
+  // what is changed of the default, and the start of each line that this gives
+  const rules: ReadonlyArray<readonly [parts: Partial<Container>, ...lines: ReadonlyArray<string>]> = [
+    // process
+    [withProcess({ args: [] }), "process.args = []: must name a program"],
+    [withProcess({ args: [""] }), "process.args[0] = \"\": must name a program"],
+    [withProcess({ args: ["a", "b\0"] }), "process.args[1] = \"b\\u0000\": must not contain a NUL"],
+    [
+      withProcess({ env: ["A=b", "A", "=b", "A=\0"] }),
+      "process.env[1] = \"A\": must be NAME=value",
+      "process.env[2] = \"=b\": ",
+      "process.env[3] = "
+    ],
+    [withProcess({ cwd: "tmp" }), "process.cwd = \"tmp\": must be an absolute path"],
+    [withProcess({ cwd: "" }), "process.cwd = \"\": must be an absolute path"],
+    [
+      withProcess({ user: { _tag: "Ids", uid: 2 ** 32 - 1, gid: -1, additionalGids: [0, 1.5] } }),
+      "process.user.uid = 4294967295: ",
+      "process.user.gid = -1: ",
+      "process.user.additionalGids[1] = 1.5: "
+    ],
+    [
+      withProcess({ user: { _tag: "Named", spec: "a\nb", additionalGids: [] } }),
+      "process.user = \"a\\nb\": must be user[:group]"
+    ],
+    [
+      {
+        ...userNamespace,
+        uidMappings: identity,
+        gidMappings: identity,
+        ...withProcess({ user: { _tag: "Ids", uid: 70_000, gid: 0, additionalGids: [70_001] } })
+      },
+      "process.user.uid = 70000: must be an id that the mappings hold",
+      "process.user.additionalGids[0] = 70001: "
+    ],
+    [
+      withProcess({
+        capabilities: { bounding: [41], effective: [0, 1], permitted: [1], inheritable: [], ambient: [] }
+      }),
+      "process.capabilities.bounding[0] = 41: must be a capability from 0 to 40",
+      "process.capabilities.effective[0] = \"CAP_CHOWN\": must be among the permitted"
+    ],
+    [
+      withProcess({
+        rlimits: [{ resource: 7, soft: 2n, hard: 1n }, { resource: 7, soft: 1n, hard: 1n }, {
+          resource: 16,
+          soft: 0n,
+          hard: 0n
+        }]
+      }),
+      "process.rlimits[0].soft = \"2\": must not be above the hard limit 1",
+      "process.rlimits[1].type = \"RLIMIT_NOFILE\": must not be given twice",
+      "process.rlimits[2].type = 16: "
+    ],
+    [withProcess({ oomScoreAdj: -1001, umask: 0o1000 }), "process.oomScoreAdj = -1001: ", "process.umask = 512: "],
+    [
+      withProcess({ ioPriority: { class: 4, priority: 8 } }),
+      "process.ioPriority.priority = 8: ",
+      "process.ioPriority.class = 4: "
+    ],
+    [
+      withProcess({
+        scheduler: { policy: SCHED.FIFO, nice: 20, priority: 0, flags: 0, runtime: 1n, deadline: 0n, period: 0n }
+      }),
+      "process.scheduler.nice = 20: ",
+      "process.scheduler.priority = 0: must be from 1 to 99",
+      "process.scheduler.runtime = \"1\": "
+    ],
+    [
+      withProcess({
+        scheduler: { policy: SCHED.NORMAL, nice: 0, priority: 1, flags: 0, runtime: 0n, deadline: 0n, period: 0n }
+      }),
+      "process.scheduler.priority = 1: must be 0"
+    ],
+    [
+      withProcess({
+        scheduler: { policy: SCHED.DEADLINE, nice: 0, priority: 0, flags: 0, runtime: 3n, deadline: 2n, period: 2n }
+      }),
+      "process.scheduler.runtime = \"3\": "
+    ],
+    [withProcess({ consoleSize: { rows: -1, columns: 80 } }), "process.consoleSize.rows = -1: "],
+    [
+      withProcess({ apparmorProfile: "a\nb", selinuxLabel: "\0" }),
+      "process.apparmorProfile = ",
+      "process.selinuxLabel = "
+    ],
+    // root and mounts
+    [{ rootfs: "srv" }, "rootfs = \"srv\": must be an absolute path"],
+    ...["/srv/", "//srv", "/srv/../etc", "/./srv"].map((rootfs) =>
+      [{ rootfs }, `rootfs = "${rootfs}": must be written without`] as const
+    ),
+    [
+      { namespaces: without("mnt") },
+      "mounts: needs a private mount namespace",
+      "maskedPaths: ",
+      "readonlyPaths: ",
+      "readonlyRootfs = true: "
+    ],
+    [{ rootPropagation: 3 }, "rootPropagation = 3: "],
+    [
+      { maskedPaths: ["proc"], readonlyPaths: ["/x\0"] },
+      "maskedPaths[0] = \"proc\": must be an absolute path",
+      "readonlyPaths[0] = "
+    ],
+    [mount({ destination: "m" }), "mounts[0].destination = \"m\": must be an absolute path"],
+    [mount({ destination: "/." }), "mounts[0].destination = \"/.\": must be below the root"],
+    [mount({ destination: "/a/../../b" }), "mounts[0].destination = \"/a/../../b\": must not contain `..`"],
+    [mount({ type: "" }), "mounts[0].type = \"\": must name a file system"],
+    [
+      mount({ type: "bind", flags: MS.BIND, source: "", data: ["mode=1"] }),
+      "mounts[0].source = \"\": must be an absolute path, as it is bound",
+      "mounts[0].options = [\"mode=1\"]: a bind mount takes no options"
+    ],
+    [mount({ data: ["a\0"] }), "mounts[0].options = "],
+    [mount({ type: "proc", copyUp: true }), "mounts[0].options = \"tmpcopyup\": needs a tmpfs"],
+    [
+      mount({ idMapping: { uidMappings: [], gidMappings: [map(0, 0, 1)], recursive: false } }),
+      "mounts[0].options = \"idmap\": needs a bind mount",
+      "mounts[0].uidMappings: an id-mapped mount needs uid mappings"
+    ],
+    [{
+      ...userNamespace,
+      uidMappings: [map(0, 0, 5)],
+      gidMappings: [map(0, 0, 5)],
+      ...mount({ data: ["gid=5", "uid=4", "mode=5"] })
+    }, "mounts[0].options = \"gid=5\": must be an id that the gid mappings hold"],
+    [
+      {
+        devices: [
+          { ...base.devices[0]!, path: "x", major: 4096, minor: -1, fileMode: 0o20666 },
+          base.devices[1]!,
+          base.devices[1]!
+        ]
+      },
+      "devices[0].path = \"x\": ",
+      "devices[0].major = 4096: ",
+      "devices[0].minor = -1: ",
+      "devices[0].fileMode = 8630: ",
+      "devices[2].path = \"/dev/zero\": must not be given twice"
+    ],
+    // namespaces
+    [
+      { namespaces: [...base.namespaces, { type: "pid" }, { type: "time", path: "x" }] },
+      "namespaces[6].type = \"pid\": must not be given twice",
+      "namespaces[7].path = \"x\": must be an absolute path"
+    ],
+    ...(["mnt", "net", "pid", "ipc", "uts", "cgroup"] as const).map((type) =>
+      [{
+        namespaces: [{ type: "user" as const }, ...without(type), { type, path: "/n" }],
+        uidMappings: identity,
+        gidMappings: identity,
+        networks: []
+      }, "namespaces[6].path = \"/n\": a new user namespace can't go with an existing "] as const
+    ),
+    [userNamespace, "uidMappings: must be given", "gidMappings: must be given"],
+    [{ uidMappings: identity }, "uidMappings: needs a private user namespace"],
+    [{
+      ...userNamespace,
+      uidMappings: [map(1, 1, 1)],
+      gidMappings: identity,
+      process: { ...base.process, user: { _tag: "Named", spec: "", additionalGids: [] } }
+    }, "uidMappings: must map id 0"],
+    [
+      {
+        ...userNamespace,
+        uidMappings: [map(0, 0, 0)],
+        gidMappings: [map(0, 4294967290, 6), map(5, 0, 1), map(10, 4294967294, 1)],
+        mounts: [],
+        process: { ...base.process, user: { _tag: "Named", spec: "", additionalGids: [] } }
+      },
+      "uidMappings[0].size = 0: must be greater than 0",
+      "uidMappings: must map id 0",
+      "gidMappings[0].hostId = 4294967290: with its size must stay within",
+      "gidMappings[1].containerId = 5: must not overlap",
+      "gidMappings[2].hostId = 4294967294: must not overlap"
+    ],
+    [
+      { ...userNamespace, uidMappings: Array.from({ length: 341 }, (_, id) => map(id, id, 1)), gidMappings: identity },
+      "uidMappings = 341: must have at most 340 lines"
+    ],
+    [
+      { timeOffsets: [{ clock: "monotonic", seconds: 0n, nanoseconds: 10 ** 9 }] },
+      "timeOffsets: needs a new time namespace",
+      "timeOffsets.monotonic.nanoseconds = 1000000000: "
+    ],
+    [
+      { namespaces: without("uts"), domainname: "d".repeat(65) },
+      "hostname = \"runfx\": needs a private UTS namespace",
+      "domainname = ",
+      "domainname = "
+    ],
+    // network
+    [
+      { namespaces: without("net"), routes: [{ gateway: "10.0.0.1" }] },
+      "networks: needs a private network namespace",
+      "routes: needs a private network namespace"
+    ],
+    [
+      {
+        networks: [{
+          ...veth,
+          address: "10.0.0.2",
+          gateway: "10.0.0.1/24",
+          ipv6Address: "10.0.0.2/24",
+          ipv6Gateway: "x",
+          macAddress: "00",
+          mtu: 1,
+          txQueueLength: -1
+        }]
+      },
+      "networks[0].address = ",
+      "networks[0].gateway = ",
+      "networks[0].ipv6Address = ",
+      "networks[0].ipv6Gateway = ",
+      "networks[0].macAddress = ",
+      "networks[0].mtu = 1: ",
+      "networks[0].txQueueLength = -1: "
+    ],
+    [
+      {
+        networks: [{ strategy: "", name: "a" }, { strategy: "own", name: "a", address: "anything", bridge: "a/b" }, {
+          strategy: "veth",
+          name: "0123456789abcdef"
+        }]
+      },
+      "networks[0].strategy = \"\": ",
+      "networks[1].name = \"a\": must not be given twice",
+      "networks[1].bridge = \"a/b\": ",
+      "networks[2].name = "
+    ],
+    [
+      { networks: [{ ...veth, createBridge: { address: "x" } }] },
+      "networks[0].createBridge = ",
+      "networks[0].bridge: must be given"
+    ],
+    [
+      { routes: [{ destination: "10.0.0.1", source: "10.0.0.0/8" }, { gateway: "x", interfaceName: "a b" }] },
+      "routes[0].destination = ",
+      "routes[0].source = ",
+      "routes[0].gateway: a route needs",
+      "routes[1].gateway = \"x\": ",
+      "routes[1].interfaceName = "
+    ],
+    // kernel parameters
+    [
+      {
+        sysctl: {
+          "kernel.panic": "1",
+          "kernel.hostname": "x",
+          "net..x": "1",
+          "user.max_pid_namespaces": "1",
+          "fs.mqueue.msg_max": "1",
+          "kernel.shm_rmid_forced": "1",
+          "net/ipv4/conf/eth0.1/forwarding": "1",
+          "kernel.domainname": "d"
+        }
+      },
+      "sysctl[\"kernel.panic\"] = \"1\": is not kept apart by a namespace",
+      "sysctl[\"kernel.hostname\"] = ",
+      "sysctl[\"net..x\"] = ",
+      "sysctl[\"user.max_pid_namespaces\"] = \"1\": needs a private user namespace"
+    ],
+    [
+      {
+        namespaces: without("ipc", "uts", "net"),
+        networks: [],
+        hostname: "",
+        sysctl: { "kernel.sem": "1", "kernel.domainname": "d", "net.core.somaxconn": "1" }
+      },
+      "hostname = ",
+      "sysctl[\"kernel.sem\"] = \"1\": needs a private IPC",
+      "sysctl[\"kernel.domainname\"] = ",
+      "sysctl[\"net.core.somaxconn\"] = "
+    ],
+    // cgroup, seccomp, others
+    [
+      {
+        cgroup: {
+          path: "../x",
+          devices: [{ allow: true, type: "c", major: -1, minor: -2, access: "x" }],
+          memory: { limit: 2n, swap: 1n, swappiness: 101n },
+          cpu: { quota: 1n, burst: 2n, idle: 2n, cpus: "a" },
+          unified: { "../x": "1" },
+          hugepageLimits: [{ pageSize: "2M", limit: 1n }]
+        }
+      },
+      "cgroup.path = \"../x\": ",
+      "cgroup.devices[0].access = ",
+      "cgroup.devices[0].major = ",
+      "cgroup.devices[0].minor = ",
+      "cgroup.memory.swappiness = ",
+      "cgroup.memory.swap = ",
+      "cgroup.cpu.burst = ",
+      "cgroup.cpu.idle = ",
+      "cgroup.cpu.cpus = ",
+      "cgroup.unified[\"../x\"] = ",
+      "cgroup.hugepageLimits[0].pageSize = "
+    ],
+    [
+      {
+        seccomp: {
+          defaultAction: "SCMP_ACT_NOTIFY",
+          defaultErrnoRet: 1,
+          architectures: ["X"],
+          flags: ["Y"],
+          syscalls: [{ names: [], action: "Z", errnoRet: 1, args: [{ index: 6, value: 0n, valueTwo: 0n, op: "W" }] }]
+        }
+      },
+      "seccomp.defaultAction = ",
+      "seccomp.defaultErrnoRet = ",
+      "seccomp.architectures[0] = ",
+      "seccomp.flags[0] = ",
+      "seccomp.syscalls[0].names = ",
+      "seccomp.syscalls[0].action = ",
+      "seccomp.syscalls[0].errnoRet = ",
+      "seccomp.syscalls[0].args[0].index = ",
+      "seccomp.syscalls[0].args[0].op = "
+    ],
+    [{ personality: 4 }, "personality = 4: "],
+    [{ memoryPolicy: { mode: MPOL.LOCAL, nodes: [0] } }, "memoryPolicy.nodes = [0]: "],
+    [{ memoryPolicy: { mode: MPOL.BIND, nodes: [] } }, "memoryPolicy.nodes = []: "],
+    [
+      { memoryPolicy: { mode: MPOL.BIND | MPOL_F.STATIC_NODES | MPOL_F.RELATIVE_NODES, nodes: [0] } },
+      "memoryPolicy.flags = "
+    ],
+    [{ parentDeathSignal: 65 }, "parentDeathSignal = 65: "],
+    [{ mountLabel: "a\"b" }, "mountLabel = "]
+  ]
+  it.each(rules.map(([parts, ...lines]) => ({ parts, lines, name: lines[0] })))("tells $name", ({ lines, parts }) => {
+    const found = told(parts)
+    assert.strictEqual(found.length, lines.length, found.join("\n"))
+    // each expected line once; the order is that of the rules
+    for (const line of lines) assert.isTrue(found.some((text) => text.startsWith(line)), `${line}\n${found.join("\n")}`)
+  })
+
+  const fine: ReadonlyArray<Partial<Container>> = [
+    { ...userNamespace, uidMappings: identity, gidMappings: identity },
+    { namespaces: [{ type: "user", path: "/u" }, ...without("net"), { type: "net", path: "/n" }] },
+    {
+      networks: [{ strategy: "loopback", name: "lo", address: "127.0.0.1/0", gateway: "localhost" }, {
+        ...veth,
+        address: "10.0.0.2/24",
+        gateway: "10.0.0.1",
+        ipv6Address: "fd00::2/64",
+        ipv6Gateway: "fe80::1",
+        mtu: 1500
+      }],
+      routes: [{ gateway: "10.0.0.1" }, { destination: "0.0.0.0/0", interfaceName: "eth0" }]
+    },
+    mount({ type: "bind", flags: MS.BIND, source: "/x", destination: "/.hidden" }),
+    {
+      timeOffsets: [{ clock: "boottime", seconds: -1n, nanoseconds: 5 }],
+      namespaces: [...base.namespaces, { type: "time" }]
+    },
+    { cgroup: { devices: [], memory: { limit: 2n, swap: -1n } } }
+  ]
+  it("finds nothing wrong with what may be", () => {
+    for (const parts of fine) assert.deepStrictEqual(told(parts), [])
+  })
+})
+
+describe("validateHost", () => {
+  const problems = (container: Container, answer: Parameters<typeof scripted>[0]) => {
+    const kernel = scripted(answer)
+    return validateHost(container).pipe(
+      Effect.match({ onFailure: ({ problems }) => problems.map(render), onSuccess: () => [] }),
+      Effect.provide(kernel.layer),
+      Effect.map((lines) => ({ lines, trace: kernel.trace() }))
+    )
+  }
+  const inode = (ino: bigint) => ({ dev: { major: 0, minor: 4 }, ino })
+  const healthy: Parameters<typeof scripted>[0] = (call) =>
+    call._tag === "openat2"
+      ? 7
+      : call._tag === "statx"
+      ? inode(call.path.startsWith("/proc/self") ? 1n : 2n)
+      : undefined
+
+  it.effect("opens the root without following symlinks, and closes it", () =>
+    Effect.map(problems(base, healthy), ({ lines, trace }) => {
+      assert.deepStrictEqual(lines, [])
+      assert.strictEqual(
+        trace[0],
+        "openat2(AT_FDCWD, \"/srv/root\", O_PATH|O_CLOEXEC|O_DIRECTORY, 00, RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS)"
+      )
+      assert.strictEqual(trace[1], "close(7)")
+    }))
+
+  it.effect.each([
+    ["ENOENT", "rootfs = \"/srv/root\": must exist on the host"],
+    ["ENOTDIR", "rootfs = \"/srv/root\": must be a directory on the host"],
+    ["ELOOP", "rootfs = \"/srv/root\": must be free of symlinks"],
+    ["EACCES", "rootfs = \"/srv/root\": openat2("]
+  ])(
+    "tells what %s means",
+    ([code, line]) =>
+      Effect.map(problems(base, (call) => call._tag === "openat2" ? code : healthy(call)), ({ lines }) => {
+        assert.strictEqual(lines.length, 1)
+        assert.isTrue(lines[0]?.startsWith(line!), lines[0])
+      })
+  )
+
+  it.effect("misses namespaces that the kernel or the path does not have, all at once", () =>
+    Effect.map(
+      problems(
+        { ...base, namespaces: [...without("net"), { type: "net", path: "/run/netns/x" }] },
+        (call) =>
+          call._tag === "statx" && /netns|cgroup/.test(call.path)
+            ? "ENOENT"
+            : call._tag === "openat2"
+            ? "ELOOP"
+            : healthy(call)
+      ),
+      ({ lines }) =>
+        assert.deepStrictEqual(lines, [
+          "rootfs = \"/srv/root\": must be free of symlinks",
+          "namespaces[4].type = \"cgroup\": is a namespace that this kernel does not have",
+          "namespaces[5].path = \"/run/netns/x\": must exist on the host"
+        ])
+    ))
+
+  it.effect("refuses network parameters in the host's network namespace", () => {
+    const joined: Container = {
+      ...base,
+      namespaces: [...without("net"), { type: "net", path: "/proc/1/ns/net" }],
+      sysctl: { "net.ipv4.ip_forward": "1", "kernel.sem": "1" }
+    }
+    return Effect.gen(function*() {
+      assert.deepStrictEqual((yield* problems(joined, healthy)).lines, [])
+      const same = yield* problems(joined, (call) => call._tag === "statx" ? inode(1n) : healthy(call))
+      assert.deepStrictEqual(same.lines, [
+        "sysctl[\"net.ipv4.ip_forward\"] = \"1\": would change the host: /proc/1/ns/net is the host's network namespace"
+      ])
+    })
+  })
+})
