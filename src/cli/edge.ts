@@ -41,21 +41,23 @@ const reportDefect = (defect: unknown): string =>
 
 /**
  * Runs a subcommand on the live kernel, and sets the exit code of this process: what the effect gives, or 1 and a message
- * for a failure. SIGINT and SIGTERM interrupt it, which rolls back what it had begun, unless it handles them itself.
+ * for a failure. SIGINT and SIGTERM interrupt it, which rolls back what it had begun, unless it
+ * passes them on itself.
  */
 export const onLinux = async (
-  effect: Effect.Effect<number, unknown, Kernel | Fork>,
-  options: { readonly interruptible?: boolean } = {}
+  effect: Effect.Effect<number, unknown, Kernel | Fork>
 ): Promise<void> => {
   const kernel = Linux.make()
   const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, Linux.fork(kernel)))
   const fiber = Effect.runFork(Effect.provideContext(effect, context))
   let interrupted: number | undefined
-  const interrupt = (_name: NodeJS.Signals, signal: number) => {
+  const interrupt = (name: NodeJS.Signals, signal: number) => {
+    // another listener passes it on to the program that runs, whose answer is awaited then
+    if (process.listenerCount(name) > 1) return
     interrupted = signal
     Effect.runFork(Fiber.interrupt(fiber))
   }
-  if (options.interruptible !== false) process.on("SIGINT", interrupt).on("SIGTERM", interrupt)
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt)
   const exit = await Effect.runPromise(Fiber.await(fiber))
   process.off("SIGINT", interrupt).off("SIGTERM", interrupt)
 

@@ -285,6 +285,14 @@ export const run = <I extends Keys, S extends Steps>(
   Kernel | Step.Identifier<I[number]>
 > => Effect.uninterruptibleMask((restore) => execute(self, restore)) as never
 
+/**
+ * As {@link run}, for a caller that is uninterruptible itself and hands on what the pipeline made: only the steps run
+ * under `restore`, so that no interruption can come between the last step and the caller.
+ */
+export const runWith: (
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+) => typeof run = (restore) => (self) => execute(self, restore) as never
+
 /** Runs a pipeline that was assembled from data: the order is checked first, before any step is run. */
 export const runUnchecked = (
   self: Any

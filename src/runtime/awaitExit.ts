@@ -2,7 +2,7 @@
  * Wait for a child's end on the event loop: `SIGCHLD` wakes, waitid(2) tells.
  */
 import * as Effect from "effect/Effect"
-import * as process from "node:process"
+import process from "node:process"
 import type { ChildStatus } from "../native/calls.ts"
 import { CLD, P, W } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"

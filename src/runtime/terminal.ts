@@ -2,8 +2,8 @@
  * Connect the caller's terminal, or whatever its standard streams are, to the master of a container's terminal.
  */
 import * as Effect from "effect/Effect"
-import * as process from "node:process"
-import * as tty from "node:tty"
+import process from "node:process"
+import tty from "node:tty"
 import { MSG } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 

@@ -9,8 +9,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { execCalls, execThroughTrampoline } from "../native/trampoline.ts"
 import { sys } from "../native/Kernel.ts"
+import { calls as trampolineCalls, execThroughTrampoline } from "../native/trampoline.ts"
 import { Environment, ExecUser, Program } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { environmentFor } from "./populateEnv.ts"
@@ -18,7 +18,7 @@ import { environmentFor } from "./populateEnv.ts"
 /** Executes the program that {@link findProgram} found, with the arguments and the environment of the configuration. */
 export const exec = Step.make("exec", {
   doc: "become the program",
-  calls: [...execCalls, "execve"],
+  calls: [...trampolineCalls, "execve"],
   requires: [Init, Environment, ExecUser, Program],
   reversal: "terminal",
   advice: {

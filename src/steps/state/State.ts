@@ -5,6 +5,7 @@
  */
 import type { Container, NamespaceType } from "../../config/Container.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
+import type { Created } from "../network/Strategy.ts"
 import type { ProcessIdentity } from "../processes.ts"
 import * as Json from "./json.ts"
 
@@ -28,8 +29,8 @@ export interface State {
   readonly created: string
   /** The uid that made the container. */
   readonly owner: number
-  /** Names of what was made for its network on the host, to be removed with it. */
-  readonly networks: ReadonlyArray<{ readonly kind: "link" | "bridge"; readonly name: string }>
+  /** What was made for its networks on the host, to be removed with it. */
+  readonly networks: ReadonlyArray<Created>
   readonly container: Container
   /** Anything that the one who made the container wants to find again: hooks, for instance. */
   readonly extra?: Readonly<Record<string, unknown>>
@@ -65,7 +66,7 @@ const fields: Readonly<Record<string, Check>> = {
   bundle: isOptional(isText),
   created: isText,
   owner: isNumber,
-  networks: isListOf(has({ kind: (kind) => kind === "link" || kind === "bridge", name: isText })),
+  networks: isListOf(has({ network: has({ strategy: isText, name: isText }), links: isListOf(isRecord) })),
   container: has({
     rootfs: isText,
     namespaces: isListOf(has({ type: isText })),

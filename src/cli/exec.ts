@@ -1,0 +1,61 @@
+/** `runfx exec`: a further program in a running container. */
+import * as Effect from "effect/Effect"
+import process from "node:process"
+import { Events } from "../engine/Events.ts"
+import { type ProcessOptions, withProcessOptions } from "../runtime/containerOf.ts"
+import * as Runtime from "../runtime/Runtime.ts"
+import { passSignals } from "../runtime/signals.ts"
+import { ownSize } from "../runtime/terminal.ts"
+import * as Store from "../steps/state/Store.ts"
+import { type GlobalOptions, onLinux } from "./edge.ts"
+import { consoleSocket, flowOption, journal, timings, writePid } from "./support.ts"
+
+/** The options of `exec`; those of `plan exec` are among them. */
+export interface ExecCommand extends GlobalOptions, ProcessOptions {
+  readonly id: string
+  readonly flow?: string
+  readonly detach?: boolean
+  readonly pidFile?: string
+  readonly timings?: boolean
+  readonly preserveFds?: number
+  readonly consoleSocket?: string
+}
+
+/** What `exec` hands to the runtime: the container's process with other arguments, and what the options change. */
+export const execOptions = (command: ExecCommand) =>
+  Effect.gen(function*() {
+    const stateRoot = command.root ?? (yield* Runtime.stateRoot)
+    const { container } = yield* Store.load(stateRoot, command.id)
+    const base = yield* withProcessOptions({ ...container.process, terminal: false }, command)
+    const size = ownSize()
+    const options: Runtime.ExecOptions = {
+      id: command.id,
+      stateRoot,
+      process: size === undefined ? base : { ...base, consoleSize: size },
+      ...flowOption(command.flow),
+      ...(command.preserveFds === undefined ? {} : { preservedFds: command.preserveFds })
+    }
+    return options
+  })
+
+/** Runs it. The exit code is the program's. */
+export const exec = (command: ExecCommand): Promise<void> => {
+  const { events, listen } = journal()
+  return onLinux(
+    Effect.gen(function*() {
+      const options = { ...(yield* execOptions(command)), ...(yield* consoleSocket(command.consoleSocket)) }
+      if (command.detach === true) {
+        const running = yield* Runtime.start(options)
+        writePid(command.pidFile, running.pid)
+        return 0
+      }
+      const ended = yield* Runtime.exec(options, (running) =>
+        Effect.gen(function*() {
+          writePid(command.pidFile, running.pid)
+          yield* passSignals(running.pidfd)
+        })).pipe(Effect.scoped)
+      if (command.timings === true) process.stderr.write(timings([...events, ...ended.events]))
+      return ended.code
+    }).pipe(Effect.provideService(Events, listen))
+  )
+}

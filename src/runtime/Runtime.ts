@@ -1,0 +1,419 @@
+/**
+ * What a user of containers does: run, exec, kill, remove, list. Each is a pipeline of the parent with the inputs that it
+ * needs; nothing here touches the kernel but by them.
+ *
+ * **Example** (A program in a container, and its exit code)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { defaultSpec } from "runfx/config/defaults"
+ * import * as Linux from "runfx/native/Linux"
+ * import * as Runtime from "runfx/runtime/Runtime"
+ *
+ * const program = Runtime.run({
+ *   id: "hello",
+ *   container: defaultSpec({ rootfs: "/srv/root", args: ["/bin/echo", "hello"] })
+ * })
+ * const { code } = await Effect.runPromise(Effect.provide(program, Linux.layer))
+ * ```
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import process from "node:process"
+import { type Container, hasNamespace, makesNamespace, type NamespaceType, type Process } from "../config/Container.ts"
+import type { Event } from "../engine/Events.ts"
+import * as Pipeline from "../engine/Pipeline.ts"
+import type { ChildStatus, Limit } from "../native/calls.ts"
+import { RLIMIT, SIG, SOCK } from "../native/constants.ts"
+import { Fork } from "../native/Fork.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import * as Linux from "../native/Linux.ts"
+import { create as createPipeline } from "../pipelines/create.ts"
+import { exec as execPipeline } from "../pipelines/exec.ts"
+import { kill as killPipeline } from "../pipelines/kill.ts"
+import { remove as removePipeline } from "../pipelines/remove.ts"
+import { setns } from "../pipelines/setns.ts"
+import { standard } from "../pipelines/standard.ts"
+import { userns } from "../pipelines/userns.ts"
+import { usernsSetup } from "../pipelines/usernsSetup.ts"
+import { KillTarget } from "../steps/kill/KillTarget.ts"
+import { NetworkStrategies } from "../steps/network/NetworkStrategies.ts"
+import type { Strategy } from "../steps/network/Strategy.ts"
+import { EnteredProcess, Started } from "../steps/parent/facts.ts"
+import { Running } from "../steps/parent/joinRunning.ts"
+import { Launch } from "../steps/parent/Launch.ts"
+import { namespacePlan } from "../steps/parent/namespacePlan.ts"
+import { Removal } from "../steps/parent/remove.ts"
+import { SavedState } from "../steps/parent/state.ts"
+import { isAlive, signal as signalProcess } from "../steps/processes.ts"
+import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
+import type { State } from "../steps/state/State.ts"
+import { type Status, status as statusOf } from "../steps/state/status.ts"
+import * as Store from "../steps/state/Store.ts"
+import { awaitExit, exitCode } from "./awaitExit.ts"
+import { receiveMaster, withTerminal } from "./terminal.ts"
+
+/** Which pipeline the init of a new container runs. */
+export type InitType = "standard" | "userns"
+
+/** What a program inherits from, and where its terminal goes. */
+export interface ProcessHandles {
+  /** How many descriptors from 3 on the program inherits; 0 if absent. */
+  readonly preservedFds?: number
+  /** A connected unix socket that takes the terminal's master; absent: the caller's own terminal is used. */
+  readonly consoleSocket?: number
+  /** How long the init may take from one message to the next, in milliseconds; 60 s if absent. */
+  readonly patience?: number
+}
+
+/** A container to start. */
+export interface RunOptions extends ProcessHandles {
+  readonly id: string
+  readonly container: Container
+  readonly bundle?: string
+  /** Directory of the state directories; {@link stateRoot} if absent. */
+  readonly stateRoot?: string
+  /** By default {@link typeFor}. */
+  readonly type?: InitType
+  /** Mount the host's files on `container.rootfs`, with writes that are thrown away. */
+  readonly scratch?: boolean
+  /** Edits the init's pipeline; checked before anything is done. */
+  readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
+  /** Kinds of network beside the built-in ones. */
+  readonly strategies?: ReadonlyArray<Strategy>
+}
+
+/** A program that runs. */
+export interface RunningProcess {
+  /** As the caller sees it. */
+  readonly pid: number
+  /** Owned by the caller, which waits with it and closes it. */
+  readonly pidfd: number
+  /** What the init did on the way, with times. */
+  readonly events: ReadonlyArray<Event>
+  /** The master of its terminal, where it has one and no console socket was given. */
+  readonly master?: number
+}
+
+/** How a program ended. */
+export interface Ended {
+  readonly status: ChildStatus
+  /** The status, or 128 and the signal's number. */
+  readonly code: number
+  readonly events: ReadonlyArray<Event>
+}
+
+/** A command on a container in a state that does not allow it. */
+export class NotRunning extends Data.TaggedError("NotRunning")<{
+  readonly id: string
+  readonly status: Status
+}> {
+  override get message(): string {
+    return `container ${this.id} is ${this.status}`
+  }
+  get advice(): string {
+    return this.status === "paused"
+      ? "its cgroup is frozen: thaw it first"
+      : "start it again, or remove it with delete"
+  }
+}
+
+// ── what a command starts from ───────────────────────────────────────────────────────────────────────────────────────
+
+/** The caller's effective ids. */
+export const caller: Effect.Effect<{ readonly uid: number; readonly gid: number }, SyscallError, Kernel> = Effect.gen(
+  function*() {
+    return { uid: (yield* sys.getresuid({})).effective, gid: (yield* sys.getresgid({})).effective }
+  }
+)
+
+/** Where states are kept if nobody says otherwise. */
+export const stateRoot: Effect.Effect<string, SyscallError, Kernel> = Effect.map(
+  caller,
+  ({ uid }) => Store.defaultRoot(uid, process.env)
+)
+
+/**
+ * `RLIMIT_NOFILE` as this process was started with it. Node has raised its soft limit by now; whoever started it has not.
+ */
+export const inheritedNofile: Effect.Effect<Limit, SyscallError, Kernel> = Effect.gen(function*() {
+  const own = yield* sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: null })
+  const parent = yield* sys.prlimit64({ pid: yield* sys.getppid({}), resource: RLIMIT.NOFILE, limit: null }).pipe(
+    // a parent of another user, or none in this pid namespace: the usual soft limit
+    Effect.catch(() => Effect.succeed({ soft: 1024n, hard: own.hard }))
+  )
+  return { soft: parent.soft < own.hard ? parent.soft : own.hard, hard: own.hard }
+})
+
+/**
+ * The pipeline that fits a container: a new user namespace takes a side-car where there is a caller with the host's
+ * privileges to start it from; a caller without builds the root inside.
+ */
+export const typeFor = (container: Container, uid: number): InitType =>
+  makesNamespace(container, "user") && uid === 0 ? "userns" : "standard"
+
+const presetOf = (type: InitType, scratch: boolean): Pipeline.Any => {
+  if (type === "userns") return userns
+  return scratch ? Pipeline.insertBefore(standard, "bindRoot", scratchRoot) : standard
+}
+
+const sideCarOf = (type: InitType, scratch: boolean): { readonly sideCar?: Pipeline.Any } => {
+  if (type === "standard") return {}
+  return { sideCar: scratch ? Pipeline.insertBefore(usernsSetup, "bindRoot", scratchRoot) : usernsSetup }
+}
+
+const defaultPatience = 60_000
+
+/** The input of the create pipeline. Nothing is made yet. */
+export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], unknown, Kernel> =>
+  Effect.gen(function*() {
+    const { uid } = yield* caller
+    const type = options.type ?? typeFor(options.container, uid)
+    const preset = presetOf(type, options.scratch === true)
+    return {
+      id: options.id,
+      container: options.container,
+      process: options.container.process,
+      bundle: options.bundle ?? "",
+      stateRoot: options.stateRoot ?? (yield* stateRoot),
+      namespaces: namespacePlan(options.container.namespaces),
+      init: options.flow === undefined ? preset : yield* options.flow(preset),
+      ...sideCarOf(type, options.scratch === true),
+      preservedFds: options.preservedFds ?? 0,
+      nofile: yield* inheritedNofile,
+      ...(options.consoleSocket === undefined ? {} : { consoleSocket: options.consoleSocket }),
+      patience: options.patience ?? defaultPatience
+    }
+  })
+
+/** A pair of sockets for a terminal that nobody else asks for: the master comes out at one end. */
+const withOwnConsole = <A extends object, E, R>(
+  wanted: boolean,
+  use: (socket: number | undefined) => Effect.Effect<A, E, R>
+): Effect.Effect<A & { readonly master?: number }, E | SyscallError, R | Kernel> =>
+  wanted
+    ? Effect.acquireUseRelease(
+      sys.socketpair({ type: SOCK.STREAM | SOCK.CLOEXEC }),
+      ([receiver, sender]) =>
+        Effect.gen(function*() {
+          const result = yield* use(sender)
+          const master = yield* receiveMaster(receiver)
+          return master === undefined ? result : { ...result, master }
+        }),
+      (ends) => Effect.forEach(ends, (fd) => sys.close({ fd }), { discard: true })
+    )
+    : use(undefined)
+
+// ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Starts a container and gives its first process, which runs. On failure nothing of it is left. */
+export const create = (
+  options: RunOptions
+): Effect.Effect<RunningProcess & { readonly state: State }, unknown, Kernel | Fork> =>
+  Effect.uninterruptibleMask((restore) => createWith(restore, options))
+
+/** Only the steps themselves can be interrupted, so that what they have made is never lost on the way to the caller. */
+const createWith = (restore: Restore, options: RunOptions) =>
+  Effect.gen(function*() {
+    yield* Linux.checkForkable()
+    const wanted = options.container.process.terminal && options.consoleSocket === undefined
+    return yield* withOwnConsole(wanted, (socket) =>
+      Effect.gen(function*() {
+        const launch = yield* launchOf(socket === undefined ? options : { ...options, consoleSocket: socket })
+        const facts = yield* Pipeline.runWith(restore)(createPipeline).pipe(
+          Effect.provideService(Launch, launch),
+          withStrategies(options.strategies)
+        )
+        const { pid, pidfd } = Context.get(facts, EnteredProcess)
+        return { pid, pidfd, events: Context.get(facts, Started).events, state: Context.get(facts, SavedState) }
+      }))
+  })
+
+const withStrategies = (added: ReadonlyArray<Strategy> | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  added === undefined || added.length === 0
+    ? self
+    : Effect.flatMap(NetworkStrategies, (known) => Effect.provideService(self, NetworkStrategies, [...added, ...known]))
+
+const waitFor = (running: RunningProcess): Effect.Effect<Ended, SyscallError, Kernel> => {
+  const wait = awaitExit(running.pidfd)
+  return Effect.map(
+    running.master === undefined ? wait : withTerminal(running.master, wait),
+    (status) => ({ status, code: exitCode(status), events: running.events })
+  )
+}
+
+/**
+ * Runs a container from its start to its end, and removes it. Interruption, or a failure on the way, kills and removes it
+ * as well.
+ *
+ * @param onRunning is told once, when the program runs
+ */
+export const run = <R = never>(
+  options: RunOptions,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, never, R> = () => Effect.void
+): Effect.Effect<Ended, unknown, Kernel | Fork | R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const running = yield* createWith(restore, options)
+      const { pidfd, state } = running
+      const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running))))
+      const root = options.stateRoot ?? (yield* stateRoot)
+      const removal = yield* Effect.gen(function*() {
+        // after an end of its own there is nobody left where the pid namespace is the container's
+        if (Exit.isFailure(exit) || !hasNamespace(state.container, "pid")) yield* killAll(state, [])
+        yield* removeState(root, state, options.strategies)
+        yield* sys.close({ fd: pidfd })
+      }).pipe(Effect.exit)
+      // the end of the program comes first; what its removal failed with stands beside it
+      if (Exit.isFailure(exit)) {
+        return yield* Effect.failCause(Exit.isFailure(removal) ? Cause.combine(exit.cause, removal.cause) : exit.cause)
+      }
+      return yield* Effect.as(removal, exit.value)
+    })
+  )
+
+/** A process to add to a running container. */
+export interface ExecOptions extends ProcessHandles {
+  readonly id: string
+  readonly stateRoot?: string
+  readonly process: Process
+  readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
+}
+
+const joinsOf = ({ namespacePaths }: State): ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }> =>
+  Object.entries(namespacePaths).map(([type, path]) => ({ type: type as NamespaceType, path }))
+
+/** Starts a process in a running container. */
+export const start = (options: ExecOptions): Effect.Effect<RunningProcess, unknown, Kernel | Fork> =>
+  Effect.uninterruptibleMask((restore) => startWith(restore, options))
+
+const startWith = (restore: Restore, options: ExecOptions) =>
+  Effect.gen(function*() {
+    yield* Linux.checkForkable()
+    const root = options.stateRoot ?? (yield* stateRoot)
+    const { launch, state } = yield* execLaunchOf(root, options)
+    const wanted = options.process.terminal && options.consoleSocket === undefined
+    return yield* withOwnConsole(wanted, (socket) =>
+      Effect.gen(function*() {
+        const facts = yield* Pipeline.runWith(restore)(execPipeline).pipe(
+          Effect.provideService(Launch, socket === undefined ? launch : { ...launch, consoleSocket: socket }),
+          Effect.provideService(Running, state)
+        )
+        const { pid, pidfd } = Context.get(facts, EnteredProcess)
+        return { pid, pidfd, events: Context.get(facts, Started).events }
+      }))
+  })
+
+/** The inputs of the exec pipeline. Fails with {@link NotRunning} where the container does not run. */
+export const execLaunchOf = (root: string, options: ExecOptions) =>
+  Effect.gen(function*() {
+    const state = yield* Store.load(root, options.id)
+    const now = yield* statusOf(root, state)
+    if (now !== "running" && now !== "created") return yield* new NotRunning({ id: options.id, status: now })
+    const launch: Launch["Service"] = {
+      id: options.id,
+      container: state.container,
+      process: options.process,
+      bundle: state.bundle ?? "",
+      stateRoot: root,
+      namespaces: namespacePlan(joinsOf(state)),
+      init: options.flow === undefined ? setns : yield* options.flow(setns),
+      preservedFds: options.preservedFds ?? 0,
+      nofile: yield* inheritedNofile,
+      ...(options.consoleSocket === undefined ? {} : { consoleSocket: options.consoleSocket }),
+      patience: options.patience ?? defaultPatience
+    }
+    return { launch, state }
+  })
+
+/** Runs a process in a running container to its end; interruption kills it. */
+export const exec = <R = never>(
+  options: ExecOptions,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, never, R> = () => Effect.void
+): Effect.Effect<Ended, unknown, Kernel | Fork | R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const running = yield* startWith(restore, options)
+      const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running))))
+      if (Exit.isFailure(exit)) {
+        yield* sys.pidfd_send_signal({ pidfd: running.pidfd, signal: SIG.KILL })
+        yield* awaitExit(running.pidfd)
+      }
+      yield* sys.close({ fd: running.pidfd })
+      return yield* exit
+    })
+  )
+
+const killAll = ({ cgroup, init }: State, children: ReadonlyArray<number>) =>
+  Pipeline.run(killPipeline).pipe(Effect.provideService(KillTarget, {
+    ...(cgroup === undefined ? {} : { cgroup }),
+    ...(init === undefined ? {} : { init }),
+    children
+  }))
+
+/** Sends a signal to the container's first process; SIGKILL, or `all`, ends every process of it (the kill pipeline). */
+export const kill = (
+  id: string,
+  signal: number,
+  options: { readonly stateRoot?: string; readonly all?: boolean } = {}
+): Effect.Effect<void, unknown, Kernel> =>
+  Effect.gen(function*() {
+    const root = options.stateRoot ?? (yield* stateRoot)
+    const state = yield* Store.load(root, id)
+    const now = yield* statusOf(root, state)
+    if (signal === SIG.KILL) return yield* Effect.asVoid(killAll(state, []))
+    if (now === "stopped" || now === "creating" || state.init === undefined) {
+      return yield* new NotRunning({ id, status: now })
+    }
+    yield* signalProcess(state.init, signal)
+  })
+
+const removeState = (root: string, state: State, strategies?: ReadonlyArray<Strategy>) =>
+  Pipeline.run(removePipeline).pipe(
+    Effect.provideService(Removal, { state, stateRoot: root }),
+    withStrategies(strategies)
+  )
+
+/** Removes a container that has stopped; `force` kills it first, and finds nothing wrong with one that is gone. */
+export const remove = (
+  id: string,
+  options: { readonly stateRoot?: string; readonly force?: boolean } = {}
+): Effect.Effect<void, unknown, Kernel> =>
+  Effect.gen(function*() {
+    const root = options.stateRoot ?? (yield* stateRoot)
+    const removal = Store.withLock(
+      root,
+      id,
+      Effect.gen(function*() {
+        const state = yield* Store.load(root, id)
+        // what it has left behind, where its pid namespace was not its own, is in its cgroup
+        const stopped = state.init === undefined || !(yield* isAlive(state.init))
+        if (options.force === true || stopped) yield* killAll(state, [])
+        yield* removeState(root, state)
+      })
+    )
+    return yield* options.force === true
+      ? Effect.catchTag(removal, "ContainerNotFound", () => Effect.void)
+      : removal
+  })
+
+/** A container of a list. */
+export type Listed =
+  | { readonly id: string; readonly state: State; readonly status: Status }
+  | { readonly id: string; readonly error: Error }
+
+/** All containers, by id. One whose state can't be read is listed with the reason. */
+export const list = (root: string): Effect.Effect<ReadonlyArray<Listed>, unknown, Kernel> =>
+  Effect.flatMap(
+    Store.list(root),
+    (entries) =>
+      Effect.forEach(entries, (entry): Effect.Effect<Listed, unknown, Kernel> =>
+        "error" in entry
+          ? Effect.succeed(entry)
+          : Effect.map(statusOf(root, entry.state), (status) => ({ ...entry, status })))
+  )
