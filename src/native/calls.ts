@@ -142,6 +142,7 @@ export const calls = {
   pidfd_open: call("pidfd_open(2)", { pid: int, flags: int })<number>(),
   pidfd_getfd: call("pidfd_getfd(2)", { pidfd: fd, targetfd: fd, flags: int })<number>(),
   pidfd_send_signal: call("pidfd_send_signal(2)", { pidfd: fd, signal: Arg.one(c.SIG) })(),
+  /** Options that take integers; `PR_GET_*` that answer through a pointer give their answer as the result. */
   prctl: call("prctl(2)", { option: Arg.one(c.PR), arg2: int, arg3: int, arg4: int, arg5: int })<number>(),
   /** Sets a signal's disposition; handlers of our own are never set. */
   rt_sigaction: call("sigaction(2)", {
@@ -287,9 +288,13 @@ export const calls = {
   /** Connects a unix socket by path. */
   connect: call("connect(2)", { fd, path })(),
   shutdown: call("shutdown(2)", { fd, how: Arg.one(c.SHUT) })(),
-  /** Sets a `SOL_SOCKET` option to an integer. */
+  /** Sets a `SOL_SOCKET` option to an integer; `SO_RCVTIMEO` and `SO_SNDTIMEO` in milliseconds. */
   setsockopt: call("setsockopt(2)", { fd, option: Arg.one(c.SO), value: int })(),
   sendmsg: call("sendmsg(2)", { fd, data: Arg.bytes, fds: Arg.ints, flags: Arg.flags(c.MSG) })<number>(),
+  /**
+   * The next message, whole: one that is longer than `size` (without `MSG_TRUNC`) fails with `EMSGSIZE`, one whose
+   * descriptors found no room in this process with `EMFILE`; what came of it is closed.
+   */
   recvmsg: call("recvmsg(2)", { fd, size: int, flags: Arg.flags(c.MSG) })<Message>(),
   /** The events of each descriptor, in order; `timeout` in milliseconds, -1 for none. */
   poll: call("poll(2)", {

@@ -109,6 +109,28 @@ describe("processes", () => {
         assert.include(time.detail, "unshare(2)")
       }))
 
+    it.effect("a signal to the child ends the child, and is no signal to the parent", () =>
+      Effect.gen(function*() {
+        const heard: Array<string> = []
+        const listener = (signal: string): void => void heard.push(signal)
+        process.on("SIGTERM", listener)
+        yield* sys.rt_sigprocmask({ how: c.SIG_HOW.BLOCK, signals: [c.SIG.HUP] })
+        const fork = yield* Fork
+        const pid = yield* fork.spawn(0, sys.nanosleep({ nanoseconds: 60_000_000_000n }))
+        yield* sys.kill({ pid, signal: c.SIG.TERM })
+        assert.deepInclude(yield* waitFor(pid), { code: c.CLD.KILLED, status: c.SIG.TERM })
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+        assert.deepStrictEqual(heard, [])
+        // the mask and the parent's own handlers are as they were
+        const masks = yield* inChild(0, sys.rt_sigprocmask({ how: c.SIG_HOW.BLOCK, signals: [] }))
+        assert.deepStrictEqual(masks, [c.SIG.HUP])
+        assert.deepStrictEqual(yield* sys.rt_sigprocmask({ how: c.SIG_HOW.SETMASK, signals: [] }), [c.SIG.HUP])
+        yield* sys.kill({ pid: process.pid, signal: c.SIG.TERM })
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+        assert.deepStrictEqual(heard, ["SIGTERM"])
+        process.off("SIGTERM", listener)
+      }))
+
     it.effect("surfaces a child's failure", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(inChild(0, sys.chdir({ path: "/nowhere" })))

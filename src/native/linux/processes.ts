@@ -2,8 +2,9 @@
 import * as process from "node:process"
 import * as c from "../constants.ts"
 import { kernel_sigaction, siginfo, timespec } from "../structs.ts"
-import { type Handlers, type Machine } from "./Machine.ts"
+import { attempted, type Handlers, type Machine } from "./Machine.ts"
 import { invalid } from "./Refused.ts"
+import type { Block } from "./Scratch.ts"
 
 /** The part of the address space in which V8 puts its heap: all below the stack. */
 const heapStart = 0x10000
@@ -21,18 +22,42 @@ const sigsetSize = 8
 const dispositions = { SIG_DFL: 0, SIG_IGN: 1 } as const
 
 export const processes = ({ call, memory, numbers, retry }: Machine) => {
+  const setMask = (set: Block, before: number): void =>
+    void call(numbers.rt_sigprocmask, c.SIG_HOW.SETMASK, set.address, before, sigsetSize)
+
+  /** Gives every signal that has a handler its default, as execve(2) does; what is ignored stays ignored. */
+  const dropHandlers = (): void => {
+    const action = memory.zeroed(kernel_sigaction.size)
+    const byDefault = memory.zeroed(kernel_sigaction.size)
+    for (let signal = 1; signal <= sigsetSize * 8; signal++) {
+      call(numbers.rt_sigaction, signal, 0, action.address, sigsetSize)
+      if (action.get(kernel_sigaction.fields.sa_handler) <= dispositions.SIG_IGN) continue
+      call(numbers.rt_sigaction, signal, byDefault.address, 0, sigsetSize)
+    }
+  }
+
   const clone = (flags: number): number => {
     if ((flags & sharesMemory) !== 0) throw invalid("the child must have its own memory and be a process")
     if ((flags & exitSignalMask) !== 0) {
       throw invalid("clone(2) has no flags of its own in the lowest byte; unshare(2) makes a time namespace")
     }
+    // A handler of Node's writes to a pipe that the child shares with the parent: a signal to the child would arrive at
+    // the parent's JavaScript, and not end the child. So the child drops them before it can get a signal.
+    const every = memory.zeroed(sigsetSize)
+    every.setU64(0, 2n ** 64n - 1n)
+    const mask = memory.zeroed(sigsetSize)
+    setMask(every, mask.address)
     try {
       // V8 asks that its heap be left out of forks. The kernel serves every mapping up to the first special one, and
       // then answers EINVAL or, for the gaps between them, ENOMEM: both mean that all the heap was served.
-      call(numbers.madvise, heapStart, heapEnd - heapStart, c.MADV.DOFORK)
-    } catch {}
-    // unsigned, for bit 31 (CLONE_IO)
-    return call(numbers.clone, (flags | c.SIG.CHLD) >>> 0)
+      attempted(() => call(numbers.madvise, heapStart, heapEnd - heapStart, c.MADV.DOFORK))
+      // unsigned, for bit 31 (CLONE_IO)
+      const pid = call(numbers.clone, (flags | c.SIG.CHLD) >>> 0)
+      if (pid === 0) dropHandlers()
+      return pid
+    } finally {
+      setMask(mask, 0)
+    }
   }
 
   const exitGroup = (status: number): never => {
