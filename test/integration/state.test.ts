@@ -1,0 +1,285 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Step from "../../src/engine/Step.ts"
+import { CLONE, P, SIG, W } from "../../src/native/constants.ts"
+import { Fork } from "../../src/native/Fork.ts"
+import { type Call, Kernel, sys } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
+import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
+import { identify } from "../../src/steps/processes.ts"
+import type { State } from "../../src/steps/state/State.ts"
+import { status } from "../../src/steps/state/status.ts"
+import * as Store from "../../src/steps/state/Store.ts"
+import { here, live, rollback, shell, shellIn, withCgroup } from "../support/cgroups.ts"
+import { failNth } from "../support/faults.ts"
+import { container } from "../support/steps.ts"
+
+const state = (id: string, given: Partial<State> = {}): State => ({
+  id,
+  init: { pid: 4711, startTime: 12345n },
+  namespacePaths: { net: "/proc/4711/ns/net" },
+  rootfs: "/srv/rootfs",
+  bundle: "/srv",
+  created: "2025-01-02T03:04:05.678Z",
+  owner: 0,
+  networks: [{ network: { strategy: "veth", name: "eth0" }, links: [] }],
+  container: { ...container, cgroup: { devices: [], memory: { limit: 1n << 62n } } },
+  ...given
+})
+
+/** Runs on the kernel of this host, with an empty directory for a root that is not there yet. */
+const withRoot = <A>(use: (root: string) => Effect.Effect<A, unknown, Kernel | Fork | Step.Rollback>) =>
+  live(Effect.acquireUseRelease(
+    Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "state-"))),
+    (directory) => Effect.provideService(use(`${directory}/deep/root`), Step.Rollback, { add: () => undefined }),
+    (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true }))
+  ))
+
+describe("the state directory", () => {
+  it.effect("is made for its owner alone, and a container's so that it can be passed through", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        const mask = yield* sys.umask({ mask: 0o077 })
+        const path = yield* Store.create(root, "a")
+        yield* sys.umask({ mask })
+        assert.strictEqual(path, `${root}/a`)
+        assert.strictEqual(fs.statSync(root).mode & 0o7777, 0o700)
+        assert.strictEqual(fs.statSync(path).mode & 0o7777, 0o711)
+      })
+    ))
+
+  it.effect("gives back what was saved, bigints and all", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        yield* Store.save(root, state("a"))
+        assert.deepStrictEqual(yield* Store.load(root, "a"), state("a"))
+        yield* Store.save(root, state("a", { owner: 7 }))
+        assert.strictEqual((yield* Store.load(root, "a")).owner, 7)
+        assert.deepStrictEqual(fs.readdirSync(`${root}/a`), ["state.json"])
+        assert.strictEqual(fs.statSync(`${root}/a/state.json`).mode & 0o7777, 0o600)
+      })
+    ))
+
+  it.effect("refuses an id that is taken, that is none, and one that leads elsewhere", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        assert.strictEqual((yield* Effect.flip(Store.create(root, "a")))._tag, "IdInUse")
+        for (const id of ["", ".", "..", "../a", "a/b", "a b", "x".repeat(1025), "ä", "a\n"]) {
+          assert.strictEqual((yield* Effect.flip(Store.create(root, id)))._tag, "InvalidId", id)
+          assert.strictEqual((yield* Effect.flip(Store.load(root, id)))._tag, "InvalidId", id)
+          assert.strictEqual((yield* Effect.flip(Store.remove(root, id)))._tag, "InvalidId", id)
+        }
+      })
+    ))
+
+  it.effect("tells a container that is not there from one that is damaged", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* Effect.flip(Store.load(root, "a")))._tag, "ContainerNotFound")
+        assert.strictEqual((yield* Effect.flip(Store.save(root, state("a"))))._tag, "ContainerNotFound")
+        yield* Store.create(root, "a")
+        assert.strictEqual((yield* Effect.flip(Store.load(root, "a")))._tag, "StateCorrupt")
+        yield* Store.save(root, state("a"))
+        const file = `${root}/a/state.json`
+        const good = fs.readFileSync(file, "utf8")
+        const damaged = [
+          "",
+          "{",
+          "[]",
+          "null",
+          good.slice(0, -10),
+          good.replace("\"version\": 1", "\"version\": 2"),
+          good.replace("4711", "\"4711\""),
+          good.replace("\"id\": \"a\"", "\"id\": \"b\""),
+          good.replace("\"created\"", "\"creat\"")
+        ]
+        for (const text of damaged) {
+          fs.writeFileSync(file, text)
+          const failure = yield* Effect.flip(Store.load(root, "a"))
+          assert.strictEqual(failure._tag, "StateCorrupt", text)
+          assert.include(failure.message, file)
+        }
+      })
+    ))
+
+  it.effect("follows no link that somebody has put there", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        yield* Store.save(root, state("a"))
+        fs.renameSync(`${root}/a/state.json`, `${root}/elsewhere`)
+        fs.symlinkSync("../elsewhere", `${root}/a/state.json`)
+        const failure = yield* Effect.flip(Store.load(root, "a"))
+        assert.strictEqual((failure as { code?: string }).code, "ELOOP")
+        fs.symlinkSync("a", `${root}/b`)
+        assert.strictEqual(((yield* Effect.flip(Store.load(root, "b"))) as { code?: string }).code, "ELOOP")
+        // what is replaced is the link, not what it leads to
+        fs.writeFileSync(`${root}/elsewhere`, "precious")
+        fs.symlinkSync("../elsewhere", `${root}/a/.state.json.new`)
+        yield* Store.save(root, state("a"))
+        assert.strictEqual(fs.readFileSync(`${root}/elsewhere`, "utf8"), "precious")
+        assert.isTrue(fs.lstatSync(`${root}/a/state.json`).isFile())
+      })
+    ))
+
+  it.effect("is old or new after a failure at any call of a save, never half", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        yield* Store.save(root, state("a", { owner: 1 }))
+        let total = 0
+        for (let nth = 1;; nth++) {
+          const { failed, kernel } = failNth(Linux.make(), () => true, "EIO", nth)
+          const exit = yield* Effect.exit(
+            Effect.provideService(Store.save(root, state("a", { owner: 2 })), Kernel, kernel)
+          )
+          const { owner } = yield* Store.load(root, "a")
+          assert.include([1, 2], owner)
+          assert.isTrue(exit._tag === "Failure" || owner === 2)
+          if (failed() === 0) break
+          total++
+          yield* Store.save(root, state("a", { owner: 1 }))
+          assert.deepStrictEqual(fs.readdirSync(`${root}/a`), ["state.json"])
+        }
+        assert.isAbove(total, 8)
+      })
+    ))
+
+  it.effect("is removed with all that is in it, again and again, and by a rollback", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        const undo = rollback()
+        yield* Effect.provideService(Store.create(root, "a"), Step.Rollback, undo.service)
+        yield* Store.save(root, state("a"))
+        fs.mkdirSync(`${root}/a/b/c`, { recursive: true })
+        fs.writeFileSync(`${root}/a/b/c/d`, "")
+        fs.writeFileSync(`${root}/outside`, "")
+        fs.symlinkSync(root, `${root}/a/link`)
+        yield* undo.run
+        assert.deepStrictEqual(fs.readdirSync(root), ["outside"])
+        yield* Store.remove(root, "a")
+      })
+    ))
+
+  it.effect("lists all, and hides no broken one", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* Store.list(root), [])
+        for (const id of ["b", "a", "c"]) {
+          yield* Store.create(root, id)
+          yield* Store.save(root, state(id))
+        }
+        fs.writeFileSync(`${root}/b/state.json`, "{}")
+        fs.writeFileSync(`${root}/no-directory`, "")
+        const entries = yield* Store.list(root)
+        assert.deepStrictEqual(
+          entries.map((entry) => [entry.id, "state" in entry ? "fine" : entry.error._tag]),
+          [["a", "fine"], ["b", "StateCorrupt"], ["c", "fine"]]
+        )
+      })
+    ))
+
+  it.effect("is one command's at a time, and nobody's once that one is dead", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        const [ready, signal] = yield* sys.pipe2({ flags: 0 })
+        const fork = yield* Fork
+        const holder = yield* fork.spawn(
+          0,
+          Store.withLock(
+            root,
+            "a",
+            Effect.andThen(
+              sys.write({ fd: signal, data: Buffer.from("x") }),
+              sys.nanosleep({ nanoseconds: 60_000_000_000n })
+            )
+          )
+        )
+        yield* sys.read({ fd: ready, count: 1 })
+        const failure = yield* Effect.flip(Store.withLock(root, "a", Effect.void, { milliseconds: 20 }))
+        yield* sys.kill({ pid: holder, signal: SIG.KILL })
+        yield* sys.waitid({ idtype: P.PID, id: holder, options: W.EXITED })
+        assert.strictEqual(failure._tag, "StateLocked")
+        assert.strictEqual(yield* Store.withLock(root, "a", Effect.succeed(1)), 1)
+        for (const fd of [ready, signal]) yield* sys.close({ fd })
+      })
+    ))
+
+  it.effect("that was deleted while another waited for it is gone for that one", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        let removed = false
+        const kernel = Linux.make()
+        const removing: Kernel["Service"] = {
+          invoke: <C extends Call>(call: C) => {
+            if (call._tag === "flock" && !removed) {
+              removed = true
+              fs.rmdirSync(`${root}/a`)
+              fs.mkdirSync(`${root}/a`)
+            }
+            return kernel.invoke(call)
+          }
+        }
+        const failure = yield* Effect.flip(
+          Effect.provideService(Store.withLock(root, "a", Effect.void), Kernel, removing)
+        )
+        assert.strictEqual(failure._tag, "ContainerNotFound")
+      })
+    ))
+})
+
+describe("the status", () => {
+  it.effect("is what the kernel says", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        const of = (init: State["init"]) => {
+          const { init: _, ...rest } = state("a")
+          return status(root, init === undefined ? rest : { ...rest, init })
+        }
+        const { pid, release } = yield* shell("exec sleep 100", CLONE.NEWPID)
+        const init = (yield* identify(pid))!
+        assert.strictEqual(yield* of(undefined), "creating")
+        fs.writeFileSync(`${root}/a/${Store.startGate}`, "")
+        assert.strictEqual(yield* of(init), "created")
+        fs.rmSync(`${root}/a/${Store.startGate}`)
+        yield* release
+        assert.strictEqual(yield* of(init), "running")
+        assert.strictEqual(yield* of({ ...init, startTime: init.startTime + 1n }), "stopped")
+        yield* sys.kill({ pid, signal: SIG.KILL })
+        // a zombie until it is waited for
+        yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOWAIT })
+        assert.strictEqual(yield* of(init), "stopped")
+        yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+        assert.strictEqual(yield* of(init), "stopped")
+      })
+    ))
+
+  it.effect.skipIf(here === undefined)(
+    "is paused whoever froze the cgroup",
+    () =>
+      withRoot((root) =>
+        withCgroup((cgroup) =>
+          Effect.gen(function*() {
+            yield* Store.create(root, "a")
+            const pid = yield* shellIn(cgroup, "exec sleep 100")
+            const saved = state("a", { cgroup, init: (yield* identify(pid))! })
+            const freezer = cgroup.paths["freezer"]
+            if (freezer === undefined) yield* Cgroup.freeze(cgroup)
+            else fs.writeFileSync(`${freezer}/freezer.state`, "FROZEN")
+            yield* Store.save(root, saved)
+            assert.strictEqual(yield* status(root, yield* Store.load(root, "a")), "paused")
+            yield* Cgroup.thaw(cgroup)
+            assert.strictEqual(yield* status(root, saved), "running")
+          })
+        )
+      )
+  )
+})
