@@ -30,8 +30,13 @@ const deviceType = { b: 1, c: 2 } as const
 const accessBit: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 }
 const everything = 7
 
-// Registers. r1 is the context, `struct bpf_cgroup_dev_ctx { u32 access_type; u32 major; u32 minor }`, r0 the answer.
-const [answer, context, type, pending, major, minor] = [0, 1, 2, 3, 4, 5]
+/** Offsets in the context, `struct bpf_cgroup_dev_ctx`: the access in the upper half of the first field, the type below. */
+const offset = { accessAndType: 0, major: 4, minor: 8 } as const
+
+// Registers: the answer, or what is looked at; the context; the bits of the access that no rule has granted yet.
+const scratch = 0
+const context = 1
+const pending = 2
 
 const bitsOf = (access: string): number =>
   access === "" ? everything : [...access].reduce((bits, letter) => bits | (accessBit[letter] ?? 0), 0)
@@ -40,7 +45,7 @@ const bitsOf = (access: string): number =>
 const matchesSome = (rule: Rule): boolean => (rule.major ?? 0) < 2 ** 12 && (rule.minor ?? 0) < 2 ** 20
 
 const give = (value: 0 | 1): ReadonlyArray<Instruction> => [
-  { code: ebpf.move, dst: answer, immediate: value },
+  { code: ebpf.move, dst: scratch, immediate: value },
   { code: ebpf.exit }
 ]
 
@@ -57,28 +62,39 @@ const verdict = (rule: Rule): ReadonlyArray<Instruction> => {
   return [
     // an access that asks for nothing (no bit at all) is decided by the first rule that names the device
     { code: ebpf.jumpIfEqual, dst: pending, offset: 3, immediate: 0 },
-    { code: ebpf.moveRegister, dst: answer, src: pending },
-    { code: ebpf.and, dst: answer, immediate: bits },
-    { code: ebpf.jumpIfEqual, dst: answer, offset: 2, immediate: 0 },
+    { code: ebpf.moveRegister, dst: scratch, src: pending },
+    { code: ebpf.and, dst: scratch, immediate: bits },
+    { code: ebpf.jumpIfEqual, dst: scratch, offset: 2, immediate: 0 },
     ...give(0)
   ]
 }
 
+/**
+ * Loads a field of the context. Anew for each comparison: the verifier follows each value that a register was compared
+ * with through the whole rest of the program, and gives up at a few hundred rules (E2BIG).
+ */
+const loadField = (at: number): Instruction => ({ code: ebpf.loadWord, dst: scratch, src: context, offset: at })
+
+/** The tests of a rule, each as what it looks at and the value that must be there. */
+const testsOf = (rule: Rule): ReadonlyArray<{ readonly look: ReadonlyArray<Instruction>; readonly value: number }> => {
+  const tests: Array<{ readonly look: ReadonlyArray<Instruction>; readonly value: number }> = []
+  if (rule.type !== "a") {
+    const look = [loadField(offset.accessAndType), { code: ebpf.and, dst: scratch, immediate: 0xffff }]
+    tests.push({ look, value: deviceType[rule.type] })
+  }
+  if (rule.major !== null) tests.push({ look: [loadField(offset.major)], value: rule.major })
+  if (rule.minor !== null) tests.push({ look: [loadField(offset.minor)], value: rule.minor })
+  return tests
+}
+
+/** The code of a rule. Where it does not match, the next one follows. */
 const block = (rule: Rule): ReadonlyArray<Instruction> => {
-  const tests: Array<{ readonly register: number; readonly value: number }> = []
-  if (rule.type !== "a") tests.push({ register: type!, value: deviceType[rule.type] })
-  if (rule.major !== null) tests.push({ register: major!, value: rule.major })
-  if (rule.minor !== null) tests.push({ register: minor!, value: rule.minor })
-  const rest = verdict(rule)
-  return [
-    ...tests.map(({ register, value }, index) => ({
-      code: ebpf.jumpIfNotEqual,
-      dst: register,
-      offset: tests.length - index - 1 + rest.length,
-      immediate: value
-    })),
-    ...rest
-  ]
+  let code = verdict(rule)
+  for (const { look, value } of testsOf(rule).toReversed()) {
+    const test = { code: ebpf.jumpIfNotEqual, dst: scratch, offset: code.length, immediate: value }
+    code = [...look, test, ...code]
+  }
+  return code
 }
 
 const namesAll = (rule: Rule): boolean =>
@@ -93,12 +109,8 @@ export const compileDeviceFilter = (rules: ReadonlyArray<Rule>): Uint8Array => {
   const last = rules.findLastIndex(namesAll)
   const reached = rules.slice(Math.max(last, 0)).filter(matchesSome).toReversed()
   return encode([
-    { code: ebpf.loadWord, dst: type!, src: context!, offset: 0 },
-    { code: ebpf.and, dst: type!, immediate: 0xffff },
-    { code: ebpf.loadWord, dst: pending!, src: context!, offset: 0 },
-    { code: ebpf.shiftRight, dst: pending!, immediate: 16 },
-    { code: ebpf.loadWord, dst: major!, src: context!, offset: 4 },
-    { code: ebpf.loadWord, dst: minor!, src: context!, offset: 8 },
+    { code: ebpf.loadWord, dst: pending, src: context, offset: offset.accessAndType },
+    { code: ebpf.shiftRight, dst: pending, immediate: 16 },
     ...reached.flatMap(block),
     ...give(0)
   ])

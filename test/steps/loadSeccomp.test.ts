@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { Seccomp } from "../../src/config/Container.ts"
+import * as Pipeline from "../../src/engine/Pipeline.ts"
+import { Init } from "../../src/steps/Init.ts"
+import { loadSeccompBeforeExec } from "../../src/steps/loadSeccompBeforeExec.ts"
+import { loadSeccompBeforeUser } from "../../src/steps/loadSeccompBeforeUser.ts"
+import { SeccompError } from "../../src/steps/seccomp/SeccompError.ts"
+import { scripted } from "../support/scripted.ts"
+import { init } from "../support/steps.ts"
+
+const seccomp: Seccomp = {
+  defaultAction: "SCMP_ACT_ALLOW",
+  architectures: [],
+  flags: ["SECCOMP_FILTER_FLAG_LOG"],
+  syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO", args: [] }]
+}
+
+const both = Pipeline.make(
+  { name: "both", doc: "the two steps", inputs: [Init] },
+  loadSeccompBeforeUser,
+  loadSeccompBeforeExec
+)
+const only = (step: typeof loadSeccompBeforeUser | typeof loadSeccompBeforeExec) =>
+(
+  noNewPrivileges: boolean,
+  given: Seccomp | undefined,
+  kernel = scripted(() => 0)
+) => {
+  const input = init({ process: { noNewPrivileges }, container: given === undefined ? {} : { seccomp: given } })
+  const run = step.run as Effect.Effect<unknown, unknown, never>
+  const exit = Effect.runSyncExit(
+    run.pipe(Effect.provideService(Init, input), Effect.provide(kernel.layer)) as Effect.Effect<unknown, unknown>
+  )
+  return { exit, trace: kernel.trace() }
+}
+
+describe("the two steps that load a seccomp filter", () => {
+  it("divide the work by noNewPrivileges", () => {
+    assert.match(
+      only(loadSeccompBeforeUser)(false, seccomp).trace.join(),
+      /^seccomp\(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, <\d+ bytes>\)$/
+    )
+    assert.lengthOf(only(loadSeccompBeforeExec)(false, seccomp).trace, 0)
+    assert.lengthOf(only(loadSeccompBeforeUser)(true, seccomp).trace, 0)
+    assert.lengthOf(only(loadSeccompBeforeExec)(true, seccomp).trace, 1)
+  })
+
+  it("do nothing without a filter", () => {
+    for (const noNewPrivileges of [true, false]) {
+      assert.lengthOf(only(loadSeccompBeforeUser)(noNewPrivileges, undefined).trace, 0)
+      assert.lengthOf(only(loadSeccompBeforeExec)(noNewPrivileges, undefined).trace, 0)
+    }
+  })
+
+  it.effect("say what is wrong, and what to do", () =>
+    Effect.gen(function*() {
+      const refused = yield* Effect.flip(
+        Pipeline.run(both).pipe(
+          Effect.provideService(Init, init({ container: { seccomp } })),
+          Effect.provide(scripted(() => "EACCES").layer)
+        )
+      )
+      assert.strictEqual(refused.step, "loadSeccompBeforeUser")
+      assert.include(refused.advice ?? "", "noNewPrivileges")
+
+      const wrong = { ...seccomp, defaultAction: "SCMP_ACT_NOTIFY" }
+      const kernel = scripted()
+      const invalid = yield* Effect.flip(
+        Pipeline.run(both).pipe(
+          Effect.provideService(Init, init({ container: { seccomp: wrong } })),
+          Effect.provide(kernel.layer)
+        )
+      )
+      assert.instanceOf(invalid.reason, SeccompError)
+      assert.include(invalid.advice ?? "", "SCMP_ACT_ERRNO")
+      assert.lengthOf(kernel.calls, 0)
+    }))
+})
