@@ -245,6 +245,85 @@ describe.skipIf(!limited)("limits of v1", () => {
     )))
 })
 
+const available = here?.version !== "v2" ? [] : read(`${here.hierarchies[0]!.mountpoint}/cgroup.controllers`).split(" ")
+const limitedV2 = ["memory", "cpu", "cpuset", "pids", "io", "hugetlb"].every((name) => available.includes(name))
+
+describe.skipIf(!limitedV2)("limits of v2", () => {
+  const limits: Config = {
+    path: `/${freshId()}/below`,
+    devices: [],
+    memory: { limit: 1n << 26n, swap: 1n << 27n, reservation: 1n << 25n },
+    cpu: { shares: 512n, period: 50_000n, quota: 25_000n, cpus: "0", mems: "0" },
+    pids: { limit: 40n },
+    blockIO: { weight: 100 },
+    hugepageLimits: [{ pageSize: "2MB", limit: 0n }],
+    unified: { "memory.high": "60000000" }
+  }
+
+  it.effect("are written as they are asked for, raised and lowered", () =>
+    live(withCgroup((manager) =>
+      Effect.gen(function*() {
+        const file = (name: string) => fileOf(manager, "unified", name)
+        const has = (name: string) => existsSync(`${manager.paths["unified"]}/${name}`)
+        yield* Cgroup.applyLimits(manager, has("io.weight") || has("io.bfq.weight") ? limits : withoutWeight(limits))
+        assert.strictEqual(file("memory.max"), String(1n << 26n))
+        if (has("memory.swap.max")) assert.strictEqual(file("memory.swap.max"), String(1n << 26n))
+        assert.strictEqual(file("memory.low"), String(1n << 25n))
+        assert.strictEqual(file("memory.high"), String(60_000_000 - 60_000_000 % 4096))
+        assert.strictEqual(file("cpu.weight"), "59")
+        assert.strictEqual(file("cpu.max"), "25000 50000")
+        assert.strictEqual(file("cpuset.cpus"), "0")
+        assert.strictEqual(file("pids.max"), "40")
+        assert.strictEqual(file("hugetlb.2MB.max"), "0")
+        if (has("io.bfq.weight")) assert.strictEqual(file("io.bfq.weight"), "default 100")
+        else if (has("io.weight")) assert.strictEqual(file("io.weight"), "default 910")
+        for (const memory of [1n << 28n, 1n << 25n]) {
+          yield* Cgroup.applyLimits(manager, { devices: [], memory: { limit: memory, swap: memory } })
+          assert.strictEqual(file("memory.max"), String(memory))
+        }
+        const refused = yield* Effect.flip(Cgroup.applyLimits(manager, { devices: [], cpu: { cpus: "999" } }))
+        assert.strictEqual(refused._tag, "CgroupValueRefused")
+        const stats = yield* Cgroup.stats(manager)
+        assert.deepStrictEqual(stats.pids, { current: 0n, limit: 40n })
+        assert.strictEqual(stats.memory!.limit, 1n << 25n)
+        assert.isDefined(stats.blkio)
+      }), limits)))
+
+  it.effect("hold for the processes inside", () =>
+    live(withCgroup((manager) =>
+      Effect.gen(function*() {
+        yield* Cgroup.applyLimits(manager, { devices: [], pids: { limit: 1n } })
+        const pid = yield* shellIn(manager, "(exit 0) && exit 1; exit 7")
+        const status = yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+        assert.notStrictEqual(status!.status, 1)
+      })
+    )))
+
+  it.effect("can't be had below a group that holds processes, which is said", () =>
+    live(Effect.gen(function*() {
+      const path = `/${freshId()}`
+      yield* withCgroup((parent) =>
+        Effect.gen(function*() {
+          yield* shellIn(parent, "exec sleep 100")
+          const planned = yield* Cgroup.plan(yield* Cgroup.detect, { id: "x", path: `${path}/child` })
+          const undo = rollback()
+          const failure = yield* Effect.flip(
+            Effect.provideService(
+              // memory, not pids: only controllers of domains are refused
+              Cgroup.create(planned, new Map([["memory", ["memory.limit"]]])),
+              Step.Rollback,
+              undo.service
+            )
+          )
+          yield* undo.run
+          assert.strictEqual(failure._tag, "CgroupControllerMissing")
+          assert.include((failure as Cgroup.CgroupControllerMissing).advice, "processes in")
+        }), { devices: [], path })
+    })))
+})
+
+const withoutWeight = ({ blockIO: _, ...rest }: Config): Config => rest
+
 describe("a plain directory that looks like a hierarchy", () => {
   it.effect("is not taken for one, and nothing is written into it", () =>
     live(Effect.gen(function*() {
