@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import process from "node:process"
+import { rootCause } from "../engine/PipelineError.ts"
 import { Fork } from "../native/Fork.ts"
 import { Kernel } from "../native/Kernel.ts"
 import * as Linux from "../native/Linux.ts"
@@ -23,7 +24,7 @@ const property = (error: unknown, name: string): unknown =>
 
 /** The exit code of an error: the one it names itself (126, 127), else 1. */
 const exitCodeOf = (error: unknown): number => {
-  const code = property(error, "exitCode") ?? property(property(error, "reason"), "exitCode")
+  const code = property(rootCause(error), "exitCode")
   return typeof code === "number" ? code : 1
 }
 

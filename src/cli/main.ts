@@ -14,6 +14,9 @@ const positive = (text: string): number => {
 
 const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<string> => [...all, value]
 
+/** commander leaves a `--` that stands behind the first argument. */
+const withoutDashes = (cmd: ReadonlyArray<string>): ReadonlyArray<string> => cmd[0] === "--" ? cmd.slice(1) : cmd
+
 /** The options that say which container, shared by `run` and `plan run`. */
 const containerOptions = (command: Command): Command =>
   command
@@ -83,7 +86,7 @@ program.command("exec")
   .passThroughOptions()
   .action(async (id, cmd, options, command: Command) => {
     const { exec } = await import("./exec.ts")
-    await exec({ ...command.optsWithGlobals(), ...options, id, cmd })
+    await exec({ ...command.optsWithGlobals(), ...options, id, cmd: withoutDashes(cmd) })
   })
 
 program.command("kill")
@@ -143,7 +146,7 @@ plan.command("exec")
   .passThroughOptions()
   .action(async (id, cmd, options, command: Command) => {
     const { planExec } = await import("./plan.ts")
-    await planExec({ ...command.optsWithGlobals(), ...options, id, cmd })
+    await planExec({ ...command.optsWithGlobals(), ...options, id, cmd: withoutDashes(cmd) })
   })
 
 plan.command("kill")

@@ -14,6 +14,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { names as capabilityNames } from "./capabilities.ts"
 import { ConfigError, type Problem, problem } from "./ConfigError.ts"
 import type { Container } from "./Container.ts"
 import * as Decode from "./decode.ts"
@@ -91,6 +92,20 @@ const libcontainer = (document: unknown, overrides: ProcessOverrides): Result.Re
   )
 }
 
+/** An ambient capability must be permitted and inheritable too; the others have no effect. @see capabilities(7) */
+const ambientWarnings = ({ process: { capabilities } }: Container): ReadonlyArray<Problem> => {
+  if (capabilities === undefined) return []
+  const { ambient, inheritable, permitted } = capabilities
+  const lost = ambient.filter((capability) => !permitted.includes(capability) || !inheritable.includes(capability))
+  return lost.length === 0 ? [] : [
+    problem(
+      "process.capabilities.ambient",
+      lost.map((capability) => `CAP_${capabilityNames[capability]}`),
+      "has no effect for what is not both permitted and inheritable"
+    )
+  ]
+}
+
 const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, ConfigError> => {
   const decoded = Decode.decode(Oci.Config, Oci.Partial, document, ["process", "linux"])
   if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
@@ -100,6 +115,7 @@ const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, Confi
   const warnings = decoded.unknown.map(({ path }) =>
     problem(path, undefined, "has no effect: the specification has no such property here")
   )
+  warnings.push(...ambientWarnings(container))
   return finish("oci", container, Oci.names, [
     ...decoded.problems,
     ...problems,

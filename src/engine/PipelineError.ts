@@ -32,13 +32,19 @@ export class PipelineError<out E = unknown> extends Data.TaggedError("PipelineEr
   declare readonly reason: E
   override get message(): string {
     const lines = [`${this.pipeline}: ${this.step}: ${textOf(this.reason)}`]
-    if (this.advice !== undefined) lines.push(`  what to do: ${this.advice}`)
+    // an error that came from another process's pipeline brings its own advice
+    if (this.advice !== undefined && !lines[0]!.includes(this.advice)) lines.push(`  what to do: ${this.advice}`)
     for (const { cause, step } of this.rollback) {
       lines.push(`  and then undoing ${step} failed: ${textOf(Cause.squash(cause))}`)
     }
     return lines.join("\n")
   }
 }
+
+/**
+ * The error at the bottom: through the pipeline of the parent, and that of the init whose failure it reports.
+ */
+export const rootCause = (error: unknown): unknown => error instanceof PipelineError ? rootCause(error.reason) : error
 
 const textOf = (error: unknown): string => error instanceof globalThis.Error ? error.message : String(error)
 

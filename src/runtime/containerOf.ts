@@ -8,7 +8,7 @@ import { readFileSync, realpathSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { numbers as capabilityNumbers } from "../config/capabilities.ts"
 import * as Config from "../config/Config.ts"
-import { ConfigError } from "../config/ConfigError.ts"
+import { ConfigError, render } from "../config/ConfigError.ts"
 import type { Capabilities, Container, Network } from "../config/Container.ts"
 import * as Defaults from "../config/defaults.ts"
 import { validate } from "../config/validate.ts"
@@ -170,7 +170,7 @@ const base = (
         container,
         bundle,
         scratch: false,
-        warnings: warnings.map(({ path, rule }) => `${path} ${rule}`)
+        warnings: warnings.map(render)
       }
     }
     const given = {

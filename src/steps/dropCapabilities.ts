@@ -11,15 +11,23 @@
  */
 import * as Effect from "effect/Effect"
 import { nameOf, toBits } from "../config/capabilities.ts"
+import type { Capabilities } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { AmbientNotHeld, CapabilitiesUnavailable } from "./errors.ts"
+import { CapabilitiesUnavailable } from "./errors.ts"
 import { BoundingSetDropped, ExecUser } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 const ambient = (operation: number, capability: number) =>
   sys.prctl({ option: PR.CAP_AMBIENT, arg2: operation, arg3: capability, arg4: 0, arg5: 0 })
+
+/**
+ * The part of the ambient set that the kernel can raise. The rest is left out: many configurations name it out of habit,
+ * without an inheritable set, and mean nothing by it. Who decodes one is warned.
+ */
+export const raisable = ({ ambient, inheritable, permitted }: Capabilities): ReadonlyArray<number> =>
+  ambient.filter((capability) => permitted.includes(capability) && inheritable.includes(capability))
 
 /** Sets the five sets; leaves them alone where no capabilities are configured. */
 export const dropCapabilities = Step.make("dropCapabilities", {
@@ -40,16 +48,12 @@ export const dropCapabilities = Step.make("dropCapabilities", {
       const missing = wanted[set].filter((capability) => (limit & toBits([capability])) === 0n)
       if (missing.length > 0) return yield* new CapabilitiesUnavailable({ set, capabilities: missing.map(nameOf) })
     }
-    const unheld = wanted.ambient.filter((capability) =>
-      !wanted.permitted.includes(capability) || !wanted.inheritable.includes(capability)
-    )
-    if (unheld.length > 0) return yield* new AmbientNotHeld({ capabilities: unheld.map(nameOf) })
     yield* sys.capset({
       effective: toBits(wanted.effective),
       permitted: toBits(wanted.permitted),
       inheritable: toBits(wanted.inheritable)
     })
     yield* ambient(PR.CAP_AMBIENT_CLEAR_ALL, 0)
-    for (const capability of wanted.ambient) yield* ambient(PR.CAP_AMBIENT_RAISE, capability)
+    for (const capability of raisable(wanted)) yield* ambient(PR.CAP_AMBIENT_RAISE, capability)
   })
 })

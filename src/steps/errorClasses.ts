@@ -1,9 +1,28 @@
 /**
  * Every typed error that can cross the channel, so that the parent gets it as what it was.
  */
-import { PipelineError } from "../engine/PipelineError.ts"
+import { UserError } from "../config/user.ts"
+import { InvalidPipelineError, PipelineError } from "../engine/PipelineError.ts"
 import { ParentGone } from "./awaitParent.ts"
+import { RootNotBuilt } from "./enterBuiltRoot.ts"
+import * as processErrors from "./errors.ts"
+import { NetworkError, UnknownStrategyError } from "./network/NetworkError.ts"
+import { classes as rootfsErrors } from "./rootfs/errors.ts"
+import { SeccompError } from "./seccomp/SeccompError.ts"
+import { RouteError } from "./setupRoute.ts"
 import type { ErrorClasses } from "./wire.ts"
 
-/** By tag. */
-export const classes: ErrorClasses = { PipelineError, ParentGone }
+/** By tag, which is the name of the class. */
+export const classes: ErrorClasses = {
+  ...processErrors,
+  ...rootfsErrors,
+  InvalidPipelineError,
+  NetworkError,
+  ParentGone,
+  PipelineError,
+  RootNotBuilt,
+  RouteError,
+  SeccompError,
+  UnknownStrategyError,
+  UserError
+}

@@ -28,10 +28,8 @@ export class ForeignError extends Data.TaggedError("ForeignError")<{
 const reasonOf = (reason: Cause.Reason<unknown>): unknown =>
   Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : new Error("interrupted")
 
-const fieldsOf = (error: Error): Record<string, unknown> => {
-  const { message: _message, name: _name, stack: _stack, ...fields } = error as Error & Record<string, unknown>
-  return fields
-}
+// what a class adds to Error itself (message, stack) is not enumerable
+const fieldsOf = (error: Error): Record<string, unknown> => ({ ...error }) as Record<string, unknown>
 
 const isTagged = (value: unknown): value is Error & { readonly _tag: string } =>
   value instanceof Error && "_tag" in value && typeof value._tag === "string"
