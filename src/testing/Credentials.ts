@@ -1,0 +1,462 @@
+/**
+ * Who may do what: capabilities, ids and user namespaces, as the kernel's `security/commoncap.c`, `kernel/sys.c`,
+ * `kernel/cred.c` and `kernel/user_namespace.c` decide it.
+ *
+ * @see capabilities(7), credentials(7), user_namespaces(7)
+ */
+import type { CapabilitySets, Ids } from "../native/calls.ts"
+import { PR, SIG } from "../native/constants.ts"
+import type { Arguments } from "../native/Kernel.ts"
+import { type Machine, refuse } from "./Machine.ts"
+import type { Credentials, IdRange, OpenFile, Process } from "./State.ts"
+
+/** Capability numbers. @see capabilities(7), linux/capability.h */
+export const CAP = {
+  CHOWN: 0,
+  DAC_OVERRIDE: 1,
+  DAC_READ_SEARCH: 2,
+  FOWNER: 3,
+  FSETID: 4,
+  KILL: 5,
+  SETGID: 6,
+  SETUID: 7,
+  SETPCAP: 8,
+  NET_ADMIN: 12,
+  SYS_CHROOT: 18,
+  SYS_PTRACE: 19,
+  SYS_ADMIN: 21,
+  SYS_NICE: 23,
+  SYS_RESOURCE: 24,
+  MKNOD: 27,
+  SETFCAP: 31,
+  BPF: 39
+} as const
+
+/** `SECBIT_*`. @see capabilities(7) */
+export const SECBIT = { NOROOT: 1, NO_SETUID_FIXUP: 4, KEEP_CAPS: 16, KEEP_CAPS_LOCKED: 32, NO_CAP_AMBIENT_RAISE: 64 }
+
+/** What an id without a mapping is shown as (`/proc/sys/kernel/overflowuid`). */
+export const overflow = 65534
+
+/** All capabilities that this kernel knows. */
+export const allCapabilities = (m: Machine): bigint => (1n << BigInt(m.facts.lastCapability + 1)) - 1n
+
+const has = (set: bigint, capability: number): boolean => (set >> BigInt(capability) & 1n) === 1n
+const subset = (a: bigint, b: bigint): boolean => (a & ~b) === 0n
+
+// ── may it? ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Whether credentials carry a capability in a user namespace (`cap_capable`): in their own namespace if the effective
+ * set says so, in a descendant always if they own it, or if they hold the capability in an ancestor of it.
+ */
+export const capableIn = (m: Machine, creds: Credentials, userNs: number, target: number, capability: number) => {
+  const own = m.namespace("user", userNs)
+  for (let ns = m.namespace("user", target);;) {
+    if (ns.id === userNs) return has(creds.effective, capability)
+    // a namespace on the same or a higher level that is not ours gives us nothing
+    if (ns.level <= own.level || ns.parent === undefined) return false
+    if (ns.parent === userNs && ns.ownerUid === creds.euid) return true
+    ns = m.namespace("user", ns.parent)
+  }
+}
+
+/** Whether the caller has a capability in a user namespace. */
+export const nsCapable = (m: Machine, target: number, capability: number): boolean =>
+  capableIn(m, m.self.creds, m.self.ns.user, target, capability)
+
+/** Whether the caller has a capability in its own user namespace. */
+export const capableHere = (m: Machine, capability: number): boolean => nsCapable(m, m.self.ns.user, capability)
+
+/** The initial user namespace. */
+export const initialUserNs = (m: Machine): number =>
+  m.namespaces.values().find((ns) => ns.type === "user" && ns.parent === undefined)!.id
+
+/** Whether the caller has a capability in the initial user namespace (the kernel's plain `capable`). */
+export const capable = (m: Machine, capability: number): boolean => nsCapable(m, initialUserNs(m), capability)
+
+/**
+ * Whether a capability of the caller reaches a file: only if owner and group of the file have names in its user
+ * namespace (`capable_wrt_inode_uidgid`).
+ */
+export const capableOver = (m: Machine, owner: { readonly uid: number; readonly gid: number }, capability: number) =>
+  toUser(m, m.self.ns.user, "uid", owner.uid) !== undefined &&
+  toUser(m, m.self.ns.user, "gid", owner.gid) !== undefined &&
+  capableHere(m, capability)
+
+// ── ids through user namespaces ──────────────────────────────────────────────────────────────────────────────────────
+
+const ranges = (m: Machine, userNs: number, kind: "uid" | "gid"): ReadonlyArray<IdRange> => {
+  const ns = m.namespace("user", userNs)
+  return (kind === "uid" ? ns.uidMap : ns.gidMap) ?? []
+}
+
+/** The kernel's id for an id of a user namespace (`make_kuid`). */
+export const toKernel = (m: Machine, userNs: number, kind: "uid" | "gid", id: number): number | undefined => {
+  const range = ranges(m, userNs, kind).find(({ count, inside }) => inside <= id && id < inside + count)
+  return range === undefined ? undefined : range.outside + (id - range.inside)
+}
+
+/** The id that a user namespace has for a kernel id (`from_kuid`). */
+export const toUser = (m: Machine, userNs: number, kind: "uid" | "gid", id: number): number | undefined => {
+  const range = ranges(m, userNs, kind).find(({ count, outside }) => outside <= id && id < outside + count)
+  return range === undefined ? undefined : range.inside + (id - range.outside)
+}
+
+/** As {@link toUser}, with the overflow id for what has no name (`from_kuid_munged`). */
+export const shown = (m: Machine, kind: "uid" | "gid", id: number, userNs = m.self.ns.user): number =>
+  toUser(m, userNs, kind, id) ?? overflow
+
+/** The caller's id as a kernel id. EINVAL where it has no mapping: setresuid(2), setgroups(2), chown(2) say so. */
+export const kernelId = (m: Machine, kind: "uid" | "gid", id: number): number =>
+  toKernel(m, m.self.ns.user, kind, id) ?? refuse("EINVAL")
+
+// ── changing credentials ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Puts new credentials in force (`commit_creds`): a change of the effective ids, or a gain, makes the process
+ * undumpable and forgets its parent-death signal (prctl(2) PR_SET_DUMPABLE, PR_SET_PDEATHSIG).
+ */
+export const commit = (m: Machine, next: Credentials, userNs = m.self.ns.user): void => {
+  const { creds: old, ns } = m.self
+  const gained = userNs === ns.user
+    ? !subset(next.permitted, old.permitted)
+    : m.namespace("user", userNs).parent !== ns.user || m.namespace("user", userNs).ownerUid !== old.euid
+  const marked = old.euid !== next.euid || old.egid !== next.egid || gained
+  m.change({ creds: next, ns: { ...ns, user: userNs }, ...marked ? { dumpable: 0, parentDeathSignal: 0 } : {} })
+}
+
+/** Full capabilities, as the first process of a user namespace has them (`set_cred_user_ns`). */
+export const fullCredentials = (m: Machine, creds: Credentials): Credentials => ({
+  ...creds,
+  permitted: allCapabilities(m),
+  effective: allCapabilities(m),
+  bounding: allCapabilities(m),
+  inheritable: 0n,
+  ambient: 0n,
+  securebits: 0
+})
+
+/** How a change of uids moves capabilities (`cap_emulate_setxuid`; capabilities(7), "Effect of user ID changes"). */
+const fixup = (old: Credentials, next: Credentials, root: number | undefined): Credentials => {
+  if ((old.securebits & SECBIT.NO_SETUID_FIXUP) !== 0) return next
+  const anyRoot = ({ euid, suid, uid }: Credentials): boolean => [uid, euid, suid].includes(root ?? -1)
+  let { ambient, effective, permitted } = next
+  if (anyRoot(old) && !anyRoot(next)) {
+    if ((old.securebits & SECBIT.KEEP_CAPS) === 0) permitted = effective = 0n
+    ambient = 0n
+  }
+  if (old.euid === root && next.euid !== root) effective = 0n
+  if (old.euid !== root && next.euid === root) effective = permitted
+  return { ...next, ambient, effective, permitted }
+}
+
+const setIds = (
+  m: Machine,
+  kind: "uid" | "gid",
+  wanted: readonly [number, number, number],
+  old: readonly [number, number, number]
+): readonly [number, number, number] => {
+  const ids = wanted.map((id) => id === -1 || id === 0xffffffff ? -1 : kernelId(m, kind, id))
+  // EPERM: without CAP_SETUID (CAP_SETGID) each id must be one of the three that the process has (setresuid(2))
+  if (!capableHere(m, kind === "uid" ? CAP.SETUID : CAP.SETGID) && ids.some((id) => id !== -1 && !old.includes(id))) {
+    return refuse("EPERM")
+  }
+  const pick = (index: 0 | 1 | 2): number => ids[index] === -1 ? old[index] : ids[index]!
+  return [pick(0), pick(1), pick(2)]
+}
+
+export const setresuid = (m: Machine, { euid, ruid, suid }: Arguments<"setresuid">): void => {
+  const old = m.self.creds
+  const [uid, e, s] = setIds(m, "uid", [ruid, euid, suid], [old.uid, old.euid, old.suid])
+  const next = { ...old, uid, euid: e, suid: s }
+  commit(m, fixup(old, next, toKernel(m, m.self.ns.user, "uid", 0)))
+}
+
+export const setresgid = (m: Machine, { egid, rgid, sgid }: Arguments<"setresgid">): void => {
+  const old = m.self.creds
+  const [gid, e, s] = setIds(m, "gid", [rgid, egid, sgid], [old.gid, old.egid, old.sgid])
+  commit(m, { ...old, gid, egid: e, sgid: s })
+}
+
+export const getresuid = (m: Machine): Ids => {
+  const { euid, suid, uid } = m.self.creds
+  return { real: shown(m, "uid", uid), effective: shown(m, "uid", euid), saved: shown(m, "uid", suid) }
+}
+
+export const getresgid = (m: Machine): Ids => {
+  const { egid, gid, sgid } = m.self.creds
+  return { real: shown(m, "gid", gid), effective: shown(m, "gid", egid), saved: shown(m, "gid", sgid) }
+}
+
+export const getgroups = (m: Machine): ReadonlyArray<number> => m.self.creds.groups.map((id) => shown(m, "gid", id))
+
+export const setgroups = (m: Machine, { groups }: Arguments<"setgroups">): void => {
+  const ns = m.namespace("user", m.self.ns.user)
+  // EPERM: also before the gid_map is written, and for good where /proc/pid/setgroups says deny (user_namespaces(7))
+  if (!capableHere(m, CAP.SETGID) || ns.gidMap === undefined || ns.setgroups === "deny") refuse("EPERM")
+  if (groups.length > 65536) refuse("EINVAL")
+  // the kernel keeps them sorted (groups_sort)
+  m.changeCreds({ groups: groups.map((id) => kernelId(m, "gid", id)).toSorted((a, b) => a - b) })
+}
+
+// ── capability sets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const capget = (m: Machine, { pid }: Arguments<"capget">): CapabilitySets => {
+  if (pid < 0) refuse("EINVAL")
+  const process = pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
+  const { effective, inheritable, permitted } = process.creds
+  return { effective, inheritable, permitted }
+}
+
+export const capset = (m: Machine, wanted: Arguments<"capset">): void => {
+  const old = m.self.creds
+  const all = allCapabilities(m)
+  const [effective, permitted, inheritable] = [wanted.effective, wanted.permitted, wanted.inheritable].map((set) =>
+    set & all
+  ) as [bigint, bigint, bigint]
+  // capabilities(7), "Programmatically adjusting capability sets"; the order is cap_capset's
+  if (!capableHere(m, CAP.SETPCAP) && !subset(inheritable, old.inheritable | old.permitted)) refuse("EPERM")
+  if (!subset(inheritable, old.inheritable | old.bounding)) refuse("EPERM")
+  if (!subset(permitted, old.permitted)) refuse("EPERM")
+  // bits that this kernel does not know are masked before, except that effective must be within permitted
+  if (!subset(effective, permitted)) refuse("EPERM")
+  commit(m, { ...old, effective, permitted, inheritable, ambient: old.ambient & permitted & inheritable })
+}
+
+const valid = (m: Machine, capability: number): boolean => capability >= 0 && capability <= m.facts.lastCapability
+
+const ambient = (m: Machine, operation: number, capability: number, rest: number): number => {
+  const { creds } = m.self
+  if (operation === PR.CAP_AMBIENT_CLEAR_ALL) {
+    if (capability !== 0 || rest !== 0) refuse("EINVAL")
+    m.changeCreds({ ambient: 0n })
+    return 0
+  }
+  if (!valid(m, capability) || rest !== 0) refuse("EINVAL")
+  const bit = 1n << BigInt(capability)
+  switch (operation) {
+    case PR.CAP_AMBIENT_IS_SET:
+      return has(creds.ambient, capability) ? 1 : 0
+    case PR.CAP_AMBIENT_LOWER:
+      m.changeCreds({ ambient: creds.ambient & ~bit })
+      return 0
+    case PR.CAP_AMBIENT_RAISE:
+      // EPERM: it must be permitted and inheritable first (PR_CAP_AMBIENT_RAISE)
+      if (!has(creds.permitted & creds.inheritable, capability)) refuse("EPERM")
+      if ((creds.securebits & SECBIT.NO_CAP_AMBIENT_RAISE) !== 0) refuse("EPERM")
+      m.changeCreds({ ambient: creds.ambient | bit })
+      return 0
+    default:
+      return refuse("EINVAL")
+  }
+}
+
+/** @see prctl(2) */
+export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<"prctl">): number => {
+  const { self } = m
+  const { creds } = self
+  switch (option) {
+    case PR.SET_PDEATHSIG:
+      if (arg2 < 0 || arg2 > 64) refuse("EINVAL")
+      m.change({ parentDeathSignal: arg2 })
+      return 0
+    case PR.GET_PDEATHSIG:
+      return self.parentDeathSignal
+    case PR.SET_DUMPABLE:
+      // 2 can't be set since Linux 2.6.17
+      if (arg2 !== 0 && arg2 !== 1) refuse("EINVAL")
+      m.change({ dumpable: arg2 })
+      return 0
+    case PR.GET_DUMPABLE:
+      return self.dumpable
+    case PR.SET_KEEPCAPS:
+      if (arg2 !== 0 && arg2 !== 1) refuse("EINVAL")
+      if ((creds.securebits & SECBIT.KEEP_CAPS_LOCKED) !== 0) refuse("EPERM")
+      m.changeCreds({
+        securebits: arg2 === 1 ? creds.securebits | SECBIT.KEEP_CAPS : creds.securebits & ~SECBIT.KEEP_CAPS
+      })
+      return 0
+    case PR.GET_KEEPCAPS:
+      return (creds.securebits & SECBIT.KEEP_CAPS) === 0 ? 0 : 1
+    case PR.CAPBSET_READ:
+      return valid(m, arg2) ? has(creds.bounding, arg2) ? 1 : 0 : refuse("EINVAL")
+    case PR.CAPBSET_DROP:
+      if (!capableHere(m, CAP.SETPCAP)) refuse("EPERM")
+      if (!valid(m, arg2)) refuse("EINVAL")
+      m.changeCreds({ bounding: creds.bounding & ~(1n << BigInt(arg2)) })
+      return 0
+    case PR.GET_SECUREBITS:
+      return creds.securebits
+    case PR.SET_SECUREBITS: {
+      const locks = creds.securebits & 0b1010_1010
+      // EPERM: a locked bit and its lock stay as they are; any change needs CAP_SETPCAP (cap_task_prctl)
+      if (((locks >> 1) & (creds.securebits ^ arg2)) !== 0 || (locks & ~arg2) !== 0 || (arg2 & ~0xff) !== 0) {
+        refuse("EPERM")
+      }
+      if (!capableHere(m, CAP.SETPCAP)) refuse("EPERM")
+      m.changeCreds({ securebits: arg2 })
+      return 0
+    }
+    case PR.SET_NO_NEW_PRIVS:
+      if (arg2 !== 1 || arg3 !== 0 || arg4 !== 0 || arg5 !== 0) refuse("EINVAL")
+      m.changeCreds({ noNewPrivs: true })
+      return 0
+    case PR.GET_NO_NEW_PRIVS:
+      if (arg2 !== 0 || arg3 !== 0 || arg4 !== 0 || arg5 !== 0) refuse("EINVAL")
+      return creds.noNewPrivs ? 1 : 0
+    case PR.SET_CHILD_SUBREAPER:
+      m.change({ subreaper: arg2 !== 0 })
+      return 0
+    case PR.CAP_AMBIENT:
+      return ambient(m, arg2, arg3, arg4 | arg5)
+    default:
+      return m.unmodelled(`prctl option ${option}`)
+  }
+}
+
+/**
+ * What execve(2) makes of the credentials (`cap_bprm_creds_from_file`; capabilities(7), "Transformation of capabilities
+ * during execve()" and "Capabilities and execution of programs by root"). Files of the model carry no capabilities.
+ */
+export const afterExec = (
+  m: Machine,
+  file: { readonly mode: number; readonly uid: number; readonly gid: number; readonly nosuid: boolean }
+): Credentials => {
+  const old = m.self.creds
+  const userNs = m.self.ns.user
+  const root = toKernel(m, userNs, "uid", 0)
+  // set-user-id is ignored under no_new_privs, on nosuid mounts, and where the owner has no name in the user namespace
+  const honoured = !file.nosuid && !old.noNewPrivs && toUser(m, userNs, "uid", file.uid) !== undefined &&
+    toUser(m, userNs, "gid", file.gid) !== undefined
+  const euid = honoured && (file.mode & 0o4000) !== 0 ? file.uid : old.euid
+  const egid = honoured && (file.mode & 0o2010) === 0o2010 ? file.gid : old.egid
+  const byId = euid !== old.euid || egid !== old.egid
+  const asRoot = (old.securebits & SECBIT.NOROOT) === 0 && root !== undefined && (old.uid === root || euid === root)
+  let permitted = asRoot ? old.inheritable | old.bounding : 0n
+  // no_new_privs: nothing is gained
+  if (old.noNewPrivs) permitted &= old.permitted
+  const ambientLeft = byId ? 0n : old.ambient
+  permitted |= ambientLeft
+  const effective = asRoot && euid === root ? permitted : ambientLeft
+  return {
+    ...old,
+    euid,
+    suid: euid,
+    egid,
+    sgid: egid,
+    permitted,
+    effective,
+    ambient: ambientLeft,
+    securebits: old.securebits & ~SECBIT.KEEP_CAPS
+  }
+}
+
+// ── uid_map, gid_map, setgroups ──────────────────────────────────────────────────────────────────────────────────────
+
+const parseMap = (text: string): ReadonlyArray<readonly [number, number, number]> => {
+  const lines = text.split("\n").filter((line, index, all) => line.trim() !== "" || index < all.length - 1)
+  const out = lines.map((line) => {
+    const fields = line.trim().split(/\s+/)
+    const numbers = fields.map(Number)
+    // EINVAL: three numbers a line, no empty or wrapping range (map_write)
+    if (fields.length !== 3 || fields.some((field) => !/^\d+$/.test(field)) || numbers.at(2) === 0) refuse("EINVAL")
+    if (numbers.some((number) => number > 0xffffffff) || numbers[0]! + numbers[2]! > 2 ** 32) refuse("EINVAL")
+    return numbers as [number, number, number]
+  })
+  // EINVAL: at least one line, at most 340 (user_namespaces(7))
+  if (out.length === 0 || out.length > 340) refuse("EINVAL")
+  const overlap = (at: 0 | 1): boolean =>
+    out.some((a, i) => out.some((b, j) => i < j && a[at] < b[at] + b[2] && b[at] < a[at] + a[2]))
+  if (overlap(0) || overlap(1)) refuse("EINVAL")
+  return out
+}
+
+/** A write to `/proc/<pid>/uid_map` or `gid_map` (`map_write`, `new_idmap_permitted`). */
+export const writeMap = (
+  m: Machine,
+  userNs: number,
+  kind: "uid" | "gid",
+  text: string,
+  opener: OpenFile["opener"]
+): void => {
+  const ns = m.namespace("user", userNs)
+  const { parent } = ns
+  // EPERM: the initial namespace has its map; the writer is in the namespace or in its parent (user_namespaces(7), "the
+  // writing process must be in either the user namespace of the process pid or in its parent")
+  if (parent === undefined || (opener.userNs !== userNs && opener.userNs !== parent)) return refuse("EPERM")
+  // EPERM: a map is written once
+  if ((kind === "uid" ? ns.uidMap : ns.gidMap) !== undefined) refuse("EPERM")
+  if (!capableIn(m, opener.creds, opener.userNs, userNs, CAP.SYS_ADMIN)) refuse("EPERM")
+  const lines = parseMap(text)
+
+  const [first] = lines
+  const capability = kind === "uid" ? CAP.SETUID : CAP.SETGID
+  const openerId = kind === "uid" ? opener.creds.euid : opener.creds.egid
+  // EPERM: mapping the parent's uid 0 takes CAP_SETFCAP of the writer in the parent, or of the namespace's creator
+  if (
+    kind === "uid" && lines.some(([, outside]) => outside === 0) && opener.userNs !== userNs &&
+    !capableIn(m, opener.creds, opener.userNs, parent, CAP.SETFCAP)
+  ) refuse("EPERM")
+  const onlySelf = lines.length === 1 && first![2] === 1 && ns.ownerUid === opener.creds.euid &&
+    toKernel(m, parent, kind, first![1]) === openerId && (kind === "uid" || ns.setgroups === "deny")
+  const privileged = nsCapable(m, parent, capability) &&
+    capableIn(m, opener.creds, opener.userNs, parent, capability)
+  if (!onlySelf && !privileged) refuse("EPERM")
+
+  const map = lines.map(([inside, outside, count]): IdRange => {
+    // EPERM: the whole range has a mapping in the parent
+    const low = toKernel(m, parent, kind, outside)
+    const high = toKernel(m, parent, kind, outside + count - 1)
+    return low === undefined || high === undefined || high - low !== count - 1
+      ? refuse("EPERM")
+      : { inside, outside: low, count }
+  })
+  m.namespaces.set(userNs, kind === "uid" ? { ...ns, uidMap: map } : { ...ns, gidMap: map })
+}
+
+/** The text of a map as the reader sees it: outside ids in the reader's namespace, or in the parent for its own. */
+export const readMap = (m: Machine, userNs: number, kind: "uid" | "gid"): string => {
+  const ns = m.namespace("user", userNs)
+  const reader = m.self.ns.user === userNs && ns.parent !== undefined ? ns.parent : m.self.ns.user
+  const pad = (value: number): string => String(value).padStart(10)
+  return ((kind === "uid" ? ns.uidMap : ns.gidMap) ?? []).map(({ count, inside, outside }) =>
+    `${pad(inside)} ${pad(toUser(m, reader, kind, outside) ?? 4294967295)} ${pad(count)}\n`
+  ).join("")
+}
+
+/** A write to `/proc/<pid>/setgroups` (`proc_setgroups_write`). */
+export const writeSetgroups = (m: Machine, userNs: number, text: string): void => {
+  const ns = m.namespace("user", userNs)
+  const word = text.replace(/\s+$/, "")
+  if (word !== "allow" && word !== "deny") return refuse("EINVAL")
+  // EPERM: allow is not given back; deny comes before the gid_map (user_namespaces(7))
+  if (word === "allow" && ns.setgroups === "deny") refuse("EPERM")
+  if (word === "deny" && ns.gidMap !== undefined && ns.setgroups === "allow") refuse("EPERM")
+  m.namespaces.set(userNs, { ...ns, setgroups: word })
+}
+
+// ── other processes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The process that a number of the caller's pid namespace names. */
+export const processByNumber = (m: Machine, number: number, pidNs = m.self.ns.pid): Process | undefined =>
+  m.processes.values().find((process) => process.numbers.get(pidNs) === number)
+
+/** Whether the caller may signal a process (`kill_ok_by_cred`; kill(2)). */
+export const maySignal = (m: Machine, target: Process, signal: number): boolean => {
+  const { euid, uid } = m.self.creds
+  const { suid, uid: targetUid } = target.creds
+  if (signal === SIG.CONT && target.session === m.self.session) return true
+  return [suid, targetUid].includes(euid) || [suid, targetUid].includes(uid) || nsCapable(m, target.ns.user, CAP.KILL)
+}
+
+/** Whether the caller may look into a process (`ptrace_may_access`; ptrace(2)). */
+export const mayTrace = (m: Machine, target: Process): boolean => {
+  if (target.pid === m.pid) return true
+  const { creds } = m.self
+  const same = [target.creds.uid, target.creds.euid, target.creds.suid].every((id) => id === creds.uid) &&
+    [target.creds.gid, target.creds.egid, target.creds.sgid].every((id) => id === creds.gid)
+  if (nsCapable(m, target.ns.user, CAP.SYS_PTRACE)) return true
+  return same && target.dumpable === 1 && subset(target.creds.permitted, creds.permitted) &&
+    target.ns.user === m.self.ns.user
+}

@@ -1,0 +1,100 @@
+/**
+ * Makes calls fail that would have succeeded: to see that what follows a failure works too.
+ *
+ * A rule wraps any kernel, live or model. A call that is made to fail does not reach the kernel.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Errno } from "../native/Errno.ts"
+import { Fork } from "../native/Fork.ts"
+import { type Call, Kernel, type Result, SyscallError } from "../native/Kernel.ts"
+
+/** Says for a call, and its number from 1 on over all processes, whether it fails, and how. */
+export type Rule = (call: Call, number: number) => Errno | undefined
+
+/** The n-th call fails, counted from 1. */
+export const failNth = (n: number, errno: Errno): Rule => (_, number) => number === n ? errno : undefined
+
+/** Every call fails that a test picks. */
+export const failWhen = (picks: (call: Call, number: number) => boolean, errno: Errno): Rule => (call, number) =>
+  picks(call, number) ? errno : undefined
+
+/** No call fails; only the counting is wanted. */
+export const never: Rule = () => undefined
+
+/** A fault injector. */
+export interface Faults {
+  readonly kernel: (kernel: Kernel["Service"]) => Kernel["Service"]
+  readonly fork: (fork: Fork["Service"]) => Fork["Service"]
+  /** Both, from what is in the context. */
+  readonly layer: Layer.Layer<Kernel | Fork, never, Kernel | Fork>
+  /** How many calls there were, failed ones included. */
+  readonly count: () => number
+  /** Calls that were made to fail. */
+  readonly injected: () => ReadonlyArray<Call>
+}
+
+/** Makes a fault injector from a rule. */
+export const make = (rule: Rule): Faults => {
+  let count = 0
+  const injected: Array<Call> = []
+  const guard = <A, R>(call: Call, effect: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
+    Effect.suspend(() => {
+      count++
+      const code = rule(call, count)
+      if (code === undefined) return effect
+      injected.push(call)
+      return Effect.fail(new SyscallError({ call, code }))
+    })
+  const kernel: Faults["kernel"] = (inner) => ({
+    invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => guard(call, inner.invoke(call))
+  })
+  const fork: Faults["fork"] = (inner) => ({
+    spawn: (flags, child) => guard({ _tag: "clone", flags }, inner.spawn(flags, child))
+  })
+  return {
+    kernel,
+    fork,
+    layer: Layer.mergeAll(
+      Layer.effect(Kernel, Effect.map(Kernel, kernel)),
+      Layer.effect(Fork, Effect.map(Fork, fork))
+    ),
+    count: () => count,
+    injected: () => injected
+  }
+}
+
+/**
+ * Runs a program once without faults to count its calls, and then once for each call with that call failing; gives what
+ * each run gave, in order, the run without faults first.
+ *
+ * The program is given the injector for one run and has to make everything else anew.
+ *
+ * **Example** (Nothing is left behind, whichever call fails)
+ *
+ * ```ts
+ * const runs = yield* failEach("EIO", (faults) => {
+ *   const model = ModelKernel.make()
+ *   return create.pipe(
+ *     Effect.exit,
+ *     Effect.map(() => model.state().cgroups.size),
+ *     Effect.provide(Layer.provide(faults.layer, model.layer))
+ *   )
+ * })
+ * ```
+ */
+export const failEach = <A, E, R>(
+  errno: Errno,
+  program: (faults: Faults, failing: number) => Effect.Effect<A, E, R>
+): Effect.Effect<ReadonlyArray<A>, E, R> =>
+  Effect.suspend(() => {
+    const counting = make(never)
+    return Effect.flatMap(program(counting, 0), (first) =>
+      Effect.map(
+        Effect.forEach(
+          Array.from({ length: counting.count() }, (_, index) => index + 1),
+          (n) => program(make(failNth(n, errno)), n)
+        ),
+        (rest) => [first, ...rest]
+      ))
+  })

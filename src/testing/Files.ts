@@ -1,0 +1,702 @@
+/**
+ * Calls on files and directories. @see open(2), openat2(2), mknod(2), unlink(2), rename(2), chmod(2), chown(2), statx(2)
+ */
+import type { DirectoryEntry, FileSystemStat, Stat } from "../native/calls.ts"
+import { AT, F_SEAL, MFD, MS, O, RESOLVE, S } from "../native/constants.ts"
+import type { Arguments } from "../native/Kernel.ts"
+import * as Cgroups from "./Cgroups.ts"
+import { CAP, capable, capableHere, capableOver, initialUserNs, kernelId, shown, toUser } from "./Credentials.ts"
+import * as Descriptors from "./Descriptors.ts"
+import { block, concat, decode, type Machine, refuse } from "./Machine.ts"
+import * as Nodes from "./Nodes.ts"
+import { permitted, R, readonlyAt, type View, view, W, X } from "./Nodes.ts"
+import { at, existing, pathOf, resolve, type Resolved } from "./Resolve.ts"
+import * as Sockets from "./Sockets.ts"
+import type { Content, Location, OpenFile } from "./State.ts"
+
+/** Magic numbers of file systems. @see statfs(2) */
+export const magics: Readonly<Record<string, number>> = {
+  ext4: 0xef53,
+  tmpfs: 0x01021994,
+  devtmpfs: 0x01021994,
+  proc: 0x9fa0,
+  sysfs: 0x62656572,
+  devpts: 0x1cd1,
+  mqueue: 0x19800202,
+  cgroup: 0x27e0eb,
+  cgroup2: 0x63677270,
+  overlay: 0x794c7630,
+  ramfs: 0x858458f6,
+  nsfs: 0x6e736673,
+  pipefs: 0x50495045
+}
+
+// ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const knownFlags = O.WRONLY | O.RDWR | O.CREAT | O.EXCL | O.NOCTTY | O.TRUNC | O.APPEND | O.NONBLOCK | O.DIRECTORY |
+  O.NOFOLLOW | O.CLOEXEC | O.PATH | O.TMPFILE
+
+const applied = (m: Machine, mode: number): number => mode & 0o7777 & ~m.self.umask
+
+/** Creates a node by name. EROFS, EACCES, EOVERFLOW as open(2), mkdir(2), mknod(2) say. */
+const makeNode = (
+  m: Machine,
+  { directory, name }: Resolved,
+  mode: number,
+  content: Content
+): number => {
+  const parent = at(m, directory)
+  if (readonlyAt(m, directory)) refuse("EROFS")
+  if (!permitted(m, parent, W | X)) refuse("EACCES")
+  const { egid, euid } = m.self.creds
+  // EOVERFLOW: the file system's user namespace has no name for the caller's ids (may_create)
+  const owner = Nodes.fileSystemOf(m, parent)?.owner
+  if (
+    owner !== undefined &&
+    (toUser(m, owner, "uid", euid) === undefined || toUser(m, owner, "gid", egid) === undefined)
+  ) refuse("EOVERFLOW")
+  const inherits = (parent.mode & S.ISGID) !== 0
+  const setgid = inherits && content._tag === "Directory" ? S.ISGID : 0
+  return Nodes.create(m, parent, name, {
+    mode: mode | setgid,
+    uid: euid,
+    gid: inherits ? parent.gid : egid,
+    content
+  })
+}
+
+const mountFlags = (m: Machine, location: Location): number => m.mounts.get(location.mount)?.flags ?? 0
+
+/** Checks and opens what a path led to. */
+const openAt = (m: Machine, location: Location, flags: number, created: boolean): number => {
+  const node = at(m, location)
+  const isPath = (flags & O.PATH) !== 0
+  const access = flags & 3
+  const writing = access !== O.RDONLY || (flags & O.TRUNC) !== 0
+  const { path } = pathOf(m, location, m.self.root)
+  if ((flags & O.DIRECTORY) !== 0 && node.type !== "d") refuse("ENOTDIR")
+  if (isPath) return Descriptors.open(m, { _tag: "Node", location }, flags & (O.PATH | O.CLOEXEC | O.DIRECTORY), path)
+  if (node.type === "l") refuse("ELOOP")
+  if (node.type === "s") refuse("ENXIO")
+  if (node.type === "d" && (writing || (flags & O.CREAT) !== 0)) refuse("EISDIR")
+  if (!created) {
+    const wanted = (access === O.WRONLY ? 0 : R) | (writing ? W : 0)
+    if (!permitted(m, node, wanted)) refuse("EACCES")
+    // EROFS is about files and directories; devices and fifos on a read-only mount may be written
+    if (writing && node.type === "f" && readonlyAt(m, location)) refuse("EROFS")
+  }
+  node.onOpen?.(writing)
+  if (node.type === "c" || node.type === "b") {
+    // EACCES: nodev mounts, and file systems that a user namespace mounted (may_open_dev)
+    const fs = Nodes.fileSystemOf(m, node)
+    if ((mountFlags(m, location) & MS.NODEV) !== 0) refuse("EACCES")
+    if (fs !== undefined && fs.owner !== initialUserNs(m) && fs.type !== "devpts") refuse("EACCES")
+    // EPERM: the device cgroup (cgroups(7))
+    if (!Cgroups.deviceAllowed(m, node.type, node.device!, (access === O.WRONLY ? "" : "r") + (writing ? "w" : ""))) {
+      refuse("EPERM")
+    }
+    const pty = Sockets.openTerminal(m, node, location, flags, path)
+    if (pty !== undefined) return pty
+  }
+  if (node.type === "p" && access !== O.RDWR) waitForOtherEnd(m, node, flags)
+  if ((flags & O.TRUNC) !== 0 && node.stored?.content._tag === "File") {
+    m.nodes.set(node.stored.id, { ...node.stored, content: { ...node.stored.content, data: new Uint8Array() } })
+  }
+  const fd = Descriptors.open(
+    m,
+    { _tag: "Node", location },
+    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY | O.NOFOLLOW),
+    path
+  )
+  return fd
+}
+
+/** A fifo opens when both ends are opened (fifo(7)); without waiting: ENXIO for a writer alone. */
+const waitForOtherEnd = (m: Machine, node: View, flags: number): void => {
+  const writer = (flags & 3) === O.WRONLY
+  const present = Sockets.pipeEnds(m, node.id)[writer ? "readers" : "writers"] > 0
+  const wanted = writer ? O.RDONLY : O.WRONLY
+  const sleeper = m.waiting.some(({ call, why }) =>
+    why === `the other end of fifo ${node.id}` && (call._tag === "openat" || call._tag === "openat2") &&
+    (call.flags & 3) === wanted
+  )
+  if (present || sleeper) return
+  if ((flags & O.NONBLOCK) !== 0) return writer ? refuse("ENXIO") : undefined
+  block(`the other end of fifo ${node.id}`)
+}
+
+const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
+  const isPath = (flags & O.PATH) !== 0
+  if ((flags & O.TMPFILE) === O.TMPFILE) return temporary(m, dirfd, path, flags, mode, how)
+  const creating = (flags & O.CREAT) !== 0 && !isPath
+  const found = resolve(m, dirfd, path, {
+    // O_CREAT|O_EXCL does not follow a link in the last place (open(2))
+    follow: (flags & O.NOFOLLOW) === 0 && !(creating && (flags & O.EXCL) !== 0),
+    resolve: how
+  })
+  if (found.location !== undefined) {
+    if (creating && (flags & O.EXCL) !== 0) refuse("EEXIST")
+    const node = at(m, found.location)
+    if (node.type === "l" && isPath && (flags & O.NOFOLLOW) !== 0) return openAt(m, found.location, flags, false)
+    return openAt(m, found.location, flags, false)
+  }
+  if (!creating) return refuse("ENOENT")
+  if (found.trailingSlash || (flags & O.DIRECTORY) !== 0) refuse("EISDIR")
+  if (at(m, found.directory).stored === undefined) {
+    // kernfs and procfs have no create: EACCES (lookup_open: `!dir_inode->i_op->create`)
+    refuse("EACCES")
+  }
+  const id = makeNode(m, found, applied(m, mode), { _tag: "File", data: new Uint8Array() })
+  return openAt(m, { mount: found.directory.mount, node: id }, flags, true)
+}
+
+const temporary = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
+  if ((flags & 3) === O.RDONLY) refuse("EINVAL")
+  const location = existing(m, dirfd, path, { follow: true, resolve: how })
+  const parent = at(m, location)
+  if (parent.type !== "d") refuse("ENOTDIR")
+  if (readonlyAt(m, location)) refuse("EROFS")
+  if (!permitted(m, parent, W | X)) refuse("EACCES")
+  const id = Nodes.anonymous(m, parent.fs, applied(m, mode), { _tag: "File", data: new Uint8Array() })
+  return openAt(m, { mount: location.mount, node: id }, flags & ~O.TMPFILE | (flags & 3), true)
+}
+
+export const openat = (m: Machine, { dirfd, flags, mode, path }: Arguments<"openat">): number =>
+  openPath(m, dirfd, path, flags, mode, 0)
+
+export const openat2 = (m: Machine, args: Arguments<"openat2">): number => {
+  const { dirfd, flags, mode, path, resolve: how } = args
+  // openat2(2), EINVAL: unknown flags, a mode without O_CREAT or O_TMPFILE, both BENEATH and IN_ROOT
+  const creates = (flags & O.CREAT) !== 0 || (flags & O.TMPFILE) === O.TMPFILE
+  if ((flags & ~(knownFlags | 0o100000)) !== 0 || (how & ~0x3f) !== 0) refuse("EINVAL")
+  if ((mode & ~0o7777) !== 0 || (mode !== 0 && !creates)) refuse("EINVAL")
+  if ((how & RESOLVE.BENEATH) !== 0 && (how & RESOLVE.IN_ROOT) !== 0) refuse("EINVAL")
+  if ((flags & O.PATH) !== 0 && (flags & ~(O.PATH | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC)) !== 0) refuse("EINVAL")
+  // EAGAIN: RESOLVE_CACHED can always answer so
+  if ((how & RESOLVE.CACHED) !== 0) refuse("EAGAIN")
+  return openPath(m, dirfd, path, flags, mode, how)
+}
+
+// ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+const nodeFile = (m: Machine, file: OpenFile): { readonly node: View; readonly location: Location } => {
+  const { kind } = file
+  return kind._tag === "Node"
+    ? { node: at(m, kind.location), location: kind.location }
+    : refuse("EINVAL")
+}
+
+const advance = (m: Machine, file: OpenFile, by: number): void =>
+  m.files.update(file.id, (held) => ({ ...held, offset: held.offset + by }))
+
+export const read = (m: Machine, { count, fd }: Arguments<"read">): Uint8Array => {
+  const file = Descriptors.usable(m, fd)
+  if ((file.flags & 3) === O.WRONLY) refuse("EBADF")
+  if (file.kind._tag === "Socket") return Sockets.receive(m, file, file.kind.socket, count, 0).data
+  if (file.kind._tag === "Pty") return Sockets.readTerminal(m, file, file.kind, count)
+  const { node } = nodeFile(m, file)
+  switch (node.type) {
+    case "d":
+      return refuse("EISDIR")
+    case "p":
+      return Sockets.readPipe(m, file, node, count)
+    case "c":
+    case "b":
+      return readDevice(m, node, count)
+    default: {
+      const data = node.read?.() ?? refuse("EINVAL")
+      const part = data.slice(file.offset, file.offset + count)
+      advance(m, file, part.length)
+      return part
+    }
+  }
+}
+
+/** The memory devices. @see null(4), random(4) */
+const readDevice = (m: Machine, { device }: View, count: number): Uint8Array => {
+  switch (`${device?.major}:${device?.minor}`) {
+    case "1:3":
+      return new Uint8Array()
+    case "1:5":
+    case "1:7":
+      return new Uint8Array(count)
+    case "1:8":
+    case "1:9":
+      return randomBytes(m, count)
+    default:
+      return refuse("ENXIO")
+  }
+}
+
+/** Bytes that look random and are the same in every run. */
+export const randomBytes = (m: Machine, count: number): Uint8Array => {
+  let x = (m.fresh() * 2654435761) >>> 0 || 1
+  return Uint8Array.from({ length: count }, () => {
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    return x & 0xff
+  })
+}
+
+export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
+  const file = Descriptors.usable(m, fd)
+  if ((file.flags & 3) === O.RDONLY) refuse("EBADF")
+  if (file.kind._tag === "Socket") return Sockets.send(m, file, file.kind.socket, data, [], 0)
+  if (file.kind._tag === "Pty") return Sockets.writeTerminal(m, file.kind, data)
+  const { node } = nodeFile(m, file)
+  if (node.type === "p") return Sockets.writePipe(m, file, node, data)
+  if (node.type === "c" || node.type === "b") {
+    const id = `${node.device?.major}:${node.device?.minor}`
+    return id === "1:7" ? refuse("ENOSPC") : ["1:3", "1:5", "1:8", "1:9"].includes(id) ? data.length : refuse("ENXIO")
+  }
+  if (node.write !== undefined) {
+    node.write(decode(data), file.opener, file.offset)
+    advance(m, file, data.length)
+    return data.length
+  }
+  const stored = node.stored
+  // computed files without a write handler: EINVAL, as proc_reg_write without proc_write gives EIO
+  if (stored === undefined || stored.content._tag !== "File") return refuse("EIO")
+  const seals = stored.content.seals ?? 0
+  const old = node.read!()
+  const offset = (file.flags & O.APPEND) !== 0 ? old.length : file.offset
+  if ((seals & F_SEAL.WRITE) !== 0) refuse("EPERM")
+  const size = Math.max(old.length, offset + data.length)
+  if (size > old.length && (seals & F_SEAL.GROW) !== 0) refuse("EPERM")
+  const next = new Uint8Array(size)
+  next.set(old)
+  next.set(data, offset)
+  const { host: _, ...rest } = stored.content
+  m.nodes.set(stored.id, { ...stored, content: { ...rest, data: next } })
+  m.files.set(file.id, { ...file, offset: offset + data.length })
+  return data.length
+}
+
+export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): void => {
+  const file = Descriptors.usable(m, fd)
+  // EINVAL: not a regular file open for writing (truncate(2))
+  if ((file.flags & 3) === O.RDONLY) refuse("EINVAL")
+  const { node } = nodeFile(m, file)
+  const stored = node.stored
+  if (stored?.content._tag !== "File" || length < 0n) return refuse("EINVAL")
+  const seals = stored.content.seals ?? 0
+  const old = node.read!()
+  const size = Number(length)
+  if (size < old.length && (seals & F_SEAL.SHRINK) !== 0) refuse("EPERM")
+  if (size > old.length && (seals & F_SEAL.GROW) !== 0) refuse("EPERM")
+  const { host: _, ...rest } = stored.content
+  const data = size <= old.length ? old.slice(0, size) : concat(old, new Uint8Array(size - old.length))
+  m.nodes.set(stored.id, { ...stored, content: { ...rest, data } })
+}
+
+export const fsync = (m: Machine, { fd }: Arguments<"fsync">): void => {
+  const file = Descriptors.usable(m, fd)
+  // EINVAL: pipes and sockets (fsync(2))
+  if (file.kind._tag !== "Node" || at(m, file.kind.location).type === "p") refuse("EINVAL")
+}
+
+export const memfdCreate = (m: Machine, { flags, name }: Arguments<"memfd_create">): number => {
+  if (name.length > 249 || (flags & ~(MFD.CLOEXEC | MFD.ALLOW_SEALING | 0x1c)) !== 0) refuse("EINVAL")
+  const id = Nodes.anonymous(m, 0, 0o777, {
+    _tag: "File",
+    data: new Uint8Array(),
+    seals: (flags & MFD.ALLOW_SEALING) !== 0 ? 0 : F_SEAL.SEAL
+  }, `memfd:${name}`)
+  return Descriptors.open(
+    m,
+    { _tag: "Node", location: { mount: 0, node: id } },
+    O.RDWR | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
+    `/memfd:${name} (deleted)`
+  )
+}
+
+// ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const typeBits: Readonly<Record<View["type"], number>> = {
+  f: S.IFREG,
+  d: S.IFDIR,
+  l: S.IFLNK,
+  c: S.IFCHR,
+  b: S.IFBLK,
+  p: S.IFIFO,
+  s: S.IFSOCK
+}
+
+/** A number for every node, also for the computed ones. */
+const inodeNumber = ({ id }: View): bigint => {
+  if (typeof id === "number") return BigInt(id)
+  const namespace = Nodes.namespaceOf(id)
+  if (namespace !== undefined) return BigInt(namespace)
+  let hash = 0xcbf29ce484222325n
+  for (const letter of id) hash = (hash ^ BigInt(letter.codePointAt(0)!)) * 0x100000001b3n & 0xffffffffffffn
+  return hash
+}
+
+const target = (m: Machine, dirfd: number, path: string, flags: number): Location => {
+  if (path === "" && (flags & AT.EMPTY_PATH) !== 0 && dirfd !== AT.FDCWD) {
+    const file = Descriptors.fileOf(m, dirfd)
+    if (file.kind._tag !== "Node") m.unmodelled(`a stat of a ${file.kind._tag} descriptor`)
+  }
+  return existing(m, dirfd, path, {
+    follow: (flags & AT.SYMLINK_NOFOLLOW) === 0,
+    emptyPath: (flags & AT.EMPTY_PATH) !== 0
+  })
+}
+
+const stat = (m: Machine, location: Location): Stat => {
+  const node = at(m, location)
+  const mount = m.mounts.get(location.mount)
+  const fs = Nodes.fileSystemOf(m, node)
+  const text = node.type === "l" && node.jump === undefined ? node.link!().length : 0
+  const size = node.type === "f" && node.stored !== undefined ? node.read!().length : text
+  return {
+    mode: typeBits[node.type] | node.mode,
+    nlink: node.type === "d" ? 2 : 1,
+    uid: shown(m, "uid", node.uid),
+    gid: shown(m, "gid", node.gid),
+    ino: inodeNumber(node),
+    size: BigInt(size),
+    dev: fs?.dev ?? { major: 0, minor: 4 },
+    rdev: node.device ?? { major: 0, minor: 0 },
+    mountId: BigInt(location.mount),
+    mountRoot: mount !== undefined && mount.root === location.node
+  }
+}
+
+export const statx = (m: Machine, { dirfd, flags, path }: Arguments<"statx">): Stat => {
+  if ((flags & ~(AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT | AT.EMPTY_PATH | 0x6000)) !== 0) refuse("EINVAL")
+  const special = path === "" && dirfd !== AT.FDCWD ? Descriptors.fileOf(m, dirfd) : undefined
+  if (special?.kind._tag === "Socket" || special?.kind._tag === "Pty") {
+    const character = special.kind._tag === "Pty"
+    return {
+      mode: character ? S.IFCHR | 0o620 : S.IFSOCK | 0o777,
+      nlink: 1,
+      uid: shown(m, "uid", special.opener.creds.euid),
+      gid: shown(m, "gid", special.opener.creds.egid),
+      ino: BigInt(special.id),
+      size: 0n,
+      dev: { major: 0, minor: 8 },
+      rdev: character ? { major: 136, minor: m.ptys.need(special.kind.pty).number } : { major: 0, minor: 0 },
+      mountId: 0n,
+      mountRoot: false
+    }
+  }
+  return stat(m, target(m, dirfd, path, flags))
+}
+
+export const fstatfs = (m: Machine, { fd }: Arguments<"fstatfs">): FileSystemStat => {
+  const { kind } = Descriptors.fileOf(m, fd)
+  const location = kind._tag === "Node" ? kind.location : m.unmodelled(`fstatfs of a ${kind._tag} descriptor`)
+  const node = at(m, location)
+  if (Nodes.namespaceOf(node.id) !== undefined) return { type: magics["nsfs"]!, flags: 0 }
+  const fs = Nodes.fileSystemOf(m, node)
+  const mount = m.mounts.get(location.mount)
+  // ST_RDONLY, ST_NOSUID, ST_NODEV, ST_NOEXEC have the values of MS_*; ST_RELATIME is 0x1000
+  const flags = mount === undefined ? 0 : (mount.flags & 0xf) | (fs?.readonly === true ? 1 : 0) |
+    ((mount.flags & MS.NOATIME) !== 0 ? 0x400 : 0) | ((mount.flags & MS.NODIRATIME) !== 0 ? 0x800 : 0) |
+    ((mount.flags & MS.RELATIME) !== 0 ? 0x1000 : 0)
+  // the library's wrapper drops ST_VALID (0x20)
+  return { type: magics[fs?.type ?? (node.type === "p" ? "pipefs" : "tmpfs")] ?? 0, flags }
+}
+
+export const readlinkat = (m: Machine, { dirfd, path }: Arguments<"readlinkat">): string => {
+  // an empty path means the descriptor itself, an O_PATH one of a symlink (readlink(2))
+  const location = existing(m, dirfd, path, { follow: false, emptyPath: true })
+  const node = at(m, location)
+  if (node.type !== "l") return refuse(path === "" ? "ENOENT" : "EINVAL")
+  return node.link!()
+}
+
+export const getdents64 = (m: Machine, { fd }: Arguments<"getdents64">): ReadonlyArray<DirectoryEntry> => {
+  const file = Descriptors.usable(m, fd)
+  const { node } = file.kind._tag === "Node" ? nodeFile(m, file) : refuse("ENOTDIR")
+  if (node.list === undefined) return refuse("ENOTDIR")
+  const names = node.list()
+  const rest = names.slice(file.offset, file.offset + 256)
+  advance(m, file, rest.length)
+  return rest.flatMap((name) => {
+    const id = node.lookup!(name)
+    if (id === undefined) return []
+    const child = view(m, id)
+    return [{ name, ino: inodeNumber(child), type: child.type }]
+  })
+}
+
+export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"faccessat2">): void => {
+  if ((mode & ~7) !== 0) refuse("EINVAL")
+  const location = target(m, dirfd, path, flags)
+  const node = at(m, location)
+  if ((mode & W) !== 0 && node.type !== "c" && node.type !== "b" && readonlyAt(m, location)) refuse("EROFS")
+  if ((mode & X) !== 0 && node.type === "f" && (mountFlags(m, location) & MS.NOEXEC) !== 0) refuse("EACCES")
+  if ((flags & AT.EACCESS) !== 0) {
+    if (!permitted(m, node, mode)) refuse("EACCES")
+    return
+  }
+  // access(2) asks for the real ids, whose effective capabilities are those of root or none
+  const { creds } = m.self
+  m.changeCreds({ euid: creds.uid, egid: creds.gid, ...creds.uid === creds.euid ? {} : { effective: 0n } })
+  const allowed = permitted(m, node, mode)
+  m.change({ creds })
+  if (!allowed) refuse("EACCES")
+}
+
+// ── changing the tree ────────────────────────────────────────────────────────────────────────────────────────────────
+
+const newName = (m: Machine, dirfd: number, path: string, directory: boolean): Resolved => {
+  const found = resolve(m, dirfd, path, { follow: false })
+  if (found.location !== undefined || found.name === "." || found.name === "..") refuse("EEXIST")
+  if (found.trailingSlash && !directory) refuse("ENOENT")
+  return found
+}
+
+export const mkdirat = (m: Machine, { dirfd, mode, path }: Arguments<"mkdirat">): void => {
+  const found = newName(m, dirfd, path, true)
+  const parent = at(m, found.directory)
+  if (Cgroups.isGroup(parent.id)) {
+    if (readonlyAt(m, found.directory)) refuse("EROFS")
+    if (!permitted(m, parent, W | X)) refuse("EACCES")
+    return Cgroups.makeGroup(m, parent.id, found.name, applied(m, mode))
+  }
+  // procfs has no mkdir: EPERM in sysfs and cgroup files, ENOENT in procfs (vfs_mkdir)
+  if (parent.stored === undefined) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
+  makeNode(m, found, applied(m, mode) & 0o1777, { _tag: "Directory", entries: new Map() })
+}
+
+export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Arguments<"mknodat">): void => {
+  const type = mode & S.IFMT
+  const found = newName(m, dirfd, path, false)
+  const parent = at(m, found.directory)
+  if (parent.stored === undefined) refuse("EPERM")
+  switch (type) {
+    case 0:
+    case S.IFREG:
+      makeNode(m, found, applied(m, mode), { _tag: "File", data: new Uint8Array() })
+      return
+    case S.IFIFO:
+      makeNode(m, found, applied(m, mode), { _tag: "Fifo", data: new Uint8Array() })
+      return
+    case S.IFSOCK:
+      makeNode(m, found, applied(m, mode), { _tag: "Socket", listening: false })
+      return
+    case S.IFCHR:
+    case S.IFBLK: {
+      if (readonlyAt(m, found.directory)) refuse("EROFS")
+      if (!permitted(m, parent, W | X)) refuse("EACCES")
+      const letter = type === S.IFCHR ? "c" : "b"
+      // EPERM: CAP_MKNOD in the initial user namespace, except for the whiteout 0:0 (vfs_mknod)
+      const whiteout = letter === "c" && major === 0 && minor === 0
+      if (!whiteout && !capable(m, CAP.MKNOD)) refuse("EPERM")
+      if (!whiteout && !Cgroups.deviceAllowed(m, letter, { major, minor }, "m")) refuse("EPERM")
+      makeNode(m, found, applied(m, mode), { _tag: "Device", type: letter, major, minor })
+      return
+    }
+    case S.IFDIR:
+      return refuse("EPERM")
+    default:
+      return refuse("EINVAL")
+  }
+}
+
+export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"symlinkat">): void => {
+  if (text === "") refuse("ENOENT")
+  const found = newName(m, dirfd, path, false)
+  if (at(m, found.directory).stored === undefined) refuse("EPERM")
+  makeNode(m, found, 0o777, { _tag: "Symlink", target: text })
+}
+
+/** The sticky bit keeps others' entries (unlink(2), EPERM); an append of `may_delete`. */
+const mayDelete = (m: Machine, directory: Location, child: View): void => {
+  const parent = at(m, directory)
+  if (!permitted(m, parent, W | X)) refuse("EACCES")
+  const { euid } = m.self.creds
+  if (
+    (parent.mode & S.ISVTX) !== 0 && child.uid !== euid && parent.uid !== euid && !capableOver(m, child, CAP.FOWNER)
+  ) refuse("EPERM")
+}
+
+/** EBUSY for what is a mount point in the caller's mount namespace; elsewhere the mount goes (is_local_mountpoint). */
+const dropMounts = (m: Machine, location: Location): void => {
+  for (const mount of m.mounts.values().filter(({ mountpoint }) => mountpoint === location.node)) {
+    if (mount.ns === m.self.ns.mnt) refuse("EBUSY")
+    m.mounts.delete(mount.id)
+  }
+}
+
+export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat">): void => {
+  if ((flags & ~AT.REMOVEDIR) !== 0) refuse("EINVAL")
+  const isRmdir = (flags & AT.REMOVEDIR) !== 0
+  const found = resolve(m, dirfd, path, { follow: false })
+  const location = found.location ?? refuse("ENOENT")
+  // rmdir(2): EINVAL for a last `.`, ENOTEMPTY for `..`, EBUSY for a root
+  if (isRmdir && found.name === ".") refuse("EINVAL")
+  if (isRmdir && found.name === "..") refuse("ENOTEMPTY")
+  if (!isRmdir && (found.name === "." || found.name === "..")) refuse("EISDIR")
+  if (location.mount !== found.directory.mount) refuse("EBUSY")
+  const child = at(m, location)
+  if (readonlyAt(m, found.directory)) refuse("EROFS")
+  if (Cgroups.isGroup(child.id)) {
+    if (!isRmdir) refuse("EISDIR")
+    mayDelete(m, found.directory, child)
+    dropMounts(m, location)
+    return Cgroups.removeGroup(m, child.id)
+  }
+  if (child.stored === undefined) return refuse("EPERM")
+  mayDelete(m, found.directory, child)
+  if (isRmdir && child.type !== "d") refuse("ENOTDIR")
+  if (!isRmdir && child.type === "d") refuse("EISDIR")
+  dropMounts(m, location)
+  if (isRmdir && child.list!().length > 0) refuse("ENOTEMPTY")
+  Nodes.leave(m, at(m, found.directory), found.name)
+}
+
+export const renameat2 = (m: Machine, args: Arguments<"renameat2">): void => {
+  const [noReplace, exchange] = [1, 2]
+  if ((args.flags & ~7) !== 0 || (args.flags & 3) === 3) refuse("EINVAL")
+  const from = resolve(m, args.olddirfd, args.oldpath, { follow: false })
+  const to = resolve(m, args.newdirfd, args.newpath, { follow: false })
+  // rename(2): EXDEV across mounts, even of one file system
+  if (from.directory.mount !== to.directory.mount) refuse("EXDEV")
+  if ([".", ".."].includes(from.name) || [".", ".."].includes(to.name)) refuse("EBUSY")
+  const source = from.location ?? refuse("ENOENT")
+  if ((args.flags & noReplace) !== 0 && to.location !== undefined) refuse("EEXIST")
+  if ((args.flags & exchange) !== 0) m.unmodelled("RENAME_EXCHANGE")
+  const child = at(m, source)
+  const directory = at(m, to.directory)
+  if (readonlyAt(m, from.directory)) refuse("EROFS")
+  if (child.stored === undefined || directory.stored === undefined) return refuse("EPERM")
+  mayDelete(m, from.directory, child)
+  if (!permitted(m, directory, W | X)) refuse("EACCES")
+  // EINVAL: into itself
+  if (child.type === "d" && Nodes.view(m, directory.id) !== undefined && within(m, directory, child)) refuse("EINVAL")
+  if (to.location !== undefined) {
+    if (to.location.node === source.node) return
+    const old = at(m, to.location)
+    mayDelete(m, to.directory, old)
+    if (old.type === "d" && child.type !== "d") refuse("EISDIR")
+    if (old.type !== "d" && child.type === "d") refuse("ENOTDIR")
+    if (old.type === "d" && old.list!().length > 0) refuse("ENOTEMPTY")
+    dropMounts(m, to.location)
+  }
+  dropMounts(m, source)
+  Nodes.leave(m, at(m, from.directory), from.name)
+  Nodes.enter(m, at(m, to.directory), to.name, child.id)
+  m.nodes.update(child.stored.id, (node) => ({ ...node, parent: directory.id, name: to.name }))
+}
+
+const within = (m: Machine, node: View, ancestor: View): boolean => {
+  for (let here = node;;) {
+    if (here.id === ancestor.id) return true
+    if (here.parent === here.id) return false
+    here = view(m, here.parent)
+  }
+}
+
+// ── modes and owners ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+const changeMode = (m: Machine, location: Location, mode: number): void => {
+  const node = at(m, location)
+  if (readonlyAt(m, location)) refuse("EROFS")
+  // EPERM: neither owner nor CAP_FOWNER (chmod(2))
+  if (node.uid !== m.self.creds.euid && !capableOver(m, node, CAP.FOWNER)) refuse("EPERM")
+  if (Cgroups.isGroup(node.id)) return Cgroups.changeGroup(m, node.id, { mode: mode & 0o7777 })
+  const stored = node.stored ?? refuse("EPERM")
+  const { egid, groups } = m.self.creds
+  // set-group-ID is cleared unless the caller is in the group or has CAP_FSETID (chmod(2))
+  const keepsGid = egid === node.gid || groups.includes(node.gid) || capableOver(m, node, CAP.FSETID)
+  m.nodes.set(stored.id, { ...stored, mode: mode & (keepsGid ? 0o7777 : 0o5777) })
+}
+
+export const fchmod = (m: Machine, { fd, mode }: Arguments<"fchmod">): void => {
+  const file = Descriptors.usable(m, fd)
+  if (file.kind._tag !== "Node") return
+  changeMode(m, file.kind.location, mode)
+}
+
+export const fchmodat = (m: Machine, { dirfd, mode, path }: Arguments<"fchmodat">): void =>
+  changeMode(m, existing(m, dirfd, path, { follow: true }), mode)
+
+export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments<"fchownat">): void => {
+  const location = target(m, dirfd, path, flags)
+  const node = at(m, location)
+  if (readonlyAt(m, location)) refuse("EROFS")
+  const { creds } = m.self
+  const unset = (id: number): boolean => id === -1 || id === 0xffffffff
+  const owner = unset(uid) ? node.uid : kernelId(m, "uid", uid)
+  const group = unset(gid) ? node.gid : kernelId(m, "gid", gid)
+  const fs = Nodes.fileSystemOf(m, node)
+  if (
+    fs !== undefined &&
+    (toUser(m, fs.owner, "uid", owner) === undefined || toUser(m, fs.owner, "gid", group) === undefined)
+  ) refuse("EOVERFLOW")
+  // EPERM: only CAP_CHOWN gives a file away; the owner may choose among its own groups (chown(2))
+  if (!unset(uid) && !(creds.euid === node.uid && owner === node.uid) && !capableOver(m, node, CAP.CHOWN)) {
+    refuse("EPERM")
+  }
+  if (
+    !unset(gid) && !(creds.euid === node.uid && (group === creds.egid || creds.groups.includes(group) ||
+      group === node.gid)) &&
+    !capableOver(m, node, CAP.CHOWN)
+  ) refuse("EPERM")
+  if (Cgroups.isGroup(node.id)) return Cgroups.changeGroup(m, node.id, { uid: owner, gid: group })
+  if (node.stored === undefined) return Cgroups.changeFileOwner(m, node.id)
+  // set-user-ID and set-group-ID go when a regular file changes hands (chown(2))
+  const mode = node.type === "f" ? node.mode & ~(S.ISUID | ((node.mode & 0o10) !== 0 ? S.ISGID : 0)) : node.mode
+  m.nodes.set(node.stored.id, { ...node.stored, uid: owner, gid: group, mode })
+}
+
+export const setxattr = (m: Machine, { name, path, value }: Arguments<"setxattr">): void => {
+  const location = existing(m, AT.FDCWD, path, { follow: true })
+  const stored = at(m, location).stored ?? refuse("ENOTSUP")
+  if (readonlyAt(m, location)) refuse("EROFS")
+  if (!name.includes(".")) refuse("ENOTSUP")
+  if (name.startsWith("trusted.") && !capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
+  if (name.startsWith("security.") && !capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
+  m.nodes.set(stored.id, { ...stored, xattrs: new Map(stored.xattrs).set(name, value) })
+}
+
+export const umask = (m: Machine, { mask }: Arguments<"umask">): number => {
+  const old = m.self.umask
+  m.change({ umask: mask & 0o777 })
+  return old
+}
+
+// ── directories of the process ───────────────────────────────────────────────────────────────────────────────────────
+
+const enterable = (m: Machine, location: Location): Location => {
+  const node = at(m, location)
+  if (node.type !== "d") refuse("ENOTDIR")
+  if (!permitted(m, node, X)) refuse("EACCES")
+  return location
+}
+
+export const chdir = (m: Machine, { path }: Arguments<"chdir">): void =>
+  m.change({ cwd: enterable(m, existing(m, AT.FDCWD, path, { follow: true })) })
+
+export const fchdir = (m: Machine, { fd }: Arguments<"fchdir">): void => {
+  const file = Descriptors.fileOf(m, fd)
+  m.change({ cwd: enterable(m, file.kind._tag === "Node" ? file.kind.location : refuse("ENOTDIR")) })
+}
+
+/** Whether a stored node is still in the tree. */
+const linked = (m: Machine, id: Location["node"]): boolean => {
+  if (typeof id !== "number") return true
+  const node = m.nodes.need(id)
+  if (node.parent === id) return true
+  return view(m, node.parent).lookup?.(node.name) === id && linked(m, node.parent)
+}
+
+export const getcwd = (m: Machine): string => {
+  const { cwd, root } = m.self
+  // ENOENT: the directory was removed (getcwd(2))
+  if (!linked(m, cwd.node)) refuse("ENOENT")
+  const { path, reachable } = pathOf(m, cwd, root)
+  return reachable ? path : `(unreachable)${path}`
+}
+
+export const chroot = (m: Machine, { path }: Arguments<"chroot">): void => {
+  const location = enterable(m, existing(m, AT.FDCWD, path, { follow: true }))
+  // EPERM: CAP_SYS_CHROOT in the user namespace (chroot(2))
+  if (!capableHere(m, CAP.SYS_CHROOT)) refuse("EPERM")
+  m.change({ root: location })
+}

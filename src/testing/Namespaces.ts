@@ -1,0 +1,238 @@
+/**
+ * Namespaces: making them, joining them. @see namespaces(7), clone(2), unshare(2), setns(2)
+ */
+import { CLONE } from "../native/constants.ts"
+import type { Arguments } from "../native/Kernel.ts"
+import { CAP, capableHere, capableIn, commit, fullCredentials, mayTrace, nsCapable, toUser } from "./Credentials.ts"
+import * as Descriptors from "./Descriptors.ts"
+import { type Machine, refuse } from "./Machine.ts"
+import * as Mounts from "./Mounts.ts"
+import * as Network from "./Network.ts"
+import { namespaceOf } from "./Nodes.ts"
+import { onTop } from "./Resolve.ts"
+import type { Credentials, Location, NamespaceSet, NamespaceType } from "./State.ts"
+
+/** The flag of each type. */
+export const flagOf: Readonly<Record<NamespaceType, number>> = {
+  user: CLONE.NEWUSER,
+  mnt: CLONE.NEWNS,
+  pid: CLONE.NEWPID,
+  net: CLONE.NEWNET,
+  ipc: CLONE.NEWIPC,
+  uts: CLONE.NEWUTS,
+  cgroup: CLONE.NEWCGROUP,
+  time: CLONE.NEWTIME
+}
+
+const all = Object.values(flagOf).reduce((flags, flag) => flags | flag, 0)
+
+interface Made {
+  readonly creds: Credentials
+  readonly ns: NamespaceSet
+  readonly root: Location
+  readonly cwd: Location
+}
+
+const makeUser = (m: Machine): { readonly creds: Credentials; readonly user: number } => {
+  const { creds, cwd, ns, root } = m.self
+  const parent = m.namespace("user", ns.user)
+  // user_namespaces(7): ENOSPC beyond 32 levels; EPERM in a chroot, and where the creator's ids have no mapping
+  if (parent.level >= 32) refuse("ENOSPC")
+  const bottom = m.namespace("mnt", ns.mnt).root
+  const top = onTop(m, { mount: bottom, node: m.mounts.need(bottom).root })
+  if (root.mount !== top.mount || root.node !== top.node) refuse("EPERM")
+  void cwd
+  if (toUser(m, ns.user, "uid", creds.euid) === undefined || toUser(m, ns.user, "gid", creds.egid) === undefined) {
+    refuse("EPERM")
+  }
+  const id = m.fresh()
+  m.namespaces.set(id, {
+    id,
+    owner: ns.user,
+    type: "user",
+    parent: ns.user,
+    level: parent.level + 1,
+    ownerUid: creds.euid,
+    ownerGid: creds.egid,
+    uidMap: undefined,
+    gidMap: undefined,
+    setgroups: parent.setgroups
+  })
+  return { creds: fullCredentials(m, creds), user: id }
+}
+
+/** Makes the namespaces that flags ask for, as the caller; the user namespace first, since it owns the others. */
+const make = (m: Machine, flags: number): Made => {
+  const { creds: old, cwd, ns, root } = m.self
+  const { creds, user } = (flags & CLONE.NEWUSER) !== 0 ? makeUser(m) : { creds: old, user: ns.user }
+  const others = flags & ~CLONE.NEWUSER & all
+  // EPERM: CAP_SYS_ADMIN in the user namespace that will own them (copy_namespaces)
+  if (others !== 0 && !capableIn(m, creds, user, user, CAP.SYS_ADMIN)) refuse("EPERM")
+  const next: Record<keyof NamespaceSet, number> = { ...ns, user }
+  let places = { root, cwd }
+  if ((flags & CLONE.NEWNS) !== 0) {
+    const copied = Mounts.copyTree(m, ns.mnt, user, places)
+    next.mnt = copied.ns
+    places = copied
+  }
+  if ((flags & CLONE.NEWUTS) !== 0) {
+    const { domainname, nodename } = m.namespace("uts", ns.uts)
+    next.uts = m.fresh()
+    m.namespaces.set(next.uts, { id: next.uts, owner: user, type: "uts", nodename, domainname })
+  }
+  if ((flags & CLONE.NEWIPC) !== 0) {
+    next.ipc = m.fresh()
+    m.namespaces.set(next.ipc, { id: next.ipc, owner: user, type: "ipc" })
+  }
+  if ((flags & CLONE.NEWPID) !== 0) {
+    // EINVAL: once children go elsewhere, no further one is made (copy_pid_ns)
+    if (ns.pidForChildren !== ns.pid) refuse("EINVAL")
+    const parent = m.namespace("pid", ns.pid)
+    // ENOSPC beyond 32 levels (pid_namespaces(7))
+    if (parent.level >= 32) refuse("ENOSPC")
+    next.pidForChildren = m.fresh()
+    m.namespaces.set(next.pidForChildren, {
+      id: next.pidForChildren,
+      owner: user,
+      type: "pid",
+      parent: parent.id,
+      level: parent.level + 1,
+      nextPid: 1
+    })
+  }
+  if ((flags & CLONE.NEWCGROUP) !== 0) {
+    next.cgroup = m.fresh()
+    // the groups of the moment become the roots (cgroup_namespaces(7))
+    m.namespaces.set(next.cgroup, { id: next.cgroup, owner: user, type: "cgroup", roots: m.self.cgroups })
+  }
+  if ((flags & CLONE.NEWNET) !== 0) next.net = Network.makeNamespace(m, user)
+  if ((flags & CLONE.NEWTIME) !== 0) {
+    const { offsets } = m.namespace("time", ns.timeForChildren)
+    next.timeForChildren = m.fresh()
+    m.namespaces.set(next.timeForChildren, { id: next.timeForChildren, owner: user, type: "time", offsets })
+  }
+  return { creds, ns: next, root: places.root, cwd: places.cwd }
+}
+
+/** What a child of the caller gets. */
+export const forChild = (m: Machine, flags: number): Made => {
+  // clone(2) keeps the exit signal where CLONE_NEWTIME's bit is: only unshare and clone3 make a time namespace
+  if ((flags & CLONE.NEWTIME) !== 0) refuse("EINVAL")
+  const made = make(m, flags)
+  return {
+    ...made,
+    ns: { ...made.ns, pid: made.ns.pidForChildren, time: made.ns.timeForChildren }
+  }
+}
+
+export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
+  const others = CLONE.FS | CLONE.FILES | CLONE.THREAD | CLONE.SIGHAND | CLONE.VM
+  // EINVAL: unknown flags (unshare(2)); sharing nothing, a process of one thread unshares FS and FILES at no cost
+  if ((flags & ~(all | others)) !== 0) refuse("EINVAL")
+  const made = make(m, flags & all)
+  m.change({ root: made.root, cwd: made.cwd, ns: { ...made.ns, user: m.self.ns.user } })
+  if ((flags & CLONE.NEWUSER) !== 0) commit(m, made.creds, made.ns.user)
+}
+
+// ── joining ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Order in which several namespaces of a pidfd are joined: the user namespace gives the rights for the others. */
+const order: ReadonlyArray<NamespaceType> = ["user", "mnt", "uts", "ipc", "pid", "cgroup", "net", "time"]
+
+const join = (m: Machine, id: number): void => {
+  const target = m.namespaces.need(id)
+  const { creds, ns } = m.self
+  // EPERM: CAP_SYS_ADMIN in the owner of the namespace, and in the own user namespace (setns(2))
+  const admin = (): void => {
+    if (!nsCapable(m, target.owner, CAP.SYS_ADMIN) || !capableHere(m, CAP.SYS_ADMIN)) refuse("EPERM")
+  }
+  switch (target.type) {
+    case "user":
+      // EINVAL: the own one, which would give back dropped capabilities (user_namespaces(7))
+      if (target.id === ns.user) refuse("EINVAL")
+      if (!nsCapable(m, target.id, CAP.SYS_ADMIN)) refuse("EPERM")
+      return commit(m, fullCredentials(m, creds), target.id)
+    case "mnt": {
+      admin()
+      // EPERM: also CAP_SYS_CHROOT (setns(2))
+      if (!capableHere(m, CAP.SYS_CHROOT)) refuse("EPERM")
+      const root = onTop(m, { mount: target.root, node: m.mounts.need(target.root).root })
+      return m.change({ ns: { ...ns, mnt: target.id }, root, cwd: root })
+    }
+    case "pid": {
+      admin()
+      // EINVAL: only the own pid namespace or one below it; it is for children (pid_namespaces(7))
+      const own = m.namespace("pid", ns.pid)
+      let above: number | undefined = target.id
+      while (above !== undefined && above !== own.id) above = m.namespace("pid", above).parent
+      if (above === undefined) refuse("EINVAL")
+      return m.change({ ns: { ...ns, pidForChildren: target.id } })
+    }
+    case "time":
+      admin()
+      return m.change({ ns: { ...ns, time: target.id, timeForChildren: target.id } })
+    default:
+      admin()
+      return m.change({ ns: { ...ns, [target.type]: target.id } })
+  }
+}
+
+export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
+  const { kind } = Descriptors.usable(m, fd)
+  if (kind._tag === "Pid") {
+    // EINVAL: no or unknown types; ESRCH: gone; EPERM: may not look into it (setns(2))
+    if (nstype === 0 || (nstype & ~all) !== 0) refuse("EINVAL")
+    const target = m.processes.get(kind.pid) ?? refuse("ESRCH")
+    if (target.status === "zombie") refuse("ESRCH")
+    if (!mayTrace(m, target)) refuse("EPERM")
+    for (const type of order) if ((nstype & flagOf[type]) !== 0) join(m, target.ns[type])
+    return
+  }
+  const id = kind._tag === "Node" ? namespaceOf(kind.location.node) : undefined
+  if (id === undefined) return refuse("EINVAL")
+  const type = m.namespaces.need(id).type
+  if (nstype !== 0 && nstype !== flagOf[type]) refuse("EINVAL")
+  join(m, id)
+}
+
+// ── names and ends ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+const named = (m: Machine, name: string): void => {
+  // EPERM: CAP_SYS_ADMIN in the owner of the uts namespace; EINVAL: longer than 64 (sethostname(2))
+  if (!nsCapable(m, m.namespaces.need(m.self.ns.uts).owner, CAP.SYS_ADMIN)) refuse("EPERM")
+  if (new TextEncoder().encode(name).length > 64) refuse("EINVAL")
+}
+
+export const sethostname = (m: Machine, { name }: Arguments<"sethostname">): void => {
+  named(m, name)
+  m.namespaces.set(m.self.ns.uts, { ...m.namespace("uts", m.self.ns.uts), nodename: name })
+}
+
+export const setdomainname = (m: Machine, { name }: Arguments<"setdomainname">): void => {
+  named(m, name)
+  m.namespaces.set(m.self.ns.uts, { ...m.namespace("uts", m.self.ns.uts), domainname: name })
+}
+
+/** Whether something keeps a namespace: a process, a descriptor, a bind mount, a child namespace. */
+const kept = (m: Machine, id: number): boolean =>
+  m.processes.values().some((process) => process.status === "running" && Object.values(process.ns).includes(id)) ||
+  m.processes.values().some(({ numbers }) => numbers.has(id)) ||
+  m.files.values().some(({ kind }) => kind._tag === "Node" && kind.location.node === `ns:${id}`) ||
+  m.mounts.values().some(({ root }) => root === `ns:${id}`) ||
+  m.namespaces.values().some((other) =>
+    other.owner === id && other.id !== id || (other.type === "user" || other.type === "pid") && other.parent === id
+  )
+
+/** Ends namespaces that nothing keeps; their mounts and links go with them (namespaces(7), "Namespace lifetime"). */
+export const collect = (m: Machine): void => {
+  for (let again = true; again;) {
+    again = false
+    for (const { id, type } of m.namespaces.values()) {
+      if (kept(m, id)) continue
+      m.namespaces.delete(id)
+      if (type === "net") Network.endNamespace(m, id)
+      if (type === "mnt") Mounts.endNamespace(m, id)
+      again = true
+    }
+  }
+}

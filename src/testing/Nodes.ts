@@ -1,0 +1,258 @@
+/**
+ * Nodes of file systems, stored and computed, behind one view; and the permission rules of inode(7).
+ */
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { S } from "../native/constants.ts"
+import { cgroupNode } from "./Cgroups.ts"
+import { CAP, capableOver } from "./Credentials.ts"
+import { decode, encode, type Machine, refuse } from "./Machine.ts"
+import { procNode } from "./Proc.ts"
+import type { Content, FileSystem, Location, Node, NodeId, OpenFile } from "./State.ts"
+
+/** A node as path resolution and file calls see it. */
+export interface View {
+  readonly id: NodeId
+  readonly fs: number
+  readonly parent: NodeId
+  readonly name: string
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly type: "f" | "d" | "l" | "c" | "b" | "p" | "s"
+  /** A directory's names, and a node by name. */
+  readonly list?: () => ReadonlyArray<string>
+  readonly lookup?: (name: string) => NodeId | undefined
+  /** A symlink's text, and where a magic link leads (symlink(7), "Magic links"). */
+  readonly link?: () => string
+  readonly jump?: () => Location
+  /** A file's content, whole. */
+  readonly read?: () => Uint8Array
+  /** For computed files: a write, whole. */
+  readonly write?: (text: string, opener: OpenFile["opener"], offset: number) => void
+  /** What open(2) asks beyond permission bits. */
+  readonly onOpen?: (writing: boolean) => void
+  readonly device?: { readonly major: number; readonly minor: number }
+  /** Present on stored nodes. */
+  readonly stored?: Node
+}
+
+const none: Location = { mount: 0, node: 0 }
+
+/** A node of nsfs, which every namespace has; bind mounts and descriptors refer to it. */
+const namespaceNode = (id: NodeId): View => ({
+  id,
+  fs: 0,
+  parent: id,
+  name: String(id),
+  mode: 0o444,
+  uid: 0,
+  gid: 0,
+  type: "f",
+  read: () => refuse("EINVAL")
+})
+
+/** The namespace that an nsfs node stands for. */
+export const namespaceOf = (id: NodeId): number | undefined =>
+  typeof id === "string" && id.startsWith("ns:") ? Number(id.slice(3)) : undefined
+
+const typeOf = (content: Content): View["type"] => {
+  switch (content._tag) {
+    case "Directory":
+      return "d"
+    case "File":
+      return "f"
+    case "Symlink":
+      return "l"
+    case "Device":
+      return content.type
+    case "Fifo":
+      return "p"
+    case "Socket":
+      return "s"
+  }
+}
+
+const storedView = (m: Machine, node: Node): View => {
+  const { content } = node
+  const base = {
+    id: node.id,
+    fs: node.fs,
+    parent: node.parent,
+    name: node.name,
+    mode: node.mode,
+    uid: node.uid,
+    gid: node.gid,
+    type: typeOf(content),
+    stored: node
+  }
+  switch (content._tag) {
+    case "Directory":
+      return {
+        ...base,
+        list: () => [...loaded(m, node).keys()],
+        lookup: (name) => loaded(m, node).get(name)
+      }
+    case "File":
+      return { ...base, read: () => content.host === undefined ? content.data : hostData(content.host) }
+    case "Symlink":
+      return { ...base, link: () => content.target }
+    case "Device":
+      return { ...base, device: { major: content.major, minor: content.minor } }
+    default:
+      return base
+  }
+}
+
+/** The node with an id. */
+export const view = (m: Machine, id: NodeId): View => {
+  if (typeof id === "number") return storedView(m, m.nodes.need(id))
+  if (id.startsWith("ns:")) return namespaceNode(id)
+  const found = id.startsWith("proc:") ? procNode(m, id) : cgroupNode(m, id)
+  // a process or a cgroup that is gone while something still refers to it
+  return found ?? refuse("ENOENT")
+}
+
+// ── content of the real machine, read when it is first looked at ─────────────────────────────────────────────────────
+
+const hostData = (path: string): Uint8Array => {
+  try {
+    return readFileSync(path)
+  } catch {
+    return refuse("EACCES")
+  }
+}
+
+const major = (dev: number): number => Math.floor(dev / 256) & 0xfff
+const minor = (dev: number): number => (dev & 0xff) | (Math.floor(dev / 4096) & 0xfff00)
+
+/** What a path of the real machine is; `undefined` where it can't be looked at. */
+export const hostContent = (
+  path: string
+): { readonly mode: number; readonly uid: number; readonly gid: number; readonly content: Content } | undefined => {
+  try {
+    const stat = lstatSync(path)
+    const content = (): Content => {
+      switch (stat.mode & S.IFMT) {
+        case S.IFDIR:
+          return { _tag: "Directory", entries: new Map(), host: path }
+        case S.IFLNK:
+          return { _tag: "Symlink", target: readlinkSync(path) }
+        case S.IFCHR:
+        case S.IFBLK:
+          return {
+            _tag: "Device",
+            type: (stat.mode & S.IFMT) === S.IFCHR ? "c" : "b",
+            major: major(stat.rdev),
+            minor: minor(stat.rdev)
+          }
+        case S.IFIFO:
+          return { _tag: "Fifo", data: new Uint8Array() }
+        case S.IFSOCK:
+          return { _tag: "Socket", listening: true }
+        default:
+          return { _tag: "File", data: new Uint8Array(), host: path }
+      }
+    }
+    return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, content: content() }
+  } catch {
+    return undefined
+  }
+}
+
+const loaded = (m: Machine, node: Node): ReadonlyMap<string, NodeId> => {
+  const { content } = node
+  if (content._tag !== "Directory") return new Map()
+  if (content.host === undefined) return content.entries
+  const entries = new Map(content.entries)
+  let names: ReadonlyArray<string> = []
+  try {
+    names = readdirSync(content.host)
+  } catch {
+    // a directory that the real machine does not show is an empty one
+  }
+  for (const name of names) {
+    if (entries.has(name)) continue
+    const found = hostContent(content.host === "/" ? `/${name}` : `${content.host}/${name}`)
+    if (found === undefined) continue
+    const id = m.fresh()
+    m.nodes.set(id, { id, fs: node.fs, parent: node.id, name, ...found })
+    entries.set(name, id)
+  }
+  m.nodes.set(node.id, { ...node, content: { _tag: "Directory", entries } })
+  return entries
+}
+
+// ── changing stored nodes ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Puts a new stored node into a stored directory; gives its id. */
+export const create = (
+  m: Machine,
+  parent: View,
+  name: string,
+  fields: { readonly mode: number; readonly uid: number; readonly gid: number; readonly content: Content }
+): number => {
+  const id = m.fresh()
+  m.nodes.set(id, { id, fs: parent.fs, parent: parent.id, name, ...fields })
+  enter(m, parent, name, id)
+  return id
+}
+
+/** Enters a node under a name. */
+export const enter = (m: Machine, parent: View, name: string, id: NodeId): void => {
+  const node = parent.stored ?? refuse("EPERM")
+  const entries = new Map(loaded(m, node)).set(name, id)
+  m.nodes.set(node.id, { ...m.nodes.need(node.id), content: { _tag: "Directory", entries } })
+}
+
+/** Takes a name out. */
+export const leave = (m: Machine, parent: View, name: string): void => {
+  const node = parent.stored ?? refuse("EPERM")
+  const entries = new Map(loaded(m, node))
+  entries.delete(name)
+  m.nodes.set(node.id, { ...m.nodes.need(node.id), content: { _tag: "Directory", entries } })
+}
+
+/** A new anonymous node: a pipe, a memfd, the root of a file system. */
+export const anonymous = (m: Machine, fs: number, mode: number, content: Content, name = ""): number => {
+  const id = m.fresh()
+  const { euid, egid } = m.self.creds
+  m.nodes.set(id, { id, fs, parent: id, name, mode, uid: euid, gid: egid, content })
+  return id
+}
+
+// ── permissions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `R_OK`, `W_OK`, `X_OK`. */
+export const R = 4
+export const W = 2
+export const X = 1
+
+/** Whether the caller may access a node (`generic_permission`; path_resolution(7), "Permissions"). */
+export const permitted = (m: Machine, node: View, wanted: number): boolean => {
+  const { egid, euid, groups } = m.self.creds
+  const bits = node.uid === euid ? node.mode >> 6 : node.gid === egid || groups.includes(node.gid)
+    ? node.mode >> 3
+    : node.mode
+  if ((bits & wanted) === wanted) return true
+  if (node.type === "d") {
+    return (wanted & W) === 0 && capableOver(m, node, CAP.DAC_READ_SEARCH) || capableOver(m, node, CAP.DAC_OVERRIDE)
+  }
+  if (wanted === R && capableOver(m, node, CAP.DAC_READ_SEARCH)) return true
+  // even root executes a file only if somebody may
+  return ((wanted & X) === 0 || (node.mode & 0o111) !== 0) && capableOver(m, node, CAP.DAC_OVERRIDE)
+}
+
+/** The flags that forbid writing where a node is: the mount's, or the file system's. */
+export const readonlyAt = (m: Machine, location: Location): boolean => {
+  if (location.mount === 0) return false
+  const mount = m.mounts.need(location.mount)
+  return (mount.flags & 1) !== 0 || m.fileSystems.need(mount.fs).readonly
+}
+
+/** The file system of a node; `undefined` for anonymous ones. */
+export const fileSystemOf = (m: Machine, node: View): FileSystem | undefined => m.fileSystems.get(node.fs)
+
+/** A file's content as text, for tests and for lookups by the model itself. */
+export const textAt = (m: Machine, id: NodeId): string => decode(view(m, id).read?.() ?? encode(""))
+
+export { none as nowhere }

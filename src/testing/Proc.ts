@@ -1,0 +1,585 @@
+/**
+ * `/proc`, computed from the state whenever it is looked at. @see proc(5), user_namespaces(7), namespaces(7)
+ */
+import { MS, O, RLIMIT } from "../native/constants.ts"
+import * as Cgroups from "./Cgroups.ts"
+import {
+  CAP,
+  capable,
+  initialUserNs,
+  mayTrace,
+  nsCapable,
+  processByNumber,
+  readMap,
+  shown,
+  writeMap,
+  writeSetgroups
+} from "./Credentials.ts"
+import { encode, type Machine, refuse } from "./Machine.ts"
+import type { View } from "./Nodes.ts"
+import { onTop, pathOf } from "./Resolve.ts"
+import type { Location, NamespaceType, NodeId, Process } from "./State.ts"
+
+type Write = NonNullable<View["write"]>
+
+/** What makes up a computed node; the rest follows from its place. */
+type Draft =
+  | { readonly dir: () => ReadonlyArray<string>; readonly mode?: number }
+  | {
+    readonly text: () => string
+    readonly write?: Write
+    readonly mode?: number
+    readonly onOpen?: (writing: boolean) => void
+  }
+  | { readonly link: () => string; readonly jump?: () => Location }
+
+/** `/proc/<pid>/ns/*`, by file name. */
+const namespaceFiles: Readonly<Record<string, readonly [NamespaceType, keyof Process["ns"]]>> = {
+  cgroup: ["cgroup", "cgroup"],
+  ipc: ["ipc", "ipc"],
+  mnt: ["mnt", "mnt"],
+  net: ["net", "net"],
+  pid: ["pid", "pid"],
+  pid_for_children: ["pid", "pidForChildren"],
+  time: ["time", "time"],
+  time_for_children: ["time", "timeForChildren"],
+  user: ["user", "user"],
+  uts: ["uts", "uts"]
+}
+
+/** The text of a magic link to an open file. */
+export const fileText = (m: Machine, id: number): string => {
+  const file = m.files.need(id)
+  switch (file.kind._tag) {
+    case "Node": {
+      const { node } = file.kind.location
+      if (typeof node === "string" && node.startsWith("ns:")) {
+        const namespace = m.namespaces.need(Number(node.slice(3)))
+        return `${namespace.type}:[${namespace.id}]`
+      }
+      if (typeof node === "number" && file.kind.location.mount === 0) {
+        return m.nodes.need(node).content._tag === "Fifo" ? `pipe:[${node}]` : file.path
+      }
+      return pathOf(m, file.kind.location, m.self.root).path
+    }
+    case "Socket":
+      return `socket:[${file.kind.socket}]`
+    case "Pid":
+      return "anon_inode:[pidfd]"
+    case "FsContext":
+      return "anon_inode:[fscontext]"
+    case "Pty":
+      return file.kind.side === "master" ? "/dev/ptmx" : `/dev/pts/${m.ptys.need(file.kind.pty).number}`
+    case "BpfProgram":
+      return "anon_inode:bpf-prog"
+    case "SeccompListener":
+      return "anon_inode:seccomp notify"
+  }
+}
+
+const hex = (set: bigint): string => set.toString(16).padStart(16, "0")
+
+const flagNames: ReadonlyArray<readonly [number, string]> = [
+  [MS.NOSUID, "nosuid"],
+  [MS.NODEV, "nodev"],
+  [MS.NOEXEC, "noexec"],
+  [MS.NOATIME, "noatime"],
+  [MS.NODIRATIME, "nodiratime"],
+  [MS.RELATIME, "relatime"],
+  [MS.NOSYMFOLLOW, "nosymfollow"]
+]
+
+const escape = (text: string): string =>
+  text.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`)
+
+/** `/proc/<pid>/mountinfo` of a process. */
+export const mountinfo = (m: Machine, process: Process): string =>
+  m.mounts.values().filter(({ ns }) => ns === process.ns.mnt).flatMap((mount) => {
+    const where = pathOf(m, { mount: mount.id, node: mount.root }, process.root)
+    // mounts outside of the root are not listed (proc_pid_mountinfo(5))
+    if (!where.reachable) return []
+    const fs = m.fileSystems.need(mount.fs)
+    const flags = [
+      (mount.flags & 1) === 0 ? "rw" : "ro",
+      ...flagNames.filter(([bit]) => (mount.flags & bit) !== 0).map((x) => x[1])
+    ]
+    const tags = [
+      ...mount.shared === undefined ? [] : [`shared:${mount.shared}`],
+      ...mount.master === undefined ? [] : [`master:${mount.master}`],
+      ...mount.unbindable ? ["unbindable"] : []
+    ]
+    return `${
+      [
+        mount.id,
+        mount.parent ?? mount.id,
+        `${fs.dev.major}:${fs.dev.minor}`,
+        escape(rootText(m, mount.root)),
+        escape(where.path),
+        flags.join(","),
+        ...tags,
+        "-",
+        fs.type,
+        escape(fs.source === "" ? "none" : fs.source),
+        [fs.readonly ? "ro" : "rw", ...fs.options].join(",")
+      ].join(" ")
+    }\n`
+  }).join("")
+
+const rootText = (m: Machine, root: NodeId): string => {
+  if (typeof root === "string") {
+    if (root.startsWith("cg:")) return Cgroups.pathOfGroup(root)
+    if (root.startsWith("ns:")) return `${m.namespaces.need(Number(root.slice(3))).type}:[${root.slice(3)}]`
+    return `/${root.split(":")[2] ?? ""}`
+  }
+  const parts: Array<string> = []
+  for (let node = m.nodes.need(root); node.parent !== node.id;) {
+    parts.unshift(node.name)
+    if (typeof node.parent !== "number") break
+    node = m.nodes.need(node.parent)
+  }
+  return `/${parts.join("/")}`
+}
+
+const letters = (m: Machine, process: Process): string =>
+  process.status === "zombie" ? "Z" : process.stopped ? "T" : Cgroups.isFrozen(m, process) && process.pid !== m.pid
+    ? "D"
+    : process.pid === m.pid
+    ? "R"
+    : "S"
+
+const parentNumber = (m: Machine, process: Process, pidNs: number): number =>
+  m.processes.get(process.parent)?.numbers.get(pidNs) ?? 0
+
+const stat = (m: Machine, process: Process, pidNs: number): string => {
+  const number = (pid: number): number => m.processes.get(pid)?.numbers.get(pidNs) ?? 0
+  const head = [process.numbers.get(pidNs), `(${process.comm})`, letters(m, process), parentNumber(m, process, pidNs)]
+  const rest = [number(process.group), number(process.session), 0, -1, 4194304, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 1, 0]
+  return `${[...head, ...rest, process.startTime, ...Array.from({ length: 30 }, () => 0)].join(" ")}\n`
+}
+
+const status = (m: Machine, process: Process, pidNs: number): string => {
+  const { creds } = process
+  const uid = (id: number) => shown(m, "uid", id)
+  const gid = (id: number) => shown(m, "gid", id)
+  const letter = letters(m, process)
+  const words: Readonly<Record<string, string>> = {
+    Z: "zombie",
+    T: "stopped",
+    D: "disk sleep",
+    R: "running",
+    S: "sleeping"
+  }
+  const depth = m.namespace("pid", pidNs).level
+  const numbers = [...process.numbers].filter(([ns]) => m.namespace("pid", ns).level >= depth)
+    .toSorted(([a], [b]) => m.namespace("pid", a).level - m.namespace("pid", b).level).map((pair) => pair[1])
+  return `${
+    [
+      `Name:\t${process.comm}`,
+      `Umask:\t${process.umask.toString(8).padStart(4, "0")}`,
+      `State:\t${letter} (${words[letter]})`,
+      `Tgid:\t${process.numbers.get(pidNs)}`,
+      "Ngid:\t0",
+      `Pid:\t${process.numbers.get(pidNs)}`,
+      `PPid:\t${parentNumber(m, process, pidNs)}`,
+      "TracerPid:\t0",
+      `Uid:\t${uid(creds.uid)}\t${uid(creds.euid)}\t${uid(creds.suid)}\t${uid(creds.euid)}`,
+      `Gid:\t${gid(creds.gid)}\t${gid(creds.egid)}\t${gid(creds.sgid)}\t${gid(creds.egid)}`,
+      `Groups:\t${creds.groups.map(gid).join(" ")} `,
+      `NSpid:\t${numbers.join("\t")}`,
+      "Threads:\t1",
+      `CapInh:\t${hex(creds.inheritable)}`,
+      `CapPrm:\t${hex(creds.permitted)}`,
+      `CapEff:\t${hex(creds.effective)}`,
+      `CapBnd:\t${hex(creds.bounding)}`,
+      `CapAmb:\t${hex(creds.ambient)}`,
+      `NoNewPrivs:\t${creds.noNewPrivs ? 1 : 0}`,
+      `Seccomp:\t${process.filters.length > 0 ? 2 : 0}`,
+      `Seccomp_filters:\t${process.filters.length}`
+    ].join("\n")
+  }\n`
+}
+
+// ── /proc/sys ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The namespace that a sysctl belongs to; 0 for the whole machine. */
+export const sysctlScope = (process: Process, path: string): number => {
+  if (path.startsWith("net/")) return process.ns.net
+  if (/^(?:kernel\/(?:shm|msg|sem)|fs\/mqueue\/)/.test(path)) return process.ns.ipc
+  if (path === "kernel/hostname" || path === "kernel/domainname") return process.ns.uts
+  return 0
+}
+
+const sysctlValue = (m: Machine, process: Process, path: string): string | undefined => {
+  const uts = m.namespace("uts", process.ns.uts)
+  if (path === "kernel/hostname") return uts.nodename
+  if (path === "kernel/domainname") return uts.domainname
+  if (path === "kernel/cap_last_cap") return String(m.facts.lastCapability)
+  const scope = sysctlScope(process, path)
+  return m.sysctls.get(`${scope}:${path}`) ?? m.sysctls.get(`0:${path}`)
+}
+
+const sysctlPaths = (m: Machine): ReadonlyArray<string> => [
+  "kernel/hostname",
+  "kernel/domainname",
+  "kernel/cap_last_cap",
+  ...[...m.sysctls.seal().keys()].map((key) => key.slice(key.indexOf(":") + 1))
+]
+
+const sysctl = (m: Machine, path: string): Draft | undefined => {
+  const value = sysctlValue(m, m.self, path)
+  if (value === undefined) {
+    const below = path === "" ? "" : `${path}/`
+    const names = new Set(
+      sysctlPaths(m).filter((other) => other.startsWith(below)).map((other) => other.slice(below.length).split("/")[0]!)
+    )
+    return names.size === 0 ? undefined : { dir: () => [...names].toSorted(), mode: 0o555 }
+  }
+  if (path === "kernel/cap_last_cap") return { text: () => `${value}\n`, mode: 0o444 }
+  const scope = sysctlScope(m.self, path)
+  const owner = scope === 0 ? initialUserNs(m) : m.namespaces.need(scope).owner
+  return {
+    text: () => `${value}\n`,
+    mode: 0o644,
+    // EACCES: root of the user namespace that owns the namespace may write, and root of the machine the rest
+    onOpen: (writing) => {
+      if (writing && scope !== 0 && !nsCapable(m, owner, path.startsWith("net/") ? CAP.NET_ADMIN : CAP.SYS_ADMIN)) {
+        refuse("EACCES")
+      }
+      if (writing && scope === 0 && m.self.ns.user !== owner) refuse("EACCES")
+    },
+    write: (text) => {
+      const line = text.replace(/\n$/, "")
+      if (/^-?\d+$/.test(value) && !/^\s*-?\d+\s*$/.test(line)) refuse("EINVAL")
+      const uts = m.namespace("uts", m.self.ns.uts)
+      if (path === "kernel/hostname") m.namespaces.set(uts.id, { ...uts, nodename: line })
+      else if (path === "kernel/domainname") m.namespaces.set(uts.id, { ...uts, domainname: line })
+      else m.sysctls.set(`${scope}:${path}`, line.trim())
+    }
+  }
+}
+
+// ── /proc/<pid> ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const limitNames: ReadonlyArray<readonly [string, number]> = [
+  ["Max open files", RLIMIT.NOFILE],
+  ["Max core file size", RLIMIT.CORE],
+  ["Max processes", RLIMIT.NPROC]
+]
+
+const files = [
+  "attr",
+  "cgroup",
+  "cmdline",
+  "comm",
+  "cwd",
+  "environ",
+  "exe",
+  "fd",
+  "fdinfo",
+  "gid_map",
+  "limits",
+  "loginuid",
+  "mountinfo",
+  "mounts",
+  "ns",
+  "oom_score_adj",
+  "root",
+  "setgroups",
+  "stat",
+  "status",
+  "task",
+  "timens_offsets",
+  "uid_map"
+]
+
+const attributeNames = ["current", "exec", "fscreate", "keycreate", "prev", "sockcreate"]
+
+const traced = (m: Machine, process: Process): void => {
+  if (!mayTrace(m, process)) refuse("EACCES")
+}
+
+/** Files of a process. `path` is what follows `/proc/<pid>/`. */
+const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyArray<string>): Draft | undefined => {
+  const [name, second, ...rest] = path
+  const alive = process.status === "running"
+  const set = (fields: Partial<Process>): void => m.processes.update(process.pid, (old) => ({ ...old, ...fields }))
+  if (name === undefined) return { dir: () => files }
+  if (second !== undefined && !["attr", "fd", "fdinfo", "ns", "task"].includes(name)) return undefined
+  switch (name) {
+    case "status":
+      return { text: () => status(m, process, pidNs), mode: 0o444 }
+    case "stat":
+      return { text: () => stat(m, process, pidNs), mode: 0o444 }
+    case "comm":
+      return { text: () => `${process.comm}\n`, write: (text) => set({ comm: text.trim().slice(0, 15) }) }
+    case "cmdline":
+      return { text: () => process.argv.map((arg) => `${arg}\0`).join(""), mode: 0o444 }
+    case "environ":
+      return {
+        text: () => process.envp.map((pair) => `${pair}\0`).join(""),
+        mode: 0o400,
+        onOpen: () => traced(m, process)
+      }
+    case "mountinfo":
+      return { text: () => mountinfo(m, process), mode: 0o444 }
+    case "mounts":
+      return {
+        text: () =>
+          mountinfo(m, process).split("\n").filter((line) => line !== "").map((line) => {
+            const [left, right] = line.split(" - ") as [string, string]
+            const [type, source, options] = right.split(" ")
+            return `${source} ${left.split(" ")[4]} ${type} ${options} 0 0\n`
+          }).join(""),
+        mode: 0o444
+      }
+    case "cgroup":
+      return { text: () => Cgroups.describeMembership(m, process), mode: 0o444 }
+    case "limits":
+      return {
+        text: () =>
+          `Limit                     Soft Limit           Hard Limit           Units     \n${
+            limitNames.map(([title, resource]) => {
+              const limit = process.limits.get(resource)
+              return `${title.padEnd(25)} ${String(limit?.soft ?? "unlimited").padEnd(20)} ${
+                String(limit?.hard ?? "unlimited").padEnd(20)
+              }\n`
+            }).join("")
+          }`,
+        mode: 0o444
+      }
+    case "uid_map":
+    case "gid_map": {
+      const kind = name === "uid_map" ? "uid" : "gid"
+      const userNs = process.ns.user
+      return {
+        text: () => readMap(m, userNs, kind),
+        // EINVAL: only at offset 0 (user_namespaces(7))
+        write: (text, opener, offset) => offset === 0 ? writeMap(m, userNs, kind, text, opener) : refuse("EINVAL")
+      }
+    }
+    case "setgroups": {
+      const userNs = process.ns.user
+      return {
+        text: () => `${m.namespace("user", userNs).setgroups}\n`,
+        onOpen: (writing) => writing && !nsCapable(m, userNs, CAP.SYS_ADMIN) ? refuse("EACCES") : undefined,
+        write: (text, _, offset) => offset === 0 ? writeSetgroups(m, userNs, text) : refuse("EINVAL")
+      }
+    }
+    case "oom_score_adj":
+      return {
+        text: () => `${process.oomScoreAdj}\n`,
+        write: (text) => {
+          const value = Number(text.trim())
+          if (!/^-?\d+$/.test(text.trim()) || value < -1000 || value > 1000) refuse("EINVAL")
+          // EACCES: going below the lowest value so far takes CAP_SYS_RESOURCE (proc_pid_oom_score_adj(5))
+          const resource = capable(m, CAP.SYS_RESOURCE)
+          if (value < process.oomScoreAdjMin && !resource) refuse("EACCES")
+          set({ oomScoreAdj: value, ...resource ? { oomScoreAdjMin: value } : {} })
+        }
+      }
+    case "timens_offsets": {
+      const time = m.namespace("time", process.ns.timeForChildren)
+      return {
+        text: () => time.offsets,
+        write: (text) => {
+          if (!/^(?:(?:monotonic|boottime|\d) +-?\d+ +\d+\n?)+$/.test(text)) refuse("EINVAL")
+          if (!nsCapable(m, time.owner, 25)) refuse("EPERM")
+          // EACCES: once a process is in it, the offsets are fixed (time_namespaces(7))
+          if (m.processes.values().some(({ ns }) => ns.time === time.id)) refuse("EACCES")
+          m.namespaces.set(time.id, { ...time, offsets: text.endsWith("\n") ? text : `${text}\n` })
+        }
+      }
+    }
+    case "loginuid":
+      return { text: () => "4294967295", write: () => undefined }
+    case "exe":
+      return {
+        link: () => alive ? process.exe : refuse("ENOENT"),
+        jump: () => {
+          traced(m, process)
+          return m.unmodelled("a jump through /proc/pid/exe")
+        }
+      }
+    case "root":
+    case "cwd": {
+      const place = name === "root" ? process.root : process.cwd
+      return {
+        link: () => {
+          traced(m, process)
+          return alive ? pathOf(m, place, m.self.root).path : refuse("ENOENT")
+        },
+        jump: () => {
+          traced(m, process)
+          return alive ? place : refuse("ENOENT")
+        }
+      }
+    }
+    case "task": {
+      const own = String(process.numbers.get(pidNs))
+      if (second === undefined) return { dir: () => [own] }
+      return second === own ? ofProcess(m, process, pidNs, rest) : undefined
+    }
+    case "attr": {
+      if (second === undefined) {
+        return { dir: () => [...attributeNames, ...m.facts.securityModules.includes("apparmor") ? ["apparmor"] : []] }
+      }
+      const key = [second, ...rest].join("/")
+      const known = rest.length === 0 ? attributeNames.includes(second) : m.facts.securityModules.includes(second)
+      if (second === "apparmor" && rest.length === 0 && m.facts.securityModules.includes("apparmor")) {
+        return { dir: () => ["current", "exec", "prev"] }
+      }
+      if (!known) return undefined
+      return {
+        text: () => `${process.attributes.get(key) ?? "unconfined"}\n`,
+        mode: 0o666,
+        write: (text) => {
+          // EACCES: only of the process itself; EINVAL: no security module serves the file (proc_pid_attr(5))
+          if (process.pid !== m.pid) refuse("EACCES")
+          if (m.facts.securityModules.length === 0) refuse("EINVAL")
+          set({ attributes: new Map(process.attributes).set(key, text) })
+        }
+      }
+    }
+    case "ns": {
+      if (second === undefined) return { dir: () => Object.keys(namespaceFiles) }
+      const file = namespaceFiles[second]
+      if (file === undefined || rest.length > 0) return undefined
+      const id = process.ns[file[1]]
+      const target = (): number => {
+        traced(m, process)
+        return alive ? id : refuse("ENOENT")
+      }
+      return {
+        link: () => `${file[0]}:[${target()}]`,
+        // pid_for_children has no target until the namespace has its first process (pid_namespaces(7))
+        jump: () =>
+          second === "pid_for_children" && m.namespace("pid", id).nextPid === 1
+            ? refuse("ENOENT")
+            : { mount: 0, node: `ns:${target()}` }
+      }
+    }
+    case "fd":
+    case "fdinfo": {
+      if (second === undefined) {
+        traced(m, process)
+        return { dir: () => [...process.descriptors.keys()].toSorted((a, b) => a - b).map(String), mode: 0o500 }
+      }
+      const entry = rest.length === 0 && /^\d+$/.test(second) ? process.descriptors.get(Number(second)) : undefined
+      if (entry === undefined) return undefined
+      const file = m.files.need(entry.file)
+      if (name === "fdinfo") {
+        const flags = file.flags | (entry.cloexec ? O.CLOEXEC : 0)
+        const mount = file.kind._tag === "Node" ? file.kind.location.mount : 0
+        const pid = file.kind._tag === "Pid"
+          ? `Pid:\t${m.processes.get(file.kind.pid)?.numbers.get(pidNs) ?? -1}\n`
+          : ""
+        return { text: () => `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\n${pid}` }
+      }
+      return {
+        link: () => fileText(m, entry.file),
+        jump: () =>
+          file.kind._tag === "Node"
+            ? file.kind.location
+            : file.kind._tag === "Pty"
+            ? onTop(m, m.unmodelled("a jump to a terminal through /proc/self/fd"))
+            : refuse("ENXIO")
+      }
+    }
+    default:
+      return undefined
+  }
+}
+
+const topFiles = ["filesystems", "mounts", "self", "stat", "sys", "thread-self", "uptime", "version"]
+
+const ofRoot = (m: Machine, pidNs: number, path: ReadonlyArray<string>): Draft | undefined => {
+  const [name, ...rest] = path
+  const own = m.self.numbers.get(pidNs)
+  if (name === undefined) {
+    return {
+      dir: () => [
+        ...m.processes.values().flatMap(({ numbers }) => {
+          const number = numbers.get(pidNs)
+          return number === undefined ? [] : [number]
+        }).toSorted((a, b) => a - b).map(String),
+        ...topFiles
+      ]
+    }
+  }
+  if (/^[1-9]\d*$/.test(name)) {
+    const process = processByNumber(m, Number(name), pidNs)
+    return process === undefined ? undefined : ofProcess(m, process, pidNs, rest)
+  }
+  if (name === "sys") return sysctl(m, rest.join("/"))
+  if (rest.length > 0) return undefined
+  switch (name) {
+    // ENOENT: /proc of a pid namespace that does not see the reader (proc_self_get_link)
+    case "self":
+      return { link: () => String(own ?? refuse("ENOENT")) }
+    case "thread-self":
+      return { link: () => `${own ?? refuse("ENOENT")}/task/${own}` }
+    case "mounts":
+      return { link: () => "self/mounts" }
+    case "filesystems":
+      return { text: () => m.facts.fileSystemTypes.map((type) => `nodev\t${type}\n`).join(""), mode: 0o444 }
+    case "uptime":
+      return { text: () => `${Number((m.facts.uptime + m.time) / 10_000_000n) / 100} 0.00\n`, mode: 0o444 }
+    case "stat":
+      return { text: () => "btime 1700000000\n", mode: 0o444 }
+    case "version":
+      return { text: () => `Linux version ${m.facts.release}\n`, mode: 0o444 }
+    default:
+      return undefined
+  }
+}
+
+/** The node with an id of the form `proc:<file system>:<path>`; `undefined` where there is none (any more). */
+export const procNode = (m: Machine, id: string): View | undefined => {
+  const [, fsText, ...pieces] = id.split(":")
+  const fs = Number(fsText)
+  const path = pieces.join(":")
+  const pidNs = m.fileSystems.get(fs)?.shows ?? m.self.ns.pid
+  const parts = path.split("/").filter((part) => part !== "")
+  const draft = ofRoot(m, pidNs, parts)
+  if (draft === undefined) return undefined
+  const owner = /^[1-9]\d*$/.test(parts[0] ?? "") ? processByNumber(m, Number(parts[0]), pidNs) : undefined
+  // files of a process that is not dumpable belong to root (proc(5), /proc/pid)
+  const belongs = owner !== undefined && owner.dumpable === 1
+  const base = {
+    id,
+    fs,
+    parent: parts.length === 0 ? id : `proc:${fs}:${parts.slice(0, -1).join("/")}`,
+    name: parts.at(-1) ?? "",
+    uid: belongs ? owner.creds.euid : 0,
+    gid: belongs ? owner.creds.egid : 0
+  }
+  if ("dir" in draft) {
+    return {
+      ...base,
+      type: "d",
+      mode: draft.mode ?? 0o555,
+      list: draft.dir,
+      lookup: (name) => {
+        const child = `proc:${fs}:${[...parts, name].join("/")}`
+        return procNode(m, child) === undefined ? undefined : child
+      }
+    }
+  }
+  if ("link" in draft) {
+    return {
+      ...base,
+      type: "l",
+      mode: 0o777,
+      link: draft.link,
+      ...draft.jump === undefined ? {} : { jump: draft.jump }
+    }
+  }
+  return {
+    ...base,
+    type: "f",
+    mode: draft.mode ?? 0o644,
+    read: () => encode(draft.text()),
+    ...draft.write === undefined ? {} : { write: draft.write },
+    ...draft.onOpen === undefined ? {} : { onOpen: draft.onOpen }
+  }
+}

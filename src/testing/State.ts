@@ -1,0 +1,392 @@
+/**
+ * The state of the model kernel: immutable tables, one record a kernel object.
+ *
+ * Every table is keyed by a number that is unique in the whole model; what a process sees (its own pids, ids in its user
+ * namespace, descriptors) is computed when it asks. User and group ids are stored as the initial user namespace knows
+ * them ("kernel ids").
+ */
+import type { Limit, SchedulerAttributes } from "../native/calls.ts"
+import type { Errno } from "../native/Errno.ts"
+import type { Call } from "../native/Kernel.ts"
+
+/** A node of a file system: a number for stored ones, a text for those that are computed (`/proc`, cgroups). */
+export type NodeId = number | string
+
+/** A place in the mount tree: a node as one mount shows it. */
+export interface Location {
+  readonly mount: number
+  readonly node: NodeId
+}
+
+/** One line of a uid_map or gid_map; `outside` is a kernel id. */
+export interface IdRange {
+  readonly inside: number
+  readonly outside: number
+  readonly count: number
+}
+
+/** What a namespace holds, by type. `id` is also its inode number. */
+export type Namespace =
+  & { readonly id: number; readonly owner: number }
+  & (
+    | {
+      readonly type: "user"
+      /** `undefined` for the initial one. */
+      readonly parent: number | undefined
+      readonly level: number
+      readonly ownerUid: number
+      readonly ownerGid: number
+      readonly uidMap: ReadonlyArray<IdRange> | undefined
+      readonly gidMap: ReadonlyArray<IdRange> | undefined
+      readonly setgroups: "allow" | "deny"
+    }
+    | { readonly type: "pid"; readonly parent: number | undefined; readonly level: number; readonly nextPid: number }
+    /** `root`: the mount at the very bottom. */
+    | { readonly type: "mnt"; readonly root: number }
+    | { readonly type: "uts"; readonly nodename: string; readonly domainname: string }
+    | { readonly type: "net"; readonly nextIndex: number }
+    | { readonly type: "ipc" }
+    /** `roots`: the group that is the root, by hierarchy. */
+    | { readonly type: "cgroup"; readonly roots: ReadonlyMap<number, string> }
+    | { readonly type: "time"; readonly offsets: string }
+  )
+
+/** The types of namespace. */
+export type NamespaceType = Namespace["type"]
+
+/** The namespace a process is in, by type, and what its children will be in. */
+export type NamespaceSet = Readonly<Record<NamespaceType | "pidForChildren" | "timeForChildren", number>>
+
+/** Credentials. Ids are kernel ids; capability sets are bit sets. @see credentials(7), capabilities(7) */
+export interface Credentials {
+  readonly uid: number
+  readonly euid: number
+  readonly suid: number
+  readonly gid: number
+  readonly egid: number
+  readonly sgid: number
+  readonly groups: ReadonlyArray<number>
+  readonly effective: bigint
+  readonly permitted: bigint
+  readonly inheritable: bigint
+  readonly bounding: bigint
+  readonly ambient: bigint
+  readonly securebits: number
+  readonly noNewPrivs: boolean
+}
+
+/** One entry of a descriptor table. */
+export interface Descriptor {
+  readonly file: number
+  readonly cloexec: boolean
+}
+
+/** A process. */
+export interface Process {
+  /** The model's own number, which is its pid in the initial pid namespace. */
+  readonly pid: number
+  /** Its number in each pid namespace that sees it. */
+  readonly numbers: ReadonlyMap<number, number>
+  /** The parent; 0 for none. */
+  readonly parent: number
+  readonly group: number
+  readonly session: number
+  readonly status: "running" | "zombie"
+  /** How it ended, as waitid(2) tells it; present on a zombie. */
+  readonly ended?: { readonly code: number; readonly status: number }
+  readonly comm: string
+  readonly exe: string
+  readonly argv: ReadonlyArray<string>
+  readonly envp: ReadonlyArray<string>
+  /** Whether it runs a program of its own, after execve(2). */
+  readonly executed: boolean
+  /** In clock ticks after boot, as field 22 of `/proc/pid/stat`. */
+  readonly startTime: number
+  readonly creds: Credentials
+  readonly ns: NamespaceSet
+  readonly descriptors: ReadonlyMap<number, Descriptor>
+  readonly root: Location
+  readonly cwd: Location
+  readonly umask: number
+  /** The group it is in, by hierarchy. */
+  readonly cgroups: ReadonlyMap<number, string>
+  readonly limits: ReadonlyMap<number, Limit>
+  readonly dispositions: ReadonlyMap<number, "SIG_IGN">
+  readonly blocked: ReadonlyArray<number>
+  readonly pending: ReadonlyArray<number>
+  readonly stopped: boolean
+  readonly parentDeathSignal: number
+  readonly dumpable: number
+  readonly subreaper: boolean
+  readonly filters: ReadonlyArray<Uint8Array>
+  readonly sessionKeyring: number
+  readonly personality: number
+  readonly affinity: ReadonlyArray<number>
+  readonly scheduler: SchedulerAttributes
+  readonly ioPriority: number
+  readonly memoryPolicy: { readonly mode: number; readonly nodes: ReadonlyArray<number> }
+  readonly oomScoreAdj: number
+  readonly oomScoreAdjMin: number
+  /** Values of `/proc/self/attr/*`. */
+  readonly attributes: ReadonlyMap<string, string>
+  /** The pty that is the controlling terminal of its session. */
+  readonly terminal?: number
+}
+
+/** What a node is. `host` marks content of the real machine that has not been read yet. */
+export type Content =
+  | { readonly _tag: "Directory"; readonly entries: ReadonlyMap<string, NodeId>; readonly host?: string }
+  | { readonly _tag: "File"; readonly data: Uint8Array; readonly host?: string; readonly seals?: number }
+  | { readonly _tag: "Symlink"; readonly target: string }
+  | { readonly _tag: "Device"; readonly type: "c" | "b"; readonly major: number; readonly minor: number }
+  | { readonly _tag: "Fifo"; readonly data: Uint8Array }
+  /** `listening`: a peer outside of the model that takes every connection. */
+  | { readonly _tag: "Socket"; readonly listening: boolean }
+
+/** A stored node. There are no hard links in the model: a node has one name. */
+export interface Node {
+  readonly id: number
+  readonly fs: number
+  readonly parent: NodeId
+  readonly name: string
+  /** Permission bits. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly content: Content
+  readonly xattrs?: ReadonlyMap<string, Uint8Array>
+}
+
+/** A file system instance (a superblock). */
+export interface FileSystem {
+  readonly id: number
+  readonly type: string
+  readonly source: string
+  readonly readonly: boolean
+  /** The user namespace that mounted it. */
+  readonly owner: number
+  readonly root: NodeId
+  readonly options: ReadonlyArray<string>
+  /** The pid, net, ipc or cgroup hierarchy that it shows. */
+  readonly shows?: number
+  readonly dev: { readonly major: number; readonly minor: number }
+}
+
+/** A mount. */
+export interface Mount {
+  readonly id: number
+  /** The mount it is on, and the node there; absent for the bottom of a tree and for detached trees. */
+  readonly parent?: number
+  readonly mountpoint?: NodeId
+  readonly fs: number
+  readonly root: NodeId
+  /** The mount namespace; 0 for a detached tree. */
+  readonly ns: number
+  /** `MS_*` flags that belong to a mount: rdonly, nosuid, nodev, noexec, noatime, nodiratime, relatime, nosymfollow. */
+  readonly flags: number
+  /** Peer group, and the group it receives from. @see mount_namespaces(7) */
+  readonly shared?: number
+  readonly master?: number
+  readonly unbindable: boolean
+  /** It came with a more privileged mount namespace: it can't be taken off alone, and `lockedFlags` can't be cleared. */
+  readonly locked: boolean
+  readonly lockedFlags: number
+  readonly idmap?: number
+}
+
+/** What an open file description is. @see open(2) */
+export type FileKind =
+  | { readonly _tag: "Node"; readonly location: Location }
+  | { readonly _tag: "Socket"; readonly socket: number }
+  | { readonly _tag: "Pid"; readonly pid: number }
+  | {
+    readonly _tag: "FsContext"
+    readonly type: string
+    readonly options: ReadonlyArray<string>
+    readonly source: string
+    readonly fs?: number
+    readonly mounted: boolean
+  }
+  | { readonly _tag: "Pty"; readonly pty: number; readonly side: "master" | "slave" }
+  | { readonly _tag: "BpfProgram"; readonly instructions: Uint8Array }
+  | { readonly _tag: "SeccompListener"; readonly pid: number }
+
+/** An open file description. */
+export interface OpenFile {
+  readonly id: number
+  /** Descriptors and messages in flight that hold it. */
+  readonly refs: number
+  readonly kind: FileKind
+  /** Access mode and status flags. */
+  readonly flags: number
+  readonly offset: number
+  readonly path: string
+  /** Who opened it: some files of /proc judge the opener. */
+  readonly opener: { readonly pid: number; readonly creds: Credentials; readonly userNs: number }
+  readonly lock?: "shared" | "exclusive"
+}
+
+/** A message in flight. */
+export interface Queued {
+  readonly data: Uint8Array
+  /** Open file descriptions, each holding a reference. */
+  readonly files: ReadonlyArray<number>
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** A socket. */
+export interface Socket {
+  readonly id: number
+  readonly domain: number
+  readonly type: number
+  readonly peer?: number
+  readonly queue: ReadonlyArray<Queued>
+  readonly shutdownRead: boolean
+  readonly shutdownWrite: boolean
+  readonly passCredentials: boolean
+  readonly receiveTimeout: number
+  readonly error?: Errno
+  /** The far end of a connection that leaves the model: what was sent stays in its queue for tests to read. */
+  readonly external?: string
+}
+
+/** A pseudoterminal pair. */
+export interface Pty {
+  readonly id: number
+  readonly number: number
+  readonly fs: number
+  readonly node: number
+  readonly locked: boolean
+  readonly rows: number
+  readonly columns: number
+  readonly toMaster: Uint8Array
+  readonly toSlave: Uint8Array
+}
+
+/** A cgroup hierarchy. */
+export interface Hierarchy {
+  readonly id: number
+  readonly version: 1 | 2
+  readonly controllers: ReadonlyArray<string>
+  /** `name=` of a hierarchy without controllers. */
+  readonly name?: string
+}
+
+/** A control group. Keyed by hierarchy and path. */
+export interface Cgroup {
+  readonly hierarchy: number
+  readonly path: string
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
+  /** Values that were written. */
+  readonly values: ReadonlyMap<string, string>
+  /** v1: self-freezing state; v2: `cgroup.freeze`. */
+  readonly freeze: boolean
+  /** v1 only: FREEZING is told this many more times before FROZEN. */
+  readonly freezingReads: number
+  readonly controllersOn: ReadonlyArray<string>
+  readonly programs: ReadonlyArray<Uint8Array>
+}
+
+/** A network interface. */
+export interface Link {
+  readonly id: number
+  readonly ns: number
+  readonly index: number
+  readonly name: string
+  readonly kind: string
+  readonly up: boolean
+  readonly mtu: number
+  readonly mac: string
+  readonly txQueueLength: number
+  readonly master?: number
+  /** The other end of a veth pair, by id. */
+  readonly peer?: number
+  readonly addresses: ReadonlyArray<string>
+}
+
+/** A route. */
+export interface Route {
+  readonly id: number
+  readonly ns: number
+  readonly family: 4 | 6
+  /** `null`: the default route. */
+  readonly destination: string | null
+  readonly gateway: string | null
+  readonly source: string | null
+  readonly link: number | null
+  readonly table: number
+  /** Came with an address. */
+  readonly automatic: boolean
+}
+
+/** A program that took the place of a process: what it was given, and the whole process as it was at that moment. */
+export interface Executed {
+  readonly pid: number
+  /** The path that was given, and where it led in the process's own root. */
+  readonly path: string
+  readonly file: string
+  readonly argv: ReadonlyArray<string>
+  readonly envp: ReadonlyArray<string>
+  /** After the rules of execve(2): close-on-exec descriptors are gone, capabilities are transformed. */
+  readonly process: Process
+  readonly hostname: string
+  readonly domainname: string
+  /** `/proc/self/mountinfo` at that moment. */
+  readonly mountinfo: string
+  /** Open descriptors, as `/proc/self/fd` shows them. */
+  readonly descriptors: ReadonlyMap<number, string>
+  readonly cwd: string
+}
+
+/** A call that can't go on yet. */
+export interface Waiting {
+  readonly id: number
+  readonly pid: number
+  readonly call: Call
+  /** What it waits for, in words. */
+  readonly why: string
+  /** When it gives up, in the model's nanoseconds. */
+  readonly deadline?: bigint
+}
+
+/** The whole machine. */
+export interface State {
+  readonly processes: ReadonlyMap<number, Process>
+  readonly namespaces: ReadonlyMap<number, Namespace>
+  readonly nodes: ReadonlyMap<number, Node>
+  readonly fileSystems: ReadonlyMap<number, FileSystem>
+  readonly mounts: ReadonlyMap<number, Mount>
+  readonly files: ReadonlyMap<number, OpenFile>
+  readonly sockets: ReadonlyMap<number, Socket>
+  readonly ptys: ReadonlyMap<number, Pty>
+  readonly hierarchies: ReadonlyMap<number, Hierarchy>
+  readonly cgroups: ReadonlyMap<string, Cgroup>
+  readonly links: ReadonlyMap<number, Link>
+  readonly routes: ReadonlyMap<number, Route>
+  /** Keys of the form `<namespace or 0>:<path below /proc/sys>`. */
+  readonly sysctls: ReadonlyMap<string, string>
+  readonly executed: ReadonlyArray<Executed>
+  readonly waiting: ReadonlyArray<Waiting>
+  /** Nanoseconds since the model began. */
+  readonly time: bigint
+  readonly nextId: number
+  readonly facts: Facts
+}
+
+/** What does not change while the machine runs. */
+export interface Facts {
+  readonly lastCapability: number
+  readonly release: string
+  readonly machine: string
+  /** Nanoseconds from boot to the model's start. */
+  readonly uptime: bigint
+  readonly cpus: number
+  readonly fileSystemTypes: ReadonlyArray<string>
+  /** How often `freezer.state` reads FREEZING before FROZEN. */
+  readonly freezingReads: number
+  readonly securityModules: ReadonlyArray<string>
+}
