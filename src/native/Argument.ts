@@ -49,7 +49,14 @@ export const textOrNull: Argument<string | null> = make((value) => value === nul
 export const texts: Argument<ReadonlyArray<string>> = make((values) => `[${values.map(quote).join(", ")}]`)
 
 /** A vector of integers: groups, descriptors, signals. */
-export const ints: Argument<ReadonlyArray<number>> = make((values) => `[${values.join(", ")}]`)
+export const ints: Argument<ReadonlyArray<number>> = make((values) =>
+  values.length > printedInts
+    ? `[${values.slice(0, printedInts).join(", ")}, …(${values.length})]`
+    : `[${values.join(", ")}]`
+)
+
+/** The most integers that are printed of a vector; the rest is counted. */
+const printedInts = 32
 
 /** Bytes, printed as text where they are text, else by their number. */
 export const bytes: Argument<Uint8Array> = make((value) => {

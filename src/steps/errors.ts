@@ -6,7 +6,6 @@
 import * as Data from "effect/Data"
 import type { NamespaceType } from "../config/Container.ts"
 import * as Rlimits from "../config/rlimits.ts"
-import { UserError } from "../config/user.ts"
 import { type Errno, textOf } from "../native/Errno.ts"
 
 /** An entry of `process.env` that is none. */
@@ -166,19 +165,6 @@ export class CapabilitiesUnavailable extends Data.TaggedError("CapabilitiesUnava
   }
 }
 
-/** Ambient capabilities that are not both permitted and inheritable. */
-export class AmbientNotHeld extends Data.TaggedError("AmbientNotHeld")<{
-  readonly capabilities: ReadonlyArray<string>
-}> {
-  override get message(): string {
-    return `process.capabilities.ambient holds what is not both permitted and inheritable: ` +
-      this.capabilities.join(", ")
-  }
-  get advice(): string {
-    return `add ${this.capabilities.join(", ")} to permitted and to inheritable, or take it out of ambient`
-  }
-}
-
 /** A user or group id that the user namespace has no name for. */
 export class UnmappedId extends Data.TaggedError("UnmappedId")<{
   readonly kind: "uid" | "gid"
@@ -258,23 +244,4 @@ export class ProgramNotExecutable extends Data.TaggedError("ProgramNotExecutable
         "and look for a noexec mount"
       : "process.args[0] must name a program"
   }
-}
-
-/** All of them by tag, for whoever brings errors back from another process. */
-export const classes = {
-  InvalidEnvironment,
-  NamespaceJoinError,
-  ConsoleError,
-  RlimitError,
-  LabelError,
-  OutsideOfRoot,
-  BoundingSetLocked,
-  CapabilitiesUnavailable,
-  AmbientNotHeld,
-  UnmappedId,
-  GroupsDenied,
-  UserError,
-  UserFileError,
-  ProgramNotFound,
-  ProgramNotExecutable
 }

@@ -5,12 +5,15 @@
  * raises the soft limit of descriptors to the hard one, marks descriptors close-on-exec, and makes pipes and terminals
  * of stdio non-blocking. An ignored signal, a limit and a signal mask outlive execve(2).
  *
+ * It comes after all steps that open anything: the limit of descriptors may be lower than what is open already.
+ *
  * @see execve(2), signal(7)
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { F, FD, O, RLIMIT, SIG, SIG_HOW } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { RlimitError } from "./errors.ts"
 import { Init } from "./Init.ts"
 
 const stdio = [0, 1, 2]
@@ -38,9 +41,11 @@ export const restoreProcess = Step.make("restoreProcess", {
   advice: { EBADF: "a descriptor that is to be preserved is not open: check --preserve-fds" },
   run: Effect.gen(function*() {
     const { nofile, preservedFds, process } = yield* Init
-    if (!process.rlimits.some(({ resource }) => resource === RLIMIT.NOFILE)) {
-      yield* sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: nofile })
-    }
+    const { hard, soft } = process.rlimits.findLast(({ resource }) => resource === RLIMIT.NOFILE) ?? nofile
+    yield* Effect.mapError(
+      sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: { soft, hard } }),
+      ({ code }) => new RlimitError({ resource: RLIMIT.NOFILE, soft, hard, code })
+    )
     yield* sys.rt_sigaction({ signal: SIG.PIPE, disposition: "SIG_DFL" })
     yield* sys.rt_sigaction({ signal: SIG.XFSZ, disposition: "SIG_DFL" })
     yield* sys.rt_sigprocmask({ how: SIG_HOW.SETMASK, signals: [] })

@@ -3,17 +3,31 @@
  *
  * In a user namespace nobody may raise a hard limit: there the parent sets them from outside with {@link applyRlimits}.
  *
+ * The limit of descriptors is only raised here, while the process may; it is set to the configured values in
+ * {@link restoreProcess}. Node.js has a score of descriptors open, and a limit below that would keep the steps in
+ * between from opening anything.
+ *
  * @see prlimit(2)
  */
 import * as Effect from "effect/Effect"
 import type { Rlimit } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
-import { type Kernel, sys } from "../native/Kernel.ts"
+import { RLIMIT } from "../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { RlimitError } from "./errors.ts"
 import { Init } from "./Init.ts"
 
+const raise = (pid: number, { hard, resource }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.flatMap(sys.prlimit64({ pid, resource, limit: null }), (current) =>
+    hard <= current.hard
+      ? Effect.void
+      : Effect.asVoid(sys.prlimit64({ pid, resource, limit: { soft: current.soft, hard } })))
+
+const set = (pid: number, { hard, resource, soft }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.asVoid(sys.prlimit64({ pid, resource, limit: { soft, hard } }))
+
 /**
- * Sets limits of a process; `pid` 0 is the caller.
+ * Sets the limits of an init that has still to run {@link restoreProcess}; `pid` 0 is the caller.
  *
  * **Example** (The parent, for an init in a user namespace)
  *
@@ -25,13 +39,13 @@ export const applyRlimits = (
   pid: number,
   rlimits: ReadonlyArray<Rlimit>
 ): Effect.Effect<void, RlimitError, Kernel> =>
-  Effect.forEach(rlimits, ({ hard, resource, soft }) =>
+  Effect.forEach(rlimits, (rlimit) =>
     Effect.mapError(
-      sys.prlimit64({ pid, resource, limit: { soft, hard } }),
-      ({ code }) => new RlimitError({ resource, soft, hard, code })
+      rlimit.resource === RLIMIT.NOFILE ? raise(pid, rlimit) : set(pid, rlimit),
+      ({ code }) => new RlimitError({ ...rlimit, code })
     ), { discard: true })
 
-/** Sets `process.rlimits` of this process. */
+/** Sets `process.rlimits` of this process; that of descriptors is only raised. */
 export const setupRlimits = Step.make("setupRlimits", {
   doc: "set the resource limits",
   calls: ["prlimit64"],

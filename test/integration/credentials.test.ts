@@ -194,7 +194,15 @@ const look = <A>(
     }
     const pid = all.at(-1)!
     return yield* Effect.ensuring(
-      Effect.andThen(until(() => status(pid)["State"]!.startsWith("S")), Effect.sync(() => see(pid))),
+      Effect.andThen(
+        until(() => {
+          const { State = "" } = status(pid)
+          // the channel closes with a crash, too
+          assert.notInclude("ZX", State.charAt(0), `the child ended before it was looked at: ${State}`)
+          return State.startsWith("S")
+        }),
+        Effect.sync(() => see(pid))
+      ),
       Effect.ignore(ended)
     )
   })
@@ -414,6 +422,37 @@ layer(Linux.layer)("credentials", (it) => {
         )
       }))
 
+    it.effect("and until then nothing is open that leads anywhere, while the event loop's own descriptors stay", () =>
+      Effect.gen(function*() {
+        const open = own("open", sys.openat({ dirfd: c.AT.FDCWD, path: "/", flags: c.O.PATH, mode: 0 }))
+        yield* look({ steps: [open, closeExecFrom, stay], given: { process: sleeping } }, (pid) => {
+          const left = descriptors(pid).filter((fd) => Number(fd) > 2).map((fd) =>
+            fs.readlinkSync(`/proc/${pid}/fd/${fd}`)
+          )
+          assert.isNotEmpty(left)
+          for (const target of left) assert.match(target, /^anon_inode:/)
+        })
+      }))
+
+    it.effect("the garbage collector may run on the way, and wake the event loop", () =>
+      Effect.gen(function*() {
+        const litter = own(
+          "litter",
+          Effect.sync(() => {
+            let kept: ReadonlyArray<unknown> = []
+            for (let round = 0; round < 300; round++) {
+              kept = Array.from({ length: 20_000 }, (_, index) => ({ index, kept: index }))
+            }
+            return kept.length
+          })
+        )
+        for (let round = 0; round < 10; round++) {
+          yield* look({ steps: [closeExecFrom, litter, stay], given: { process: sleeping } }, (pid) => {
+            assert.match(status(pid)["State"]!, /^S/)
+          })
+        }
+      }))
+
     it.effect("in its environment, with a home", () =>
       look({
         steps: [...finalize, exec],
@@ -460,6 +499,12 @@ layer(Linux.layer)("credentials", (it) => {
         assert.strictEqual(stat[16], "7", "nice")
         assert.strictEqual(stat[38], String(c.SCHED.BATCH), "policy")
       }))
+
+    it.effect("may allow fewer descriptors than Node has open", () =>
+      look({
+        steps: [setupRlimits, ...finalize, exec],
+        given: { process: { ...sleeping, rlimits: [{ resource: c.RLIMIT.NOFILE, soft: 4n, hard: 5n }] } }
+      }, (pid) => assert.strictEqual(limit(pid, "Max open files"), "4 5")))
 
     it.effect("an inherited affinity does not stay in a cpuset", () =>
       look({

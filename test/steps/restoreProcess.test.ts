@@ -37,10 +37,12 @@ describe("restoreProcess", () => {
     ])
   })
 
-  it("leaves a limit that the configuration sets", () => {
-    const rlimits = [{ resource: RLIMIT.NOFILE, soft: 1n, hard: 1n }]
+  it("sets the limit that the configuration has", () => {
+    const rlimits = [{ resource: RLIMIT.NOFILE, soft: 1n, hard: 2n }]
     const { trace } = succeed(restoreProcess, withInit({ process: { rlimits } }), descriptors([0, 1, 2]))
-    assert.deepStrictEqual(trace.slice(0, 3), signals)
+    assert.deepStrictEqual(trace.slice(0, 4), ["prlimit64(0, RLIMIT_NOFILE, {soft=1, hard=2})", ...signals])
+    const { tag } = fail(restoreProcess, withInit({ process: { rlimits } }), () => "EPERM")
+    assert.strictEqual(tag, "RlimitError")
   })
 
   it("lets preserved descriptors through exec, and does not mind closed stdio", () => {

@@ -7,17 +7,27 @@ import { fail, succeed, withInit } from "../support/steps.ts"
 
 const infinity = 2n ** 64n - 1n
 const rlimits = [
-  { resource: RLIMIT.NOFILE, soft: 100n, hard: 200n },
+  { resource: RLIMIT.FSIZE, soft: 100n, hard: 200n },
   { resource: RLIMIT.CORE, soft: 0n, hard: infinity }
 ]
 
 describe("setupRlimits", () => {
   it("sets the limits in order", () => {
     assert.deepStrictEqual(succeed(setupRlimits, withInit({ process: { rlimits } })).trace, [
-      "prlimit64(0, RLIMIT_NOFILE, {soft=100, hard=200})",
+      "prlimit64(0, RLIMIT_FSIZE, {soft=100, hard=200})",
       "prlimit64(0, RLIMIT_CORE, {soft=0, hard=RLIM_INFINITY})"
     ])
     assert.deepStrictEqual(succeed(setupRlimits, withInit()).trace, [])
+  })
+
+  it("raises the limit of descriptors, and leaves it to restoreProcess to lower it", () => {
+    const nofile = (hard: bigint) => withInit({ process: { rlimits: [{ resource: RLIMIT.NOFILE, soft: 5n, hard }] } })
+    const current = () => ({ soft: 50n, hard: 100n })
+    assert.deepStrictEqual(succeed(setupRlimits, nofile(100n), current).trace, ["prlimit64(0, RLIMIT_NOFILE, NULL)"])
+    assert.deepStrictEqual(succeed(setupRlimits, nofile(101n), current).trace, [
+      "prlimit64(0, RLIMIT_NOFILE, NULL)",
+      "prlimit64(0, RLIMIT_NOFILE, {soft=50, hard=101})"
+    ])
   })
 
   it("names the limit that is refused", () => {
@@ -39,5 +49,5 @@ describe("setupRlimits", () => {
 it("applyRlimits sets those of another process", () => {
   const { layer, trace } = scripted()
   Effect.runSync(Effect.provide(applyRlimits(77, rlimits.slice(0, 1)), layer))
-  assert.deepStrictEqual(trace(), ["prlimit64(77, RLIMIT_NOFILE, {soft=100, hard=200})"])
+  assert.deepStrictEqual(trace(), ["prlimit64(77, RLIMIT_FSIZE, {soft=100, hard=200})"])
 })
