@@ -224,36 +224,54 @@ const execute = Effect.fnUntraced(
         Context.add(CurrentStep, { pipeline: self.name, step: step.name, undoing: false })
       )
       const started = milliseconds()
-      yield* emit({ _tag: "Started", pipeline: self.name, step: step.name })
-      const exit = yield* Effect.exit(restore(Effect.provideContext(step.run, running)))
+      const exit = yield* Effect.exit(
+        Effect.andThen(
+          emit({ _tag: "Started", pipeline: self.name, step: step.name }),
+          restore(Effect.provideContext(step.run, running))
+        )
+      )
+      let failed: Exit.Failure<unknown, unknown>
       if (Exit.isSuccess(exit)) {
-        if (step.undo !== undefined) {
-          rollback.add(Effect.provideContext(step.undo(exit.value as never), undoing(running)) as Compensation["undo"])
+        const { undo } = step
+        // made only when it is needed: an `undo` that throws is a failed compensation like any other
+        if (undo !== undefined) {
+          rollback.add(
+            Effect.suspend(() =>
+              Effect.provideContext(undo(exit.value as never), undoing(running)) as Compensation["undo"]
+            )
+          )
         }
         if (step.key !== undefined) context = Context.add(context, step.key, exit.value) as Context.Context<never>
         done.push(step)
-        yield* event("Completed", step.name, started)
-        continue
-      }
+        const told = yield* Effect.exit(event("Completed", step.name, started))
+        if (Exit.isSuccess(told)) continue
+        // a listener that dies ends the run as a step does that dies
+        failed = told
+      } else failed = exit
 
-      yield* event("Failed", step.name, started)
       const undone: Array<string> = []
       const failures: Array<RollbackFailure> = []
+      const tell = Effect.fnUntraced(function*(_tag: Event["_tag"], name: string, since: number) {
+        const told = yield* Effect.exit(event(_tag, name, since))
+        if (Exit.isFailure(told)) failures.push({ step: name, cause: told.cause })
+      })
+      yield* tell("Failed", step.name, started)
       for (const compensation of compensations.toReversed()) {
         const since = milliseconds()
         const result = yield* Effect.exit(compensation.undo)
         if (Exit.isSuccess(result)) undone.push(compensation.step)
         else failures.push({ step: compensation.step, cause: result.cause })
-        yield* event(Exit.isSuccess(result) ? "Undone" : "UndoFailed", compensation.step, since)
+        yield* tell(Exit.isSuccess(result) ? "Undone" : "UndoFailed", compensation.step, since)
       }
-      const fail = exit.cause.reasons.find(Cause.isFailReason)
+      const { cause } = failed
+      const fail = cause.reasons.find(Cause.isFailReason)
       // a defect or an interruption is not laundered into a typed error: it keeps its own cause, and what failed while
       // undoing is added to it
-      if (fail === undefined || Cause.hasDies(exit.cause)) {
+      if (fail === undefined || Cause.hasDies(cause)) {
         return yield* Effect.failCause(
           failures.reduce(
-            (cause: Cause.Cause<unknown>, { cause: other }) => Cause.combine(cause, Cause.die(Cause.squash(other))),
-            exit.cause
+            (all: Cause.Cause<unknown>, { cause: other }) => Cause.combine(all, Cause.die(Cause.squash(other))),
+            cause
           )
         )
       }
