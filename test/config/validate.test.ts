@@ -164,6 +164,29 @@ describe("validate", () => {
       "devices[0].fileMode = 8630: ",
       "devices[2].path = \"/dev/zero\": must not be given twice"
     ],
+    [{
+      namespaces: without("mnt"),
+      mounts: [],
+      maskedPaths: [],
+      readonlyPaths: [],
+      readonlyRootfs: false,
+      rootPropagation: MS.SHARED
+    }, "rootPropagation: needs a private mount namespace"],
+    [
+      mount({
+        type: "bind",
+        source: "/x",
+        flags: MS.BIND,
+        idMapping: { uidMappings: [map(0, 0, 1)], gidMappings: [], recursive: false }
+      }),
+      "mounts[0].gidMappings: an id-mapped mount needs gid mappings"
+    ],
+    [
+      { devices: [{ ...base.devices[0]!, path: "/dev/../x", uid: -1, gid: 2 ** 32 - 1 }] },
+      "devices[0].path = \"/dev/../x\": must not contain `..`",
+      "devices[0].uid = -1: ",
+      "devices[0].gid = 4294967295: "
+    ],
     // namespaces
     [
       { namespaces: [...base.namespaces, { type: "pid" }, { type: "time", path: "x" }] },
@@ -215,6 +238,11 @@ describe("validate", () => {
       "domainname = ",
       "domainname = "
     ],
+    [
+      { ...userNamespace, uidMappings: [map(0, 0, 1), map(4294967290, 1, 6)], gidMappings: identity },
+      "uidMappings[1].containerId = 4294967290: with its size must stay within"
+    ],
+    [{ hostname: "a\0" }, "hostname = \"a\\u0000\": must not contain a NUL"],
     // network
     [
       { namespaces: without("net"), routes: [{ gateway: "10.0.0.1" }] },
