@@ -76,7 +76,7 @@ export const named = (table: Readonly<Record<string, number>>, what: string) => 
 export const oneOf = <const L extends ReadonlyArray<string>>(...literals: L) => Schema.Literals(literals)
 
 /** A field that may be left out. */
-export const may = Schema.optionalKey
+export const may: typeof Schema.optionalKey = Schema.optionalKey
 
 /** A list of texts. */
 export const texts = Schema.Array(Schema.String)
