@@ -235,6 +235,43 @@ describe("rootfs", () => {
       }))
   })
 
+  live("leaves behind", (it) => {
+    it.effect("no descriptor but that of the root, and none that a program inherits", () => {
+      const descriptors = (built: Built) => {
+        fine(built)
+        return fs.readdirSync(`/proc/${built.pid}/fd`).map((fd) => ({
+          fd: Number(fd),
+          flags: fs.readFileSync(`/proc/${built.pid}/fdinfo/${fd}`, "utf8").split("\n")[1] ?? ""
+        }))
+      }
+      fs.writeFileSync(inRootfs("etc/shadow"), "")
+      return Effect.gen(function*() {
+        const before = yield* build({ container: { rootfs }, pipeline: contained.nothing }, descriptors)
+        const after = yield* build({
+          container: {
+            rootfs,
+            mounts: [...usualMounts, bindMount("/tmp", "/bound")],
+            devices: usualDevices,
+            sysctl: { "net.ipv4.ip_forward": "1" },
+            readonlyPaths: ["/proc/sys"],
+            maskedPaths: ["/etc", "/bin", "/etc/shadow", "/proc/timer_list"]
+          },
+          process: { cwd: "/made" }
+        }, descriptors)
+        const made = after.filter(({ fd }) => !before.some((known) => known.fd === fd))
+        assert.strictEqual(made.length, 1)
+        // O_PATH|O_CLOEXEC
+        for (const { flags } of made) assert.match(flags, /^flags:\s+012\d{6}$/)
+      })
+    })
+
+    it.effect("the propagation that is asked for, and the host's mounts as they are", () =>
+      build({ container: { rootfs, mounts: usualMounts, rootPropagation: MS.SHARED | MS.REC } }, (built) => {
+        fine(built)
+        assert.match(built.line("/"), / shared:\d+ - /)
+      }))
+  })
+
   live("read-only", (it) => {
     it.effect("makes the root, /dev and tmpfs mounts read-only after all is made in them", () =>
       build({
@@ -436,6 +473,18 @@ describe("rootfs", () => {
       return build({ container: { rootfs, ...user, uidMappings: one, gidMappings: one }, namespaces }, (built) => {
         fine(built)
         assert.match(built.line("/dev/pts"), /devpts devpts rw,mode=620/)
+      })
+    })
+
+    it.effect("covers the host's kernel file systems where it can't take them away", () => {
+      give()
+      return build({ container: { rootfs, ...user, noPivotRoot: true }, namespaces }, (built) => {
+        fine(built)
+        const full = built.mounts().filter(({ mountpoint, type }) =>
+          (type === "proc" || type === "sysfs") && built.line(mountpoint).includes(` - ${type} `)
+        )
+        assert.deepStrictEqual(full.map(({ mountpoint }) => mountpoint), ["/proc", "/sys"])
+        assert.strictEqual(codeOf(() => fs.readFileSync(built.at(`/proc/${process.pid}/status`))), "ENOENT")
       })
     })
 
