@@ -342,17 +342,21 @@ describe("an initConfig", () => {
   })
 
   const decoded = Arbitrary.schema(Schema.toType(Libcontainer.InitConfig))
-  it.effect("decodes what the schema encodes, or tells why not", () =>
-    Effect.map(Arbitrary.sampleEffect(decoded, { count: 300, seed: 1 }), (samples) => {
-      for (const sample of samples) {
-        const encoded = Schema.encodeSync(Libcontainer.InitConfig)(sample)
-        assert.deepStrictEqual(Schema.decodeUnknownSync(Libcontainer.InitConfig)(encoded), sample)
-        const result = decodeLibcontainer(write(encoded))
-        if (Result.isFailure(result)) {
-          for (const { path, rule } of result.failure.problems) assert.isTrue(path !== "" && rule !== "")
+  it.effect(
+    "decodes what the schema encodes, or tells why not",
+    () =>
+      Effect.map(Arbitrary.sampleEffect(decoded, { count: 100, seed: 1 }), (samples) => {
+        for (const sample of samples) {
+          const encoded = Schema.encodeSync(Libcontainer.InitConfig)(sample)
+          assert.deepStrictEqual(Schema.decodeUnknownSync(Libcontainer.InitConfig)(encoded), sample)
+          const result = decodeLibcontainer(write(encoded))
+          if (Result.isFailure(result)) {
+            for (const { path, rule } of result.failure.problems) assert.isTrue(path !== "" && rule !== "")
+          }
         }
-      }
-    }))
+      }),
+    60_000
+  )
 })
 
 describe("detect", () => {

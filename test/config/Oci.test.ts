@@ -363,6 +363,14 @@ describe("a config.json", () => {
     assert.deepStrictEqual(warnings.map(({ path }) => path).toSorted(), ["extra", "linux.future"])
   })
 
+  it("is told of ambient capabilities that the kernel would not raise", () => {
+    const sets = { permitted: ["CAP_KILL", "CAP_CHOWN"], inheritable: ["CAP_KILL"], ambient: ["CAP_KILL", "CAP_CHOWN"] }
+    const { warnings } = Result.getOrThrow(decode(oci({ process: { capabilities: sets } }), "/bundle"))
+    assert.deepStrictEqual(warnings.map(({ path, value }) => [path, value]), [
+      ["process.capabilities.ambient", ["CAP_CHOWN"]]
+    ])
+  })
+
   const refused: ReadonlyArray<readonly [path: string, parts: Parameters<typeof oci>[0]]> = [
     ["hooks", { hooks: { prestart: [], poststop: [{ path: "/x" }] } }],
     ["linux.netDevices", { linux: { netDevices: { eth0: { name: "e" } } } }],
@@ -457,7 +465,8 @@ describe("documents from elsewhere", () => {
       execFileSync(runcAt!, ["spec", ...options], { cwd: directory })
       const text = fs.readFileSync(path.join(directory, "config.json"), "utf8")
       const { container, warnings } = Result.getOrThrow(decode(text, directory))
-      assert.deepStrictEqual(warnings, [])
+      // runc of old names ambient capabilities and no inheritable ones, which the kernel would not raise
+      assert.deepStrictEqual(warnings.filter(({ path }) => path !== "process.capabilities.ambient"), [])
       assert.strictEqual(container.rootfs, path.join(directory, "rootfs"))
       assert.strictEqual(container.namespaces.some(({ type }) => type === "user"), options.length > 0)
       assert.deepStrictEqual(container.process.rlimits, [{ resource: 7, soft: 1024n, hard: 1024n }])
@@ -467,16 +476,20 @@ describe("documents from elsewhere", () => {
   })
 
   const decoded = Arbitrary.schema(Schema.toType(Oci.Config))
-  it.effect("decodes what the schema encodes, or tells why not", () =>
-    Effect.map(Arbitrary.sampleEffect(decoded, { count: 300, seed: 1 }), (samples) => {
-      for (const sample of samples) {
-        const encoded = Schema.encodeSync(Oci.Config)(sample)
-        assert.deepStrictEqual(Schema.decodeUnknownSync(Oci.Config)(encoded), sample)
-        const result = decodeOci(write(encoded), "/bundle")
-        // the schema is about shapes: what it generates breaks rules, and each is named with its place
-        if (Result.isFailure(result)) {
-          for (const { path, rule } of result.failure.problems) assert.isTrue(path !== "" && rule !== "")
+  it.effect(
+    "decodes what the schema encodes, or tells why not",
+    () =>
+      Effect.map(Arbitrary.sampleEffect(decoded, { count: 100, seed: 1 }), (samples) => {
+        for (const sample of samples) {
+          const encoded = Schema.encodeSync(Oci.Config)(sample)
+          assert.deepStrictEqual(Schema.decodeUnknownSync(Oci.Config)(encoded), sample)
+          const result = decodeOci(write(encoded), "/bundle")
+          // the schema is about shapes: what it generates breaks rules, and each is named with its place
+          if (Result.isFailure(result)) {
+            for (const { path, rule } of result.failure.problems) assert.isTrue(path !== "" && rule !== "")
+          }
         }
-      }
-    }))
+      }),
+    60_000
+  )
 })
