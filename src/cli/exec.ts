@@ -32,7 +32,7 @@ export const execOptions = (command: ExecCommand) =>
       id: command.id,
       stateRoot,
       process: size === undefined ? base : { ...base, consoleSize: size },
-      ...flowOption(command.flow),
+      ...(yield* flowOption(command.flow)),
       ...(command.preserveFds === undefined ? {} : { preservedFds: command.preserveFds })
     }
     return options

@@ -29,8 +29,9 @@ export const runOptions = (command: RunCommand) =>
   Effect.gen(function*() {
     const stateRoot = command.root ?? (yield* Runtime.stateRoot)
     const id = command.id ?? chosenId()
+    const flow = yield* flowOption(command.flow)
     const chosen = yield* containerOf(
-      command,
+      { ...command, strategies: flow.strategies?.map(({ name }) => name) ?? [] },
       yield* Runtime.caller,
       `${stateRoot}/${id}`,
       freeAddress(stateRoot, id)
@@ -46,7 +47,7 @@ export const runOptions = (command: RunCommand) =>
       bundle: chosen.bundle,
       scratch: chosen.scratch,
       ...(command.type === undefined ? {} : { type: command.type }),
-      ...flowOption(command.flow),
+      ...flow,
       ...(command.preserveFds === undefined ? {} : { preservedFds: command.preserveFds })
     }
     return options

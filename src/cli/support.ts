@@ -6,18 +6,15 @@ import { createHash } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import process from "node:process"
 import type { Event } from "../engine/Events.ts"
-import type * as Pipeline from "../engine/Pipeline.ts"
 import { AF, SOCK } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { bridge } from "../runtime/containerOf.ts"
-import { type LoadedFlow, loadFlow } from "../runtime/flow.ts"
+import { type FlowError, type LoadedFlow, loadFlow } from "../runtime/flow.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 
-/** Loads `--flow`, where it is given, against the preset that will be used. */
-export const flowOption = (file: string | undefined) => {
-  if (file === undefined) return {}
-  return { flow: (preset: Pipeline.Any) => Effect.map(loadFlow(file, preset), ({ pipeline }: LoadedFlow) => pipeline) }
-}
+/** Loads `--flow`, where it is given. */
+export const flowOption = (file: string | undefined): Effect.Effect<Partial<LoadedFlow>, FlowError> =>
+  file === undefined ? Effect.succeed({}) : loadFlow(file)
 
 /** Connects `--console-socket`, where it is given. */
 export const consoleSocket = (

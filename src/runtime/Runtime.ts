@@ -382,7 +382,12 @@ const removeState = (root: string, state: State, strategies?: ReadonlyArray<Stra
 /** Removes a container that has stopped; `force` kills it first, and finds nothing wrong with one that is gone. */
 export const remove = (
   id: string,
-  options: { readonly stateRoot?: string; readonly force?: boolean } = {}
+  options: {
+    readonly stateRoot?: string
+    readonly force?: boolean
+    /** As {@link RunOptions} had them: they remove what they made. */
+    readonly strategies?: ReadonlyArray<Strategy>
+  } = {}
 ): Effect.Effect<void, unknown, Kernel> =>
   Effect.gen(function*() {
     const root = options.stateRoot ?? (yield* stateRoot)
@@ -394,7 +399,7 @@ export const remove = (
         // what it has left behind, where its pid namespace was not its own, is in its cgroup
         const stopped = state.init === undefined || !(yield* isAlive(state.init))
         if (options.force === true || stopped) yield* killAll(state, [])
-        yield* removeState(root, state)
+        yield* removeState(root, state, options.strategies)
       })
     )
     return yield* options.force === true

@@ -29,8 +29,10 @@ export interface ContainerOptions extends ProcessOptions {
   readonly config?: string
   readonly rootfs?: string
   readonly hostname?: string
-  /** `none`, `loopback`, `bridge`. */
+  /** `none`, `loopback`, `bridge`, or one of the `strategies`. */
   readonly network?: string
+  /** Names of the consumer's own kinds of network. */
+  readonly strategies?: ReadonlyArray<string>
   readonly readOnly?: boolean
   readonly rootless?: boolean
 }
@@ -122,7 +124,7 @@ export const withProcessOptions = (
 export const bridge = { name: "runfx0", gateway: "10.189.0.1", prefix: 16 }
 
 const networksOf = <R>(
-  kind: string | undefined,
+  { network: kind, strategies = [] }: ContainerOptions,
   address: Effect.Effect<string, never, R>
 ): Effect.Effect<ReadonlyArray<Network> | undefined, OptionError, R> => {
   const loopback: Network = { strategy: "loopback", name: "lo" }
@@ -143,8 +145,13 @@ const networksOf = <R>(
         gateway: bridge.gateway
       }])
     default:
+      if (strategies.includes(kind)) return Effect.succeed([loopback, { strategy: kind, name: "eth0" }])
       return Effect.fail(
-        new OptionError({ option: "--network", value: kind, rule: "must be none, loopback or bridge" })
+        new OptionError({
+          option: "--network",
+          value: kind,
+          rule: `must be ${["none", "loopback", "bridge", ...strategies].join(", ").replace(/, ([^,]*)$/, " or $1")}`
+        })
       )
   }
 }
@@ -199,7 +206,7 @@ export const containerOf = <R = never>(
 ): Effect.Effect<Chosen, OptionError | ConfigError, R> =>
   Effect.gen(function*() {
     const chosen = yield* base(options, caller, scratchRoot)
-    const networks = yield* networksOf(options.network, address)
+    const networks = yield* networksOf(options, address)
     const program = yield* withProcessOptions(chosen.container.process, { ...options, cmd: options.cmd })
     const container: Container = {
       ...chosen.container,

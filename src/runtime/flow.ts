@@ -1,5 +1,5 @@
 /**
- * Load a flow: a module that takes a preset pipeline and returns the one to use.
+ * Load a flow: a module that takes a preset pipeline and returns the one to use, or brings kinds of network, or both.
  *
  * **Example** (A flow file)
  *
@@ -28,9 +28,6 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import { InvalidPipelineError } from "../engine/PipelineError.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 
-/** A flow: gets the preset, returns the pipeline to run in its place. */
-export type Flow = (preset: Pipeline.Any) => Pipeline.Any
-
 /** The file of a flow is no flow. */
 export class FlowError extends Data.TaggedError("FlowError")<{
   readonly file: string
@@ -44,7 +41,11 @@ export class FlowError extends Data.TaggedError("FlowError")<{
 
 /** What a flow's module gives. */
 export interface LoadedFlow {
-  readonly pipeline: Pipeline.Any
+  /**
+   * The module's default export, applied to a preset; the preset itself where there is none. The result is checked before
+   * anything is done: a missing requirement, a step out of order, or a missing exec is named.
+   */
+  readonly flow: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError>
   /** The module's `strategies`: kinds of network beside the built-in ones. */
   readonly strategies: ReadonlyArray<Strategy>
 }
@@ -69,35 +70,20 @@ export const checked = (pipeline: Pipeline.Any): Effect.Effect<Pipeline.Any, Inv
       : Effect.fail(new InvalidPipelineError({ pipeline: pipeline.name, problems }))
   })
 
-/**
- * Loads a flow and applies it to a preset. The result is checked before anything is done: a missing requirement, a step
- * out of order, or a missing exec is named.
- */
-export const loadFlow = (
+const isStrategy = (value: unknown): value is Strategy =>
+  typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" &&
+  ["create", "initialize", "remove"].every((part) => typeof (value as Record<string, unknown>)[part] === "function")
+
+const apply = (
   file: string,
+  edit: (preset: Pipeline.Any) => unknown,
   preset: Pipeline.Any
-): Effect.Effect<LoadedFlow, FlowError | InvalidPipelineError> =>
+): Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError> =>
   Effect.gen(function*() {
-    const module = yield* Effect.tryPromise({
-      try: () => import(pathToFileURL(resolve(file)).href) as Promise<Readonly<Record<string, unknown>>>,
+    const pipeline = yield* Effect.try({
+      try: () => edit(preset),
       catch: (error) =>
-        new FlowError({
-          file,
-          problem: `can't be loaded: ${textOf(error)}`,
-          advice: "it must be an ES module that this Node can import; TypeScript without a build needs Node 22.18"
-        })
-    })
-    const flow = module["default"]
-    if (typeof flow !== "function") {
-      return yield* new FlowError({
-        file,
-        problem: "has no function as its default export",
-        advice: "export default (preset) => Pipeline.insertAfter(preset, \"setupRlimits\", step)"
-      })
-    }
-    const pipeline: unknown = yield* Effect.try({
-      try: () => flow(preset) as unknown,
-      catch: (error) =>
+        // not by its class: a flow may bring its own copy of the library
         error instanceof Error && "_tag" in error && error._tag === "InvalidPipelineError"
           ? error as InvalidPipelineError
           : new FlowError({ file, problem: `its function failed: ${textOf(error)}`, advice: "see the message" })
@@ -109,6 +95,45 @@ export const loadFlow = (
         advice: "return what Pipeline.insertBefore, insertAfter, replace, remove or make gives"
       })
     }
-    const strategies = (module["strategies"] ?? []) as ReadonlyArray<Strategy>
-    return { pipeline: yield* checked(pipeline), strategies }
+    return yield* checked(pipeline)
+  })
+
+/**
+ * Loads a flow.
+ *
+ * The module gets its own copy of the library where it does not lie in the package that runs. That works, since steps,
+ * effects and services are known by names; errors of its own arrive as text.
+ */
+export const loadFlow = (file: string): Effect.Effect<LoadedFlow, FlowError> =>
+  Effect.gen(function*() {
+    const module = yield* Effect.tryPromise({
+      try: () => import(pathToFileURL(resolve(file)).href) as Promise<Readonly<Record<string, unknown>>>,
+      catch: (error) =>
+        new FlowError({
+          file,
+          problem: `can't be loaded: ${textOf(error)}`,
+          advice: "it must be an ES module that this Node can import; TypeScript without a build needs Node 22.18"
+        })
+    })
+    const { default: edit, strategies = [] } = module
+    if (edit === undefined ? module["strategies"] === undefined : typeof edit !== "function") {
+      return yield* new FlowError({
+        file,
+        problem: "has no function as its default export, and no strategies",
+        advice: "export default (preset) => Pipeline.insertAfter(preset, \"setupRlimits\", step)"
+      })
+    }
+    if (!Array.isArray(strategies) || !strategies.every(isStrategy)) {
+      return yield* new FlowError({
+        file,
+        problem: "its strategies are not a list of strategies",
+        advice: "export const strategies = [{ name, create, initialize, remove }]"
+      })
+    }
+    return {
+      flow: edit === undefined
+        ? Effect.succeed
+        : (preset) => apply(file, edit as (preset: Pipeline.Any) => unknown, preset),
+      strategies
+    }
   })

@@ -30,6 +30,6 @@ export class UnknownStrategyError extends Data.TaggedError("UnknownStrategyError
     return `network "${this.network}": unknown strategy type "${this.strategy}"; known are ${this.known.join(", ")}`
   }
   get advice(): string {
-    return "use a known strategy, or provide this one through the NetworkStrategies service on both sides"
+    return "use a known strategy, or provide this one through NetworkStrategies: by --flow, at run and at delete"
   }
 }
