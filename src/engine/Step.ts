@@ -121,7 +121,7 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
   readonly advice?: Readonly<Partial<Record<Errno, string>>>
   readonly run: Effect.Effect<A, E, R> & DeclaredOnly<R, Req> & Promised<A, P>
   /** Takes back what `run` did; gets its result. Runs uninterruptibly, after a later step failed. */
-  readonly undo?: (result: A) => Effect.Effect<void, SyscallError, Identifier<Req[number]> | Kernel>
+  readonly undo?: (result: NoInfer<A>) => Effect.Effect<void, SyscallError, Identifier<Req[number]> | Kernel>
 }
 
 /**
@@ -129,6 +129,9 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
  *
  * A step that makes several things registers the compensation of each as soon as it exists, with {@link onRollback}, so
  * that a failure half-way takes back the first half; a step that does one thing gives `undo`.
+ *
+ * Beside an `undo` that takes the result, write `run` as `Effect.gen(…)`, as a pipe, or as a constant of its own: where it
+ * is a bare call (`Effect.map(x, f)`), TypeScript types the parameter of `undo` before it knows the result, as `unknown`.
  */
 export const make = <
   const N extends string,

@@ -24,21 +24,23 @@ const noKernel = Effect.provideService(Kernel, { invoke: () => Effect.die("no ca
 const journal = () => {
   const lines: Array<string> = []
   const note = (line: string) => Effect.sync(() => void lines.push(line))
-  const step = <const N extends string>(name: N, reversal: Step.Reversal = "compensated") =>
+  const step = <const N extends string>(name: N) =>
     Step.make(name, {
       doc: name,
       calls: [],
-      reversal,
-      run: Effect.as(note(name), name),
-      ...reversal === "compensated" ? { undo: (result: string) => note(`undo ${result}`) } : {}
+      reversal: "compensated",
+      run: note(name).pipe(Effect.as(`what ${name} made`)),
+      undo: (result) => note(`undo ${result.slice("what ".length, -" made".length)}`)
     })
+  const plain = <const N extends string>(name: N, reversal: "irreversible" | "harmless") =>
+    Step.make(name, { doc: name, calls: [], reversal, run: note(name) })
   const failing = Step.make("failing", {
     doc: "fails",
     calls: [],
     reversal: "harmless",
     run: Effect.andThen(note("failing"), Effect.fail(new Boom({})))
   })
-  return { lines, note, step, failing }
+  return { lines, note, step, plain, failing }
 }
 
 const header = { name: "box", doc: "a test", inputs: [] } as const
@@ -90,12 +92,12 @@ describe("run", () => {
 
   it.effect("undoes in reverse order, each undo given its step's result, and names what stays", () =>
     Effect.gen(function*() {
-      const { failing, lines, step } = journal()
+      const { failing, lines, plain, step } = journal()
       const pipeline = Pipeline.make(
         header,
         step("a"),
-        step("b", "irreversible"),
-        step("c", "harmless"),
+        plain("b", "irreversible"),
+        plain("c", "harmless"),
         step("d"),
         failing
       )

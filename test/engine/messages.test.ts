@@ -1,0 +1,113 @@
+/**
+ * What the compiler says about a wrong pipeline: it must name the step and what is missing, not only refuse.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = join(here, "../..")
+const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc")
+
+const prelude = `
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Pipeline from "../../src/engine/Pipeline.ts"
+import * as Step from "../../src/engine/Step.ts"
+import { sys } from "../../src/native/Kernel.ts"
+class Rootfs extends Context.Service<Rootfs, { readonly fd: number }>()("Rootfs") {}
+const openRoot = Step.make("openRoot", {
+  doc: "", calls: [], provides: Rootfs, reversal: "harmless", run: Effect.succeed({ fd: 3 })
+})
+const pivotRoot = Step.make("pivotRoot", {
+  doc: "", calls: [], requires: [Rootfs], reversal: "irreversible", run: Effect.asVoid(Rootfs)
+})
+const exec = Step.make("exec", { doc: "", calls: [], reversal: "terminal", run: sys.exit_group({ status: 0 }) })
+const announce = Step.make("announce", { doc: "", calls: [], reversal: "harmless", run: Effect.void })
+const box = Pipeline.make({ name: "box", doc: "", inputs: [] }, openRoot, pivotRoot, exec)
+`
+
+/** For each snippet, what must stand in the compiler's message. */
+const cases: Readonly<Record<string, readonly [snippet: string, says: ReadonlyArray<string>]>> = {
+  wrongOrder: [
+    `Pipeline.run(Pipeline.make({ name: "x", doc: "", inputs: [] }, pivotRoot, openRoot))`,
+    [`step "pivotRoot" requires "Rootfs", which no earlier step provides`]
+  ],
+  removedProvider: [
+    `Pipeline.run(Pipeline.remove(box, "openRoot"))`,
+    [`step "pivotRoot" requires "Rootfs", which no earlier step provides`]
+  ],
+  duplicate: [`Pipeline.append(box, openRoot)`, [`step "openRoot" stands twice`]],
+  duplicateInMake: [
+    `Pipeline.make({ name: "x", doc: "", inputs: [] }, announce, announce)`,
+    [`step "announce" stands twice`]
+  ],
+  unknownName: [`Pipeline.remove(box, "openroot")`, [`"openroot"`, `"openRoot"`, `"pivotRoot"`, `"exec"`]],
+  behindTheEnd: [`Pipeline.run(Pipeline.append(box, announce))`, [`step "announce" stands after a terminal step`]],
+  undeclared: [
+    `Step.make("sneaky", { doc: "", calls: [], reversal: "harmless", run: Effect.asVoid(Rootfs) })`,
+    ["uses a service that `requires` does not name", "Rootfs"]
+  ],
+  undeclaredUndo: [
+    `Step.make("sneaky", {
+      doc: "", calls: [], reversal: "compensated", run: Effect.void, undo: () => Effect.asVoid(Rootfs)
+    })`,
+    ["Rootfs"]
+  ],
+  wrongResult: [
+    `Step.make("odd", { doc: "", calls: [], provides: Rootfs, reversal: "harmless", run: Effect.succeed("3") })`,
+    ["the result is not what `provides` promises", "fd: number"]
+  ]
+}
+
+/** The compiler's messages by snippet; all snippets in one run. */
+const compile = async (): Promise<ReadonlyMap<string, string>> => {
+  // a directory with a leading dot is in no `include`
+  const directory = await mkdtemp(join(here, ".snippets-"))
+  try {
+    for (const [name, [snippet]] of Object.entries(cases)) {
+      await writeFile(
+        join(directory, `${name}.ts`),
+        `${prelude}export const bad = ${snippet}\n`.replaceAll("\"../../src", "\"../../../src")
+      )
+    }
+    await writeFile(
+      join(directory, "tsconfig.json"),
+      JSON.stringify({
+        extends: join(root, "tsconfig.json"),
+        compilerOptions: { rootDir: root, noUnusedLocals: false },
+        include: [],
+        files: Object.keys(cases).map((name) => `${name}.ts`)
+      })
+    )
+    const output = await promisify(execFile)(process.execPath, [tsc, "-p", directory, "--pretty", "false"], {
+      maxBuffer: 2 ** 24
+    }).then(({ stdout }) => stdout, (error: { readonly stdout: string }) => error.stdout)
+    const found = new Map<string, string>()
+    let current = ""
+    for (const line of output.split("\n")) {
+      const start = /([^/\s]+)\.ts\(\d+,\d+\): error/.exec(line)
+      if (start !== null) current = start[1]!
+      found.set(current, `${found.get(current) ?? ""}${line}\n`)
+    }
+    return found
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+describe("the compiler's messages", () => {
+  it("name the step and the fact", { timeout: 120_000 }, async () => {
+    const messages = await compile()
+    for (const [name, [, says]] of Object.entries(cases)) {
+      const message = messages.get(name)
+      assert.isDefined(message, `${name} compiled`)
+      for (const text of says) assert.include(message!.replaceAll("\\\"", "\""), text, name)
+      assert.isBelow(message!.length, 2500, `${name}: a message that nobody reads:\n${message}`)
+    }
+  })
+})

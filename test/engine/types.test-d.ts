@@ -1,0 +1,147 @@
+/**
+ * What the compiler must refuse: each line below is an error, and `tsc` fails if it is none. Nothing here runs.
+ *
+ * What the messages say is tested in `messages.test.ts`.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Pipeline from "../../src/engine/Pipeline.ts"
+import type { PipelineError } from "../../src/engine/PipelineError.ts"
+import * as Step from "../../src/engine/Step.ts"
+import { type Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
+
+class Rootfs extends Context.Service<Rootfs, { readonly fd: number }>()("Rootfs") {}
+class User extends Context.Service<User, { readonly uid: number }>()("User") {}
+
+// a `run` that is a bare call stands by itself: see Step.make
+const openRoot = Effect.map(sys.openat({ dirfd: -100, path: "/", flags: 0, mode: 0 }), (fd) => ({ fd }))
+const open = Step.make("open", {
+  doc: "",
+  calls: ["openat"],
+  provides: Rootfs,
+  reversal: "compensated",
+  run: openRoot,
+  undo: ({ fd }) => sys.close({ fd })
+})
+const use = Step.make("use", {
+  doc: "",
+  calls: ["fchdir"],
+  requires: [Rootfs],
+  reversal: "irreversible",
+  run: Effect.flatMap(Rootfs, ({ fd }) => sys.fchdir({ fd }))
+})
+const fresh = Step.make("fresh", { doc: "", calls: [], reversal: "harmless", run: Effect.void })
+const last = Step.make("last", {
+  doc: "",
+  calls: ["exit_group"],
+  reversal: "terminal",
+  run: sys.exit_group({ status: 0 })
+})
+
+const header = { name: "box", doc: "", inputs: [] } as const
+const good = Pipeline.make(header, open, use, last)
+
+// ── what compiles, and with which types ──────────────────────────────────────────────────────────────────────────────
+
+export const ran: Effect.Effect<Context.Context<Rootfs>, PipelineError<SyscallError>, Kernel> = Pipeline.run(good)
+export const withInput: Effect.Effect<unknown, unknown, Kernel | Rootfs> = Pipeline.run(
+  Pipeline.make({ ...header, inputs: [Rootfs] }, use)
+)
+export const edited = Pipeline.run(Pipeline.insertAfter(good, "open", fresh))
+export const names: "open" | "use" | "last" = "use" as Pipeline.Names<typeof good>
+
+// ── what does not ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// wrong order
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+Pipeline.run(Pipeline.make(header, use, open))
+
+// missing provider
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+Pipeline.run(Pipeline.make(header, fresh, use))
+
+// removed provider
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+Pipeline.run(Pipeline.remove(good, "open"))
+
+// a provider replaced by a step that does not provide
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+Pipeline.run(Pipeline.replace(good, "open", fresh))
+
+// a name that stands twice
+// @ts-expect-error step "fresh" stands twice
+Pipeline.make(header, fresh, fresh)
+// @ts-expect-error step "use" stands twice
+Pipeline.append(good, use)
+// @ts-expect-error step "use" stands twice
+Pipeline.insertBefore(good, "last", use)
+// @ts-expect-error step "use" stands twice
+Pipeline.replace(good, "open", use)
+
+// a name that is not there
+// @ts-expect-error "opne" is not one of "open" | "use" | "last"
+Pipeline.remove(good, "opne")
+// @ts-expect-error "opne" is not one of "open" | "use" | "last"
+Pipeline.insertAfter(good, "opne", fresh)
+
+// something behind the end
+// @ts-expect-error step "fresh" stands after a terminal step
+Pipeline.run(Pipeline.append(good, fresh))
+
+// run uses what requires does not name
+Step.make("undeclared", {
+  doc: "",
+  calls: [],
+  reversal: "harmless",
+  // @ts-expect-error uses a service that `requires` does not name
+  run: Effect.asVoid(User)
+})
+
+// undo uses what requires does not name
+Step.make("undeclaredUndo", {
+  doc: "",
+  calls: [],
+  reversal: "compensated",
+  run: Effect.void,
+  // @ts-expect-error User is not among what undo may use
+  undo: () => Effect.asVoid(User)
+})
+
+// undo is given the result of run, and nothing else
+Step.make("wrongUndo", {
+  doc: "",
+  calls: [],
+  reversal: "compensated",
+  run: Effect.succeed(1),
+  // @ts-expect-error number is not string
+  undo: (result: string) => Effect.asVoid(Effect.succeed(result))
+})
+
+// the result is not what provides promises
+Step.make("wrongResult", {
+  doc: "",
+  calls: [],
+  provides: User,
+  reversal: "harmless",
+  // @ts-expect-error the result is not what `provides` promises
+  run: Effect.succeed("root")
+})
+
+// a call that the table does not have
+Step.make("noSuchCall", {
+  doc: "",
+  // @ts-expect-error "chrot" is not a call
+  calls: ["chrot"],
+  reversal: "harmless",
+  run: Effect.void
+})
+
+// an errno that the kernel does not have
+Step.make("noSuchErrno", {
+  doc: "",
+  calls: [],
+  reversal: "harmless",
+  // @ts-expect-error "EPREM" is no errno
+  advice: { EPREM: "" },
+  run: Effect.void
+})
