@@ -218,7 +218,7 @@ export const calls = {
   readlinkat: call("readlink(2)", { dirfd: fd, path })<string>(),
   /** The next entries of an open directory, without `.` and `..`; empty at the end. */
   getdents64: call("getdents(2)", { fd })<ReadonlyArray<DirectoryEntry>>(),
-  faccessat2: call("access(2)", { dirfd: fd, path, mode: int, flags: Arg.flags(c.AT) })(),
+  faccessat2: call("access(2)", { dirfd: fd, path, mode: int, flags: Arg.flags(c.AT_FACCESSAT) })(),
   mkdirat: call("mkdir(2)", { dirfd: fd, path, mode: Arg.mode })(),
   /** `mode` carries the type: `S_IFCHR | 0666`. */
   mknodat: call("mknod(2)", { dirfd: fd, path, mode: Arg.mode, major: int, minor: int })(),

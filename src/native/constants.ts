@@ -81,6 +81,13 @@ export const AT = family("AT_", "linux/fcntl.h", {
   EACCESS: 0x200
 })
 
+/** `AT_*` of `linux/fcntl.h` for faccessat2(2), whose `AT_EACCESS` has the value of `AT_REMOVEDIR`. @see access(2) */
+export const AT_FACCESSAT = family("AT_", "linux/fcntl.h", {
+  SYMLINK_NOFOLLOW: 0x100,
+  EACCESS: 0x200,
+  EMPTY_PATH: 0x1000
+})
+
 /** `RESOLVE_*` of `linux/openat2.h`. @see openat2(2) */
 export const RESOLVE = family("RESOLVE_", "linux/openat2.h", {
   NO_XDEV: 1,
@@ -228,6 +235,7 @@ export const ST = family("ST_", "sys/statvfs.h", {
 export const MAGIC = family("", "linux/magic.h", {
   PROC_SUPER_MAGIC: 0x9fa0,
   DEVPTS_SUPER_MAGIC: 0x1cd1,
+  ANON_INODE_FS_MAGIC: 0x09041934,
   SYSFS_MAGIC: 0x62656572,
   TMPFS_MAGIC: 0x01021994,
   CGROUP_SUPER_MAGIC: 0x27e0eb,
