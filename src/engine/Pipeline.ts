@@ -78,10 +78,11 @@ type Fresh<X extends Step.Any, S extends Steps> = Step.Name<X> extends Step.Name
   ? { readonly "duplicate name": `step "${Step.Name<X>}" stands twice` }
   : unknown
 
-type Splice<S extends Steps, N, Put extends Steps> = S extends
+// with what is done as a parameter, so that it is a tail call: the compiler follows others only about 50 deep
+type Splice<S extends Steps, N, Put extends Steps, Done extends Steps = []> = S extends
   readonly [infer H extends Step.Any, ...infer T extends Steps]
-  ? Step.Name<H> extends N ? [...Put, ...T] : [H, ...Splice<T, N, Put>]
-  : []
+  ? Step.Name<H> extends N ? [...Done, ...Put, ...T] : Splice<T, N, Put, [...Done, H]>
+  : Done
 
 type At<S extends Steps, N> = S extends readonly [infer H extends Step.Any, ...infer T extends Steps]
   ? Step.Name<H> extends N ? H : At<T, N>
