@@ -1,11 +1,30 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+
+/** The examples import the package by its name; here that is its source. */
+const resolve = {
+  alias: [
+    { find: /^runfx$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+    { find: /^runfx\/testing$/, replacement: fileURLToPath(new URL("src/testing/Testing.ts", import.meta.url)) },
+    { find: /^runfx\/(.*)$/, replacement: fileURLToPath(new URL("src/", import.meta.url)) + "$1.ts" }
+  ]
+}
 
 export default defineConfig({
   test: {
     reporters: ["default", "./test/reporter.ts"],
     projects: [
-      { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/integration/**"], maxWorkers: 2 } },
       {
+        resolve,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
+          exclude: ["test/integration/**"],
+          maxWorkers: 2
+        }
+      },
+      {
+        resolve,
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
