@@ -13,10 +13,10 @@ import { openConsoleForExec } from "../steps/openConsole.ts"
 import { populateEnv } from "../steps/populateEnv.ts"
 import { protectProcess } from "../steps/protectProcess.ts"
 import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
-import { sessionKeyring } from "../steps/sessionKeyring.ts"
+import { joinSessionKeyring } from "../steps/sessionKeyring.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
 import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
-import { setScheduling } from "../steps/setScheduling.ts"
+import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
 import { startSession } from "../steps/startSession.ts"
@@ -26,18 +26,20 @@ import { finalize } from "./finalize.ts"
 export const setns = Pipeline.make(
   { name: "setns", doc: "a further process of a running container", inputs: [Init] },
   populateEnv,
+  // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
+  setInitialAffinity,
   awaitParent,
+  // as the caller: a process that can't be dumped, or that changed its user, does not own the file
+  setOomScoreAdj,
   // ── namespaces: the container's, all of them, the user namespace too ─────────────────────────────────────────────
   // before the container's processes can see this one (CVE-2016-9962)
   protectProcess,
-  // while the host's privileges and the host's /proc are there
-  setOomScoreAdj,
   joinNamespaces,
   becomeNamespaceRoot,
   forkIntoNamespaces,
   announceNamespaces,
   startSession,
-  sessionKeyring,
+  joinSessionKeyring,
   // ── the process; before privileges go, as for the first one ──────────────────────────────────────────────────────
   openConsoleForExec,
   setUmask,

@@ -32,7 +32,7 @@ import { setDomainname } from "../steps/setDomainname.ts"
 import { setHostname } from "../steps/setHostname.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
 import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
-import { setScheduling } from "../steps/setScheduling.ts"
+import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupNetwork } from "../steps/setupNetwork.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
@@ -47,13 +47,18 @@ export const standard = Pipeline.make(
   { name: "standard", doc: "the first process of a container", inputs: [Init] },
   // bad input ends it before anything is done
   populateEnv,
+  // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
+  setInitialAffinity,
   awaitParent,
+  // as the caller: a process that can't be dumped, or that changed its user, does not own the file
+  setOomScoreAdj,
   // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
-  becomeNamespaceRoot,
   // before the first namespace that others are in: they could trace a process that is dumpable (CVE-2016-9962)
   protectProcess,
   joinNamespaces,
   unshareNamespaces,
+  // once all ids that are joined or made have their maps, and with the authority over them that entering gave
+  becomeNamespaceRoot,
   forkIntoNamespaces,
   announceNamespaces,
   startSession,
@@ -61,7 +66,6 @@ export const standard = Pipeline.make(
   // ── network: while no path of the container is used yet ──────────────────────────────────────────────────────────
   setupNetwork,
   setupRoute,
-  setOomScoreAdj,
   // ── the root file system ─────────────────────────────────────────────────────────────────────────────────────────
   ownershipInside,
   // what is mounted from here on must not reach the host

@@ -23,7 +23,7 @@ import { setDomainname } from "../steps/setDomainname.ts"
 import { setHostname } from "../steps/setHostname.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
 import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
-import { setScheduling } from "../steps/setScheduling.ts"
+import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
 import { startSession } from "../steps/startSession.ts"
@@ -35,12 +35,17 @@ import { finalize } from "./finalize.ts"
 export const userns = Pipeline.make(
   { name: "userns", doc: "the first process of a container whose root a side-car builds", inputs: [Init] },
   populateEnv,
+  // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
+  setInitialAffinity,
   awaitParent,
+  // as the caller: a process that can't be dumped, or that changed its user, does not own the file
+  setOomScoreAdj,
   // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
-  becomeNamespaceRoot,
   protectProcess,
   joinNamespaces,
   unshareNamespaces,
+  // once all ids that are joined or made have their maps, and with the authority over them that entering gave
+  becomeNamespaceRoot,
   forkIntoNamespaces,
   // here the side-car does network, routes and the root
   announceNamespaces,
@@ -51,7 +56,6 @@ export const userns = Pipeline.make(
   enterBuiltRoot,
   reopenDevNull,
   openConsole,
-  setOomScoreAdj,
   setUmask,
   setHostname,
   setDomainname,
