@@ -65,6 +65,10 @@ const makeNode = (
   })
 }
 
+/** A directory whose entries the kernel alone makes: of procfs, sysfs, and cgroup file systems. */
+const isFixed = (m: Machine, directory: View): boolean =>
+  directory.stored === undefined || Nodes.fileSystemOf(m, directory)?.type === "sysfs"
+
 const mountFlags = (m: Machine, location: Location): number => m.mounts.get(location.mount)?.flags ?? 0
 
 /** Checks and opens what a path led to. */
@@ -142,10 +146,9 @@ const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: 
   }
   if (!creating) return refuse("ENOENT")
   if (found.trailingSlash || (flags & O.DIRECTORY) !== 0) refuse("EISDIR")
-  if (at(m, found.directory).stored === undefined) {
-    // kernfs and procfs have no create: EACCES (lookup_open: `!dir_inode->i_op->create`)
-    refuse("EACCES")
-  }
+  // kernfs has no create: EACCES (lookup_open); procfs says ENOENT before that
+  const parent = at(m, found.directory)
+  if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EACCES")
   const id = makeNode(m, found, applied(m, mode), { _tag: "File", data: new Uint8Array() })
   return openAt(m, { mount: found.directory.mount, node: id }, flags, true)
 }
@@ -459,7 +462,7 @@ export const mkdirat = (m: Machine, { dirfd, mode, path }: Arguments<"mkdirat">)
     return Cgroups.makeGroup(m, parent.id, found.name, applied(m, mode))
   }
   // procfs has no mkdir: EPERM in sysfs and cgroup files, ENOENT in procfs (vfs_mkdir)
-  if (parent.stored === undefined) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
+  if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
   makeNode(m, found, applied(m, mode) & 0o1777, { _tag: "Directory", entries: new Map() })
 }
 
@@ -467,7 +470,7 @@ export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Argumen
   const type = mode & S.IFMT
   const found = newName(m, dirfd, path, false)
   const parent = at(m, found.directory)
-  if (parent.stored === undefined) refuse("EPERM")
+  if (isFixed(m, parent)) refuse("EPERM")
   switch (type) {
     case 0:
     case S.IFREG:
@@ -501,7 +504,7 @@ export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Argumen
 export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"symlinkat">): void => {
   if (text === "") refuse("ENOENT")
   const found = newName(m, dirfd, path, false)
-  if (at(m, found.directory).stored === undefined) refuse("EPERM")
+  if (isFixed(m, at(m, found.directory))) refuse("EPERM")
   makeNode(m, found, 0o777, { _tag: "Symlink", target: text })
 }
 
@@ -541,7 +544,7 @@ export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat
     dropMounts(m, location)
     return Cgroups.removeGroup(m, child.id)
   }
-  if (child.stored === undefined) return refuse("EPERM")
+  if (child.stored === undefined || isFixed(m, at(m, found.directory))) return refuse("EPERM")
   mayDelete(m, found.directory, child)
   if (isRmdir && child.type !== "d") refuse("ENOTDIR")
   if (!isRmdir && child.type === "d") refuse("EISDIR")

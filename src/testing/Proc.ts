@@ -234,7 +234,10 @@ const sysctl = (m: Machine, path: string): Draft | undefined => {
     )
     return names.size === 0 ? undefined : { dir: () => [...names].toSorted(), mode: 0o555 }
   }
-  if (path === "kernel/cap_last_cap") return { text: () => `${value}\n`, mode: 0o444 }
+  if (path === "kernel/cap_last_cap") {
+    // CAP_DAC_OVERRIDE does not count in /proc/sys (proc_sys_permission)
+    return { text: () => `${value}\n`, mode: 0o444, onOpen: (writing) => writing ? refuse("EACCES") : undefined }
+  }
   const scope = sysctlScope(m.self, path)
   const owner = scope === 0 ? initialUserNs(m) : m.namespaces.need(scope).owner
   return {

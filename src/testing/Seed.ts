@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import * as os from "node:os"
-import { MS, RLIMIT, SIG } from "../native/constants.ts"
+import { MS, O, RLIMIT, SIG } from "../native/constants.ts"
 import * as Cgroups from "./Cgroups.ts"
 import { infinity } from "./Descriptors.ts"
 import { encode } from "./Machine.ts"
@@ -455,18 +455,35 @@ const finish = (
     limits,
     dispositions: new Map((options.ignored ?? [SIG.PIPE, SIG.XFSZ]).map((signal) => [signal, "SIG_IGN" as const]))
   }
+  // standard input, output and error: /dev/null
+  const stdio = make.node(0, undefined, "null", 0o666, { _tag: "Device", type: "c", major: 1, minor: 3 })
+  const files = new Map([0, 1, 2].map((fd) => {
+    const id = make.fresh()
+    return [id, {
+      id,
+      refs: 1,
+      kind: { _tag: "Node", location: { mount: 0, node: stdio } },
+      flags: fd === 0 ? O.RDONLY : O.WRONLY,
+      offset: 0,
+      path: "/dev/null",
+      opener: { pid, creds: caller.creds, userNs: ns.user }
+    }] as const
+  }))
   const pidNs = b.namespaces.get(ns.pid)
   if (pidNs?.type === "pid") b.namespaces.set(ns.pid, { ...pidNs, nextPid: pid + 1 })
   if (options.propagation === "shared") {
     for (const mount of b.mounts.values()) b.mounts.set(mount.id, { ...mount, shared: make.fresh() })
   }
   return {
-    processes: new Map([[1, first], [pid, caller]]),
+    processes: new Map([[1, first], [pid, {
+      ...caller,
+      descriptors: new Map([...files.keys()].map((file, fd) => [fd, { file, cloexec: false }]))
+    }]]),
     namespaces: b.namespaces,
     nodes: b.nodes,
     fileSystems: b.fileSystems,
     mounts: b.mounts,
-    files: new Map(),
+    files,
     sockets: new Map(),
     ptys: new Map(),
     hierarchies: b.hierarchies,

@@ -136,8 +136,8 @@ const socketOf = (m: Machine, fd: number): { readonly file: OpenFile; readonly s
 export const connect = (m: Machine, { fd, path }: Arguments<"connect">): void => {
   const { socket: own } = socketOf(m, fd)
   if (own.peer !== undefined) refuse("EISCONN")
-  // sun_path holds 108 bytes (unix(7))
-  if (path.length >= 108) refuse("EINVAL")
+  // sun_path holds 108 bytes (unix(7)); the live layer does not ask the kernel about more
+  if (path.length >= 108) refuse("ENAMETOOLONG")
   const node = at(m, existing(m, AT.FDCWD, path, { follow: true }))
   if (!Nodes.permitted(m, node, Nodes.W)) refuse("EACCES")
   // ECONNREFUSED: not a socket, or nobody listens (unix_find_bsd)
@@ -229,7 +229,9 @@ export const receive = (m: Machine, file: OpenFile, id: number, size: number, fl
     throw new RefusedAfter(error)
   }
   if (first === undefined) {
-    if (own.peer === undefined && own.type !== SOCK.DGRAM) return refuse("ENOTCONN")
+    // recvmsg(2) says ENOTCONN, unix_stream_read_generic EINVAL
+    if (own.peer === undefined && own.type === SOCK.STREAM) return refuse("EINVAL")
+    if (own.peer === undefined && own.type === SOCK.SEQPACKET) return refuse("ENOTCONN")
     const over = own.shutdownRead || (own.peer !== undefined && !m.sockets.has(own.peer) && own.type !== SOCK.DGRAM)
     if (over || (own.type === SOCK.STREAM && size === 0)) return { data: new Uint8Array(), fds: [], credentials: null }
     if ((file.flags & O.NONBLOCK) !== 0 || (flags & MSG.DONTWAIT) !== 0 || m.timedOut) refuse("EAGAIN")
@@ -265,6 +267,14 @@ export const receive = (m: Machine, file: OpenFile, id: number, size: number, fl
 
 export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): Message => {
   const { file, socket: own } = socketOf(m, fd)
+  const message = own.queue[0]
+  // what the live layer makes of MSG_TRUNC: the message is gone, and its descriptors are closed
+  const tooLong = message !== undefined && own.type !== SOCK.STREAM && message.data.length > size
+  if (tooLong && own.error === undefined && (flags & (MSG.TRUNC | MSG.PEEK)) === 0) {
+    m.sockets.set(own.id, { ...own, queue: own.queue.slice(1) })
+    for (const held of message.files) Descriptors.release(m, held)
+    throw new RefusedAfter("EMSGSIZE")
+  }
   return receive(m, file, own.id, size, flags)
 }
 

@@ -57,7 +57,7 @@ describe("processes", () => {
     assert.strictEqual(executed?.hostname, "box")
     assert.strictEqual(executed?.pid, pid)
     assert.deepStrictEqual(executed?.argv, ["sh"])
-    assert.deepStrictEqual([...executed!.descriptors.keys()], [])
+    assert.deepStrictEqual([...executed!.descriptors], [[0, "/dev/null"], [1, "/dev/null"], [2, "/dev/null"]])
   })
 
   it("gives pids by namespace, and 0 for a parent outside", () => {
