@@ -89,11 +89,15 @@ const testsOf = (rule: Rule): ReadonlyArray<{ readonly look: ReadonlyArray<Instr
 
 /** The code of a rule. Where it does not match, the next one follows. */
 const block = (rule: Rule): ReadonlyArray<Instruction> => {
-  let code = verdict(rule)
-  for (const { look, value } of testsOf(rule).toReversed()) {
-    const test = { code: ebpf.jumpIfNotEqual, dst: scratch, offset: code.length, immediate: value }
-    code = [...look, test, ...code]
+  const tests = testsOf(rule)
+  const rest = verdict(rule)
+  const end = tests.reduce((length, { look }) => length + look.length + 1, rest.length)
+  const code: Array<Instruction> = []
+  for (const { look, value } of tests) {
+    code.push(...look)
+    code.push({ code: ebpf.jumpIfNotEqual, dst: scratch, offset: end - code.length - 1, immediate: value })
   }
+  code.push(...rest)
   return code
 }
 

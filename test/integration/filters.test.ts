@@ -77,6 +77,8 @@ const execute = (
       0,
       Effect.gen(function*() {
         yield* sys.dup3({ oldfd: output, newfd: 1, flags: 0 })
+        // should a trampoline ever execute itself for ever, it ends
+        yield* sys.prlimit64({ pid: 0, resource: c.RLIMIT.CPU, limit: { soft: 5n, hard: 5n } })
         yield* options.before ?? Effect.void
         return yield* execThroughTrampoline({
           path,

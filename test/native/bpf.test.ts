@@ -23,6 +23,17 @@ describe("assemble", () => {
     ])
   })
 
+  it("puts a jump between where one is too short", () => {
+    const [one, two] = [ret(1), ret(2)]
+    for (let length = 245; length < 265; length++) {
+      let chain = branch("==", 9, one, two)
+      for (let index = 0; index < length; index++) chain = load(0, chain)
+      // both ends of the last branch lie behind the chain
+      const program = assemble(load(0, branch("==", 9, chain, load(0, branch("==", 7, one, two)))))
+      assert.deepStrictEqual([7, 8, 9].map((nr) => runSeccomp(program, { nr, arch: 0, args: [] })), [1, 2, 1])
+    }
+  })
+
   it("agrees with the graph, however far its jumps reach", () => {
     /** What a graph gives, where every load gives `input`. */
     const evaluate = (root: Node, input: number): number => {
