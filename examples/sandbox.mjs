@@ -13,6 +13,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -131,6 +132,8 @@ const sandboxed = (script) =>
       Effect.sync(() => realpathSync(mkdtempSync(`${tmpdir()}/sandbox-`))),
       (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
     )
+    // mkdtemp leaves it to its owner alone
+    chmodSync(root, 0o755)
     mkdirSync(`${root}/tmp`)
     writeFileSync(`${root}/script`, "")
     const id = `sandbox-${process.pid}`
