@@ -15,7 +15,7 @@ import { Init } from "./Init.ts"
 /** Goes on in a child, where that is needed. */
 export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
   doc: "go on in a child, which is inside of the pid and time namespaces",
-  calls: ["reclone"],
+  calls: ["setsid", "reclone"],
   requires: [Init],
   reversal: "irreversible",
   advice: {
@@ -26,6 +26,9 @@ export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
     const { joins, unshare } = yield* Init
     const joined = joins.some(({ type }) => type === "pid" || type === "time")
     const made = (unshare & (CLONE.NEWPID | CLONE.NEWTIME)) !== 0
-    if (joined || made) yield* sys.reclone({ flags: CLONE.PARENT })
+    if (!joined && !made) return
+    // the child is in the group that this makes: by that the parent finds and reaps it, should it die before its pid is known
+    yield* sys.setsid({})
+    yield* sys.reclone({ flags: CLONE.PARENT })
   })
 })

@@ -4,32 +4,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { CLONE, SIG } from "../../native/constants.ts"
+import { CLONE } from "../../native/constants.ts"
 import { Fork } from "../../native/Fork.ts"
 import { sys } from "../../native/Kernel.ts"
 import { initMain } from "../initMain.ts"
-import { reap } from "./conversation.ts"
+import { childCalls, spawnChild } from "./child.ts"
 import { Channel, ClonedProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
-
-/** How long a killed process may take to die, in milliseconds. */
-const deathBound = 10_000
-
-/** Kills a process of ours, reaps it, and closes its pidfd. A process that is already reaped is fine. */
-export const killAndReap = Effect.fnUntraced(function*(pidfd: number) {
-  yield* Effect.catchIf(
-    sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }),
-    ({ code }) => code === "ESRCH",
-    () => Effect.void
-  )
-  yield* reap(pidfd, deathBound)
-  yield* sys.close({ fd: pidfd })
-})
 
 /** Clones the init. */
 export const cloneInit = Step.make("cloneInit", {
   doc: "clone the process that becomes the container, in its new namespaces",
-  calls: ["clone", "getpid", "pidfd_open", "close", "pidfd_send_signal", "poll", "waitid"],
+  calls: ["getpid", ...childCalls],
   requires: [Launch, Channel, Fork],
   provides: ClonedProcess,
   reversal: "compensated",
@@ -42,7 +28,6 @@ export const cloneInit = Step.make("cloneInit", {
   run: Effect.gen(function*() {
     const launch = yield* Launch
     const channel = yield* Channel
-    const fork = yield* Fork
     const { clone, joins, reclones, unshare } = launch.namespaces
     const inNewPidNamespace = (clone & CLONE.NEWPID) !== 0
     // getppid(2) is 0 where the parent is outside of the pid namespace; one that is entered by cloning anew has the
@@ -60,11 +45,9 @@ export const cloneInit = Step.make("cloneInit", {
       nofile: launch.nofile,
       ...(launch.consoleSocket === undefined ? {} : { consoleSocket: launch.consoleSocket })
     }, channel.parent)
-    const pid = yield* fork.spawn(clone, child)
-    const pidfd = yield* sys.pidfd_open({ pid, flags: 0 })
-    yield* Step.onRollback(killAndReap(pidfd))
+    const cloned = yield* spawnChild(clone, child)
     // as long as this side holds the child's end, the init's death would not close the channel
-    yield* sys.close({ fd: channel.child })
-    return { pid, pidfd }
+    yield* channel.closeChild
+    return cloned
   })
 })

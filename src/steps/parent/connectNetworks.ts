@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { createNetworks, networkAdvice, networkCalls } from "../createNetworks.ts"
 import type { Created } from "../network/Strategy.ts"
-import { EnteredProcess } from "./facts.ts"
+import { peerCalls, whileInitWaits } from "./conversation.ts"
+import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** What the networks added to the host: what is to be removed at the end. */
@@ -13,14 +14,15 @@ export class HostNetworks extends Context.Service<HostNetworks, ReadonlyArray<Cr
 /** Makes the host's side of each network; on rollback it is removed. */
 export const connectNetworks = Step.make("connectNetworks", {
   doc: "make the host's side of the container's networks",
-  calls: [...networkCalls],
-  requires: [Launch, EnteredProcess],
+  calls: [...networkCalls, ...peerCalls],
+  requires: [Launch, Channel, EnteredProcess],
   provides: HostNetworks,
   reversal: "compensated",
   advice: networkAdvice,
   run: Effect.gen(function*() {
-    const { container } = yield* Launch
-    const { pid } = yield* EnteredProcess
-    return yield* createNetworks(container.networks, pid)
+    const { container, patience } = yield* Launch
+    const { parent: channel } = yield* Channel
+    const { pid, pidfd } = yield* EnteredProcess
+    return yield* whileInitWaits({ channel, pidfd, patience }, createNetworks(container.networks, pid))
   })
 })

@@ -19,6 +19,14 @@ export interface Peer {
   readonly patience: number
 }
 
+/** An init that ends with a message of ours unread resets the channel; what it has said itself is still there. */
+const receiveAny = ({ channel }: Peer): Effect.Effect<Received, SyscallError, Kernel> =>
+  Effect.catchIf(
+    receive(channel, classes),
+    ({ code }) => code === "ECONNRESET",
+    () => receive(channel, classes)
+  )
+
 /** How long one look at the channel lasts, in milliseconds; data ends it at once. */
 const glance = 20
 
@@ -27,13 +35,32 @@ const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
   const deadline = (yield* Clock.currentTimeMillis) + peer.patience
   while (true) {
     const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout: glance })
-    if (events !== 0) return yield* receive(peer.channel, classes)
+    if (events !== 0) return yield* receiveAny(peer)
     if ((yield* Clock.currentTimeMillis) > deadline) {
       return yield* new InitStuck({ waitingFor, milliseconds: peer.patience })
     }
     yield* Effect.yieldNow
   }
 })
+
+/** The calls that {@link whileInitWaits} makes; for the headers of steps. */
+export const peerCalls = ["poll", "recvmsg", "waitid"] as const
+
+/**
+ * Does the parent's part while the init waits for it. Where that fails and the init has ended meanwhile, or has reported a
+ * failure, then that is the result: the other one only follows from it (`ESRCH`, `EPIPE`).
+ */
+export const whileInitWaits = <A, E, R>(
+  peer: Peer,
+  part: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Failure, R | Kernel> =>
+  Effect.catch(part, (error) =>
+    Effect.gen(function*() {
+      const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout: 0 })
+      if (events === 0) return yield* Effect.fail(error)
+      const received = yield* receiveAny(peer)
+      return yield* Effect.flatMap(failureOf(peer, received, "the parent to do its part"), Effect.fail)
+    }))
 
 /** Reaps a process through its pidfd, in bounded time; `null` where it lives on or is not ours. */
 export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {

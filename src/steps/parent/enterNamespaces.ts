@@ -5,9 +5,10 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { O } from "../../native/constants.ts"
+import { using } from "../../native/Files.ts"
 import { sys } from "../../native/Kernel.ts"
 import { send } from "../channel.ts"
-import { await_, reap } from "./conversation.ts"
+import { await_, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, ClonedProcess, EnteredProcess, IdsMapped } from "./facts.ts"
 import { InCgroup } from "./joinCgroup.ts"
 import { Launch } from "./Launch.ts"
@@ -23,15 +24,17 @@ export const enterNamespaces = Step.make("enterNamespaces", {
     const { patience } = yield* Launch
     const { parent: channel } = yield* Channel
     const cloned = yield* ClonedProcess
-    yield* send(channel, { _tag: "Enter" })
-    const { pid = cloned.pid } = yield* await_({ channel, pidfd: cloned.pidfd, patience }, "Entered")
+    const peer = { channel, pidfd: cloned.pidfd, patience }
+    yield* whileInitWaits(peer, send(channel, { _tag: "Enter" }))
+    const { pid = cloned.pid } = yield* await_(peer, "Entered")
     if (pid === cloned.pid) return cloned
     // the process that cloned this one has ended with that; its descriptor number now stands for the new one, so that
     // what was registered to kill and reap the old one does so to the new one
     yield* reap(cloned.pidfd, patience)
-    const pidfd = yield* sys.pidfd_open({ pid, flags: 0 })
-    yield* sys.dup3({ oldfd: pidfd, newfd: cloned.pidfd, flags: O.CLOEXEC })
-    yield* sys.close({ fd: pidfd })
+    yield* using(
+      sys.pidfd_open({ pid, flags: 0 }),
+      (pidfd) => sys.dup3({ oldfd: pidfd, newfd: cloned.pidfd, flags: O.CLOEXEC })
+    )
     return { pid, pidfd: cloned.pidfd }
   })
 })

@@ -2,12 +2,17 @@
  * What the steps of the parent hand to each other.
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type { Event } from "../../engine/Events.ts"
+import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 
 /** The two ends of the channel to the init. */
 export class Channel extends Context.Service<Channel, {
   readonly parent: number
   readonly child: number
+  /** Closes the end, once: later it does nothing. */
+  readonly closeParent: Effect.Effect<void, SyscallError, Kernel>
+  readonly closeChild: Effect.Effect<void, SyscallError, Kernel>
 }>()("runfx/Channel") {}
 
 /** The process that clone(2) made. */

@@ -5,8 +5,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
+import { peerCalls, whileInitWaits } from "./conversation.ts"
 import { ContainerCgroup } from "./createCgroup.ts"
-import { ClonedProcess } from "./facts.ts"
+import { Channel, ClonedProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** The process is in the container's cgroups, or there are none. */
@@ -30,14 +31,16 @@ export const limitCgroup = Step.make("limitCgroup", {
 /** Puts the process into the cgroups. */
 export const joinCgroup = Step.make("joinCgroup", {
   doc: "put the process into the container's cgroups",
-  calls: [...Cgroup.memberCalls],
-  requires: [ContainerCgroup, ClonedProcess],
+  calls: [...Cgroup.memberCalls, ...peerCalls],
+  requires: [Launch, Channel, ContainerCgroup, ClonedProcess],
   provides: InCgroup,
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { manager } = yield* ContainerCgroup
-    const { pid } = yield* ClonedProcess
-    if (manager !== undefined) yield* Cgroup.join(manager, pid)
+    const { patience } = yield* Launch
+    const { parent: channel } = yield* Channel
+    const { pid, pidfd } = yield* ClonedProcess
+    if (manager !== undefined) yield* whileInitWaits({ channel, pidfd, patience }, Cgroup.join(manager, pid))
     return true as const
   })
 })

@@ -5,26 +5,33 @@
  * @see prlimit(2)
  */
 import * as Effect from "effect/Effect"
-import { hasNamespace } from "../../config/Container.ts"
+import { hasNamespace, type Rlimit } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
 import { sys } from "../../native/Kernel.ts"
-import { EnteredProcess } from "./facts.ts"
+import { peerCalls, whileInitWaits } from "./conversation.ts"
+import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** Raises each hard limit that is lower than the configuration wants it; lowers none. */
 export const raiseLimits = Step.make("raiseLimits", {
   doc: "raise the hard limits that the init may not raise itself",
-  calls: ["prlimit64"],
-  requires: [Launch, EnteredProcess],
+  calls: ["prlimit64", ...peerCalls],
+  requires: [Launch, Channel, EnteredProcess],
   reversal: "harmless",
   advice: { EPERM: "raising a hard limit takes CAP_SYS_RESOURCE: ask for a lower one, or start with a higher one" },
   run: Effect.gen(function*() {
-    const { container, process } = yield* Launch
-    const { pid } = yield* EnteredProcess
+    const { container, patience, process } = yield* Launch
+    const { parent: channel } = yield* Channel
+    const { pid, pidfd } = yield* EnteredProcess
     if (!hasNamespace(container, "user")) return
-    for (const { hard, resource } of process.rlimits) {
-      const now = yield* sys.prlimit64({ pid, resource, limit: null })
-      if (hard > now.hard) yield* sys.prlimit64({ pid, resource, limit: { soft: now.soft, hard } })
-    }
+    const raise = ({ hard, resource }: Rlimit) =>
+      Effect.gen(function*() {
+        const now = yield* sys.prlimit64({ pid, resource, limit: null })
+        if (hard > now.hard) yield* sys.prlimit64({ pid, resource, limit: { soft: now.soft, hard } })
+      })
+    yield* whileInitWaits(
+      { channel, pidfd, patience },
+      Effect.forEach(process.rlimits, raise, { discard: true })
+    )
   })
 })

@@ -3,9 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { sys } from "../../native/Kernel.ts"
 import { send } from "../channel.ts"
-import { await_, awaitExec } from "./conversation.ts"
+import { await_, awaitExec, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess, Started } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
@@ -18,10 +17,10 @@ export const releaseInit = Step.make("releaseInit", {
   reversal: "harmless",
   run: Effect.gen(function*() {
     const launch = yield* Launch
-    const { parent: channel } = yield* Channel
+    const { closeParent, parent: channel } = yield* Channel
     const { pidfd } = yield* EnteredProcess
     const peer = { channel, pidfd, patience: launch.patience }
-    yield* send(channel, { _tag: "Go" })
+    yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
     const { message } = yield* await_(peer, "Ready")
     yield* awaitExec(peer, {
       _tag: "execve",
@@ -29,7 +28,7 @@ export const releaseInit = Step.make("releaseInit", {
       argv: launch.process.args,
       envp: launch.process.env
     })
-    yield* sys.close({ fd: channel })
+    yield* closeParent
     return { events: message._tag === "Ready" ? message.events : [] }
   })
 })

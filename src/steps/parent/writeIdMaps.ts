@@ -8,12 +8,13 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { IdMapping } from "../../config/Container.ts"
+import type { Container, IdMapping } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
 import { AT, CLD, CLONE, O, P, W } from "../../native/constants.ts"
 import { Fork } from "../../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
-import { ClonedProcess, IdsMapped } from "./facts.ts"
+import { peerCalls, whileInitWaits } from "./conversation.ts"
+import { Channel, ClonedProcess, IdsMapped } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** newuidmap(1) or newgidmap(1) refused, or is not there. */
@@ -67,8 +68,8 @@ const isOwnIdOnly = (mappings: ReadonlyArray<IdMapping>, id: number): boolean =>
 /** Writes both maps; does nothing for a container without a new user namespace. */
 export const writeIdMaps = Step.make("writeIdMaps", {
   doc: "map the ids of the new user namespace",
-  calls: ["getresuid", "getresgid", "openat", "write", "close", "clone", "execve", "exit_group", "waitid"],
-  requires: [Launch, ClonedProcess, Fork],
+  calls: ["getresuid", "getresgid", "openat", "write", "close", "clone", "execve", "exit_group", ...peerCalls],
+  requires: [Launch, Channel, ClonedProcess, Fork],
   provides: IdsMapped,
   reversal: "harmless",
   advice: {
@@ -76,25 +77,29 @@ export const writeIdMaps = Step.make("writeIdMaps", {
     EINVAL: "the ranges overlap, are empty, or are more than 340"
   },
   run: Effect.gen(function*() {
-    const { container, namespaces } = yield* Launch
+    const { container, namespaces, patience } = yield* Launch
     if ((namespaces.clone & CLONE.NEWUSER) === 0) return true as const
-    const { pid } = yield* ClonedProcess
-    const { gidMappings, uidMappings } = container
-    const uid = (yield* sys.getresuid({})).effective
-    const gid = (yield* sys.getresgid({})).effective
-    const proc = `/proc/${pid}`
-    if (uid === 0) {
-      yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
-      yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
-      return true as const
-    }
-    if (isOwnIdOnly(uidMappings, uid)) yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
-    else yield* helper("/usr/bin/newuidmap", pid, uidMappings)
-    if (isOwnIdOnly(gidMappings, gid)) {
-      // since Linux 3.19 (CVE-2014-8989): who could drop a group could gain what the group is denied
-      yield* write(`${proc}/setgroups`, "deny")
-      yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
-    } else yield* helper("/usr/bin/newgidmap", pid, gidMappings)
+    const { parent: channel } = yield* Channel
+    const { pid, pidfd } = yield* ClonedProcess
+    yield* whileInitWaits({ channel, pidfd, patience }, writeMaps(pid, container))
     return true as const
   })
+})
+
+const writeMaps = Effect.fnUntraced(function*(pid: number, { gidMappings, uidMappings }: Container) {
+  const uid = (yield* sys.getresuid({})).effective
+  const gid = (yield* sys.getresgid({})).effective
+  const proc = `/proc/${pid}`
+  if (uid === 0) {
+    yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
+    yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
+    return
+  }
+  if (isOwnIdOnly(uidMappings, uid)) yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
+  else yield* helper("/usr/bin/newuidmap", pid, uidMappings)
+  if (isOwnIdOnly(gidMappings, gid)) {
+    // since Linux 3.19 (CVE-2014-8989): who could drop a group could gain what the group is denied
+    yield* write(`${proc}/setgroups`, "deny")
+    yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
+  } else yield* helper("/usr/bin/newgidmap", pid, gidMappings)
 })

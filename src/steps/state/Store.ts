@@ -113,10 +113,11 @@ export const create = (
     const path = pathOf(root, id)
     yield* makeRoot(root)
     yield* Effect.uninterruptible(
-      using(openRoot(root), (dirfd) => sys.mkdirat({ dirfd, path: id, mode: 0o711 })).pipe(
-        Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.fail(new IdInUse({ id, path }))),
-        Effect.andThen(Step.onRollback(remove(root, id)))
-      )
+      using(openRoot(root), (dirfd) =>
+        sys.mkdirat({ dirfd, path: id, mode: 0o711 }).pipe(
+          Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.fail(new IdInUse({ id, path }))),
+          Effect.andThen(Step.onRollback(remove(root, id)))
+        ))
     )
     // the process's umask may have taken bits away that a process of another user needs to reach its own files in there
     yield* using(openRoot(root), (dirfd) => using(openIn(dirfd, id), (fd) => sys.fchmod({ fd, mode: 0o711 })))

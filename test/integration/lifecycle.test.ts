@@ -1,0 +1,277 @@
+/**
+ * Every call of every step is made to fail on the real kernel, in the parent and in the init: whatever fails, nothing of
+ * the container is left, and the error says where and why.
+ */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Container } from "../../src/config/Container.ts"
+import { CurrentStep } from "../../src/engine/Events.ts"
+import * as Pipeline from "../../src/engine/Pipeline.ts"
+import { PipelineError, rootCause } from "../../src/engine/PipelineError.ts"
+import * as Step from "../../src/engine/Step.ts"
+import { SOCK } from "../../src/native/constants.ts"
+import type * as Errno from "../../src/native/Errno.ts"
+import { type Call, type Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
+import { create } from "../../src/pipelines/create.ts"
+import { standard } from "../../src/pipelines/standard.ts"
+import { userns } from "../../src/pipelines/userns.ts"
+import { usernsSetup } from "../../src/pipelines/usernsSetup.ts"
+import { awaitExit, exitCode } from "../../src/runtime/awaitExit.ts"
+import * as Runtime from "../../src/runtime/Runtime.ts"
+import { EnteredProcess } from "../../src/steps/parent/facts.ts"
+import { Launch } from "../../src/steps/parent/Launch.ts"
+import { containerOf, failureOf, leavesNothing, makePlace, on, options, type Place, sh } from "../support/containers.ts"
+import { isolate } from "../support/host.ts"
+import { missing } from "../support/rootfs.ts"
+
+let place: Place
+beforeAll(async () => {
+  if (missing !== undefined) return
+  await Effect.runPromise(isolate)
+  place = makePlace()
+})
+afterAll(() => place?.remove())
+
+// ── a kernel that fails at one call of one step ──────────────────────────────────────────────────────────────────────
+
+interface Fault {
+  readonly pipeline: string
+  readonly step: string
+  /** 1 is the step's first call. */
+  readonly nth: number
+  readonly code: Errno.Errno
+}
+
+/**
+ * The kernel of this host, in which one call of one step fails. A process that is forked takes it along: the calls of an
+ * init's steps are counted there. What undoes a step is left alone, and close(2), which closes whatever it answers.
+ */
+const faulty = (fault: Fault): Kernel["Service"] => {
+  const kernel = Linux.make()
+  let seen = 0
+  return {
+    invoke: (call) =>
+      Effect.flatMap(
+        CurrentStep,
+        (current) =>
+          call._tag !== "close" && current?.step === fault.step && current.pipeline === fault.pipeline &&
+            !current.undoing &&
+            ++seen === fault.nth
+            ? Effect.fail(new SyscallError({ call, code: fault.code }))
+            : kernel.invoke(call)
+      )
+  }
+}
+
+type Counts = Record<string, number>
+
+/** The kernel of this host, and how many calls each step has made, by `pipeline/step`. */
+const counting = (): { readonly kernel: Kernel["Service"]; readonly counts: Counts } => {
+  const kernel = Linux.make()
+  const counts: Counts = {}
+  const count = (name: string) => void (counts[name] = (counts[name] ?? 0) + 1)
+  return {
+    counts,
+    kernel: {
+      invoke: (call: Call) =>
+        Effect.flatMap(CurrentStep, (current) => {
+          if (call._tag !== "close" && current !== undefined && !current.undoing) {
+            count(`${current.pipeline}/${current.step}`)
+          }
+          return kernel.invoke(call)
+        }) as never
+    }
+  }
+}
+
+/** A step by which an init tells what it has counted: it fails with it. */
+const tell = (counts: Counts) =>
+  Step.make("tell", {
+    doc: "tell how many calls each step has made",
+    calls: [],
+    reversal: "harmless",
+    run: Effect.suspend(() => Effect.fail(new Error(JSON.stringify(counts))))
+  })
+
+const toldBy = (exit: Exit.Exit<unknown, unknown>): Counts => {
+  const { text } = rootCause(failureOf(exit)) as Error & { readonly text?: string }
+  assert.match(text ?? "", /^\{/, failureOf(exit).message)
+  return JSON.parse(text ?? "") as Counts
+}
+
+/** Which calls of a step to fail: all of the first twelve, or the first and the last of them. */
+const nths = (count: number, every: boolean): ReadonlyArray<number> =>
+  every ? Array.from({ length: Math.min(count, 12) }, (_, index) => index + 1) : [...new Set([1, count])]
+
+const faultsOf = (
+  pipeline: Pipeline.Any,
+  counts: Counts,
+  every: boolean,
+  known: (step: string) => number = () => 0
+): ReadonlyArray<Fault> =>
+  pipeline.steps.flatMap(({ name }) => {
+    const count = counts[`${pipeline.name}/${name}`] ?? known(name)
+    if (count === 0) return []
+    return nths(count, every).filter((nth) => nth <= count).map((nth): Fault => ({
+      pipeline: pipeline.name,
+      step: name,
+      nth,
+      code: nth % 2 === 1 ? "EIO" : "EPERM"
+    }))
+  })
+
+const chain = (error: unknown): ReadonlyArray<PipelineError> =>
+  error instanceof PipelineError ? [error, ...chain(error.reason)] : []
+
+/** The error of a run that a fault has ended: it names the place and the errno, and nothing failed on the way back. */
+const checkError = (error: Error, { code, pipeline, step }: Fault) => {
+  const errors = chain(error)
+  assert.isTrue(
+    errors.some((one) => one.pipeline === pipeline && one.step === step),
+    `not of the step: ${error.message}`
+  )
+  for (const one of errors) assert.deepStrictEqual(one.rollback, [], error.message)
+  // a step may know better than the errno
+  if (rootCause(error) instanceof SyscallError) assert.include(error.message, code)
+}
+
+// ── a container that asks for as much as it can ──────────────────────────────────────────────────────────────────────
+
+const rich = (given: { readonly userns?: boolean } = {}) => {
+  const base = containerOf(place, sh("exit 0"), given)
+  return {
+    ...base,
+    domainname: "example",
+    networks: [
+      ...base.networks,
+      {
+        strategy: "veth",
+        name: "eth0",
+        bridge: "rfxtest0",
+        createBridge: { address: "10.77.0.1/24" },
+        address: "10.77.0.2/24",
+        gateway: "10.77.0.1",
+        mtu: 1400
+      }
+    ],
+    routes: [{ destination: "10.78.0.0/24", gateway: "10.77.0.1", interfaceName: "eth0" }],
+    sysctl: { "net.ipv4.ip_forward": "1" },
+    parentDeathSignal: 9,
+    process: {
+      ...base.process,
+      user: { _tag: "Named" as const, spec: "bob", additionalGids: [2000] },
+      cwd: "/home/bob",
+      umask: 0o27,
+      oomScoreAdj: 100,
+      terminal: true,
+      rlimits: [{ resource: 7, soft: 512n, hard: 600n }, { resource: 4, soft: 0n, hard: 0n }],
+      scheduler: { policy: 3, nice: 5, priority: 0, flags: 0, runtime: 0n, deadline: 0n, period: 0n },
+      ioPriority: { class: 2, priority: 6 },
+      cpuAffinity: { initial: [0], final: [0] }
+    },
+    seccomp: {
+      defaultAction: "SCMP_ACT_ALLOW",
+      architectures: [],
+      flags: [],
+      syscalls: [{ names: ["kexec_load"], action: "SCMP_ACT_ERRNO", errnoRet: 1, args: [] }]
+    }
+  }
+}
+
+/** Gives a run somewhere to send its terminal to, and throws away what came there. */
+const withConsole = <A, E, R>(use: (socket: number) => Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    sys.socketpair({ type: SOCK.STREAM | SOCK.CLOEXEC }),
+    ([, sender]) => use(sender),
+    (ends) => Effect.forEach(ends, (fd) => sys.close({ fd }), { discard: true })
+  )
+
+type Edit = (launch: Launch["Service"]) => Launch["Service"]
+
+/** The create pipeline and, where it succeeds, the end and the removal of what it made, on a kernel. */
+const start = (container: Container, kernel: Kernel["Service"], edit: Edit = (launch) => launch) =>
+  on(
+    withConsole((consoleSocket) =>
+      Effect.gen(function*() {
+        const given = options(place, container, { consoleSocket })
+        const launch = edit(yield* Runtime.launchOf(given))
+        const facts = yield* Pipeline.run(create).pipe(Effect.provideService(Launch, launch))
+        const { pidfd } = Context.get(facts, EnteredProcess)
+        const status = yield* awaitExit(pidfd)
+        yield* sys.close({ fd: pidfd })
+        yield* Runtime.remove(given.id, { stateRoot: place.stateRoot })
+        return exitCode(status)
+      })
+    ),
+    kernel
+  )
+
+const before = (pipeline: Pipeline.Any, name: string, step: Step.Any): Pipeline.Any =>
+  Pipeline.insertBefore(pipeline as never, name as never, step as never) as Pipeline.Any
+
+/** Lets each fault happen; each time nothing is left, and either the error is right or the fault was of no consequence. */
+const injectEach = (container: Container, faults: ReadonlyArray<Fault>) =>
+  Effect.forEach(faults, (fault) =>
+    Effect.gen(function*() {
+      const what = `by ${fault.code} at call ${fault.nth} of ${fault.pipeline}/${fault.step}`
+      const exit = yield* leavesNothing(place, Effect.exit(start(container, faulty(fault))), what)
+      if (Exit.isSuccess(exit)) assert.strictEqual(exit.value, 0, what)
+      else checkError(failureOf(exit), fault)
+      return Exit.isFailure(exit)
+    }))
+
+/** Steps behind the one that tells how many calls there were. */
+const last: Readonly<Record<string, number>> = { reportReady: 1, loadSeccompBeforeExec: 1, exec: 12, finishSideCar: 1 }
+
+const kinds = [
+  { name: "standard", userns: false },
+  { name: "userns", userns: true }
+] as const
+
+const faultsHappen = (outcomes: ReadonlyArray<boolean>) =>
+  assert.isAbove(outcomes.filter((failed) => failed).length, outcomes.length * 0.8, "most calls are needed")
+
+describe.skipIf(missing !== undefined)("a start that fails", () => {
+  for (const { name, userns } of kinds) {
+    it.live(`at any call of the parent leaves nothing (${name})`, () =>
+      Effect.gen(function*() {
+        const { counts, kernel } = counting()
+        assert.strictEqual(yield* leavesNothing(place, start(rich({ userns }), kernel)), 0)
+        const ofBoth = faultsOf(create, counts, true)
+        const alike = ["createState", "createCgroup", "limitCgroup", "openChannel", "joinCgroup", "connectNetworks"]
+        faultsHappen(
+          yield* injectEach(rich({ userns }), ofBoth.filter(({ step }) => !userns || !alike.includes(step)))
+        )
+      }), 240_000)
+  }
+
+  it.live("in any step of the init leaves nothing (standard)", () =>
+    Effect.gen(function*() {
+      const { counts, kernel } = counting()
+      const edit: Edit = (launch) => ({ ...launch, init: before(launch.init, "reportReady", tell(counts)) })
+      const told = toldBy(yield* leavesNothing(place, Effect.exit(start(rich(), kernel, edit))))
+      faultsHappen(yield* injectEach(rich(), faultsOf(standard, told, false, (step) => last[step] ?? 0)))
+    }), 240_000)
+
+  it.live("in any step that only an init with a side-car has leaves nothing (userns)", () =>
+    Effect.gen(function*() {
+      const { counts, kernel } = counting()
+      const edit: Edit = (launch) => ({ ...launch, init: before(launch.init, "reportReady", tell(counts)) })
+      const told = toldBy(yield* leavesNothing(place, Effect.exit(start(rich({ userns: true }), kernel, edit))))
+      const names = ["awaitParent", "becomeNamespaceRoot", "announceNamespaces", "enterBuiltRoot", "reportReady"]
+      const faults = faultsOf(userns, told, true, (step) => last[step] ?? 0)
+      faultsHappen(yield* injectEach(rich({ userns: true }), faults.filter(({ step }) => names.includes(step))))
+    }), 240_000)
+
+  it.live("in any step of the side-car leaves nothing (userns)", () =>
+    Effect.gen(function*() {
+      const { counts, kernel } = counting()
+      const edit: Edit = (launch) => ({ ...launch, sideCar: before(launch.sideCar!, "finishSideCar", tell(counts)) })
+      const told = toldBy(yield* leavesNothing(place, Effect.exit(start(rich({ userns: true }), kernel, edit))))
+      const faults = faultsOf(usernsSetup, told, false, (step) => last[step] ?? 0)
+      faultsHappen(yield* injectEach(rich({ userns: true }), faults))
+    }), 240_000)
+})

@@ -1,0 +1,76 @@
+/**
+ * What a container could leave on the host, as text that can be compared: processes, cgroups, mounts, interfaces, state,
+ * descriptors.
+ */
+import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { CLONE, MS } from "../../src/native/constants.ts"
+import { sys } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
+
+/**
+ * Gives this test process a mount and a network namespace of its own, so that what others do on this machine meanwhile
+ * does not show in a comparison.
+ */
+export const isolate: Effect.Effect<void, unknown> = Effect.provide(
+  Effect.gen(function*() {
+    yield* sys.unshare({ flags: CLONE.NEWNS | CLONE.NEWNET })
+    yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
+    yield* sys.rtnetlink({ request: { _tag: "LinkSet", link: "lo", up: true } })
+  }),
+  Linux.layer
+)
+
+const read = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch {
+    return ""
+  }
+}
+
+/** The children of this process, zombies among them, as `pid (name) state`. */
+export const children = (): ReadonlyArray<string> =>
+  read(`/proc/self/task/${process.pid}/children`).trim().split(" ").filter((pid) => pid !== "").map((pid) =>
+    read(`/proc/${pid}/stat`).split(" ").slice(0, 3).join(" ")
+  )
+
+const directories = (directory: string, depth: number): ReadonlyArray<string> => {
+  if (depth === 0) return []
+  let entries: ReadonlyArray<fs.Dirent>
+  try {
+    entries = fs.readdirSync(directory, { withFileTypes: true })
+  } catch {
+    return []
+  }
+  return entries.filter((entry) => entry.isDirectory()).flatMap((entry) => {
+    const found = path.join(directory, entry.name)
+    return [found, ...directories(found, depth - 1)]
+  })
+}
+
+/** Cgroups, at most five levels down, whose path holds a text. */
+export const cgroups = (part: string): ReadonlyArray<string> =>
+  directories("/sys/fs/cgroup", 6).filter((found) => found.includes(part))
+
+/** The open descriptors of this process, and what they are of. */
+export const descriptors = (): ReadonlyArray<string> =>
+  fs.readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [`${fd} ${fs.readlinkSync(`/proc/self/fd/${fd}`).replace(/\[\d+\]/, "")}`]
+    } catch {
+      // the one that the listing itself was read from
+      return []
+    }
+  }).toSorted()
+
+/** All of it; of cgroups, those whose path holds `part`. */
+export const snapshot = (part: string, stateRoot: string) => ({
+  children: children(),
+  cgroups: cgroups(part),
+  mounts: read("/proc/self/mountinfo").split("\n"),
+  interfaces: read("/proc/self/net/dev").split("\n").slice(2).map((line) => line.split(":")[0]!.trim()).toSorted(),
+  states: directories(stateRoot, 1),
+  descriptors: descriptors()
+})
