@@ -50,12 +50,13 @@ export const create = Effect.fnUntraced(function*(
   required: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
 ) {
   const made: Array<string> = []
+  const waiting: Waiting = { slept: 0 }
   for (const group of groups(manager)) {
     const isUnified = group.keys.includes(unified)
     const wanted = !isUnified ? [] : manager.version === "v2" ? "all" as const : [...required.keys()]
     yield* withHierarchy(group.mountpoint, (root) =>
       Effect.gen(function*() {
-        yield* walk(root, group, group.relative.split("/"), group.mountpoint, { wanted, required, made })
+        yield* walk(root, group, group.relative.split("/"), group.mountpoint, { wanted, required, made, waiting })
       }))
   }
   return { ...manager, made } satisfies CgroupManager
@@ -67,6 +68,8 @@ interface Making {
   /** Controllers that must be there, with the limits that ask for them. */
   readonly required: ReadonlyMap<string, ReadonlyArray<string>>
   readonly made: Array<string>
+  /** For the removal on rollback: one wait for all directories. */
+  readonly waiting: Waiting
 }
 
 /** Makes one level below `dirfd`, which is `at`, and those below it. */
@@ -81,7 +84,7 @@ const walk = (
     const [name, ...rest] = segments
     const path = `${at === "/" ? "" : at}/${name}`
     if (making.wanted.length > 0) yield* enable(dirfd, at, making)
-    const fresh = yield* makeDirectory(dirfd, name!, path, group)
+    const fresh = yield* makeDirectory(dirfd, name!, path, group, making.waiting)
     if (fresh) making.made.push(path)
     yield* using(openDirectory(dirfd, name!), (child) =>
       Effect.gen(function*() {
@@ -97,11 +100,12 @@ const makeDirectory = (
   dirfd: number,
   name: string,
   path: string,
-  group: Group
+  { mountpoint }: Group,
+  waiting: Waiting
 ): Effect.Effect<boolean, SyscallError, Kernel | Step.Rollback> =>
   Effect.uninterruptible(
     sys.mkdirat({ dirfd, path: name, mode: 0o755 }).pipe(
-      Effect.andThen(Step.onRollback(removeMade(group.mountpoint, path))),
+      Effect.andThen(Step.onRollback(removeMade(mountpoint, path, waiting))),
       Effect.as(true),
       orOn(["EEXIST"], false)
     )
@@ -135,6 +139,14 @@ const enable = (
       writeIn(dirfd, "cgroup.subtree_control", names.map((name) => `+${name}`).join(" "))
     const all = yield* Effect.result(write(missing))
     if (all._tag === "Success") return
+    if (all.failure.code === "EBUSY") {
+      // the group holds processes: one by one, the kernel would let the threaded controllers (cpu, pids) through, and make
+      // the group the root of a threaded subtree, in which no container can be
+      const controller = missing.find((name) => required.has(name))
+      if (controller === undefined) return
+      const limits = required.get(controller)!
+      return yield* new CgroupControllerMissing({ limits, controller, path, reason: all.failure })
+    }
     for (const controller of missing) {
       const limits = required.get(controller)
       const one = yield* Effect.result(write([controller]))
@@ -165,10 +177,11 @@ const refuseThreaded = (dirfd: number, path: string): Effect.Effect<void, Syscal
 /** Removes a directory that `create` made, and waits for processes in it that are about to end. */
 const removeMade = (
   mountpoint: string,
-  path: string
+  path: string,
+  waiting: Waiting
 ): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> => {
   const relative = path.slice(mountpoint.length).replace(/^\/+/, "")
-  return removeGroup({ keys: [], mountpoint, path, relative }, { slept: 0 })
+  return removeGroup({ keys: [], mountpoint, path, relative }, waiting)
 }
 
 interface Waiting {
