@@ -24,6 +24,8 @@ export interface Entry {
   /** The pipeline and step that were running; empty outside of one. */
   readonly pipeline: string
   readonly step: string
+  /** Whether the call takes back what the step did. */
+  readonly undoing: boolean
   readonly call: Call
   readonly outcome: Outcome
 }
@@ -53,6 +55,7 @@ export const make = (): Recorder => {
         side: fiber.getRef(Side),
         pipeline: where?.pipeline ?? "",
         step: where?.step ?? "",
+        undoing: where?.undoing ?? false,
         call,
         outcome: { _tag: "Pending" }
       }

@@ -485,3 +485,19 @@ export const windowSize = (m: Machine, fd: number): { readonly rows: number; rea
 
 export const setWindowSize = (m: Machine, fd: number, rows: number, columns: number): void =>
   m.ptys.update(terminalOf(m, fd).pty, (old) => ({ ...old, rows, columns }))
+
+/** The modes that the kernel gives a new terminal. */
+const freshModes: TerminalModes = {
+  input: IFLAG.ICRNL | IFLAG.IXON,
+  output: OFLAG.OPOST | 0o4,
+  control: 0o277,
+  local: LFLAG.ISIG | LFLAG.ICANON | LFLAG.ECHO | LFLAG.IEXTEN | 0o5060,
+  line: 0,
+  characters: Uint8Array.of(3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0)
+}
+
+export const terminalModes = (m: Machine, fd: number): TerminalModes =>
+  m.ptys.need(terminalOf(m, fd).pty).modes ?? freshModes
+
+export const setTerminalModes = (m: Machine, fd: number, modes: TerminalModes): void =>
+  m.ptys.update(terminalOf(m, fd).pty, (old) => ({ ...old, modes }))

@@ -260,6 +260,8 @@ export interface Pty {
   readonly node: number
   readonly locked: boolean
   readonly rows: number
+  /** Absent: those of a new one. */
+  readonly modes?: TerminalModes
   readonly columns: number
   readonly toMaster: Uint8Array
   readonly toSlave: Uint8Array

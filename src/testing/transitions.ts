@@ -124,6 +124,8 @@ const handlers: { readonly [N in CallName]: Handler<N> } = {
   ioctl_sptlck: (m, { fd, locked }) => Sockets.lockPty(m, fd, locked !== 0),
   ioctl_gwinsz: (m, { fd }) => Sockets.windowSize(m, fd),
   ioctl_swinsz: (m, { columns, fd, rows }) => Sockets.setWindowSize(m, fd, rows, columns),
+  ioctl_tcgets: (m, { fd }) => Sockets.terminalModes(m, fd),
+  ioctl_tcsetsw: (m, { fd, modes }) => Sockets.setTerminalModes(m, fd, modes),
 
   rtnetlink: Network.rtnetlink,
 

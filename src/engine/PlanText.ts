@@ -1,0 +1,75 @@
+/**
+ * A plan as plain text: the processes side by side, in the order of time.
+ */
+import type { Plan, PlannedCall, Row } from "./Plan.ts"
+
+/** How a plan is printed. */
+export interface Options {
+  /** Columns of the whole page; 120. */
+  readonly width?: number
+  /** Print what each call gives back; only failures are told otherwise. */
+  readonly results?: boolean
+}
+
+const fold = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let rest = text
+  while (rest.length > width) {
+    // after a comma or a space where there is one in the second half
+    const cut = Math.max(rest.lastIndexOf(" ", width - 1), rest.lastIndexOf(",", width - 2) + 1)
+    const at = cut > width / 2 ? cut : width
+    lines.push(rest.slice(0, at).trimEnd())
+    rest = `    ${rest.slice(at).trimStart()}`
+  }
+  return [...lines, rest]
+}
+
+const outcomeText = ({ outcome }: PlannedCall, results: boolean): string => {
+  switch (outcome._tag) {
+    case "Failed":
+      return ` = -1 ${outcome.code}`
+    case "Ends":
+      return ""
+    case "Returned":
+      return results && outcome.result !== null ? ` = ${JSON.stringify(outcome.result)}` : ""
+  }
+}
+
+const cell = (row: Row, width: number, results: boolean): ReadonlyArray<string> => [
+  ...fold(row.undoing ? `undo ${row.step}` : row.step === "" ? "(outside of a step)" : row.step, width),
+  ...row.doc === "" || row.undoing ? [] : fold(`  ${row.doc}`, width),
+  ...row.calls.flatMap((call) => fold(`  ${call.text}${outcomeText(call, results)}`, width))
+]
+
+/**
+ * Prints a plan: one column for each process, each row below those that came before it.
+ *
+ * **Example** (Its look)
+ *
+ * ```text
+ * parent                              │ init
+ * ────────────────────────────────────┼────────────────────────────────────
+ * createCgroup                        │
+ *   make the container's cgroup       │
+ *   mkdirat(3, "box", 0755)           │
+ *                                     │ setHostname
+ *                                     │   name the container
+ *                                     │   sethostname("box")
+ * ```
+ */
+export const render = (plan: Plan, { results = false, width = 120 }: Options = {}): string => {
+  const sides = [...new Set(plan.rows.map(({ side }) => side))]
+  const each = Math.max(24, Math.floor((width - 3 * (sides.length - 1)) / Math.max(1, sides.length)))
+  const line = (cells: ReadonlyArray<string>): string => cells.map((text) => text.padEnd(each)).join(" │ ").trimEnd()
+  const out = [plan.title, "", line(sides), sides.map(() => "─".repeat(each)).join("─┼─")]
+  for (const row of plan.rows) {
+    for (const text of cell(row, each, results)) out.push(line(sides.map((side) => side === row.side ? text : "")))
+  }
+  if (plan.fails !== undefined) {
+    const { advice, error, pipeline, residue, step } = plan.fails
+    out.push("", `This would fail: ${[pipeline, step].filter((part) => part !== "").join(": ")}: ${error}`)
+    if (advice !== undefined) out.push(`  what to do: ${advice}`)
+    if (residue.length > 0) out.push(`  not undone in place: ${residue.join(", ")}`)
+  }
+  return `${out.join("\n")}\n`
+}
