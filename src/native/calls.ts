@@ -102,6 +102,22 @@ export interface Ids {
   readonly saved: number
 }
 
+/** `struct termios`: the modes of a terminal. @see termios(3) */
+export interface TerminalModes {
+  /** `IFLAG`. */
+  readonly input: number
+  /** `OFLAG`. */
+  readonly output: number
+  /** `CFLAG`. */
+  readonly control: number
+  /** `LFLAG`. */
+  readonly local: number
+  /** The line discipline. */
+  readonly line: number
+  /** The special characters, by the indices of `CC`. */
+  readonly characters: Uint8Array
+}
+
 /** `struct sched_attr`; times in nanoseconds. */
 export interface SchedulerAttributes {
   readonly policy: number
@@ -312,6 +328,17 @@ export const calls = {
   ioctl_gwinsz: call("ioctl_tty(2)", { fd })<{ readonly rows: number; readonly columns: number }>(),
   /** `TIOCSWINSZ`. */
   ioctl_swinsz: call("ioctl_tty(2)", { fd, rows: int, columns: int })(),
+  /** `TCGETS`. */
+  ioctl_tcgets: call("ioctl_tty(2)", { fd })<TerminalModes>(),
+  /** `TCSETSW`: once all output has been sent. */
+  ioctl_tcsetsw: call("ioctl_tty(2)", {
+    fd,
+    modes: Arg.data<TerminalModes>(({ control, input, local, output }) =>
+      `{iflag=0${input.toString(8)}, oflag=0${output.toString(8)}, cflag=0${control.toString(8)}, lflag=0${
+        local.toString(8)
+      }, …}`
+    )
+  })(),
 
   // ── network ──────────────────────────────────────────────────────────────────────────────────────────────────────
   /** One rtnetlink request on a socket of its own, and the answers up to the acknowledgement. */

@@ -547,6 +547,42 @@ export const TIOC = family("TIOC", "asm-generic/ioctls.h", {
   GPTPEER: 0x5441
 })
 
+/** `TC*` of `asm-generic/ioctls.h`. @see ioctl_tty(2) */
+export const TC = family("TC", "asm-generic/ioctls.h", {
+  GETS: 0x5401,
+  SETSW: 0x5403
+})
+
+/** Input modes of `asm/termbits.h`. @see termios(3) */
+export const IFLAG = family("", "asm/termbits.h", {
+  IGNBRK: 0o1,
+  BRKINT: 0o2,
+  PARMRK: 0o10,
+  ISTRIP: 0o40,
+  INLCR: 0o100,
+  IGNCR: 0o200,
+  ICRNL: 0o400,
+  IXON: 0o2000
+})
+
+/** Output modes of `asm/termbits.h`. @see termios(3) */
+export const OFLAG = family("", "asm/termbits.h", { OPOST: 0o1 })
+
+/** Control modes of `asm/termbits.h`. @see termios(3) */
+export const CFLAG = family("", "asm/termbits.h", { CSIZE: 0o60, CS8: 0o60, PARENB: 0o400 })
+
+/** Local modes of `asm/termbits.h`. @see termios(3) */
+export const LFLAG = family("", "asm/termbits.h", {
+  ISIG: 0o1,
+  ICANON: 0o2,
+  ECHO: 0o10,
+  ECHONL: 0o100,
+  IEXTEN: 0o100000
+})
+
+/** Indices of special characters, of `asm/termbits.h`. @see termios(3) */
+export const CC = family("V", "asm/termbits.h", { TIME: 5, MIN: 6 })
+
 /** `BPF_*` of `linux/bpf.h`. @see bpf(2) */
 export const BPF_CMD = family("BPF_", "linux/bpf.h", {
   PROG_LOAD: 5,

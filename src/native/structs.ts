@@ -262,6 +262,16 @@ export const winsize = struct("struct winsize", "sys/ioctl.h", 8, {
   ws_col: u16(2)
 })
 
+/** The kernel's own structure, which differs from the C library's. @see ioctl_tty(2), termios(3) */
+export const termios = struct("struct termios", "asm/termbits.h", 36, {
+  c_iflag: u32(0),
+  c_oflag: u32(4),
+  c_cflag: u32(8),
+  c_lflag: u32(12),
+  c_line: u8(16),
+  c_cc: bytes(17, 19)
+})
+
 /** @see seccomp(2) */
 export const sock_fprog = struct("struct sock_fprog", "linux/filter.h", 16, {
   len: u16(0),
@@ -311,6 +321,7 @@ export const all: ReadonlyArray<Struct> = [
   ucred,
   pollfd,
   winsize,
+  termios,
   sock_fprog,
   bpf_attr_load,
   bpf_attr_attach

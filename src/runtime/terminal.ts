@@ -4,7 +4,8 @@
 import * as Effect from "effect/Effect"
 import process from "node:process"
 import tty from "node:tty"
-import { MSG } from "../native/constants.ts"
+import type { TerminalModes } from "../native/calls.ts"
+import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 
 /**
@@ -20,9 +21,64 @@ export const ownSize = (): { readonly rows: number; readonly columns: number } |
 export const receiveMaster = (socket: number): Effect.Effect<number | undefined, SyscallError, Kernel> =>
   Effect.map(sys.recvmsg({ fd: socket, size: 4096, flags: MSG.CMSG_CLOEXEC | MSG.DONTWAIT }), ({ fds }) => fds[0])
 
+/** The modes of a terminal that passes every byte on as it is, in both directions. @see cfmakeraw(3) */
+export const rawModes = (modes: TerminalModes): TerminalModes => ({
+  ...modes,
+  input: modes.input &
+    ~(IFLAG.IGNBRK | IFLAG.BRKINT | IFLAG.PARMRK | IFLAG.ISTRIP | IFLAG.INLCR | IFLAG.IGNCR | IFLAG.ICRNL | IFLAG.IXON),
+  // Node's own raw mode leaves it, and every line of the program, whose terminal has made \r\n of it, would get one more \r
+  output: modes.output & ~OFLAG.OPOST,
+  control: modes.control & ~(CFLAG.CSIZE | CFLAG.PARENB) | CFLAG.CS8,
+  local: modes.local & ~(LFLAG.ECHO | LFLAG.ECHONL | LFLAG.ICANON | LFLAG.ISIG | LFLAG.IEXTEN),
+  characters: modes.characters.map((character, index) => index === CC.MIN ? 1 : index === CC.TIME ? 0 : character)
+})
+
+/** Puts the terminal that a descriptor is into raw mode while an effect lasts; leaves alone what is no terminal. */
+const withRaw = <A, E, R>(fd: number, use: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.gen(function*() {
+      const modes = yield* Effect.catchIf(
+        sys.ioctl_tcgets({ fd }),
+        ({ code }) => code === "ENOTTY",
+        () => Effect.succeed(undefined)
+      )
+      if (modes !== undefined) yield* sys.ioctl_tcsetsw({ fd, modes: rawModes(modes) })
+      return modes
+    }),
+    () => use,
+    // a terminal that has hung up needs no modes
+    (modes) => modes === undefined ? Effect.void : Effect.ignore(sys.ioctl_tcsetsw({ fd, modes }))
+  )
+
+/** How long a terminal must have been silent after its program's end, in milliseconds. */
+const silence = 50
+
+/**
+ * Waits for the last output of a program that has ended: up to the end of the stream, or, where other processes still
+ * hold the terminal, until nothing has come for two ticks. Between two ticks the event loop has read what there was.
+ */
+const drained = (stream: tty.ReadStream, ended: Promise<void>): Promise<void> => {
+  let heard = true
+  const hear = () => void (heard = true)
+  stream.on("data", hear)
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearInterval(timer)
+      stream.off("data", hear)
+      resolve()
+    }
+    const timer = setInterval(() => {
+      // output that our own reader does not take yet holds the stream up
+      if (!heard && !process.stdout.writableNeedDrain) finish()
+      heard = false
+    }, silence)
+    void ended.then(finish)
+  })
+}
+
 /**
  * Relays between the standard streams and the master until the effect ends: raw mode and window size while it lasts, the
- * former mode afterwards. What the program wrote last is still delivered.
+ * former mode afterwards, whatever happens. What the program wrote last is still delivered.
  *
  * @param master owned by the relay, which closes it
  */
@@ -33,7 +89,7 @@ export const withTerminal = <A, E, R>(
   Effect.gen(function*() {
     const context = yield* Effect.context<Kernel>()
     const stream = new tty.ReadStream(master)
-    const drained = new Promise<void>((resolve) => {
+    const ended = new Promise<void>((resolve) => {
       stream.once("end", resolve)
       // the last process of the terminal is gone: the kernel says EIO, not end of file
       stream.once("error", () => resolve())
@@ -44,22 +100,19 @@ export const withTerminal = <A, E, R>(
       Effect.runSyncExitWith(context)(sys.ioctl_swinsz({ fd: master, ...size }))
     }
     const write = (chunk: Uint8Array) => void (stream.destroyed || stream.write(chunk))
-    const raw = process.stdin.isTTY
 
     const open = Effect.sync(() => {
       resize()
-      if (raw) process.stdin.setRawMode(true)
       process.stdin.on("data", write)
       process.on("SIGWINCH", resize)
       stream.pipe(process.stdout, { end: false })
     })
     const close = Effect.promise(async () => {
-      await drained
+      await drained(stream, ended)
       process.stdin.off("data", write)
       process.stdin.pause()
       process.off("SIGWINCH", resize)
-      if (raw) process.stdin.setRawMode(false)
       stream.destroy()
     })
-    return yield* Effect.acquireUseRelease(open, () => use, () => close)
+    return yield* withRaw(process.stdin.fd, Effect.acquireUseRelease(open, () => use, () => close))
   })

@@ -1,8 +1,8 @@
 /**
  * Pipes, unix sockets and terminals. @see pipe(7), fifo(7), unix(7), recvmsg(2), pty(7), ioctl_tty(2)
  */
-import type { Message } from "../native/calls.ts"
-import { AF, AT, MSG, O, POLL, SIG, SO, SOCK } from "../native/constants.ts"
+import type { Message, TerminalModes } from "../native/calls.ts"
+import { AF, AT, IFLAG, LFLAG, MSG, O, OFLAG, POLL, SIG, SO, SOCK } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import { CAP, capableHere, shown } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"

@@ -5,7 +5,7 @@
  * namespace, descriptors) is computed when it asks. User and group ids are stored as the initial user namespace knows
  * them ("kernel ids").
  */
-import type { Limit, SchedulerAttributes } from "../native/calls.ts"
+import type { Limit, SchedulerAttributes, TerminalModes } from "../native/calls.ts"
 import type { Errno } from "../native/Errno.ts"
 import type { Call } from "../native/Kernel.ts"
 

@@ -982,6 +982,18 @@ describe("sockets and terminals", () => {
         )
         yield* sys.ioctl_swinsz({ fd: master, rows: 50, columns: 132 })
         assert.deepStrictEqual(yield* sys.ioctl_gwinsz({ fd: master }), { rows: 50, columns: 132 })
+        const modes = yield* sys.ioctl_tcgets({ fd: master })
+        assert.strictEqual(modes.output & c.OFLAG.OPOST, c.OFLAG.OPOST)
+        assert.strictEqual(modes.characters.length, 19)
+        const changed = {
+          ...modes,
+          output: modes.output & ~c.OFLAG.OPOST,
+          characters: modes.characters.with(c.CC.MIN, 7)
+        }
+        yield* sys.ioctl_tcsetsw({ fd: master, modes: changed })
+        assert.deepStrictEqual(yield* sys.ioctl_tcgets({ fd: master }), changed)
+        const short = sys.ioctl_tcsetsw({ fd: master, modes: { ...modes, characters: new Uint8Array(3) } })
+        assert.strictEqual((yield* errorOf(short)).code, "EINVAL")
         const terminal = yield* sys.ioctl({ fd: master, request: c.TIOC.GPTPEER, argument: c.O.RDWR | c.O.NOCTTY })
         const controls = yield* inChild(
           0,
@@ -996,6 +1008,7 @@ describe("sockets and terminals", () => {
         assert.strictEqual(Number(device), 0x8800 | number & 0xff)
         const [readEnd, writeEnd] = yield* sys.pipe2({ flags: 0 })
         assert.strictEqual((yield* errorOf(sys.ioctl_gwinsz({ fd: readEnd }))).code, "ENOTTY")
+        assert.strictEqual((yield* errorOf(sys.ioctl_tcgets({ fd: readEnd }))).code, "ENOTTY")
         for (const fd of [master, terminal, readEnd, writeEnd]) yield* sys.close({ fd })
       }))
   })

@@ -1,7 +1,7 @@
 /** Pipes, sockets, terminals. */
 import type { Message } from "../calls.ts"
 import * as c from "../constants.ts"
-import { cmsghdr, iovec, msghdr, pollfd, sockaddr_un, timespec, timeval, ucred, winsize } from "../structs.ts"
+import { cmsghdr, iovec, msghdr, pollfd, sockaddr_un, termios, timespec, timeval, ucred, winsize } from "../structs.ts"
 import { attempted, type Handlers, type Machine } from "./Machine.ts"
 import { invalid, Refused } from "./Refused.ts"
 import type { Block } from "./Scratch.ts"
@@ -149,6 +149,31 @@ export const sockets = ({ call, memory, numbers, retry }: Machine) => {
       size.set(winsize.fields.ws_row, rows)
       size.set(winsize.fields.ws_col, columns)
       call(numbers.ioctl, fd, c.TIOC.SWINSZ, size.address)
+    },
+    ioctl_tcgets: ({ fd }) => {
+      const modes = memory.zeroed(termios.size)
+      call(numbers.ioctl, fd, c.TC.GETS, modes.address)
+      const { c_cc, c_cflag, c_iflag, c_lflag, c_line, c_oflag } = termios.fields
+      return {
+        input: modes.get(c_iflag),
+        output: modes.get(c_oflag),
+        control: modes.get(c_cflag),
+        local: modes.get(c_lflag),
+        line: modes.get(c_line),
+        characters: modes.copy(c_cc.at, c_cc.at + c_cc.size)
+      }
+    },
+    ioctl_tcsetsw: ({ fd, modes: { characters, control, input, line, local, output } }) => {
+      const { c_cc, c_cflag, c_iflag, c_lflag, c_line, c_oflag } = termios.fields
+      if (characters.length !== c_cc.size) throw invalid(`a terminal has ${c_cc.size} special characters`)
+      const modes = memory.zeroed(termios.size)
+      modes.set(c_iflag, input)
+      modes.set(c_oflag, output)
+      modes.set(c_cflag, control)
+      modes.set(c_lflag, local)
+      modes.set(c_line, line)
+      modes.setBytes(c_cc.at, characters)
+      call(numbers.ioctl, fd, c.TC.SETSW, modes.address)
     }
   } satisfies Partial<Handlers>
 }
