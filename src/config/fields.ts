@@ -50,6 +50,8 @@ export const limit64 = whole64(-(2n ** 63n), 2n ** 64n - 1n)
 
 /** A number of 32 bits. */
 export const uint32 = whole(0, 2 ** 32 - 1)
+
+/** A number of 32 bits with a sign. */
 export const int32 = whole(-(2 ** 31), 2 ** 31 - 1)
 
 /** A user or group id; 2^32-1 is no id but "leave it as it is". */

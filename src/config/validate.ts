@@ -615,7 +615,7 @@ const cgroup: Rule = {
   }
 }
 
-/** The actions, operators and architectures that OCI names. @see OCI config-linux.md, "Seccomp" */
+/** The actions that OCI names. @see OCI config-linux.md, "Seccomp" */
 export const seccompActions = [
   "SCMP_ACT_KILL",
   "SCMP_ACT_KILL_PROCESS",
@@ -628,6 +628,7 @@ export const seccompActions = [
   "SCMP_ACT_NOTIFY"
 ] as const
 
+/** The comparisons that OCI names. */
 export const seccompOperators = [
   "SCMP_CMP_NE",
   "SCMP_CMP_LT",
@@ -638,6 +639,7 @@ export const seccompOperators = [
   "SCMP_CMP_MASKED_EQ"
 ] as const
 
+/** The architectures that OCI names. */
 export const seccompArchitectures = [
   "SCMP_ARCH_X86",
   "SCMP_ARCH_X86_64",
@@ -664,6 +666,7 @@ export const seccompArchitectures = [
   "SCMP_ARCH_SHEB"
 ] as const
 
+/** The flags that OCI names. */
 export const seccompFlags = [
   "SECCOMP_FILTER_FLAG_TSYNC",
   "SECCOMP_FILTER_FLAG_LOG",

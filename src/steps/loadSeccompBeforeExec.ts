@@ -1,3 +1,6 @@
+/**
+ * Load the seccomp filter at the very end, where that takes no privilege.
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { Init } from "./Init.ts"

@@ -1,3 +1,6 @@
+/**
+ * Load the seccomp filter while the process has the privilege that it may take.
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { Init } from "./Init.ts"

@@ -29,6 +29,7 @@ export interface Machine {
 // koffi cuts fractions off and turns NaN into a number: a wrong value must not become another descriptor
 const isWord = (value: Word): boolean => typeof value === "bigint" || Number.isSafeInteger(value)
 
+/** Makes the machine of a loaded C library. */
 export const make = (library: Library): Machine => {
   const { errno, syscall } = library
 

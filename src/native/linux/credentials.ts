@@ -5,6 +5,7 @@ import { cap_user_data, cap_user_header } from "../structs.ts"
 import { type Handlers, type Machine } from "./Machine.ts"
 import type { Block } from "./Scratch.ts"
 
+/** The handlers of the calls about ids, capabilities and keys. */
 export const credentials = ({ call, memory, numbers }: Machine) => {
   const ids = (number: number): Ids => {
     const block = memory.block(12)

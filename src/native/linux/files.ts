@@ -51,6 +51,7 @@ const sizeOf = (count: number): number => {
   return Math.min(count, maxTransfer)
 }
 
+/** The handlers of the calls about files and directories. */
 export const files = ({ call, memory, numbers, retry }: Machine) => {
   const readlink = (dirfd: number, path: string, size: number): string => {
     const block = memory.block(size)

@@ -21,6 +21,7 @@ const countOf = (program: Uint8Array, most: number): number => {
   return count
 }
 
+/** The handlers of the calls about seccomp filters and eBPF programs. */
 export const filters = ({ call, memory, numbers }: Machine) => {
   const load = (
     instructions: Uint8Array,

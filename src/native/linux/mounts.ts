@@ -12,6 +12,7 @@ const ANON_INODE_FS_MAGIC = 0x09041934
 const logMessageSize = 4096
 const logMessages = 64
 
+/** The handlers of the calls about mounts. */
 export const mounts = ({ call, memory, numbers }: Machine) => {
   /** What the kernel wrote into the log of a file system context: which option it did not take, and why. */
   const logOf = (fd: number): string | undefined => {

@@ -2,6 +2,7 @@
 import { new_utsname, type Place } from "../structs.ts"
 import { type Handlers, type Machine } from "./Machine.ts"
 
+/** The handlers of the calls about namespaces and the names of the host. */
 export const namespaces = ({ call, memory, numbers }: Machine) => {
   const setName = (number: number, name: string): void => {
     const block = memory.block(name.length * 3 + 1)

@@ -13,6 +13,7 @@ const patienceSeconds = 10n
 /** How often a list that changed while it was read is asked for again. */
 const listAttempts = 8
 
+/** The handlers of the calls about rtnetlink(7). */
 export const network = ({ call, memory, numbers, retry }: Machine) => {
   const open = (): number => {
     const socket = call(numbers.socket, c.AF.NETLINK, c.SOCK.RAW | c.SOCK.CLOEXEC, c.NETLINK.ROUTE)

@@ -21,6 +21,7 @@ const sigsetSize = 8
 
 const dispositions = { SIG_DFL: 0, SIG_IGN: 1 } as const
 
+/** The handlers of the calls about processes, signals and time. */
 export const processes = ({ call, memory, numbers, retry }: Machine) => {
   const setMask = (set: Block, before: number): void =>
     void call(numbers.rt_sigprocmask, c.SIG_HOW.SETMASK, set.address, before, sigsetSize)

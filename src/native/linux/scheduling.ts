@@ -9,6 +9,7 @@ const cpusetSize = 1024
 /** Room for 1024 memory nodes, likewise. */
 const nodesetSize = 128
 
+/** The handlers of the calls about limits and scheduling. */
 export const scheduling = ({ call, memory, numbers }: Machine) => {
   const bitset = (size: number, what: string, members: ReadonlyArray<number>): Block => {
     const set = memory.zeroed(size)

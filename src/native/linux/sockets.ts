@@ -33,6 +33,7 @@ const controlsOf = (control: Block, length: number): Pick<Message, "fds" | "cred
   return { fds, credentials }
 }
 
+/** The handlers of the calls about pipes, sockets and terminals. */
 export const sockets = ({ call, memory, numbers, retry }: Machine) => {
   const pair = (block: Block): readonly [number, number] => [block.i32(0), block.i32(4)]
 
