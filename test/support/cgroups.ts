@@ -2,6 +2,7 @@
  * Kinds of host for tests of cgroups: this one, and what a mount namespace can make of it.
  */
 import * as Effect from "effect/Effect"
+import { readFileSync, writeFileSync } from "node:fs"
 import * as Step from "../../src/engine/Step.ts"
 import * as c from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
@@ -57,7 +58,7 @@ export const on = <A>(
   host: Host,
   effect: Effect.Effect<A, unknown, Kernel | Fork>
 ): Effect.Effect<A, ChildFailed | SyscallError> =>
-  live(inChild(c.CLONE.NEWNS, Effect.andThen(Effect.andThen(isolate, host.prepare), effect)))
+  live(inChild(c.CLONE.NEWNS, Effect.andThen(Effect.andThen(isolate, host.prepare), restoringRoot(effect))))
 
 /** Collects compensations, and runs them on demand, last first. */
 export const rollback = () => {
@@ -73,12 +74,39 @@ let count = 0
 /** A fresh id. */
 export const freshId = (): string => `test-${process.pid}-${count++}`
 
+/** The root of cgroup2, by its file of what is switched on for its children; nothing where there is none. */
+const rootControl = Effect.map(Cgroup.detect, ({ hierarchies }) => {
+  const mountpoint = hierarchies.find(({ keys }) => keys.includes(Cgroup.unified))?.mountpoint
+  return mountpoint === undefined ? undefined : `${mountpoint}/cgroup.subtree_control`
+})
+
+const switchedOn = (file: string | undefined): ReadonlyArray<string> =>
+  file === undefined ? [] : readFileSync(file, "utf8").split(/\s+/).filter((name) => name !== "")
+
+/** Switches off again what an effect has switched on in the root, so that the host is as it was. */
+const restoringRoot = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(rootControl, (file) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => switchedOn(file)),
+      () => effect,
+      (before) =>
+        Effect.sync(() => {
+          for (const name of switchedOn(file).filter((name) => !before.includes(name))) {
+            try {
+              writeFileSync(file!, `-${name}`)
+            } catch {
+              // somebody else uses it by now
+            }
+          }
+        })
+    ))
+
 /** Makes a container's cgroups, hands them to `use`, kills what is in them and removes them. */
 export const withCgroup = <A, E, R>(
   use: (manager: Cgroup.CgroupManager) => Effect.Effect<A, E, R>,
   config: Parameters<typeof Cgroup.applyLimits>[1] = { devices: [] }
 ) =>
-  Effect.acquireUseRelease(
+  restoringRoot(Effect.acquireUseRelease(
     Effect.gen(function*() {
       const planned = yield* Cgroup.plan(yield* Cgroup.detect, { id: freshId(), path: config.path })
       return yield* Effect.provideService(
@@ -97,7 +125,7 @@ export const withCgroup = <A, E, R>(
         }
         yield* Cgroup.destroy(manager)
       })
-  )
+  ))
 
 /** Starts a shell that waits to be put somewhere, and runs a script when it is released. */
 export const shell = Effect.fnUntraced(function*(script: string, flags = 0) {
