@@ -45,6 +45,8 @@ export type Request =
     readonly netnsPid?: number
     /** A network namespace by descriptor. */
     readonly netnsFd?: number
+    /** A text for people and programs, at most 255 bytes (`IFLA_IFALIAS`); an empty one removes it. */
+    readonly alias?: string
   }
   | {
     readonly _tag: "AddressAdd"
@@ -79,6 +81,8 @@ export type Answer =
     readonly master: number | null
     /** `IFLA_INFO_KIND`: "veth", "bridge"; empty for physical devices and lo. */
     readonly kind: string
+    /** `IFLA_IFALIAS`; empty where there is none. */
+    readonly alias: string
   }
   | { readonly _tag: "Address"; readonly index: number; readonly address: string }
   | {

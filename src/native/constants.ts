@@ -638,6 +638,7 @@ export const IFLA = family("IFLA_", "linux/if_link.h", {
   TXQLEN: 13,
   LINKINFO: 18,
   NET_NS_PID: 19,
+  IFALIAS: 20,
   NET_NS_FD: 28,
   EXT_MASK: 29
 })

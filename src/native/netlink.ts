@@ -212,7 +212,8 @@ const bodyOf = (
         ...number(IFLA.MTU, request.mtu),
         ...number(IFLA.MASTER, request.master),
         ...number(IFLA.NET_NS_PID, request.netnsPid),
-        ...number(IFLA.NET_NS_FD, request.netnsFd)
+        ...number(IFLA.NET_NS_FD, request.netnsFd),
+        ...(request.alias === undefined ? [] : [wire.attribute(IFLA.IFALIAS, Buffer.from(request.alias))])
       ]
       return { type: RTM.NEWLINK, flags: change, parts }
     }
@@ -266,7 +267,8 @@ const linkAnswer = (body: wire.Reader): Answer => {
     mtu: attributes.get(IFLA.MTU)?.u32(0, "an MTU") ?? 0,
     mac: formatMac(attributes.get(IFLA.ADDRESS)?.bytes ?? new Uint8Array()),
     master: attributes.get(IFLA.MASTER)?.u32(0, "a master") ?? null,
-    kind: kind?.text() ?? ""
+    kind: kind?.text() ?? "",
+    alias: attributes.get(IFLA.IFALIAS)?.text() ?? ""
   }
 }
 

@@ -7,12 +7,13 @@ import * as Exit from "effect/Exit"
 import type { Network } from "../config/Container.ts"
 import type { Rollback } from "../engine/Step.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { type BridgesLocked, lockCalls } from "./network/lock.ts"
 import type { NetworkError, UnknownStrategyError } from "./network/NetworkError.ts"
 import { strategyOf } from "./network/NetworkStrategies.ts"
 import type { Created } from "./network/Strategy.ts"
 
 /** The calls that the built-in strategies make on the host. */
-export const networkCalls = ["rtnetlink", "getrandom"] as const
+export const networkCalls = ["rtnetlink", "getrandom", ...lockCalls] as const
 
 /** What an operator can do about the errors of the host's side. */
 export const networkAdvice = {
@@ -35,7 +36,7 @@ export const createNetworks = (
   initPid: number
 ): Effect.Effect<
   ReadonlyArray<Created>,
-  SyscallError | NetworkError | UnknownStrategyError,
+  SyscallError | NetworkError | BridgesLocked | UnknownStrategyError,
   Kernel | Rollback
 > =>
   Effect.gen(function*() {
@@ -47,13 +48,13 @@ export const createNetworks = (
  * Removes what {@link createNetworks} made, the last first: all of it, even where one removal fails; that failure is the
  * result then. What is gone already is no failure.
  *
- * A bridge that was made stays as long as other interfaces are connected to it.
+ * A bridge that runfx made stays as long as other interfaces are connected to it; the last one to leave removes it.
  */
 export const removeNetworks = (
   created: ReadonlyArray<Created>
-): Effect.Effect<void, SyscallError | UnknownStrategyError, Kernel> =>
+): Effect.Effect<void, SyscallError | BridgesLocked | UnknownStrategyError, Kernel> =>
   Effect.gen(function*() {
-    let failures: Cause.Cause<SyscallError | UnknownStrategyError> = Cause.empty
+    let failures: Cause.Cause<SyscallError | BridgesLocked | UnknownStrategyError> = Cause.empty
     for (const one of created.toReversed()) {
       const exit = yield* Effect.exit(Effect.flatMap(strategyOf(one.network), (strategy) => strategy.remove(one)))
       if (Exit.isFailure(exit)) failures = Cause.combine(failures, exit.cause)

@@ -178,7 +178,8 @@ const answer = (m: Machine, link: Link): Rtnetlink.Answer => {
     mtu: link.mtu,
     mac: link.mac,
     master: link.master ?? null,
-    kind: link.kind
+    kind: link.kind,
+    alias: link.alias ?? ""
   }
 }
 
@@ -218,6 +219,11 @@ const set = (m: Machine, request: Extract<Rtnetlink.Request, { readonly _tag: "L
     if (request.mtu < 68) refuse("EINVAL", "mtu less than device minimum")
     if (request.mtu > (link.index === 1 ? 2 ** 31 - 1 : 65535)) refuse("EINVAL", "mtu greater than device maximum")
     change({ mtu: request.mtu })
+  }
+  if (request.alias !== undefined) {
+    // EINVAL: IFALIASZ is 256
+    if (request.alias.length > 255) refuse("EINVAL")
+    change({ alias: request.alias })
   }
   if (request.name !== undefined && request.name !== link.name) {
     validName(request.name)

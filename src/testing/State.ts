@@ -300,6 +300,7 @@ export interface Link {
   readonly index: number
   readonly name: string
   readonly kind: string
+  readonly alias?: string
   readonly up: boolean
   readonly mtu: number
   readonly mac: string

@@ -96,6 +96,11 @@ const iproute2: ReadonlyArray<readonly [string, Request, string]> = [
     "28000000100005001c2b056b00000000000000000300000000000000000000000800040078050000"
   ],
   [
+    "ip link set dev eth0 alias runfx",
+    { _tag: "LinkSet", link: 3, alias: "runfx" },
+    "2c000000100005001c2b056b00000000000000000300000000000000000000000900140072756e6678000000"
+  ],
+  [
     "ip addr add 10.9.0.2/24 dev eth0",
     { _tag: "AddressAdd", link: 3, address: "10.9.0.2/24" },
     "28000000140005061c2b056b000000000218000003000000080002000a090002080001000a090002"
@@ -246,7 +251,8 @@ const linkBody = Buffer.concat([
   attribute(4, u32(1400)),
   attribute(1, bytes("020000000001")),
   attribute(10, u32(4)),
-  attribute(18 | 0x8000, attribute(1, Buffer.from("veth\0")))
+  attribute(18 | 0x8000, attribute(1, Buffer.from("veth\0"))),
+  attribute(20, Buffer.from("ours\0"))
 ])
 const link = {
   _tag: "Link",
@@ -256,7 +262,8 @@ const link = {
   mtu: 1400,
   mac: "02:00:00:00:00:01",
   master: 4,
-  kind: "veth"
+  kind: "veth",
+  alias: "ours"
 } as const
 
 describe("decode", () => {

@@ -23,6 +23,7 @@ import type { Network } from "../../config/Container.ts"
 import type { Rollback } from "../../engine/Step.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import type { HostLink } from "./link.ts"
+import type { BridgesLocked } from "./lock.ts"
 import type { NetworkError } from "./NetworkError.ts"
 
 /** What a strategy has made on the host, as plain data: a later process removes it by this. */
@@ -50,9 +51,9 @@ export interface Strategy {
   readonly create: (
     network: Network,
     target: Target
-  ) => Effect.Effect<Created, SyscallError | NetworkError, Kernel | Rollback>
+  ) => Effect.Effect<Created, SyscallError | NetworkError | BridgesLocked, Kernel | Rollback>
   /** Container side, in the init: synchronous, and only by kernel calls. */
   readonly initialize: (network: Network) => Effect.Effect<void, SyscallError | NetworkError, Kernel>
   /** Host side, at the end. What is gone already is no failure; a second removal does nothing. */
-  readonly remove: (created: Created) => Effect.Effect<void, SyscallError, Kernel>
+  readonly remove: (created: Created) => Effect.Effect<void, SyscallError | BridgesLocked, Kernel>
 }

@@ -1,24 +1,33 @@
 /**
- * The bridge that connects containers on the host: found, or made by whoever comes first.
+ * The bridge that connects containers on the host: found, or made by whoever comes first; removed by whoever leaves last.
+ *
+ * A bridge that runfx made carries a mark, its alias; one without is somebody else's and is never removed.
  */
 import * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import { type HostLink, ifThere, type LinkInfo, linkOf, links, request, stillOurs } from "./link.ts"
+import { type BridgesLocked, withBridges } from "./lock.ts"
 import { NetworkError } from "./NetworkError.ts"
 
-/** A bridge, and whether this call made it. */
+/** What marks a bridge that runfx made: its alias (`ip link` shows it). */
+export const mark = "runfx"
+
+/** A bridge, and whether it goes when nobody uses it any more. */
 export interface Bridge {
   readonly link: HostLink
-  readonly made: boolean
+  readonly ours: boolean
 }
 
-const hostLink = ({ index, kind, name }: LinkInfo): HostLink => ({ index, kind, name })
+const bridgeOf = ({ alias, index, kind, name }: LinkInfo): Bridge => ({
+  link: { index, kind, name },
+  ours: alias === mark
+})
 
 const isBridge = (network: Network, found: LinkInfo): Effect.Effect<Bridge, NetworkError> =>
   found.kind === "bridge"
-    ? Effect.succeed({ link: hostLink(found), made: false })
+    ? Effect.succeed(bridgeOf(found))
     : Effect.fail(
       new NetworkError({
         strategy: network.strategy,
@@ -29,36 +38,32 @@ const isBridge = (network: Network, found: LinkInfo): Effect.Effect<Bridge, Netw
       })
     )
 
-const make = (
-  name: string,
-  address: string
-): Effect.Effect<HostLink | undefined, SyscallError, Kernel | Step.Rollback> =>
+const make = (name: string, address: string): Effect.Effect<Bridge, SyscallError, Kernel | Step.Rollback> =>
   Effect.uninterruptible(Effect.gen(function*() {
-    const added = yield* request({ _tag: "BridgeAdd", name }).pipe(
-      Effect.as(true),
-      // another run made it since we looked: it is theirs to set up and to remove, and ours to use
-      Effect.catch((error) => error.code === "EEXIST" ? Effect.succeed(false) : Effect.fail(error))
+    yield* request({ _tag: "BridgeAdd", name })
+    // marked or not yet, it is ours; by its index as soon as that is known, for the name may be another's later
+    let made: string | number = name
+    yield* Step.onRollback(
+      withBridges(Effect.suspend(() => Effect.flatMap(ifThere(linkOf(made)), removeUnused)))
     )
-    if (!added) return undefined
-    yield* Step.onRollback(Effect.flatMap(ifThere(linkOf(name)), removeUnused))
-    const link = hostLink(yield* linkOf(name))
-    yield* request({ _tag: "AddressAdd", link: link.index, address, nodad: true })
-    yield* request({ _tag: "LinkSet", link: link.index, up: true })
-    return link
+    const { index } = yield* linkOf(name)
+    made = index
+    yield* request({ _tag: "LinkSet", link: index, alias: mark })
+    yield* request({ _tag: "AddressAdd", link: index, address, nodad: true })
+    yield* request({ _tag: "LinkSet", link: index, up: true })
+    return { link: { index, kind: "bridge", name }, ours: true }
   }))
 
 /**
- * The bridge of a network; made, with its address and up, where `createBridge` says so and it is not there.
+ * The bridge of a network; made, with its mark and its address and up, where `createBridge` says so and it is not there.
  *
- * Safe against other runs that do the same: the kernel lets one of them make it.
+ * To be used under the lock of `withBridges`, together with what connects to it.
  */
 export const ensureBridge = Effect.fnUntraced(function*(network: Network, name: string) {
   const { createBridge } = network
   if (createBridge === undefined) return yield* isBridge(network, yield* linkOf(name))
   const found = yield* ifThere(linkOf(name))
-  if (found !== undefined) return yield* isBridge(network, found)
-  const made = yield* make(name, createBridge.address)
-  return made === undefined ? yield* isBridge(network, yield* linkOf(name)) : { link: made, made: true }
+  return found === undefined ? yield* make(name, createBridge.address) : yield* isBridge(network, found)
 })
 
 const removeUnused = Effect.fnUntraced(function*(bridge: LinkInfo | undefined) {
@@ -68,6 +73,8 @@ const removeUnused = Effect.fnUntraced(function*(bridge: LinkInfo | undefined) {
   yield* ifThere(request({ _tag: "LinkDelete", link: bridge.index }))
 })
 
-/** Removes a bridge that we made, if it is still there and nothing is connected to it any more. */
-export const removeBridge = (bridge: HostLink): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.flatMap(stillOurs(bridge), removeUnused)
+/** Removes a bridge that carries our mark, if it is still there and nothing is connected to it any more. */
+export const removeBridge = (bridge: HostLink): Effect.Effect<void, SyscallError | BridgesLocked, Kernel> =>
+  withBridges(
+    Effect.flatMap(stillOurs(bridge), (found) => removeUnused(found?.alias === mark ? found : undefined))
+  )

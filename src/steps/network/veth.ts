@@ -10,10 +10,11 @@ import * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
 import { parseAddress, parseCidr } from "../../native/inet.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
-import { type Bridge, ensureBridge, removeBridge } from "./bridge.ts"
+import { sys } from "../../native/Kernel.ts"
+import { ensureBridge, removeBridge } from "./bridge.ts"
 import { interfaceNameProblem, temporaryName } from "./interfaceName.ts"
 import { type HostLink, ifThere, linkOf, removeLink, request } from "./link.ts"
+import { withBridges } from "./lock.ts"
 import { NetworkError } from "./NetworkError.ts"
 import type { Created, Strategy, Target } from "./Strategy.ts"
 
@@ -85,36 +86,6 @@ const makePair = (network: Network, name: string, target: Target) =>
     return link
   }))
 
-/** How often a bridge may vanish between being found and being used before we give up. */
-const attempts = 3
-
-/**
- * Connects the host's end to the bridge. Another run may remove a bridge that it made, and that nothing is connected to
- * yet, just when we have found it: then it is made again.
- */
-const connect = (
-  network: Network,
-  bridgeName: string,
-  link: HostLink,
-  bridge: Bridge,
-  left: number
-): Effect.Effect<Bridge, SyscallError | NetworkError, Kernel | Step.Rollback> =>
-  request({
-    _tag: "LinkSet",
-    link: link.index,
-    master: bridge.link.index,
-    ...(network.mtu === undefined ? {} : { mtu: network.mtu }),
-    up: true
-  }).pipe(
-    Effect.as(bridge),
-    Effect.catch((error) =>
-      Effect.flatMap(ensureBridge(network, bridgeName), (now) =>
-        now.link.index === bridge.link.index || left <= 1
-          ? Effect.fail(error)
-          : connect(network, bridgeName, link, now, left - 1))
-    )
-  )
-
 const create = Effect.fnUntraced(function*(network: Network, target: Target) {
   yield* check(network)
   const { bridge: bridgeName } = network
@@ -122,14 +93,24 @@ const create = Effect.fnUntraced(function*(network: Network, target: Target) {
     return yield* fail(network, "bridge", "bridge is not specified", "name the bridge on the host to connect to")
   }
   const name = network.hostInterfaceName ?? temporaryName(yield* sys.getrandom({ count: 4 }))
-  const bridge = yield* ensureBridge(network, bridgeName)
-  const link = yield* makePair(network, name, target)
-  const connected = yield* connect(network, bridgeName, link, bridge, attempts)
-  const created: Created = {
-    network: { ...network, hostInterfaceName: name },
-    links: connected.made ? [connected.link, link] : [link]
-  }
-  return created
+  // from the look at the bridge to the port on it: until then another run may find it unused
+  return yield* withBridges(Effect.gen(function*() {
+    const bridge = yield* ensureBridge(network, bridgeName)
+    const link = yield* makePair(network, name, target)
+    yield* request({
+      _tag: "LinkSet",
+      link: link.index,
+      master: bridge.link.index,
+      ...(network.mtu === undefined ? {} : { mtu: network.mtu }),
+      up: true
+    })
+    // a bridge with our mark is removed by whoever leaves last
+    const created: Created = {
+      network: { ...network, hostInterfaceName: name },
+      links: network.createBridge !== undefined && bridge.ours ? [bridge.link, link] : [link]
+    }
+    return created
+  }))
 })
 
 const remove = Effect.fnUntraced(function*({ links }: Created) {

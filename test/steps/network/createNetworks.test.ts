@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Network } from "../../../src/config/Container.ts"
 import * as Pipeline from "../../../src/engine/Pipeline.ts"
 import * as Step from "../../../src/engine/Step.ts"
-import type { Call } from "../../../src/native/Kernel.ts"
+import { type Call, render } from "../../../src/native/Kernel.ts"
 import { createNetworks, networkAdvice, networkCalls, removeNetworks } from "../../../src/steps/createNetworks.ts"
 import { interfaceNameProblem, temporaryName } from "../../../src/steps/network/interfaceName.ts"
 import type { Created } from "../../../src/steps/network/Strategy.ts"
@@ -47,12 +47,18 @@ describe("createNetworks", () => {
     Effect.gen(function*() {
       const links = makeLinks()
       const { calls, created } = yield* create([network], links.on("host"))
-      const requests = calls.map((call) => call._tag === "rtnetlink" ? call.request : call)
+      assert.deepStrictEqual([calls.slice(0, 2), calls.slice(-1)].flat().map(render), [
+        "openat(AT_FDCWD, \"/proc/self/ns/net\", O_RDONLY|O_CLOEXEC, 00)",
+        "flock(9, LOCK_NB|LOCK_EX)",
+        "close(9)"
+      ])
+      const requests = calls.slice(2, -1).map((call) => call._tag === "rtnetlink" ? call.request : call)
       const [bridge, host] = [...links.all.values()].filter(({ name }) => name === "br0" || name === "host0")
       assert.deepStrictEqual(requests, [
         { _tag: "LinkGet", link: "br0" },
         { _tag: "BridgeAdd", name: "br0" },
         { _tag: "LinkGet", link: "br0" },
+        { _tag: "LinkSet", link: bridge!.index, alias: "runfx" },
         { _tag: "AddressAdd", link: bridge!.index, address: "10.9.0.1/24", nodad: true },
         { _tag: "LinkSet", link: bridge!.index, up: true },
         { _tag: "VethAdd", name: "host0", peer: "eth0", peerNetnsPid: 42, txQueueLength: 77 },
@@ -87,30 +93,7 @@ describe("createNetworks", () => {
       assert.deepStrictEqual(links.names("host"), ["lo", "br0"])
     }))
 
-  it.effect("uses a bridge that another run makes at the same moment", () =>
-    Effect.gen(function*() {
-      const links = makeLinks()
-      const { created } = yield* create([network], (call) => {
-        if (call._tag === "rtnetlink" && call.request._tag === "BridgeAdd") links.add("br0", "bridge", "host")
-        return links.on("host")(call)
-      })
-      assert.deepStrictEqual(created[0]!.links.map(({ name }) => name), ["host0"])
-    }))
-
-  it.effect("makes a bridge again that another run removes before it is used", () =>
-    Effect.gen(function*() {
-      const links = makeLinks()
-      const old = links.add("br0", "bridge", "host")
-      const { created } = yield* create([network], (call) => {
-        if (call._tag === "rtnetlink" && call.request._tag === "VethAdd") links.all.delete(old.index)
-        return links.on("host")(call)
-      })
-      assert.deepStrictEqual(created[0]!.links.map(({ name }) => name), ["br0", "host0"])
-      yield* remove(created, links.on("host"))
-      assert.deepStrictEqual(links.names("host"), ["lo"])
-    }))
-
-  it.effect("keeps a bridge that it made as long as others are connected to it", () =>
+  it.effect("keeps a bridge of ours as long as others are connected to it; the last one removes it", () =>
     Effect.gen(function*() {
       const links = makeLinks()
       const first = yield* create([network], links.on("host"))
@@ -118,7 +101,34 @@ describe("createNetworks", () => {
       yield* remove(first.created, links.on("host"))
       assert.deepStrictEqual(links.names("host"), ["lo", "br0", "host1"])
       yield* remove(second.created, links.on("host"))
+      assert.deepStrictEqual(links.names("host"), ["lo"])
+    }))
+
+  it.effect("does not remove a bridge that it did not ask to have made", () =>
+    Effect.gen(function*() {
+      const links = makeLinks()
+      const first = yield* create([network], links.on("host"))
+      const { createBridge: _, ...rest } = network
+      const guest = yield* create([{ ...rest, name: "eth1", hostInterfaceName: "host1" }], links.on("host"))
+      yield* remove(first.created, links.on("host"))
+      yield* remove(guest.created, links.on("host"))
       assert.deepStrictEqual(links.names("host"), ["lo", "br0"])
+    }))
+
+  it.effect("waits for the lock in bounded time", () =>
+    Effect.gen(function*() {
+      const links = makeLinks()
+      let waits = 0
+      const answer = (free: number) => (call: Call) => {
+        if (call._tag === "flock") return waits >= free ? undefined : "EAGAIN"
+        if (call._tag === "nanosleep") return void waits++
+        return links.on("host")(call)
+      }
+      yield* create([network], answer(5))
+      assert.strictEqual(waits, 5)
+      const error = yield* Effect.flip(create([{ ...network, name: "eth1" }], answer(Infinity)))
+      assert.match(error.message, /still taken after 10/)
+      assert.deepStrictEqual(links.names("host"), ["lo", "br0", "host0"])
     }))
 
   it.effect("never removes an interface that was there before, nor a later one of the same name", () =>
@@ -159,7 +169,7 @@ describe("createNetworks", () => {
       const links = makeLinks()
       const networks = [network, { ...network, name: "eth1", hostInterfaceName: "host1" }]
       const { created } = yield* create(networks, links.on("host"))
-      const host1 = created[1]!.links[0]!.index
+      const host1 = created[1]!.links.at(-1)!.index
       const error = yield* Effect.flip(remove(created, (call) =>
         call._tag === "rtnetlink" && call.request._tag === "LinkDelete" && call.request.link === host1
           ? "EPERM"

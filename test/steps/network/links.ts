@@ -26,6 +26,7 @@ export const makeLinks = () => {
       mtu: 1500,
       mac: "",
       master: null,
+      alias: "",
       peer: 0,
       addresses: []
     }
@@ -83,6 +84,7 @@ export const makeLinks = () => {
         if (request.master !== undefined && find(request.master) === undefined) return "EINVAL"
         if (request.master !== undefined) link.master = request.master
         if (request.name !== undefined) link.name = request.name
+        if (request.alias !== undefined) link.alias = request.alias
         if (request.mac !== undefined) link.mac = request.mac
         if (request.mtu !== undefined) link.mtu = request.mtu
         if (request.up !== undefined) link.flags = request.up ? link.flags | 1 : link.flags & ~1
@@ -97,6 +99,8 @@ export const makeLinks = () => {
     names: (where: Link["where"]) => [...all.values()].filter((link) => link.where === where).map(({ name }) => name),
     on: (side: Link["where"]) => (call: Call): unknown => {
       if (call._tag === "getrandom") return Uint8Array.of(0xab, 0xcd, 0xef, 0x12)
+      if (call._tag === "openat") return 9
+      if (call._tag === "flock" || call._tag === "close") return undefined
       return call._tag === "rtnetlink" ? answer(side, call.request) : "ENOSYS"
     }
   }

@@ -1,0 +1,51 @@
+/**
+ * A lock for the bridges of a network namespace.
+ *
+ * Whoever removes a bridge looks first whether anything is connected to it, and whoever connects to one has found it
+ * before: between the two looks and the deeds nobody else may come. The lock is on the namespace itself
+ * (`/proc/self/ns/net`), so it reaches exactly as far as the names of interfaces do, whatever state root or mount
+ * namespace a run has; it leaves no file, and ends with the process that holds it.
+ *
+ * @see flock(2), namespaces(7)
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { AT, LOCK, O } from "../../native/constants.ts"
+import { using } from "../../native/Files.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+
+/** The calls that {@link withBridges} makes; for the headers of steps. */
+export const lockCalls = ["openat", "flock", "nanosleep", "close"] as const
+
+/** Another process keeps the lock. */
+export class BridgesLocked extends Data.TaggedError("BridgesLocked")<{ readonly milliseconds: number }> {
+  override get message(): string {
+    return `the lock for bridges (flock on /proc/self/ns/net) is still taken after ${this.milliseconds} ms`
+  }
+  get advice(): string {
+    return "another run that hangs, or another program in this network namespace, holds it: /proc/locks names the process"
+  }
+}
+
+/** How long to wait for another run, in milliseconds. */
+const patience = 10_000
+
+const open = sys.openat({ dirfd: AT.FDCWD, path: "/proc/self/ns/net", flags: O.RDONLY | O.CLOEXEC, mode: 0 })
+
+const take = (fd: number): Effect.Effect<void, SyscallError | BridgesLocked, Kernel> =>
+  Effect.gen(function*() {
+    for (let slept = 0, sleep = 1;; slept += sleep, sleep = Math.min(sleep * 2, 20)) {
+      const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(
+        Effect.as(true),
+        Effect.catchIf(({ code }) => code === "EAGAIN", () => Effect.succeed(false))
+      )
+      if (taken) return
+      if (slept >= patience) return yield* new BridgesLocked({ milliseconds: slept })
+      yield* sys.nanosleep({ nanoseconds: BigInt(sleep) * 1_000_000n })
+    }
+  })
+
+/** Runs an effect while no other run changes bridges of this network namespace. It must not ask for the lock again. */
+export const withBridges = <A, E, R>(
+  use: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | SyscallError | BridgesLocked, R | Kernel> => using(open, (fd) => Effect.andThen(take(fd), use))
