@@ -219,7 +219,8 @@ const content = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string):
       return `${group.values.get("cpuset.mems") ?? ""}\n`
     default: {
       const value = group.values.get(name) ?? initial(hierarchy, name)
-      return value === "" ? "\n" : `${value}\n`
+      // an empty list of devices has no line, an empty cpuset has an empty one
+      return value === "" && name === "devices.list" ? "" : `${value}\n`
     }
   }
 }
@@ -253,8 +254,9 @@ const subtreeControl = (m: Machine, hierarchy: Hierarchy, group: Cgroup, text: s
   const on = new Set(group.controllersOn)
   for (const word of text.trim().split(/\s+/).filter((part) => part !== "")) {
     const name = word.slice(1)
+    // EINVAL: no kernel has such a controller; ENOENT: it is not available here
+    if (!Object.hasOwn(files2, name)) refuse("EINVAL")
     if (word[0] === "+") {
-      // ENOENT: the controller is not available here
       if (!controllersOf(m, hierarchy, group.path).includes(name)) refuse("ENOENT")
       on.add(name)
     } else if (word[0] === "-") {
@@ -302,9 +304,12 @@ const change = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string, t
         ? setFreeze(m, hierarchy, group, word === "FROZEN")
         : refuse("EINVAL")
     case "cgroup.freeze":
-      return word === "0" || word === "1" ? setFreeze(m, hierarchy, group, word === "1") : refuse("EINVAL")
+      // ERANGE: another number (cgroup_freeze_write)
+      if (!/^-?\d+$/.test(word)) refuse("EINVAL")
+      return word === "0" || word === "1" ? setFreeze(m, hierarchy, group, word === "1") : refuse("ERANGE")
     case "cgroup.kill":
-      if (word !== "1") refuse("EINVAL")
+      if (!/^-?\d+$/.test(word)) refuse("EINVAL")
+      if (word !== "1") refuse("ERANGE")
       for (const process of m.processes.values()) {
         if (process.status === "running" && within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) {
           Processes.kill(m, process.pid, SIG.KILL)
@@ -364,8 +369,8 @@ const cpuset = (
 ): void => {
   const wanted = listed(word)
   const above = m.cgroups.get(keyOf(hierarchy.id, parentPath(group.path)))?.values.get(name)
-  // EACCES: version 1 wants a subset of the parent's (cpuset(7)); EINVAL: no such cpu
-  if (name === "cpuset.cpus" && wanted.some((cpu) => cpu >= m.facts.cpus)) refuse("EINVAL")
+  // ERANGE: no such cpu; EACCES: version 1 wants a subset of the parent's (cpuset(7))
+  if (name === "cpuset.cpus" && wanted.some((cpu) => cpu >= m.facts.cpus)) refuse("ERANGE")
   if (hierarchy.version === 1 && above !== undefined) {
     const allowed = listed(above)
     if (wanted.some((item) => !allowed.includes(item))) refuse("EACCES")

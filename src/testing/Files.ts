@@ -31,6 +31,16 @@ export const magics: Readonly<Record<string, number>> = {
   pipefs: 0x50495045
 }
 
+/** Of descriptors that are no files: sockfs, pidfs, devpts, and the file system of anonymous inodes. */
+const otherMagics: Readonly<Record<Exclude<OpenFile["kind"]["_tag"], "Node">, number>> = {
+  Socket: 0x534f434b,
+  Pid: 0x50494446,
+  Pty: 0x1cd1,
+  FsContext: 0x09041934,
+  BpfProgram: 0x09041934,
+  SeccompListener: 0x09041934
+}
+
 // ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const knownFlags = O.WRONLY | O.RDWR | O.CREAT | O.EXCL | O.NOCTTY | O.TRUNC | O.APPEND | O.NONBLOCK | O.DIRECTORY |
@@ -390,7 +400,8 @@ export const statx = (m: Machine, { dirfd, flags, path }: Arguments<"statx">): S
 
 export const fstatfs = (m: Machine, { fd }: Arguments<"fstatfs">): FileSystemStat => {
   const { kind } = Descriptors.fileOf(m, fd)
-  const location = kind._tag === "Node" ? kind.location : m.unmodelled(`fstatfs of a ${kind._tag} descriptor`)
+  if (kind._tag !== "Node") return { type: otherMagics[kind._tag], flags: 0 }
+  const { location } = kind
   const node = at(m, location)
   if (Nodes.namespaceOf(node.id) !== undefined) return { type: magics["nsfs"]!, flags: 0 }
   const fs = Nodes.fileSystemOf(m, node)
