@@ -1,6 +1,20 @@
 /** What the documents say is true: public names are documented, tests and files that are named are there. */
 import { assert, describe, it } from "@effect/vitest"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import {
+  create,
+  exec,
+  finalize,
+  kill,
+  type Pipeline,
+  remove,
+  setns,
+  standard,
+  userns,
+  usernsSetup
+} from "../src/index.ts"
+
+const namesOf = (pipeline: Pipeline.Any) => pipeline.steps.map(({ name }) => name)
 
 const read = (file: string): string => readFileSync(file, "utf8")
 
@@ -45,6 +59,15 @@ describe("documents", () => {
     assert.isAbove(named.length, 50)
     const wrong = named.filter(([, file, name]) => !existsSync(file!) || !read(file!).includes(name!))
     assert.deepStrictEqual(wrong.map(([text]) => text), [])
+  })
+
+  it("the pipelines of docs/architecture.md are those of the sources", () => {
+    const told = [...read("docs/architecture.md").matchAll(/```pipeline (\w+)\n([^`]+)```/g)].map(([, name, text]) => {
+      const steps = text!.split("→").map((step) => step.trim())
+      return [name, steps.flatMap((step) => step === "finalize" ? namesOf(finalize) : [step])]
+    })
+    const all = [create, standard, finalize, userns, usernsSetup, exec, setns, kill, remove]
+    assert.deepStrictEqual(told, all.map((pipeline) => [pipeline.name, namesOf(pipeline)]))
   })
 
   it.each(["README.md", "docs/decisions.md", "docs/architecture.md"])(
