@@ -20,7 +20,7 @@ import { sys } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
 import { attach, attachCalls, setAttributes } from "./attach.ts"
 import { cloneOf } from "./bind.ts"
-import { MountsContained, Ownership } from "./facts.ts"
+import { MountsContained } from "./facts.ts"
 import { filesystemCalls, makeFilesystem } from "./filesystem.ts"
 import { openRootfs, openRootfsAdvice } from "./setRootPropagation.ts"
 
@@ -88,17 +88,16 @@ export const scratchRoot = Step.make("scratchRoot", {
       "open_tree" as const
     ])
   ],
-  requires: [Init, MountsContained, Ownership],
+  requires: [Init, MountsContained],
   reversal: "irreversible",
   advice: { ...openRootfsAdvice, ENODEV: "this kernel has no overlayfs: load the module overlay, or give --rootfs" },
   run: Effect.gen(function*() {
     const { container } = yield* Init
-    const { outside } = yield* Ownership
     const about = { destination: "/", source: "tmpfs", type: "tmpfs" }
     yield* Files.using(makeFilesystem(about, ["mode=755"], MOUNT_ATTR.NODEV), (scratch) =>
       Effect.gen(function*() {
         yield* Files.using(openRootfs(container.rootfs), (directory) => attach(scratch, directory))
-        yield* hasNamespace(container, "user") && !outside ? binds(scratch) : overlay(container.rootfs, scratch)
+        yield* hasNamespace(container, "user") ? binds(scratch) : overlay(container.rootfs, scratch)
       }))
   })
 })
