@@ -48,6 +48,11 @@ const reportDefect = (defect: unknown): string =>
 export const onLinux = async (
   effect: Effect.Effect<number, unknown, Kernel | Fork>
 ): Promise<void> => {
+  // a reader that has seen enough (head, less) closes the pipe: no failure of ours
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+    process.exit(0)
+  })
   const kernel = Linux.make()
   const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, Linux.fork(kernel)))
   const fiber = Effect.runFork(Effect.provideContext(effect, context))

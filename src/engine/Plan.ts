@@ -95,6 +95,8 @@ export const Plan = Schema.Struct({
   title: Schema.String,
   /** In the order of time, over all processes. */
   rows: Schema.Array(Row),
+  /** What would be undone, in which order, if the last step of all failed; empty where nothing can be. */
+  rollback: Schema.Array(Row),
   fails: Schema.optionalKey(Failure)
 })
 
@@ -146,13 +148,21 @@ const plannedCall = ({ call, outcome }: Recorded): PlannedCall => {
 export const make = (options: {
   readonly title: string
   readonly record: ReadonlyArray<Recorded>
+  /** The record of another run, whose last step was made to fail; only its compensations are taken. */
+  readonly rollback?: ReadonlyArray<Recorded>
   readonly pipelines: ReadonlyArray<Pipeline.Any>
   readonly error?: unknown
 }): Plan => {
+  const rows = rowsOf(options.record, options.pipelines)
+  const rollback = rowsOf((options.rollback ?? []).filter(({ undoing }) => undoing === true), options.pipelines)
+  return { version: 1, title: options.title, rows, rollback, ...failureOf(options.error) }
+}
+
+const rowsOf = (record: ReadonlyArray<Recorded>, pipelines: ReadonlyArray<Pipeline.Any>): ReadonlyArray<Row> => {
   const rows: Array<Omit<Row, "calls"> & { readonly calls: Array<PlannedCall> }> = []
   const stepOf = (pipeline: string, name: string) =>
-    options.pipelines.find((known) => known.name === pipeline)?.steps.find((step) => step.name === name)
-  for (const entry of options.record) {
+    pipelines.find((known) => known.name === pipeline)?.steps.find((step) => step.name === name)
+  for (const entry of record) {
     const { pipeline, side, step, undoing = false } = entry
     const last = rows.at(-1)
     if (last?.side === side && last.pipeline === pipeline && last.step === step && last.undoing === undoing) {
@@ -170,24 +180,21 @@ export const make = (options: {
       calls: [plannedCall(entry)]
     })
   }
-  return { version: 1, title: options.title, rows, ...failureOf(options.error) }
+  return rows
 }
+
+/** The failure of the process where it began: a parent only reports what its init failed with. */
+const innermost = (error: unknown): unknown =>
+  error instanceof PipelineError && error.reason instanceof PipelineError ? innermost(error.reason) : error
 
 const failureOf = (error: unknown): Pick<Plan, "fails"> => {
   if (error === undefined) return {}
   const cause = rootCause(error)
   const text = cause instanceof Error ? cause.message : String(cause)
-  return error instanceof PipelineError
-    ? {
-      fails: {
-        pipeline: error.pipeline,
-        step: error.step,
-        error: text,
-        ...error.advice === undefined ? {} : { advice: error.advice },
-        residue: error.residue
-      }
-    }
-    : { fails: { pipeline: "", step: "", error: text, residue: [] } }
+  const first = innermost(error)
+  if (!(first instanceof PipelineError)) return { fails: { pipeline: "", step: "", error: text, residue: [] } }
+  const { advice, pipeline, residue, step } = first
+  return { fails: { pipeline, step, error: text, ...advice === undefined ? {} : { advice }, residue } }
 }
 
 /** The call that a planned one stands for: what `args` held before it became JSON. */

@@ -1,6 +1,8 @@
 /**
  * A plan as plain text: the processes side by side, in the order of time.
  */
+import { O } from "../native/constants.ts"
+import type { CallName } from "../native/Kernel.ts"
 import type { Plan, PlannedCall, Row } from "./Plan.ts"
 
 /** How a plan is printed. */
@@ -9,7 +11,39 @@ export interface Options {
   readonly width?: number
   /** Print what each call gives back; only failures are told otherwise. */
   readonly results?: boolean
+  /** Print every call; otherwise those are left out that only look, and that open and close descriptors. */
+  readonly all?: boolean
 }
+
+/** Calls that change nothing outside of the process: looking, and the bookkeeping of descriptors. */
+const looking: ReadonlySet<string> = new Set<CallName>([
+  "capget",
+  "close",
+  "dup",
+  "faccessat2",
+  "fstatfs",
+  "getcwd",
+  "getdents64",
+  "getgroups",
+  "getpid",
+  "getppid",
+  "getrandom",
+  "getresgid",
+  "getresuid",
+  "openat",
+  "openat2",
+  "pidfd_open",
+  "poll",
+  "read",
+  "readlinkat",
+  "statx",
+  "uname"
+])
+
+const isShown = ({ args, name, outcome }: PlannedCall, all: boolean): boolean =>
+  all || outcome._tag === "Failed" || !looking.has(name) ||
+  // opening a file can make it
+  (name.startsWith("openat") && (Number(args["flags"]) & O.CREAT) !== 0)
 
 const fold = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
@@ -35,10 +69,12 @@ const outcomeText = ({ outcome }: PlannedCall, results: boolean): string => {
   }
 }
 
-const cell = (row: Row, width: number, results: boolean): ReadonlyArray<string> => [
+const cell = (row: Row, width: number, { all = false, results = false }: Options): ReadonlyArray<string> => [
   ...fold(row.undoing ? `undo ${row.step}` : row.step === "" ? "(outside of a step)" : row.step, width),
   ...row.doc === "" || row.undoing ? [] : fold(`  ${row.doc}`, width),
-  ...row.calls.flatMap((call) => fold(`  ${call.text}${outcomeText(call, results)}`, width))
+  ...row.calls.filter((call) => isShown(call, all)).flatMap((call) =>
+    fold(`  ${call.text}${outcomeText(call, results)}`, width)
+  )
 ]
 
 /**
@@ -57,13 +93,18 @@ const cell = (row: Row, width: number, results: boolean): ReadonlyArray<string> 
  *                                     │   sethostname("box")
  * ```
  */
-export const render = (plan: Plan, { results = false, width = 120 }: Options = {}): string => {
+export const render = (plan: Plan, options: Options = {}): string => {
+  const { width = 120 } = options
   const sides = [...new Set(plan.rows.map(({ side }) => side))]
   const each = Math.max(24, Math.floor((width - 3 * (sides.length - 1)) / Math.max(1, sides.length)))
   const line = (cells: ReadonlyArray<string>): string => cells.map((text) => text.padEnd(each)).join(" │ ").trimEnd()
   const out = [plan.title, "", line(sides), sides.map(() => "─".repeat(each)).join("─┼─")]
   for (const row of plan.rows) {
-    for (const text of cell(row, each, results)) out.push(line(sides.map((side) => side === row.side ? text : "")))
+    for (const text of cell(row, each, options)) out.push(line(sides.map((side) => side === row.side ? text : "")))
+  }
+  if (plan.fails === undefined && plan.rollback.length > 0) {
+    out.push("", "If the last step failed, this would be undone:", "")
+    for (const row of plan.rollback) out.push(...cell(row, width, options))
   }
   if (plan.fails !== undefined) {
     const { advice, error, pipeline, residue, step } = plan.fails
