@@ -11,8 +11,8 @@ import { exec } from "../steps/exec.ts"
 import { Environment, ParentDeathSignal } from "../steps/facts.ts"
 import { findProgram } from "../steps/findProgram.ts"
 import { Init } from "../steps/Init.ts"
-import { loadSeccompBeforeExec } from "../steps/loadSeccompBeforeExec.ts"
 import { loadSeccompBeforeUser } from "../steps/loadSeccompBeforeUser.ts"
+import { prepareSeccomp } from "../steps/prepareSeccomp.ts"
 import { reportReady } from "../steps/reportReady.ts"
 import { restoreParentDeathSignal } from "../steps/restoreParentDeathSignal.ts"
 import { restoreProcess } from "../steps/restoreProcess.ts"
@@ -52,8 +52,9 @@ export const finalize = Pipeline.make(
   verifyParent,
   // as the program's user, in its directory, in its root
   findProgram,
-  // the filter may forbid to talk
+  // what is wrong with the filter is told while there is somebody to tell
+  prepareSeccomp,
   reportReady,
-  loadSeccompBeforeExec,
+  // loads the filter, as the last thing
   exec
 )

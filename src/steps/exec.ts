@@ -3,38 +3,50 @@
  *
  * The program is not executed by this process itself but by a tiny one in between, which this process becomes first: at
  * the moment of the execve(2) that the container can influence, `/proc/self/exe` is then a sealed memory file, and not
- * the host's runtime, which a container's root could open and overwrite (CVE-2019-5736).
+ * the host's runtime, which a container's root could open and overwrite (CVE-2019-5736). The same tiny program loads the
+ * seccomp filter, so that a filter need not allow what this process still does.
  *
- * @see execve(2), execveat(2)
+ * @see execve(2), execveat(2), seccomp(2)
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import { SECCOMP } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { calls as trampolineCalls, execThroughTrampoline } from "../native/trampoline.ts"
+import { advice, calls, execThroughTrampoline } from "../native/trampoline.ts"
 import { Environment, ExecUser, Program } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { environmentFor } from "./populateEnv.ts"
+import { ExecFilter } from "./prepareSeccomp.ts"
 
-/** Executes the program that {@link findProgram} found, with the arguments and the environment of the configuration. */
+/** Executes the program that `findProgram` found, with the arguments and the environment of the configuration. */
 export const exec = Step.make("exec", {
   doc: "become the program",
-  calls: [...trampolineCalls, "execve"],
-  requires: [Init, Environment, ExecUser, Program],
+  calls: [...calls, "seccomp", "execve"],
+  requires: [Init, Environment, ExecUser, Program, ExecFilter],
   reversal: "terminal",
   advice: {
+    ...advice,
     ENOENT: "the program's interpreter is missing: the one its #! line names, or the dynamic loader of its libc",
     ENOEXEC: "the program is neither a binary for this machine nor a script with a #! line",
-    EACCES: "the program, or its interpreter, may not be executed by this user, or lies on a noexec mount",
     E2BIG: "arguments and environment together are too large"
   },
   run: Effect.gen(function*() {
-    const { channel, process } = yield* Init
+    const { channel, process: { apparmorProfile, args, selinuxLabel } } = yield* Init
     const { path } = yield* Program
+    const { filter } = yield* ExecFilter
     const envp = environmentFor(yield* Environment, yield* ExecUser)
-    // a label for the next exec must meet the program, not what stands between
-    const labelled = process.apparmorProfile !== undefined || process.selinuxLabel !== undefined
-    return yield* labelled
-      ? sys.execve({ path, argv: process.args, envp })
-      : execThroughTrampoline({ path, argv: process.args, envp, channel })
+    if (apparmorProfile === undefined && selinuxLabel === undefined) {
+      return yield* execThroughTrampoline({
+        path,
+        argv: args,
+        envp,
+        channel,
+        ...(filter === undefined ? {} : { filter })
+      })
+    }
+    // a label for the next exec must meet the program, not what would stand between; the security module then guards
+    // the runtime's file
+    if (filter !== undefined) yield* sys.seccomp({ operation: SECCOMP.SET_MODE_FILTER, ...filter })
+    return yield* sys.execve({ path, argv: args, envp })
   })
 })

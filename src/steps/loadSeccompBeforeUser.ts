@@ -11,7 +11,8 @@ import { advice, loadFilter } from "./seccomp/load.ts"
  *
  * Without `no_new_privs`, seccomp(2) asks for CAP_SYS_ADMIN; so this stands before the capabilities and the user change,
  * and the filter must allow what the init does after it (setresuid, capset, execve, …). Where `noNewPrivileges` is set,
- * `loadSeccompBeforeExec` does the work, and this step does nothing.
+ * `exec` loads the filter that
+ * `prepareSeccomp` compiles, and this step does nothing.
  *
  * @see seccomp(2)
  */

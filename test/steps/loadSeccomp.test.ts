@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Seccomp } from "../../src/config/Container.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
+import { SECCOMP_FILTER_FLAG } from "../../src/native/constants.ts"
 import { Init } from "../../src/steps/Init.ts"
-import { loadSeccompBeforeExec } from "../../src/steps/loadSeccompBeforeExec.ts"
 import { loadSeccompBeforeUser } from "../../src/steps/loadSeccompBeforeUser.ts"
+import { ExecFilter, prepareSeccomp } from "../../src/steps/prepareSeccomp.ts"
 import { SeccompError } from "../../src/steps/seccomp/SeccompError.ts"
 import { scripted } from "../support/scripted.ts"
 import { init } from "../support/steps.ts"
@@ -19,9 +21,9 @@ const seccomp: Seccomp = {
 const both = Pipeline.make(
   { name: "both", doc: "the two steps", inputs: [Init] },
   loadSeccompBeforeUser,
-  loadSeccompBeforeExec
+  prepareSeccomp
 )
-const only = (step: typeof loadSeccompBeforeUser | typeof loadSeccompBeforeExec) =>
+const only = (step: typeof loadSeccompBeforeUser | typeof prepareSeccomp) =>
 (
   noNewPrivileges: boolean,
   given: Seccomp | undefined,
@@ -41,15 +43,19 @@ describe("the two steps that load a seccomp filter", () => {
       only(loadSeccompBeforeUser)(false, seccomp).trace.join(),
       /^seccomp\(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, <\d+ bytes>\)$/
     )
-    assert.lengthOf(only(loadSeccompBeforeExec)(false, seccomp).trace, 0)
+    assert.deepStrictEqual(only(prepareSeccomp)(false, seccomp).exit, Exit.succeed({ filter: undefined }))
     assert.lengthOf(only(loadSeccompBeforeUser)(true, seccomp).trace, 0)
-    assert.lengthOf(only(loadSeccompBeforeExec)(true, seccomp).trace, 1)
+    const late = only(prepareSeccomp)(true, seccomp).exit
+    const { filter } = Exit.isSuccess(late) ? late.value as ExecFilter["Service"] : { filter: undefined }
+    assert.strictEqual(filter?.flags, SECCOMP_FILTER_FLAG.LOG)
+    assert.isAbove(filter?.program.length ?? 0, 0)
+    assert.lengthOf(only(prepareSeccomp)(true, seccomp).trace, 0)
   })
 
   it("do nothing without a filter", () => {
     for (const noNewPrivileges of [true, false]) {
       assert.lengthOf(only(loadSeccompBeforeUser)(noNewPrivileges, undefined).trace, 0)
-      assert.lengthOf(only(loadSeccompBeforeExec)(noNewPrivileges, undefined).trace, 0)
+      assert.deepStrictEqual(only(prepareSeccomp)(noNewPrivileges, undefined).exit, Exit.succeed({ filter: undefined }))
     }
   })
 

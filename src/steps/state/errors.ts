@@ -46,7 +46,7 @@ export class StateCorrupt extends Data.TaggedError("StateCorrupt")<{
   readonly problem: string
 }> {
   get advice(): string {
-    return "if the container's processes and cgroups are gone, remove the directory that holds this file"
+    return "delete --force ends what is in the container's default cgroup, and removes that and the directory"
   }
   override get message(): string {
     return `${this.file}: ${this.problem}`

@@ -1,0 +1,35 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import process from "node:process"
+import * as Step from "../engine/Step.ts"
+import type { Filter } from "../native/trampoline.ts"
+import { Init } from "./Init.ts"
+import { compile } from "./seccomp/compile.ts"
+
+/** The seccomp filter that `exec` loads as the last thing before the program; absent where there is none to load then. */
+export class ExecFilter extends Context.Service<ExecFilter, {
+  readonly filter: Filter | undefined
+}>()("runfx/ExecFilter") {}
+
+/**
+ * Compiles the seccomp filter of a process that can't gain privileges.
+ *
+ * With `no_new_privs`, seccomp(2) asks for no capability; so `exec` loads the filter as late as can be, in the very last
+ * moment before the program, and the filter needs to allow execve(2) and what the program itself uses. Where
+ * `noNewPrivileges` is not set, `loadSeccompBeforeUser` has done the work.
+ *
+ * @see seccomp(2)
+ */
+export const prepareSeccomp = Step.make("prepareSeccomp", {
+  doc: "compile the seccomp filter that is loaded right before the program, where no_new_privs is on",
+  calls: [],
+  requires: [Init],
+  provides: ExecFilter,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { container: { seccomp }, process: { noNewPrivileges } } = yield* Init
+    if (seccomp === undefined || !noNewPrivileges) return { filter: undefined }
+    const { flags, program } = yield* Effect.fromResult(compile(seccomp, process.arch === "arm64" ? "arm64" : "x64"))
+    return { filter: { flags, program } }
+  })
+})
