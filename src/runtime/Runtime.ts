@@ -39,6 +39,7 @@ import { setns } from "../pipelines/setns.ts"
 import { standard } from "../pipelines/standard.ts"
 import { userns } from "../pipelines/userns.ts"
 import { usernsSetup } from "../pipelines/usernsSetup.ts"
+import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import { KillTarget } from "../steps/kill/KillTarget.ts"
 import { NetworkStrategies } from "../steps/network/NetworkStrategies.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
@@ -285,6 +286,9 @@ export interface ExecOptions extends ProcessHandles {
   readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
 }
 
+/** The pipeline that a process runs which is executed in a running container. */
+export const setnsPreset: Pipeline.Any = setns
+
 const joinsOf = ({ namespacePaths }: State): ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }> =>
   Object.entries(namespacePaths).map(([type, path]) => ({ type: type as NamespaceType, path }))
 
@@ -379,7 +383,26 @@ const removeState = (root: string, state: State, strategies?: ReadonlyArray<Stra
     withStrategies(strategies)
   )
 
-/** Removes a container that has stopped; `force` kills it first, and finds nothing wrong with one that is gone. */
+/**
+ * Removes what a container without a readable state has left: a start that was killed before it could write it down, or
+ * damage. Only what its id alone tells can be found: the cgroup of the default path, and the directory.
+ */
+const removeBroken = (root: string, id: string) =>
+  Effect.gen(function*() {
+    const cgroup = yield* Effect.flatMap(Cgroup.detect, (hierarchies) => Cgroup.plan(hierarchies, { id })).pipe(
+      Effect.catchTag("NoCgroupHierarchy", () => Effect.succeed(undefined))
+    )
+    if (cgroup !== undefined) {
+      yield* Pipeline.run(killPipeline).pipe(Effect.provideService(KillTarget, { cgroup, children: [] }))
+      yield* Cgroup.destroy(cgroup)
+    }
+    yield* Store.remove(root, id)
+  })
+
+/**
+ * Removes a container that has stopped; `force` kills it first, finds nothing wrong with one that is gone, and removes
+ * also one whose state can't be read.
+ */
 export const remove = (
   id: string,
   options: {
@@ -395,7 +418,13 @@ export const remove = (
       root,
       id,
       Effect.gen(function*() {
-        const state = yield* Store.load(root, id)
+        const loaded = yield* Effect.result(Store.load(root, id))
+        if (loaded._tag === "Failure") {
+          return yield* options.force === true && loaded.failure._tag === "StateCorrupt"
+            ? removeBroken(root, id)
+            : Effect.fail(loaded.failure)
+        }
+        const state = loaded.success
         // what it has left behind, where its pid namespace was not its own, is in its cgroup
         const stopped = state.init === undefined || !(yield* isAlive(state.init))
         if (options.force === true || stopped) yield* killAll(state, [])

@@ -3,28 +3,38 @@
  * the container is left, and the error says where and why.
  */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as fs from "node:fs"
 import type { Container } from "../../src/config/Container.ts"
-import { CurrentStep } from "../../src/engine/Events.ts"
+import { CurrentStep, Events } from "../../src/engine/Events.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { PipelineError, rootCause } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
-import { SOCK } from "../../src/native/constants.ts"
+import { SIG, SOCK } from "../../src/native/constants.ts"
 import type * as Errno from "../../src/native/Errno.ts"
+import type { Fork } from "../../src/native/Fork.ts"
 import { type Call, type Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import { create } from "../../src/pipelines/create.ts"
+import { exec as execPipeline } from "../../src/pipelines/exec.ts"
+import { kill as killPipeline } from "../../src/pipelines/kill.ts"
+import { remove as removePipeline } from "../../src/pipelines/remove.ts"
+import { setns } from "../../src/pipelines/setns.ts"
 import { standard } from "../../src/pipelines/standard.ts"
 import { userns } from "../../src/pipelines/userns.ts"
 import { usernsSetup } from "../../src/pipelines/usernsSetup.ts"
 import { awaitExit, exitCode } from "../../src/runtime/awaitExit.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
+import { InvalidEnvironment } from "../../src/steps/errors.ts"
 import { EnteredProcess } from "../../src/steps/parent/facts.ts"
 import { Launch } from "../../src/steps/parent/Launch.ts"
+import { StateCorrupt } from "../../src/steps/state/errors.ts"
 import { containerOf, failureOf, leavesNothing, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { isolate } from "../support/host.ts"
+import { children, isolate } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 
 let place: Place
@@ -224,7 +234,7 @@ const injectEach = (container: Container, faults: ReadonlyArray<Fault>) =>
     }))
 
 /** Steps behind the one that tells how many calls there were. */
-const last: Readonly<Record<string, number>> = { reportReady: 1, loadSeccompBeforeExec: 1, exec: 12, finishSideCar: 1 }
+const last: Readonly<Record<string, number>> = { reportReady: 1, exec: 12, finishSideCar: 1 }
 
 const kinds = [
   { name: "standard", userns: false },
@@ -274,4 +284,246 @@ describe.skipIf(missing !== undefined)("a start that fails", () => {
       const faults = faultsOf(usernsSetup, told, false, (step) => last[step] ?? 0)
       faultsHappen(yield* injectEach(rich({ userns: true }), faults))
     }), 240_000)
+})
+
+// ── other commands that fail ─────────────────────────────────────────────────────────────────────────────────────────
+
+/** A container that sleeps, while `use` lasts. */
+const whileRunning = <A>(
+  use: (running: { readonly id: string; readonly pid: number }) => Effect.Effect<A, unknown, Kernel | Fork>,
+  given: { readonly userns?: boolean } = {}
+) =>
+  on(Effect.gen(function*() {
+    const given_ = options(place, containerOf(place, ["/bin/sleep", "1000"], given))
+    const { pid, pidfd } = yield* Runtime.create(given_)
+    const exit = yield* Effect.exit(use({ id: given_.id, pid }))
+    yield* Runtime.remove(given_.id, { stateRoot: place.stateRoot, force: true })
+    yield* sys.close({ fd: pidfd })
+    return yield* exit
+  }))
+
+const execOptions = (id: string): Runtime.ExecOptions => {
+  const { process } = containerOf(place, ["/bin/true"])
+  return { id, stateRoot: place.stateRoot, patience: 20_000, process: { ...process, oomScoreAdj: 50 } }
+}
+
+describe.skipIf(missing !== undefined)("a command that fails", () => {
+  it.live("exec, at any call of the parent and in any step of the process, leaves nothing", () =>
+    leavesNothing(
+      place,
+      whileRunning(({ id, pid }) =>
+        Effect.gen(function*() {
+          const parent = counting()
+          assert.strictEqual((yield* on(Runtime.exec(execOptions(id)), parent.kernel)).code, 0)
+          const child = counting()
+          const flow = (preset: Pipeline.Any) => Effect.succeed(before(preset, "reportReady", tell(child.counts)))
+          const told = toldBy(yield* Effect.exit(on(Runtime.exec({ ...execOptions(id), flow }), child.kernel)))
+          const faults = [
+            ...faultsOf(execPipeline, parent.counts, true),
+            ...faultsOf(setns, told, false, (step) => last[step] ?? 0)
+          ]
+          const outcomes = yield* Effect.forEach(faults, (fault) =>
+            Effect.gen(function*() {
+              const what = `by ${fault.code} at call ${fault.nth} of ${fault.pipeline}/${fault.step}`
+              const run = on(Runtime.exec(execOptions(id)), faulty(fault))
+              const exit = yield* leavesNothing(place, Effect.exit(run), what)
+              if (Exit.isFailure(exit)) checkError(failureOf(exit), fault)
+              else assert.strictEqual(exit.value.code, 0, what)
+              assert.isTrue(fs.existsSync(`/proc/${pid}`), `the container ended ${what}`)
+              return Exit.isFailure(exit)
+            }))
+          faultsHappen(outcomes)
+        })
+      )
+    ), 240_000)
+
+  it.live("kill, at any call, leaves nothing frozen; it can be repeated", () =>
+    Effect.gen(function*() {
+      const { counts, kernel } = counting()
+      const kill = (id: string) => Runtime.kill(id, SIG.KILL, { stateRoot: place.stateRoot })
+      yield* whileRunning(({ id }) => on(kill(id), kernel))
+      const outcomes = yield* Effect.forEach(faultsOf(killPipeline, counts, true), (fault) =>
+        leavesNothing(
+          place,
+          whileRunning(({ id }) =>
+            Effect.gen(function*() {
+              const exit = yield* Effect.exit(on(kill(id), faulty(fault)))
+              if (Exit.isFailure(exit)) checkError(failureOf(exit), fault)
+              const [listed] = yield* Runtime.list(place.stateRoot)
+              assert.isTrue(listed !== undefined && "status" in listed && listed.status !== "paused")
+              yield* kill(id)
+              return Exit.isFailure(exit)
+            })
+          ),
+          `by ${fault.code} at call ${fault.nth} of ${fault.step}`
+        ))
+      faultsHappen(outcomes)
+    }), 240_000)
+
+  it.live("delete, at any call, can be repeated", () =>
+    Effect.gen(function*() {
+      const stopped = Effect.gen(function*() {
+        const given = options(place, containerOf(place, ["/bin/true"]))
+        const { pidfd } = yield* Runtime.create(given)
+        yield* awaitExit(pidfd)
+        yield* sys.close({ fd: pidfd })
+        return given.id
+      })
+      const remove = (id: string) => Runtime.remove(id, { stateRoot: place.stateRoot })
+      const { counts, kernel } = counting()
+      yield* on(Effect.flatMap(stopped, remove), kernel)
+      const outcomes = yield* Effect.forEach(faultsOf(removePipeline, counts, true), (fault) =>
+        leavesNothing(
+          place,
+          Effect.gen(function*() {
+            const id = yield* on(stopped)
+            const exit = yield* Effect.exit(on(remove(id), faulty(fault)))
+            if (Exit.isFailure(exit)) {
+              checkError(failureOf(exit), fault)
+              // the state file goes last, but before its directory
+              const again = yield* Effect.exit(on(remove(id)))
+              if (Exit.isFailure(again)) {
+                assert.instanceOf(failureOf(again), StateCorrupt)
+                yield* on(Runtime.remove(id, { stateRoot: place.stateRoot, force: true }))
+              }
+            }
+            return Exit.isFailure(exit)
+          }),
+          `by ${fault.code} at call ${fault.nth} of ${fault.step}`
+        ))
+      faultsHappen(outcomes)
+    }), 240_000)
+})
+
+// ── interruption, death, and no answer ───────────────────────────────────────────────────────────────────────────────
+
+describe.skipIf(missing !== undefined)("a start", () => {
+  for (const { name, userns } of kinds) {
+    it.live(`that is interrupted at any step leaves nothing (${name})`, () =>
+      Effect.forEach(create.steps, ({ name: step }) =>
+        leavesNothing(
+          place,
+          Effect.gen(function*() {
+            const fiber = yield* Effect.forkChild(
+              start(rich({ userns }), Linux.make()).pipe(
+                Effect.provideService(Events, (event) =>
+                  Effect.sync(() => {
+                    if (event._tag === "Started" && event.step === step) fiber.interruptUnsafe()
+                  }))
+              )
+            )
+            const exit = yield* Fiber.await(fiber)
+            assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), `${step}: ${exit}`)
+          }),
+          `by interruption at ${step}`
+        ), { discard: true }))
+
+    it.live(`whose init is killed says so, and leaves nothing (${name})`, () =>
+      Effect.forEach(
+        ["cloneInit", "joinCgroup", "writeIdMaps", "enterNamespaces", "connectNetworks", "runSideCar", "saveState"],
+        (step) =>
+          leavesNothing(
+            place,
+            Effect.gen(function*() {
+              const strike = Effect.sync(() => {
+                for (const child of children()) process.kill(Number.parseInt(child), "SIGKILL")
+              })
+              const exit = yield* Effect.exit(
+                start(rich({ userns }), Linux.make()).pipe(
+                  Effect.provideService(Events, (event) =>
+                    event._tag === "Completed" && event.step === step && event.pipeline === "create"
+                      ? strike
+                      : Effect.void)
+                )
+              )
+              const error = rootCause(failureOf(exit)) as Error & { readonly _tag: string }
+              assert.strictEqual(error._tag, "InitDied", `after ${step}: ${error.message}`)
+              assert.match(error.message, /signal SIGKILL/)
+            }),
+            `by a kill after ${step}`
+          ),
+        { discard: true }
+      ))
+  }
+
+  /** A kernel on which an init does something else at the first call of a step. */
+  const derailing = (step: string, instead: Call): Kernel["Service"] => {
+    const kernel = Linux.make()
+    return {
+      invoke: (call) =>
+        Effect.flatMap(CurrentStep, (current) =>
+          current?.step === step && current.pipeline !== "create"
+            ? Effect.andThen(kernel.invoke(instead), kernel.invoke(call))
+            : kernel.invoke(call)) as never
+    }
+  }
+
+  it.live("whose init ends in the middle says so, and leaves nothing", () =>
+    Effect.forEach(
+      ["awaitParent", "announceNamespaces", "mountFilesystems", "reportReady"],
+      (step) =>
+        leavesNothing(
+          place,
+          Effect.gen(function*() {
+            const dying = derailing(step, { _tag: "exit_group", status: 77 })
+            const error = rootCause(failureOf(yield* Effect.exit(start(rich(), dying)))) as Error & { _tag: string }
+            assert.strictEqual(error._tag, "InitDied", `${step}: ${error.message}`)
+            assert.match(error.message, /it exited with status 77/)
+          })
+        ),
+      { discard: true }
+    ))
+
+  it.live("whose init is killed in the middle says so, and leaves nothing", () =>
+    Effect.forEach(["awaitParent", "mountFilesystems"], (step) =>
+      leavesNothing(
+        place,
+        Effect.gen(function*() {
+          const sleeping = derailing(step, { _tag: "nanosleep", nanoseconds: 60_000_000_000n })
+          const fiber = yield* Effect.forkChild(Effect.exit(start(rich(), sleeping)))
+          yield* Effect.sleep(300)
+          for (const child of children()) process.kill(Number.parseInt(child), "SIGKILL")
+          const error = rootCause(failureOf(yield* Fiber.join(fiber))) as Error & { _tag: string }
+          assert.strictEqual(error._tag, "InitDied", `${step}: ${error.message}`)
+          assert.match(error.message, /signal SIGKILL/)
+        })
+      ), { discard: true }))
+
+  it.live("whose init is killed when only exec is left never counts as a success", () =>
+    leavesNothing(
+      place,
+      Effect.gen(function*() {
+        const sleeping = derailing("exec", { _tag: "nanosleep", nanoseconds: 60_000_000_000n })
+        const fiber = yield* Effect.forkChild(start(rich(), sleeping))
+        yield* Effect.sleep(300)
+        for (const child of children()) process.kill(Number.parseInt(child), "SIGKILL")
+        // as if the program had been killed at its first instruction
+        assert.strictEqual(yield* Fiber.join(fiber), 137)
+      })
+    ))
+
+  it.live("whose init does not answer in time fails, and leaves nothing", () =>
+    Effect.forEach(["awaitParent", "mountFilesystems", "exec"], (step) =>
+      leavesNothing(
+        place,
+        Effect.gen(function*() {
+          const sleeping = derailing(step, { _tag: "nanosleep", nanoseconds: 60_000_000_000n })
+          const impatient: Edit = (launch) => ({ ...launch, patience: 500 })
+          const exit = yield* Effect.exit(start(rich(), sleeping, impatient))
+          const error = rootCause(failureOf(exit)) as Error & { _tag: string }
+          assert.strictEqual(error._tag, "InitStuck", `${step}: ${error.message}`)
+          assert.match(error.message, /did not answer within 500 ms/)
+        })
+      ), { discard: true }))
+
+  it.live("whose init was given what can't be used says so before it waits", () =>
+    leavesNothing(
+      place,
+      Effect.gen(function*() {
+        // it ends without reading what the parent has sent
+        const bad = containerOf(place, ["/bin/true"], { process: { env: ["=x"] } })
+        const error = rootCause(failureOf(yield* Effect.exit(start(bad, Linux.make()))))
+        assert.instanceOf(error, InvalidEnvironment)
+      })
+    ))
 })
