@@ -19,11 +19,10 @@
  * ```
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as process from "node:process"
-import { Fork } from "./Fork.ts"
+import { Fork, forkFlags, NotForkable } from "./Fork.ts"
 import { type Call, Kernel, type Result, SyscallError } from "./Kernel.ts"
 import * as Koffi from "./koffi.ts"
 import { credentials } from "./linux/credentials.ts"
@@ -88,38 +87,35 @@ const exit = (kernel: Kernel["Service"]): never => {
  * Forks by way of a kernel. Where the live kernel is wrapped, by a recorder or a fault injector, the wrapped one is given
  * here, so that the wrapper sees the `clone`.
  *
- * The process must be able to fork: see {@link checkForkable}.
+ * The first fork checks that the process can fork itself: see {@link checkForkable}.
  */
-export const fork = (kernel: Kernel["Service"]): Fork["Service"] => ({
-  spawn: <R>(flags: number, child: Effect.Effect<unknown, unknown, R>) =>
-    Effect.contextWith((context: Context.Context<R>) =>
-      Effect.flatMap(kernel.invoke({ _tag: "clone", flags }), (pid) => {
-        if (pid !== 0) return Effect.succeed(pid)
-        // from here on this is the child: it must never return into the parent's program
-        try {
-          Effect.runSyncExitWith(context)(child)
-        } catch {}
-        return exit(kernel)
-      })
-    )
-})
-
-/** This process was not started in the way that lets it fork itself. */
-export class NotForkable extends Data.TaggedError("NotForkable")<{
-  /** The flags of Node that are missing. */
-  readonly missing: ReadonlyArray<string>
-}> {
-  override get message(): string {
-    return `this Node process can't fork itself: it was started without ${this.missing.join(" ")}`
+export const fork = (kernel: Kernel["Service"]): Fork["Service"] => {
+  let checked = false
+  // how this process was started does not change: the first fork asks, the others don't
+  const check = Effect.suspend(() =>
+    checked ? Effect.void : Effect.map(checkForkable(), () => {
+      checked = true
+    })
+  )
+  return {
+    spawn: <R>(flags: number, child: Effect.Effect<unknown, unknown, R>) =>
+      Effect.contextWith((context: Context.Context<R>) =>
+        Effect.flatMap(Effect.andThen(check, kernel.invoke({ _tag: "clone", flags })), (pid) => {
+          if (pid !== 0) return Effect.succeed(pid)
+          // from here on this is the child: it must never return into the parent's program
+          try {
+            Effect.runSyncExitWith(context)(child)
+          } catch {}
+          return exit(kernel)
+        })
+      )
   }
-  readonly advice = `start it as: node ${forkFlags.join(" ")} FILE`
 }
 
-/** The flags with which Node has one thread, and V8 none of its own, so that a fork is whole. */
-export const forkFlags: ReadonlyArray<string> = ["--single-threaded", "--v8-pool-size=0"]
+export { forkFlags, NotForkable } from "./Fork.ts"
 
 /**
- * Checks that this process can fork itself. Asked once, before the first fork: a fork itself checks nothing.
+ * Checks that this process can fork itself. Asked once, before the first fork.
  *
  * @param given the flags that Node was started with; by default those of its command line and of `NODE_OPTIONS`
  */

@@ -24,13 +24,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import process from "node:process"
 import { type Container, hasNamespace, makesNamespace, type NamespaceType, type Process } from "../config/Container.ts"
+import { validateHost } from "../config/validate.ts"
 import type { Event } from "../engine/Events.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type { ChildStatus, Limit } from "../native/calls.ts"
 import { RLIMIT, SIG, SOCK } from "../native/constants.ts"
 import { Fork } from "../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
-import * as Linux from "../native/Linux.ts"
 import { create as createPipeline } from "../pipelines/create.ts"
 import { exec as execPipeline } from "../pipelines/exec.ts"
 import { kill as killPipeline } from "../pipelines/kill.ts"
@@ -174,6 +174,8 @@ export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], 
     const { uid } = yield* caller
     const type = options.type ?? typeFor(options.container, uid)
     const preset = presetOf(type, options.scratch === true)
+    // what only this host can tell; the scratch root is not there yet
+    if (options.scratch !== true) yield* validateHost(options.container)
     return {
       id: options.id,
       container: options.container,
@@ -221,7 +223,6 @@ export const create = (
 /** Only the steps themselves can be interrupted, so that what they have made is never lost on the way to the caller. */
 const createWith = (restore: Restore, options: RunOptions) =>
   Effect.gen(function*() {
-    yield* Linux.checkForkable()
     const wanted = options.container.process.terminal && options.consoleSocket === undefined
     return yield* withOwnConsole(wanted, (socket) =>
       Effect.gen(function*() {
@@ -298,7 +299,6 @@ export const start = (options: ExecOptions): Effect.Effect<RunningProcess, unkno
 
 const startWith = (restore: Restore, options: ExecOptions) =>
   Effect.gen(function*() {
-    yield* Linux.checkForkable()
     const root = options.stateRoot ?? (yield* stateRoot)
     const { launch, state } = yield* execLaunchOf(root, options)
     const wanted = options.process.terminal && options.consoleSocket === undefined

@@ -166,7 +166,7 @@ const base = (
   Effect.gen(function*() {
     const file = options.config ?? (options.bundle === undefined ? undefined : join(options.bundle, "config.json"))
     if (file !== undefined) {
-      const bundle = resolve(options.bundle ?? dirname(file))
+      const bundle = yield* realDirectory("--bundle", options.bundle ?? dirname(resolve(file)))
       const option = options.config === undefined ? "--bundle" : "--config"
       const text = yield* readText(option, file)
       const overrides = options.cmd.length === 0 ? {} : { args: options.cmd }
