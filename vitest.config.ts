@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: ["test/integration/**"],
+          exclude: ["test/integration/**", "test/examples/**"],
           maxWorkers: 2
         }
       },
@@ -27,7 +27,7 @@ export default defineConfig({
         resolve,
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts"],
+          include: ["test/integration/**/*.test.ts", "test/examples/**/*.test.ts"],
           // a runtime forks itself: its process must be started with these flags
           pool: "forks",
           execArgv: ["--single-threaded", "--v8-pool-size=0"],

@@ -10,8 +10,10 @@
  * The two flags make a Node that can fork itself, which is how the container comes to be. A program that can't be started
  * with them runs this one as a child.
  */
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import {
   chmodSync,
   lstatSync,
@@ -152,18 +154,24 @@ const sandboxed = (script) =>
 
 const script = process.argv[2]
 if (script === undefined) throw new Error("which script?")
-const result = await Effect.runPromise(
-  sandboxed(realpathSync(script)).pipe(
-    Effect.scoped,
-    Effect.match({
-      onSuccess: ({ code, cpu, memory }) => ({
-        code,
-        ...(cpu === undefined ? {} : { cpuMilliseconds: Number(cpu / 1_000_000n) }),
-        ...(memory === undefined ? {} : { memoryKibibytes: Number(memory / 1024n) })
-      }),
-      onFailure: (error) => ({ error: error instanceof Error ? error.message : String(error) })
-    }),
-    Effect.provide(Linux.layer)
-  )
+
+// whoever stops this program stops the container as well
+const stop = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort())
+
+const exit = await Effect.runPromiseExit(
+  sandboxed(realpathSync(script)).pipe(Effect.scoped, Effect.provide(Linux.layer)),
+  { signal: stop.signal }
 )
-console.log(JSON.stringify(result))
+if (Exit.isSuccess(exit)) {
+  const { code, cpu, memory } = exit.value
+  console.log(JSON.stringify({
+    code,
+    ...(cpu === undefined ? {} : { cpuMilliseconds: Number(cpu / 1_000_000n) }),
+    ...(memory === undefined ? {} : { memoryKibibytes: Number(memory / 1024n) })
+  }))
+} else {
+  const error = Cause.squash(exit.cause)
+  console.log(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }))
+  process.exitCode = 1
+}
