@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import * as Step from "../../src/engine/Step.ts"
 import * as c from "../../src/native/constants.ts"
-import { Fork } from "../../src/native/Fork.ts"
+import { Fork, type NotForkable } from "../../src/native/Fork.ts"
 import { Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
@@ -57,7 +57,7 @@ export const hosts: ReadonlyArray<Host> = [
 export const on = <A>(
   host: Host,
   effect: Effect.Effect<A, unknown, Kernel | Fork>
-): Effect.Effect<A, ChildFailed | SyscallError> =>
+): Effect.Effect<A, ChildFailed | NotForkable | SyscallError> =>
   live(inChild(c.CLONE.NEWNS, Effect.andThen(Effect.andThen(isolate, host.prepare), restoringRoot(effect))))
 
 /** Collects compensations, and runs them on demand, last first. */

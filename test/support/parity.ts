@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { AT, CLONE, MS, O, P, W } from "../../src/native/constants.ts"
-import { Fork } from "../../src/native/Fork.ts"
+import { Fork, type NotForkable } from "../../src/native/Fork.ts"
 import { type Call, type CallName, isCallName, Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 
 /** One call: its name, its arguments, and whether its result is kept (`as`) or compared (`see`). */
@@ -90,7 +90,10 @@ const readAll = (fd: number): Effect.Effect<string, SyscallError, Kernel> =>
     }
   })
 
-const runLines = (lines: Scenario, known: Map<string, unknown>): Effect.Effect<Trace, SyscallError, Kernel | Fork> =>
+const runLines = (
+  lines: Scenario,
+  known: Map<string, unknown>
+): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const out: Array<string> = []
     for (const line of lines) {
@@ -104,8 +107,8 @@ const runLines = (lines: Scenario, known: Map<string, unknown>): Effect.Effect<T
 /** Runs in a child; its trace comes back through a pipe that the lines do not see. */
 const inChild = (
   flags: number,
-  body: Effect.Effect<Trace, SyscallError, Kernel | Fork>
-): Effect.Effect<Trace, SyscallError, Kernel | Fork> =>
+  body: Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork>
+): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const fork = yield* Fork
     const [low, lowWrite] = yield* sys.pipe2({ flags: O.CLOEXEC })
@@ -137,7 +140,7 @@ const inChild = (
  * Runs a scenario in a child with namespaces of its own and an empty tmpfs at /mnt. Descriptors from 100 to 499 are free;
  * lower ones are not closed, since libuv aborts a process whose own descriptors are gone.
  */
-export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, SyscallError, Kernel | Fork> =>
+export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   inChild(
     CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | flags,
     Effect.gen(function*() {
