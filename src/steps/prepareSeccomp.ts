@@ -1,3 +1,6 @@
+/**
+ * Compile the seccomp filter that is loaded right before the program, where that takes no privilege.
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import process from "node:process"
