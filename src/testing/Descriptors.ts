@@ -67,9 +67,9 @@ export const release = (m: Machine, id: number): void => {
     if (peer !== undefined && socket.queue.length > 0) m.sockets.set(peer.id, { ...peer, error: "ECONNRESET" })
     for (const message of socket.queue) for (const held of message.files) release(m, held)
   }
-  if (file.kind._tag === "FsContext" && !file.kind.mounted && file.kind.fs !== undefined) {
-    m.fileSystems.delete(file.kind.fs)
-  }
+  // a file system that was made and never mounted; that of cgroups or sysfs is mounted elsewhere too
+  const made = file.kind._tag === "FsContext" ? file.kind.fs : undefined
+  if (made !== undefined && !m.mounts.values().some(({ fs }) => fs === made)) m.fileSystems.delete(made)
 }
 
 /** Closes descriptors of a process. */

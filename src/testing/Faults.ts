@@ -38,8 +38,8 @@ export interface Faults {
 export const make = (rule: Rule): Faults => {
   let count = 0
   const injected: Array<Call> = []
-  const guard = <A, R>(call: Call, effect: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
-    Effect.suspend(() => {
+  const guard = <A, E, R>(call: Call, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SyscallError, R> =>
+    Effect.suspend((): Effect.Effect<A, E | SyscallError, R> => {
       count++
       const code = rule(call, count)
       if (code === undefined) return effect

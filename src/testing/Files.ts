@@ -318,7 +318,7 @@ export const memfdCreate = (m: Machine, { flags, name }: Arguments<"memfd_create
   }, `memfd:${name}`)
   return Descriptors.open(
     m,
-    { _tag: "Node", location: { mount: 0, node: id } },
+    { _tag: "Node", location: { mount: 0, node: id }, memfd: true },
     O.RDWR | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
     `/memfd:${name} (deleted)`
   )
@@ -371,7 +371,7 @@ const stat = (m: Machine, location: Location): Stat => {
     ino: inodeNumber(node),
     size: BigInt(size),
     dev: fs?.dev ?? { major: 0, minor: 4 },
-    rdev: node.device ?? { major: 0, minor: 0 },
+    rdev: { major: node.device?.major ?? 0, minor: node.device?.minor ?? 0 },
     mountId: BigInt(location.mount),
     mountRoot: mount !== undefined && mount.root === location.node
   }

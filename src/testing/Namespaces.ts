@@ -10,7 +10,7 @@ import * as Mounts from "./Mounts.ts"
 import * as Network from "./Network.ts"
 import { namespaceOf } from "./Nodes.ts"
 import { onTop } from "./Resolve.ts"
-import type { Credentials, Location, NamespaceSet, NamespaceType } from "./State.ts"
+import type { Credentials, Location, NamespaceSet, NamespaceType, NodeId } from "./State.ts"
 
 /** The flag of each type. */
 export const flagOf: Readonly<Record<NamespaceType, number>> = {
@@ -213,22 +213,33 @@ export const setdomainname = (m: Machine, { name }: Arguments<"setdomainname">):
   m.namespaces.set(m.self.ns.uts, { ...m.namespace("uts", m.self.ns.uts), domainname: name })
 }
 
-/** Whether something keeps a namespace: a process, a descriptor, a bind mount, a child namespace. */
-const kept = (m: Machine, id: number): boolean =>
-  m.processes.values().some((process) => process.status === "running" && Object.values(process.ns).includes(id)) ||
-  m.processes.values().some(({ numbers }) => numbers.has(id)) ||
-  m.files.values().some(({ kind }) => kind._tag === "Node" && kind.location.node === `ns:${id}`) ||
-  m.mounts.values().some(({ root }) => root === `ns:${id}`) ||
-  m.namespaces.values().some((other) =>
-    other.owner === id && other.id !== id || (other.type === "user" || other.type === "pid") && other.parent === id
-  )
+/** The namespaces that something keeps: a process, a descriptor, a bind mount, another namespace. */
+const kept = (m: Machine): ReadonlySet<number> => {
+  const ids = new Set<number>()
+  const keep = (node: NodeId): void => {
+    const id = namespaceOf(node)
+    if (id !== undefined) ids.add(id)
+  }
+  for (const { ns, numbers, status } of m.processes.values()) {
+    for (const id of numbers.keys()) ids.add(id)
+    if (status === "running") { for (const id of Object.values(ns)) ids.add(id) }
+  }
+  for (const { kind } of m.files.values()) if (kind._tag === "Node") keep(kind.location.node)
+  for (const { root } of m.mounts.values()) keep(root)
+  for (const ns of m.namespaces.values()) {
+    if (ns.owner !== ns.id) ids.add(ns.owner)
+    if ((ns.type === "user" || ns.type === "pid") && ns.parent !== undefined) ids.add(ns.parent)
+  }
+  return ids
+}
 
 /** Ends namespaces that nothing keeps; their mounts and links go with them (namespaces(7), "Namespace lifetime"). */
 export const collect = (m: Machine): void => {
   for (let again = true; again;) {
     again = false
+    const ids = kept(m)
     for (const { id, type } of m.namespaces.values()) {
-      if (kept(m, id)) continue
+      if (ids.has(id)) continue
       m.namespaces.delete(id)
       if (type === "net") Network.endNamespace(m, id)
       if (type === "mnt") Mounts.endNamespace(m, id)

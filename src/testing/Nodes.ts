@@ -72,36 +72,32 @@ const typeOf = (content: Content): View["type"] => {
   }
 }
 
+/** One object with all that a stored node can be asked; made for every step of a path, so it is made at once. */
 const storedView = (m: Machine, node: Node): View => {
-  const { content } = node
-  const base = {
-    id: node.id,
-    fs: node.fs,
-    parent: node.parent,
-    name: node.name,
-    mode: node.mode,
-    uid: node.uid,
-    gid: node.gid,
-    type: typeOf(content),
-    stored: node
-  }
+  const { content, fs, gid, id, mode, name, parent, uid } = node
+  const type = typeOf(content)
   switch (content._tag) {
-    case "Directory":
-      return {
-        ...base,
-        list: () => [...loaded(m, node).keys()],
-        lookup: (name) => loaded(m, node).get(name)
-      }
-    case "File":
-      return { ...base, read: () => content.host === undefined ? content.data : hostData(content.host) }
+    case "Directory": {
+      const list = (): ReadonlyArray<string> => [...loaded(m, node).keys()]
+      const lookup = (child: string): NodeId | undefined => loaded(m, node).get(child)
+      return { id, fs, parent, name, mode, uid, gid, type, stored: node, list, lookup }
+    }
+    case "File": {
+      const read = (): Uint8Array => content.host === undefined ? content.data : hostData(content.host)
+      return { id, fs, parent, name, mode, uid, gid, type, stored: node, read }
+    }
     case "Symlink":
-      return { ...base, link: () => content.target }
+      return { id, fs, parent, name, mode, uid, gid, type, stored: node, link: () => content.target }
     case "Device":
-      return { ...base, device: { major: content.major, minor: content.minor } }
+      return { id, fs, parent, name, mode, uid, gid, type, stored: node, device: content }
     default:
-      return base
+      return { id, fs, parent, name, mode, uid, gid, type, stored: node }
   }
 }
+
+/** The directory above a node; the node itself for a root. */
+export const parentOf = (m: Machine, id: NodeId): NodeId =>
+  typeof id === "number" ? m.nodes.need(id).parent : view(m, id).parent
 
 /** The node with an id. */
 export const view = (m: Machine, id: NodeId): View => {

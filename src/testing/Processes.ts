@@ -2,17 +2,22 @@
  * Processes: clone, exit, wait, signals, exec. @see clone(2), execve(2), waitid(2), kill(2), signal(7), pid_namespaces(7)
  */
 import type { ChildStatus } from "../native/calls.ts"
-import { AT, CLD, CLONE, MS, O, P, SIG, W } from "../native/constants.ts"
+import { AT, CLD, CLONE, F, FD, MS, O, P, SECCOMP, SIG, W } from "../native/constants.ts"
+import { numberOf } from "../native/Errno.ts"
 import type { Arguments } from "../native/Kernel.ts"
+import type { Options as Trampoline } from "../native/trampoline.ts"
 import * as Cgroups from "./Cgroups.ts"
 import { afterExec, maySignal, mayTrace, processByNumber, shown, toUser } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
-import { block, type Machine, refuse } from "./Machine.ts"
+import { write } from "./Files.ts"
+import { seccomp } from "./Limits.ts"
+import { block, type Machine, refuse, Refused } from "./Machine.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Nodes from "./Nodes.ts"
 import { fileText, mountinfo } from "./Proc.ts"
 import { at, existing, pathOf } from "./Resolve.ts"
-import type { Namespace, Process } from "./State.ts"
+import type { Executed, Namespace, Process } from "./State.ts"
+import { trampolineOf } from "./trampolineOf.ts"
 
 /** Thrown by exit_group and execve: the caller never returns. */
 export class Gone {
@@ -334,7 +339,45 @@ export const pidfdSendSignal = (m: Machine, { pidfd, signal }: Arguments<"pidfd_
 export const execve = (m: Machine, args: Arguments<"execve">): never =>
   execveat(m, { dirfd: AT.FDCWD, path: args.path, argv: args.argv, envp: args.envp, flags: 0 })
 
-export const execveat = (m: Machine, { argv, dirfd, envp, flags, path }: Arguments<"execveat">): never => {
+export const execveat = (m: Machine, args: Arguments<"execveat">): never => {
+  const image = replaceProgram(m, args)
+  const inner = image === undefined ? undefined : trampolineOf(image)
+  if (inner === undefined) m.executed = [...m.executed, snapshot(m, args)]
+  else runTrampoline(m, inner, args)
+  throw new Gone()
+}
+
+/** What the machine code of `native/trampoline.ts` does, the one program that the model can run. */
+const runTrampoline = (
+  m: Machine,
+  { channel, filter, path }: Trampoline,
+  { argv, envp }: Arguments<"execveat">
+): void => {
+  try {
+    Descriptors.fcntl(m, { fd: channel, command: F.SETFD, argument: FD.CLOEXEC })
+    if (filter !== undefined) seccomp(m, { ...filter, operation: SECCOMP.SET_MODE_FILTER })
+    const args = { dirfd: AT.FDCWD, path, argv, envp, flags: 0 }
+    replaceProgram(m, args)
+    m.executed = [...m.executed, snapshot(m, args)]
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    const record = new Uint8Array(5)
+    record[0] = 0x45
+    new DataView(record.buffer).setUint32(1, numberOf(error.code), true)
+    try {
+      write(m, { fd: channel, data: record })
+    } catch {
+      // nobody is left to tell
+    }
+    end(m, m.pid, CLD.EXITED, error.code === "ENOENT" ? 127 : 126)
+  }
+}
+
+/** Puts another program in the place of the caller's; gives the file's content where it is one in memory. */
+const replaceProgram = (
+  m: Machine,
+  { argv, dirfd, envp, flags, path }: Arguments<"execveat">
+): Uint8Array | undefined => {
   if ((flags & ~(AT.EMPTY_PATH | AT.SYMLINK_NOFOLLOW)) !== 0) refuse("EINVAL")
   const location = existing(m, dirfd, path, {
     follow: (flags & AT.SYMLINK_NOFOLLOW) === 0,
@@ -350,7 +393,8 @@ export const execveat = (m: Machine, { argv, dirfd, envp, flags, path }: Argumen
   // ETXTBSY: open for writing
   if (
     m.files.values().some((file) =>
-      file.kind._tag === "Node" && file.kind.location.node === node.id && (file.flags & 3) !== O.RDONLY &&
+      file.kind._tag === "Node" && file.kind.location.node === node.id && file.kind.memfd === undefined &&
+      (file.flags & 3) !== O.RDONLY &&
       (file.flags & O.PATH) === 0
     )
   ) refuse("ETXTBSY")
@@ -379,12 +423,17 @@ export const execveat = (m: Machine, { argv, dirfd, envp, flags, path }: Argumen
     ns: { ...m.self.ns, time },
     attributes: new Map([...m.self.attributes].filter(([name]) => !name.endsWith("exec")))
   })
+  return location.mount === 0 ? node.read?.() : undefined
+}
+
+/** The process as a program starts with it. */
+const snapshot = (m: Machine, { argv, envp, path }: Arguments<"execveat">): Executed => {
   const uts = m.namespace("uts", m.self.ns.uts)
   const cwd = pathOf(m, m.self.cwd, m.self.root)
-  m.executed = [...m.executed, {
+  return {
     pid: m.pid,
     path,
-    file,
+    file: m.self.exe,
     argv,
     envp,
     process: m.self,
@@ -393,6 +442,5 @@ export const execveat = (m: Machine, { argv, dirfd, envp, flags, path }: Argumen
     mountinfo: mountinfo(m, m.self),
     descriptors: new Map([...m.self.descriptors].map(([fd, entry]) => [fd, fileText(m, entry.file)])),
     cwd: cwd.reachable ? cwd.path : `(unreachable)${cwd.path}`
-  }]
-  throw new Gone()
+  }
 }

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CurrentStep } from "../engine/Events.ts"
 import { Fork } from "../native/Fork.ts"
-import { type Call, Kernel, type Result, type SyscallError } from "../native/Kernel.ts"
+import { type Call, Kernel, type Result, SyscallError } from "../native/Kernel.ts"
 
 /** What a call came to; `Pending` for one that has not returned: it waits, or it never will (execve, exit_group). */
 export type Outcome =
@@ -48,7 +48,7 @@ export const make = (): Recorder => {
   const entries: Array<Entry> = []
   let children = 0
 
-  const record = <A, R>(call: Call, effect: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
+  const record = <A, E, R>(call: Call, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.withFiber((fiber) => {
       const where = fiber.getRef(CurrentStep)
       const entry: Entry = {
@@ -59,11 +59,13 @@ export const make = (): Recorder => {
         call,
         outcome: { _tag: "Pending" }
       }
-      const index = entries.push(entry) - 1
-      const set = (outcome: Outcome): void => void (entries[index] = { ...entry, outcome })
+      entries.push(entry)
+      const set = (outcome: Outcome): void => void (entries[entries.indexOf(entry)] = { ...entry, outcome })
+      const drop = (): void => void entries.splice(entries.indexOf(entry), 1)
       return Effect.tapError(
         Effect.tap(effect, (result) => Effect.sync(() => set({ _tag: "Returned", result }))),
-        (error) => Effect.sync(() => set({ _tag: "Failed", error }))
+        // any other error, as NotForkable, comes before a call is made
+        (error) => Effect.sync(() => error instanceof SyscallError ? set({ _tag: "Failed", error }) : drop())
       )
     })
 

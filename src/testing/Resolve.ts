@@ -3,7 +3,7 @@
  */
 import { AT, MS, RESOLVE } from "../native/constants.ts"
 import { type Machine, refuse } from "./Machine.ts"
-import { permitted, type View, view, X } from "./Nodes.ts"
+import { parentOf as aboveNode, permitted, type View, view, X } from "./Nodes.ts"
 import type { Location, Mount, NodeId } from "./State.ts"
 
 /** What a path led to. */
@@ -58,7 +58,7 @@ const up = (m: Machine, at: Location, root: Location): Location => {
   while (!same(here, root)) {
     const mount = m.mounts.get(here.mount)
     if (mount === undefined) return here
-    if (here.node !== mount.root) return onTop(m, { mount: here.mount, node: view(m, here.node).parent })
+    if (here.node !== mount.root) return onTop(m, { mount: here.mount, node: aboveNode(m, here.node) })
     if (mount.parent === undefined) return here
     here = { mount: mount.parent, node: mount.mountpoint! }
   }
@@ -160,7 +160,7 @@ export const at = (m: Machine, location: Location): View => view(m, location.nod
 export const isWithin = (m: Machine, node: NodeId, ancestor: NodeId): boolean => {
   for (let here = node;;) {
     if (here === ancestor) return true
-    const { parent } = view(m, here)
+    const parent = aboveNode(m, here)
     if (parent === here) return false
     here = parent
   }

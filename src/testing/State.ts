@@ -196,7 +196,8 @@ export interface Mount {
 
 /** What an open file description is. @see open(2) */
 export type FileKind =
-  | { readonly _tag: "Node"; readonly location: Location }
+  /** `memfd`: as memfd_create(2) gave it, which does not count as open for writing (execve(2), ETXTBSY). */
+  | { readonly _tag: "Node"; readonly location: Location; readonly memfd?: true }
   | { readonly _tag: "Socket"; readonly socket: number }
   | { readonly _tag: "Pid"; readonly pid: number }
   | {
