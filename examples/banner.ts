@@ -51,8 +51,10 @@ const writeBanner = Step.make("writeBanner", {
 })
 
 export default (preset: typeof standard) =>
-  Pipeline.insertAfter(
-    Pipeline.insertAfter(preset, "setScheduling", lowerDiskPriority),
-    "findProgram",
-    writeBanner
+  Pipeline.check(
+    Pipeline.insertAfter(
+      Pipeline.insertAfter(preset, "setScheduling", lowerDiskPriority),
+      "findProgram",
+      writeBanner
+    )
   )

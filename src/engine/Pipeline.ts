@@ -149,6 +149,18 @@ export const remove = <I extends Keys, S extends Steps, N extends Step.Name<S[nu
   name: N
 ): Pipeline<I, Splice<S, N, []>> => edit(self, name, () => [])
 
+/**
+ * Gives a pipeline back as it is; one that can't run does not compile. For a pipeline that is handed on to somebody who
+ * takes any, and that the compiler would see no more of.
+ *
+ * **Example** (A flow)
+ *
+ * ```ts
+ * export default (preset: typeof standard) => Pipeline.check(Pipeline.insertAfter(preset, "setHostname", announce))
+ * ```
+ */
+export const check = <I extends Keys, S extends Steps>(self: Pipeline<I, S> & Runnable<I, S>): Pipeline<I, S> => self
+
 // ── what needs no run ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Every rule that a pipeline breaks, in words; the run-time twin of the check that `run` asks of the compiler. */

@@ -55,6 +55,7 @@ import type { State } from "../steps/state/State.ts"
 import { type Status, status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import { awaitExit, exitCode } from "./awaitExit.ts"
+import { checked } from "./flow.ts"
 import { receiveMaster, withTerminal } from "./terminal.ts"
 
 /** Which pipeline the init of a new container runs. */
@@ -81,7 +82,10 @@ export interface RunOptions extends ProcessHandles {
   readonly type?: InitType
   /** Mount the host's files on `container.rootfs`, with writes that are thrown away. */
   readonly scratch?: boolean
-  /** Edits the init's pipeline; checked before anything is done. */
+  /**
+   * Edits the init's pipeline. The result is checked before anything is done: a missing requirement, a step out of order,
+   * or a missing exec is named.
+   */
   readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
   /** Kinds of network beside the built-in ones. */
   readonly strategies?: ReadonlyArray<Strategy>
@@ -183,7 +187,7 @@ export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], 
       bundle: options.bundle ?? "",
       stateRoot: options.stateRoot ?? (yield* stateRoot),
       namespaces: namespacePlan(options.container.namespaces),
-      init: options.flow === undefined ? preset : yield* options.flow(preset),
+      init: options.flow === undefined ? preset : yield* Effect.flatMap(options.flow(preset), checked),
       ...sideCarOf(type, options.scratch === true),
       preservedFds: options.preservedFds ?? 0,
       nofile: yield* inheritedNofile,
@@ -284,6 +288,7 @@ export interface ExecOptions extends ProcessHandles {
   readonly id: string
   readonly stateRoot?: string
   readonly process: Process
+  /** As {@link RunOptions} has it. */
   readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
 }
 
@@ -326,7 +331,7 @@ export const execLaunchOf = (root: string, options: ExecOptions) =>
       bundle: state.bundle ?? "",
       stateRoot: root,
       namespaces: namespacePlan(joinsOf(state)),
-      init: options.flow === undefined ? setns : yield* options.flow(setns),
+      init: options.flow === undefined ? setns : yield* Effect.flatMap(options.flow(setns), checked),
       preservedFds: options.preservedFds ?? 0,
       nofile: yield* inheritedNofile,
       ...(options.consoleSocket === undefined ? {} : { consoleSocket: options.consoleSocket }),

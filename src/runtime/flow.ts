@@ -17,7 +17,7 @@
  *   run: sys.ioprio_set({ which: 1, who: 0, ioprio: 3 << 13 })
  * })
  *
- * export default (preset: typeof standard) => Pipeline.insertAfter(preset, "setupRlimits", quiet)
+ * export default (preset: typeof standard) => Pipeline.check(Pipeline.insertAfter(preset, "setupRlimits", quiet))
  * ```
  */
 import * as Data from "effect/Data"
@@ -41,10 +41,7 @@ export class FlowError extends Data.TaggedError("FlowError")<{
 
 /** What a flow's module gives. */
 export interface LoadedFlow {
-  /**
-   * The module's default export, applied to a preset; the preset itself where there is none. The result is checked before
-   * anything is done: a missing requirement, a step out of order, or a missing exec is named.
-   */
+  /** The module's default export, applied to a preset; the preset itself where there is none. */
   readonly flow: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError>
   /** The module's `strategies`: kinds of network beside the built-in ones. */
   readonly strategies: ReadonlyArray<Strategy>
@@ -95,7 +92,7 @@ const apply = (
         advice: "return what Pipeline.insertBefore, insertAfter, replace, remove or make gives"
       })
     }
-    return yield* checked(pipeline)
+    return pipeline
   })
 
 /**

@@ -9,6 +9,10 @@ import * as Pipeline from "../../src/engine/Pipeline.ts"
 import type { PipelineError } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { type Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
+import { setns } from "../../src/pipelines/setns.ts"
+import { standard } from "../../src/pipelines/standard.ts"
+import { userns } from "../../src/pipelines/userns.ts"
+import { usernsSetup } from "../../src/pipelines/usernsSetup.ts"
 
 class Rootfs extends Context.Service<Rootfs, { readonly fd: number }>()("Rootfs") {}
 class User extends Context.Service<User, { readonly uid: number }>()("User") {}
@@ -48,6 +52,12 @@ export const withInput: Effect.Effect<unknown, unknown, Kernel | Rootfs> = Pipel
   Pipeline.make({ ...header, inputs: [Rootfs] }, use)
 )
 export const edited = Pipeline.run(Pipeline.insertAfter(good, "open", fresh))
+export const checked: typeof good = Pipeline.check(good)
+// the order of the presets
+Pipeline.check(standard)
+Pipeline.check(userns)
+Pipeline.check(usernsSetup)
+Pipeline.check(setns)
 export const names: "open" | "use" | "last" = "use" as Pipeline.Names<typeof good>
 
 // ── what does not ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -55,6 +65,9 @@ export const names: "open" | "use" | "last" = "use" as Pipeline.Names<typeof goo
 // wrong order
 // @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
 Pipeline.run(Pipeline.make(header, use, open))
+
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+Pipeline.check(Pipeline.make(header, use, open))
 
 // missing provider
 // @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
