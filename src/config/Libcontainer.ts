@@ -403,6 +403,9 @@ const idle = (config: Config): ReadonlyArray<Problem> => [
   ]),
   ...(config.cgroups?.slice === undefined || config.cgroups.slice === "" ? [] : [
     problem("config.cgroups.slice", config.cgroups.slice, "has no effect: cgroups are made without systemd")
+  ]),
+  ...(config.cgroups?.freezer !== "FROZEN" ? [] : [
+    problem("config.cgroups.freezer", config.cgroups.freezer, "has no effect yet: the container is started to run")
   ])
 ]
 

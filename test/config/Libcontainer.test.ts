@@ -225,6 +225,12 @@ describe("an initConfig", () => {
     assert.deepStrictEqual(warnings.map(({ path }) => path), ["config.pivot_dir", "config.cgroups.slice"])
   })
 
+  it("tells that a container is not started frozen", () => {
+    const frozen = { ...whole, config: { ...whole.config, cgroups: { ...whole.config.cgroups, freezer: "FROZEN" } } }
+    const { warnings } = Result.getOrThrow(decode(write(frozen), "/"))
+    assert.include(warnings.map(({ path }) => path), "config.cgroups.freezer")
+  })
+
   it("means the same as a bare Config with the process fields beside it", () => {
     const { config, network: _, ...process } = whole
     assert.deepStrictEqual(container(write({ ...process, ...config })), container(write(whole)))
