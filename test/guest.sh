@@ -69,8 +69,9 @@ for pid in $(cat /sys/fs/cgroup/cgroup.procs); do echo "$pid" >/sys/fs/cgroup/in
 for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control; done
 ip link set lo up 2>/dev/null; hostname guest
 echo; echo "GUEST-BEGIN"
-tini -s -- bash /GUEST_JOB/command </dev/null 2>&1
-echo "GUEST-END $?"
+# through cat: what writes to a console would draw on it
+tini -s -- bash /GUEST_JOB/command </dev/null 2>&1 | cat
+status=${PIPESTATUS[0]}; echo; echo "GUEST-END $status"
 sync; echo o >/proc/sysrq-trigger; sleep 5
 BOOT
 
