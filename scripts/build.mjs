@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process"
 import { chmodSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { build } from "esbuild"
+import { bundle } from "./bundle.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 process.chdir(root)
@@ -13,20 +13,7 @@ process.chdir(root)
 rmSync("dist", { recursive: true, force: true })
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" })
 
-await build({
-  entryPoints: ["src/cli/main.ts"],
-  outfile: "dist/runfx.cjs",
-  bundle: true,
-  platform: "node",
-  target: "node20.19",
-  format: "cjs",
-  minifySyntax: true,
-  minifyWhitespace: true,
-  external: ["koffi"],
-  define: { "import.meta.url": "__runfx_url" },
-  banner: { js: "const __runfx_url = require('node:url').pathToFileURL(__filename).href;" },
-  logLevel: "warning"
-})
+bundle("dist/runfx.cjs")
 
 chmodSync("bin/runfx", 0o755)
 // a process of its own, with the flags that the command runs with: V8 refuses code that was compiled under others

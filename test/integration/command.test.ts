@@ -1,0 +1,233 @@
+/** The command: kill, delete, list, what is refused, and two commands at once. */
+import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import { type Command, makeCommand } from "../support/command.ts"
+import { cgroups, isolate, snapshot } from "../support/host.ts"
+import { makeRoot, missing, removeRoot } from "../support/rootfs.ts"
+
+let root = ""
+let command: Command
+let before: unknown
+const mark = `cli${process.pid}`
+let count = 0
+const fresh = (): string => `${mark}-${count++}`
+
+beforeAll(async () => {
+  if (missing !== undefined) return
+  await Effect.runPromise(isolate)
+  root = makeRoot()
+  command = makeCommand()
+})
+afterAll(() => {
+  if (missing !== undefined) return
+  command.remove()
+  removeRoot(root)
+})
+const state = () => ({ ...snapshot(mark, command.stateRoot), descriptors: [] })
+beforeEach(() => {
+  if (missing === undefined) before = state()
+})
+afterEach(() => {
+  if (missing === undefined) assert.deepStrictEqual(state(), before, "something is left")
+})
+
+/** A container in the background. */
+const detached = async (...program: ReadonlyArray<string>): Promise<string> => {
+  const id = fresh()
+  const { code, stderr, stdout } = await command.runfx("run", "-d", "--id", id, "--rootfs", root, "--", ...program)
+  assert.deepStrictEqual([code, stderr, stdout], [0, "", `${id}\n`])
+  return id
+}
+
+const statusOf = async (id: string): Promise<string | undefined> => {
+  const { code, stdout } = await command.runfx("list", "--format", "json")
+  assert.strictEqual(code, 0)
+  return (JSON.parse(stdout) as ReadonlyArray<{ readonly id: string; readonly status: string }>)
+    .find((listed) => listed.id === id)?.status
+}
+
+const pidOf = async (id: string): Promise<number> => {
+  const { stdout } = await command.runfx("list", "--format", "json")
+  return (JSON.parse(stdout) as ReadonlyArray<{ readonly id: string; readonly pid: number }>)
+    .find((listed) => listed.id === id)!.pid
+}
+
+const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  for (let tries = 0; tries < 400; tries++) {
+    if (await holds()) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  assert.fail("it did not come about within 10 s")
+}
+
+describe.skipIf(missing !== undefined)("runfx", () => {
+  it("gives the program's exit code, and its streams", async () => {
+    assert.deepStrictEqual(
+      await command.runfx("run", "--rootfs", root, "--", "/bin/sh", "-c", "echo out; echo err >&2; exit 7"),
+      { code: 7, stdout: "out\n", stderr: "err\n" }
+    )
+    const killed = await command.runfx(
+      "run",
+      "--rootfs",
+      root,
+      "--",
+      "/bin/sh",
+      "-c",
+      "kill -9 $$; kill -TERM 1; exit 3"
+    )
+    // the first process of a pid namespace is not killed by its own signals
+    assert.strictEqual(killed.code, 3)
+  })
+
+  it("ends with 127 and 126 for a program that is not there or can't be executed", async () => {
+    const missing = await command.runfx("run", "--rootfs", root, "--", "/bin/nosuch")
+    assert.strictEqual(missing.code, 127)
+    assert.match(missing.stderr, /\/bin\/nosuch/)
+    const bad = await command.runfx("run", "--rootfs", root, "--", "/etc/passwd")
+    assert.strictEqual(bad.code, 126)
+  })
+
+  it("lists, signals, kills and deletes", async () => {
+    const id = await detached("/bin/sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    assert.strictEqual(await statusOf(id), "running")
+    const table = await command.runfx("list")
+    assert.match(table.stdout, new RegExp(`^ID +PID +STATUS +BUNDLE +CREATED +OWNER\\n${id} +\\d+ +running `))
+    assert.strictEqual((await command.runfx("list", "-q")).stdout, `${id}\n`)
+    const refused = await command.runfx("delete", id)
+    assert.strictEqual(refused.code, 1)
+    assert.match(refused.stderr, /is running\n.*stop it first/s)
+    // the shell may not have set its trap yet: a signal that it has no handler for does not reach it
+    await until(async () => {
+      assert.strictEqual((await command.runfx("kill", id)).code, 0)
+      return await statusOf(id) === "stopped"
+    }).catch(async (error: unknown) => {
+      await command.runfx("delete", "--force", id)
+      throw error
+    })
+    const again = await command.runfx("kill", id)
+    assert.strictEqual(again.code, 1)
+    assert.match(again.stderr, /is stopped/)
+    assert.strictEqual((await command.runfx("delete", id)).code, 0)
+    const gone = await command.runfx("delete", id)
+    assert.strictEqual(gone.code, 1)
+    assert.match(gone.stderr, /there is no container/)
+    assert.strictEqual((await command.runfx("delete", "--force", id)).code, 0)
+  })
+
+  it("delete --force ends a container that runs", async () => {
+    const id = await detached("/bin/sleep", "1000")
+    const pid = await pidOf(id)
+    assert.strictEqual((await command.runfx("delete", "-f", id)).code, 0)
+    assert.isFalse(fs.existsSync(`/proc/${pid}`) && !fs.readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "))
+  })
+
+  it("refuses ids that could be paths, and an id twice", async () => {
+    const ids = ["", "..", "../x", "a\nb", "x".repeat(2000)]
+    const commands = [
+      ...ids.map((id) => ["run", "--id", id, "--rootfs", root, "--", "/bin/true"]),
+      ["delete", "../x"],
+      ["delete", "--force", ".."],
+      ["kill", "a/b"],
+      ["exec", "a b", "/bin/true"]
+    ]
+    for (const args of commands) {
+      const { code, stderr } = await command.runfx(...args)
+      assert.strictEqual(code, 1, args.join(" ").slice(0, 100))
+      assert.match(stderr, /invalid container id/, args.join(" ").slice(0, 100))
+    }
+    const id = await detached("/bin/sleep", "1000")
+    const twice = await command.runfx("run", "--id", id, "--rootfs", root, "--", "/bin/true")
+    assert.strictEqual(twice.code, 1)
+    assert.match(twice.stderr, /exists/)
+    assert.strictEqual(await statusOf(id), "running")
+    await command.runfx("delete", "-f", id)
+  })
+
+  it("shows and removes what a damaged state has left", async () => {
+    const id = await detached("/bin/sleep", "1000")
+    const pid = await pidOf(id)
+    const file = `${command.stateRoot}/${id}/state.json`
+    const whole = fs.readFileSync(file, "utf8")
+    for (
+      const damage of ["", "{", whole.slice(0, whole.length / 2), whole.replace(/"version":\s*\d+/, "\"version\":99")]
+    ) {
+      fs.writeFileSync(file, damage)
+      const listed = await command.runfx("list")
+      assert.strictEqual(listed.code, 0)
+      assert.match(listed.stdout, new RegExp(`^${id} +0 +broken`, "m"))
+      assert.include(listed.stderr, file)
+      for (const args of [["delete", id], ["kill", id, "KILL"], ["exec", id, "/bin/true"]]) {
+        const { code, stderr } = await command.runfx(...args)
+        assert.strictEqual(code, 1)
+        assert.include(stderr, file)
+      }
+    }
+    fs.writeFileSync(file, whole)
+    assert.strictEqual(await statusOf(id), "running")
+    fs.rmSync(file)
+    assert.match((await command.runfx("delete", id)).stderr, /the file is missing[^]*delete --force/)
+    assert.isTrue(fs.existsSync(`/proc/${pid}`))
+    assert.strictEqual((await command.runfx("delete", "--force", id)).code, 0)
+    await until(() => !fs.existsSync(`/proc/${pid}`) || fs.readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "))
+  })
+
+  it("lets one of two commands win that want the same thing", async () => {
+    const id = fresh()
+    const starts = await Promise.all(
+      [0, 1, 2].map(() => command.runfx("run", "-d", "--id", id, "--rootfs", root, "--", "/bin/sleep", "1000"))
+    )
+    assert.deepStrictEqual(starts.map(({ code }) => code).toSorted(), [0, 1, 1])
+    const deletes = await Promise.all([0, 1, 2].map(() => command.runfx("delete", "--force", id)))
+    assert.deepStrictEqual(deletes.map(({ code, stderr }) => [code, stderr]), [[0, ""], [0, ""], [0, ""]])
+  })
+
+  it("runs many at once", async () => {
+    const ends = await Promise.all(
+      Array.from(
+        { length: 8 },
+        (_, index) => command.runfx("run", "--id", fresh(), "--rootfs", root, "--", "/bin/sh", "-c", `exit ${index}`)
+      )
+    )
+    assert.deepStrictEqual(ends.map(({ code, stderr }) => [code, stderr]), ends.map((_, index) => [index, ""]))
+  })
+
+  it("leaves the host as it was after thirty runs in a row", async () => {
+    for (let run = 0; run < 30; run++) {
+      const { code, stderr } = await command.runfx("run", "--id", fresh(), "--rootfs", root, "--", "/bin/true")
+      assert.deepStrictEqual([code, stderr], [0, ""])
+    }
+    assert.deepStrictEqual(state(), before)
+  })
+
+  const forking = "i=0; while [ $i -lt 100 ]; do (while :; do (:); done) & i=$((i+1)); done; " +
+    "while [ $i -lt 200 ]; do (while :; do sleep 0.01; done) & i=$((i+1)); done; wait"
+
+  for (const own of [true, false]) {
+    it(`kills two hundred processes that fork, ${own ? "in" : "without"} a pid namespace of their own`, async () => {
+      const id = fresh()
+      const bundle = fs.mkdtempSync("/tmp/runfx-bundle-")
+      const config = {
+        ociVersion: "1.0.2",
+        root: { path: root },
+        process: { args: ["/bin/sh", "-c", forking], cwd: "/", env: ["PATH=/bin"], user: { uid: 0, gid: 0 } },
+        mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
+        linux: { namespaces: [...(own ? [{ type: "pid" }] : []), { type: "mount" }] }
+      }
+      fs.writeFileSync(`${bundle}/config.json`, JSON.stringify(config))
+      const begun = await command.runfx("run", "-d", "--id", id, "--bundle", bundle)
+      assert.deepStrictEqual([begun.code, begun.stderr], [0, ""])
+      const members = () => {
+        const [found] = cgroups(id).filter((directory) => fs.existsSync(`${directory}/cgroup.procs`))
+        return found === undefined ? [] : fs.readFileSync(`${found}/cgroup.procs`, "utf8").trim().split("\n")
+      }
+      await until(() => members().length >= 200)
+      const killed = await command.runfx("kill", id, "KILL")
+      assert.deepStrictEqual([killed.code, killed.stderr], [0, ""])
+      assert.deepStrictEqual(members().filter((pid) => pid !== ""), [])
+      assert.strictEqual(await statusOf(id), "stopped")
+      assert.strictEqual((await command.runfx("delete", id)).code, 0)
+      fs.rmSync(bundle, { recursive: true })
+    })
+  }
+})
