@@ -6,13 +6,13 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { Admitted, expect } from "./awaitParent.ts"
-import { send } from "./channel.ts"
+import { receiveCalls, send } from "./channel.ts"
 import { Init } from "./Init.ts"
 
 /** Says "Entered" and waits for "Go". */
 export const announceNamespaces = Step.make("announceNamespaces", {
   doc: "tell the parent that the namespaces are entered, and wait for its part in them",
-  calls: ["sendmsg", "recvmsg"],
+  calls: ["sendmsg", ...receiveCalls],
   requires: [Init, Admitted],
   reversal: "harmless",
   run: Effect.gen(function*() {

@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { receive } from "./channel.ts"
+import { receive, receiveCalls } from "./channel.ts"
 import { Init } from "./Init.ts"
 
 /** The parent has put the process into its cgroup and has written its id maps. */
@@ -29,7 +29,7 @@ export const expect = (fd: number, tag: "Enter" | "Go") =>
 /** Waits for the parent's word to enter the namespaces. */
 export const awaitParent = Step.make("awaitParent", {
   doc: "wait until the parent has set the cgroup and the id maps",
-  calls: ["recvmsg"],
+  calls: receiveCalls,
   requires: [Init],
   provides: Admitted,
   reversal: "harmless",

@@ -9,6 +9,10 @@
  *                     Failed    at any time: the error, as it was
  *
  * An end of file without Ready is a dead init, which is an error, never a success.
+ *
+ * Behind Ready the far end may be in the wrong hands: the exec trampoline runs with the container's credentials, and
+ * where those are root's, a process of the container can trace it and send what it likes. So whatever comes is looked at
+ * before it is believed, and descriptors that come along are closed.
  */
 import * as Effect from "effect/Effect"
 import type { Event } from "../engine/Events.ts"
@@ -42,22 +46,63 @@ const shortened = (message: Message): Message => {
   return { _tag: "Failed", error: new Error(text.slice(0, largest / 4)) }
 }
 
-/** A message with who sent it, or the end of the channel, or the bytes of the exec trampoline. */
+/** A message with who sent it, or the end of the channel, or bytes that are none: those of the exec trampoline. */
 export type Received =
   | { readonly _tag: "Message"; readonly message: Message; readonly pid: number | undefined }
   | { readonly _tag: "Closed" }
   | { readonly _tag: "Raw"; readonly data: Uint8Array }
 
+/** The calls that {@link receive} makes; for the headers of steps. */
+export const receiveCalls = ["recvmsg", "close"] as const
+
 /** Waits for the next message, without bound: for the init, whose parent's death closes the channel. */
 export const receive = (fd: number, classes?: Wire.ErrorClasses): Effect.Effect<Received, SyscallError, Kernel> =>
-  Effect.map(
+  Effect.flatMap(
     sys.recvmsg({ fd, size: largest + 64 * 1024, flags: c.MSG.CMSG_CLOEXEC }),
-    (packet) => parse(packet, classes)
+    (packet) =>
+      Effect.as(Effect.forEach(packet.fds, (fd) => sys.close({ fd }), { discard: true }), parse(packet, classes))
   )
 
 const parse = ({ credentials, data }: Packet, classes: Wire.ErrorClasses | undefined): Received => {
   if (data.length === 0) return { _tag: "Closed" }
   if (data[0] !== 0x7b) return { _tag: "Raw", data }
-  const message = Wire.decode(Buffer.from(data).toString("utf8"), classes) as Message
-  return { _tag: "Message", message, pid: credentials?.pid }
+  try {
+    const message = Wire.decode(Buffer.from(data).toString("utf8"), classes)
+    if (isMessage(message)) return { _tag: "Message", message, pid: credentials?.pid }
+  } catch {
+    // no JSON, or an error of which the fields are not those of its class
+  }
+  return { _tag: "Raw", data }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Fields => typeof value === "object" && value !== null
+
+const isEvent = (value: unknown): boolean =>
+  isRecord(value) && [value["_tag"], value["pipeline"], value["step"]].every((field) => typeof field === "string") &&
+  (value["_tag"] === "Started" || typeof value["milliseconds"] === "number")
+
+/** Whether an error can be shown: its message and its advice are made of its fields. Throws where one can't. */
+const isShowable = (error: unknown): boolean => {
+  if (!(error instanceof Error)) return !isRecord(error)
+  const { advice } = error as { readonly advice?: unknown }
+  return typeof error.message === "string" && (advice === undefined || typeof advice === "string")
+}
+
+const isMessage = (value: unknown): value is Message => {
+  if (!isRecord(value)) return false
+  switch (value["_tag"]) {
+    case "Enter":
+    case "Entered":
+    case "Go":
+      return true
+    case "Ready":
+    case "Done":
+      return Array.isArray(value["events"]) && value["events"].every(isEvent)
+    case "Failed":
+      return "error" in value && isShowable(value["error"])
+    default:
+      return false
+  }
 }

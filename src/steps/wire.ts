@@ -68,7 +68,8 @@ interface EncodedError {
 
 const reviveError = (encoded: EncodedError, classes: ErrorClasses): Error => {
   if (encoded.$error === "SyscallError") return new Kernel.SyscallError(encoded.fields as never)
-  const known = classes[encoded.$error]
+  // own classes only: "constructor" is no error's tag
+  const known = Object.hasOwn(classes, encoded.$error) ? classes[encoded.$error] : undefined
   if (known !== undefined) return new known(encoded.fields as never)
   return new ForeignError({
     tag: encoded.$error,
@@ -79,9 +80,13 @@ const reviveError = (encoded: EncodedError, classes: ErrorClasses): Error => {
   })
 }
 
-/** Reads what {@link encode} wrote. Throws `SyntaxError` where it is not JSON. */
+/**
+ * Reads what {@link encode} wrote. Throws where the text is not that: `SyntaxError`, `TypeError`, `RangeError`.
+ */
 export const decode = (text: string, classes: ErrorClasses = {}): unknown =>
-  JSON.parse(text, (_, field: unknown) => {
+  JSON.parse(text, (key, field: unknown) => {
+    // the fields of an error are assigned to it, and this one would be its prototype
+    if (key === "__proto__") return undefined
     if (typeof field !== "object" || field === null) return field
     if ("$bigint" in field) return BigInt(field.$bigint as string)
     if ("$bytes" in field) return new Uint8Array(Buffer.from(field.$bytes as string, "base64"))

@@ -8,7 +8,7 @@ import { type PipelineError } from "../../engine/PipelineError.ts"
 import * as c from "../../native/constants.ts"
 import { nameOf } from "../../native/Errno.ts"
 import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
-import { type Message, receive, type Received } from "../channel.ts"
+import { type Message, receive, receiveCalls, type Received } from "../channel.ts"
 import { classes } from "../errorClasses.ts"
 import { ChannelGarbled, InitDied, InitStuck } from "./errors.ts"
 
@@ -44,7 +44,7 @@ const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
 })
 
 /** The calls that {@link whileInitWaits} makes; for the headers of steps. */
-export const peerCalls = ["poll", "recvmsg", "waitid"] as const
+export const peerCalls = ["poll", ...receiveCalls, "waitid"] as const
 
 /**
  * Does the parent's part while the init waits for it. Where that fails and the init has ended meanwhile, or has reported a
