@@ -331,6 +331,7 @@ export const execLaunchOf = (root: string, options: ExecOptions) =>
       bundle: state.bundle ?? "",
       stateRoot: root,
       namespaces: namespacePlan(joinsOf(state)),
+      ...(state.init === undefined ? {} : { joined: state.init }),
       init: options.flow === undefined ? setns : yield* Effect.flatMap(options.flow(setns), checked),
       preservedFds: options.preservedFds ?? 0,
       nofile: yield* inheritedNofile,

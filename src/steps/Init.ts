@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import type { Container, NamespaceType, Process } from "../config/Container.ts"
 import type { Limit } from "../native/calls.ts"
+import type { ProcessIdentity } from "./processes.ts"
 
 /** The input of every init pipeline. */
 export class Init extends Context.Service<Init, {
@@ -21,6 +22,8 @@ export class Init extends Context.Service<Init, {
    * container's.
    */
   readonly joins: ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }>
+  /** Whose namespaces they are, where all paths are those of one process: its number may be another one's by now. */
+  readonly joined?: ProcessIdentity
   /**
    * Flags (`CLONE_NEW*`) of the namespaces that this process makes itself, after it has joined the others: the cgroup
    * namespace always, and all of them where clone(2) could not (a joined user namespace must own the new ones; a time

@@ -38,6 +38,7 @@ export class NamespaceJoinError extends Data.TaggedError("NamespaceJoinError")<{
     const { operation, path, type } = this
     switch (this.code) {
       case "ENOENT":
+      case "ESRCH":
         return `${path} is gone: the process that it belonged to has ended, or the path was never bound`
       case "EPERM":
         return "joining needs CAP_SYS_ADMIN in the user namespace that owns it: join that user namespace too, or run as root"

@@ -6,6 +6,9 @@
  * those that only the root of that user namespace may join: what gave EPERM is tried again after it. The type goes along
  * with each setns(2), so that a path that leads to a namespace of another type is refused.
  *
+ * A container can end at any moment, and its init's number go to a process of the host. So, once everything is open, that
+ * process is looked at again: if it still is who it was, all that was opened by its number is its.
+ *
  * Joined pid namespaces take effect in {@link forkIntoNamespaces}, ids of the joined user namespace in
  * {@link becomeNamespaceRoot}.
  *
@@ -19,6 +22,7 @@ import { sys } from "../native/Kernel.ts"
 import { NamespaceJoinError } from "./errors.ts"
 import { Init } from "./Init.ts"
 import { flagOf } from "./parent/namespacePlan.ts"
+import { isAlive, statCalls } from "./processes.ts"
 
 interface Opened {
   readonly type: NamespaceType
@@ -50,11 +54,11 @@ const enterAll = Effect.fnUntraced(function*(opened: ReadonlyArray<Opened>) {
 /** Joins all of `Init.joins`. */
 export const joinNamespaces = Step.make("joinNamespaces", {
   doc: "join the namespaces that are given by path",
-  calls: ["openat", "setns", "close"],
+  calls: ["setns", ...statCalls],
   requires: [Init],
   reversal: "irreversible",
   run: Effect.gen(function*() {
-    const { joins } = yield* Init
+    const { joined, joins } = yield* Init
     const opened: Array<Opened> = []
     yield* Effect.gen(function*() {
       for (const { path, type } of joins) {
@@ -63,6 +67,10 @@ export const joinNamespaces = Step.make("joinNamespaces", {
           ({ code }) => new NamespaceJoinError({ operation: "open", type, path, code })
         )
         opened.push({ type, path, fd })
+      }
+      if (joined !== undefined && !(yield* isAlive(joined))) {
+        const { path = "", type = "mnt" } = joins[0] ?? {}
+        return yield* new NamespaceJoinError({ operation: "open", type, path, code: "ESRCH" })
       }
       yield* enterAll(opened)
     }).pipe(

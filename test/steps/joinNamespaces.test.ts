@@ -85,4 +85,44 @@ describe("joinNamespaces", () => {
     assert.strictEqual(message, "can't open the net namespace /ns/net: ENOENT (No such file or directory)")
     assert.deepStrictEqual(trace, [...opens.slice(0, 2), "close(7)"])
   })
+
+  describe("of a process", () => {
+    const joined = withInit({
+      joins: [{ type: "mnt", path: "/proc/42/ns/mnt" }],
+      joined: { pid: 42, startTime: 1000n }
+    })
+    const stat = (startTime: number, state = "S") =>
+      Buffer.from(`42 (init) ${state} 1 ${Array(17).fill(0).join(" ")} ${startTime} 0\n`)
+    const proc = (text: Uint8Array) => {
+      let reads = 0
+      return (call: Call): unknown =>
+        call._tag === "openat"
+          ? call.path.endsWith("stat") ? 8 : 7
+          : call._tag !== "read"
+          ? undefined
+          : reads++ === 0
+          ? text
+          : Buffer.of()
+    }
+
+    it("enters where it is who it was once all is open", () => {
+      const { trace } = succeed(joinNamespaces, joined, proc(stat(1000)))
+      assert.deepStrictEqual(trace.filter((line) => /ns|stat/.test(line)), [
+        "openat(AT_FDCWD, \"/proc/42/ns/mnt\", O_RDONLY|O_CLOEXEC, 00)",
+        "openat(AT_FDCWD, \"/proc/42/stat\", O_RDONLY|O_CLOEXEC, 00)",
+        "setns(7, CLONE_NEWNS)"
+      ])
+    })
+
+    it.for([["another has its pid by now", stat(1001)], ["it has ended", stat(1000, "Z")]] as const)(
+      "enters nothing where %s",
+      ([, text]) => {
+        const { advice, message, trace } = fail(joinNamespaces, joined, proc(text))
+        assert.strictEqual(message, "can't open the mnt namespace /proc/42/ns/mnt: ESRCH (No such process)")
+        assert.include(advice, "has ended")
+        assert.isFalse(trace.some((line) => line.startsWith("setns")))
+        assert.strictEqual(trace.at(-1), "close(7)")
+      }
+    )
+  })
 })

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import type { Container, Process } from "../../config/Container.ts"
 import type * as Pipeline from "../../engine/Pipeline.ts"
 import type { Limit } from "../../native/calls.ts"
+import type { ProcessIdentity } from "../processes.ts"
 import type { NamespacePlan } from "./namespacePlan.ts"
 
 /** The input of the pipelines that start a process. */
@@ -19,6 +20,8 @@ export class Launch extends Context.Service<Launch, {
   /** Directory of the state directories. */
   readonly stateRoot: string
   readonly namespaces: NamespacePlan
+  /** Whose namespaces are joined, where all are those of one process. */
+  readonly joined?: ProcessIdentity
   /** The pipeline that the new process runs. */
   readonly init: Pipeline.Any
   /** The pipeline of the side-car, where the init can't build its root itself. */

@@ -40,6 +40,7 @@ export const cloneInit = Step.make("cloneInit", {
       channel: channel.child,
       parentPid,
       joins,
+      ...(launch.joined === undefined ? {} : { joined: launch.joined }),
       unshare,
       preservedFds: launch.preservedFds,
       nofile: launch.nofile,
