@@ -23,13 +23,15 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import process from "node:process"
+import type { ConfigError } from "../config/ConfigError.ts"
 import { type Container, hasNamespace, makesNamespace, type NamespaceType, type Process } from "../config/Container.ts"
 import { validateHost } from "../config/validate.ts"
 import type { Event } from "../engine/Events.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
+import type { InvalidPipelineError, PipelineError } from "../engine/PipelineError.ts"
 import type { ChildStatus, Limit } from "../native/calls.ts"
 import { RLIMIT, SIG, SOCK } from "../native/constants.ts"
-import { Fork } from "../native/Fork.ts"
+import type { Fork } from "../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { create as createPipeline } from "../pipelines/create.ts"
 import { exec as execPipeline } from "../pipelines/exec.ts"
@@ -51,11 +53,12 @@ import { Removal } from "../steps/parent/remove.ts"
 import { SavedState } from "../steps/parent/state.ts"
 import { isAlive, signal as signalProcess } from "../steps/processes.ts"
 import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
+import type { ContainerNotFound, InvalidId, StateLocked } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"
 import { type Status, status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import { awaitExit, exitCode } from "./awaitExit.ts"
-import { checked } from "./flow.ts"
+import { checked, type FlowError } from "./flow.ts"
 import { receiveMaster, withTerminal } from "./terminal.ts"
 
 /** Which pipeline the init of a new container runs. */
@@ -86,7 +89,7 @@ export interface RunOptions extends ProcessHandles {
    * Edits the init's pipeline. The result is checked before anything is done: a missing requirement, a step out of order,
    * or a missing exec is named.
    */
-  readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
+  readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError>
   /** Kinds of network beside the built-in ones. */
   readonly strategies?: ReadonlyArray<Strategy>
 }
@@ -125,6 +128,41 @@ export class NotRunning extends Data.TaggedError("NotRunning")<{
       : "start it again, or remove it with delete"
   }
 }
+
+// ── how commands fail ────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Failure<P> = PipelineError<Pipeline.Errors<P>>
+
+/** What {@link launchOf} can fail with: the configuration does not fit this host, or the flow is none. */
+export type LaunchError = SyscallError | ConfigError | FlowError | InvalidPipelineError
+
+/** What {@link create} can fail with. */
+export type CreateError = LaunchError | Failure<typeof createPipeline>
+
+/** What {@link kill} can fail with. */
+export type KillError = Store.LoadError | Cgroup.NotACgroup | NotRunning | Failure<typeof killPipeline>
+
+/** What {@link remove} can fail with. */
+export type RemoveError =
+  | Store.LoadError
+  | StateLocked
+  | Cgroup.NotACgroup
+  | Cgroup.CgroupNotEmpty
+  | Cgroup.CgroupPathInvalid
+  | Failure<typeof killPipeline>
+  | Failure<typeof removePipeline>
+
+/** What {@link run} can fail with. */
+export type RunError = CreateError | Failure<typeof killPipeline> | Failure<typeof removePipeline>
+
+/** What {@link execLaunchOf} can fail with. */
+export type ExecLaunchError = Store.LoadError | Cgroup.NotACgroup | NotRunning | FlowError | InvalidPipelineError
+
+/** What {@link start} and {@link exec} can fail with. */
+export type ExecError = ExecLaunchError | Failure<typeof execPipeline>
+
+/** What {@link list} can fail with. */
+export type ListError = SyscallError | Cgroup.NotACgroup | InvalidId | ContainerNotFound
 
 // ── what a command starts from ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +211,7 @@ const sideCarOf = (type: InitType, scratch: boolean): { readonly sideCar?: Pipel
 const defaultPatience = 60_000
 
 /** The input of the create pipeline. Nothing is made yet. */
-export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], unknown, Kernel> =>
+export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
   Effect.gen(function*() {
     const { uid } = yield* caller
     const type = options.type ?? typeFor(options.container, uid)
@@ -221,7 +259,7 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
 /** Starts a container and gives its first process, which runs. On failure nothing of it is left. */
 export const create = (
   options: RunOptions
-): Effect.Effect<RunningProcess & { readonly state: State }, unknown, Kernel | Fork> =>
+): Effect.Effect<RunningProcess & { readonly state: State }, CreateError, Kernel | Fork> =>
   Effect.uninterruptibleMask((restore) => createWith(restore, options))
 
 /** Only the steps themselves can be interrupted, so that what they have made is never lost on the way to the caller. */
@@ -262,7 +300,7 @@ const waitFor = (running: RunningProcess): Effect.Effect<Ended, SyscallError, Ke
 export const run = <R = never>(
   options: RunOptions,
   onRunning: (running: RunningProcess) => Effect.Effect<void, never, R> = () => Effect.void
-): Effect.Effect<Ended, unknown, Kernel | Fork | R> =>
+): Effect.Effect<Ended, RunError, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const running = yield* createWith(restore, options)
@@ -273,8 +311,8 @@ export const run = <R = never>(
         // after an end of its own there is nobody left where the pid namespace is the container's
         if (Exit.isFailure(exit) || !hasNamespace(state.container, "pid")) yield* killAll(state, [])
         yield* removeState(root, state, options.strategies)
-        yield* sys.close({ fd: pidfd })
       }).pipe(Effect.exit)
+      yield* sys.close({ fd: pidfd })
       // the end of the program comes first; what its removal failed with stands beside it
       if (Exit.isFailure(exit)) {
         return yield* Effect.failCause(Exit.isFailure(removal) ? Cause.combine(exit.cause, removal.cause) : exit.cause)
@@ -289,7 +327,7 @@ export interface ExecOptions extends ProcessHandles {
   readonly stateRoot?: string
   readonly process: Process
   /** As {@link RunOptions} has it. */
-  readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, unknown>
+  readonly flow?: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError>
 }
 
 /** The pipeline that a process runs which is executed in a running container. */
@@ -299,7 +337,7 @@ const joinsOf = ({ namespacePaths }: State): ReadonlyArray<{ readonly type: Name
   Object.entries(namespacePaths).map(([type, path]) => ({ type: type as NamespaceType, path }))
 
 /** Starts a process in a running container. */
-export const start = (options: ExecOptions): Effect.Effect<RunningProcess, unknown, Kernel | Fork> =>
+export const start = (options: ExecOptions): Effect.Effect<RunningProcess, ExecError, Kernel | Fork> =>
   Effect.uninterruptibleMask((restore) => startWith(restore, options))
 
 const startWith = (restore: Restore, options: ExecOptions) =>
@@ -319,7 +357,10 @@ const startWith = (restore: Restore, options: ExecOptions) =>
   })
 
 /** The inputs of the exec pipeline. Fails with {@link NotRunning} where the container does not run. */
-export const execLaunchOf = (root: string, options: ExecOptions) =>
+export const execLaunchOf = (
+  root: string,
+  options: ExecOptions
+): Effect.Effect<{ readonly launch: Launch["Service"]; readonly state: State }, ExecLaunchError, Kernel> =>
   Effect.gen(function*() {
     const state = yield* Store.load(root, options.id)
     const now = yield* statusOf(root, state)
@@ -345,18 +386,25 @@ export const execLaunchOf = (root: string, options: ExecOptions) =>
 export const exec = <R = never>(
   options: ExecOptions,
   onRunning: (running: RunningProcess) => Effect.Effect<void, never, R> = () => Effect.void
-): Effect.Effect<Ended, unknown, Kernel | Fork | R> =>
+): Effect.Effect<Ended, ExecError, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const running = yield* startWith(restore, options)
       const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running))))
-      if (Exit.isFailure(exit)) {
-        yield* sys.pidfd_send_signal({ pidfd: running.pidfd, signal: SIG.KILL })
-        yield* awaitExit(running.pidfd)
-      }
+      const end = yield* Effect.exit(Exit.isFailure(exit) ? killAndReap(running.pidfd) : Effect.void)
       yield* sys.close({ fd: running.pidfd })
+      if (Exit.isFailure(exit) && Exit.isFailure(end)) {
+        return yield* Effect.failCause(Cause.combine(exit.cause, end.cause))
+      }
       return yield* exit
     })
+  )
+
+/** What has failed may have done so after the end of the process was learned: then there is nobody left. */
+const killAndReap = (pidfd: number): Effect.Effect<void, SyscallError, Kernel> =>
+  sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(
+    Effect.andThen(Effect.asVoid(awaitExit(pidfd))),
+    Effect.catchIf(({ code }) => code === "ESRCH" || code === "ECHILD", () => Effect.void)
   )
 
 const killAll = ({ cgroup, init }: State, children: ReadonlyArray<number>) =>
@@ -371,7 +419,7 @@ export const kill = (
   id: string,
   signal: number,
   options: { readonly stateRoot?: string; readonly all?: boolean } = {}
-): Effect.Effect<void, unknown, Kernel> =>
+): Effect.Effect<void, KillError, Kernel> =>
   Effect.gen(function*() {
     const root = options.stateRoot ?? (yield* stateRoot)
     const state = yield* Store.load(root, id)
@@ -417,7 +465,7 @@ export const remove = (
     /** As {@link RunOptions} had them: they remove what they made. */
     readonly strategies?: ReadonlyArray<Strategy>
   } = {}
-): Effect.Effect<void, unknown, Kernel> =>
+): Effect.Effect<void, RemoveError, Kernel> =>
   Effect.gen(function*() {
     const root = options.stateRoot ?? (yield* stateRoot)
     const removal = Store.withLock(
@@ -448,11 +496,11 @@ export type Listed =
   | { readonly id: string; readonly error: Error }
 
 /** All containers, by id. One whose state can't be read is listed with the reason. */
-export const list = (root: string): Effect.Effect<ReadonlyArray<Listed>, unknown, Kernel> =>
+export const list = (root: string): Effect.Effect<ReadonlyArray<Listed>, ListError, Kernel> =>
   Effect.flatMap(
     Store.list(root),
     (entries) =>
-      Effect.forEach(entries, (entry): Effect.Effect<Listed, unknown, Kernel> =>
+      Effect.forEach(entries, (entry): Effect.Effect<Listed, ListError, Kernel> =>
         "error" in entry
           ? Effect.succeed(entry)
           : Effect.map(statusOf(root, entry.state), (status) => ({ ...entry, status })))
