@@ -59,6 +59,7 @@ import { type Status, status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import { awaitExit, exitCode } from "./awaitExit.ts"
 import { checked, type FlowError } from "./flow.ts"
+import { checkPreserved, type NotPreservable } from "./preserved.ts"
 import { receiveMaster, withTerminal } from "./terminal.ts"
 
 /** Which pipeline the init of a new container runs. */
@@ -133,8 +134,8 @@ export class NotRunning extends Data.TaggedError("NotRunning")<{
 
 type Failure<P> = PipelineError<Pipeline.Errors<P>>
 
-/** What {@link launchOf} can fail with: the configuration does not fit this host, or the flow is none. */
-export type LaunchError = SyscallError | ConfigError | FlowError | InvalidPipelineError
+/** What {@link launchOf} can fail with: the configuration does not fit this host, the flow or a handle is none. */
+export type LaunchError = SyscallError | ConfigError | FlowError | InvalidPipelineError | NotPreservable
 
 /** What {@link create} can fail with. */
 export type CreateError = LaunchError | Failure<typeof createPipeline>
@@ -156,7 +157,13 @@ export type RemoveError =
 export type RunError = CreateError | Failure<typeof killPipeline> | Failure<typeof removePipeline>
 
 /** What {@link execLaunchOf} can fail with. */
-export type ExecLaunchError = Store.LoadError | Cgroup.NotACgroup | NotRunning | FlowError | InvalidPipelineError
+export type ExecLaunchError =
+  | Store.LoadError
+  | Cgroup.NotACgroup
+  | NotRunning
+  | FlowError
+  | InvalidPipelineError
+  | NotPreservable
 
 /** What {@link start} and {@link exec} can fail with. */
 export type ExecError = ExecLaunchError | Failure<typeof execPipeline>
@@ -227,7 +234,7 @@ export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], 
       namespaces: namespacePlan(options.container.namespaces),
       init: options.flow === undefined ? preset : yield* Effect.flatMap(options.flow(preset), checked),
       ...sideCarOf(type, options.scratch === true),
-      preservedFds: options.preservedFds ?? 0,
+      preservedFds: yield* checkPreserved(options.preservedFds ?? 0),
       nofile: yield* inheritedNofile,
       ...(options.consoleSocket === undefined ? {} : { consoleSocket: options.consoleSocket }),
       patience: options.patience ?? defaultPatience
@@ -374,7 +381,7 @@ export const execLaunchOf = (
       namespaces: namespacePlan(joinsOf(state)),
       ...(state.init === undefined ? {} : { joined: state.init }),
       init: options.flow === undefined ? setns : yield* Effect.flatMap(options.flow(setns), checked),
-      preservedFds: options.preservedFds ?? 0,
+      preservedFds: yield* checkPreserved(options.preservedFds ?? 0),
       nofile: yield* inheritedNofile,
       ...(options.consoleSocket === undefined ? {} : { consoleSocket: options.consoleSocket }),
       patience: options.patience ?? defaultPatience

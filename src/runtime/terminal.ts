@@ -19,7 +19,11 @@ export const ownSize = (): { readonly rows: number; readonly columns: number } |
  * with one descriptor.
  */
 export const receiveMaster = (socket: number): Effect.Effect<number | undefined, SyscallError, Kernel> =>
-  Effect.map(sys.recvmsg({ fd: socket, size: 4096, flags: MSG.CMSG_CLOEXEC | MSG.DONTWAIT }), ({ fds }) => fds[0])
+  Effect.flatMap(
+    sys.recvmsg({ fd: socket, size: 4096, flags: MSG.CMSG_CLOEXEC | MSG.DONTWAIT }),
+    ({ fds: [master, ...others] }) =>
+      Effect.as(Effect.forEach(others, (fd) => sys.close({ fd }), { discard: true }), master)
+  )
 
 /** The modes of a terminal that passes every byte on as it is, in both directions. @see cfmakeraw(3) */
 export const rawModes = (modes: TerminalModes): TerminalModes => ({

@@ -1,0 +1,39 @@
+/**
+ * The descriptors that a program inherits beside its standard streams must be its caller's.
+ *
+ * Where one of them was not open when this process was started, Node has given its number to a descriptor of its own, and
+ * the container would get that: one end of the pipe, for instance, on which the event loop passes pointers to itself.
+ * The lowest number that is free goes to the event loop's epoll, so that is what tells.
+ *
+ * @see epoll(7), proc_pid_fd(5)
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { AT } from "../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+
+/** A descriptor that is to be preserved was not open when the runtime was started. */
+export class NotPreservable extends Data.TaggedError("NotPreservable")<{
+  readonly fd: number
+  /** How many there should be, from 3 on. */
+  readonly count: number
+}> {
+  override get message(): string {
+    return `descriptor ${this.fd} is to be preserved, and was not open when runfx was started`
+  }
+  get advice(): string {
+    return `open all of 3 to ${2 + this.count} for runfx, or preserve fewer`
+  }
+}
+
+/** Checks the descriptors from 3 on, and gives their number. */
+export const checkPreserved = (count: number): Effect.Effect<number, NotPreservable | SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    for (let fd = 3; fd < 3 + count; fd++) {
+      const file = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}` }).pipe(
+        Effect.catchIf(({ code }) => code === "ENOENT", () => Effect.succeed(undefined))
+      )
+      if (file === undefined || file === "anon_inode:[eventpoll]") return yield* new NotPreservable({ fd, count })
+    }
+    return count
+  })
