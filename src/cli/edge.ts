@@ -28,12 +28,19 @@ const exitCodeOf = (error: unknown): number => {
   return typeof code === "number" ? code : 1
 }
 
-/** An error as the user sees it: what happened, and what to do about it. */
+/**
+ * An error as the user sees it: what happened, and what to do about it. Names in it may be an image's, or the words of a
+ * process of the container: what would command the user's terminal is shown as `\\x1b`.
+ */
 export const report = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error)
   const advice = property(error, "advice")
   const hasAdvice = typeof advice === "string" && !message.includes(advice)
-  return `runfx: ${message}${hasAdvice ? `\n  what to do: ${advice}` : ""}\n`
+  const text = `runfx: ${message}${hasAdvice ? `\n  what to do: ${advice}` : ""}\n`
+  return text.replace(
+    /[^\P{Cc}\n\t]/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`
+  )
 }
 
 /** A defect is a bug of ours: it is shown with its stack. */
