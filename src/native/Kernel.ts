@@ -89,7 +89,8 @@ export class Kernel extends Context.Service<Kernel, {
 
 /** Hands one call to the {@link Kernel} in the context. */
 export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
-  Effect.flatMap(Kernel, (kernel) => kernel.invoke(call))
+  // one operation of the fiber, where flatMap(Kernel, …) is three
+  Effect.contextWith((context: Context.Context<Kernel>) => Context.get(context, Kernel).invoke(call))
 
 /** All calls as functions: `sys.chdir({ path: "/" })`. */
 export const sys: {

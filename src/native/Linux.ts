@@ -102,7 +102,9 @@ export const fork = (kernel: Kernel["Service"]): Fork["Service"] => {
       Effect.contextWith((context: Context.Context<R>) =>
         Effect.flatMap(Effect.andThen(check, kernel.invoke({ _tag: "clone", flags })), (pid) => {
           if (pid !== 0) return Effect.succeed(pid)
-          // from here on this is the child: it must never return into the parent's program
+          // from here on this is the child: it must never return into the parent's program. Its errors are told by their
+          // fields; a failed call is often only an answer, and its stack trace costs more than the call
+          Error.stackTraceLimit = 0
           try {
             Effect.runSyncExitWith(context)(child)
           } catch {}

@@ -8,8 +8,8 @@ import { cloneInit } from "../steps/parent/cloneInit.ts"
 import { connectNetworks } from "../steps/parent/connectNetworks.ts"
 import { createCgroup } from "../steps/parent/createCgroup.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
-import { joinCgroup, limitCgroup } from "../steps/parent/joinCgroup.ts"
 import { Launch } from "../steps/parent/Launch.ts"
+import { limitCgroup } from "../steps/parent/limitCgroup.ts"
 import { openChannel } from "../steps/parent/openChannel.ts"
 import { raiseLimits } from "../steps/parent/raiseLimits.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
@@ -26,8 +26,6 @@ export const create = Pipeline.make(
   limitCgroup,
   openChannel,
   cloneInit,
-  // before the init does anything: what it starts later can't be outside of its limits
-  joinCgroup,
   writeIdMaps,
   enterNamespaces,
   // the network namespace is there now, and its other end is not up yet

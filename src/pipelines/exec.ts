@@ -5,18 +5,18 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"
 import { cloneInit } from "../steps/parent/cloneInit.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
-import { idsAreMapped, joinRunning, Running } from "../steps/parent/joinRunning.ts"
 import { Launch } from "../steps/parent/Launch.ts"
 import { openChannel } from "../steps/parent/openChannel.ts"
 import { raiseLimits } from "../steps/parent/raiseLimits.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
+import { findCgroup, idsAreMapped, Running } from "../steps/parent/running.ts"
 
 /** From a running container to one more program in it. */
 export const exec = Pipeline.make(
   { name: "exec", doc: "run a program in a running container", inputs: [Launch, Running, Fork] },
+  findCgroup,
   openChannel,
   cloneInit,
-  joinRunning,
   idsAreMapped,
   enterNamespaces,
   raiseLimits,

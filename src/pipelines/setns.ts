@@ -8,6 +8,7 @@ import { awaitParent } from "../steps/awaitParent.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
 import { Init } from "../steps/Init.ts"
+import { joinCgroup } from "../steps/joinCgroup.ts"
 import { joinNamespaces } from "../steps/joinNamespaces.ts"
 import { openConsoleForExec } from "../steps/openConsole.ts"
 import { populateEnv } from "../steps/populateEnv.ts"
@@ -28,6 +29,8 @@ export const setns = Pipeline.make(
   populateEnv,
   // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
   setInitialAffinity,
+  // before anything else: what it starts, and the memory that it takes, can't be outside of its limits
+  joinCgroup,
   awaitParent,
   // as the caller: a process that can't be dumped, or that changed its user, does not own the file
   setOomScoreAdj,
@@ -35,8 +38,9 @@ export const setns = Pipeline.make(
   // before the container's processes can see this one (CVE-2016-9962)
   protectProcess,
   joinNamespaces,
-  becomeNamespaceRoot,
   forkIntoNamespaces,
+  // asks /proc/self whether groups may be dropped: the container's /proc shows only who is in its pid namespace
+  becomeNamespaceRoot,
   announceNamespaces,
   startSession,
   joinSessionKeyring,

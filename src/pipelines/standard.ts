@@ -10,6 +10,7 @@ import { awaitParent } from "../steps/awaitParent.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
 import { Init } from "../steps/Init.ts"
+import { joinCgroup } from "../steps/joinCgroup.ts"
 import { joinNamespaces } from "../steps/joinNamespaces.ts"
 import { maskPaths } from "../steps/maskPaths.ts"
 import { openConsole } from "../steps/openConsole.ts"
@@ -49,6 +50,8 @@ export const standard = Pipeline.make(
   populateEnv,
   // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
   setInitialAffinity,
+  // before anything else: what it starts, and the memory that it takes, can't be outside of its limits
+  joinCgroup,
   awaitParent,
   // as the caller: a process that can't be dumped, or that changed its user, does not own the file
   setOomScoreAdj,

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import type { Container, NamespaceType, Process } from "../config/Container.ts"
 import type { Limit } from "../native/calls.ts"
+import type { CgroupManager } from "./cgroup/Manager.ts"
 import type { ProcessIdentity } from "./processes.ts"
 
 /** The input of every init pipeline. */
@@ -13,6 +14,8 @@ export class Init extends Context.Service<Init, {
   readonly container: Container
   /** The process to become: `container.process`, or another one that is executed in the container. */
   readonly process: Process
+  /** The cgroups to join; absent where there are none. */
+  readonly cgroup?: CgroupManager
   /** This side's end of the channel to the parent: a `SOCK_SEQPACKET` unix socket, close-on-exec. */
   readonly channel: number
   /** What getppid(2) gives in this process while the parent lives: 0 in a new pid namespace. */

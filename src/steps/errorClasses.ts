@@ -4,6 +4,7 @@
 import { UserError } from "../config/user.ts"
 import { InvalidPipelineError, PipelineError } from "../engine/PipelineError.ts"
 import { ParentGone } from "./awaitParent.ts"
+import { CgroupJoinError, NotACgroup } from "./cgroup/errors.ts"
 import { RootNotBuilt } from "./enterBuiltRoot.ts"
 import * as processErrors from "./errors.ts"
 import { NetworkError, UnknownStrategyError } from "./network/NetworkError.ts"
@@ -16,8 +17,10 @@ import type { ErrorClasses } from "./wire.ts"
 export const classes: ErrorClasses = {
   ...processErrors,
   ...rootfsErrors,
+  CgroupJoinError,
   InvalidPipelineError,
   NetworkError,
+  NotACgroup,
   ParentGone,
   PipelineError,
   RootNotBuilt,

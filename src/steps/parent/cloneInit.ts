@@ -9,6 +9,7 @@ import { Fork } from "../../native/Fork.ts"
 import { sys } from "../../native/Kernel.ts"
 import { initMain } from "../initMain.ts"
 import { childCalls, spawnChild } from "./child.ts"
+import { ContainerCgroup } from "./createCgroup.ts"
 import { Channel, ClonedProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
@@ -16,7 +17,7 @@ import { Launch } from "./Launch.ts"
 export const cloneInit = Step.make("cloneInit", {
   doc: "clone the process that becomes the container, in its new namespaces",
   calls: ["getpid", ...childCalls],
-  requires: [Launch, Channel, Fork],
+  requires: [Launch, Channel, ContainerCgroup, Fork],
   provides: ClonedProcess,
   reversal: "compensated",
   advice: {
@@ -28,6 +29,7 @@ export const cloneInit = Step.make("cloneInit", {
   run: Effect.gen(function*() {
     const launch = yield* Launch
     const channel = yield* Channel
+    const { manager } = yield* ContainerCgroup
     const { clone, joins, reclones, unshare } = launch.namespaces
     const inNewPidNamespace = (clone & CLONE.NEWPID) !== 0
     // getppid(2) is 0 where the parent is outside of the pid namespace; one that is entered by cloning anew has the
@@ -37,6 +39,7 @@ export const cloneInit = Step.make("cloneInit", {
       id: launch.id,
       container: launch.container,
       process: launch.process,
+      ...(manager === undefined ? {} : { cgroup: manager }),
       channel: channel.child,
       parentPid,
       joins,

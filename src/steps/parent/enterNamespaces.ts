@@ -10,14 +10,13 @@ import { sys } from "../../native/Kernel.ts"
 import { send } from "../channel.ts"
 import { await_, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, ClonedProcess, EnteredProcess, IdsMapped } from "./facts.ts"
-import { InCgroup } from "./joinCgroup.ts"
 import { Launch } from "./Launch.ts"
 
 /** Says "Enter" and waits for "Entered". */
 export const enterNamespaces = Step.make("enterNamespaces", {
   doc: "let the init enter its namespaces, and learn its pid there",
   calls: ["sendmsg", "poll", "recvmsg", "pidfd_open", "waitid", "dup3", "close"],
-  requires: [Launch, Channel, ClonedProcess, IdsMapped, InCgroup],
+  requires: [Launch, Channel, ClonedProcess, IdsMapped],
   provides: EnteredProcess,
   reversal: "harmless",
   run: Effect.gen(function*() {

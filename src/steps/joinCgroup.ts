@@ -1,0 +1,30 @@
+/**
+ * Move into the container's cgroups, whose limits are set already, before anything is started that could be outside.
+ *
+ * The process moves itself: one that is moved by another makes the kernel lock out every fork, exec and exit of the
+ * machine in each v1 hierarchy, which takes ten times as long.
+ *
+ * @see cgroups(7)
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import * as Cgroup from "./cgroup/Cgroup.ts"
+import { Init } from "./Init.ts"
+
+/** The process is in the container's cgroups, or there are none. */
+export class InCgroup extends Context.Service<InCgroup, true>()("runfx/InCgroup") {}
+
+/** Joins the cgroups of `Init.cgroup`. */
+export const joinCgroup = Step.make("joinCgroup", {
+  doc: "move into the container's cgroups",
+  calls: [...Cgroup.memberCalls],
+  requires: [Init],
+  provides: InCgroup,
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { cgroup } = yield* Init
+    if (cgroup !== undefined) yield* Cgroup.joinSelf(cgroup)
+    return true as const
+  })
+})

@@ -1,0 +1,23 @@
+/**
+ * Set the limits of the cgroups before there is a process in them: whatever joins is under them at once.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { ContainerCgroup } from "./createCgroup.ts"
+import { Launch } from "./Launch.ts"
+
+/** Applies the limits of the configuration to the cgroups. */
+export const limitCgroup = Step.make("limitCgroup", {
+  doc: "set the limits of the container's cgroups",
+  calls: [...Cgroup.limitCalls],
+  requires: [Launch, ContainerCgroup],
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { container } = yield* Launch
+    const { manager } = yield* ContainerCgroup
+    if (manager !== undefined && container.cgroup !== undefined) {
+      yield* Cgroup.applyLimits(manager, container.cgroup)
+    }
+  })
+})
