@@ -1,6 +1,7 @@
 /** The command: kill, delete, list, what is refused, and two commands at once. */
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { type Command, makeCommand } from "../support/command.ts"
 import { cgroups, isolate, snapshot } from "../support/host.ts"
@@ -86,6 +87,20 @@ describe.skipIf(missing !== undefined)("runfx", () => {
     assert.match(missing.stderr, /\/bin\/nosuch/)
     const bad = await command.runfx("run", "--rootfs", root, "--", "/etc/passwd")
     assert.strictEqual(bad.code, 126)
+  })
+
+  it("passes on the descriptors that it is asked to, and no other", async () => {
+    for (const [count, expected] of [["2", "0\n1\n2\n3\n4\n5\n"], ["0", "0\n1\n2\n3\n"]] as const) {
+      const args = ["run", "--rootfs", root, "--preserve-fds", count, "--", "/bin/sh", "-c", "ls /proc/self/fd"]
+      const child = spawn(command.file, ["--root", command.stateRoot, ...args], {
+        stdio: ["ignore", "pipe", "inherit", "pipe", "pipe", "pipe"]
+      })
+      let text = ""
+      child.stdout!.on("data", (chunk: Buffer) => void (text += chunk.toString()))
+      await new Promise((resolve) => child.on("close", resolve))
+      // one more is that of the listing itself
+      assert.strictEqual(text, expected)
+    }
   })
 
   it("lists, signals, kills and deletes", async () => {
@@ -218,7 +233,7 @@ describe.skipIf(missing !== undefined)("runfx", () => {
       const begun = await command.runfx("run", "-d", "--id", id, "--bundle", bundle)
       assert.deepStrictEqual([begun.code, begun.stderr], [0, ""])
       const members = () => {
-        const [found] = cgroups(id).filter((directory) => fs.existsSync(`${directory}/cgroup.procs`))
+        const found = cgroups(id).find((directory) => fs.existsSync(`${directory}/cgroup.procs`))
         return found === undefined ? [] : fs.readFileSync(`${found}/cgroup.procs`, "utf8").trim().split("\n")
       }
       await until(() => members().length >= 200)

@@ -44,10 +44,8 @@ const directories = (directory: string, depth: number): ReadonlyArray<string> =>
   } catch {
     return []
   }
-  return entries.filter((entry) => entry.isDirectory()).flatMap((entry) => {
-    const found = path.join(directory, entry.name)
-    return [found, ...directories(found, depth - 1)]
-  })
+  const found = entries.filter((entry) => entry.isDirectory()).map(({ name }) => path.join(directory, name))
+  return found.concat(found.flatMap((below) => directories(below, depth - 1)))
 }
 
 /** Cgroups, at most five levels down, whose path holds a text. */
