@@ -52,6 +52,7 @@ const program = new Command("runfx")
   .version(version, "-v, --version")
   .option("--root <dir>", "directory of the state of all containers")
   .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, "runfx:")) })
   .configureHelp({ showGlobalOptions: true })
   .enablePositionalOptions()
 

@@ -8,6 +8,7 @@ import { containerOf, type ContainerOptions } from "../runtime/containerOf.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import { passSignals } from "../runtime/signals.ts"
 import { ownSize } from "../runtime/terminal.ts"
+import { checkId } from "../steps/state/Store.ts"
 import { type GlobalOptions, onLinux } from "./edge.ts"
 import { chosenId, consoleSocket, flowOption, freeAddress, journal, timings, writePid } from "./support.ts"
 
@@ -28,7 +29,8 @@ export interface RunCommand extends GlobalOptions, ContainerOptions {
 export const runOptions = (command: RunCommand) =>
   Effect.gen(function*() {
     const stateRoot = command.root ?? (yield* Runtime.stateRoot)
-    const id = command.id ?? chosenId()
+    // before it becomes part of a path that other checks would complain about
+    const id = yield* checkId(command.id ?? chosenId())
     const flow = yield* flowOption(command.flow)
     const chosen = yield* containerOf(
       { ...command, strategies: flow.strategies?.map(({ name }) => name) ?? [] },

@@ -460,15 +460,14 @@ const toProcess = (process: Config["process"]): Process => {
     ...(process?.consoleSize === undefined
       ? {}
       : { consoleSize: { rows: process.consoleSize.height, columns: process.consoleSize.width } }),
-    ...(sets === undefined ? {} : {
-      capabilities: {
-        bounding: sets.bounding ?? [],
-        effective: sets.effective ?? [],
-        inheritable: sets.inheritable ?? [],
-        permitted: sets.permitted ?? [],
-        ambient: sets.ambient ?? []
-      }
-    }),
+    // left out is none at all: whoever forgets them must not get all that the runtime has
+    capabilities: {
+      bounding: sets?.bounding ?? [],
+      effective: sets?.effective ?? [],
+      inheritable: sets?.inheritable ?? [],
+      permitted: sets?.permitted ?? [],
+      ambient: sets?.ambient ?? []
+    },
     noNewPrivileges: process?.noNewPrivileges ?? false,
     rlimits: (process?.rlimits ?? []).map(({ hard, soft, type }) => ({ resource: type, soft, hard })),
     ...some("oomScoreAdj", process?.oomScoreAdj),

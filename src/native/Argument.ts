@@ -48,6 +48,11 @@ export const textOrNull: Argument<string | null> = make((value) => value === nul
 /** A vector of texts: `argv`, `envp`. */
 export const texts: Argument<ReadonlyArray<string>> = make((values) => `[${values.map(quote).join(", ")}]`)
 
+/** An environment, `envp`: printed by the number of its variables, since their values may be secrets. */
+export const environment: Argument<ReadonlyArray<string>> = make((values) =>
+  `/* ${values.length} variable${values.length === 1 ? "" : "s"} */`
+)
+
 /** A vector of integers: groups, descriptors, signals. */
 export const ints: Argument<ReadonlyArray<number>> = make((values) =>
   values.length > printedInts

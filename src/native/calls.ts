@@ -146,8 +146,10 @@ export const calls = {
    * enters the pid (or time) namespace that it joined or made, which takes effect for children only.
    */
   reclone: call("clone(2)", { flags: Arg.flags(c.CLONE) })(),
-  execve: call("execve(2)", { path, argv: Arg.texts, envp: Arg.texts })<never>(),
-  execveat: call("execveat(2)", { dirfd: fd, path, argv: Arg.texts, envp: Arg.texts, flags: Arg.flags(c.AT) })<never>(),
+  execve: call("execve(2)", { path, argv: Arg.texts, envp: Arg.environment })<never>(),
+  execveat: call("execveat(2)", { dirfd: fd, path, argv: Arg.texts, envp: Arg.environment, flags: Arg.flags(c.AT) })<
+    never
+  >(),
   exit_group: call("exit_group(2)", { status: int })<never>(),
   /** `null` where `WNOHANG` was given and no child had changed. */
   waitid: call("waitid(2)", { idtype: Arg.one(c.P), id: int, options: Arg.flags(c.W) })<ChildStatus | null>(),

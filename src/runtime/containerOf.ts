@@ -170,8 +170,11 @@ const base = (
       const option = options.config === undefined ? "--bundle" : "--config"
       const text = yield* readText(option, file)
       const overrides = options.cmd.length === 0 ? {} : { args: options.cmd }
-      const { container, warnings } = yield* Effect.fromResult(
-        Config.decode(text, bundle, overrides)
+      const { container, warnings } = yield* Effect.mapError(
+        Effect.fromResult(Config.decode(text, bundle, overrides)),
+        ({ problems }) =>
+          // what is wrong with the document as a whole is told of its file
+          new ConfigError({ problems: problems.map((found) => found.path === "" ? { ...found, path: file } : found) })
       )
       return {
         container,

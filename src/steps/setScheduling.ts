@@ -47,7 +47,9 @@ export const setScheduling = Step.make("setScheduling", {
   requires: [Init],
   reversal: "irreversible",
   advice: {
-    EPERM: "real-time scheduling, a lower nice value and the real-time i/o class need CAP_SYS_NICE on the host; " +
+    EPERM:
+      "real-time scheduling, a lower nice value and the real-time i/o class need CAP_SYS_NICE on the host, and on " +
+      "cgroup v1 real-time scheduling a linux.resources.cpu.realtimeRuntime above 0; " +
       "SCHED_DEADLINE needs all processors besides",
     EINVAL: "a processor, node, policy or priority is not one that this machine and kernel have",
     EBUSY: "the processors have no time left for the runtime that SCHED_DEADLINE asks for"

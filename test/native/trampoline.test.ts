@@ -153,7 +153,8 @@ describe("execThroughTrampoline", () => {
       "fchmod(5, 0111)",
       "fcntl(5, F_ADD_SEALS, 15)",
       "fcntl(9, F_SETFD, 0)",
-      "execveat(5, \"\", [\"true\"], [\"A=1\"], AT_EMPTY_PATH)"
+      // the variables by their number: their values may be secrets
+      "execveat(5, \"\", [\"true\"], /* 1 variable */, AT_EMPTY_PATH)"
     ])
   })
 

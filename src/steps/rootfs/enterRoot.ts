@@ -129,7 +129,8 @@ export const enterRoot = Step.make("enterRoot", {
       return { fd }
     }
     yield* container.noPivotRoot ? move(fd, container.rootfs) : pivot(fd)
-    yield* setPropagation(fd, container.rootPropagation ?? MS.PRIVATE | MS.REC)
+    // of the root alone: the mounts in it keep what their own options say, `rslave` or `rshared`
+    yield* setPropagation(fd, container.rootPropagation ?? MS.PRIVATE)
     return { fd }
   })
 })
