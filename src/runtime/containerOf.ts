@@ -6,11 +6,13 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { readFileSync, realpathSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
+import { isDeepStrictEqual } from "node:util"
 import { numbers as capabilityNumbers } from "../config/capabilities.ts"
 import * as Config from "../config/Config.ts"
 import { ConfigError, render } from "../config/ConfigError.ts"
 import type { Capabilities, Container, Network } from "../config/Container.ts"
 import * as Defaults from "../config/defaults.ts"
+import { defaultRules, denyAll } from "../config/devices.ts"
 import { validate } from "../config/validate.ts"
 
 /** What a command line can say about the process. */
@@ -158,6 +160,17 @@ const networksOf = <R>(
 
 const shell = "/bin/sh"
 
+/**
+ * A user may not make cgroups, unless one was delegated. Who names none and limits nothing, as `runc spec --rootless`
+ * writes it, gets none; who asks for one is told by the step that makes it.
+ */
+const withoutIdleCgroup = (container: Container): Container => {
+  const { cgroup, ...rest } = container
+  const idle = cgroup !== undefined && Object.keys(cgroup).every((key) => key === "devices") &&
+    isDeepStrictEqual(cgroup.devices, [denyAll, ...defaultRules])
+  return idle ? rest : container
+}
+
 const base = (
   options: ContainerOptions,
   caller: Caller,
@@ -177,7 +190,7 @@ const base = (
           new ConfigError({ problems: problems.map((found) => found.path === "" ? { ...found, path: file } : found) })
       )
       return {
-        container,
+        container: caller.uid === 0 ? container : withoutIdleCgroup(container),
         bundle,
         scratch: false,
         warnings: warnings.map(render)
