@@ -51,7 +51,7 @@ import { namespacePlan } from "../steps/parent/namespacePlan.ts"
 import { Removal } from "../steps/parent/remove.ts"
 import { Running } from "../steps/parent/running.ts"
 import { SavedState } from "../steps/parent/state.ts"
-import { isAlive, signal as signalProcess } from "../steps/processes.ts"
+import { identify, isAlive, signal as signalProcess } from "../steps/processes.ts"
 import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
 import type { ContainerNotFound, InvalidId, StateLocked } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"
@@ -421,20 +421,38 @@ const killAll = ({ cgroup, init }: State, children: ReadonlyArray<number>) =>
     children
   }))
 
-/** Sends a signal to the container's first process; SIGKILL, or `all`, ends every process of it (the kill pipeline). */
+/** Sends a signal to every process of a cgroup. */
+const signalMembers = (cgroup: Cgroup.CgroupManager, signal: number) =>
+  Effect.gen(function*() {
+    const found = yield* Effect.forEach(yield* Cgroup.pids(cgroup), identify)
+    // whoever is listed twice is inside: a pid may have become another one's between the list and the look
+    const still = new Set(yield* Cgroup.pids(cgroup))
+    for (const process of found) {
+      if (process !== undefined && still.has(process.pid)) yield* signalProcess(process, signal)
+    }
+  })
+
+/**
+ * Sends a signal to the container's first process, or, with `all`, to every one of it; SIGKILL always ends them all (the
+ * kill pipeline).
+ *
+ * @param options.children processes that the caller has started in the container by {@link start} and does not wait for
+ *   yet: the container can't end before they are reaped, and nobody else can do that
+ */
 export const kill = (
   id: string,
   signal: number,
-  options: { readonly stateRoot?: string; readonly all?: boolean } = {}
+  options: { readonly stateRoot?: string; readonly all?: boolean; readonly children?: ReadonlyArray<number> } = {}
 ): Effect.Effect<void, KillError, Kernel> =>
   Effect.gen(function*() {
     const root = options.stateRoot ?? (yield* stateRoot)
     const state = yield* Store.load(root, id)
     const now = yield* statusOf(root, state)
-    if (signal === SIG.KILL) return yield* Effect.asVoid(killAll(state, []))
+    if (signal === SIG.KILL) return yield* Effect.asVoid(killAll(state, options.children ?? []))
     if (now === "stopped" || now === "creating" || state.init === undefined) {
       return yield* new NotRunning({ id, status: now })
     }
+    if (options.all === true && state.cgroup !== undefined) return yield* signalMembers(state.cgroup, signal)
     yield* signalProcess(state.init, signal)
   })
 
@@ -471,6 +489,8 @@ export const remove = (
     readonly force?: boolean
     /** As {@link RunOptions} had them: they remove what they made. */
     readonly strategies?: ReadonlyArray<Strategy>
+    /** As for {@link kill}. */
+    readonly children?: ReadonlyArray<number>
   } = {}
 ): Effect.Effect<void, RemoveError, Kernel> =>
   Effect.gen(function*() {
@@ -488,7 +508,7 @@ export const remove = (
         const state = loaded.success
         // what it has left behind, where its pid namespace was not its own, is in its cgroup
         const stopped = state.init === undefined || !(yield* isAlive(state.init))
-        if (options.force === true || stopped) yield* killAll(state, [])
+        if (options.force === true || stopped) yield* killAll(state, options.children ?? [])
         yield* removeState(root, state, options.strategies)
       })
     )

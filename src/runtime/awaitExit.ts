@@ -10,6 +10,12 @@ import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 /** `SIGCHLD`s are merged by the kernel, and a parent may have blocked it: look at least this often, in milliseconds. */
 const heartbeat = 1000
 
+const allowListeners = (more: number): void => {
+  const limit = process.getMaxListeners()
+  // 0 is no limit
+  if (limit !== 0) process.setMaxListeners(limit + more)
+}
+
 /** Wakes on every `SIGCHLD` and every heartbeat; one that came while nobody waited is kept. */
 const childSignals = Effect.acquireRelease(
   Effect.sync(() => {
@@ -19,6 +25,8 @@ const childSignals = Effect.acquireRelease(
       pending = true
       resume?.()
     }
+    // Node warns of a leak above ten; there may be as many waits as there are containers
+    allowListeners(1)
     process.on("SIGCHLD", wake)
     // a signal handler alone does not keep Node's event loop alive; a timer does
     const timer = setInterval(wake, heartbeat)
@@ -35,6 +43,7 @@ const childSignals = Effect.acquireRelease(
   ({ timer, wake }) =>
     Effect.sync(() => {
       process.off("SIGCHLD", wake)
+      allowListeners(-1)
       clearInterval(timer)
     })
 )

@@ -130,6 +130,21 @@ describe.skipIf(missing !== undefined)("runfx", () => {
     assert.strictEqual((await command.runfx("delete", "--force", id)).code, 0)
   })
 
+  it("signals the first process, or all of them", async () => {
+    const script = "sleep 100 & sleep 100 & trap : USR1; while :; do wait; done"
+    const id = await detached("/bin/sh", "-c", script)
+    const first = await pidOf(id)
+    const sleeping = (): number =>
+      fs.readFileSync(`/proc/${first}/task/${first}/children`, "utf8").trim().split(" ").length
+    await until(() => sleeping() === 2)
+    assert.strictEqual((await command.runfx("kill", id, "WINCH")).code, 0)
+    assert.strictEqual((await command.runfx("kill", "--all", id, "12")).code, 0)
+    // what has no handler for SIGUSR2 has ended, but for the first process of a pid namespace
+    await until(() => fs.readFileSync(`/proc/${first}/task/${first}/children`, "utf8") === "")
+    assert.strictEqual(await statusOf(id), "running")
+    await command.runfx("delete", "-f", id)
+  })
+
   it("delete --force ends a container that runs", async () => {
     const id = await detached("/bin/sleep", "1000")
     const pid = await pidOf(id)

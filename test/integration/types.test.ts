@@ -452,7 +452,8 @@ describe.skipIf(missing !== undefined)("a user without privileges", () => {
     const node = await as("node", "-e", "0").catch(() => ({ code: 1 }))
     if (node.code !== 0) reason = "another user can't run this node"
   })
-  afterAll(() => {
+  afterAll(async () => {
+    await runfx("delete", "--force", "mine")
     command.remove()
     fs.rmSync(home, { recursive: true })
   })
@@ -477,7 +478,7 @@ describe.skipIf(missing !== undefined)("a user without privileges", () => {
     const begun = await runfx("run", "-d", "--id", "mine", "--rootfs", place.root, "--", ...sleeping)
     assert.deepStrictEqual(begun, { code: 0, stdout: "mine\n", stderr: "" })
     const [listed] = JSON.parse((await runfx("list", "-f", "json")).stdout) as ReadonlyArray<{ readonly pid: number }>
-    const within = await runfx("exec", "mine", "/bin/sh", "-c", "readlink /proc/self/ns/user /proc/self/ns/net; exit 9")
+    const within = await runfx("exec", "mine", "/bin/sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/net; exit 9")
     assert.deepStrictEqual(within, {
       code: 9,
       stdout: `${ns(listed!.pid, "user")}\n${ns(listed!.pid, "net")}\n`,

@@ -51,7 +51,8 @@ export class ProcessesRemain extends Data.TaggedError("ProcessesRemain")<{
   get advice(): string {
     return this.states.includes("D")
       ? "a process in uninterruptible sleep (D) waits for a device or a file server: it ends when that answers"
-      : "try again; if they stay, see what they wait for in /proc/<pid>/stack"
+      : "the first process of a pid namespace can't end before those executed in it are waited for by who started them; " +
+        "else see what they wait for in /proc/<pid>/stack"
   }
   override get message(): string {
     const list = this.pids.slice(0, 10).map((pid, index) => `${pid} (${this.states[index] ?? "?"})`).join(", ")

@@ -6,12 +6,18 @@ import { P, SIG, W } from "../../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { pause } from "../cgroup/files.ts"
-import { isAlive, type ProcessIdentity, readStat, signal, signalCalls } from "../processes.ts"
+import { hasEnded, isAlive, type ProcessIdentity, readStat, signal, signalCalls } from "../processes.ts"
 import { killCalls, killMembers } from "./killMembers.ts"
 import { KillTarget, Listed, ProcessesRemain, Reaped, Thawed } from "./KillTarget.ts"
 
 /** How long to wait, in milliseconds, where the target does not say. */
 const defaultPatience = 10_000
+
+/**
+ * How many rounds a listed child of ours that is dead is left to whoever waits for it in this process: each round gives
+ * other fibers, and the signal that wakes them, their turn. Who runs the container and who kills it are often one process.
+ */
+const courtesy = 3
 
 /** Asks once for the status of a child: `null` where it has not ended, `"stranger"` where it is no child of the caller. */
 const reapOne = (pid: number): Effect.Effect<ChildStatus | null | "stranger", SyscallError, Kernel> =>
@@ -23,15 +29,16 @@ const reapOne = (pid: number): Effect.Effect<ChildStatus | null | "stranger", Sy
 
 /**
  * Waits until every process has ended: reaps those that are children of the caller, all at the same time, since the end of
- * a pid namespace's init waits for every other member to be reaped; for the others it is enough that they are dead, a
- * zombie of another parent counts as that.
+ * a pid namespace's init waits for every other member to be reaped; but not before other fibers of this process, which may
+ * wait for their status, had the chance to. For the others it is enough that they are dead, a zombie of another parent
+ * counts as that.
  *
  * What has got away before the list was made is found in the cgroup here, and killed as well. Never waits for ever: fails
  * with {@link ProcessesRemain}.
  */
 export const reap = Step.make("reap", {
   doc: "wait until all processes have ended, and reap those that are ours",
-  calls: [...killCalls, ...signalCalls, "waitid"],
+  calls: [...killCalls, ...signalCalls, "getpid", "waitid"],
   requires: [KillTarget, Listed, Thawed],
   provides: Reaped,
   reversal: "harmless",
@@ -39,7 +46,9 @@ export const reap = Step.make("reap", {
     const { cgroup, children, init, patience = defaultPatience } = yield* KillTarget
     const statuses: Array<ChildStatus> = []
     let waiting: ReadonlyArray<ProcessIdentity> = yield* Listed
+    const self = waiting.length === 0 ? 0 : yield* sys.getpid({})
     let ours: ReadonlyArray<number> = children
+    const dead = new Map<number, number>()
     let slept = 0
     for (let sleep = 1;; sleep = Math.min(sleep * 2, 20)) {
       const oursLeft: Array<number> = []
@@ -54,6 +63,12 @@ export const reap = Step.make("reap", {
         // compared first: a pid that is another process's by now, maybe another child of ours, is not asked for
         const stat = yield* readStat(process.pid)
         if (stat === undefined || stat.startTime !== process.startTime) continue
+        const rounds = hasEnded(stat) ? (dead.get(process.pid) ?? 0) + 1 : 0
+        dead.set(process.pid, rounds)
+        if (rounds <= courtesy && stat.parent === self) {
+          left.push(process)
+          continue
+        }
         const status = yield* reapOne(process.pid)
         if (status === "stranger" ? yield* isAlive(process) : status === null) left.push(process)
         else if (status !== null && status !== "stranger") statuses.push(status)
@@ -74,6 +89,7 @@ export const reap = Step.make("reap", {
       if (init !== undefined && cgroup === undefined) yield* signal(init, SIG.KILL)
       yield* pause(sleep)
       slept += sleep
+      yield* Effect.yieldNow
     }
   })
 })
