@@ -33,8 +33,10 @@ export const parse = (text: string): Result.Result<unknown, ConfigError> =>
           problem(
             "",
             undefined,
-            // a RangeError is a stack that overflowed
-            error instanceof SyntaxError ? `must be JSON: ${error.message}` : "must not be nested so deeply"
+            // the parser quotes what it met, line ends too; a RangeError is a stack that overflowed
+            error instanceof SyntaxError
+              ? `must be JSON: ${error.message.replace(/\n/g, "\\n")}`
+              : "must not be nested so deeply"
           )
         ]
       })
