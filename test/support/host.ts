@@ -63,12 +63,16 @@ export const descriptors = (): ReadonlyArray<string> =>
     }
   }).toSorted()
 
+/** The names of the interfaces of this network namespace. */
+export const interfaces = (): ReadonlyArray<string> =>
+  read("/proc/self/net/dev").trim().split("\n").slice(2).map((line) => line.split(":")[0]!.trim()).toSorted()
+
 /** All of it; of cgroups, those whose path holds `part`. */
 export const snapshot = (part: string, stateRoot: string) => ({
   children: children(),
   cgroups: cgroups(part),
   mounts: read("/proc/self/mountinfo").split("\n"),
-  interfaces: read("/proc/self/net/dev").split("\n").slice(2).map((line) => line.split(":")[0]!.trim()).toSorted(),
+  interfaces: interfaces(),
   states: directories(stateRoot, 1),
   descriptors: descriptors()
 })
