@@ -62,7 +62,6 @@ export const onLinux = async (
   })
   const kernel = Linux.make()
   const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, Linux.fork(kernel)))
-  const fiber = Effect.runFork(Effect.provideContext(effect, context))
   let interrupted: number | undefined
   const interrupt = (name: NodeJS.Signals, signal: number) => {
     // another listener passes it on to the program that runs, whose answer is awaited then
@@ -70,7 +69,10 @@ export const onLinux = async (
     interrupted = signal
     Effect.runFork(Fiber.interrupt(fiber))
   }
+  // first: the effect makes things before it gives the event loop a turn, and a signal without a listener would end this
+  // process with all of them left behind
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt)
+  const fiber = Effect.runFork(Effect.provideContext(effect, context))
   const exit = await Effect.runPromise(Fiber.await(fiber))
   process.off("SIGINT", interrupt).off("SIGTERM", interrupt)
 
