@@ -56,14 +56,17 @@ const reapGroup = Effect.fnUntraced(function*(pid: number) {
 const ignoring = <R>(code: SyscallError["code"], self: Effect.Effect<void, SyscallError, R>) =>
   Effect.catchIf(self, (error) => error.code === code, () => Effect.void)
 
-/** Kills a child and what it cloned beside itself, reaps them, and closes the handle. What is reaped already is fine. */
-export const killAndReap = ({ pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
+/** Kills a child and what it cloned beside itself, and reaps them. What is reaped already is fine. */
+export const end = ({ pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
     yield* ignoring("ESRCH", sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }))
     yield* reap(pidfd, deathBound)
     yield* reapGroup(pid)
-    yield* sys.close({ fd: pidfd })
   })
+
+/** As {@link end}, and closes the handle. */
+export const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.andThen(end(child), sys.close({ fd: child.pidfd }))
 
 /**
  * Starts a child and gives its handle; one for which there is no handle does not live on.

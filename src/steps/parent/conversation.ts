@@ -56,7 +56,9 @@ export const whileInitWaits = <A, E, R>(
 ): Effect.Effect<A, E | Failure, R | Kernel> =>
   Effect.catch(part, (error) =>
     Effect.gen(function*() {
-      const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout: 0 })
+      // the kernel forgets a process that ends a moment before it closes what that had open
+      const timeout = error instanceof SyscallError && error.code === "ESRCH" ? 1000 : 0
+      const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout })
       if (events === 0) return yield* Effect.fail(error)
       const received = yield* receiveAny(peer)
       return yield* Effect.flatMap(failureOf(peer, received, "the parent to do its part"), Effect.fail)

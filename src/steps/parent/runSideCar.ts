@@ -14,7 +14,7 @@ import { Fork } from "../../native/Fork.ts"
 import { sys } from "../../native/Kernel.ts"
 import { send } from "../channel.ts"
 import { initMain } from "../initMain.ts"
-import { childCalls, spawnChild } from "./child.ts"
+import { type Child, childCalls, end, spawnChild } from "./child.ts"
 import { await_, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
@@ -78,17 +78,31 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
       )
   )
 
-  const peer = { channel, pidfd: first.pidfd, patience: launch.patience }
-  yield* whileInitWaits(peer, send(channel, { _tag: "Enter" }))
-  const { pid } = yield* await_(peer, "Entered")
-  // a second clone, where a pid namespace was joined
-  const second = pid === undefined || pid === first.pid ? undefined : yield* sys.pidfd_open({ pid, flags: 0 })
-  if (second !== undefined) yield* Step.onRollback(unlessFinished(sys.close({ fd: second })))
-  yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
-  yield* await_(peer, "Done")
+  const second = yield* talk(channel, first, launch.patience, unlessFinished).pipe(
+    // first of all: a member of the pid namespace that is not reaped keeps its init from ending, whose status is asked for
+    // next; what fails here fails again on rollback, where it is told
+    Effect.tapError(() => Effect.exit(end(first)))
+  )
   // a member of the pid namespace that is not reaped would keep the init from ever ending
   const pidfds = second === undefined ? [first.pidfd] : [first.pidfd, second]
   yield* Effect.forEach(pidfds, (pidfd) => reap(pidfd, launch.patience), { discard: true })
   finished = true
   yield* Effect.forEach([channel, ...pidfds], (fd) => sys.close({ fd }), { discard: true })
+})
+
+/** Leads the side-car to its end; gives a descriptor of the process that it cloned where it joined a pid namespace. */
+const talk = Effect.fnUntraced(function*(
+  channel: number,
+  first: Child,
+  patience: number,
+  unlessFinished: <A, E, R>(undo: Effect.Effect<A, E, R>) => Effect.Effect<void, E, R>
+) {
+  const peer = { channel, pidfd: first.pidfd, patience }
+  yield* whileInitWaits(peer, send(channel, { _tag: "Enter" }))
+  const { pid } = yield* await_(peer, "Entered")
+  const second = pid === undefined || pid === first.pid ? undefined : yield* sys.pidfd_open({ pid, flags: 0 })
+  if (second !== undefined) yield* Step.onRollback(unlessFinished(sys.close({ fd: second })))
+  yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
+  yield* await_(peer, "Done")
+  return second
 })
