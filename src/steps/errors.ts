@@ -7,6 +7,7 @@ import * as Data from "effect/Data"
 import type { NamespaceType } from "../config/Container.ts"
 import * as Rlimits from "../config/rlimits.ts"
 import { type Errno, textOf } from "../native/Errno.ts"
+import type { SyscallError } from "../native/Kernel.ts"
 
 /** An entry of `process.env` that is none. */
 export class InvalidEnvironment extends Data.TaggedError("InvalidEnvironment")<{
@@ -244,5 +245,22 @@ export class ProgramNotExecutable extends Data.TaggedError("ProgramNotExecutable
       ? `give uid ${this.uid} execute permission on the file and search permission on its directories, ` +
         "and look for a noexec mount"
       : "process.args[0] must name a program"
+  }
+}
+
+/** The program was found, and the kernel would not execute it: seen at the very end, by its errno alone. */
+export class ExecRefused extends Data.TaggedError("ExecRefused")<{
+  readonly reason: SyscallError
+}> {
+  /** The errno. */
+  get code(): SyscallError["code"] {
+    return this.reason.code
+  }
+  /** As a shell has it: 127 where something is missing, which is the program's interpreter then, else 126. */
+  get exitCode(): number {
+    return this.code === "ENOENT" ? 127 : 126
+  }
+  override get message(): string {
+    return this.reason.message
   }
 }

@@ -31,11 +31,11 @@ export const exec = Step.make("exec", {
     E2BIG: "arguments and environment together are too large"
   },
   run: Effect.gen(function*() {
-    const { channel, process: { apparmorProfile, args, selinuxLabel } } = yield* Init
+    const { channel, process: { args, selinuxLabel } } = yield* Init
     const { path } = yield* Program
     const { filter } = yield* ExecFilter
     const envp = environmentFor(yield* Environment, yield* ExecUser)
-    if (apparmorProfile === undefined && selinuxLabel === undefined) {
+    if (selinuxLabel === undefined) {
       return yield* execThroughTrampoline({
         path,
         argv: args,
@@ -44,8 +44,8 @@ export const exec = Step.make("exec", {
         ...(filter === undefined ? {} : { filter })
       })
     }
-    // a label for the next exec must meet the program, not what would stand between; the security module then guards
-    // the runtime's file
+    // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them; the domain then
+    // forbids to write the runtime's file. (A profile of AppArmor is entered here, and inherited by the program.)
     if (filter !== undefined) yield* sys.seccomp({ operation: SECCOMP.SET_MODE_FILTER, ...filter })
     return yield* sys.execve({ path, argv: args, envp })
   })

@@ -4,12 +4,14 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type PipelineError } from "../../engine/PipelineError.ts"
+import { PipelineError } from "../../engine/PipelineError.ts"
 import * as c from "../../native/constants.ts"
-import { nameOf } from "../../native/Errno.ts"
 import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
+import { failureOf as execFailure } from "../../native/trampoline.ts"
 import { type Message, receive, receiveCalls, type Received } from "../channel.ts"
 import { classes } from "../errorClasses.ts"
+import { ExecRefused } from "../errors.ts"
+import { exec } from "../exec.ts"
 import { ChannelGarbled, InitDied, InitStuck } from "./errors.ts"
 
 /** The far end: the channel, and the process behind it. */
@@ -89,16 +91,29 @@ export const await_ = (
 /**
  * Waits for the end of file that tells that exec has closed the channel.
  *
- * The exec trampoline, which can't write JSON, reports a failed execve(2) as `E` and the errno in four bytes.
+ * The exec trampoline, which can't write JSON, reports a failed execve(2) as `E` and the errno in four bytes. That is the
+ * failure of the init's last step, and is told as such.
  */
-export const awaitExec = (peer: Peer, execve: SyscallError["call"]): Effect.Effect<void, Failure, Kernel> =>
+export const awaitExec = (
+  peer: Peer,
+  pipeline: string,
+  execve: SyscallError["call"]
+): Effect.Effect<void, Failure, Kernel> =>
   Effect.flatMap(next(peer, "the exec of the program"), (received) => {
     if (received._tag === "Closed") return Effect.void
-    if (received._tag === "Raw" && received.data[0] === 0x45 && received.data.length === 5) {
-      const errno = new DataView(received.data.buffer, received.data.byteOffset).getUint32(1, true)
-      return Effect.fail(new SyscallError({ call: execve, code: nameOf(errno) ?? "EIO" }))
-    }
-    return Effect.flatMap(failureOf(peer, received, "the exec of the program"), Effect.fail)
+    const code = received._tag === "Raw" ? execFailure(received.data) : undefined
+    if (code === undefined) return Effect.flatMap(failureOf(peer, received, "the exec of the program"), Effect.fail)
+    return Effect.fail(
+      new PipelineError({
+        pipeline,
+        step: exec.name,
+        reason: new ExecRefused({ reason: new SyscallError({ call: execve, code }) }),
+        advice: exec.advice[code],
+        undone: [],
+        residue: [],
+        rollback: []
+      })
+    )
   })
 
 const failureOf = (

@@ -22,7 +22,7 @@ export const releaseInit = Step.make("releaseInit", {
     const peer = { channel, pidfd, patience: launch.patience }
     yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
     const { message } = yield* await_(peer, "Ready")
-    yield* awaitExec(peer, {
+    yield* awaitExec(peer, launch.init.name, {
       _tag: "execve",
       path: launch.process.args[0] ?? "",
       argv: launch.process.args,
