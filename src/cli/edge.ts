@@ -12,6 +12,7 @@ import { rootCause } from "../engine/PipelineError.ts"
 import { Fork } from "../native/Fork.ts"
 import { Kernel } from "../native/Kernel.ts"
 import * as Linux from "../native/Linux.ts"
+import { ending } from "../runtime/signals.ts"
 
 /** Options of every subcommand. */
 export interface GlobalOptions {
@@ -49,8 +50,7 @@ const reportDefect = (defect: unknown): string =>
 
 /**
  * Runs a subcommand on the live kernel, and sets the exit code of this process: what the effect gives, or 1 and a message
- * for a failure. SIGINT and SIGTERM interrupt it, which rolls back what it had begun, unless it
- * passes them on itself.
+ * for a failure. SIGINT and its like interrupt it, which rolls back what it had begun, unless it passes them on itself.
  */
 export const onLinux = async (
   effect: Effect.Effect<number, unknown, Kernel | Fork>
@@ -64,17 +64,17 @@ export const onLinux = async (
   const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, Linux.fork(kernel)))
   let interrupted: number | undefined
   const interrupt = (name: NodeJS.Signals, signal: number) => {
-    // another listener passes it on to the program that runs, whose answer is awaited then
-    if (process.listenerCount(name) > 1) return
     interrupted = signal
+    // another listener knows better: it passes it on to the program that runs, whose answer is awaited then
+    if (process.listenerCount(name) > 1) return
     Effect.runFork(Fiber.interrupt(fiber))
   }
   // first: the effect makes things before it gives the event loop a turn, and a signal without a listener would end this
   // process with all of them left behind
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt)
+  for (const name of ending) process.on(name, interrupt)
   const fiber = Effect.runFork(Effect.provideContext(effect, context))
   const exit = await Effect.runPromise(Fiber.await(fiber))
-  process.off("SIGINT", interrupt).off("SIGTERM", interrupt)
+  for (const name of ending) process.off(name, interrupt)
 
   if (Exit.isSuccess(exit)) {
     process.exitCode = exit.value

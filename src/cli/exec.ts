@@ -4,7 +4,7 @@ import process from "node:process"
 import { Events } from "../engine/Events.ts"
 import { type ProcessOptions, withProcessOptions } from "../runtime/containerOf.ts"
 import * as Runtime from "../runtime/Runtime.ts"
-import { passSignals } from "../runtime/signals.ts"
+import { relaySignals } from "../runtime/signals.ts"
 import { ownSize } from "../runtime/terminal.ts"
 import * as Store from "../steps/state/Store.ts"
 import { type GlobalOptions, onLinux } from "./edge.ts"
@@ -49,13 +49,16 @@ export const exec = (command: ExecCommand): Promise<void> => {
         writePid(command.pidFile, running.pid)
         return 0
       }
+      const relay = yield* relaySignals
       const ended = yield* Runtime.exec(options, (running) =>
-        Effect.gen(function*() {
+        Effect.suspend(() => {
           writePid(command.pidFile, running.pid)
-          yield* passSignals(running.pidfd)
-        })).pipe(Effect.scoped)
+          return relay.to(running.pidfd)
+        })).pipe(
+          Effect.provideService(Events, (event) => Effect.andThen(listen(event), relay.listen(event)))
+        )
       if (command.timings === true) process.stderr.write(timings([...events, ...ended.events]))
       return ended.code
-    }).pipe(Effect.provideService(Events, listen))
+    }).pipe(Effect.scoped, Effect.provideService(Events, listen))
   )
 }

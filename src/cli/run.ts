@@ -6,7 +6,7 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import { create } from "../pipelines/create.ts"
 import { containerOf, type ContainerOptions } from "../runtime/containerOf.ts"
 import * as Runtime from "../runtime/Runtime.ts"
-import { passSignals } from "../runtime/signals.ts"
+import { relaySignals } from "../runtime/signals.ts"
 import { ownSize } from "../runtime/terminal.ts"
 import { checkId } from "../steps/state/Store.ts"
 import { type GlobalOptions, onLinux } from "./edge.ts"
@@ -80,13 +80,16 @@ export const run = (command: RunCommand): Promise<void> => {
         if (command.timings === true) process.stderr.write(timings([...events, ...running.events]))
         return 0
       }
+      const relay = yield* relaySignals
       const ended = yield* Runtime.run(options, (running) =>
-        Effect.gen(function*() {
+        Effect.suspend(() => {
           writePid(command.pidFile, running.pid)
-          yield* passSignals(running.pidfd)
-        })).pipe(Effect.scoped)
+          return relay.to(running.pidfd)
+        })).pipe(
+          Effect.provideService(Events, (event) => Effect.andThen(listen(event), relay.listen(event)))
+        )
       if (command.timings === true) process.stderr.write(timings([...events, ...ended.events]))
       return ended.code
-    }).pipe(Effect.provideService(Events, listen))
+    }).pipe(Effect.scoped, Effect.provideService(Events, listen))
   )
 }

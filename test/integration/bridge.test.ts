@@ -5,7 +5,7 @@ import type { Network } from "../../src/config/Container.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { containerOf, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { interfaces, isolate, snapshot } from "../support/host.ts"
+import { changes, interfaces, isolate, snapshot } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 
 let place: Place
@@ -16,12 +16,14 @@ beforeAll(async () => {
 })
 afterAll(() => place?.remove())
 
-let before: unknown
+let before: ReturnType<typeof snapshot>
 beforeEach(() => {
   if (missing === undefined) before = snapshot(place.mark, place.stateRoot)
 })
 afterEach(() => {
-  if (missing === undefined) assert.deepStrictEqual(snapshot(place.mark, place.stateRoot), before, "what is left")
+  if (missing === undefined) {
+    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, "what is left")
+  }
 })
 
 const networks = (last: number): ReadonlyArray<Network> => [

@@ -14,7 +14,7 @@ import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
 import * as Store from "../../src/steps/state/Store.ts"
 import { containerOf, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { isolate, snapshot } from "../support/host.ts"
+import { changes, isolate, snapshot } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 
 let place: Place
@@ -25,12 +25,14 @@ beforeAll(async () => {
 })
 afterAll(() => place?.remove())
 
-let before: unknown
+let before: ReturnType<typeof snapshot>
 beforeEach(() => {
   if (missing === undefined) before = snapshot(place.mark, place.stateRoot)
 })
 afterEach(() => {
-  if (missing === undefined) assert.deepStrictEqual(snapshot(place.mark, place.stateRoot), before, "what is left")
+  if (missing === undefined) {
+    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, "what is left")
+  }
 })
 
 const whileRunning = <A>(use: (id: string) => Effect.Effect<A, unknown, Kernel | Fork>, userns = false) =>

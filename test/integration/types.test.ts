@@ -15,7 +15,7 @@ import { awaitExit } from "../../src/runtime/awaitExit.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { type Command, complete, makeCommand } from "../support/command.ts"
 import { containerOf, failureOf, leavesNothing, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { isolate, snapshot } from "../support/host.ts"
+import { changes, isolate, snapshot } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 
 let place: Place
@@ -26,12 +26,14 @@ beforeAll(async () => {
 })
 afterAll(() => place?.remove())
 
-let before: unknown
+let before: ReturnType<typeof snapshot>
 beforeEach(() => {
   if (missing === undefined) before = snapshot(place.mark, place.stateRoot)
 })
 afterEach(() => {
-  if (missing === undefined) assert.deepStrictEqual(snapshot(place.mark, place.stateRoot), before, "what is left")
+  if (missing === undefined) {
+    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, "what is left")
+  }
 })
 
 // ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -478,7 +480,13 @@ describe.skipIf(missing !== undefined)("a user without privileges", () => {
     const begun = await runfx("run", "-d", "--id", "mine", "--rootfs", place.root, "--", ...sleeping)
     assert.deepStrictEqual(begun, { code: 0, stdout: "mine\n", stderr: "" })
     const [listed] = JSON.parse((await runfx("list", "-f", "json")).stdout) as ReadonlyArray<{ readonly pid: number }>
-    const within = await runfx("exec", "mine", "/bin/sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/net; exit 9")
+    const within = await runfx(
+      "exec",
+      "mine",
+      "/bin/sh",
+      "-c",
+      "readlink /proc/self/ns/user; readlink /proc/self/ns/net; exit 9"
+    )
     assert.deepStrictEqual(within, {
       code: 9,
       stdout: `${ns(listed!.pid, "user")}\n${ns(listed!.pid, "net")}\n`,

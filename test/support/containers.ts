@@ -12,7 +12,7 @@ import { Fork } from "../../src/native/Fork.ts"
 import { Kernel } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import type * as Runtime from "../../src/runtime/Runtime.ts"
-import { snapshot } from "./host.ts"
+import { changes, snapshot } from "./host.ts"
 import { makeRoot, removeRoot } from "./rootfs.ts"
 
 /** What the tests of one file share: a root, a state root, ids that no other test process has. */
@@ -79,7 +79,7 @@ export const leavesNothing = <A, E, R>(
   Effect.gen(function*() {
     const before = snapshot(place.mark, place.stateRoot)
     const exit = yield* Effect.exit(effect)
-    assert.deepStrictEqual(snapshot(place.mark, place.stateRoot), before, `what is left ${what}`)
+    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, `what is left ${what}`)
     return yield* exit
   })
 

@@ -76,3 +76,21 @@ export const snapshot = (part: string, stateRoot: string) => ({
   states: directories(stateRoot, 1),
   descriptors: descriptors()
 })
+
+type Snapshot = ReturnType<typeof snapshot>
+
+/**
+ * What has come about between two snapshots, empty if nothing; and the processes and descriptors that are gone. Mounts may
+ * go: whoever removes a mount point elsewhere removes what is mounted on it here.
+ */
+export const changes = (before: Snapshot, after: Snapshot): Readonly<Record<string, ReadonlyArray<string>>> => {
+  const without = (these: ReadonlyArray<string>, those: ReadonlyArray<string>) => {
+    const known = new Set(those)
+    return these.filter((one) => !known.has(one))
+  }
+  const added = Object.entries(after).map(([name, now]) =>
+    [name, without(now, before[name as keyof Snapshot])] as const
+  )
+  const gone = without(before.descriptors, after.descriptors).map((line) => `- ${line}`)
+  return Object.fromEntries([...added, ["gone", gone] as const].filter(([, list]) => list.length > 0))
+}
