@@ -169,7 +169,7 @@ export type ExecLaunchError =
 export type ExecError = ExecLaunchError | Failure<typeof execPipeline>
 
 /** What {@link list} can fail with. */
-export type ListError = SyscallError | Cgroup.NotACgroup | InvalidId | ContainerNotFound
+export type ListError = Store.StoreError | Cgroup.NotACgroup | InvalidId | ContainerNotFound
 
 // ── what a command starts from ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -51,6 +51,31 @@ describe("the state directory", () => {
       })
     ))
 
+  it.effect("is not believed where others could have written it", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        yield* Store.create(root, "a")
+        yield* Store.save(root, state("a"))
+        const untrusted = [
+          () => fs.chmodSync(root, 0o777),
+          () => {
+            fs.chmodSync(root, 0o700)
+            fs.chownSync(root, 65_534, 0)
+          }
+        ]
+        for (const spoil of untrusted) {
+          spoil()
+          for (
+            const act of [Store.load(root, "a"), Store.list(root), Store.remove(root, "a"), Store.create(root, "b")]
+          ) {
+            const error = yield* Effect.flip(act as Effect.Effect<unknown, Error, Kernel | Step.Rollback>)
+            assert.strictEqual((error as { readonly _tag?: string })._tag, "StateUntrusted")
+            assert.include(error.message, root)
+          }
+        }
+      })
+    ))
+
   it.effect("gives back what was saved, bigints and all", () =>
     withRoot((root) =>
       Effect.gen(function*() {

@@ -7,10 +7,11 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
-import { readAll, using, writeAll } from "../../native/Files.ts"
+import type { Errno } from "../../native/Errno.ts"
+import { keeping, readAll, stat, using, writeAll } from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { pause } from "../cgroup/files.ts"
-import { ContainerNotFound, IdInUse, InvalidId, StateCorrupt, StateLocked } from "./errors.ts"
+import { ContainerNotFound, IdInUse, InvalidId, StateCorrupt, StateLocked, StateUntrusted } from "./errors.ts"
 import { decode, encode, type State } from "./State.ts"
 
 /** The name of the state file in a container's directory. */
@@ -36,6 +37,7 @@ export const storeCalls = [
   "getdents64",
   "flock",
   "statx",
+  "getresuid",
   "fchmod",
   "nanosleep"
 ] as const
@@ -60,14 +62,32 @@ export const defaultRoot = (
 
 const inside = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
 
-const openRoot = (root: string): Effect.Effect<number, SyscallError, Kernel> =>
+/** What every access can fail with. */
+export type StoreError = SyscallError | StateUntrusted
+
+/** Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon. */
+const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
+  keeping(openAnyRoot(root), (fd) =>
+    Effect.gen(function*() {
+      const { mode, uid } = yield* stat(fd)
+      const { effective } = yield* sys.getresuid({})
+      const bits = mode & 0o7777
+      if ((uid !== 0 && uid !== effective) || (bits & 0o022) !== 0) {
+        return yield* new StateUntrusted({ path: root, owner: uid, mode: bits })
+      }
+    }))
+
+const openAnyRoot = (root: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 })
 
 /** A readable handle, since flock(2) and fsync(2) take no `O_PATH` one. */
 const openIn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
-const isMissing = ({ code }: SyscallError): boolean => code === "ENOENT"
+const has = (...codes: ReadonlyArray<Errno>) => (error: StoreError): boolean =>
+  error._tag === "SyscallError" && codes.includes(error.code)
+
+const isMissing = has("ENOENT")
 
 const pathOf = (root: string, id: string): string => `${root}/${id}`
 
@@ -76,7 +96,7 @@ const withDirectory = <A, E, R>(
   root: string,
   id: string,
   use: (fd: number) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | SyscallError | InvalidId | ContainerNotFound, R | Kernel> =>
+): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound, R | Kernel> =>
   Effect.andThen(
     checkId(id),
     Effect.acquireUseRelease(
@@ -91,7 +111,7 @@ const withDirectory = <A, E, R>(
 /** Makes the root and what is missing above it; only the owner may look into it. */
 const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> =>
   sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
-    Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.void),
+    Effect.catchIf(has("EEXIST"), () => Effect.void),
     Effect.catchIf(
       (error) => isMissing(error) && root.lastIndexOf("/") > 0,
       () => Effect.andThen(makeRoot(root.slice(0, root.lastIndexOf("/"))), makeRoot(root))
@@ -107,7 +127,7 @@ const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> =>
 export const create = (
   root: string,
   id: string
-): Effect.Effect<string, SyscallError | InvalidId | IdInUse, Kernel | Step.Rollback> =>
+): Effect.Effect<string, StoreError | InvalidId | IdInUse, Kernel | Step.Rollback> =>
   Effect.gen(function*() {
     yield* checkId(id)
     const path = pathOf(root, id)
@@ -115,7 +135,7 @@ export const create = (
     yield* Effect.uninterruptible(
       using(openRoot(root), (dirfd) =>
         sys.mkdirat({ dirfd, path: id, mode: 0o711 }).pipe(
-          Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.fail(new IdInUse({ id, path }))),
+          Effect.catchIf(has("EEXIST"), () => Effect.fail(new IdInUse({ id, path }))),
           Effect.andThen(Step.onRollback(remove(root, id)))
         ))
     )
@@ -134,7 +154,7 @@ const draft = `.${stateFile}.new`
 export const save = (
   root: string,
   state: State
-): Effect.Effect<void, SyscallError | InvalidId | ContainerNotFound, Kernel> =>
+): Effect.Effect<void, StoreError | InvalidId | ContainerNotFound, Kernel> =>
   withDirectory(root, state.id, (dirfd) =>
     Effect.gen(function*() {
       const discard = unlinkIfThere(dirfd, draft)
@@ -155,7 +175,7 @@ const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, Syscall
   Effect.catchIf(sys.unlinkat({ dirfd, path, flags: 0 }), isMissing, () => Effect.void)
 
 /** What {@link load} can fail with. */
-export type LoadError = SyscallError | InvalidId | ContainerNotFound | StateCorrupt
+export type LoadError = StoreError | InvalidId | ContainerNotFound | StateCorrupt
 
 /**
  * Reads the state of a container. Fails with {@link ContainerNotFound}, and with {@link StateCorrupt} where the directory
@@ -194,7 +214,7 @@ export const load = (root: string, id: string): Effect.Effect<State, LoadError, 
 export const isGated = (
   root: string,
   id: string
-): Effect.Effect<boolean, SyscallError | InvalidId | ContainerNotFound, Kernel> =>
+): Effect.Effect<boolean, StoreError | InvalidId | ContainerNotFound, Kernel> =>
   withDirectory(
     root,
     id,
@@ -212,7 +232,7 @@ const maxDepth = 32
  * Removes the directory of a container with all that is in it. What is gone already is no failure. The state file goes
  * last, so that a removal that was cut short can be repeated by id.
  */
-export const remove = (root: string, id: string): Effect.Effect<void, SyscallError | InvalidId, Kernel> =>
+export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
   Effect.andThen(
     checkId(id),
     Effect.catchIf(
@@ -255,7 +275,7 @@ export type Entry =
  * All containers below a root, by id. One that can't be read is reported as such and hides no other; one that is deleted
  * meanwhile is left out. A root that is not there has none.
  */
-export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, SyscallError, Kernel> =>
+export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
   Effect.gen(function*() {
     const names = yield* using(openRoot(root), (dirfd) => using(openIn(dirfd, "."), entriesOf)).pipe(
       Effect.catchIf(isMissing, () => Effect.succeed([]))
@@ -286,7 +306,7 @@ export const withLock = <A, E, R>(
   id: string,
   use: Effect.Effect<A, E, R>,
   { milliseconds = lockPatience }: { readonly milliseconds?: number } = {}
-): Effect.Effect<A, E | SyscallError | InvalidId | ContainerNotFound | StateLocked, R | Kernel> =>
+): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound | StateLocked, R | Kernel> =>
   withDirectory(root, id, (fd) =>
     Effect.gen(function*() {
       let slept = 0

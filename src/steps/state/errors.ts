@@ -65,3 +65,20 @@ export class StateLocked extends Data.TaggedError("StateLocked")<{
     return `the container ${JSON.stringify(this.id)} is still locked after ${this.milliseconds} ms`
   }
 }
+
+/** Others than the caller and root could have written what the state directory says. */
+export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
+  readonly path: string
+  readonly owner: number
+  /** Permission bits. */
+  readonly mode: number
+}> {
+  get advice(): string {
+    return "a state says whom to kill and what to remove: keep it in a directory of your own that nobody else can write"
+  }
+  override get message(): string {
+    return `the state directory ${this.path} is not to be trusted: it belongs to uid ${this.owner} and has the mode 0${
+      this.mode.toString(8)
+    }`
+  }
+}

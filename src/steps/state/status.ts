@@ -4,12 +4,12 @@
  * @see OCI runtime.md#state
  */
 import * as Effect from "effect/Effect"
-import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import type { Kernel } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { isAlive, statCalls } from "../processes.ts"
 import type { ContainerNotFound, InvalidId } from "./errors.ts"
 import type { State } from "./State.ts"
-import { isGated, storeCalls } from "./Store.ts"
+import { isGated, storeCalls, type StoreError } from "./Store.ts"
 
 /**
  * - `creating`: there is no process yet
@@ -27,7 +27,7 @@ export const statusCalls = [...new Set([...statCalls, ...Cgroup.freezerCalls, ..
 export const status = (
   root: string,
   { cgroup, id, init }: State
-): Effect.Effect<Status, SyscallError | Cgroup.NotACgroup | InvalidId | ContainerNotFound, Kernel> =>
+): Effect.Effect<Status, StoreError | Cgroup.NotACgroup | InvalidId | ContainerNotFound, Kernel> =>
   Effect.gen(function*() {
     if (init === undefined) return "creating"
     if (!(yield* isAlive(init))) return "stopped"
