@@ -11,6 +11,7 @@ import { exec } from "../steps/exec.ts"
 import { Environment, ParentDeathSignal } from "../steps/facts.ts"
 import { findProgram } from "../steps/findProgram.ts"
 import { Init } from "../steps/Init.ts"
+import { InCgroup } from "../steps/joinCgroup.ts"
 import { loadSeccompBeforeUser } from "../steps/loadSeccompBeforeUser.ts"
 import { prepareSeccomp } from "../steps/prepareSeccomp.ts"
 import { reportReady } from "../steps/reportReady.ts"
@@ -26,7 +27,7 @@ export const finalize = Pipeline.make(
   {
     name: "finalize",
     doc: "give up what the program may not have, and become it",
-    inputs: [Init, Environment, ParentDeathSignal]
+    inputs: [Init, InCgroup, Environment, ParentDeathSignal]
   },
   // no handle on the host is left when the first path of the container is used (CVE-2024-21626)
   closeExecFrom,

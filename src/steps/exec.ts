@@ -15,6 +15,7 @@ import { sys } from "../native/Kernel.ts"
 import { advice, calls, execThroughTrampoline } from "../native/trampoline.ts"
 import { Environment, ExecUser, Program } from "./facts.ts"
 import { Init } from "./Init.ts"
+import { InCgroup } from "./joinCgroup.ts"
 import { environmentFor } from "./populateEnv.ts"
 import { ExecFilter } from "./prepareSeccomp.ts"
 
@@ -22,7 +23,8 @@ import { ExecFilter } from "./prepareSeccomp.ts"
 export const exec = Step.make("exec", {
   doc: "become the program",
   calls: [...calls, "seccomp", "execve"],
-  requires: [Init, Environment, ExecUser, Program, ExecFilter],
+  // InCgroup: a program that is executed outside of its container's cgroup has no limits, and kill would miss it
+  requires: [Init, InCgroup, Environment, ExecUser, Program, ExecFilter],
   reversal: "terminal",
   advice: {
     ...advice,
