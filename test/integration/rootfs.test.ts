@@ -108,6 +108,8 @@ describe("rootfs", () => {
           for (const line of own.trim().split("\n")) {
             const [, controllers = ""] = line.split(":")
             const name = controllers === "" ? "unified" : controllers.replace("name=", "")
+            // a hierarchy that nothing is mounted of any more stays in the list for a while
+            if (!fs.existsSync(`/sys/fs/cgroup/${name}`)) continue
             assert.match(built.line(`/sys/fs/cgroup/${name}`), / ro,nosuid,nodev,noexec,relatime .*- cgroup2? /)
           }
           assert.strictEqual(codeOf(() => fs.mkdirSync(built.at("/sys/fs/cgroup/x"))), "EROFS")
