@@ -472,10 +472,10 @@ describe.skipIf(missing !== undefined)("a user without privileges", () => {
       "--",
       "/bin/sh",
       "-c",
-      "id -u; cat /proc/self/uid_map; exit 4"
+      "id -u; cat /proc/self/uid_map /proc/self/setgroups; exit 4"
     )
     assert.deepStrictEqual([ran.code, ran.stderr], [4, ""])
-    assert.match(ran.stdout, /^0\n +0 +1000 +1\n$/)
+    assert.match(ran.stdout, /^0\n +0 +1000 +1\ndeny\n$/)
 
     const begun = await runfx("run", "-d", "--id", "mine", "--rootfs", place.root, "--", ...sleeping)
     assert.deepStrictEqual(begun, { code: 0, stdout: "mine\n", stderr: "" })
