@@ -117,7 +117,14 @@ for (const name of ["decode", "warm"]) {
 // by a process of its own: what reads configurations would stand in the memory that each fork copies
 const decoded = run(process.execPath, [join(cache, "decode.cjs"), bundle])
 if (decoded.status !== 0) throw new Error(decoded.stderr)
-const flags = ["--single-threaded", "--v8-pool-size=0", "--no-flush-bytecode", "--always-sparkplug", "--expose-gc"]
+const flags = [
+  "--single-threaded",
+  "--v8-pool-size=0",
+  "--no-flush-bytecode",
+  "--always-sparkplug",
+  "--expose-gc",
+  "--max-semi-space-size=1"
+]
 const warm = spawn(process.execPath, [...flags, join(cache, "warm.cjs"), bundle], {
   stdio: ["pipe", "pipe", "inherit"]
 })
