@@ -47,6 +47,7 @@ export const exec = (command: ExecCommand): Promise<void> => {
       if (command.detach === true) {
         const running = yield* Runtime.start(options)
         writePid(command.pidFile, running.pid)
+        if (command.timings === true) process.stderr.write(timings([...events, ...running.events]))
         return 0
       }
       const relay = yield* relaySignals

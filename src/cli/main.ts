@@ -17,9 +17,18 @@ const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<
 /** commander leaves a `--` that stands behind the first argument. */
 const withoutDashes = (cmd: ReadonlyArray<string>): ReadonlyArray<string> => cmd[0] === "--" ? cmd.slice(1) : cmd
 
+/** The options that say what a program is like, shared by all that start one. */
+const processOptions = (command: Command): Command =>
+  command
+    .option("-t, --tty", "give the program a terminal")
+    .option("-u, --user <user>", "user[:group], names or ids, of the program")
+    .option("-w, --cwd <dir>", "working directory of the program")
+    .option("-e, --env <name=value>", "add to the program's environment; may be repeated", collect)
+    .option("--cap-add <names>", "capabilities to add, with commas, or ALL", collect)
+
 /** The options that say which container, shared by `run` and `plan run`. */
 const containerOptions = (command: Command): Command =>
-  command
+  processOptions(command)
     .addOption(
       new Option("-b, --bundle <dir>", "OCI bundle: a directory with a config.json").conflicts(["config", "rootfs"])
     )
@@ -35,14 +44,9 @@ const containerOptions = (command: Command): Command =>
       new Option("--type <type>", "init pipeline; by default the one that fits").choices(["standard", "userns"])
     )
     .option("--flow <file>", "module whose default export takes the init pipeline and returns the one to use")
-    .option("-t, --tty", "give the program a terminal")
-    .option("-u, --user <user>", "user[:group], names or ids, of the program")
-    .option("-w, --cwd <dir>", "working directory of the program")
-    .option("-e, --env <name=value>", "add to the program's environment; may be repeated", collect)
     .option("--hostname <name>", "host name of the container")
     .option("--network <kind>", "none, loopback, bridge (a veth pair to a bridge of its own), or one of the flow's own")
     .option("--read-only", "make the root read-only")
-    .option("--cap-add <names>", "capabilities to add, with commas, or ALL", collect)
     .option("--rootless", "give the container a user namespace, also as root")
     .option("--preserve-fds <n>", "pass on this many descriptors, from 3 on", positive)
     .option("--console-socket <path>", "unix socket that takes the terminal's master")
@@ -69,13 +73,8 @@ containerOptions(program.command("run"))
     await run({ ...command.optsWithGlobals(), ...options, cmd })
   })
 
-program.command("exec")
+processOptions(program.command("exec"))
   .description("run a program in a running container")
-  .option("-t, --tty", "give the program a terminal")
-  .option("-u, --user <user>", "user[:group], names or ids, of the program")
-  .option("-w, --cwd <dir>", "working directory of the program")
-  .option("-e, --env <name=value>", "add to the program's environment; may be repeated", collect)
-  .option("--cap-add <names>", "capabilities to add, with commas, or ALL", collect)
   .option("--flow <file>", "module whose default export takes the setns pipeline and returns the one to use")
   .option("-d, --detach", "return as soon as the program runs")
   .option("--pid-file <file>", "write the pid of the program there")
@@ -122,12 +121,14 @@ program.command("delete")
 const plan = program.command("plan").description("show what a command would do; nothing is done")
   .enablePositionalOptions()
 
-const format = () => new Option("-f, --format <format>", "how to print it").choices(["text", "json"]).default("text")
+/** The options of all plans. */
+const planOptions = (command: Command): Command =>
+  command
+    .addOption(new Option("-f, --format <format>", "how to print it").choices(["text", "json"]).default("text"))
+    .option("-a, --all", "print every call, also those that only look")
 
-containerOptions(plan.command("run", { isDefault: true }))
+planOptions(containerOptions(plan.command("run", { isDefault: true })))
   .description("what run would do")
-  .addOption(format())
-  .option("-a, --all", "print every call, also those that only look")
   .argument("[cmd...]", "the program and its arguments")
   .passThroughOptions()
   .action(async (cmd, options, command: Command) => {
@@ -135,15 +136,8 @@ containerOptions(plan.command("run", { isDefault: true }))
     await planRun({ ...command.optsWithGlobals(), ...options, cmd })
   })
 
-plan.command("exec")
+planOptions(processOptions(plan.command("exec")))
   .description("what exec would do")
-  .addOption(format())
-  .option("-a, --all", "print every call, also those that only look")
-  .option("-t, --tty", "give the program a terminal")
-  .option("-u, --user <user>", "user[:group], names or ids, of the program")
-  .option("-w, --cwd <dir>", "working directory of the program")
-  .option("-e, --env <name=value>", "add to the program's environment; may be repeated", collect)
-  .option("--cap-add <names>", "capabilities to add, with commas, or ALL", collect)
   .option("--flow <file>", "module whose default export takes the setns pipeline and returns the one to use")
   .argument("<id>", "the container's id")
   .argument("<cmd...>", "the program and its arguments")
@@ -153,10 +147,8 @@ plan.command("exec")
     await planExec({ ...command.optsWithGlobals(), ...options, id, cmd: withoutDashes(cmd) })
   })
 
-plan.command("kill")
+planOptions(plan.command("kill"))
   .description("what kill would do")
-  .addOption(format())
-  .option("-a, --all", "print every call, also those that only look")
   .argument("<id>", "the container's id")
   .action(async (id, options, command: Command) => {
     const { planKill } = await import("./plan.ts")

@@ -51,7 +51,10 @@ const withRaw = <A, E, R>(fd: number, use: Effect.Effect<A, E, R>) =>
     }),
     () => use,
     // a terminal that has hung up needs no modes
-    (modes) => modes === undefined ? Effect.void : Effect.ignore(sys.ioctl_tcsetsw({ fd, modes }))
+    (modes) =>
+      modes === undefined
+        ? Effect.void
+        : Effect.catchIf(sys.ioctl_tcsetsw({ fd, modes }), ({ code }) => code === "EIO", () => Effect.void)
   )
 
 /** How long a terminal must have been silent after its program's end, in milliseconds. */

@@ -60,7 +60,7 @@ export const joinNamespaces = Step.make("joinNamespaces", {
   run: Effect.gen(function*() {
     const { joined, joins } = yield* Init
     const opened: Array<Opened> = []
-    yield* Effect.gen(function*() {
+    const exit = yield* Effect.exit(Effect.gen(function*() {
       for (const { path, type } of joins) {
         const fd = yield* Effect.mapError(
           sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
@@ -73,9 +73,10 @@ export const joinNamespaces = Step.make("joinNamespaces", {
         return yield* new NamespaceJoinError({ operation: "open", type, path, code: "ESRCH" })
       }
       yield* enterAll(opened)
-    }).pipe(
-      // a descriptor of a host namespace in the container is a way out
-      Effect.onExit(() => Effect.ignore(Effect.forEach(opened, ({ fd }) => Effect.ignore(sys.close({ fd })))))
-    )
+    }))
+    // a descriptor of a host namespace in the container is a way out: each is closed, and one that is not is an error
+    const closed = yield* Effect.forEach(opened, ({ fd }) => Effect.exit(sys.close({ fd })))
+    yield* exit
+    yield* Effect.all(closed, { discard: true })
   })
 })

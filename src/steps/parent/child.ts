@@ -6,7 +6,9 @@
  *
  * @see waitid(2), setsid(2)
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
 import { Fork, type NotForkable } from "../../native/Fork.ts"
@@ -82,7 +84,10 @@ export const spawnChild = <R>(
   Effect.uninterruptible(Effect.gen(function*() {
     const fork = yield* Fork
     const pid = yield* fork.spawn(flags, child)
-    const pidfd = yield* Effect.onError(sys.pidfd_open({ pid, flags: 0 }), () => Effect.ignore(killUnheld(pid)))
+    const pidfd = yield* Effect.catchCause(sys.pidfd_open({ pid, flags: 0 }), (cause) =>
+      Effect.flatMap(Effect.exit(killUnheld(pid)), (ended) =>
+        // what its end failed with stands beside why there is no handle
+        Effect.failCause(Exit.isFailure(ended) ? Cause.combine(cause, ended.cause) : cause)))
     const held: Child = { pid, pidfd }
     yield* Step.onRollback(undo(killAndReap(held)))
     return held

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type { Container, IdMapping } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
 import { AT, CLD, CLONE, O, P, W } from "../../native/constants.ts"
+import { using } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { peerCalls, whileInitWaits } from "./conversation.ts"
@@ -37,14 +38,11 @@ export class IdMapRefused extends Data.TaggedError("IdMapRefused")<{
 const line = ({ containerId, hostId, size }: IdMapping): string => `${containerId} ${hostId} ${size}\n`
 
 const write = (path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    const fd = yield* sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CLOEXEC, mode: 0 })
-    yield* Effect.ensuring(
-      // the kernel takes a map in one write only
-      Effect.asVoid(sys.write({ fd, data: Buffer.from(text) })),
-      Effect.ignore(sys.close({ fd }))
-    )
-  })
+  using(
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CLOEXEC, mode: 0 }),
+    // the kernel takes a map in one write only
+    (fd) => Effect.asVoid(sys.write({ fd, data: Buffer.from(text) }))
+  )
 
 const helper = Effect.fnUntraced(function*(program: string, pid: number, mappings: ReadonlyArray<IdMapping>) {
   const fork = yield* Fork
