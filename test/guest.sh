@@ -55,7 +55,7 @@ fi
 job=$(mktemp -d)
 mkdir -p /GUEST_JOB && mount --bind "$job" /GUEST_JOB
 trap 'umount /GUEST_JOB 2>/dev/null; rmdir /GUEST_JOB 2>/dev/null; rm -rf "$job"' EXIT
-{ printf 'cd %q || exit 125\nexec' "$PWD"; printf ' %q' "$@"; echo; } >"$job/command"
+{ printf 'cd %q || exit 126\nexec' "$PWD"; printf ' %q' "$@"; echo; } >"$job/command"
 cat >"$job/boot" <<BOOT
 export PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
 BOOT
@@ -63,7 +63,8 @@ cat >>"$job/boot" <<'BOOT'
 ln -sf /proc/self/fd /dev/fd
 mkdir -p /dev/pts /dev/shm /dev/mqueue
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts; mount -t tmpfs shm /dev/shm; mount -t mqueue mq /dev/mqueue
-mount -t tmpfs -o mode=1777,size=2g tmpfs /tmp
+# not on /tmp, where this project may be
+mount -t tmpfs -o mode=1777,size=2g tmpfs /var/tmp; export TMPDIR=/var/tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup; mkdir -p /sys/fs/cgroup/init
 for pid in $(cat /sys/fs/cgroup/cgroup.procs); do echo "$pid" >/sys/fs/cgroup/init/cgroup.procs 2>/dev/null; done
 for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control; done
