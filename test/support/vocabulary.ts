@@ -1,0 +1,47 @@
+/** Words for scenarios: calls in short, with the arguments that a scenario is about. */
+import { O } from "../../src/native/constants.ts"
+import { type Child, cwd, type Line, type Scenario } from "./parity.ts"
+
+export const line = (call: Line["call"], args: Line["args"] = {}, more: Partial<Line> = {}): Line => ({
+  call,
+  args,
+  ...more
+})
+export const as = (name: string) => ({ as: name })
+export const see = { see: true } as const
+
+export const open = (path: string, flags: number, name?: string, mode = 0): Line =>
+  line("openat", { dirfd: cwd, path, flags, mode }, name === undefined ? {} : as(name))
+export const openIn = (dirfd: string, path: string, resolve: number, flags: number = O.PATH): Line =>
+  line("openat2", { dirfd, path, flags, mode: 0, resolve })
+export const mkdir = (path: string, mode = 0o755): Line => line("mkdirat", { dirfd: cwd, path, mode })
+export const touch = (path: string, mode = 0o644): Line => open(path, O.CREAT | O.WRONLY, undefined, mode)
+export const symlink = (target: string, path: string): Line => line("symlinkat", { target, dirfd: cwd, path })
+export const mount = (
+  source: string | null,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null = null
+): Line => line("mount", { source, target, type, flags, data })
+export const umount = (target: string, flags = 0): Line => line("umount2", { target, flags })
+export const unlink = (path: string, flags = 0): Line => line("unlinkat", { dirfd: cwd, path, flags })
+export const chown = (path: string, uid: number, gid: number): Line =>
+  line("fchownat", { dirfd: cwd, path, uid, gid, flags: 0 })
+export const uids = (id: number): Line => line("setresuid", { ruid: id, euid: id, suid: id })
+export const gids = (id: number): Line => line("setresgid", { rgid: id, egid: id, sgid: id })
+export const caps = line("capget", { pid: 0 }, see)
+export const prctl = (option: number, arg2 = 0, arg3 = 0): Line =>
+  line("prctl", { option, arg2, arg3, arg4: 0, arg5: 0 }, see)
+export const link = (request: unknown): Line => line("rtnetlink", { request })
+export const fork = (flags: number, lines: Scenario): Child => ({ fork: flags, lines })
+export const write = (path: string, data: string): Scenario => [
+  open(path, O.WRONLY, "file"),
+  line("write", { fd: "$file", data }, see),
+  line("close", { fd: "$file" })
+]
+export const readFile = (path: string): Scenario => [
+  open(path, O.RDONLY, "file"),
+  line("read", { fd: "$file", count: 4096 }, see),
+  line("close", { fd: "$file" })
+]
