@@ -3,9 +3,11 @@
  *
  * A scenario runs in a child with namespaces of its own and an empty tmpfs at `/mnt`, its working directory. `$name` in
  * an argument stands for what an earlier call gave, `$name.0` for a part of it.
+ *
+ * Each line is told as soon as it has run, so that a process that is killed or executes a program is heard until then.
  */
 import * as Effect from "effect/Effect"
-import { AT, CLONE, MS, O, P, W } from "../../src/native/constants.ts"
+import { AT, CLONE, F, MS, O, P, SIG, W } from "../../src/native/constants.ts"
 import { Fork, type NotForkable } from "../../src/native/Fork.ts"
 import { type Call, type CallName, isCallName, Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 
@@ -14,18 +16,32 @@ export interface Line {
   readonly call: CallName
   readonly args?: Readonly<Record<string, unknown>>
   readonly as?: string
-  /** Compare the result, or a part of it, too; without it only success or errno. */
-  readonly see?: true | string
+  /** Compare the result, or one or more parts of it, too; without it only success or errno. */
+  readonly see?: true | string | ReadonlyArray<string>
+  /** Of a result that is a text, compare the lines that match only. */
+  readonly only?: RegExp
 }
 
-/** Another process: it runs its lines, and the parent waits for it. */
+/** Another process: it runs its lines, and the parent waits for it and tells how it went if not by its last line. */
 export interface Child {
   readonly fork: number
   readonly lines: Scenario
 }
 
+/** A process beside: `$name` is its pid. What is left of it at the end of the scenario is killed. */
+export interface Start {
+  readonly start: string
+  readonly flags: number
+  readonly lines: Scenario
+}
+
+/** Waits until a process beside has run its last line, has ended or has executed a program; tells its lines. */
+export interface Join {
+  readonly join: string
+}
+
 /** Lines in order. */
-export type Scenario = ReadonlyArray<Line | Child>
+export type Scenario = ReadonlyArray<Line | Child | Start | Join>
 
 /** What each line came to: `ok`, an errno, or the result. */
 export type Trace = ReadonlyArray<string>
@@ -47,14 +63,32 @@ const lookUp = (value: unknown, known: ReadonlyMap<string, unknown>): unknown =>
   return whole ? meaning(value, known) ?? -1 : value.replaceAll(reference, (text) => String(meaning(text, known)))
 }
 
+/** Text as it is, other bytes by their number. */
+const showBytes = (value: Uint8Array): string => {
+  const text = new TextDecoder().decode(value)
+  // eslint-disable-next-line no-control-regex
+  return /[\x00-\x08\x0e-\x1f]/.test(text) && value.length > 32 ? `<${value.length} bytes>` : text
+}
+
 /** A result as text, with its fields in alphabetical order. */
 const show = (result: unknown): string =>
   JSON.stringify(result, (_, value: unknown) => {
     if (typeof value === "bigint") return `${value}n`
-    if (value instanceof Uint8Array) return new TextDecoder().decode(value)
+    if (value instanceof Uint8Array) return showBytes(value)
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value
     return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1))
   }) ?? "undefined"
+
+const seen = ({ only, see }: Line, result: unknown): string => {
+  if (see === undefined) return "ok"
+  if (only !== undefined) {
+    const text = result instanceof Uint8Array ? new TextDecoder().decode(result) : String(result)
+    return show(text.split("\n").filter((one) => only.test(one)))
+  }
+  if (see === true) return show(result)
+  const part = (name: string): unknown => (result as Record<string, unknown> | null)?.[name]
+  return typeof see === "string" ? show(part(see)) : show(see.map(part))
+}
 
 const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string, never, Kernel> =>
   Effect.suspend(() => {
@@ -71,8 +105,7 @@ const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string,
         onFailure: (error) => error.code as string,
         onSuccess: (result: unknown) => {
           if (line.as !== undefined) known.set(line.as, result)
-          if (line.see === undefined) return "ok"
-          return show(line.see === true ? result : (result as Record<string, unknown>)[line.see])
+          return seen(line, result)
         }
       }),
       // as written, since numbers of descriptors and processes differ
@@ -82,58 +115,111 @@ const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string,
 
 const readAll = (fd: number): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.gen(function*() {
+    const decoder = new TextDecoder()
     let text = ""
     for (;;) {
       const data = yield* sys.read({ fd, count: 65536 })
       if (data.length === 0) return text
-      text += new TextDecoder().decode(data)
+      text += decoder.decode(data, { stream: true })
     }
   })
+
+type Tell = (text: string) => Effect.Effect<void, SyscallError, Kernel>
+
+/** A process of a scenario: its pid, and the pipe through which its trace comes. */
+interface Beside {
+  readonly pid: number
+  readonly read: number
+}
 
 const runLines = (
   lines: Scenario,
-  known: Map<string, unknown>
-): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
+  known: Map<string, unknown>,
+  tell: Tell
+): Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
-    const out: Array<string> = []
+    const running = new Map<string, Beside>()
     for (const line of lines) {
       if ("fork" in line) {
-        out.push(...(yield* inChild(line.fork, runLines(line.lines, new Map(known)))).map((text) => `  ${text}`))
-      } else out.push(yield* runLine(line, known))
+        for (const text of yield* inChild(line.fork, line.lines, known)) yield* tell(`  ${text}`)
+      } else if ("start" in line) {
+        const child = yield* startChild(line.flags, line.lines, known)
+        known.set(line.start, child.pid)
+        running.set(line.start, child)
+      } else if ("join" in line) {
+        const child = running.get(line.join)
+        if (child === undefined) throw new Error(`no process ${line.join} was started`)
+        for (const text of (yield* heard(child)).trace) yield* tell(`  ${line.join}: ${text}`)
+      } else yield* tell(yield* runLine(line, known))
     }
-    return out
+    for (const { pid } of running.values()) {
+      yield* Effect.ignore(sys.kill({ pid, signal: SIG.KILL }))
+      yield* Effect.ignore(sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }))
+    }
   })
 
-/** Runs in a child; its trace comes back through a pipe that the lines do not see. */
-const inChild = (
+/** Said after the last line. */
+const finished = "."
+
+/** Starts a child; its trace comes back through a pipe that the lines do not see, and that exec closes. */
+const startChild = (
   flags: number,
-  body: Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork>
-): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
+  lines: Scenario,
+  known: ReadonlyMap<string, unknown>,
+  prepare: Effect.Effect<void, SyscallError, Kernel> = Effect.void
+): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const fork = yield* Fork
     const [low, lowWrite] = yield* sys.pipe2({ flags: O.CLOEXEC })
     // far from the numbers that a scenario gets
-    const read = yield* sys.fcntl({ fd: low, command: 1030, argument: 500 })
-    const write = yield* sys.fcntl({ fd: lowWrite, command: 1030, argument: 500 })
+    const read = yield* sys.fcntl({ fd: low, command: F.DUPFD_CLOEXEC, argument: 500 })
+    const write = yield* sys.fcntl({ fd: lowWrite, command: F.DUPFD_CLOEXEC, argument: 500 })
     yield* sys.close({ fd: low })
     yield* sys.close({ fd: lowWrite })
+    const tell: Tell = (text) =>
+      Effect.gen(function*() {
+        let rest = bytes(`${JSON.stringify(text)}\n`)
+        while (rest.length > 0) rest = rest.slice(yield* sys.write({ fd: write, data: rest }))
+      })
     const pid = yield* fork.spawn(
       flags,
       Effect.gen(function*() {
         yield* sys.close({ fd: read })
-        const trace = yield* body.pipe(Effect.catch((error) => Effect.succeed([`broken: ${error.message}`])))
-        let rest = bytes(JSON.stringify(trace))
-        while (rest.length > 0) rest = rest.slice(yield* sys.write({ fd: write, data: rest }))
+        yield* Effect.andThen(prepare, runLines(lines, new Map(known), tell)).pipe(
+          Effect.catch((error) => tell(`broken: ${error.message}`))
+        )
+        yield* tell(finished)
         return yield* sys.exit_group({ status: 0 })
       })
     )
     yield* sys.close({ fd: write })
+    return { pid, read }
+  })
+
+/** What a child told, to its end, and whether that was its last line. */
+const heard = (
+  { read }: Beside
+): Effect.Effect<{ readonly trace: Trace; readonly whole: boolean }, SyscallError, Kernel> =>
+  Effect.gen(function*() {
     const text = yield* readAll(read)
     yield* sys.close({ fd: read })
-    const status = yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
-    return text === ""
-      ? [`the child ended without a word: code ${status?.code}, status ${status?.status}`]
-      : JSON.parse(text) as Trace
+    const trace = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as string)
+    const whole = trace.at(-1) === finished
+    return { trace: whole ? trace.slice(0, -1) : trace, whole }
+  })
+
+/** Runs in a child, and waits for it. */
+const inChild = (
+  flags: number,
+  lines: Scenario,
+  known: ReadonlyMap<string, unknown>,
+  prepare?: Effect.Effect<void, SyscallError, Kernel>
+): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
+  Effect.gen(function*() {
+    const child = yield* startChild(flags, lines, known, prepare)
+    const { trace, whole } = yield* heard(child)
+    const status = yield* sys.waitid({ idtype: P.PID, id: child.pid, options: W.EXITED })
+    return whole ? trace : [...trace, `and is gone: code ${status?.code}, status ${status?.status}`]
   })
 
 /**
@@ -143,12 +229,13 @@ const inChild = (
 export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   inChild(
     CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | flags,
+    scenario,
+    new Map(),
     Effect.gen(function*() {
       yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
       yield* sys.mount({ source: "tmpfs", target: "/mnt", type: "tmpfs", flags: 0, data: "mode=755" })
       yield* sys.chdir({ path: "/mnt" })
       yield* sys.umask({ mask: 0o22 })
-      return yield* runLines(scenario, new Map())
     })
   )
 

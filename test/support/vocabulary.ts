@@ -1,6 +1,6 @@
 /** Words for scenarios: calls in short, with the arguments that a scenario is about. */
-import { O } from "../../src/native/constants.ts"
-import { type Child, cwd, type Line, type Scenario } from "./parity.ts"
+import { O, P, W } from "../../src/native/constants.ts"
+import { type Child, cwd, type Join, type Line, type Scenario, type Start } from "./parity.ts"
 
 export const line = (call: Line["call"], args: Line["args"] = {}, more: Partial<Line> = {}): Line => ({
   call,
@@ -43,5 +43,24 @@ export const write = (path: string, data: string): Scenario => [
 export const readFile = (path: string): Scenario => [
   open(path, O.RDONLY, "file"),
   line("read", { fd: "$file", count: 4096 }, see),
+  line("close", { fd: "$file" })
+]
+/** A process beside, whose pid is `$name`. */
+export const start = (name: string, flags: number, lines: Scenario): Start => ({ start: name, flags, lines })
+/** Waits until it has run its last line, ended or executed a program. */
+export const join = (name: string): Join => ({ join: name })
+export const exit = (status: number): Line => line("exit_group", { status })
+export const kill = (pid: string | number, signal: number): Line => line("kill", { pid, signal })
+/** A gate: `pass` waits until another process opens it. */
+export const gate = (name: string): Line => line("pipe2", { flags: O.CLOEXEC }, as(name))
+export const pass = (name: string): Line => line("read", { fd: `$${name}.0`, count: 1 })
+export const openGate = (name: string): Line => line("write", { fd: `$${name}.1`, data: "x" })
+/** How a child went: its code and status. */
+export const waitFor = (pid: string | number, options: number = W.EXITED): Line =>
+  line("waitid", { idtype: P.PID, id: pid, options }, { see: ["code", "status"] })
+/** Lines of a file of /proc. */
+export const lookAt = (path: string, only: RegExp): Scenario => [
+  open(path, O.RDONLY, "file"),
+  line("read", { fd: "$file", count: 65536 }, { see: true, only }),
   line("close", { fd: "$file" })
 ]
