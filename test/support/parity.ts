@@ -16,8 +16,13 @@ export interface Line {
   readonly call: CallName
   readonly args?: Readonly<Record<string, unknown>>
   readonly as?: string
-  /** Compare the result, or one or more parts of it, too; without it only success or errno. */
+  /**
+   * Compare the result, or one or more parts of it, too; without it only success or errno. A part is named by a path
+   * (`credentials.pid`), in which `*` stands for each item of a list.
+   */
   readonly see?: true | string | ReadonlyArray<string>
+  /** The order of a list does not matter. */
+  readonly sorted?: true
   /** Of a result that is a text, compare the lines that match only. */
   readonly only?: RegExp
 }
@@ -79,15 +84,24 @@ const show = (result: unknown): string =>
     return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1))
   }) ?? "undefined"
 
-const seen = ({ only, see }: Line, result: unknown): string => {
+const partOf = (value: unknown, [name, ...rest]: ReadonlyArray<string>): unknown => {
+  if (name === undefined) return value
+  if (name === "*") return Array.isArray(value) ? value.map((item: unknown) => partOf(item, rest)) : null
+  return partOf((value as Record<string, unknown> | null | undefined)?.[name], rest)
+}
+
+const seen = ({ only, see, sorted }: Line, result: unknown): string => {
   if (see === undefined) return "ok"
   if (only !== undefined) {
     const text = result instanceof Uint8Array ? new TextDecoder().decode(result) : String(result)
     return show(text.split("\n").filter((one) => only.test(one)))
   }
-  if (see === true) return show(result)
-  const part = (name: string): unknown => (result as Record<string, unknown> | null)?.[name]
-  return typeof see === "string" ? show(part(see)) : show(see.map(part))
+  const ordered = (value: unknown): unknown =>
+    sorted === true && Array.isArray(value)
+      ? value.map(show).toSorted().map((text) => JSON.parse(text) as unknown)
+      : value
+  const part = (name: string): unknown => ordered(partOf(result, name.split(".")))
+  return see === true ? show(ordered(result)) : typeof see === "string" ? show(part(see)) : show(see.map(part))
 }
 
 const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string, never, Kernel> =>
