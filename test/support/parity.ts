@@ -18,7 +18,7 @@ export interface Line {
   readonly as?: string
   /**
    * Compare the result, or one or more parts of it, too; without it only success or errno. A part is named by a path
-   * (`credentials.pid`), in which `*` stands for each item of a list.
+   * (`credentials.pid`), in which `*` stands for each item of a list and `&7` for the bits of a number.
    */
   readonly see?: true | string | ReadonlyArray<string>
   /** The order of a list does not matter. */
@@ -63,6 +63,9 @@ const meaning = (text: string, known: ReadonlyMap<string, unknown>): unknown => 
 
 const lookUp = (value: unknown, known: ReadonlyMap<string, unknown>): unknown => {
   if (Array.isArray(value)) return value.map((item) => lookUp(item, known))
+  if (typeof value === "object" && value !== null && !(value instanceof Uint8Array)) {
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, lookUp(part, known)]))
+  }
   if (typeof value !== "string" || !value.includes("$")) return value
   const whole = value.replace(reference, "") === ""
   return whole ? meaning(value, known) ?? -1 : value.replaceAll(reference, (text) => String(meaning(text, known)))
@@ -86,6 +89,7 @@ const show = (result: unknown): string =>
 
 const partOf = (value: unknown, [name, ...rest]: ReadonlyArray<string>): unknown => {
   if (name === undefined) return value
+  if (name.startsWith("&")) return Number(value) & Number(name.slice(1))
   if (name === "*") return Array.isArray(value) ? value.map((item: unknown) => partOf(item, rest)) : null
   return partOf((value as Record<string, unknown> | null | undefined)?.[name], rest)
 }
@@ -138,7 +142,14 @@ const readAll = (fd: number): Effect.Effect<string, SyscallError, Kernel> =>
     }
   })
 
-type Tell = (text: string) => Effect.Effect<void, SyscallError, Kernel>
+/** The end of the pipe through which a process tells its trace; none for the first one. */
+type End = number | undefined
+
+const tell = (end: End, text: string): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    let rest = bytes(`${JSON.stringify(text)}\n`)
+    while (end !== undefined && rest.length > 0) rest = rest.slice(yield* sys.write({ fd: end, data: rest }))
+  })
 
 /** A process of a scenario: its pid, and the pipe through which its trace comes. */
 interface Beside {
@@ -149,22 +160,33 @@ interface Beside {
 const runLines = (
   lines: Scenario,
   known: Map<string, unknown>,
-  tell: Tell
+  end: End
 ): Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const running = new Map<string, Beside>()
     for (const line of lines) {
       if ("fork" in line) {
-        for (const text of yield* inChild(line.fork, line.lines, known)) yield* tell(`  ${text}`)
+        const trace = yield* inChild(line.fork, line.lines, known, end).pipe(
+          // the flags were refused: a result as any other
+          Effect.catchTag("SyscallError", (error) =>
+            error.call._tag === "clone" ? Effect.succeed([`could not be forked: ${error.code}`]) : Effect.fail(error))
+        )
+        for (const text of trace) {
+          yield* tell(end, `  ${text}`)
+        }
       } else if ("start" in line) {
-        const child = yield* startChild(line.flags, line.lines, known)
+        const child = yield* startChild(line.flags, line.lines, known, end)
         known.set(line.start, child.pid)
         running.set(line.start, child)
       } else if ("join" in line) {
         const child = running.get(line.join)
-        if (child === undefined) throw new Error(`no process ${line.join} was started`)
-        for (const text of (yield* heard(child)).trace) yield* tell(`  ${line.join}: ${text}`)
-      } else yield* tell(yield* runLine(line, known))
+        if (child === undefined) {
+          throw new Error(`no process ${line.join} was started`)
+        }
+        for (const text of (yield* heard(child)).trace) {
+          yield* tell(end, `  ${line.join}: ${text}`)
+        }
+      } else yield* tell(end, yield* runLine(line, known))
     }
     for (const { pid } of running.values()) {
       yield* Effect.ignore(sys.kill({ pid, signal: SIG.KILL }))
@@ -180,6 +202,7 @@ const startChild = (
   flags: number,
   lines: Scenario,
   known: ReadonlyMap<string, unknown>,
+  end: End,
   prepare: Effect.Effect<void, SyscallError, Kernel> = Effect.void
 ): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
@@ -190,19 +213,16 @@ const startChild = (
     const write = yield* sys.fcntl({ fd: lowWrite, command: F.DUPFD_CLOEXEC, argument: 500 })
     yield* sys.close({ fd: low })
     yield* sys.close({ fd: lowWrite })
-    const tell: Tell = (text) =>
-      Effect.gen(function*() {
-        let rest = bytes(`${JSON.stringify(text)}\n`)
-        while (rest.length > 0) rest = rest.slice(yield* sys.write({ fd: write, data: rest }))
-      })
     const pid = yield* fork.spawn(
       flags,
       Effect.gen(function*() {
         yield* sys.close({ fd: read })
-        yield* Effect.andThen(prepare, runLines(lines, new Map(known), tell)).pipe(
-          Effect.catch((error) => tell(`broken: ${error.message}`))
+        // else the parent would be heard until this child ends
+        if (end !== undefined) yield* sys.close({ fd: end })
+        yield* Effect.andThen(prepare, runLines(lines, new Map(known), write)).pipe(
+          Effect.catch((error) => tell(write, `broken: ${error.message}`))
         )
-        yield* tell(finished)
+        yield* tell(write, finished)
         return yield* sys.exit_group({ status: 0 })
       })
     )
@@ -227,10 +247,11 @@ const inChild = (
   flags: number,
   lines: Scenario,
   known: ReadonlyMap<string, unknown>,
+  end: End,
   prepare?: Effect.Effect<void, SyscallError, Kernel>
 ): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
-    const child = yield* startChild(flags, lines, known, prepare)
+    const child = yield* startChild(flags, lines, known, end, prepare)
     const { trace, whole } = yield* heard(child)
     const status = yield* sys.waitid({ idtype: P.PID, id: child.pid, options: W.EXITED })
     return whole ? trace : [...trace, `and is gone: code ${status?.code}, status ${status?.status}`]
@@ -245,6 +266,7 @@ export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, Syscal
     CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | flags,
     scenario,
     new Map(),
+    undefined,
     Effect.gen(function*() {
       yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
       yield* sys.mount({ source: "tmpfs", target: "/mnt", type: "tmpfs", flags: 0, data: "mode=755" })
