@@ -5,7 +5,7 @@ import { SIG } from "../native/constants.ts"
 import { processByNumber } from "./Credentials.ts"
 import { encode, type Machine, refuse } from "./Machine.ts"
 import type { View } from "./Nodes.ts"
-import * as Processes from "./Processes.ts"
+import * as Signals from "./Signals.ts"
 import type { Cgroup, Hierarchy, NodeId, Process } from "./State.ts"
 
 /** The key of a group in the state's table. */
@@ -277,7 +277,7 @@ const setFreeze = (m: Machine, hierarchy: Hierarchy, group: Cgroup, freeze: bool
   // signals that waited for the thaw are delivered now
   if (!freeze) {
     for (const process of m.processes.values()) {
-      if (within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) Processes.deliverPending(m, process.pid)
+      if (within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) Signals.deliverPending(m, process.pid)
     }
   }
 }
@@ -312,7 +312,7 @@ const change = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string, t
       if (word !== "1") refuse("ERANGE")
       for (const process of m.processes.values()) {
         if (process.status === "running" && within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) {
-          Processes.kill(m, process.pid, SIG.KILL)
+          Signals.kill(m, process.pid, SIG.KILL)
         }
       }
       return

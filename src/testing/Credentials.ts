@@ -35,6 +35,9 @@ export const CAP = {
 /** `SECBIT_*`. @see capabilities(7) */
 export const SECBIT = { NOROOT: 1, NO_SETUID_FIXUP: 4, KEEP_CAPS: 16, KEEP_CAPS_LOCKED: 32, NO_CAP_AMBIENT_RAISE: 64 }
 
+/** The bits of securebits, of which every second one locks the one below it; the last four came with Linux 6.14. */
+const [allSecurebits, securebitLocks, unprivilegedSecurebits] = [0xfff, 0xaaa, 0xf00] as const
+
 /** What an id without a mapping is shown as (`/proc/sys/kernel/overflowuid`). */
 export const overflow = 65534
 
@@ -79,10 +82,25 @@ export const capable = (m: Machine, capability: number): boolean => nsCapable(m,
  * Whether a capability of the caller reaches a file: only if owner and group of the file have names in its user
  * namespace (`capable_wrt_inode_uidgid`).
  */
-export const capableOver = (m: Machine, owner: { readonly uid: number; readonly gid: number }, capability: number) =>
-  toUser(m, m.self.ns.user, "uid", owner.uid) !== undefined &&
-  toUser(m, m.self.ns.user, "gid", owner.gid) !== undefined &&
-  capableHere(m, capability)
+export const capableOver = (m: Machine, owner: Owner, capability: number): boolean =>
+  hasNames(m, m.self.ns.user, owner) && capableHere(m, capability)
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Whether a user namespace has names for owner and group of a file (`privileged_wrt_inode_uidgid`). */
+export const hasNames = (m: Machine, userNs: number, { gid, uid }: Owner): boolean =>
+  toUser(m, userNs, "uid", uid) !== undefined && toUser(m, userNs, "gid", gid) !== undefined
+
+/** Whether a user namespace is another one or lies below it (`in_userns`). */
+export const isWithin = (m: Machine, userNs: number, ancestor: number): boolean => {
+  for (let id: number | undefined = userNs; id !== undefined; id = m.namespace("user", id).parent) {
+    if (id === ancestor) return true
+  }
+  return false
+}
 
 // ── ids through user namespaces ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -289,12 +307,12 @@ export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<
     case PR.GET_SECUREBITS:
       return creds.securebits
     case PR.SET_SECUREBITS: {
-      const locks = creds.securebits & 0b1010_1010
-      // EPERM: a locked bit and its lock stay as they are; any change needs CAP_SETPCAP (cap_task_prctl)
-      if (((locks >> 1) & (creds.securebits ^ arg2)) !== 0 || (locks & ~arg2) !== 0 || (arg2 & ~0xff) !== 0) {
-        refuse("EPERM")
-      }
-      if (!capableHere(m, CAP.SETPCAP)) refuse("EPERM")
+      const locks = creds.securebits & securebitLocks
+      const changed = creds.securebits ^ arg2
+      // EPERM: a locked bit and its lock stay as they are (cap_task_prctl)
+      if (((locks >> 1) & changed) !== 0 || (locks & ~arg2) !== 0 || (arg2 & ~allSecurebits) !== 0) refuse("EPERM")
+      // EPERM: a change takes CAP_SETPCAP, except of the bits that only programs heed; without it, no change is no success
+      if (!capableHere(m, CAP.SETPCAP) && (changed === 0 || (changed & ~unprivilegedSecurebits) !== 0)) refuse("EPERM")
       m.changeCreds({ securebits: arg2 })
       return 0
     }
@@ -308,47 +326,12 @@ export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<
     case PR.SET_CHILD_SUBREAPER:
       m.change({ subreaper: arg2 !== 0 })
       return 0
+    case PR.GET_CHILD_SUBREAPER:
+      return self.subreaper ? 1 : 0
     case PR.CAP_AMBIENT:
       return ambient(m, arg2, arg3, arg4 | arg5)
     default:
       return m.unmodelled(`prctl option ${option}`)
-  }
-}
-
-/**
- * What execve(2) makes of the credentials (`cap_bprm_creds_from_file`; capabilities(7), "Transformation of capabilities
- * during execve()" and "Capabilities and execution of programs by root"). Files of the model carry no capabilities.
- */
-export const afterExec = (
-  m: Machine,
-  file: { readonly mode: number; readonly uid: number; readonly gid: number; readonly nosuid: boolean }
-): Credentials => {
-  const old = m.self.creds
-  const userNs = m.self.ns.user
-  const root = toKernel(m, userNs, "uid", 0)
-  // set-user-id is ignored under no_new_privs, on nosuid mounts, and where the owner has no name in the user namespace
-  const honoured = !file.nosuid && !old.noNewPrivs && toUser(m, userNs, "uid", file.uid) !== undefined &&
-    toUser(m, userNs, "gid", file.gid) !== undefined
-  const euid = honoured && (file.mode & 0o4000) !== 0 ? file.uid : old.euid
-  const egid = honoured && (file.mode & 0o2010) === 0o2010 ? file.gid : old.egid
-  const byId = euid !== old.euid || egid !== old.egid
-  const asRoot = (old.securebits & SECBIT.NOROOT) === 0 && root !== undefined && (old.uid === root || euid === root)
-  let permitted = asRoot ? old.inheritable | old.bounding : 0n
-  // no_new_privs: nothing is gained
-  if (old.noNewPrivs) permitted &= old.permitted
-  const ambientLeft = byId ? 0n : old.ambient
-  permitted |= ambientLeft
-  const effective = asRoot && euid === root ? permitted : ambientLeft
-  return {
-    ...old,
-    euid,
-    suid: euid,
-    egid,
-    sgid: egid,
-    permitted,
-    effective,
-    ambient: ambientLeft,
-    securebits: old.securebits & ~SECBIT.KEEP_CAPS
   }
 }
 
@@ -450,13 +433,27 @@ export const maySignal = (m: Machine, target: Process, signal: number): boolean 
   return [suid, targetUid].includes(euid) || [suid, targetUid].includes(uid) || nsCapable(m, target.ns.user, CAP.KILL)
 }
 
-/** Whether the caller may look into a process (`ptrace_may_access`; ptrace(2)). */
-export const mayTrace = (m: Machine, target: Process): boolean => {
+/** The user namespace that the memory of a process belongs to (`mm->user_ns`). */
+export const memoryUserNs = (m: Machine, process: Process): number => process.memoryUserNs ?? initialUserNs(m)
+
+/**
+ * Whether the caller may look into a process (`__ptrace_may_access`, `cap_ptrace_access_check`; ptrace(2), "Ptrace access
+ * mode checking"): by its effective ids and capabilities for files of /proc (`PTRACE_MODE_FSCREDS`), by its real ids and
+ * permitted capabilities for pidfds (`PTRACE_MODE_REALCREDS`).
+ */
+export const mayTrace = (m: Machine, target: Process, mode: "effective" | "real"): boolean => {
   if (target.pid === m.pid) return true
-  const { creds } = m.self
-  const same = [target.creds.uid, target.creds.euid, target.creds.suid].every((id) => id === creds.uid) &&
-    [target.creds.gid, target.creds.egid, target.creds.sgid].every((id) => id === creds.gid)
-  if (nsCapable(m, target.ns.user, CAP.SYS_PTRACE)) return true
-  return same && target.dumpable === 1 && subset(target.creds.permitted, creds.permitted) &&
-    target.ns.user === m.self.ns.user
+  const { creds, ns } = m.self
+  const [uid, gid, own] = mode === "effective"
+    ? [creds.euid, creds.egid, creds.effective]
+    : [creds.uid, creds.gid, creds.permitted]
+  const theirs = target.creds
+  const same = [theirs.uid, theirs.euid, theirs.suid].every((id) => id === uid) &&
+    [theirs.gid, theirs.egid, theirs.sgid].every((id) => id === gid)
+  const privileged = nsCapable(m, target.ns.user, CAP.SYS_PTRACE)
+  if (!same && !privileged) return false
+  // a zombie has no memory to protect
+  const hidden = target.status === "running" && target.dumpable !== 1
+  if (hidden && !nsCapable(m, memoryUserNs(m, target), CAP.SYS_PTRACE)) return false
+  return privileged || (target.ns.user === ns.user && subset(theirs.permitted, own))
 }

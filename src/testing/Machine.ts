@@ -164,6 +164,11 @@ export class Machine {
   /** Changes the calling process. */
   change(fields: Partial<S.Process>): void {
     this.processes.update(this.pid, (process) => ({ ...process, ...fields }))
+    const { cwd, directories, root, umask } = this.self
+    if (directories === undefined) return
+    for (const other of this.processes.values()) {
+      if (other.directories === directories) this.processes.set(other.pid, { ...other, cwd, root, umask })
+    }
   }
   changeCreds(fields: Partial<S.Credentials>): void {
     this.processes.update(this.pid, (process) => ({ ...process, creds: { ...process.creds, ...fields } }))

@@ -125,11 +125,23 @@ export const forChild = (m: Machine, flags: number): Made => {
   }
 }
 
+/** Whether the caller shares root and working directory with another process (`fs->users`). */
+export const sharesDirectories = (m: Machine): boolean => {
+  const { directories } = m.self
+  return directories !== undefined &&
+    m.processes.values().some((other) => other.pid !== m.pid && other.directories === directories)
+}
+
 export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
   const others = CLONE.FS | CLONE.FILES | CLONE.THREAD | CLONE.SIGHAND | CLONE.VM
   // EINVAL: unknown flags (unshare(2)); sharing nothing, a process of one thread unshares FS and FILES at no cost
   if ((flags & ~(all | others)) !== 0) refuse("EINVAL")
   const made = make(m, flags & all)
+  // a new user or mount namespace ends the sharing of directories too (ksys_unshare)
+  if ((flags & (CLONE.FS | CLONE.NEWUSER | CLONE.NEWNS)) !== 0) {
+    const { directories: _, ...alone } = m.self
+    m.processes.set(m.pid, alone)
+  }
   m.change({ root: made.root, cwd: made.cwd, ns: { ...made.ns, user: m.self.ns.user } })
   if ((flags & CLONE.NEWUSER) !== 0) commit(m, made.creds, made.ns.user)
 }
@@ -150,12 +162,16 @@ const join = (m: Machine, id: number): void => {
     case "user":
       // EINVAL: the own one, which would give back dropped capabilities (user_namespaces(7))
       if (target.id === ns.user) refuse("EINVAL")
+      // EINVAL: directories that are shared with another process (setns(2))
+      if (sharesDirectories(m)) refuse("EINVAL")
       if (!nsCapable(m, target.id, CAP.SYS_ADMIN)) refuse("EPERM")
       return commit(m, fullCredentials(m, creds), target.id)
     case "mnt": {
       admin()
       // EPERM: also CAP_SYS_CHROOT (setns(2))
       if (!capableHere(m, CAP.SYS_CHROOT)) refuse("EPERM")
+      // EINVAL: directories that are shared with another process (setns(2))
+      if (sharesDirectories(m)) refuse("EINVAL")
       const root = onTop(m, { mount: target.root, node: m.mounts.need(target.root).root })
       return m.change({ ns: { ...ns, mnt: target.id }, root, cwd: root })
     }
@@ -184,7 +200,7 @@ export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
     if (nstype === 0 || (nstype & ~all) !== 0) refuse("EINVAL")
     const target = m.processes.get(kind.pid) ?? refuse("ESRCH")
     if (target.status === "zombie") refuse("ESRCH")
-    if (!mayTrace(m, target)) refuse("EPERM")
+    if (!mayTrace(m, target, "real")) refuse("EPERM")
     for (const type of order) if ((nstype & flagOf[type]) !== 0) join(m, target.ns[type])
     return
   }

@@ -1,7 +1,7 @@
 /**
  * Nodes of file systems, stored and computed, behind one view; and the permission rules of inode(7).
  */
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs"
 import { S } from "../native/constants.ts"
 import { cgroupNode } from "./Cgroups.ts"
 import { CAP, capableOver } from "./Credentials.ts"
@@ -29,6 +29,8 @@ export interface View {
   readonly read?: () => Uint8Array
   /** For computed files: a write, whole. */
   readonly write?: (text: string, opener: OpenFile["opener"], offset: number) => void
+  /** The caller may do anything with it, whatever the permission bits say. */
+  readonly always?: boolean
   /** What open(2) asks beyond permission bits. */
   readonly onOpen?: (writing: boolean) => void
   readonly device?: { readonly major: number; readonly minor: number }
@@ -95,6 +97,9 @@ const storedView = (m: Machine, node: Node): View => {
   }
 }
 
+/** Whether the process of a file of /proc is still there. */
+const isAlive = (m: Machine, id: string): boolean => procNode(m, id.split("/")[0]!) !== undefined
+
 /** The directory above a node; the node itself for a root. */
 export const parentOf = (m: Machine, id: NodeId): NodeId =>
   typeof id === "number" ? m.nodes.need(id).parent : view(m, id).parent
@@ -104,8 +109,8 @@ export const view = (m: Machine, id: NodeId): View => {
   if (typeof id === "number") return storedView(m, m.nodes.need(id))
   if (id.startsWith("ns:")) return namespaceNode(id)
   const found = id.startsWith("proc:") ? procNode(m, id) : cgroupNode(m, id)
-  // a process or a cgroup that is gone while something still refers to it
-  return found ?? refuse("ENOENT")
+  // a process or a cgroup that is gone while something still refers to it (proc_pid_permission: ESRCH)
+  return found ?? refuse(/^proc:\d+:\d/.test(id) && !isAlive(m, id) ? "ESRCH" : "ENOENT")
 }
 
 // ── content of the real machine, read when it is first looked at ─────────────────────────────────────────────────────
@@ -115,6 +120,23 @@ const hostData = (path: string): Uint8Array => {
     return readFileSync(path)
   } catch {
     return refuse("EACCES")
+  }
+}
+
+/** The first bytes of a file; of the real machine's, without reading all of it. */
+export const head = (m: Machine, node: View, length: number): Uint8Array => {
+  const content = node.stored?.content
+  if (content?._tag !== "File" || content.host === undefined) return (node.read?.() ?? encode("")).slice(0, length)
+  try {
+    const fd = openSync(content.host, "r")
+    try {
+      const out = new Uint8Array(length)
+      return out.slice(0, readSync(fd, out, 0, length, 0))
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return m.unmodelled(`what is in ${content.host}, which can't be read here`)
   }
 }
 
@@ -229,7 +251,7 @@ export const permitted = (m: Machine, node: View, wanted: number): boolean => {
   const bits = node.uid === euid ? node.mode >> 6 : node.gid === egid || groups.includes(node.gid)
     ? node.mode >> 3
     : node.mode
-  if ((bits & wanted) === wanted) return true
+  if (node.always === true || (bits & wanted) === wanted) return true
   if (node.type === "d") {
     return (wanted & W) === 0 && capableOver(m, node, CAP.DAC_READ_SEARCH) || capableOver(m, node, CAP.DAC_OVERRIDE)
   }

@@ -6,25 +6,28 @@ import * as Cgroups from "./Cgroups.ts"
 import {
   CAP,
   capable,
-  initialUserNs,
   mayTrace,
+  memoryUserNs,
   nsCapable,
   processByNumber,
   readMap,
   shown,
+  toKernel,
   writeMap,
   writeSetgroups
 } from "./Credentials.ts"
 import { encode, type Machine, refuse } from "./Machine.ts"
 import type { View } from "./Nodes.ts"
+import { leaderNumber } from "./Processes.ts"
 import { onTop, pathOf } from "./Resolve.ts"
+import { sysctl } from "./Sysctl.ts"
 import type { Location, NamespaceType, NodeId, Process } from "./State.ts"
 
 type Write = NonNullable<View["write"]>
 
 /** What makes up a computed node; the rest follows from its place. */
-type Draft =
-  | { readonly dir: () => ReadonlyArray<string>; readonly mode?: number }
+export type Draft =
+  | { readonly dir: () => ReadonlyArray<string>; readonly mode?: number; readonly always?: boolean }
   | {
     readonly text: () => string
     readonly write?: Write
@@ -151,10 +154,17 @@ const parentNumber = (m: Machine, process: Process, pidNs: number): number =>
   m.processes.get(process.parent)?.numbers.get(pidNs) ?? 0
 
 const stat = (m: Machine, process: Process, pidNs: number): string => {
-  const number = (pid: number): number => m.processes.get(pid)?.numbers.get(pidNs) ?? 0
+  const number = (leader: number): number => leaderNumber(m, process, leader, pidNs)
   const head = [process.numbers.get(pidNs), `(${process.comm})`, letters(m, process), parentNumber(m, process, pidNs)]
   const rest = [number(process.group), number(process.session), 0, -1, 4194304, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 1, 0]
   return `${[...head, ...rest, process.startTime, ...Array.from({ length: 30 }, () => 0)].join(" ")}\n`
+}
+
+/** The numbers of a process in a pid namespace and in those below it. */
+const numbersFrom = (m: Machine, process: Process, pidNs: number): ReadonlyArray<number> => {
+  const level = (ns: number): number => m.namespace("pid", ns).level
+  return [...process.numbers].filter(([ns]) => level(ns) >= level(pidNs)).toSorted(([a], [b]) => level(a) - level(b))
+    .map((pair) => pair[1])
 }
 
 const status = (m: Machine, process: Process, pidNs: number): string => {
@@ -169,9 +179,6 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
     R: "running",
     S: "sleeping"
   }
-  const depth = m.namespace("pid", pidNs).level
-  const numbers = [...process.numbers].filter(([ns]) => m.namespace("pid", ns).level >= depth)
-    .toSorted(([a], [b]) => m.namespace("pid", a).level - m.namespace("pid", b).level).map((pair) => pair[1])
   return `${
     [
       `Name:\t${process.comm}`,
@@ -185,7 +192,7 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
       `Uid:\t${uid(creds.uid)}\t${uid(creds.euid)}\t${uid(creds.suid)}\t${uid(creds.euid)}`,
       `Gid:\t${gid(creds.gid)}\t${gid(creds.egid)}\t${gid(creds.sgid)}\t${gid(creds.egid)}`,
       `Groups:\t${creds.groups.map(gid).join(" ")} `,
-      `NSpid:\t${numbers.join("\t")}`,
+      `NSpid:\t${numbersFrom(m, process, pidNs).join("\t")}`,
       "Threads:\t1",
       `CapInh:\t${hex(creds.inheritable)}`,
       `CapPrm:\t${hex(creds.permitted)}`,
@@ -197,68 +204,6 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
       `Seccomp_filters:\t${process.filters.length}`
     ].join("\n")
   }\n`
-}
-
-// ── /proc/sys ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** The namespace that a sysctl belongs to; 0 for the whole machine. */
-export const sysctlScope = (process: Process, path: string): number => {
-  if (path.startsWith("net/")) return process.ns.net
-  if (/^(?:kernel\/(?:shm|msg|sem)|fs\/mqueue\/)/.test(path)) return process.ns.ipc
-  if (path === "kernel/hostname" || path === "kernel/domainname") return process.ns.uts
-  return 0
-}
-
-const sysctlValue = (m: Machine, process: Process, path: string): string | undefined => {
-  const uts = m.namespace("uts", process.ns.uts)
-  if (path === "kernel/hostname") return uts.nodename
-  if (path === "kernel/domainname") return uts.domainname
-  if (path === "kernel/cap_last_cap") return String(m.facts.lastCapability)
-  const scope = sysctlScope(process, path)
-  return m.sysctls.get(`${scope}:${path}`) ?? m.sysctls.get(`0:${path}`)
-}
-
-const sysctlPaths = (m: Machine): ReadonlyArray<string> => [
-  "kernel/hostname",
-  "kernel/domainname",
-  "kernel/cap_last_cap",
-  ...[...m.sysctls.seal().keys()].map((key) => key.slice(key.indexOf(":") + 1))
-]
-
-const sysctl = (m: Machine, path: string): Draft | undefined => {
-  const value = sysctlValue(m, m.self, path)
-  if (value === undefined) {
-    const below = path === "" ? "" : `${path}/`
-    const names = new Set(
-      sysctlPaths(m).filter((other) => other.startsWith(below)).map((other) => other.slice(below.length).split("/")[0]!)
-    )
-    return names.size === 0 ? undefined : { dir: () => [...names].toSorted(), mode: 0o555 }
-  }
-  if (path === "kernel/cap_last_cap") {
-    // CAP_DAC_OVERRIDE does not count in /proc/sys (proc_sys_permission)
-    return { text: () => `${value}\n`, mode: 0o444, onOpen: (writing) => writing ? refuse("EACCES") : undefined }
-  }
-  const scope = sysctlScope(m.self, path)
-  const owner = scope === 0 ? initialUserNs(m) : m.namespaces.need(scope).owner
-  return {
-    text: () => `${value}\n`,
-    mode: 0o644,
-    // EACCES: root of the user namespace that owns the namespace may write, and root of the machine the rest
-    onOpen: (writing) => {
-      if (writing && scope !== 0 && !nsCapable(m, owner, path.startsWith("net/") ? CAP.NET_ADMIN : CAP.SYS_ADMIN)) {
-        refuse("EACCES")
-      }
-      if (writing && scope === 0 && m.self.ns.user !== owner) refuse("EACCES")
-    },
-    write: (text) => {
-      const line = text.replace(/\n$/, "")
-      if (/^-?\d+$/.test(value) && !/^\s*-?\d+\s*$/.test(line)) refuse("EINVAL")
-      const uts = m.namespace("uts", m.self.ns.uts)
-      if (path === "kernel/hostname") m.namespaces.set(uts.id, { ...uts, nodename: line })
-      else if (path === "kernel/domainname") m.namespaces.set(uts.id, { ...uts, domainname: line })
-      else m.sysctls.set(`${scope}:${path}`, line.trim())
-    }
-  }
 }
 
 // ── /proc/<pid> ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +243,7 @@ const files = [
 const attributeNames = ["current", "exec", "fscreate", "keycreate", "prev", "sockcreate"]
 
 const traced = (m: Machine, process: Process): void => {
-  if (!mayTrace(m, process)) refuse("EACCES")
+  if (!mayTrace(m, process, "effective")) refuse("EACCES")
 }
 
 /** Files of a process. `path` is what follows `/proc/<pid>/`. */
@@ -316,10 +261,10 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
     case "comm":
       return { text: () => `${process.comm}\n`, write: (text) => set({ comm: text.trim().slice(0, 15) }) }
     case "cmdline":
-      return { text: () => process.argv.map((arg) => `${arg}\0`).join(""), mode: 0o444 }
+      return { text: () => alive ? process.argv.map((arg) => `${arg}\0`).join("") : "", mode: 0o444 }
     case "environ":
       return {
-        text: () => process.envp.map((pair) => `${pair}\0`).join(""),
+        text: () => alive ? process.envp.map((pair) => `${pair}\0`).join("") : "",
         mode: 0o400,
         onOpen: () => traced(m, process)
       }
@@ -397,10 +342,13 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return { text: () => "4294967295", write: () => undefined }
     case "exe":
       return {
-        link: () => alive ? process.exe : refuse("ENOENT"),
+        link: () => {
+          traced(m, process)
+          return alive ? process.exe : refuse("ENOENT")
+        },
         jump: () => {
           traced(m, process)
-          return m.unmodelled("a jump through /proc/pid/exe")
+          return process.program ?? m.unmodelled("the file that the first process executes")
         }
       }
     case "root":
@@ -444,7 +392,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       }
     }
     case "ns": {
-      if (second === undefined) return { dir: () => Object.keys(namespaceFiles) }
+      if (second === undefined) return { dir: () => Object.keys(namespaceFiles), mode: 0o511 }
       const file = namespaceFiles[second]
       if (file === undefined || rest.length > 0) return undefined
       const id = process.ns[file[1]]
@@ -464,8 +412,9 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
     case "fd":
     case "fdinfo": {
       if (second === undefined) {
-        traced(m, process)
-        return { dir: () => [...process.descriptors.keys()].toSorted((a, b) => a - b).map(String), mode: 0o500 }
+        const dir = (): ReadonlyArray<string> => [...process.descriptors.keys()].toSorted((a, b) => a - b).map(String)
+        // one's own can always be opened (proc_fd_permission)
+        return { dir, mode: name === "fd" ? 0o500 : 0o555, always: process.pid === m.pid }
       }
       const entry = rest.length === 0 && /^\d+$/.test(second) ? process.descriptors.get(Number(second)) : undefined
       if (entry === undefined) return undefined
@@ -473,9 +422,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       if (name === "fdinfo") {
         const flags = file.flags | (entry.cloexec ? O.CLOEXEC : 0)
         const mount = file.kind._tag === "Node" ? file.kind.location.mount : 0
-        const pid = file.kind._tag === "Pid"
-          ? `Pid:\t${m.processes.get(file.kind.pid)?.numbers.get(pidNs) ?? -1}\n`
-          : ""
+        const pid = file.kind._tag === "Pid" ? pidfdInfo(m, file.kind.pid, pidNs) : ""
         return { text: () => `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\n${pid}` }
       }
       return {
@@ -491,6 +438,20 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
     default:
       return undefined
   }
+}
+
+/** What fdinfo tells of a pidfd (`pidfd_show_fdinfo`): -1 for a process that is gone, 0 for one that is not seen. */
+const pidfdInfo = (m: Machine, pid: number, pidNs: number): string => {
+  const process = m.processes.get(pid)
+  if (process === undefined) return "Pid:\t-1\nNSpid:\t-1\n"
+  const number = process.numbers.get(pidNs)
+  return `Pid:\t${number ?? 0}\nNSpid:\t${number === undefined ? 0 : numbersFrom(m, process, pidNs).join("\t")}\n`
+}
+
+/** The process of a directory `/proc/<pid>`, which pidfd_send_signal(2) takes for a pidfd. EBADF for other files. */
+export const processOf = (m: Machine, node: NodeId): Process => {
+  const [, fs, number] = /^proc:(\d+):(\d+)$/.exec(String(node)) ?? refuse("EBADF")
+  return processByNumber(m, Number(number), m.fileSystems.need(Number(fs)).shows) ?? refuse("ESRCH")
 }
 
 const topFiles = ["filesystems", "mounts", "self", "stat", "sys", "thread-self", "uptime", "version"]
@@ -536,6 +497,22 @@ const ofRoot = (m: Machine, pidNs: number, path: ReadonlyArray<string>): Draft |
   }
 }
 
+/**
+ * To whom a file of `/proc/<pid>` belongs (`task_dump_owner`): to the effective ids; where the process is not dumpable, to
+ * root of the user namespace of its memory, except for directories that all may read.
+ */
+const ownerOf = (
+  m: Machine,
+  process: Process | undefined,
+  open: boolean
+): { readonly uid: number; readonly gid: number } => {
+  if (process === undefined) return { uid: 0, gid: 0 }
+  const { egid, euid } = process.creds
+  if (open || process.dumpable === 1 || process.status === "zombie") return { uid: euid, gid: egid }
+  const userNs = memoryUserNs(m, process)
+  return { uid: toKernel(m, userNs, "uid", 0) ?? 0, gid: toKernel(m, userNs, "gid", 0) ?? 0 }
+}
+
 /** The node with an id of the form `proc:<file system>:<path>`; `undefined` where there is none (any more). */
 export const procNode = (m: Machine, id: string): View | undefined => {
   const [, fsText, ...pieces] = id.split(":")
@@ -546,21 +523,19 @@ export const procNode = (m: Machine, id: string): View | undefined => {
   const draft = ofRoot(m, pidNs, parts)
   if (draft === undefined) return undefined
   const owner = /^[1-9]\d*$/.test(parts[0] ?? "") ? processByNumber(m, Number(parts[0]), pidNs) : undefined
-  // files of a process that is not dumpable belong to root (proc(5), /proc/pid)
-  const belongs = owner !== undefined && owner.dumpable === 1
   const base = {
     id,
     fs,
     parent: parts.length === 0 ? id : `proc:${fs}:${parts.slice(0, -1).join("/")}`,
     name: parts.at(-1) ?? "",
-    uid: belongs ? owner.creds.euid : 0,
-    gid: belongs ? owner.creds.egid : 0
+    ...ownerOf(m, owner, "dir" in draft && (draft.mode ?? 0o555) === 0o555)
   }
   if ("dir" in draft) {
     return {
       ...base,
       type: "d",
       mode: draft.mode ?? 0o555,
+      ...draft.always === true ? { always: true } : {},
       list: draft.dir,
       lookup: (name) => {
         const child = `proc:${fs}:${[...parts, name].join("/")}`

@@ -15,6 +15,7 @@ export type SeedFile =
     readonly mode?: number
     readonly uid?: number
     readonly gid?: number
+    /** Nothing; for a file that somebody may execute, a program. */
     readonly text?: string
     readonly symlink?: string
     readonly directory?: boolean

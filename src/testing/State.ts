@@ -89,11 +89,16 @@ export interface Process {
   readonly numbers: ReadonlyMap<number, number>
   /** The parent; 0 for none. */
   readonly parent: number
+  /** The leader of its process group, and of its session, by the model's own number. */
   readonly group: number
   readonly session: number
+  /** The leader's numbers in pid namespaces, which outlive the leader; absent where no setsid(2) has been. */
+  readonly leaderNumbers?: ReadonlyMap<number, number>
   readonly status: "running" | "zombie"
   /** How it ended, as waitid(2) tells it; present on a zombie. */
   readonly ended?: { readonly code: number; readonly status: number }
+  /** The last stop or continuation that no waitid(2) has told yet. */
+  readonly untold?: { readonly code: number; readonly status: number }
   readonly comm: string
   readonly exe: string
   readonly argv: ReadonlyArray<string>
@@ -108,6 +113,11 @@ export interface Process {
   readonly root: Location
   readonly cwd: Location
   readonly umask: number
+  /** What it shares root, working directory and umask with others by (CLONE_FS); absent for a table of its own. */
+  readonly directories?: number
+  /** The file that it executes, and the user namespace it began to in, which its memory belongs to; absent: the seed's. */
+  readonly program?: Location
+  readonly memoryUserNs?: number
   /** The group it is in, by hierarchy. */
   readonly cgroups: ReadonlyMap<number, string>
   readonly limits: ReadonlyMap<number, Limit>

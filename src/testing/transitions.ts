@@ -6,6 +6,7 @@ import type { Arguments, Call, CallName, Result } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
 import * as Credentials from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
+import * as Exec from "./Exec.ts"
 import * as Files from "./Files.ts"
 import * as Limits from "./Limits.ts"
 import { Blocked, KilledBySignal, Machine, Refused, RefusedAfter } from "./Machine.ts"
@@ -13,6 +14,7 @@ import * as Mounts from "./Mounts.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Network from "./Network.ts"
 import * as Processes from "./Processes.ts"
+import * as Signals from "./Signals.ts"
 import * as Sockets from "./Sockets.ts"
 import type { State } from "./State.ts"
 
@@ -22,20 +24,20 @@ type Handler<N extends CallName> = (m: Machine, args: Arguments<N>) => Result<{ 
 const handlers: { readonly [N in CallName]: Handler<N> } = {
   clone: (m, args) => m.processes.need(Processes.clone(m, args)).numbers.get(m.self.ns.pid)!,
   reclone: (m, args) => void (m.pid = Processes.reclone(m, args)),
-  execve: Processes.execve,
-  execveat: Processes.execveat,
+  execve: Exec.execve,
+  execveat: Exec.execveat,
   exit_group: Processes.exitGroup,
   waitid: Processes.waitid,
   getpid: Processes.getpid,
   getppid: Processes.getppid,
   setsid: Processes.setsid,
-  kill: Processes.killCall,
+  kill: Signals.killCall,
   pidfd_open: Processes.pidfdOpen,
   pidfd_getfd: Processes.pidfdGetfd,
   pidfd_send_signal: Processes.pidfdSendSignal,
   prctl: Credentials.prctl,
-  rt_sigaction: Processes.setDisposition,
-  rt_sigprocmask: Processes.setMask,
+  rt_sigaction: Signals.setDisposition,
+  rt_sigprocmask: Signals.setMask,
   nanosleep: Limits.nanosleep,
   getrandom: Limits.getrandom,
 
@@ -176,7 +178,7 @@ export const transition = (state: State, pid: number, call: Call, timedOut = fal
     if (error instanceof Blocked) return { _tag: "Blocked", why: error.why, timeout: error.timeout }
     if (error instanceof Processes.Gone) return { _tag: "Gone", state: m.seal() }
     if (error instanceof KilledBySignal) {
-      Processes.kill(m, pid, error.signal)
+      Signals.kill(m, pid, error.signal)
       return { _tag: "Gone", state: m.seal() }
     }
     throw error

@@ -6,10 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Linux from "../../src/native/Linux.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { basics } from "../parity/basics.ts"
+import { processes } from "../parity/processes.ts"
 import { play, type Scenario } from "../support/parity.ts"
 
 /** By area; each is one file of `test/parity`. */
-const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = { basics }
+const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = { basics, processes }
 
 const onModel = (scenario: Scenario) =>
   Effect.suspend(() => Effect.provide(play(scenario), ModelKernel.make(fromHost()).layer))

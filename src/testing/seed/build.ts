@@ -169,7 +169,9 @@ export const builder = () => {
   const file = (root: number, path: string, seed: SeedFile): void => {
     const parts = path.split("/").filter((part) => part !== "")
     const fields = typeof seed === "string" || seed instanceof Uint8Array ? {} : seed
-    const text = typeof seed === "string" ? seed : fields.text ?? ""
+    // the model's word for a static program, where nothing else is said of a file that can be executed
+    const program = ((fields.mode ?? 0) & 0o111) !== 0 ? "\x7fELF" : ""
+    const text = typeof seed === "string" ? seed : fields.text ?? program
     const content: Content = fields.directory === true
       ? directory()
       : fields.symlink !== undefined
