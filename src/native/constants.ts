@@ -700,7 +700,8 @@ export const RT_TABLE = family("RT_TABLE_", "linux/rtnetlink.h", {
 /** `RT_SCOPE_*` of `linux/rtnetlink.h`. @see rtnetlink(7) */
 export const RT_SCOPE = family("RT_SCOPE_", "linux/rtnetlink.h", {
   UNIVERSE: 0,
-  LINK: 253
+  LINK: 253,
+  HOST: 254
 })
 
 /** `RTPROT_*` of `linux/rtnetlink.h`: who made a route. @see rtnetlink(7) */

@@ -217,6 +217,7 @@ export const read = (m: Machine, { count, fd }: Arguments<"read">): Uint8Array =
     case "b":
       return readDevice(m, node, count)
     default: {
+      if (node.whole === true && file.offset > 0) return new Uint8Array()
       const data = node.read?.() ?? refuse("EINVAL")
       const part = data.slice(file.offset, file.offset + count)
       advance(m, file, part.length)
@@ -264,9 +265,9 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
     return id === "1:7" ? refuse("ENOSPC") : ["1:3", "1:5", "1:8", "1:9"].includes(id) ? data.length : refuse("ENXIO")
   }
   if (node.write !== undefined) {
-    node.write(decode(data), file.opener, file.offset)
-    advance(m, file, data.length)
-    return data.length
+    const taken = node.write(decode(data), file.opener, file.offset) ?? data.length
+    advance(m, file, taken)
+    return taken
   }
   const stored = node.stored
   // computed files without a write handler: EINVAL, as proc_reg_write without proc_write gives EIO
@@ -515,7 +516,8 @@ export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Argumen
 export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"symlinkat">): void => {
   if (text === "") refuse("ENOENT")
   const found = newName(m, dirfd, path, false)
-  if (isFixed(m, at(m, found.directory))) refuse("EPERM")
+  const parent = at(m, found.directory)
+  if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
   makeNode(m, found, 0o777, { _tag: "Symlink", target: text })
 }
 
@@ -555,8 +557,8 @@ export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat
     dropMounts(m, location)
     return Cgroups.removeGroup(m, child.id)
   }
-  if (child.stored === undefined || isFixed(m, at(m, found.directory))) return refuse("EPERM")
   mayDelete(m, found.directory, child)
+  if (child.stored === undefined || isFixed(m, at(m, found.directory))) return refuse("EPERM")
   if (isRmdir && child.type !== "d") refuse("ENOTDIR")
   if (!isRmdir && child.type === "d") refuse("EISDIR")
   dropMounts(m, location)

@@ -27,10 +27,14 @@ export interface View {
   readonly jump?: () => Location
   /** A file's content, whole. */
   readonly read?: () => Uint8Array
-  /** For computed files: a write, whole. */
-  readonly write?: (text: string, opener: OpenFile["opener"], offset: number) => void
+  /** The content is read at once, from its start: a read elsewhere gives nothing. */
+  readonly whole?: boolean
+  /** For computed files: a write, whole; the number of bytes that were taken, where not all were. */
+  readonly write?: (text: string, opener: OpenFile["opener"], offset: number) => number | void
   /** The caller may do anything with it, whatever the permission bits say. */
   readonly always?: boolean
+  /** In place of the permission bits: whether the caller may access it so. */
+  readonly allows?: ((wanted: number) => boolean) | undefined
   /** What open(2) asks beyond permission bits. */
   readonly onOpen?: (writing: boolean) => void
   readonly device?: { readonly major: number; readonly minor: number }
@@ -247,6 +251,7 @@ export const X = 1
 
 /** Whether the caller may access a node (`generic_permission`; path_resolution(7), "Permissions"). */
 export const permitted = (m: Machine, node: View, wanted: number): boolean => {
+  if (node.allows !== undefined) return node.allows(wanted)
   const { egid, euid, groups } = m.self.creds
   const bits = node.uid === euid ? node.mode >> 6 : node.gid === egid || groups.includes(node.gid)
     ? node.mode >> 3

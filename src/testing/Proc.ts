@@ -20,18 +20,27 @@ import { encode, type Machine, refuse } from "./Machine.ts"
 import type { View } from "./Nodes.ts"
 import { leaderNumber } from "./Processes.ts"
 import { onTop, pathOf } from "./Resolve.ts"
-import { sysctl } from "./Sysctl.ts"
 import type { Location, NamespaceType, NodeId, Process } from "./State.ts"
+import { bound, sysctl, unbound } from "./Sysctl.ts"
 
 type Write = NonNullable<View["write"]>
 
 /** What makes up a computed node; the rest follows from its place. */
 export type Draft =
-  | { readonly dir: () => ReadonlyArray<string>; readonly mode?: number; readonly always?: boolean }
+  | {
+    readonly dir: () => ReadonlyArray<string>
+    readonly mode?: number
+    readonly always?: boolean
+    readonly allows?: View["allows"]
+  }
   | {
     readonly text: () => string
     readonly write?: Write
     readonly mode?: number
+    readonly uid?: number
+    readonly gid?: number
+    readonly allows?: View["allows"]
+    readonly whole?: boolean
     readonly onOpen?: (writing: boolean) => void
   }
   | { readonly link: () => string; readonly jump?: () => Location }
@@ -79,6 +88,10 @@ export const fileText = (m: Machine, id: number): string => {
       return "anon_inode:seccomp notify"
   }
 }
+
+/** Signals as the kernel shows a set of them: signal 1 is the lowest bit. */
+const signalSet = (signals: Iterable<number>): string =>
+  hex([...signals].reduce((set, signal) => set | 1n << BigInt(signal - 1), 0n))
 
 const hex = (set: bigint): string => set.toString(16).padStart(16, "0")
 
@@ -132,7 +145,7 @@ const rootText = (m: Machine, root: NodeId): string => {
   if (typeof root === "string") {
     if (root.startsWith("cg:")) return Cgroups.pathOfGroup(root)
     if (root.startsWith("ns:")) return `${m.namespaces.need(Number(root.slice(3))).type}:[${root.slice(3)}]`
-    return `/${root.split(":")[2] ?? ""}`
+    return `/${(root.split(":")[2] ?? "").split("/").map(unbound).join("/")}`
   }
   const parts: Array<string> = []
   for (let node = m.nodes.need(root); node.parent !== node.id;) {
@@ -194,6 +207,11 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
       `Groups:\t${creds.groups.map(gid).join(" ")} `,
       `NSpid:\t${numbersFrom(m, process, pidNs).join("\t")}`,
       "Threads:\t1",
+      // a signal by kill(2) waits for the whole process (`render_sigset_t`)
+      "SigPnd:\t0000000000000000",
+      `ShdPnd:\t${signalSet(process.pending)}`,
+      `SigBlk:\t${signalSet(process.blocked)}`,
+      `SigIgn:\t${signalSet(process.dispositions.keys())}`,
       `CapInh:\t${hex(creds.inheritable)}`,
       `CapPrm:\t${hex(creds.permitted)}`,
       `CapEff:\t${hex(creds.effective)}`,
@@ -474,7 +492,7 @@ const ofRoot = (m: Machine, pidNs: number, path: ReadonlyArray<string>): Draft |
     const process = processByNumber(m, Number(name), pidNs)
     return process === undefined ? undefined : ofProcess(m, process, pidNs, rest)
   }
-  if (name === "sys") return sysctl(m, rest.join("/"))
+  if (name === "sys") return sysctl(m, rest)
   if (rest.length > 0) return undefined
   switch (name) {
     // ENOENT: /proc of a pid namespace that does not see the reader (proc_self_get_link)
@@ -527,7 +545,7 @@ export const procNode = (m: Machine, id: string): View | undefined => {
     id,
     fs,
     parent: parts.length === 0 ? id : `proc:${fs}:${parts.slice(0, -1).join("/")}`,
-    name: parts.at(-1) ?? "",
+    name: unbound(parts.at(-1) ?? ""),
     ...ownerOf(m, owner, "dir" in draft && (draft.mode ?? 0o555) === 0o555)
   }
   if ("dir" in draft) {
@@ -536,9 +554,10 @@ export const procNode = (m: Machine, id: string): View | undefined => {
       type: "d",
       mode: draft.mode ?? 0o555,
       ...draft.always === true ? { always: true } : {},
+      ...draft.allows === undefined ? {} : { allows: draft.allows },
       list: draft.dir,
       lookup: (name) => {
-        const child = `proc:${fs}:${[...parts, name].join("/")}`
+        const child = `proc:${fs}:${[...parts, parts[0] === "sys" ? bound(m, parts.slice(1), name) : name].join("/")}`
         return procNode(m, child) === undefined ? undefined : child
       }
     }
@@ -556,7 +575,11 @@ export const procNode = (m: Machine, id: string): View | undefined => {
     ...base,
     type: "f",
     mode: draft.mode ?? 0o644,
+    ...draft.uid === undefined ? {} : { uid: draft.uid },
+    ...draft.gid === undefined ? {} : { gid: draft.gid },
     read: () => encode(draft.text()),
+    ...draft.whole === true ? { whole: true } : {},
+    ...draft.allows === undefined ? {} : { allows: draft.allows },
     ...draft.write === undefined ? {} : { write: draft.write },
     ...draft.onOpen === undefined ? {} : { onOpen: draft.onOpen }
   }

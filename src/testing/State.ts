@@ -319,7 +319,18 @@ export interface Link {
   readonly master?: number
   /** The other end of a veth pair, by id. */
   readonly peer?: number
+  /** IPv4 first, each family in the order in which the kernel lists it. */
   readonly addresses: ReadonlyArray<string>
+  /** IPv6 addresses that are usable without duplicate address detection. */
+  readonly nodad?: ReadonlyArray<string>
+  /** 127.0.0.1/8 came from the kernel, with the scope of a host. */
+  readonly ownLoopback?: true
+  /** `net.ipv6.conf.<name>.disable_ipv6`. */
+  readonly ipv6Off?: true
+  /** Of a bridge: no port forwards any more; its MTU or its hardware address was chosen and does not follow the ports. */
+  readonly carrierLost?: true
+  readonly ownMtu?: true
+  readonly ownMac?: true
 }
 
 /** A route. */
@@ -335,6 +346,12 @@ export interface Route {
   readonly table: number
   /** Came with an address. */
   readonly automatic: boolean
+  /** What it is a route to; absent for unicast. */
+  readonly type?: "local" | "broadcast" | "multicast"
+  /** `RT_SCOPE_*`: how far away the destination may be. */
+  readonly scope: number
+  /** The model's time from which it is there: an IPv6 address is looked for on the link before it is used. */
+  readonly from?: bigint
 }
 
 /** A program that took the place of a process: what it was given, and the whole process as it was at that moment. */
@@ -403,4 +420,6 @@ export interface Facts {
   /** How often `freezer.state` reads FREEZING before FROZEN. */
   readonly freezingReads: number
   readonly securityModules: ReadonlyArray<string>
+  /** Parameters of `/proc/sys` that the model has no rule for are those of the machine that this runs on. */
+  readonly hostSysctls?: true
 }

@@ -5,12 +5,25 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Linux from "../../src/native/Linux.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
+import { addresses } from "../parity/addresses.ts"
 import { basics } from "../parity/basics.ts"
+import { links } from "../parity/links.ts"
 import { processes } from "../parity/processes.ts"
+import { routes } from "../parity/routes.ts"
+import { sysctl } from "../parity/sysctl.ts"
+import { uts } from "../parity/uts.ts"
 import { play, type Scenario } from "../support/parity.ts"
 
 /** By area; each is one file of `test/parity`. */
-const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = { basics, processes }
+const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
+  addresses,
+  basics,
+  links,
+  processes,
+  routes,
+  sysctl,
+  uts
+}
 
 const onModel = (scenario: Scenario) =>
   Effect.suspend(() => Effect.provide(play(scenario), ModelKernel.make(fromHost()).layer))

@@ -136,7 +136,7 @@ export const fromHost = (overrides: Pick<Options, "securityModules" | "freezingR
   const limits = readText("/proc/self/limits")
   const nofile = /Max open files\s+(\d+)\s+(\d+)/.exec(limits ?? "")
   const groups = (status.get("Groups") ?? "").trim()
-  return finish(make, ns, {
+  const state = finish(make, ns, {
     uid: ids("Uid"),
     gid: ids("Gid"),
     groups: groups === "" ? [] : groups.split(" ").map(Number),
@@ -160,6 +160,7 @@ export const fromHost = (overrides: Pick<Options, "securityModules" | "freezingR
     root,
     memberships
   })
+  return { ...state, facts: { ...state.facts, hostSysctls: true } }
 }
 
 const relativeTo = (parent: string, path: string): ReadonlyArray<string> =>
