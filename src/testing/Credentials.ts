@@ -27,6 +27,7 @@ export const CAP = {
   SYS_ADMIN: 21,
   SYS_NICE: 23,
   SYS_RESOURCE: 24,
+  SYS_TIME: 25,
   MKNOD: 27,
   SETFCAP: 31,
   BPF: 39
@@ -127,7 +128,8 @@ export const shown = (m: Machine, kind: "uid" | "gid", id: number, userNs = m.se
 
 /** The caller's id as a kernel id. EINVAL where it has no mapping: setresuid(2), setgroups(2), chown(2) say so. */
 export const kernelId = (m: Machine, kind: "uid" | "gid", id: number): number =>
-  toKernel(m, m.self.ns.user, kind, id) ?? refuse("EINVAL")
+  // ids are unsigned
+  toKernel(m, m.self.ns.user, kind, id >>> 0) ?? refuse("EINVAL")
 
 // ── changing credentials ─────────────────────────────────────────────────────────────────────────────────────────────
 

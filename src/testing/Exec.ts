@@ -16,6 +16,7 @@ import { fileText, mountinfo } from "./Proc.ts"
 import { end, Gone } from "./Processes.ts"
 import { at, existing, pathOf } from "./Resolve.ts"
 import type { Executed, Location, Process } from "./State.ts"
+import { enterTime } from "./Times.ts"
 import { trampolineOf } from "./trampolineOf.ts"
 
 export const execve = (m: Machine, args: Arguments<"execve">): never =>
@@ -64,7 +65,7 @@ const isWritten = (m: Machine, location: Location): boolean =>
     (flags & 3) !== O.RDONLY && (flags & O.PATH) === 0
   )
 
-/** `do_open_execat`. */
+/** `do_open_execat`; the kernel's own names may be empty, which is the working directory (`getname_kernel`). */
 const openProgram = (m: Machine, dirfd: number, path: string, flags = 0): Location => {
   const location = existing(m, dirfd, path, {
     follow: (flags & AT.SYMLINK_NOFOLLOW) === 0,
@@ -94,20 +95,38 @@ const checkSize = (m: Machine, argv: ReadonlyArray<string>, strings: ReadonlyArr
   if (sizes.some((size) => size > longestString) || total + pointers > Math.max(room, longestString)) refuse("E2BIG")
 }
 
-const space = /[ \t]+/
+const isBlank = (letter: string | undefined): boolean => letter === " " || letter === "\t"
 
 /** The interpreter and its one argument of a script (`load_script`); `undefined` for other files. */
 const interpreterOf = (head: Uint8Array): ReadonlyArray<string> | undefined => {
   // the first 256 bytes, filled up with NULs (BINPRM_BUF_SIZE)
-  const text = decode(head.slice(0, 256))
-  if (!text.startsWith("#!")) return undefined
-  const newline = text.indexOf("\n")
-  const line = (newline < 0 ? text : text.slice(0, newline)).slice(2).replace(/^[ \t]+/, "").split("\0")[0]!
-  // ENOEXEC: no interpreter, or one whose end is not in the first 256 bytes
-  if (line.trim() === "" || (newline < 0 && head.length >= 256 && !space.test(line))) return refuse("ENOEXEC")
-  const trimmed = line.replace(/[ \t]+$/, "")
-  const [name, ...rest] = trimmed.split(space)
-  return rest.length === 0 ? [name!] : [name!, trimmed.slice(name!.length).replace(/^[ \t]+/, "")]
+  const buffer = [...decode(head.slice(0, 256)).padEnd(256, "\0")]
+  if (buffer[0] !== "#" || buffer[1] !== "!") return undefined
+  const skip = (from: number, end: number): number => {
+    let at = from
+    while (at < end && isBlank(buffer[at])) at++
+    return at
+  }
+  const terminator = (from: number, end: number): number => {
+    let at = from
+    while (at < end && !isBlank(buffer[at]) && buffer[at] !== "\0") at++
+    return at
+  }
+  const nul = buffer.indexOf("\0")
+  const newline = buffer.indexOf("\n")
+  let end = newline
+  if (newline < 0 || (nul >= 0 && nul < newline)) {
+    // ENOEXEC: the interpreter's end is not in the buffer
+    end = 255
+    if (terminator(skip(2, 256), 256) === 256) refuse("ENOEXEC")
+  }
+  while (isBlank(buffer[end - 1])) end--
+  const name = skip(2, end)
+  if (name >= end) refuse("ENOEXEC")
+  const separator = terminator(name, end)
+  const text = (from: number): string => buffer.slice(from, end).join("").split("\0")[0]!
+  const interpreter = buffer.slice(name, separator).join("")
+  return isBlank(buffer[separator]) && separator < end ? [interpreter, text(skip(separator, end))] : [interpreter]
 }
 
 /** `e_machine` of elf(5), by what uname(2) says. */
@@ -138,9 +157,13 @@ const checkElf = (m: Machine, node: Nodes.View, head: Uint8Array): void => {
     if (view.getUint32(header, true) !== PT_INTERP) continue
     const offset = Number(view.getBigUint64(header + 8, true))
     const length = Number(view.getBigUint64(header + 32, true))
-    const name = decode(Nodes.head(m, node, offset + length).slice(offset, offset + length - 1))
-    const linker = Nodes.head(m, at(m, openProgram(m, AT.FDCWD, name)), 64)
-    // ELIBBAD: the linker is no program (execve(2))
+    const bytes = Nodes.head(m, node, offset + length).slice(offset, offset + length)
+    // a name of at least one byte, with its NUL
+    if (length < 2 || length > 4096 || bytes.at(-1) !== 0) refuse("ENOEXEC")
+    const name = decode(bytes.slice(0, -1))
+    const linker = Nodes.head(m, at(m, openProgram(m, AT.FDCWD, name, AT.EMPTY_PATH)), 64)
+    // EIO: too short for a header; ELIBBAD: no program (execve(2))
+    if (linker.length < 64) refuse("EIO")
     if (!isElf(linker)) refuse("ELIBBAD")
     return
   }
@@ -171,7 +194,7 @@ const findProgram = (m: Machine, { argv, dirfd, path, ...args }: Arguments<"exec
     }
     // ENOENT: the script's path leads through a descriptor that exec closes (execveat(2), BUGS)
     if (closes) refuse("ENOENT")
-    location = openProgram(m, AT.FDCWD, interpreter[0]!)
+    location = openProgram(m, AT.FDCWD, interpreter[0]!, AT.EMPTY_PATH)
     words = [...interpreter, name, ...words.slice(1)]
     name = interpreter[0]!
   }
@@ -230,6 +253,7 @@ const replaceProgram = (m: Machine, args: Arguments<"execveat">): Uint8Array | u
   const { path } = args
 
   Descriptors.closeAll(m, m.pid, (_, entry) => entry.cloexec)
+  enterTime(m, m.self.ns.timeForChildren)
   m.change({
     // of a file without a path, the name that it has in its directory (begin_new_exec)
     comm: (path === "" ? node.name : path.split("/").at(-1) ?? path).slice(0, 15),

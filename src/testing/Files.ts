@@ -7,12 +7,13 @@ import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
 import { CAP, capable, capableHere, capableOver, initialUserNs, kernelId, shown, toUser } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
+import { givenCapabilities } from "./execCredentials.ts"
 import { block, concat, decode, type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
 import { permitted, R, readonlyAt, type View, view, W, X } from "./Nodes.ts"
 import { at, existing, pathOf, resolve, type Resolved } from "./Resolve.ts"
 import * as Sockets from "./Sockets.ts"
-import type { Content, Location, OpenFile } from "./State.ts"
+import type { Content, Location, Node, OpenFile, Process } from "./State.ts"
 
 /** Magic numbers of file systems. @see statfs(2) */
 export const magics: Readonly<Record<string, number>> = {
@@ -89,7 +90,7 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   const writing = access !== O.RDONLY || (flags & O.TRUNC) !== 0
   const { path } = pathOf(m, location, m.self.root)
   if ((flags & O.DIRECTORY) !== 0 && node.type !== "d") refuse("ENOTDIR")
-  if (isPath) return Descriptors.open(m, { _tag: "Node", location }, flags & (O.PATH | O.CLOEXEC | O.DIRECTORY), path)
+  if (isPath) return Descriptors.open(m, { _tag: "Node", location }, flags & (O.PATH | O.CLOEXEC | O.DIRECTORY | O.NOFOLLOW), path)
   if (node.type === "l") refuse("ELOOP")
   if (node.type === "s") refuse("ENXIO")
   if (node.type === "d" && (writing || (flags & O.CREAT) !== 0)) refuse("EISDIR")
@@ -98,6 +99,9 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
     if (!permitted(m, node, wanted)) refuse("EACCES")
     // EROFS is about files and directories; devices and fifos on a read-only mount may be written
     if (writing && node.type === "f" && readonlyAt(m, location)) refuse("EROFS")
+    // ETXTBSY: somebody executes it (open(2))
+    const runs = ({ program, status }: Process): boolean => status === "running" && program?.node === node.id
+    if (writing && m.processes.values().some(runs)) refuse("ETXTBSY")
   }
   node.onOpen?.(writing)
   if (node.type === "c" || node.type === "b") {
@@ -119,7 +123,7 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   const fd = Descriptors.open(
     m,
     { _tag: "Node", location },
-    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY | O.NOFOLLOW),
+    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY) | Descriptors.largeFile,
     path
   )
   return fd
@@ -141,6 +145,8 @@ const waitForOtherEnd = (m: Machine, node: View, flags: number): void => {
 
 const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
   const isPath = (flags & O.PATH) !== 0
+  // EMFILE comes before the path is looked at (do_sys_openat2), but after an empty or an endless one
+  if (path !== "" && path.length < 4096) Descriptors.free(m)
   if ((flags & O.TMPFILE) === O.TMPFILE) return temporary(m, dirfd, path, flags, mode, how)
   const creating = (flags & O.CREAT) !== 0 && !isPath
   const found = resolve(m, dirfd, path, {
@@ -171,7 +177,11 @@ const temporary = (m: Machine, dirfd: number, path: string, flags: number, mode:
   if (readonlyAt(m, location)) refuse("EROFS")
   if (!permitted(m, parent, W | X)) refuse("EACCES")
   const id = Nodes.anonymous(m, parent.fs, applied(m, mode), { _tag: "File", data: new Uint8Array() })
-  return openAt(m, { mount: location.mount, node: id }, flags & ~O.TMPFILE | (flags & 3), true)
+  // it is in no directory, and yet has a path with its inode's number
+  m.nodes.update(id, (node) => ({ ...node, parent: parent.id, name: `#${id}` }))
+  const fd = openAt(m, { mount: location.mount, node: id }, flags & ~O.TMPFILE | (flags & 3), true)
+  m.files.update(Descriptors.fileOf(m, fd).id, (file) => ({ ...file, flags: file.flags | O.TMPFILE }))
+  return fd
 }
 
 export const openat = (m: Machine, { dirfd, flags, mode, path }: Arguments<"openat">): number =>
@@ -282,7 +292,7 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
   next.set(old)
   next.set(data, offset)
   const { host: _, ...rest } = stored.content
-  m.nodes.set(stored.id, { ...stored, content: { ...rest, data: next } })
+  m.nodes.set(stored.id, withoutPrivileges(m, { ...stored, content: { ...rest, data: next } }))
   m.files.set(file.id, { ...file, offset: offset + data.length })
   return data.length
 }
@@ -301,13 +311,28 @@ export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): v
   if (size > old.length && (seals & F_SEAL.GROW) !== 0) refuse("EPERM")
   const { host: _, ...rest } = stored.content
   const data = size <= old.length ? old.slice(0, size) : concat(old, new Uint8Array(size - old.length))
-  m.nodes.set(stored.id, { ...stored, content: { ...rest, data } })
+  m.nodes.set(stored.id, withoutPrivileges(m, { ...stored, content: { ...rest, data } }))
 }
+
+/**
+ * A file whose content changes loses its capabilities and, unless the writer has CAP_FSETID, set-user-ID and set-group-ID
+ * (`file_remove_privs`).
+ */
+const withoutPrivileges = (m: Machine, node: Node): Node => {
+  const bits = capable(m, CAP.FSETID) ? 0 : S.ISUID | ((node.mode & 0o10) !== 0 ? S.ISGID : 0)
+  return { ...withoutCapabilities(node), mode: node.mode & ~bits }
+}
+
+const withoutCapabilities = (node: Node): Node =>
+  node.xattrs?.has("security.capability") === true
+    ? { ...node, xattrs: new Map([...node.xattrs].filter(([name]) => name !== "security.capability")) }
+    : node
 
 export const fsync = (m: Machine, { fd }: Arguments<"fsync">): void => {
   const file = Descriptors.usable(m, fd)
-  // EINVAL: pipes and sockets (fsync(2))
-  if (file.kind._tag !== "Node" || at(m, file.kind.location).type === "p") refuse("EINVAL")
+  // EINVAL: pipes, sockets, devices and computed files (fsync(2))
+  const node = file.kind._tag === "Node" ? at(m, file.kind.location) : refuse("EINVAL")
+  if (!["f", "d"].includes(node.type) || node.stored === undefined) refuse("EINVAL")
 }
 
 export const memfdCreate = (m: Machine, { flags, name }: Arguments<"memfd_create">): number => {
@@ -320,7 +345,7 @@ export const memfdCreate = (m: Machine, { flags, name }: Arguments<"memfd_create
   return Descriptors.open(
     m,
     { _tag: "Node", location: { mount: 0, node: id }, memfd: true },
-    O.RDWR | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
+    O.RDWR | Descriptors.largeFile | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
     `/memfd:${name} (deleted)`
   )
 }
@@ -366,7 +391,7 @@ const stat = (m: Machine, location: Location): Stat => {
   const size = node.type === "f" && node.stored !== undefined ? node.read!().length : text
   return {
     mode: typeBits[node.type] | node.mode,
-    nlink: node.type === "d" ? 2 : 1,
+    nlink: !linked(m, node.id) || isMemfd(node) ? 0 : node.type === "d" ? 2 : 1,
     uid: shown(m, "uid", node.uid),
     gid: shown(m, "gid", node.gid),
     ino: inodeNumber(node),
@@ -656,9 +681,9 @@ export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments
   ) refuse("EPERM")
   if (Cgroups.isGroup(node.id)) return Cgroups.changeGroup(m, node.id, { uid: owner, gid: group })
   if (node.stored === undefined) return Cgroups.changeFileOwner(m, node.id)
-  // set-user-ID and set-group-ID go when a regular file changes hands (chown(2))
+  // set-user-ID, set-group-ID and capabilities go when a regular file changes hands (chown(2))
   const mode = node.type === "f" ? node.mode & ~(S.ISUID | ((node.mode & 0o10) !== 0 ? S.ISGID : 0)) : node.mode
-  m.nodes.set(node.stored.id, { ...node.stored, uid: owner, gid: group, mode })
+  m.nodes.set(node.stored.id, { ...withoutCapabilities(node.stored), uid: owner, gid: group, mode })
 }
 
 export const setxattr = (m: Machine, { name, path, value }: Arguments<"setxattr">): void => {
@@ -667,6 +692,11 @@ export const setxattr = (m: Machine, { name, path, value }: Arguments<"setxattr"
   if (readonlyAt(m, location)) refuse("EROFS")
   if (!name.includes(".")) refuse("ENOTSUP")
   if (name.startsWith("trusted.") && !capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
+  if (name === "security.capability") {
+    const given = givenCapabilities(m, stored, m.fileSystems.get(stored.fs)?.owner ?? initialUserNs(m), value)
+    m.nodes.set(stored.id, { ...stored, xattrs: new Map(stored.xattrs).set(name, given) })
+    return
+  }
   if (name.startsWith("security.") && !capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
   m.nodes.set(stored.id, { ...stored, xattrs: new Map(stored.xattrs).set(name, value) })
 }
@@ -694,8 +724,11 @@ export const fchdir = (m: Machine, { fd }: Arguments<"fchdir">): void => {
   m.change({ cwd: enterable(m, file.kind._tag === "Node" ? file.kind.location : refuse("ENOTDIR")) })
 }
 
+/** A file in memory that was never in a tree. */
+const isMemfd = ({ fs, stored }: View): boolean => fs === 0 && stored?.content._tag === "File"
+
 /** Whether a stored node is still in the tree. */
-const linked = (m: Machine, id: Location["node"]): boolean => {
+export const linked = (m: Machine, id: Location["node"]): boolean => {
   if (typeof id !== "number") return true
   const node = m.nodes.need(id)
   if (node.parent === id) return true

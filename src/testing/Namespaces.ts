@@ -11,6 +11,7 @@ import * as Network from "./Network.ts"
 import { namespaceOf } from "./Nodes.ts"
 import { onTop } from "./Resolve.ts"
 import type { Credentials, Location, NamespaceSet, NamespaceType, NodeId } from "./State.ts"
+import { enterTime } from "./Times.ts"
 
 /** The flag of each type. */
 export const flagOf: Readonly<Record<NamespaceType, number>> = {
@@ -186,6 +187,7 @@ const join = (m: Machine, id: number): void => {
     }
     case "time":
       admin()
+      enterTime(m, target.id)
       return m.change({ ns: { ...ns, time: target.id, timeForChildren: target.id } })
     default:
       admin()

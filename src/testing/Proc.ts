@@ -16,12 +16,14 @@ import {
   writeMap,
   writeSetgroups
 } from "./Credentials.ts"
+import { linked } from "./Files.ts"
 import { encode, type Machine, refuse } from "./Machine.ts"
 import type { View } from "./Nodes.ts"
 import { leaderNumber } from "./Processes.ts"
 import { onTop, pathOf } from "./Resolve.ts"
 import type { Location, NamespaceType, NodeId, Process } from "./State.ts"
 import { bound, sysctl, unbound } from "./Sysctl.ts"
+import { writeOffsets } from "./Times.ts"
 
 type Write = NonNullable<View["write"]>
 
@@ -70,9 +72,15 @@ export const fileText = (m: Machine, id: number): string => {
         return `${namespace.type}:[${namespace.id}]`
       }
       if (typeof node === "number" && file.kind.location.mount === 0) {
-        return m.nodes.need(node).content._tag === "Fifo" ? `pipe:[${node}]` : file.path
+        const { content, name } = m.nodes.need(node)
+        // a file in memory has the name that it was made with, also where it was opened again
+        return content._tag === "Fifo"
+          ? `pipe:[${node}]`
+          : content._tag === "File" && name !== ""
+          ? `/${name} (deleted)`
+          : file.path
       }
-      return pathOf(m, file.kind.location, m.self.root).path
+      return nameOf(m, file.kind.location)
     }
     case "Socket":
       return `socket:[${file.kind.socket}]`
@@ -88,6 +96,10 @@ export const fileText = (m: Machine, id: number): string => {
       return "anon_inode:seccomp notify"
   }
 }
+
+/** The text of a magic link to a place (`d_path`). */
+const nameOf = (m: Machine, place: Location): string =>
+  `${pathOf(m, place, m.self.root).path}${linked(m, place.node) ? "" : " (deleted)"}`
 
 /** Signals as the kernel shows a set of them: signal 1 is the lowest bit. */
 const signalSet = (signals: Iterable<number>): string =>
@@ -173,12 +185,24 @@ const stat = (m: Machine, process: Process, pidNs: number): string => {
   return `${[...head, ...rest, process.startTime, ...Array.from({ length: 30 }, () => 0)].join(" ")}\n`
 }
 
-/** The numbers of a process in a pid namespace and in those below it. */
-const numbersFrom = (m: Machine, process: Process, pidNs: number): ReadonlyArray<number> => {
+/** Numbers in a pid namespace and in those below it. */
+const numbersFrom = (
+  m: Machine,
+  numbers: ReadonlyMap<number, number>,
+  pidNs: number
+): ReadonlyArray<number> => {
   const level = (ns: number): number => m.namespace("pid", ns).level
-  return [...process.numbers].filter(([ns]) => level(ns) >= level(pidNs)).toSorted(([a], [b]) => level(a) - level(b))
+  return [...numbers].filter(([ns]) => level(ns) >= level(pidNs)).toSorted(([a], [b]) => level(a) - level(b))
     .map((pair) => pair[1])
 }
+
+/** Numbers of the leader of a process's group or session, 0 where it has none, down to the process's own namespace. */
+const leaderNumbers = (m: Machine, process: Process, leader: number, pidNs: number): ReadonlyArray<number> =>
+  numbersFrom(
+    m,
+    new Map([...process.numbers.keys()].map((ns) => [ns, leaderNumber(m, process, leader, ns)])),
+    pidNs
+  )
 
 const status = (m: Machine, process: Process, pidNs: number): string => {
   const { creds } = process
@@ -205,13 +229,18 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
       `Uid:\t${uid(creds.uid)}\t${uid(creds.euid)}\t${uid(creds.suid)}\t${uid(creds.euid)}`,
       `Gid:\t${gid(creds.gid)}\t${gid(creds.egid)}\t${gid(creds.sgid)}\t${gid(creds.egid)}`,
       `Groups:\t${creds.groups.map(gid).join(" ")} `,
-      `NSpid:\t${numbersFrom(m, process, pidNs).join("\t")}`,
+      `NStgid:\t${numbersFrom(m, process.numbers, pidNs).join("\t")}`,
+      `NSpid:\t${numbersFrom(m, process.numbers, pidNs).join("\t")}`,
+      `NSpgid:\t${leaderNumbers(m, process, process.group, pidNs).join("\t")}`,
+      `NSsid:\t${leaderNumbers(m, process, process.session, pidNs).join("\t")}`,
       "Threads:\t1",
       // a signal by kill(2) waits for the whole process (`render_sigset_t`)
       "SigPnd:\t0000000000000000",
       `ShdPnd:\t${signalSet(process.pending)}`,
       `SigBlk:\t${signalSet(process.blocked)}`,
       `SigIgn:\t${signalSet(process.dispositions.keys())}`,
+      // handlers are of Node's first process only, and go with clone and execve
+      "SigCgt:\t0000000000000000",
       `CapInh:\t${hex(creds.inheritable)}`,
       `CapPrm:\t${hex(creds.permitted)}`,
       `CapEff:\t${hex(creds.effective)}`,
@@ -344,16 +373,11 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
         }
       }
     case "timens_offsets": {
-      const time = m.namespace("time", process.ns.timeForChildren)
+      const { timeForChildren } = process.ns
       return {
-        text: () => time.offsets,
-        write: (text) => {
-          if (!/^(?:(?:monotonic|boottime|\d) +-?\d+ +\d+\n?)+$/.test(text)) refuse("EINVAL")
-          if (!nsCapable(m, time.owner, 25)) refuse("EPERM")
-          // EACCES: once a process is in it, the offsets are fixed (time_namespaces(7))
-          if (m.processes.values().some(({ ns }) => ns.time === time.id)) refuse("EACCES")
-          m.namespaces.set(time.id, { ...time, offsets: text.endsWith("\n") ? text : `${text}\n` })
-        }
+        text: () => m.namespace("time", timeForChildren).offsets,
+        write: (text, opener, offset) =>
+          offset === 0 ? writeOffsets(m, timeForChildren, text, opener) : refuse("EINVAL")
       }
     }
     case "loginuid":
@@ -362,7 +386,8 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return {
         link: () => {
           traced(m, process)
-          return alive ? process.exe : refuse("ENOENT")
+          if (!alive) refuse("ENOENT")
+          return process.program === undefined ? process.exe : nameOf(m, process.program)
         },
         jump: () => {
           traced(m, process)
@@ -375,7 +400,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return {
         link: () => {
           traced(m, process)
-          return alive ? pathOf(m, place, m.self.root).path : refuse("ENOENT")
+          return alive ? nameOf(m, place) : refuse("ENOENT")
         },
         jump: () => {
           traced(m, process)
@@ -434,17 +459,22 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
         // one's own can always be opened (proc_fd_permission)
         return { dir, mode: name === "fd" ? 0o500 : 0o555, always: process.pid === m.pid }
       }
-      const entry = rest.length === 0 && /^\d+$/.test(second) ? process.descriptors.get(Number(second)) : undefined
+      const entry = rest.length === 0 && /^(?:0|[1-9]\d*)$/.test(second) ? process.descriptors.get(Number(second)) : undefined
       if (entry === undefined) return undefined
       const file = m.files.need(entry.file)
       if (name === "fdinfo") {
+        // the directory is searched by whoever may trace the process (proc_fdinfo_permission)
+        traced(m, process)
         const flags = file.flags | (entry.cloexec ? O.CLOEXEC : 0)
         const mount = file.kind._tag === "Node" ? file.kind.location.mount : 0
         const pid = file.kind._tag === "Pid" ? pidfdInfo(m, file.kind.pid, pidNs) : ""
         return { text: () => `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\n${pid}` }
       }
       return {
-        link: () => fileText(m, entry.file),
+        link: () => {
+          traced(m, process)
+          return fileText(m, entry.file)
+        },
         jump: () =>
           file.kind._tag === "Node"
             ? file.kind.location
@@ -463,7 +493,9 @@ const pidfdInfo = (m: Machine, pid: number, pidNs: number): string => {
   const process = m.processes.get(pid)
   if (process === undefined) return "Pid:\t-1\nNSpid:\t-1\n"
   const number = process.numbers.get(pidNs)
-  return `Pid:\t${number ?? 0}\nNSpid:\t${number === undefined ? 0 : numbersFrom(m, process, pidNs).join("\t")}\n`
+  return `Pid:\t${number ?? 0}\nNSpid:\t${
+    number === undefined ? 0 : numbersFrom(m, process.numbers, pidNs).join("\t")
+  }\n`
 }
 
 /** The process of a directory `/proc/<pid>`, which pidfd_send_signal(2) takes for a pidfd. EBADF for other files. */

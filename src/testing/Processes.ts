@@ -11,6 +11,7 @@ import * as Namespaces from "./Namespaces.ts"
 import { processOf } from "./Proc.ts"
 import { kill, signalOne } from "./Signals.ts"
 import type { Namespace, OpenFile, Process } from "./State.ts"
+import { enterTime } from "./Times.ts"
 
 /** Thrown by exit_group and execve: the caller never returns. */
 export class Gone {
@@ -77,6 +78,7 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
 
   const directories = (flags & CLONE.FS) === 0 ? undefined : m.self.directories ?? m.fresh()
   if (directories !== undefined) m.change({ directories })
+  enterTime(m, made.ns.time)
   const parent = m.self
   const numbers = number(m, made.ns.pid)
   const pid = outermost(m, numbers)

@@ -48,7 +48,8 @@ export type Namespace =
     | { readonly type: "ipc" }
     /** `roots`: the group that is the root, by hierarchy. */
     | { readonly type: "cgroup"; readonly roots: ReadonlyMap<number, string> }
-    | { readonly type: "time"; readonly offsets: string }
+    /** `offsets`: as the file of /proc shows them; `fixed`: a process has been in it. */
+    | { readonly type: "time"; readonly offsets: string; readonly fixed?: true }
   )
 
 /** The types of namespace. */

@@ -5,7 +5,7 @@
  *
  * @see capabilities(7), "Transformation of capabilities during execve()"; execve(2)
  */
-import { CAP, capableHere, initialUserNs, SECBIT, toKernel, toUser } from "./Credentials.ts"
+import { CAP, capableHere, capableOver, initialUserNs, nsCapable, SECBIT, toKernel, toUser } from "./Credentials.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import { sharesDirectories } from "./Namespaces.ts"
 import type { Credentials } from "./State.ts"
@@ -23,7 +23,7 @@ export interface ExecutedFile {
 }
 
 /** Capabilities of a file. @see capabilities(7), "File capabilities" */
-export interface FileCapabilities {
+interface FileCapabilities {
   readonly effective: boolean
   readonly permitted: bigint
   readonly inheritable: bigint
@@ -35,7 +35,7 @@ const EFFECTIVE = 1
 const [version2, version3] = [0x02000000, 0x03000000] as const
 
 /** Reads `struct vfs_ns_cap_data`. `undefined` for another layout. */
-export const parseFileCapabilities = (value: Uint8Array): FileCapabilities | undefined => {
+const parseFileCapabilities = (value: Uint8Array): FileCapabilities | undefined => {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
   const word = (at: number): bigint => BigInt(view.getUint32(at, true))
   const magic = value.length < 4 ? 0 : view.getUint32(0, true)
@@ -50,13 +50,32 @@ export const parseFileCapabilities = (value: Uint8Array): FileCapabilities | und
 }
 
 /** Version 3 of what is given, for another root. */
-export const withRootid = (value: Uint8Array, rootid: number): Uint8Array => {
+const withRootid = (value: Uint8Array, rootid: number): Uint8Array => {
   const out = new Uint8Array(24)
   out.set(value.slice(0, 20))
   const view = new DataView(out.buffer)
   view.setUint32(0, version3 | view.getUint32(0, true) & EFFECTIVE, true)
   view.setUint32(20, rootid, true)
   return out
+}
+
+/**
+ * What becomes of a `security.capability` that the caller gives to a file (`cap_convert_nscap`): where it has CAP_SETFCAP
+ * only over the file, not over the file system, the capabilities count in its user namespace only.
+ */
+export const givenCapabilities = (
+  m: Machine,
+  file: { readonly uid: number; readonly gid: number },
+  fsUserNs: number,
+  value: Uint8Array
+): Uint8Array => {
+  // an empty value is taken as it is, and no program is executed with it (vfs_setxattr)
+  if (value.length === 0) return value
+  const given = parseFileCapabilities(value) ?? refuse("EINVAL")
+  if (!capableOver(m, file, CAP.SETFCAP)) refuse("EPERM")
+  if (given.rootid === undefined && nsCapable(m, fsUserNs, CAP.SETFCAP)) return value
+  const root = toKernel(m, m.self.ns.user, "uid", given.rootid ?? 0) ?? refuse("EINVAL")
+  return withRootid(value, toUser(m, fsUserNs, "uid", root) ?? refuse("EINVAL"))
 }
 
 /** Whether a kernel id is root of the caller's user namespace or of one above it (`rootid_owns_currentns`). */

@@ -7,6 +7,8 @@ import * as Linux from "../../src/native/Linux.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { addresses } from "../parity/addresses.ts"
 import { basics } from "../parity/basics.ts"
+import { credentials } from "../parity/credentials.ts"
+import { exec } from "../parity/exec.ts"
 import { links } from "../parity/links.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
@@ -22,7 +24,9 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   processes,
   routes,
   sysctl,
-  uts
+  uts,
+  credentials,
+  exec
 }
 
 const onModel = (scenario: Scenario) =>

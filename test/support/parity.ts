@@ -147,8 +147,8 @@ type End = number | undefined
 
 const tell = (end: End, text: string): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
-    let rest = bytes(`${JSON.stringify(text)}\n`)
-    while (end !== undefined && rest.length > 0) rest = rest.slice(yield* sys.write({ fd: end, data: rest }))
+    let rest = end === undefined ? bytes("") : bytes(`${JSON.stringify(text)}\n`)
+    while (rest.length > 0) rest = rest.slice(yield* sys.write({ fd: end ?? -1, data: rest }))
   })
 
 /** A process of a scenario: its pid, and the pipe through which its trace comes. */

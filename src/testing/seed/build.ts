@@ -218,7 +218,7 @@ export const initialNamespaces = (make: ReturnType<typeof builder>, hostname: st
     cgroup: make.namespace("cgroup", { roots: new Map() }, user),
     time: make.namespace(
       "time",
-      { offsets: "monotonic           0         0\nboottime            0         0\n" },
+      { offsets: "monotonic           0         0\nboottime            0         0\n", fixed: true },
       user
     ),
     mnt: make.namespace("mnt", { root: 0 }, user)
