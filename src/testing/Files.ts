@@ -123,7 +123,7 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   const fd = Descriptors.open(
     m,
     { _tag: "Node", location },
-    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY) | Descriptors.largeFile,
+    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY | O.NOFOLLOW),
     path
   )
   return fd
@@ -145,8 +145,6 @@ const waitForOtherEnd = (m: Machine, node: View, flags: number): void => {
 
 const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
   const isPath = (flags & O.PATH) !== 0
-  // EMFILE comes before the path is looked at (do_sys_openat2), but after an empty or an endless one
-  if (path !== "" && path.length < 4096) Descriptors.free(m)
   if ((flags & O.TMPFILE) === O.TMPFILE) return temporary(m, dirfd, path, flags, mode, how)
   const creating = (flags & O.CREAT) !== 0 && !isPath
   const found = resolve(m, dirfd, path, {
@@ -345,7 +343,7 @@ export const memfdCreate = (m: Machine, { flags, name }: Arguments<"memfd_create
   return Descriptors.open(
     m,
     { _tag: "Node", location: { mount: 0, node: id }, memfd: true },
-    O.RDWR | Descriptors.largeFile | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
+    O.RDWR | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
     `/memfd:${name} (deleted)`
   )
 }
