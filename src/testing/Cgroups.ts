@@ -15,9 +15,10 @@ export const keyOf = (hierarchy: number, path: string): string => `${hierarchy}:
 export const directoryOf = (hierarchy: number, path: string): NodeId => `cg:${hierarchy}::${path}`
 
 const parse = (id: string): { readonly hierarchy: number; readonly path: string; readonly file: string } => {
-  const [, hierarchy, file, ...path] = id.split(":") as [string, string, string, ...Array<string>]
   // the name of a group may hold colons, that of a file does not
-  return { hierarchy: Number(hierarchy), path: path.join(":"), file }
+  const first = id.indexOf(":", 3)
+  const second = id.indexOf(":", first + 1)
+  return { hierarchy: Number(id.slice(3, first)), file: id.slice(first + 1, second), path: id.slice(second + 1) }
 }
 
 /** Whether a node is a group's directory. */
@@ -51,6 +52,8 @@ const frozen = (m: Machine, hierarchy: number, path: string): boolean => {
 
 /** Whether a process is frozen by any of its groups. */
 export const isFrozen = (m: Machine, process: Process): boolean =>
+  // asked before every call: mostly nothing is frozen at all
+  m.cgroups.find(({ freeze }) => freeze) !== undefined &&
   [...process.cgroups].some(([hierarchy, path]) => frozen(m, hierarchy, path))
 
 /** Whether it is frozen by version 1, where even SIGKILL waits for the thaw (admin-guide/cgroup-v1/freezer-subsystem.rst). */
@@ -485,7 +488,7 @@ export const cgroupNode = (m: Machine, id: string): View | undefined => {
   if (group === undefined || hierarchy === undefined) return undefined
   const base = {
     id,
-    fs: m.fileSystems.values().find(({ shows, type }) => shows === number && type.startsWith("cgroup"))?.id ?? 0,
+    fs: m.fileSystems.find(({ shows, type }) => shows === number && type.startsWith("cgroup"))?.id ?? 0,
     uid: group.uid,
     gid: group.gid
   }

@@ -425,7 +425,7 @@ export const writeSetgroups = (m: Machine, userNs: number, text: string): void =
 
 /** The process that a number of the caller's pid namespace names. */
 export const processByNumber = (m: Machine, number: number, pidNs = m.self.ns.pid): Process | undefined =>
-  m.processes.values().find((process) => process.numbers.get(pidNs) === number)
+  m.processes.find((process) => process.numbers.get(pidNs) === number)
 
 /** Whether the caller may signal a process (`kill_ok_by_cred`; kill(2)). */
 export const maySignal = (m: Machine, target: Process, signal: number): boolean => {

@@ -99,6 +99,17 @@ export class Table<K, V> {
   values(): ReadonlyArray<V> {
     return [...this.#map.values()]
   }
+  /** The first that a test picks; makes no copy of the table. */
+  find(picks: (value: V) => boolean): V | undefined {
+    for (const value of this.#map.values()) if (picks(value)) return value
+    return undefined
+  }
+  /** As {@link find}, the last one. */
+  findLast(picks: (value: V) => boolean): V | undefined {
+    let found: V | undefined
+    for (const value of this.#map.values()) if (picks(value)) found = value
+    return found
+  }
   /** The map as it is now; later writes go to a copy. */
   seal(): ReadonlyMap<K, V> {
     this.#own = undefined

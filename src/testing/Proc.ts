@@ -565,20 +565,21 @@ const ownerOf = (
 
 /** The node with an id of the form `proc:<file system>:<path>`; `undefined` where there is none (any more). */
 export const procNode = (m: Machine, id: string): View | undefined => {
-  const [, fsText, ...pieces] = id.split(":")
-  const fs = Number(fsText)
-  const path = pieces.join(":")
+  const colon = id.indexOf(":", 5)
+  const fs = Number(id.slice(5, colon))
   const pidNs = m.fileSystems.get(fs)?.shows ?? m.self.ns.pid
-  const parts = path.split("/").filter((part) => part !== "")
+  const parts = colon === id.length - 1 ? [] : id.slice(colon + 1).split("/")
   const draft = ofRoot(m, pidNs, parts)
   if (draft === undefined) return undefined
   const owner = /^[1-9]\d*$/.test(parts[0] ?? "") ? processByNumber(m, Number(parts[0]), pidNs) : undefined
+  const ids = ownerOf(m, owner, "dir" in draft && (draft.mode ?? 0o555) === 0o555)
   const base = {
     id,
     fs,
     parent: parts.length === 0 ? id : `proc:${fs}:${parts.slice(0, -1).join("/")}`,
     name: unbound(parts.at(-1) ?? ""),
-    ...ownerOf(m, owner, "dir" in draft && (draft.mode ?? 0o555) === 0o555)
+    uid: ids.uid,
+    gid: ids.gid
   }
   if ("dir" in draft) {
     return {
@@ -589,8 +590,8 @@ export const procNode = (m: Machine, id: string): View | undefined => {
       ...draft.allows === undefined ? {} : { allows: draft.allows },
       list: draft.dir,
       lookup: (name) => {
-        const child = `proc:${fs}:${[...parts, parts[0] === "sys" ? bound(m, parts.slice(1), name) : name].join("/")}`
-        return procNode(m, child) === undefined ? undefined : child
+        const child = [...parts, parts[0] === "sys" ? bound(m, parts.slice(1), name) : name]
+        return ofRoot(m, pidNs, child) === undefined ? undefined : `proc:${fs}:${child.join("/")}`
       }
     }
   }

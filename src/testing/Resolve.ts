@@ -30,7 +30,7 @@ export interface Options {
 
 /** The mount that lies on a node of a mount, the newest on top. */
 export const mountedOn = (m: Machine, mount: number, node: NodeId): Mount | undefined =>
-  m.mounts.values().findLast((other) => other.parent === mount && other.mountpoint === node)
+  m.mounts.findLast((other) => other.parent === mount && other.mountpoint === node)
 
 /** Goes up the stack of mounts on a place. */
 export const onTop = (m: Machine, location: Location): Location => {

@@ -149,6 +149,14 @@ export type Outcome =
 /** Calls after which something may have lost its last user. */
 const releases: ReadonlySet<CallName> = new Set(["close", "close_range", "umount2", "setns", "unshare", "waitid"])
 
+/** Whether a namespace may have lost its last user. Most descriptors that are closed are of files that keep none. */
+const mayRelease = (before: State, pid: number, call: Call): boolean => {
+  if (call._tag !== "close") return releases.has(call._tag)
+  const entry = before.processes.get(pid)?.descriptors.get(call.fd)
+  const kind = entry === undefined ? undefined : before.files.get(entry.file)?.kind
+  return kind?._tag !== "Node" || typeof kind.location.node === "string"
+}
+
 /** Runs a change of the state that is not a call: a program's end, a signal from a test. */
 export const apply = (state: State, pid: number, change: (m: Machine) => void): State => {
   const m = new Machine(state, pid, { _tag: "getpid" })
@@ -168,7 +176,7 @@ export const transition = (state: State, pid: number, call: Call, timedOut = fal
   if (Cgroups.isFrozen(m, m.self)) return { _tag: "Blocked", why: "the cgroup to thaw", timeout: undefined }
   try {
     const result = (handlers[call._tag] as (m: Machine, args: unknown) => unknown)(m, call)
-    if (releases.has(call._tag)) Namespaces.collect(m)
+    if (mayRelease(state, pid, call)) Namespaces.collect(m)
     return m.processes.get(m.pid)?.status === "running"
       ? { _tag: "Returned", state: m.seal(), pid: m.pid, result }
       : { _tag: "Gone", state: m.seal() }
