@@ -1,6 +1,7 @@
 /**
  * Limits, scheduling, keyrings, filters, and the small rest. @see getrlimit(2), sched(7), keyrings(7), seccomp(2), bpf(2)
  */
+import { MAX_INSTRUCTIONS } from "../native/bpf.ts"
 import type { Limit } from "../native/calls.ts"
 import {
   IOPRIO_CLASS,
@@ -15,11 +16,12 @@ import {
 } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
+import { isSeccompProgram } from "./classicCheck.ts"
 import { CAP, capable, capableHere, processByNumber } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { randomBytes } from "./Files.ts"
 import { block, type Machine, refuse } from "./Machine.ts"
-import * as Sockets from "./Sockets.ts"
+import { actions } from "./seccompFilter.ts"
 import type { Process } from "./State.ts"
 
 const named = (m: Machine, pid: number): Process => pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
@@ -124,22 +126,42 @@ export const keyctl = (m: Machine, { arg2, arg3, operation }: Arguments<"keyctl"
 }
 
 export const seccomp = (m: Machine, { flags, operation, program }: Arguments<"seccomp">): number => {
-  if (operation === SECCOMP.GET_ACTION_AVAIL) {
-    const action = program.length >= 4 ? new DataView(program.buffer, program.byteOffset).getUint32(0, true) : 1
-    // SECCOMP_RET_*: kill process, kill thread, trap, errno, user notification, trace, log, allow
-    const known = [0x80000000, 0, 0x30000, 0x50000, 0x7fc00000, 0x7ff00000, 0x7ffc0000, 0x7fff0000]
-    return known.includes(action) ? 0 : refuse("ENOTSUP")
-  }
-  if (operation !== SECCOMP.SET_MODE_FILTER) return refuse("EINVAL")
-  if ((flags & ~0x3f) !== 0) refuse("EINVAL")
-  // EINVAL: no instructions or more than 4096 (BPF_MAXINSNS)
-  if (program.length === 0 || program.length % 8 !== 0 || program.length / 8 > 4096) refuse("EINVAL")
+/** `SECCOMP_FILTER_FLAG_*` that there are; the order of the rules is `seccomp_set_mode_filter`'s. */
+const filterFlags = Object.values(SECCOMP_FILTER_FLAG).reduce((all, flag) => all | flag, 0)
+
+/** The instructions of all filters of a process, each counted with four more, are limited (`MAX_INSNS_PER_PATH`). */
+const mostInstructions = 32768
+
+const isAvailable = (m: Machine, flags: number, program: Uint8Array): number => {
+  if (flags !== 0) refuse("EINVAL")
+  if (program.length < 4) return m.unmodelled("an action of less than 4 bytes")
+  // EOPNOTSUPP: no such action (seccomp_get_action_avail)
+  return actions.has(new DataView(program.buffer, program.byteOffset).getUint32(0, true)) ? 0 : refuse("ENOTSUP")
+}
+
+  if (operation === SECCOMP.GET_ACTION_AVAIL) return isAvailable(m, flags, program)
+  if (operation !== SECCOMP.SET_MODE_FILTER) return operation === 3 ? m.unmodelled("this operation") : refuse("EINVAL")
+  const { NEW_LISTENER, TSYNC, TSYNC_ESRCH, WAIT_KILLABLE_RECV } = SECCOMP_FILTER_FLAG
+  const listens = (flags & NEW_LISTENER) !== 0
+  // EINVAL: unknown flags; a listener and threads, whose results can't be told apart; a flag for listeners without one
+  if ((flags & ~filterFlags) !== 0) refuse("EINVAL")
+  if ((flags & TSYNC) !== 0 && listens && (flags & TSYNC_ESRCH) === 0) refuse("EINVAL")
+  if ((flags & WAIT_KILLABLE_RECV) !== 0 && !listens) refuse("EINVAL")
+  // EINVAL: no instructions or too many, before the right to load them; all else behind it (seccomp_prepare_filter)
+  if (program.length === 0 || program.length % 8 !== 0 || program.length / 8 > MAX_INSTRUCTIONS) refuse("EINVAL")
   // EACCES: without no_new_privs only with CAP_SYS_ADMIN in the user namespace (seccomp(2))
   if (!m.self.creds.noNewPrivs && !capableHere(m, CAP.SYS_ADMIN)) refuse("EACCES")
-  m.change({ filters: [...m.self.filters, program] })
-  return (flags & SECCOMP_FILTER_FLAG.NEW_LISTENER) === 0
-    ? 0
-    : Descriptors.open(m, { _tag: "SeccompListener", pid: m.pid }, O.RDWR | O.CLOEXEC, "anon_inode:seccomp notify")
+  if (!isSeccompProgram(program)) refuse("EINVAL")
+  const { filters } = m.self
+  // ENOMEM: too much in all (seccomp_attach_filter)
+  const total = filters.reduce((sum, one) => sum + one.length / 8 + 4, program.length / 8)
+  if (total > mostInstructions) refuse("ENOMEM")
+  // EBUSY: one listener a process (has_duplicate_listener)
+  if (listens && m.self.listened === true) refuse("EBUSY")
+  m.change({ filters: [...filters, program], ...listens ? { listened: true } : {} })
+  return listens
+    ? Descriptors.open(m, { _tag: "SeccompListener", pid: m.pid }, O.RDWR | O.CLOEXEC, "anon_inode:seccomp notify")
+    : 0
 }
 
 export const loadProgram = (m: Machine, { instructions }: Arguments<"bpf_prog_load">): number => {

@@ -91,6 +91,10 @@ export const kill = (m: Machine, pid: number, signal: number, fromOutside = true
 const codeOf = (m: Machine, { limits }: Process, signal: number): number =>
   dumps.has(signal) && (limits.get(RLIMIT.CORE)?.soft ?? 0n) >= 4096n ? m.unmodelled("a core dump") : CLD.KILLED
 
+/** Ends a process by a signal of the kernel's own, though it block or ignore it or be an init (`force_sig_info`). */
+export const force = (m: Machine, pid: number, signal: number): void =>
+  end(m, pid, codeOf(m, m.processes.need(pid), signal), signal)
+
 /** Delivers what waited for a thaw, a continuation or an unblocking. SIGKILL first, then the lowest (`next_signal`). */
 export const deliverPending = (m: Machine, pid: number): void => {
   const { blocked, pending } = m.processes.need(pid)

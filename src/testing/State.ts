@@ -131,7 +131,10 @@ export interface Process {
   readonly subreaper: boolean
   readonly filters: ReadonlyArray<Uint8Array>
   readonly sessionKeyring: number
+  /** Seccomp filters, the newest last. */
   readonly personality: number
+  /** One of them has a listener. */
+  readonly listened?: true
   readonly affinity: ReadonlyArray<number>
   readonly scheduler: SchedulerAttributes
   readonly ioPriority: number

@@ -10,53 +10,175 @@ export interface SyscallData {
   readonly nr: number
   /** `AUDIT_ARCH_*`. */
   readonly arch: number
-  /** Six arguments of 64 bits; what is left out is 0. */
-  readonly args: ReadonlyArray<bigint>
+  /** Six arguments of 64 bits; what is left out is 0. `undefined` is an address, which only the real machine knows. */
+  readonly args: ReadonlyArray<bigint | undefined>
 }
+
+/** Thrown where a program looks at an address. */
+export class UnknownWord extends Error {
+  override readonly name = "UnknownWord"
+}
+
+/** The operations of classic BPF that seccomp(2) takes, of `linux/bpf_common.h`. `…X`: with the index register. */
+export const classic = {
+  load: code.load,
+  loadLength: 0x80,
+  loadImmediate: 0x00,
+  loadMemory: 0x60,
+  loadIndexLength: 0x81,
+  loadIndexImmediate: 0x01,
+  loadIndexMemory: 0x61,
+  store: 0x02,
+  storeIndex: 0x03,
+  toIndex: 0x07,
+  fromIndex: 0x87,
+  add: 0x04,
+  addX: 0x0c,
+  subtract: 0x14,
+  subtractX: 0x1c,
+  multiply: 0x24,
+  multiplyX: 0x2c,
+  divide: 0x34,
+  divideX: 0x3c,
+  or: 0x44,
+  orX: 0x4c,
+  and: code.and,
+  andX: 0x5c,
+  shiftLeft: 0x64,
+  shiftLeftX: 0x6c,
+  shiftRight: 0x74,
+  shiftRightX: 0x7c,
+  negate: 0x84,
+  xor: 0xa4,
+  xorX: 0xac,
+  jump: code.jump,
+  equal: code.branch["=="],
+  equalX: 0x1d,
+  greater: code.branch[">"],
+  greaterX: 0x2d,
+  atLeast: code.branch[">="],
+  atLeastX: 0x3d,
+  hasBits: code.branch["&"],
+  hasBitsX: 0x4d,
+  return: code.return,
+  returnAccumulator: 0x16
+} as const
+
+/** Reads a word of `struct seccomp_data`: number, architecture, instruction pointer, six arguments. */
+const wordOf = ({ arch, args, nr }: SyscallData, offset: number): number => {
+  if (offset === 0) return nr >>> 0
+  if (offset === 4) return arch >>> 0
+  const index = Math.floor((offset - 16) / 8)
+  const argument = offset < 16 ? undefined : index < args.length ? args[index] : 0n
+  if (argument === undefined) throw new UnknownWord(`the word at ${offset} is part of an address`)
+  return Number(BigInt.asUintN(32, offset % 8 === 0 ? argument : argument >> 32n))
+}
+
+/** What an arithmetic instruction makes of the accumulator; `undefined` where it divides by zero, which returns 0. */
+const arithmetic = (operation: number, accumulator: number, operand: number): number | undefined => {
+  switch (operation & 0xf0) {
+    case 0x00:
+      return accumulator + operand >>> 0
+    case 0x10:
+      return accumulator - operand >>> 0
+    case 0x20:
+      return Math.imul(accumulator, operand) >>> 0
+    case 0x30:
+      return operand === 0 ? undefined : Math.floor(accumulator / operand)
+    case 0x40:
+      return (accumulator | operand) >>> 0
+    case 0x50:
+      return (accumulator & operand) >>> 0
+    case 0x60:
+      return accumulator << (operand & 31) >>> 0
+    case 0x70:
+      return accumulator >>> (operand & 31)
+    case 0x80:
+      return -accumulator >>> 0
+    default:
+      return (accumulator ^ operand) >>> 0
+  }
+}
+
+const compare = (operation: number, accumulator: number, operand: number): boolean => {
+  switch (operation & 0xf0) {
+    case 0x10:
+      return accumulator === operand
+    case 0x20:
+      return accumulator > operand
+    case 0x30:
+      return accumulator >= operand
+    default:
+      return (accumulator & operand) !== 0
+  }
+}
+
+const knownOperations: ReadonlySet<number> = new Set(Object.values(classic))
 
 /**
  * Runs a classic BPF program over a system call and gives what it returns (`SECCOMP_RET_*`, unsigned).
  *
- * Throws where the kernel would have refused to load the program: an unknown instruction, a jump out of the program, an
- * end without a return.
+ * Throws where the kernel would have refused to load the program: an unknown instruction, an end without a return.
  */
 export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
-  const data = new DataView(new ArrayBuffer(64))
-  data.setUint32(0, call.nr, true)
-  data.setUint32(4, call.arch, true)
-  for (const [index, value] of call.args.entries()) data.setBigUint64(16 + 8 * index, value, true)
-
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength)
-  let accumulator = 0
+  const memory = new Uint32Array(16)
+  let [accumulator, index] = [0, 0]
   for (let at = 0; at * 8 < program.length; at++) {
     const operation = view.getUint16(at * 8, true)
     const [yes, no, k] = [view.getUint8(at * 8 + 2), view.getUint8(at * 8 + 3), view.getUint32(at * 8 + 4, true)]
+    if (!knownOperations.has(operation)) {
+      throw new Error(`instruction ${at}: unknown operation 0x${operation.toString(16)}`)
+    }
+    const operand = (operation & 8) === 0 ? k : index
     switch (operation) {
-      case code.load:
-        accumulator = data.getUint32(k, true)
-        break
-      case code.and:
-        accumulator = (accumulator & k) >>> 0
-        break
-      case code.jump:
+      case classic.load:
+        accumulator = wordOf(call, k)
+        continue
+      case classic.loadLength:
+        accumulator = 64
+        continue
+      case classic.loadImmediate:
+        accumulator = k
+        continue
+      case classic.loadMemory:
+        accumulator = memory[k]!
+        continue
+      case classic.loadIndexLength:
+        index = 64
+        continue
+      case classic.loadIndexImmediate:
+        index = k
+        continue
+      case classic.loadIndexMemory:
+        index = memory[k]!
+        continue
+      case classic.store:
+        memory[k] = accumulator
+        continue
+      case classic.storeIndex:
+        memory[k] = index
+        continue
+      case classic.toIndex:
+        index = accumulator
+        continue
+      case classic.fromIndex:
+        accumulator = index
+        continue
+      case classic.jump:
         at += k
-        break
-      case code.return:
+        continue
+      case classic.return:
         return k
-      case code.branch["=="]:
-        at += accumulator === k ? yes : no
-        break
-      case code.branch[">"]:
-        at += accumulator > k ? yes : no
-        break
-      case code.branch[">="]:
-        at += accumulator >= k ? yes : no
-        break
-      case code.branch["&"]:
-        at += (accumulator & k) === 0 ? no : yes
-        break
-      default:
-        throw new Error(`instruction ${at}: unknown operation 0x${operation.toString(16)}`)
+      case classic.returnAccumulator:
+        return accumulator
+    }
+    // what is left computes or compares, by its class in the lowest bits
+    if ((operation & 7) === 5) at += compare(operation, accumulator, operand) ? yes : no
+    else {
+      const result = arithmetic(operation, accumulator, operand)
+      if (result === undefined) return 0
+      accumulator = result
     }
   }
   throw new Error("the program ended without a return")

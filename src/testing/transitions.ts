@@ -15,6 +15,7 @@ import * as Namespaces from "./Namespaces.ts"
 import * as Network from "./Network.ts"
 import * as Processes from "./Processes.ts"
 import * as Signals from "./Signals.ts"
+import { passFilters } from "./seccompFilter.ts"
 import * as Sockets from "./Sockets.ts"
 import type { State } from "./State.ts"
 
@@ -177,6 +178,8 @@ export const transition = (state: State, pid: number, call: Call, timedOut = fal
   try {
     const result = (handlers[call._tag] as (m: Machine, args: unknown) => unknown)(m, call)
     if (mayRelease(state, pid, call)) Namespaces.collect(m)
+    const answered = passFilters(m, call)
+    if (answered !== undefined) return { _tag: "Returned", state: m.seal(), pid, result: answered.result }
     return m.processes.get(m.pid)?.status === "running"
       ? { _tag: "Returned", state: m.seal(), pid: m.pid, result }
       : { _tag: "Gone", state: m.seal() }

@@ -12,6 +12,7 @@ import { exec } from "../parity/exec.ts"
 import { links } from "../parity/links.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
+import { seccomp } from "../parity/seccomp.ts"
 import { sysctl } from "../parity/sysctl.ts"
 import { uts } from "../parity/uts.ts"
 import { play, type Scenario } from "../support/parity.ts"
@@ -23,6 +24,7 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   links,
   processes,
   routes,
+  seccomp,
   sysctl,
   uts,
   credentials,
