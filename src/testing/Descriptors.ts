@@ -3,8 +3,9 @@
  */
 import { CLOSE_RANGE, F, F_SEAL, FD, LOCK, O, RLIMIT } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
-import { block, type Machine, refuse } from "./Machine.ts"
-import type { Descriptor, FileKind, OpenFile, Process } from "./State.ts"
+import { block, type Machine, refuse, RefusedAfter } from "./Machine.ts"
+import * as Sockets from "./Sockets.ts"
+import type { Descriptor, FileKind, NodeId, OpenFile, Process } from "./State.ts"
 
 /** `RLIM_INFINITY`. */
 export const infinity = 2n ** 64n - 1n
@@ -14,6 +15,9 @@ const limitOf = (process: Process): number => {
   return soft > 0x7fffffffn ? 0x7fffffff : Number(soft)
 }
 
+/** What the kernel adds to the flags of every file that is opened by path (`force_o_largefile`). */
+export const largeFile = 0o100000
+
 /** Makes an open file description, which nothing holds yet. */
 export const describe = (m: Machine, kind: FileKind, flags: number, path: string): number => {
   const id = m.fresh()
@@ -22,12 +26,17 @@ export const describe = (m: Machine, kind: FileKind, flags: number, path: string
   return id
 }
 
-/** Enters a description at the lowest free number from `from` on. EMFILE at the soft RLIMIT_NOFILE. */
-export const enter = (m: Machine, file: number, cloexec: boolean, from = 0): number => {
+/** The lowest free number from `from` on. EMFILE at the soft RLIMIT_NOFILE. */
+export const free = (m: Machine, from = 0): number => {
   const { descriptors } = m.self
   let fd = from
   while (descriptors.has(fd)) fd++
-  if (fd >= limitOf(m.self)) refuse("EMFILE")
+  return fd >= limitOf(m.self) ? refuse("EMFILE") : fd
+}
+
+/** Enters a description at the lowest free number from `from` on. */
+export const enter = (m: Machine, file: number, cloexec: boolean, from = 0): number => {
+  const fd = free(m, from)
   put(m, fd, { file, cloexec })
   return fd
 }
@@ -59,17 +68,22 @@ export const release = (m: Machine, id: number): void => {
     return
   }
   m.files.delete(id)
-  if (file.kind._tag === "Socket") {
-    const socket = m.sockets.need(file.kind.socket)
-    m.sockets.delete(socket.id)
-    // a peer that closes with unread messages resets the connection (unix(7), ECONNRESET)
-    const peer = socket.peer === undefined ? undefined : m.sockets.get(socket.peer)
-    if (peer !== undefined && socket.queue.length > 0) m.sockets.set(peer.id, { ...peer, error: "ECONNRESET" })
-    for (const message of socket.queue) for (const held of message.files) release(m, held)
-  }
+  if (file.kind._tag === "Socket") Sockets.end(m, file.kind.socket)
+  if (file.kind._tag === "Node") emptyFifo(m, file.kind.location.node)
   // a file system that was made and never mounted; that of cgroups or sysfs is mounted elsewhere too
   const made = file.kind._tag === "FsContext" ? file.kind.fs : undefined
   if (made !== undefined && !m.mounts.values().some(({ fs }) => fs === made)) m.fileSystems.delete(made)
+}
+
+/** What is in a fifo is gone with its last user (fifo(7)). */
+const emptyFifo = (m: Machine, id: NodeId): void => {
+  const node = typeof id === "number" ? m.nodes.get(id) : undefined
+  if (node?.content._tag !== "Fifo" || node.content.data.length === 0) return
+  const isUsed = m.files.values().some(({ flags, kind }) =>
+    kind._tag === "Node" && kind.location.node === id && (flags & O.PATH) === 0
+  )
+  const isAwaited = (node.content.met ?? []).some((pid) => m.processes.get(pid)?.status === "running")
+  if (!isUsed && !isAwaited) m.nodes.set(node.id, { ...node, content: { _tag: "Fifo", data: new Uint8Array() } })
 }
 
 /** Closes descriptors of a process. */
@@ -146,21 +160,40 @@ export const fcntl = (m: Machine, { argument, command, fd }: Arguments<"fcntl">)
       return 0
     }
     case F.ADD_SEALS:
-    case F.GET_SEALS: {
-      if (isPath) refuse("EBADF")
-      const node = file.kind._tag === "Node" && typeof file.kind.location.node === "number"
-        ? m.nodes.need(file.kind.location.node)
-        : refuse("EINVAL")
-      if (node.content._tag !== "File" || node.content.seals === undefined) return refuse("EINVAL")
-      if (command === F.GET_SEALS) return node.content.seals
-      // EPERM: not open for writing, or sealed against sealing (fcntl(2), F_ADD_SEALS)
-      if ((file.flags & 3) === O.RDONLY || (node.content.seals & F_SEAL.SEAL) !== 0) refuse("EPERM")
-      m.nodes.set(node.id, { ...node, content: { ...node.content, seals: node.content.seals | argument } })
-      return 0
-    }
+    case F.GET_SEALS:
+      return isPath ? refuse("EBADF") : seal(m, file, command === F.GET_SEALS ? undefined : argument)
     default:
-      return m.unmodelled(`fcntl command ${command}`)
+      return isCommand(command) ? m.unmodelled(`fcntl command ${command}`) : refuse("EINVAL")
   }
+}
+
+/** Commands of fcntl(2), of which the model knows some. */
+const isCommand = (command: number): boolean =>
+  (command >= 0 && command <= 17) || (command >= 36 && command <= 38) || (command >= 1024 && command <= 1039)
+
+/** F_ADD_SEALS, or F_GET_SEALS where nothing is added. EINVAL for what is no file in memory (memfd_file_seals_ptr). */
+const seal = (m: Machine, { flags, kind }: OpenFile, added: number | undefined): number => {
+  const node = kind._tag === "Node" && typeof kind.location.node === "number"
+    ? m.nodes.need(kind.location.node)
+    : refuse("EINVAL")
+  if (node.content._tag !== "File") return refuse("EINVAL")
+  const { type } = m.fileSystems.get(node.fs) ?? {}
+  // a file of a tmpfs is sealed against sealing from its beginning (shmem_get_inode)
+  const seals = node.content.seals ?? (type === "tmpfs" || type === "devtmpfs" ? F_SEAL.SEAL : refuse("EINVAL"))
+  if (added === undefined) return seals
+  // EPERM: not open for writing, or sealed against sealing; EINVAL: unknown seals (memfd_add_seals)
+  if ((flags & 3) === O.RDONLY) refuse("EPERM")
+  if ((added & ~0x3f) !== 0) refuse("EINVAL")
+  if ((seals & F_SEAL.SEAL) !== 0) refuse("EPERM")
+  if ((added & 0x30) !== 0) m.unmodelled("the seals of later writes and of execution")
+  m.nodes.set(node.id, { ...node, content: { ...node.content, seals: seals | added } })
+  return 0
+}
+
+/** What a lock is on. */
+const lockedObject = (m: Machine, { kind }: OpenFile): number | string => {
+  if (kind._tag === "Node") return kind.location.node
+  return kind._tag === "Socket" ? `socket:${kind.socket}` : m.unmodelled(`a lock on a ${kind._tag}`)
 }
 
 export const flock = (m: Machine, { fd, operation }: Arguments<"flock">): void => {
@@ -169,15 +202,20 @@ export const flock = (m: Machine, { fd, operation }: Arguments<"flock">): void =
   const wanted = operation & ~LOCK.NB
   if (wanted === LOCK.UN) return m.files.set(file.id, unlocked)
   if (wanted !== LOCK.SH && wanted !== LOCK.EX) return refuse("EINVAL")
-  const node = file.kind._tag === "Node" ? file.kind.location.node : refuse("EBADF")
+  const object = lockedObject(m, file)
   // locks belong to the description: another description of the same file conflicts, also in the same process
   const conflict = m.files.values().some((other) =>
-    other.id !== file.id && other.lock !== undefined && other.kind._tag === "Node" &&
-    other.kind.location.node === node && (wanted === LOCK.EX || other.lock === "exclusive")
+    other.id !== file.id && other.lock !== undefined && lockedObject(m, other) === object &&
+    (wanted === LOCK.EX || other.lock === "exclusive")
   )
   if (conflict) {
-    if ((operation & LOCK.NB) !== 0) refuse("EAGAIN")
-    block("a lock that another holds")
+    if ((operation & LOCK.NB) === 0) {
+      if (file.lock !== undefined) m.unmodelled("a change of a lock that has to wait")
+      block("a lock that another holds")
+    }
+    // the old lock is gone before the new one is refused (flock_lock_inode)
+    m.files.set(file.id, unlocked)
+    throw new RefusedAfter("EAGAIN")
   }
   m.files.set(file.id, { ...unlocked, lock: wanted === LOCK.EX ? "exclusive" : "shared" })
 }

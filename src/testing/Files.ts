@@ -8,12 +8,14 @@ import * as Cgroups from "./Cgroups.ts"
 import { CAP, capable, capableHere, capableOver, initialUserNs, kernelId, shown, toUser } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { givenCapabilities } from "./execCredentials.ts"
-import { block, concat, decode, type Machine, refuse } from "./Machine.ts"
+import { concat, decode, type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
 import { permitted, R, readonlyAt, type View, view, W, X } from "./Nodes.ts"
+import * as Pipes from "./Pipes.ts"
 import { at, existing, pathOf, resolve, type Resolved } from "./Resolve.ts"
 import * as Sockets from "./Sockets.ts"
 import type { Content, Location, Node, OpenFile, Process } from "./State.ts"
+import * as Terminals from "./Terminals.ts"
 
 /** Magic numbers of file systems. @see statfs(2) */
 export const magics: Readonly<Record<string, number>> = {
@@ -90,7 +92,14 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   const writing = access !== O.RDONLY || (flags & O.TRUNC) !== 0
   const { path } = pathOf(m, location, m.self.root)
   if ((flags & O.DIRECTORY) !== 0 && node.type !== "d") refuse("ENOTDIR")
-  if (isPath) return Descriptors.open(m, { _tag: "Node", location }, flags & (O.PATH | O.CLOEXEC | O.DIRECTORY | O.NOFOLLOW), path)
+  if (isPath) {
+    return Descriptors.open(
+      m,
+      { _tag: "Node", location },
+      flags & (O.PATH | O.CLOEXEC | O.DIRECTORY | O.NOFOLLOW),
+      path
+    )
+  }
   if (node.type === "l") refuse("ELOOP")
   if (node.type === "s") refuse("ENXIO")
   if (node.type === "d" && (writing || (flags & O.CREAT) !== 0)) refuse("EISDIR")
@@ -113,38 +122,26 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
     if (!Cgroups.deviceAllowed(m, node.type, node.device!, (access === O.WRONLY ? "" : "r") + (writing ? "w" : ""))) {
       refuse("EPERM")
     }
-    const pty = Sockets.openTerminal(m, node, location, flags, path)
+    const pty = Terminals.openTerminal(m, node, location, flags, path)
     if (pty !== undefined) return pty
   }
-  if (node.type === "p" && access !== O.RDWR) waitForOtherEnd(m, node, flags)
+  if (node.type === "p" && access !== O.RDWR) Pipes.waitForOtherEnd(m, node, flags)
   if ((flags & O.TRUNC) !== 0 && node.stored?.content._tag === "File") {
     m.nodes.set(node.stored.id, { ...node.stored, content: { ...node.stored.content, data: new Uint8Array() } })
   }
   const fd = Descriptors.open(
     m,
     { _tag: "Node", location },
-    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY | O.NOFOLLOW),
+    flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY) | Descriptors.largeFile,
     path
   )
   return fd
 }
 
-/** A fifo opens when both ends are opened (fifo(7)); without waiting: ENXIO for a writer alone. */
-const waitForOtherEnd = (m: Machine, node: View, flags: number): void => {
-  const writer = (flags & 3) === O.WRONLY
-  const present = Sockets.pipeEnds(m, node.id)[writer ? "readers" : "writers"] > 0
-  const wanted = writer ? O.RDONLY : O.WRONLY
-  const sleeper = m.waiting.some(({ call, why }) =>
-    why === `the other end of fifo ${node.id}` && (call._tag === "openat" || call._tag === "openat2") &&
-    (call.flags & 3) === wanted
-  )
-  if (present || sleeper) return
-  if ((flags & O.NONBLOCK) !== 0) return writer ? refuse("ENXIO") : undefined
-  block(`the other end of fifo ${node.id}`)
-}
-
 const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
   const isPath = (flags & O.PATH) !== 0
+  // EMFILE comes before the path is looked at (do_sys_openat2), but after an empty or an endless one
+  if (path !== "" && path.length < 4096) Descriptors.free(m)
   if ((flags & O.TMPFILE) === O.TMPFILE) return temporary(m, dirfd, path, flags, mode, how)
   const creating = (flags & O.CREAT) !== 0 && !isPath
   const found = resolve(m, dirfd, path, {
@@ -213,14 +210,14 @@ const advance = (m: Machine, file: OpenFile, by: number): void =>
 export const read = (m: Machine, { count, fd }: Arguments<"read">): Uint8Array => {
   const file = Descriptors.usable(m, fd)
   if ((file.flags & 3) === O.WRONLY) refuse("EBADF")
-  if (file.kind._tag === "Socket") return Sockets.receive(m, file, file.kind.socket, count, 0).data
-  if (file.kind._tag === "Pty") return Sockets.readTerminal(m, file, file.kind, count)
+  if (file.kind._tag === "Socket") return Sockets.read(m, file, file.kind.socket, count)
+  if (file.kind._tag === "Pty") return Terminals.readTerminal(m, file, file.kind, count)
   const { node } = nodeFile(m, file)
   switch (node.type) {
     case "d":
       return refuse("EISDIR")
     case "p":
-      return Sockets.readPipe(m, file, node, count)
+      return Pipes.readPipe(m, file, node, count)
     case "c":
     case "b":
       return readDevice(m, node, count)
@@ -265,9 +262,9 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
   const file = Descriptors.usable(m, fd)
   if ((file.flags & 3) === O.RDONLY) refuse("EBADF")
   if (file.kind._tag === "Socket") return Sockets.send(m, file, file.kind.socket, data, [], 0)
-  if (file.kind._tag === "Pty") return Sockets.writeTerminal(m, file.kind, data)
+  if (file.kind._tag === "Pty") return Terminals.writeTerminal(m, file.kind, data)
   const { node } = nodeFile(m, file)
-  if (node.type === "p") return Sockets.writePipe(m, file, node, data)
+  if (node.type === "p") return Pipes.writePipe(m, file, node, data)
   if (node.type === "c" || node.type === "b") {
     const id = `${node.device?.major}:${node.device?.minor}`
     return id === "1:7" ? refuse("ENOSPC") : ["1:3", "1:5", "1:8", "1:9"].includes(id) ? data.length : refuse("ENXIO")
@@ -343,7 +340,7 @@ export const memfdCreate = (m: Machine, { flags, name }: Arguments<"memfd_create
   return Descriptors.open(
     m,
     { _tag: "Node", location: { mount: 0, node: id }, memfd: true },
-    O.RDWR | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
+    O.RDWR | Descriptors.largeFile | ((flags & MFD.CLOEXEC) !== 0 ? O.CLOEXEC : 0),
     `/memfd:${name} (deleted)`
   )
 }

@@ -23,6 +23,7 @@ import { randomBytes } from "./Files.ts"
 import { block, type Machine, refuse } from "./Machine.ts"
 import { actions } from "./seccompFilter.ts"
 import type { Process } from "./State.ts"
+import * as Terminals from "./Terminals.ts"
 
 const named = (m: Machine, pid: number): Process => pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
 
@@ -189,11 +190,11 @@ export const getrandom = (m: Machine, { count }: Arguments<"getrandom">): Uint8A
 export const ioctl = (m: Machine, { argument, fd, request }: Arguments<"ioctl">): number => {
   switch (request) {
     case TIOC.SCTTY:
-      return Sockets.setControlling(m, fd, argument)
+      return Terminals.setControlling(m, fd, argument)
     case TIOC.NOTTY:
-      return Sockets.giveUpControlling(m, fd)
+      return Terminals.giveUpControlling(m, fd)
     case TIOC.GPTPEER:
-      return Sockets.openPeer(m, fd, argument)
+      return Terminals.openPeer(m, fd, argument)
     default:
       return m.unmodelled(`ioctl ${request}`)
   }

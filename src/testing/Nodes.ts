@@ -57,6 +57,18 @@ const namespaceNode = (id: NodeId): View => ({
   read: () => refuse("EINVAL")
 })
 
+/** A node of sockfs, to which only links of /proc lead. */
+const socketNode = (id: NodeId): View => ({
+  id,
+  fs: 0,
+  parent: id,
+  name: String(id),
+  mode: 0o777,
+  uid: 0,
+  gid: 0,
+  type: "s"
+})
+
 /** The namespace that an nsfs node stands for. */
 export const namespaceOf = (id: NodeId): number | undefined =>
   typeof id === "string" && id.startsWith("ns:") ? Number(id.slice(3)) : undefined
@@ -112,6 +124,7 @@ export const parentOf = (m: Machine, id: NodeId): NodeId =>
 export const view = (m: Machine, id: NodeId): View => {
   if (typeof id === "number") return storedView(m, m.nodes.need(id))
   if (id.startsWith("ns:")) return namespaceNode(id)
+  if (id.startsWith("socket:")) return socketNode(id)
   const found = id.startsWith("proc:") ? procNode(m, id) : cgroupNode(m, id)
   // a process or a cgroup that is gone while something still refers to it (proc_pid_permission: ESRCH)
   return found ?? refuse(/^proc:\d+:\d/.test(id) && !isAlive(m, id) ? "ESRCH" : "ENOENT")

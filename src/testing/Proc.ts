@@ -45,7 +45,7 @@ export type Draft =
     readonly whole?: boolean
     readonly onOpen?: (writing: boolean) => void
   }
-  | { readonly link: () => string; readonly jump?: () => Location }
+  | { readonly link: () => string; readonly jump?: () => Location; readonly mode?: number }
 
 /** `/proc/<pid>/ns/*`, by file name. */
 const namespaceFiles: Readonly<Record<string, readonly [NamespaceType, keyof Process["ns"]]>> = {
@@ -71,6 +71,7 @@ export const fileText = (m: Machine, id: number): string => {
         const namespace = m.namespaces.need(Number(node.slice(3)))
         return `${namespace.type}:[${namespace.id}]`
       }
+      if (typeof node === "string" && node.startsWith("socket:")) return `socket:[${node.slice(7)}]`
       if (typeof node === "number" && file.kind.location.mount === 0) {
         const { content, name } = m.nodes.need(node)
         // a file in memory has the name that it was made with, also where it was opened again
@@ -473,6 +474,8 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return {
         link: () => {
           traced(m, process)
+        // what the descriptor may (tid_fd_update_inode)
+        mode: (file.flags & O.PATH) !== 0 ? 0 : [0o500, 0o300, 0o700][file.flags & 3] ?? 0,
           return fileText(m, entry.file)
         },
         jump: () =>
@@ -480,6 +483,8 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
             ? file.kind.location
             : file.kind._tag === "Pty"
             ? onTop(m, m.unmodelled("a jump to a terminal through /proc/self/fd"))
+            : file.kind._tag === "Socket"
+            ? { mount: 0, node: `socket:${file.kind.socket}` }
             : refuse("ENXIO")
       }
     }
@@ -599,7 +604,7 @@ export const procNode = (m: Machine, id: string): View | undefined => {
     return {
       ...base,
       type: "l",
-      mode: 0o777,
+      mode: draft.mode ?? 0o777,
       link: draft.link,
       ...draft.jump === undefined ? {} : { jump: draft.jump }
     }

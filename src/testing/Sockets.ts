@@ -1,88 +1,20 @@
 /**
- * Pipes, unix sockets and terminals. @see pipe(7), fifo(7), unix(7), recvmsg(2), pty(7), ioctl_tty(2)
+ * Unix sockets, and poll(2). The rules are those of `net/unix/af_unix.c` of the kernel. @see unix(7), socket(2), recvmsg(2)
  */
-import type { Message, TerminalModes } from "../native/calls.ts"
-import { AF, AT, IFLAG, LFLAG, MSG, O, OFLAG, POLL, SIG, SO, SOCK } from "../native/constants.ts"
+import type { Message } from "../native/calls.ts"
+import { AF, AT, MSG, O, POLL, SHUT, SO, SOCK } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
-import { CAP, capableHere, shown } from "./Credentials.ts"
+import { overflow, shown } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
-import { block, concat, KilledBySignal, type Machine, refuse, RefusedAfter } from "./Machine.ts"
+import { block, concat, type Machine, refuse, RefusedAfter } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
-import type { View } from "./Nodes.ts"
+import { broken, buffered, hasRoom, pipeEnds } from "./Pipes.ts"
 import * as Processes from "./Processes.ts"
 import { at, existing } from "./Resolve.ts"
-import type { Location, NodeId, OpenFile, Pty, Queued, Socket } from "./State.ts"
+import type { OpenFile, Queued, Socket } from "./State.ts"
+import { terminalEvents } from "./Terminals.ts"
 
-/** pipe(7): the capacity, and below which size writes are atomic. */
-const capacity = 65536
-
-// ── pipes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export const pipe2 = (m: Machine, { flags }: Arguments<"pipe2">): readonly [number, number] => {
-  if ((flags & ~(O.CLOEXEC | O.NONBLOCK | 0o40000)) !== 0) refuse("EINVAL")
-  const node = Nodes.anonymous(m, 0, 0o600, { _tag: "Fifo", data: new Uint8Array() })
-  const location = { mount: 0, node }
-  const path = `pipe:[${node}]`
-  return [
-    Descriptors.open(m, { _tag: "Node", location }, O.RDONLY | flags, path),
-    Descriptors.open(m, { _tag: "Node", location }, O.WRONLY | flags, path)
-  ]
-}
-
-/** How many descriptions can read from and write to a pipe. */
-export const pipeEnds = (m: Machine, node: NodeId): { readonly readers: number; readonly writers: number } => {
-  const open = m.files.values().filter(({ flags, kind }) =>
-    kind._tag === "Node" && kind.location.node === node && (flags & O.PATH) === 0
-  )
-  return {
-    readers: open.filter(({ flags }) => (flags & 3) !== O.WRONLY).length,
-    writers: open.filter(({ flags }) => (flags & 3) !== O.RDONLY).length
-  }
-}
-
-const buffered = ({ stored }: View): Uint8Array =>
-  stored?.content._tag === "Fifo" ? stored.content.data : new Uint8Array()
-
-const setBuffer = (m: Machine, node: View, data: Uint8Array): void =>
-  m.nodes.update(node.stored!.id, (old) => ({ ...old, content: { _tag: "Fifo", data } }))
-
-export const readPipe = (m: Machine, file: OpenFile, node: View, count: number): Uint8Array => {
-  const data = buffered(node)
-  if (data.length === 0) {
-    // end of file once nobody can write any more (pipe(7))
-    if (pipeEnds(m, node.id).writers === 0 || count === 0) return data
-    if ((file.flags & O.NONBLOCK) !== 0) refuse("EAGAIN")
-    return block("data in a pipe, or its last writer to close")
-  }
-  setBuffer(m, node, data.slice(count))
-  return data.slice(0, count)
-}
-
-export const writePipe = (m: Machine, file: OpenFile, node: View, data: Uint8Array): number => {
-  if (pipeEnds(m, node.id).readers === 0) return broken(m)
-  const old = buffered(node)
-  const room = capacity - old.length
-  // up to PIPE_BUF (4096) all or nothing
-  const fits = data.length <= 4096 ? data.length <= room : room > 0
-  if (!fits) {
-    if ((file.flags & O.NONBLOCK) !== 0) refuse("EAGAIN")
-    return block("room in a pipe")
-  }
-  const part = data.slice(0, room)
-  setBuffer(m, node, concat(old, part))
-  return part.length
-}
-
-/** EPIPE, with SIGPIPE to whoever does not ignore it. */
-const broken = (m: Machine, quiet = false): never => {
-  const { blocked, dispositions } = m.self
-  if (!quiet && dispositions.get(SIG.PIPE) !== "SIG_IGN" && !blocked.includes(SIG.PIPE)) {
-    throw new KilledBySignal(SIG.PIPE)
-  }
-  return refuse("EPIPE")
-}
-
-// ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── making ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const makeSocket = (m: Machine, domain: number, type: number, fields: Partial<Socket> = {}): number => {
   const id = m.fresh()
@@ -108,20 +40,32 @@ const openSocket = (m: Machine, socket: number, type: number): number =>
     `socket:[${socket}]`
   )
 
-const typeOnly = (type: number): number => type & ~(SOCK.CLOEXEC | SOCK.NONBLOCK)
+/** The type of a unix socket without its flags; a raw one is one of datagrams (unix_create). */
+const typeOf = (given: number): number => {
+  // EINVAL: unknown flags, and no type at all (__sys_socket); ESOCKTNOSUPPORT: a type that unix sockets do not have
+  if ((given & ~(0xf | SOCK.CLOEXEC | SOCK.NONBLOCK)) !== 0) refuse("EINVAL")
+  const type = given & 0xf
+  if (type > 10) refuse("EINVAL")
+  if (type === SOCK.RAW) return SOCK.DGRAM
+  return [SOCK.STREAM, SOCK.DGRAM, SOCK.SEQPACKET].some((known) => known === type) ? type : refuse("ESOCKTNOSUPPORT")
+}
 
-export const socket = (m: Machine, { domain, type }: Arguments<"socket">): number => {
-  // ESOCKTNOSUPPORT and EAFNOSUPPORT (socket(2)); raw sockets take CAP_NET_RAW
-  if (![AF.UNIX, AF.INET, AF.INET6, AF.NETLINK].some((known) => known === domain)) refuse("EAFNOSUPPORT")
+/** The families that Linux numbers. */
+const families = 46
+
+export const socket = (m: Machine, { domain, protocol, type }: Arguments<"socket">): number => {
+  if ((type & ~(0xf | SOCK.CLOEXEC | SOCK.NONBLOCK)) !== 0) refuse("EINVAL")
+  if (domain < 0 || domain >= families || domain === 0) refuse("EAFNOSUPPORT")
   if (domain !== AF.UNIX) m.unmodelled(`sockets of family ${domain}; rtnetlink has a call of its own`)
-  if (![SOCK.STREAM, SOCK.DGRAM, SOCK.SEQPACKET].some((known) => known === typeOnly(type))) refuse("ESOCKTNOSUPPORT")
-  return openSocket(m, makeSocket(m, domain, typeOnly(type)), type)
+  // EPROTONOSUPPORT: the only protocol of a family has its number (unix_create)
+  if ((type & 0xf) <= 10 && protocol !== 0 && protocol !== AF.UNIX) refuse("EPROTONOSUPPORT")
+  return openSocket(m, makeSocket(m, domain, typeOf(type)), type)
 }
 
 export const socketpair = (m: Machine, { type }: Arguments<"socketpair">): readonly [number, number] => {
-  if (![SOCK.STREAM, SOCK.DGRAM, SOCK.SEQPACKET].some((known) => known === typeOnly(type))) refuse("ESOCKTNOSUPPORT")
-  const a = makeSocket(m, AF.UNIX, typeOnly(type))
-  const b = makeSocket(m, AF.UNIX, typeOnly(type), { peer: a })
+  const only = typeOf(type)
+  const a = makeSocket(m, AF.UNIX, only)
+  const b = makeSocket(m, AF.UNIX, only, { peer: a })
   m.sockets.update(a, (old) => ({ ...old, peer: b }))
   return [openSocket(m, a, type), openSocket(m, b, type)]
 }
@@ -135,13 +79,15 @@ const socketOf = (m: Machine, fd: number): { readonly file: OpenFile; readonly s
 
 export const connect = (m: Machine, { fd, path }: Arguments<"connect">): void => {
   const { socket: own } = socketOf(m, fd)
-  if (own.peer !== undefined) refuse("EISCONN")
   // sun_path holds 108 bytes (unix(7)); the live layer does not ask the kernel about more
-  if (path.length >= 108) refuse("ENAMETOOLONG")
+  if (new TextEncoder().encode(path).length >= 108) refuse("ENAMETOOLONG")
+  // an empty path is an abstract name, which nobody has
+  if (path === "") refuse("ECONNREFUSED")
   const node = at(m, existing(m, AT.FDCWD, path, { follow: true }))
   if (!Nodes.permitted(m, node, Nodes.W)) refuse("EACCES")
   // ECONNREFUSED: not a socket, or nobody listens (unix_find_bsd)
   if (node.stored?.content._tag !== "Socket" || !node.stored.content.listening) return refuse("ECONNREFUSED")
+  if (own.peer !== undefined) refuse("EISCONN")
   const far = makeSocket(m, AF.UNIX, own.type, { peer: own.id, external: path })
   m.sockets.set(own.id, { ...own, peer: far })
 }
@@ -149,14 +95,13 @@ export const connect = (m: Machine, { fd, path }: Arguments<"connect">): void =>
 export const shutdown = (m: Machine, { fd, how }: Arguments<"shutdown">): void => {
   const { socket: own } = socketOf(m, fd)
   if (how < 0 || how > 2) refuse("EINVAL")
-  if (own.peer === undefined) refuse("ENOTCONN")
-  const [read, write] = [how !== 1, how !== 0]
+  const [read, write] = [how !== SHUT.WR, how !== SHUT.RD]
   m.sockets.set(own.id, {
     ...own,
     shutdownRead: own.shutdownRead || read,
     shutdownWrite: own.shutdownWrite || write
   })
-  const peer = m.sockets.get(own.peer!)
+  const peer = own.peer === undefined || own.type === SOCK.DGRAM ? undefined : m.sockets.get(own.peer)
   if (peer !== undefined) {
     m.sockets.set(peer.id, {
       ...peer,
@@ -165,6 +110,9 @@ export const shutdown = (m: Machine, { fd, how }: Arguments<"shutdown">): void =
     })
   }
 }
+
+/** Options of `SOL_SOCKET` end here. */
+const lastOption = 100
 
 export const setsockopt = (m: Machine, { fd, option, value }: Arguments<"setsockopt">): void => {
   const { socket: own } = socketOf(m, fd)
@@ -177,8 +125,86 @@ export const setsockopt = (m: Machine, { fd, option, value }: Arguments<"setsock
     case SO.SNDTIMEO:
       return
     default:
-      return m.unmodelled(`socket option ${option}`)
+      return option > lastOption ? refuse("ENOPROTOOPT") : m.unmodelled(`socket option ${option}`)
   }
+}
+
+/** The last descriptor of a socket is closed (unix_release_sock). */
+export const end = (m: Machine, id: number): void => {
+  const socket = m.sockets.need(id)
+  m.sockets.delete(id)
+  const peer = socket.peer === undefined || socket.type === SOCK.DGRAM ? undefined : m.sockets.get(socket.peer)
+  if (peer !== undefined) {
+    m.sockets.set(peer.id, {
+      ...peer,
+      shutdownRead: true,
+      shutdownWrite: true,
+      // ECONNRESET: it had not read everything
+      ...socket.queue.length > 0 ? { error: "ECONNRESET" } : {}
+    })
+  }
+  for (const message of socket.queue) for (const held of message.files) Descriptors.release(m, held)
+}
+
+// ── buffers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `net.core.wmem_default`, which a socket's messages on their way may take. */
+const sendBuffer = 212992
+const page = 4096
+
+/** What a message of the kernel takes (`SKB_TRUESIZE`): a head of at most `head` bytes, the rest in whole pages. */
+const charge = (size: number, head: number): number => {
+  const paged = Math.max(0, size - head)
+  const inPages = Math.min(size, Math.ceil(paged / page) * page)
+  const linear = size - inPages
+  // the head and what describes it come from the allocator's sizes, the smallest of which has a cache of its own
+  const wanted = Math.ceil(linear / 64) * 64 + 320
+  const allocated = wanted <= 640 ? 640 : 2 ** Math.ceil(Math.log2(wanted))
+  return allocated + 256 + inPages
+}
+
+const streamHead = 3776
+const streamPart = streamHead + 32768
+const messageHead = 16064
+
+const used = (m: Machine, { id, peer }: Socket): number =>
+  (peer === undefined ? undefined : m.sockets.get(peer))?.queue.filter(({ from }) => from === id).reduce(
+    (sum, message) => sum + message.charge,
+    0
+  ) ?? 0
+
+// ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The error of a socket, which is told once (sock_error). */
+const tellError = (m: Machine, socket: Socket): void => {
+  if (socket.error === undefined) return
+  const { error, ...healed } = socket
+  m.sockets.set(socket.id, healed)
+  throw new RefusedAfter(error)
+}
+
+/** Checks that there is somebody to get a message; ENOTCONN, EPIPE, ECONNREFUSED. */
+const receiverOf = (m: Machine, own: Socket, quiet: boolean): Socket => {
+  if (own.type === SOCK.STREAM) {
+    if (own.peer === undefined) return refuse("ENOTCONN")
+    const peer = m.sockets.get(own.peer)
+    return own.shutdownWrite || peer === undefined || peer.shutdownRead ? broken(m, quiet) : peer
+  }
+  if (own.type === SOCK.SEQPACKET) {
+    tellError(m, own)
+    if (own.peer === undefined) return refuse("ENOTCONN")
+  }
+  // no SIGPIPE: only streams send it (unix_stream_sendmsg)
+  if (own.peer === undefined) return refuse("ENOTCONN")
+  if (own.shutdownWrite) return refuse("EPIPE")
+  const peer = m.sockets.get(own.peer)
+  if (peer === undefined) {
+    // a datagram to a peer that is gone also ends the connection (unix_dgram_sendmsg)
+    const { peer: _, ...alone } = own
+    m.sockets.set(own.id, alone)
+    throw new RefusedAfter("ECONNREFUSED")
+  }
+  return peer.shutdownRead ? refuse("EPIPE") : peer
 }
 
 export const send = (
@@ -190,25 +216,41 @@ export const send = (
   flags: number
 ): number => {
   const own = m.sockets.need(id)
-  if (own.peer === undefined) return refuse("ENOTCONN")
-  const peer = m.sockets.get(own.peer)
-  if (own.shutdownWrite || peer === undefined || peer.shutdownRead) {
-    // datagrams to a peer that is gone: ECONNREFUSED (unix_dgram_sendmsg); connections break
-    if (own.type === SOCK.DGRAM) return refuse("ECONNREFUSED")
-    return broken(m, (flags & MSG.NOSIGNAL) !== 0)
+  const isStream = own.type === SOCK.STREAM
+  // EMSGSIZE: more than the buffer holds (unix_dgram_sendmsg)
+  const isLong = !isStream && data.length > sendBuffer - 32
+  if (isLong && own.peer !== undefined && own.error === undefined) refuse("EMSGSIZE")
+  const peer = receiverOf(m, own, (flags & MSG.NOSIGNAL) !== 0)
+  const { creds, numbers } = m.self
+  const sender = own.passCredentials || peer.passCredentials ? { numbers, uid: creds.uid, gid: creds.gid } : undefined
+  const parts: Array<Queued> = []
+  let room = peer.external === undefined ? sendBuffer - used(m, own) : Infinity
+  let sent = 0
+  // a stream goes in parts, of which the first carries the descriptors; a message is a message even if it is empty
+  while (room > 0 && (sent < data.length || (parts.length === 0 && !isStream))) {
+    const part = data.slice(sent, isStream ? sent + streamPart : undefined)
+    const takes = charge(part.length, isStream ? streamHead : messageHead)
+    parts.push({
+      data: part,
+      files: parts.length === 0 ? files : [],
+      from: id,
+      charge: takes,
+      ...sender === undefined ? {} : { sender }
+    })
+    room -= takes
+    sent += part.length
   }
-  // what a message may hold (net.core.wmem_default)
-  if (own.type !== SOCK.STREAM && data.length > 212992 - 32) refuse("EMSGSIZE")
-  const waitingBytes = peer.queue.reduce((sum, message) => sum + message.data.length, 0)
-  if (waitingBytes + data.length > 212992 && peer.queue.length > 0 && peer.external === undefined) {
-    if ((file.flags & O.NONBLOCK) !== 0 || (flags & MSG.DONTWAIT) !== 0) refuse("EAGAIN")
+  const isWhole = sent === data.length && (parts.length > 0 || isStream)
+  if (!isWhole && (file.flags & O.NONBLOCK) === 0 && (flags & MSG.DONTWAIT) === 0) {
+    if (parts.length > 0) m.unmodelled("a write to a socket that waits in its middle")
     return block("room in a socket's queue")
   }
-  if (own.type === SOCK.STREAM && data.length === 0) return 0
-  for (const held of files) m.files.update(held, (old) => ({ ...old, refs: old.refs + 1 }))
-  const message: Queued = { data, files, pid: m.pid, uid: m.self.creds.euid, gid: m.self.creds.egid }
-  m.sockets.set(peer.id, { ...peer, queue: [...peer.queue, message] })
-  return data.length
+  if (!isWhole && parts.length === 0) refuse("EAGAIN")
+  for (const held of parts.flatMap((part) => part.files)) {
+    m.files.update(held, (old) => ({ ...old, refs: old.refs + 1 }))
+  }
+  m.sockets.update(peer.id, (old) => ({ ...old, queue: [...old.queue, ...parts] }))
+  return sent
 }
 
 export const sendmsg = (m: Machine, { data, fd, fds, flags }: Arguments<"sendmsg">): number => {
@@ -218,67 +260,128 @@ export const sendmsg = (m: Machine, { data, fd, fds, flags }: Arguments<"sendmsg
   return send(m, file, own.id, data, fds.map((passed) => Descriptors.fileOf(m, passed).id), flags)
 }
 
-export const receive = (m: Machine, file: OpenFile, id: number, size: number, flags: number): Message => {
+// ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Nothing to receive: an error, the end, or a wait. */
+const nothing = (m: Machine, own: Socket, waits: boolean): Uint8Array => {
+  tellError(m, own)
+  // a stream that is not connected says EINVAL, against recvmsg(2) (unix_stream_read_generic)
+  if (own.peer === undefined && own.type === SOCK.STREAM) return refuse("EINVAL")
+  if (own.peer === undefined && own.type === SOCK.SEQPACKET) return refuse("ENOTCONN")
+  // the end; of datagrams, only for who would wait (unix_dgram_recvmsg)
+  if (own.shutdownRead && (own.type !== SOCK.DGRAM || waits)) return new Uint8Array()
+  if (!waits || m.timedOut) refuse("EAGAIN")
+  return block(
+    "a message, or the peer to close",
+    own.receiveTimeout === 0 ? undefined : BigInt(own.receiveTimeout) * 1_000_000n
+  )
+}
+
+/** What a receive takes: whole messages of a stream are glued until one with descriptors, or of somebody else. */
+interface Taken {
+  readonly data: Uint8Array
+  readonly files: ReadonlyArray<number>
+  readonly sender: Queued["sender"]
+  readonly rest: ReadonlyArray<Queued>
+}
+
+const takeMessage = ([first, ...rest]: ReadonlyArray<Queued>, size: number): Taken => ({
+  data: first!.data.slice(0, size),
+  files: first!.files,
+  sender: first!.sender,
+  rest
+})
+
+const isSame = (a: Queued["sender"], b: Queued["sender"]): boolean =>
+  a?.numbers === b?.numbers && a?.uid === b?.uid && a?.gid === b?.gid
+
+const takeStream = (queue: ReadonlyArray<Queued>, size: number, asksWho: boolean): Taken => {
+  let data = new Uint8Array()
+  let files: ReadonlyArray<number> = []
+  const sender = queue[0]!.sender
+  let taken = 0
+  for (const message of queue) {
+    if (data.length === size || (asksWho && !isSame(sender, message.sender))) break
+    const part = message.data.slice(0, size - data.length)
+    data = Uint8Array.from(concat(data, part))
+    files = message.files
+    if (part.length < message.data.length) {
+      const left = { ...message, data: message.data.slice(part.length), files: [] }
+      return { data, files, sender, rest: [left, ...queue.slice(taken + 1)] }
+    }
+    taken++
+    if (message.files.length > 0) break
+  }
+  return { data, files, sender, rest: queue.slice(taken) }
+}
+
+const take = (own: Socket, size: number): Taken =>
+  own.type === SOCK.STREAM ? takeStream(own.queue, size, own.passCredentials) : takeMessage(own.queue, size)
+
+const waitsFor = (file: OpenFile, flags: number): boolean =>
+  (file.flags & O.NONBLOCK) === 0 && (flags & MSG.DONTWAIT) === 0
+
+/** read(2): descriptors that came along are closed. */
+export const read = (m: Machine, file: OpenFile, id: number, size: number): Uint8Array => {
   const own = m.sockets.need(id)
-  const [first, ...rest] = own.queue
-  // a datagram socket tells a pending error before its data, a stream after it
-  if (own.error !== undefined && (own.type !== SOCK.STREAM || first === undefined)) {
-    const { error, ...healed } = own
-    // the error is told once
-    m.sockets.set(id, healed)
-    throw new RefusedAfter(error)
+  // sock_read_iter
+  if (size === 0) return new Uint8Array()
+  if (own.type !== SOCK.STREAM) tellError(m, own)
+  if (own.queue.length === 0) return nothing(m, own, waitsFor(file, 0))
+  const { data, files, rest } = take(own, size)
+  m.sockets.set(id, { ...own, queue: rest })
+  for (const held of files) Descriptors.release(m, held)
+  return data
+}
+
+export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): Message => {
+  const { file, socket: own } = socketOf(m, fd)
+  // messages: an error comes before what is there; a stream: after it
+  if (own.type !== SOCK.STREAM) tellError(m, own)
+  if (own.queue.length === 0) {
+    if (own.type === SOCK.STREAM && size === 0 && own.peer !== undefined) {
+      return { data: new Uint8Array(), fds: [], credentials: null }
+    }
+    return { data: nothing(m, own, waitsFor(file, flags)), fds: [], credentials: null }
   }
-  if (first === undefined) {
-    // recvmsg(2) says ENOTCONN, unix_stream_read_generic EINVAL
-    if (own.peer === undefined && own.type === SOCK.STREAM) return refuse("EINVAL")
-    if (own.peer === undefined && own.type === SOCK.SEQPACKET) return refuse("ENOTCONN")
-    const over = own.shutdownRead || (own.peer !== undefined && !m.sockets.has(own.peer) && own.type !== SOCK.DGRAM)
-    if (over || (own.type === SOCK.STREAM && size === 0)) return { data: new Uint8Array(), fds: [], credentials: null }
-    if ((file.flags & O.NONBLOCK) !== 0 || (flags & MSG.DONTWAIT) !== 0 || m.timedOut) refuse("EAGAIN")
-    return block(
-      "a message, or the peer to close",
-      own.receiveTimeout === 0 ? undefined : BigInt(own.receiveTimeout) * 1_000_000n
-    )
+  const { data, files, rest, sender } = take(own, size)
+  const isPeek = (flags & MSG.PEEK) !== 0
+  if (!isPeek) m.sockets.set(own.id, { ...own, queue: rest })
+  // what the live layer makes of MSG_TRUNC: the message is gone, unless it was only looked at, and its descriptors are
+  // closed
+  const isCut = own.type !== SOCK.STREAM && own.queue[0]!.data.length > size
+  if (isCut && (flags & MSG.TRUNC) === 0) {
+    if (!isPeek) { for (const held of files) Descriptors.release(m, held) }
+    throw new RefusedAfter("EMSGSIZE")
   }
-  const peek = (flags & MSG.PEEK) !== 0
-  const data = first.data.slice(0, size)
-  const left = first.data.slice(size)
-  if (!peek) {
-    // a stream keeps the rest, the others lose it (MSG_TRUNC)
-    const keep = own.type === SOCK.STREAM && left.length > 0 ? [{ ...first, data: left, files: [] }, ...rest] : rest
-    m.sockets.set(id, { ...own, queue: keep })
-  }
-  const fds = first.files.map((held) => Descriptors.enter(m, held, true))
-  if (!peek) { for (const held of first.files) Descriptors.release(m, held) }
-  const sender = m.processes.get(first.pid)
+  const fds = files.map((held) => Descriptors.enter(m, held, true))
+  if (!isPeek) { for (const held of files) Descriptors.release(m, held) }
   return {
     data,
     fds,
     credentials: own.passCredentials
       ? {
-        // 0 for a sender that this pid namespace does not see
+        // 0 for a sender that this pid namespace does not see, or who did not say
         pid: sender?.numbers.get(m.self.ns.pid) ?? 0,
-        uid: shown(m, "uid", first.uid),
-        gid: shown(m, "gid", first.gid)
+        uid: sender === undefined ? overflow : shown(m, "uid", sender.uid),
+        gid: sender === undefined ? overflow : shown(m, "gid", sender.gid)
       }
       : null
   }
 }
 
-export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): Message => {
-  const { file, socket: own } = socketOf(m, fd)
-  const message = own.queue[0]
-  // what the live layer makes of MSG_TRUNC: the message is gone, and its descriptors are closed
-  const tooLong = message !== undefined && own.type !== SOCK.STREAM && message.data.length > size
-  if (tooLong && own.error === undefined && (flags & (MSG.TRUNC | MSG.PEEK)) === 0) {
-    m.sockets.set(own.id, { ...own, queue: own.queue.slice(1) })
-    for (const held of message.files) Descriptors.release(m, held)
-    throw new RefusedAfter("EMSGSIZE")
-  }
-  return receive(m, file, own.id, size, flags)
-}
-
 // ── poll ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** unix_poll, unix_dgram_poll */
+const socketEvents = (m: Machine, own: Socket): number => {
+  const isDatagram = own.type === SOCK.DGRAM
+  const readable = own.queue.length > 0 || own.shutdownRead
+  const hung = own.shutdownRead && own.shutdownWrite || !isDatagram && own.peer === undefined
+  // writable while at most a quarter of the buffer is on its way
+  const writable = used(m, own) * 4 <= sendBuffer
+  return (readable ? POLL.IN : 0) | (writable ? POLL.OUT : 0) | (hung ? POLL.HUP : 0) |
+    (own.error === undefined ? 0 : POLL.ERR)
+}
 
 const eventsOf = (m: Machine, fd: number): number => {
   const entry = m.self.descriptors.get(fd)
@@ -288,14 +391,8 @@ const eventsOf = (m: Machine, fd: number): number => {
   const { kind } = file
   if ((file.flags & O.PATH) !== 0) return POLL.NVAL
   switch (kind._tag) {
-    case "Socket": {
-      const own = m.sockets.need(kind.socket)
-      const peer = own.peer === undefined ? undefined : m.sockets.get(own.peer)
-      const gone = own.peer !== undefined && peer === undefined
-      const readable = own.queue.length > 0 || gone || own.shutdownRead || own.error !== undefined
-      const hung = gone && own.type !== SOCK.DGRAM || (own.shutdownRead && own.shutdownWrite)
-      return (readable ? POLL.IN : 0) | POLL.OUT | (hung ? POLL.HUP : 0) | (own.error === undefined ? 0 : POLL.ERR)
-    }
+    case "Socket":
+      return socketEvents(m, m.sockets.need(kind.socket))
     case "Pid": {
       const target = m.processes.get(kind.pid)
       return target === undefined || Processes.isWaitable(m, target)
@@ -309,13 +406,10 @@ const eventsOf = (m: Machine, fd: number): number => {
       const reads = (file.flags & 3) !== O.WRONLY
       const writes = (file.flags & 3) !== O.RDONLY
       return (reads && buffered(node).length > 0 ? POLL.IN : 0) | (reads && ends.writers === 0 ? POLL.HUP : 0) |
-        (writes && buffered(node).length < capacity ? POLL.OUT : 0) | (writes && ends.readers === 0 ? POLL.ERR : 0)
+        (writes && hasRoom(node) ? POLL.OUT : 0) | (writes && ends.readers === 0 ? POLL.ERR : 0)
     }
-    case "Pty": {
-      const pty = m.ptys.need(kind.pty)
-      const data = kind.side === "master" ? pty.toMaster : pty.toSlave
-      return (data.length > 0 ? POLL.IN : 0) | POLL.OUT
-    }
+    case "Pty":
+      return terminalEvents(m, kind)
     default:
       return 0
   }
@@ -326,178 +420,3 @@ export const poll = (m: Machine, { events, fds, timeout }: Arguments<"poll">): R
   if (ready.some((found) => found !== 0) || timeout === 0 || m.timedOut) return ready
   return block("an event on a descriptor", timeout < 0 ? undefined : BigInt(timeout) * 1_000_000n)
 }
-
-// ── terminals ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Opens /dev/ptmx, /dev/pts/N or /dev/tty; `undefined` for any other device. */
-export const openTerminal = (
-  m: Machine,
-  node: View,
-  location: Location,
-  flags: number,
-  path: string
-): number | undefined => {
-  const { device } = node
-  if (device?.major === 5 && device.minor === 2) {
-    // the instance whose ptmx it is, or the one mounted at pts beside it (devpts_acquire)
-    const own = Nodes.fileSystemOf(m, node)
-    const fs = own?.type === "devpts" ? own : beside(m, location)
-    if (fs === undefined) return refuse("ENODEV")
-    const taken = new Set(m.ptys.values().filter((pty) => pty.fs === fs.id).map((pty) => pty.number))
-    let number = 0
-    while (taken.has(number)) number++
-    const option = (name: string): number | undefined => {
-      const found = fs.options.find((text) => text.startsWith(`${name}=`))
-      return found === undefined ? undefined : Number.parseInt(found.slice(name.length + 1), name === "mode" ? 8 : 10)
-    }
-    const id = m.fresh()
-    const root = Nodes.view(m, fs.root)
-    const slave = Nodes.create(m, root, String(number), {
-      mode: option("mode") ?? 0o600,
-      uid: m.self.creds.euid,
-      gid: option("gid") ?? m.self.creds.egid,
-      content: { _tag: "Device", type: "c", major: 136, minor: number }
-    })
-    m.ptys.set(id, {
-      id,
-      number,
-      fs: fs.id,
-      node: slave,
-      locked: true,
-      rows: 0,
-      columns: 0,
-      toMaster: new Uint8Array(),
-      toSlave: new Uint8Array()
-    })
-    return Descriptors.open(m, { _tag: "Pty", pty: id, side: "master" }, flags & ~(O.CREAT | O.NOCTTY), path)
-  }
-  if (device?.major === 136) {
-    const pty = m.ptys.values().find((known) => known.node === node.id) ?? refuse("EIO")
-    // EIO: still locked (TIOCSPTLCK)
-    if (pty.locked) refuse("EIO")
-    return openSlave(m, pty, flags, path)
-  }
-  if (device?.major === 5 && device.minor === 0) {
-    const { terminal } = m.self
-    return terminal === undefined ? refuse("ENXIO") : openSlave(m, m.ptys.need(terminal), flags, path)
-  }
-  return undefined
-}
-
-const beside = (m: Machine, location: Location) => {
-  const parent = Nodes.view(m, Nodes.view(m, location.node).parent)
-  const pts = parent.lookup?.("pts")
-  const mount = m.mounts.values().findLast((other) => other.parent === location.mount && other.mountpoint === pts)
-  const fs = mount === undefined ? undefined : m.fileSystems.need(mount.fs)
-  return fs?.type === "devpts" ? fs : undefined
-}
-
-const openSlave = (m: Machine, pty: Pty, flags: number, path: string): number => {
-  const fd = Descriptors.open(m, { _tag: "Pty", pty: pty.id, side: "slave" }, flags & ~(O.CREAT | O.NOCTTY), path)
-  // a session leader without a terminal gets the one that it opens (open(2), O_NOCTTY)
-  const leads = m.self.session === m.pid && m.self.terminal === undefined
-  if (leads && (flags & O.NOCTTY) === 0) m.change({ terminal: pty.id })
-  return fd
-}
-
-type Terminal = Extract<OpenFile["kind"], { readonly _tag: "Pty" }>
-
-export const readTerminal = (m: Machine, file: OpenFile, { pty: id, side }: Terminal, count: number): Uint8Array => {
-  const pty = m.ptys.need(id)
-  const data = side === "master" ? pty.toMaster : pty.toSlave
-  if (data.length === 0) {
-    const slaves = m.files.values().some(({ kind }) => kind._tag === "Pty" && kind.pty === id && kind.side === "slave")
-    // EIO: the master reads after the last slave is closed
-    if (side === "master" && !slaves) return refuse("EIO")
-    if ((file.flags & O.NONBLOCK) !== 0) refuse("EAGAIN")
-    return block("data from a terminal")
-  }
-  const rest = data.slice(count)
-  m.ptys.set(id, side === "master" ? { ...pty, toMaster: rest } : { ...pty, toSlave: rest })
-  return data.slice(0, count)
-}
-
-export const writeTerminal = (m: Machine, { pty: id, side }: Terminal, data: Uint8Array): number => {
-  const pty = m.ptys.need(id)
-  m.ptys.set(
-    id,
-    side === "master"
-      ? { ...pty, toSlave: concat(pty.toSlave, data) }
-      : { ...pty, toMaster: concat(pty.toMaster, data) }
-  )
-  return data.length
-}
-
-const terminalOf = (m: Machine, fd: number): Terminal => {
-  const { kind } = Descriptors.usable(m, fd)
-  return kind._tag === "Pty" ? kind : refuse("ENOTTY")
-}
-
-export const setControlling = (m: Machine, fd: number, argument: number): number => {
-  const { pty, side } = terminalOf(m, fd)
-  if (side !== "slave") m.unmodelled("a pty master as controlling terminal")
-  const { self } = m
-  if (self.session === self.pid && self.terminal === pty) return 0
-  // EPERM: only a session leader without a terminal (ioctl_tty(2), TIOCSCTTY)
-  if (self.session !== self.pid || self.terminal !== undefined) refuse("EPERM")
-  const other = m.processes.values().filter(({ terminal }) => terminal === pty)
-  if (other.length > 0) {
-    if (argument !== 1 || !capableHere(m, CAP.SYS_ADMIN)) refuse("EPERM")
-    for (const process of other) {
-      const { terminal: _, ...without } = process
-      m.processes.set(process.pid, without)
-    }
-  }
-  m.change({ terminal: pty })
-  return 0
-}
-
-export const giveUpControlling = (m: Machine, fd: number): number => {
-  const { pty } = terminalOf(m, fd)
-  const { terminal, ...without } = m.self
-  if (terminal !== pty) refuse("ENOTTY")
-  m.processes.set(m.pid, without)
-  return 0
-}
-
-export const openPeer = (m: Machine, fd: number, flags: number): number => {
-  const { pty, side } = terminalOf(m, fd)
-  if (side !== "master") refuse("EIO")
-  const known = m.ptys.need(pty)
-  return openSlave(m, known, flags, `/dev/pts/${known.number}`)
-}
-
-export const ptyNumber = (m: Machine, fd: number): number => {
-  const { pty, side } = terminalOf(m, fd)
-  return side === "master" ? m.ptys.need(pty).number : refuse("ENOTTY")
-}
-
-export const lockPty = (m: Machine, fd: number, locked: boolean): void => {
-  const { pty, side } = terminalOf(m, fd)
-  if (side !== "master") refuse("ENOTTY")
-  m.ptys.update(pty, (old) => ({ ...old, locked }))
-}
-
-export const windowSize = (m: Machine, fd: number): { readonly rows: number; readonly columns: number } => {
-  const { columns, rows } = m.ptys.need(terminalOf(m, fd).pty)
-  return { rows, columns }
-}
-
-export const setWindowSize = (m: Machine, fd: number, rows: number, columns: number): void =>
-  m.ptys.update(terminalOf(m, fd).pty, (old) => ({ ...old, rows, columns }))
-
-/** The modes that the kernel gives a new terminal. */
-const freshModes: TerminalModes = {
-  input: IFLAG.ICRNL | IFLAG.IXON,
-  output: OFLAG.OPOST | 0o4,
-  control: 0o277,
-  local: LFLAG.ISIG | LFLAG.ICANON | LFLAG.ECHO | LFLAG.IEXTEN | 0o5060,
-  line: 0,
-  characters: Uint8Array.of(3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0)
-}
-
-export const terminalModes = (m: Machine, fd: number): TerminalModes =>
-  m.ptys.need(terminalOf(m, fd).pty).modes ?? freshModes
-
-export const setTerminalModes = (m: Machine, fd: number, modes: TerminalModes): void =>
-  m.ptys.update(terminalOf(m, fd).pty, (old) => ({ ...old, modes }))

@@ -153,7 +153,14 @@ export type Content =
   | { readonly _tag: "File"; readonly data: Uint8Array; readonly host?: string; readonly seals?: number }
   | { readonly _tag: "Symlink"; readonly target: string }
   | { readonly _tag: "Device"; readonly type: "c" | "b"; readonly major: number; readonly minor: number }
-  | { readonly _tag: "Fifo"; readonly data: Uint8Array }
+  | {
+    readonly _tag: "Fifo"
+    readonly data: Uint8Array
+    /** The pages that hold the data: where in each it begins, and how much there is. */
+    readonly pages?: ReadonlyArray<{ readonly at: number; readonly length: number }>
+    /** Processes that slept in open(2) until the other end was opened, and have not gone on yet. */
+    readonly met?: ReadonlyArray<number>
+  }
   /** `listening`: a peer outside of the model that takes every connection. */
   | { readonly _tag: "Socket"; readonly listening: boolean }
 
@@ -246,9 +253,11 @@ export interface Queued {
   readonly data: Uint8Array
   /** Open file descriptions, each holding a reference. */
   readonly files: ReadonlyArray<number>
-  readonly pid: number
-  readonly uid: number
-  readonly gid: number
+  /** Who sent it; absent where nobody had asked for credentials when it was sent. */
+  readonly sender?: { readonly numbers: ReadonlyMap<number, number>; readonly uid: number; readonly gid: number }
+  /** The socket that sent it, and what of its buffer the message takes until it is read. */
+  readonly from: number
+  readonly charge: number
 }
 
 /** A socket. */

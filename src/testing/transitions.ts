@@ -13,11 +13,13 @@ import { Blocked, KilledBySignal, Machine, Refused, RefusedAfter } from "./Machi
 import * as Mounts from "./Mounts.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Network from "./Network.ts"
+import * as Pipes from "./Pipes.ts"
 import * as Processes from "./Processes.ts"
 import * as Signals from "./Signals.ts"
 import { passFilters } from "./seccompFilter.ts"
 import * as Sockets from "./Sockets.ts"
 import type { State } from "./State.ts"
+import * as Terminals from "./Terminals.ts"
 
 type Handler<N extends CallName> = (m: Machine, args: Arguments<N>) => Result<{ readonly _tag: N }>
 
@@ -113,7 +115,7 @@ const handlers: { readonly [N in CallName]: Handler<N> } = {
   fsmount: Mounts.fsmount,
   mount_setattr: Mounts.mountSetattr,
 
-  pipe2: Sockets.pipe2,
+  pipe2: Pipes.pipe2,
   socket: Sockets.socket,
   socketpair: Sockets.socketpair,
   connect: Sockets.connect,
@@ -123,12 +125,12 @@ const handlers: { readonly [N in CallName]: Handler<N> } = {
   recvmsg: Sockets.recvmsg,
   poll: Sockets.poll,
   ioctl: Limits.ioctl,
-  ioctl_gptn: (m, { fd }) => Sockets.ptyNumber(m, fd),
-  ioctl_sptlck: (m, { fd, locked }) => Sockets.lockPty(m, fd, locked !== 0),
-  ioctl_gwinsz: (m, { fd }) => Sockets.windowSize(m, fd),
-  ioctl_swinsz: (m, { columns, fd, rows }) => Sockets.setWindowSize(m, fd, rows, columns),
-  ioctl_tcgets: (m, { fd }) => Sockets.terminalModes(m, fd),
-  ioctl_tcsetsw: (m, { fd, modes }) => Sockets.setTerminalModes(m, fd, modes),
+  ioctl_gptn: (m, { fd }) => Terminals.ptyNumber(m, fd),
+  ioctl_sptlck: (m, { fd, locked }) => Terminals.lockPty(m, fd, locked !== 0),
+  ioctl_gwinsz: (m, { fd }) => Terminals.windowSize(m, fd),
+  ioctl_swinsz: (m, { columns, fd, rows }) => Terminals.setWindowSize(m, fd, rows, columns),
+  ioctl_tcgets: (m, { fd }) => Terminals.terminalModes(m, fd),
+  ioctl_tcsetsw: (m, { fd, modes }) => Terminals.setTerminalModes(m, fd, modes),
 
   rtnetlink: Network.rtnetlink,
 

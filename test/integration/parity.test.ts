@@ -8,11 +8,13 @@ import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { addresses } from "../parity/addresses.ts"
 import { basics } from "../parity/basics.ts"
 import { credentials } from "../parity/credentials.ts"
+import { descriptors } from "../parity/descriptors.ts"
 import { exec } from "../parity/exec.ts"
 import { links } from "../parity/links.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
 import { seccomp } from "../parity/seccomp.ts"
+import { sockets } from "../parity/sockets.ts"
 import { sysctl } from "../parity/sysctl.ts"
 import { uts } from "../parity/uts.ts"
 import { play, type Scenario } from "../support/parity.ts"
@@ -21,6 +23,8 @@ import { play, type Scenario } from "../support/parity.ts"
 const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   addresses,
   basics,
+  sockets,
+  descriptors,
   links,
   processes,
   routes,

@@ -134,6 +134,8 @@ export const uts: Readonly<Record<string, Scenario>> = {
     start("other", CLONE.NEWUTS, [name("there"), openGate("made"), pass("go")]),
     pass("made"),
     open("/proc/$other/ns/uts", O.RDONLY, "uts"),
+    // the other may still have to tell its line
+    line("nanosleep", { nanoseconds: 50_000_000n }),
     kill("$other", 9),
     join("other"),
     line("setns", { fd: "$uts", nstype: 0 }),

@@ -1,0 +1,513 @@
+/** Tables of descriptors and open file descriptions: dup(2), fcntl(2), close_range(2), flock(2), offsets, exec. */
+import { CLOSE_RANGE, F, F_SEAL, FD, LOCK, MFD, O, RLIMIT, SOCK } from "../../src/native/constants.ts"
+import { cwd, type Line, type Scenario } from "../support/parity.ts"
+import {
+  as,
+  fork,
+  gate,
+  join,
+  line,
+  mkdir,
+  mount,
+  open,
+  openGate,
+  pass,
+  see,
+  start,
+  symlink,
+  touch,
+  uids
+} from "../support/vocabulary.ts"
+
+const fcntl = (fd: string | number, command: number, argument: unknown = 0, name?: string): Line =>
+  line("fcntl", { fd, command, argument }, name === undefined ? see : { see: true, as: name })
+const dup3 = (oldfd: string | number, newfd: string | number, flags = 0): Line =>
+  line("dup3", { oldfd, newfd, flags }, see)
+const close = (fd: string | number): Line => line("close", { fd })
+const put = (fd: string | number, data: string): Line => line("write", { fd, data }, see)
+const get = (fd: string | number, count = 100): Line => line("read", { fd, count }, see)
+const flock = (fd: string | number, operation: number): Line => line("flock", { fd, operation: operation | LOCK.NB })
+const range = (first: number, last: number, flags = 0): Line => line("close_range", { first, last, flags })
+const files = (soft: bigint, hard: bigint): Line =>
+  line("prlimit64", { pid: 0, resource: RLIMIT.NOFILE, limit: { soft, hard } })
+const isOpen = (fd: string | number): Line => fcntl(fd, F.GETFD)
+/** An empty file at 100. */
+const at100: Scenario = [open("f", O.CREAT | O.RDWR, "file", 0o644), dup3("$file", 100), close("$file")]
+
+export const descriptors: Readonly<Record<string, Scenario>> = {
+  "a number that is not open is EBADF": [
+    close(400),
+    close(-1),
+    line("dup", { fd: 400 }),
+    line("dup", { fd: -1 }),
+    dup3(400, 401),
+    fcntl(400, F.GETFD),
+    fcntl(400, F.DUPFD, 100),
+    get(400),
+    put(400, "x"),
+    line("fsync", { fd: 400 }),
+    line("flock", { fd: 400, operation: LOCK.EX }),
+    line("fstatfs", { fd: 400 }),
+    line("getdents64", { fd: 400 }),
+    line("fchdir", { fd: 400 }),
+    line("openat", { dirfd: 400, path: "f", flags: 0, mode: 0 }),
+    line("openat", { dirfd: 400, path: "/", flags: 0, mode: 0 }),
+    line("ftruncate", { fd: 400, length: 0n }),
+    line("fchmod", { fd: 400, mode: 0 })
+  ],
+  "dup3 takes another number": [
+    ...at100,
+    dup3(100, 101),
+    dup3(100, 100),
+    dup3(100, 100, O.CLOEXEC),
+    dup3(400, 400),
+    dup3(100, 102, O.CLOEXEC),
+    dup3(100, 103, O.NONBLOCK),
+    dup3(100, -1),
+    fcntl(101, F.GETFD),
+    fcntl(102, F.GETFD)
+  ],
+  "dup3 closes what was there": [
+    line("pipe2", { flags: 0 }, as("p")),
+    ...at100,
+    line("dup3", { oldfd: 100, newfd: "$p.1", flags: 0 }),
+    line("poll", { fds: ["$p.0"], events: 1, timeout: 0 }, see),
+    get("$p.0")
+  ],
+  "dup3 of a number that is not open closes nothing": [...at100, dup3(400, 100), isOpen(100)],
+  "the lowest free number from a start": [
+    ...at100,
+    fcntl(100, F.DUPFD, 100),
+    fcntl(100, F.DUPFD, 100),
+    close(101),
+    fcntl(100, F.DUPFD, 100),
+    fcntl(100, F.DUPFD, 200),
+    fcntl(100, F.DUPFD_CLOEXEC, 200),
+    fcntl(200, F.GETFD),
+    fcntl(201, F.GETFD)
+  ],
+  "a start is within the limit": [
+    ...at100,
+    fcntl(100, F.DUPFD, -1),
+    fcntl(100, F.DUPFD, 2147483647),
+    fork(0, [
+      files(300n, 300n),
+      fcntl(100, F.DUPFD, 299),
+      fcntl(100, F.DUPFD, 299),
+      fcntl(100, F.DUPFD, 300),
+      fcntl(100, F.DUPFD, 301)
+    ])
+  ],
+  "the limit is on numbers, not on how many are open": [
+    ...at100,
+    fork(0, [
+      files(101n, 101n),
+      isOpen(100),
+      dup3(100, 100),
+      dup3(100, 101),
+      dup3(100, 102),
+      dup3(400, 102),
+      fcntl(100, F.DUPFD, 100),
+      put(100, "x")
+    ])
+  ],
+  "a full table": [
+    ...at100,
+    fork(0, [
+      files(0n, 300n),
+      line("dup", { fd: 100 }),
+      open("f", O.RDONLY),
+      open("missing", O.RDONLY),
+      touch("made"),
+      line("pipe2", { flags: 0 }),
+      line("socketpair", { type: SOCK.STREAM }),
+      line("socket", { domain: 1, type: SOCK.STREAM, protocol: 0 }),
+      line("memfd_create", { name: "x", flags: 0 }),
+      line("pidfd_open", { pid: 1, flags: 0 }),
+      line("fsopen", { type: "tmpfs", flags: 0 }),
+      line("fsopen", { type: "nothing", flags: 0 }),
+      line("open_tree", { dirfd: cwd, path: "/mnt", flags: 1 }),
+      files(300n, 300n),
+      line("statx", { dirfd: cwd, path: "made", flags: 0, mask: 0x7ff }, { see: "mode" })
+    ])
+  ],
+  "a pipe needs room for two": [
+    ...at100,
+    // one number is free
+    fork(0, [
+      range(0, 99),
+      files(1n, 300n),
+      line("pipe2", { flags: 0 }),
+      line("socketpair", { type: SOCK.STREAM }),
+      files(2n, 300n),
+      line("pipe2", { flags: 0 }, see)
+    ])
+  ],
+  "close-on-exec is the descriptor's, flags are the description's": [
+    ...at100,
+    dup3(100, 101),
+    fcntl(100, F.SETFD, FD.CLOEXEC),
+    fcntl(100, F.GETFD),
+    fcntl(101, F.GETFD),
+    fcntl(100, F.SETFL, O.NONBLOCK | O.APPEND),
+    fcntl(101, F.GETFL),
+    fcntl(101, F.SETFD, 6),
+    fcntl(101, F.GETFD),
+    fcntl(100, F.SETFD, 0),
+    fcntl(100, F.GETFD)
+  ],
+  "only some flags can be set": [
+    ...at100,
+    fcntl(100, F.GETFL),
+    fcntl(100, F.SETFL, O.RDONLY | O.CREAT | O.EXCL | O.TRUNC | O.CLOEXEC),
+    fcntl(100, F.GETFL),
+    fcntl(100, F.SETFL, O.WRONLY | O.APPEND),
+    fcntl(100, F.GETFL),
+    fcntl(100, F.SETFL, O.DIRECTORY | O.NOFOLLOW),
+    fcntl(100, F.GETFL)
+  ],
+  "flags of what was opened": [
+    touch("f"),
+    mkdir("d"),
+    symlink("f", "l"),
+    ...[
+      open("f", O.RDONLY, "file"),
+      open("f", O.WRONLY | O.APPEND | O.CREAT | O.NOCTTY | O.CLOEXEC, "file"),
+      open("f", O.RDWR | O.TRUNC | O.NONBLOCK, "file"),
+      open("f", O.PATH, "file"),
+      open("f", O.PATH | O.RDWR | O.CREAT, "file"),
+      open("d", O.RDONLY | O.DIRECTORY, "file"),
+      open("d", O.PATH | O.DIRECTORY, "file"),
+      open("l", O.PATH | O.NOFOLLOW, "file"),
+      open("f", O.RDONLY | O.NOFOLLOW, "file"),
+      open(".", O.TMPFILE | O.RDWR, "file", 0o600),
+      line("memfd_create", { name: "x", flags: 0 }, as("file")),
+      line("socket", { domain: 1, type: SOCK.STREAM, protocol: 0 }, as("file")),
+      line("socket", { domain: 1, type: SOCK.STREAM | SOCK.NONBLOCK | SOCK.CLOEXEC, protocol: 0 }, as("file")),
+      line("fsopen", { type: "tmpfs", flags: 0 }, as("file")),
+      line("open_tree", { dirfd: cwd, path: "/mnt", flags: 1 }, as("file")),
+      line("openat2", { dirfd: cwd, path: "f", flags: O.RDONLY, mode: 0, resolve: 0 }, as("file"))
+    ].flatMap((one) => [one, fcntl("$file", F.GETFL), fcntl("$file", F.GETFD), close("$file")])
+  ],
+  "flags of pipes": [
+    line("pipe2", { flags: O.NONBLOCK | O.CLOEXEC }, as("p")),
+    fcntl("$p.0", F.GETFL),
+    fcntl("$p.1", F.GETFL),
+    fcntl("$p.0", F.GETFD),
+    line("pipe2", { flags: O.APPEND }),
+    line("pipe2", { flags: 0o40000 }, as("q")),
+    fcntl("$q.1", F.GETFL)
+  ],
+  "an unknown command": [...at100, fcntl(100, 77)],
+  "an O_PATH descriptor does little": [
+    touch("f"),
+    open("f", O.PATH, "p"),
+    get("$p"),
+    put("$p", "x"),
+    line("fchmod", { fd: "$p", mode: 0o600 }),
+    line("ftruncate", { fd: "$p", length: 0n }),
+    line("fsync", { fd: "$p" }),
+    flock("$p", LOCK.EX),
+    fcntl("$p", F.GETFD),
+    fcntl("$p", F.SETFD, 1),
+    fcntl("$p", F.GETFL),
+    fcntl("$p", F.SETFL, O.APPEND),
+    fcntl("$p", F.DUPFD, 100),
+    fcntl("$p", F.GET_SEALS),
+    line("fstatfs", { fd: "$p" }, { see: "type" }),
+    line("statx", { dirfd: "$p", path: "", flags: 0x1000, mask: 0x7ff }, { see: "mode" }),
+    line("poll", { fds: ["$p"], events: 1, timeout: 0 }, see),
+    line("setns", { fd: "$p", nstype: 0 }),
+    line("ioctl_gwinsz", { fd: "$p" })
+  ],
+  "an offset is shared by dup and fork, not by a second open": [
+    ...at100,
+    dup3(100, 101),
+    put(100, "abc"),
+    put(101, "def"),
+    fork(0, [put(100, "ghi")]),
+    put(100, "jkl"),
+    open("f", O.RDONLY, "again"),
+    get("$again", 4),
+    fork(0, [get("$again", 4)]),
+    get("$again")
+  ],
+  "what is appended goes to the end": [
+    ...at100,
+    put(100, "abcdef"),
+    open("f", O.RDWR | O.APPEND, "end"),
+    get("$end", 2),
+    put("$end", "X"),
+    get("$end"),
+    open("f", O.RDONLY, "r"),
+    get("$r"),
+    fcntl(100, F.SETFL, O.APPEND),
+    put("$end", "Y"),
+    put(100, "Z"),
+    get("$r")
+  ],
+  "a hole reads as zeros": [
+    ...at100,
+    line("ftruncate", { fd: 100, length: 3n }),
+    get(100),
+    line("ftruncate", { fd: 100, length: 1n }),
+    put(100, "x"),
+    open("f", O.RDONLY, "r"),
+    get("$r")
+  ],
+  "the access mode holds": [
+    touch("f"),
+    open("f", O.RDONLY, "r"),
+    open("f", O.WRONLY, "w"),
+    put("$r", "x"),
+    get("$w"),
+    line("ftruncate", { fd: "$r", length: 0n }),
+    line("ftruncate", { fd: "$w", length: -1n }),
+    put("$w", ""),
+    get("$r", 0)
+  ],
+  "a directory is not read and not written": [
+    mkdir("d"),
+    open("d", O.RDONLY, "d"),
+    get("$d"),
+    put("$d", "x"),
+    line("ftruncate", { fd: "$d", length: 0n }),
+    line("fsync", { fd: "$d" })
+  ],
+  "close_range takes what is open of a range": [
+    ...at100,
+    dup3(100, 102),
+    dup3(100, 104),
+    range(101, 103),
+    isOpen(100),
+    isOpen(102),
+    isOpen(104),
+    range(100, 0xffffffff),
+    isOpen(100),
+    isOpen(104),
+    range(100, 200)
+  ],
+  "close_range refuses a range that is none, and unknown flags": [
+    ...at100,
+    range(101, 100),
+    range(100, 100, 1),
+    range(100, 100, 8),
+    isOpen(100),
+    range(100, 100),
+    isOpen(100)
+  ],
+  "close_range marks instead": [
+    ...at100,
+    dup3(100, 101),
+    range(100, 100, CLOSE_RANGE.CLOEXEC),
+    fcntl(100, F.GETFD),
+    fcntl(101, F.GETFD),
+    range(101, 0xffffffff, CLOSE_RANGE.CLOEXEC | CLOSE_RANGE.UNSHARE),
+    fcntl(101, F.GETFD),
+    range(101, 101, CLOSE_RANGE.UNSHARE),
+    isOpen(101)
+  ],
+  "a lock is the description's": [
+    touch("f"),
+    open("f", O.RDONLY, "a"),
+    open("f", O.RDONLY, "b"),
+    flock("$a", LOCK.EX),
+    flock("$b", LOCK.EX),
+    flock("$b", LOCK.SH),
+    flock("$a", LOCK.EX),
+    fcntl("$a", F.DUPFD, 100, "c"),
+    flock("$c", LOCK.EX),
+    close("$a"),
+    flock("$b", LOCK.EX),
+    close("$c"),
+    flock("$b", LOCK.EX)
+  ],
+  "a lock is shared, or exclusive": [
+    touch("f"),
+    open("f", O.RDONLY, "a"),
+    open("f", O.RDONLY, "b"),
+    flock("$a", LOCK.SH),
+    flock("$b", LOCK.SH),
+    flock("$a", LOCK.EX),
+    flock("$b", LOCK.UN),
+    flock("$a", LOCK.EX),
+    flock("$b", LOCK.SH),
+    flock("$a", LOCK.SH),
+    flock("$b", LOCK.SH)
+  ],
+  "a refused change of a lock loses the lock": [
+    touch("f"),
+    ...["a", "b", "c"].map((name) => open("f", O.RDONLY, name)),
+    flock("$a", LOCK.SH),
+    flock("$b", LOCK.SH),
+    flock("$a", LOCK.EX),
+    flock("$b", LOCK.UN),
+    flock("$c", LOCK.EX)
+  ],
+  "a fork holds a lock on": [
+    touch("f"),
+    open("f", O.RDONLY, "a"),
+    flock("$a", LOCK.EX),
+    gate("go"),
+    start("other", 0, [pass("go")]),
+    open("f", O.RDONLY, "b"),
+    close("$a"),
+    flock("$b", LOCK.EX),
+    openGate("go"),
+    join("other"),
+    line("waitid", { idtype: 1, id: "$other", options: 4 }),
+    flock("$b", LOCK.EX)
+  ],
+  "a fork may unlock for its parent": [
+    touch("f"),
+    open("f", O.RDONLY, "a"),
+    flock("$a", LOCK.EX),
+    fork(0, [flock("$a", LOCK.UN)]),
+    open("f", O.RDONLY, "b"),
+    flock("$b", LOCK.EX)
+  ],
+  "a lock waits": [
+    touch("f"),
+    open("f", O.RDONLY, "a"),
+    flock("$a", LOCK.EX),
+    start("other", 0, [open("f", O.RDONLY, "b"), line("flock", { fd: "$b", operation: LOCK.EX }), put(2, "")]),
+    line("nanosleep", { nanoseconds: 30_000_000n }),
+    flock("$a", LOCK.UN),
+    join("other")
+  ],
+  "an operation on a lock is one of three": [
+    touch("f"),
+    open("f", O.RDONLY, "a"),
+    line("flock", { fd: "$a", operation: 0 }),
+    line("flock", { fd: "$a", operation: 3 }),
+    flock("$a", LOCK.UN)
+  ],
+  "what can be locked": [
+    mkdir("d"),
+    open("d", O.RDONLY, "d"),
+    flock("$d", LOCK.EX),
+    line("pipe2", { flags: 0 }, as("p")),
+    flock("$p.0", LOCK.EX),
+    line("socketpair", { type: SOCK.STREAM }, as("s")),
+    flock("$s.0", LOCK.EX),
+    line("memfd_create", { name: "x", flags: 0 }, as("m")),
+    flock("$m", LOCK.EX),
+    open("/dev/null", O.RDWR, "null"),
+    flock("$null", LOCK.SH)
+  ],
+  "a memfd may be sealed": [
+    line("memfd_create", { name: "x", flags: MFD.ALLOW_SEALING }, as("m")),
+    fcntl("$m", F.GET_SEALS),
+    put("$m", "abc"),
+    fcntl("$m", F.ADD_SEALS, F_SEAL.GROW),
+    put("$m", "d"),
+    line("ftruncate", { fd: "$m", length: 4n }),
+    line("ftruncate", { fd: "$m", length: 2n }),
+    fcntl("$m", F.ADD_SEALS, F_SEAL.SHRINK | F_SEAL.WRITE),
+    line("ftruncate", { fd: "$m", length: 1n }),
+    put("$m", "d"),
+    fcntl("$m", F.ADD_SEALS, F_SEAL.SEAL),
+    fcntl("$m", F.ADD_SEALS, F_SEAL.SEAL),
+    fcntl("$m", F.GET_SEALS),
+    fcntl("$m", F.ADD_SEALS, 0x1000)
+  ],
+  "a memfd that was made without seals": [
+    line("memfd_create", { name: "x", flags: MFD.CLOEXEC }, as("m")),
+    fcntl("$m", F.GET_SEALS),
+    fcntl("$m", F.ADD_SEALS, F_SEAL.WRITE),
+    fcntl("$m", F.GETFD),
+    line("memfd_create", { name: "x".repeat(249), flags: 0 }),
+    line("memfd_create", { name: "x".repeat(250), flags: 0 }),
+    line("memfd_create", { name: "", flags: 0 }),
+    line("memfd_create", { name: "x", flags: 0x100 })
+  ],
+  "only a memfd and a tmpfs have seals": [
+    touch("f"),
+    open("f", O.RDWR, "f"),
+    fcntl("$f", F.GET_SEALS),
+    fcntl("$f", F.ADD_SEALS, F_SEAL.WRITE),
+    line("pipe2", { flags: 0 }, as("p")),
+    fcntl("$p.0", F.GET_SEALS),
+    open("/dev/null", O.RDWR, "null"),
+    fcntl("$null", F.GET_SEALS)
+  ],
+  "a memfd opened again through /proc": [
+    line("memfd_create", { name: "x", flags: MFD.ALLOW_SEALING }, as("m")),
+    put("$m", "abc"),
+    open("/proc/self/fd/$m", O.RDONLY, "r"),
+    get("$r"),
+    fcntl("$r", F.ADD_SEALS, F_SEAL.WRITE),
+    fcntl("$m", F.ADD_SEALS, F_SEAL.WRITE),
+    open("/proc/self/fd/$m", O.RDWR),
+    open("/proc/self/fd/$m", O.RDONLY | O.TRUNC),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$m" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$r" }, see)
+  ],
+  "links of descriptors": [
+    touch("f"),
+    open("f", O.RDONLY, "f"),
+    open("/dev/null", O.RDONLY, "null"),
+    open("/", O.RDONLY, "root"),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$f" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$null" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$root" }, see),
+    line("unlinkat", { dirfd: cwd, path: "f", flags: 0 }),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$f" }, see),
+    open("/proc/self/fd/$f", O.RDONLY, "again"),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/400" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/x" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/-1" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/01" }, see)
+  ],
+  "descriptors are another's business": [
+    touch("f"),
+    open("f", O.RDONLY, "f"),
+    gate("go"),
+    start("other", 0, [pass("go")]),
+    line("readlinkat", { dirfd: cwd, path: "/proc/$other/fd/$f" }, see),
+    open("/proc/$other/fd/$f", O.RDONLY),
+    fork(0, [
+      uids(1000),
+      line("readlinkat", { dirfd: cwd, path: "/proc/$other/fd/$f" }),
+      open("/proc/$other/fd", O.RDONLY),
+      open("/proc/$other/fdinfo/$f", O.RDONLY),
+      open("/proc/$other/fd/$f", O.RDONLY)
+    ]),
+    openGate("go"),
+    join("other")
+  ],
+  "what an unlinked file leaves": [
+    ...at100,
+    put(100, "abc"),
+    line("unlinkat", { dirfd: cwd, path: "f", flags: 0 }),
+    line("statx", { dirfd: 100, path: "", flags: 0x1000, mask: 0x7ff }, { see: ["nlink", "size"] }),
+    open("/proc/self/fd/100", O.RDONLY, "again"),
+    get("$again")
+  ],
+  "a descriptor keeps a mount busy": [
+    mkdir("m"),
+    mount("tmpfs", "m", "tmpfs", 0),
+    open("m", O.PATH, "m"),
+    line("umount2", { target: "m", flags: 0 }),
+    close("$m"),
+    line("umount2", { target: "m", flags: 0 })
+  ],
+  "devices of memory": [
+    open("/dev/null", O.RDWR, "null"),
+    put("$null", "abc"),
+    get("$null"),
+    open("/dev/zero", O.RDWR, "zero"),
+    put("$zero", "abc"),
+    get("$zero", 3),
+    open("/dev/full", O.RDWR, "full"),
+    put("$full", "abc"),
+    get("$full", 3),
+    line("ftruncate", { fd: "$null", length: 0n }),
+    line("fsync", { fd: "$null" })
+  ],
+  "another process shares a description, not the table": [
+    ...at100,
+    fork(0, [close(100), isOpen(100)]),
+    isOpen(100)
+  ]
+}
