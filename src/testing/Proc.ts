@@ -472,19 +472,19 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
         return { text: () => `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\n${pid}` }
       }
       return {
-        link: () => {
-          traced(m, process)
         // what the descriptor may (tid_fd_update_inode)
         mode: (file.flags & O.PATH) !== 0 ? 0 : [0o500, 0o300, 0o700][file.flags & 3] ?? 0,
+        link: () => {
+          traced(m, process)
           return fileText(m, entry.file)
         },
         jump: () =>
           file.kind._tag === "Node"
             ? file.kind.location
-            : file.kind._tag === "Pty"
-            ? onTop(m, m.unmodelled("a jump to a terminal through /proc/self/fd"))
             : file.kind._tag === "Socket"
             ? { mount: 0, node: `socket:${file.kind.socket}` }
+            : file.kind._tag === "Pty"
+            ? onTop(m, m.unmodelled("a jump to a terminal through /proc/self/fd"))
             : refuse("ENXIO")
       }
     }

@@ -227,7 +227,8 @@ export const send = (
   let room = peer.external === undefined ? sendBuffer - used(m, own) : Infinity
   let sent = 0
   // a stream goes in parts, of which the first carries the descriptors; a message is a message even if it is empty
-  while (room > 0 && (sent < data.length || (parts.length === 0 && !isStream))) {
+  const isOver = (): boolean => sent === data.length && (parts.length > 0 || isStream)
+  while (room > 0 && !isOver()) {
     const part = data.slice(sent, isStream ? sent + streamPart : undefined)
     const takes = charge(part.length, isStream ? streamHead : messageHead)
     parts.push({
@@ -240,12 +241,11 @@ export const send = (
     room -= takes
     sent += part.length
   }
-  const isWhole = sent === data.length && (parts.length > 0 || isStream)
-  if (!isWhole && (file.flags & O.NONBLOCK) === 0 && (flags & MSG.DONTWAIT) === 0) {
+  if (!isOver() && (file.flags & O.NONBLOCK) === 0 && (flags & MSG.DONTWAIT) === 0) {
     if (parts.length > 0) m.unmodelled("a write to a socket that waits in its middle")
     return block("room in a socket's queue")
   }
-  if (!isWhole && parts.length === 0) refuse("EAGAIN")
+  if (!isOver() && parts.length === 0) refuse("EAGAIN")
   for (const held of parts.flatMap((part) => part.files)) {
     m.files.update(held, (old) => ({ ...old, refs: old.refs + 1 }))
   }

@@ -3,13 +3,11 @@ import { AF, CLONE, F, MSG, O, POLL, S, SHUT, SIG, SO, SOCK } from "../../src/na
 import { type Bytes, cwd, type Line, type Scenario } from "../support/parity.ts"
 import {
   as,
-  chmod,
   fork,
   gate,
   join,
   line,
   mkdir,
-  mknod,
   open,
   openGate,
   pass,
@@ -44,6 +42,8 @@ const connect = (fd: string, path: string): Line => line("connect", { fd, path }
 const ignorePipe = line("rt_sigaction", { signal: SIG.PIPE, disposition: "SIG_IGN" })
 const withPipe = line("rt_sigaction", { signal: SIG.PIPE, disposition: "SIG_DFL" })
 const each = (lines: (type: number) => Scenario): Scenario => [SOCK.STREAM, SOCK.SEQPACKET, SOCK.DGRAM].flatMap(lines)
+const mknod = (path: string, mode: number): Line => line("mknodat", { dirfd: cwd, path, mode, major: 0, minor: 0 })
+const chmod = (path: string, mode: number): Line => line("fchmodat", { dirfd: cwd, path, mode })
 const fifo = (path: string, mode = 0o644): Line => mknod(path, S.IFIFO | mode)
 
 export const sockets: Readonly<Record<string, Scenario>> = {

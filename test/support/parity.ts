@@ -27,14 +27,12 @@ export interface Line {
   readonly only?: RegExp
 }
 
-  /** The result is a mountinfo: compare the mounts at and below this path, with the peer groups by name. */
-  readonly mounts?: string
-}
-
 /** As `data` of a call: one byte, so many times. */
 export interface Bytes {
   readonly byte: string
   readonly times: number
+}
+
 /** Another process: it runs its lines, and the parent waits for it and tells how it went if not by its last line. */
 export interface Child {
   readonly fork: number
@@ -116,29 +114,14 @@ const seen = ({ only, see, sorted }: Line, result: unknown): string => {
   return see === true ? show(ordered(result)) : typeof see === "string" ? show(part(see)) : show(see.map(part))
 }
 
-const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string, never, Kernel> =>
-  Effect.suspend(() => {
-const peerGroups = (known: ReadonlyMap<string, unknown>): PeerGroups => {
-  const groups = known.get("peer groups")
-  return groups instanceof Map ? groups as PeerGroups : new Map()
-}
-
-const seenMounts = (below: string, result: unknown, known: Map<string, unknown>): string => {
-  const seen = mountsBelow(
-    result instanceof Uint8Array ? new TextDecoder().decode(result) : "",
-    below,
-    peerGroups(known)
-  )
-  known.set("peer groups", seen.groups)
-  return show(seen.lines)
-}
-
 const dataOf = (data: unknown): unknown => {
   if (typeof data === "string") return bytes(data)
   const { byte, times } = data as Partial<Bytes>
   return byte !== undefined && times !== undefined ? bytes(byte.repeat(times)) : data
 }
 
+const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string, never, Kernel> =>
+  Effect.suspend(() => {
     const args = Object.fromEntries(
       Object.entries(line.args ?? {}).map(([key, value]) => {
         const found = lookUp(value, known)
