@@ -385,6 +385,27 @@ const cpuset = (
   store(word)
 }
 
+/** The processors that a process's cpusets let it have. */
+export const allowedCpus = (m: Machine, process: Process): ReadonlyArray<number> => {
+  const all = Array.from({ length: m.facts.cpus }, (_, cpu) => cpu)
+  for (const [hierarchy, path] of process.cgroups) {
+    if (path === "/" || !m.hierarchies.need(hierarchy).controllers.includes("cpuset")) continue
+    const own = m.cgroups.get(keyOf(hierarchy, path))?.values.get("cpuset.cpus")
+    if (own !== undefined && own !== "") return listed(own)
+  }
+  return all
+}
+
+/** Whether the group has time for real-time processes; the kernel of version 1's `cpu.rt_runtime_us` gives a new one none. */
+export const hasRealTime = (m: Machine, process: Process): boolean => {
+  for (const [hierarchy, path] of process.cgroups) {
+    const { controllers, version } = m.hierarchies.need(hierarchy)
+    if (version === 2 || path === "/" || !controllers.includes("cpu")) continue
+    if ((m.cgroups.get(keyOf(hierarchy, path))?.values.get("cpu.rt_runtime_us") ?? "0") === "0") return false
+  }
+  return true
+}
+
 // ── devices ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const rule = /^(a|[bc])(?:\s+(\*|\d+):(\*|\d+)(?:\s+([rwm]+))?)?$/

@@ -7,6 +7,7 @@
 import type { CapabilitySets, Ids } from "../native/calls.ts"
 import { PR, SIG } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
+import { afterChangeOfUser } from "./Limits.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import type { Credentials, IdRange, OpenFile, Process } from "./State.ts"
 
@@ -190,6 +191,7 @@ export const setresuid = (m: Machine, { euid, ruid, suid }: Arguments<"setresuid
   const old = m.self.creds
   const [uid, e, s] = setIds(m, "uid", [ruid, euid, suid], [old.uid, old.euid, old.suid])
   const next = { ...old, uid, euid: e, suid: s }
+  afterChangeOfUser(m, uid)
   commit(m, fixup(old, next, toKernel(m, m.self.ns.user, "uid", 0)))
 }
 

@@ -9,12 +9,13 @@ import { commit, hasNames, isWithin } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { afterExec, type ExecutedFile } from "./execCredentials.ts"
 import { write } from "./Files.ts"
-import { seccomp } from "./Limits.ts"
+import { mayExecute, seccomp } from "./Limits.ts"
 import { decode, encode, type Machine, refuse, Refused } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
 import { fileText, mountinfo } from "./Proc.ts"
 import { end, Gone } from "./Processes.ts"
 import { at, existing, pathOf } from "./Resolve.ts"
+import { passFilters } from "./seccompFilter.ts"
 import type { Executed, Location, Process } from "./State.ts"
 import { enterTime } from "./Times.ts"
 import { trampolineOf } from "./trampolineOf.ts"
@@ -23,6 +24,7 @@ export const execve = (m: Machine, args: Arguments<"execve">): never =>
   execveat(m, { dirfd: AT.FDCWD, path: args.path, argv: args.argv, envp: args.envp, flags: 0 })
 
 export const execveat = (m: Machine, args: Arguments<"execveat">): never => {
+  mayExecute(m)
   const image = replaceProgram(m, args)
   const inner = image === undefined ? undefined : trampolineOf(image)
   if (inner === undefined) m.executed = [...m.executed, snapshot(m, args)]
@@ -40,6 +42,9 @@ const runTrampoline = (
     Descriptors.fcntl(m, { fd: channel, command: F.SETFD, argument: FD.CLOEXEC })
     if (filter !== undefined) seccomp(m, { ...filter, operation: SECCOMP.SET_MODE_FILTER })
     const args = { dirfd: AT.FDCWD, path, argv, envp, flags: 0 }
+    if (passFilters(m, { _tag: "execve", path, argv, envp }) !== undefined) {
+      m.unmodelled("a program that is not executed")
+    }
     replaceProgram(m, args)
     m.executed = [...m.executed, snapshot(m, args)]
   } catch (error) {

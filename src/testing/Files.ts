@@ -8,6 +8,7 @@ import * as Cgroups from "./Cgroups.ts"
 import { CAP, capable, capableHere, capableOver, initialUserNs, kernelId, shown, toUser } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { givenCapabilities } from "./execCredentials.ts"
+import { mayGrowTo, roomInFile } from "./Limits.ts"
 import { concat, decode, type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
 import { permitted, R, readonlyAt, type View, view, W, X } from "./Nodes.ts"
@@ -271,7 +272,7 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
   }
   if (node.write !== undefined) {
     const taken = node.write(decode(data), file.opener, file.offset) ?? data.length
-    advance(m, file, taken)
+    if (node.rewritable !== true) advance(m, file, taken)
     return taken
   }
   const stored = node.stored
@@ -280,16 +281,17 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
   const seals = stored.content.seals ?? 0
   const old = node.read!()
   const offset = (file.flags & O.APPEND) !== 0 ? old.length : file.offset
+  const taken = data.subarray(0, roomInFile(m, offset, data.length))
   if ((seals & F_SEAL.WRITE) !== 0) refuse("EPERM")
-  const size = Math.max(old.length, offset + data.length)
+  const size = Math.max(old.length, offset + taken.length)
   if (size > old.length && (seals & F_SEAL.GROW) !== 0) refuse("EPERM")
   const next = new Uint8Array(size)
   next.set(old)
-  next.set(data, offset)
+  next.set(taken, offset)
   const { host: _, ...rest } = stored.content
   m.nodes.set(stored.id, withoutPrivileges(m, { ...stored, content: { ...rest, data: next } }))
-  m.files.set(file.id, { ...file, offset: offset + data.length })
-  return data.length
+  m.files.set(file.id, { ...file, offset: offset + taken.length })
+  return taken.length
 }
 
 export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): void => {
@@ -302,6 +304,7 @@ export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): v
   const seals = stored.content.seals ?? 0
   const old = node.read!()
   const size = Number(length)
+  mayGrowTo(m, old.length, length)
   if (size < old.length && (seals & F_SEAL.SHRINK) !== 0) refuse("EPERM")
   if (size > old.length && (seals & F_SEAL.GROW) !== 0) refuse("EPERM")
   const { host: _, ...rest } = stored.content

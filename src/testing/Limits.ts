@@ -3,50 +3,39 @@
  */
 import { MAX_INSTRUCTIONS } from "../native/bpf.ts"
 import type { Limit } from "../native/calls.ts"
-import {
-  IOPRIO_CLASS,
-  IOPRIO_WHO,
-  KEYCTL,
-  O,
-  RLIMIT,
-  SCHED,
-  SECCOMP,
-  SECCOMP_FILTER_FLAG,
-  TIOC
-} from "../native/constants.ts"
+import { KEYCTL, O, RLIMIT, SECCOMP, SECCOMP_FILTER_FLAG, SIG, TIOC } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
 import { isSeccompProgram } from "./classicCheck.ts"
-import { CAP, capable, capableHere, processByNumber } from "./Credentials.ts"
+import { CAP, capable, capableHere, nsCapable, processByNumber } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { randomBytes } from "./Files.ts"
-import { block, type Machine, refuse } from "./Machine.ts"
+import { block, type Machine, refuse, RefusedAfter } from "./Machine.ts"
+import { Gone } from "./Processes.ts"
 import { actions } from "./seccompFilter.ts"
+import * as Signals from "./Signals.ts"
 import type { Process } from "./State.ts"
 import * as Terminals from "./Terminals.ts"
 
-const named = (m: Machine, pid: number): Process => pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
-
-/** EPERM: another's process takes equal ids or CAP_SYS_RESOURCE there (prlimit(2)). */
-const mayLimit = (m: Machine, target: Process): void => {
+/** EPERM: another's process takes all its ids or CAP_SYS_RESOURCE in its user namespace (`check_prlimit_permission`). */
+const mayLimit = (m: Machine, target: Process): boolean => {
   const { creds } = m.self
   const ids = [target.creds.uid, target.creds.euid, target.creds.suid].every((id) => id === creds.uid) &&
     [target.creds.gid, target.creds.egid, target.creds.sgid].every((id) => id === creds.gid)
-  const powerful = target.ns.user === m.self.ns.user ? capableHere(m, CAP.SYS_RESOURCE) : capable(m, CAP.SYS_RESOURCE)
-  if (target.pid !== m.pid && !ids && !powerful) refuse("EPERM")
+  return target.pid === m.pid || ids || nsCapable(m, target.ns.user, CAP.SYS_RESOURCE)
 }
 
 /** The system's maximum of open files (`fs.nr_open`). */
 const openMax = 1048576n
 
 export const prlimit = (m: Machine, { limit, pid, resource }: Arguments<"prlimit64">): Limit => {
+  const target = pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
+  if (!mayLimit(m, target)) refuse("EPERM")
+  // EINVAL: no such resource, soft above hard; EPERM: more files than fs.nr_open, whoever asks, and a higher hard limit
+  // without CAP_SYS_RESOURCE in the initial user namespace (getrlimit(2), do_prlimit)
   if (!Object.values(RLIMIT).some((known) => known === resource)) refuse("EINVAL")
-  const target = named(m, pid)
-  mayLimit(m, target)
   const old = target.limits.get(resource) ?? { soft: Descriptors.infinity, hard: Descriptors.infinity }
   if (limit === null) return old
-  // EINVAL: soft above hard; EPERM: raising the hard limit takes CAP_SYS_RESOURCE in the initial user namespace, and
-  // RLIMIT_NOFILE never goes above fs.nr_open (getrlimit(2))
   if (limit.soft > limit.hard) refuse("EINVAL")
   if (resource === RLIMIT.NOFILE && limit.hard > openMax) refuse("EPERM")
   if (limit.hard > old.hard && !capable(m, CAP.SYS_RESOURCE)) refuse("EPERM")
@@ -54,58 +43,53 @@ export const prlimit = (m: Machine, { limit, pid, resource }: Arguments<"prlimit
   return old
 }
 
-export const setAffinity = (m: Machine, { cpus, pid }: Arguments<"sched_setaffinity">): void => {
-  const target = named(m, pid)
-  if (
-    target.creds.euid !== m.self.creds.euid && target.creds.uid !== m.self.creds.euid && !capableHere(m, CAP.SYS_NICE)
-  ) {
-    refuse("EPERM")
-  }
-  const there = [...new Set(cpus)].filter((cpu) => cpu < m.facts.cpus).toSorted((a, b) => a - b)
-  // EINVAL: none of them is there (sched_setaffinity(2))
-  if (there.length === 0) refuse("EINVAL")
-  m.processes.set(target.pid, { ...target, affinity: there })
+/**
+ * Whether a user has more processes than a process's RLIMIT_NPROC; dead ones count until they are waited for
+ * (`is_rlimit_overlimit`). Processes are counted by user namespace; limits of those above are not modelled.
+ */
+export const hasTooManyProcesses = (m: Machine, process: Process, more: number): boolean => {
+  const limit = process.limits.get(RLIMIT.NPROC)?.soft ?? Descriptors.infinity
+  if (limit === Descriptors.infinity) return false
+  const { uid } = process.creds
+  const count = m.processes.values().filter(({ creds, ns }) => creds.uid === uid && ns.user === process.ns.user).length
+  return BigInt(count + more) > limit
 }
 
-export const setScheduler = (m: Machine, { attributes, pid }: Arguments<"sched_setattr">): void => {
-  const target = named(m, pid)
-  const { nice, policy, priority } = attributes
-  if (!Object.values(SCHED).some((known) => known === policy)) refuse("EINVAL")
-  const realTime = policy === SCHED.FIFO || policy === SCHED.RR
-  // EINVAL: a priority of 1 to 99 for real-time policies, 0 for the others (sched(7))
-  if (realTime ? priority < 1 || priority > 99 : priority !== 0) refuse("EINVAL")
-  if (policy === SCHED.DEADLINE && !(attributes.runtime > 0n && attributes.deadline >= attributes.runtime)) {
-    refuse("EINVAL")
-  }
-  // EPERM: real time, or a lower nice value than now, without CAP_SYS_NICE in the initial user namespace
-  const lifts = realTime || policy === SCHED.DEADLINE || nice < target.scheduler.nice
-  if (lifts && !capable(m, CAP.SYS_NICE)) refuse("EPERM")
-  m.processes.set(target.pid, { ...target, scheduler: attributes })
+/**
+ * What becoming another user does: with too many processes already, the next exec fails, if there still are too many
+ * (`flag_nproc_exceeded`; setresuid(2), execve(2)).
+ */
+export const afterChangeOfUser = (m: Machine, uid: number): void => {
+  const { nprocExceeded: _, ...rest } = m.self
+  if (uid === rest.creds.uid) return
+  const exceeded = uid !== 0 && hasTooManyProcesses(m, { ...rest, creds: { ...rest.creds, uid } }, 0)
+  m.processes.set(m.pid, { ...rest, ...exceeded ? { nprocExceeded: true } : {} })
 }
 
-export const setIoPriority = (m: Machine, { ioprio, which, who }: Arguments<"ioprio_set">): void => {
-  const [kind, level] = [ioprio >> 13, ioprio & 7]
-  // ioprio_set(2): EINVAL for unknown classes; EPERM: real time takes CAP_SYS_ADMIN or CAP_SYS_NICE
-  if (kind > IOPRIO_CLASS.IDLE || kind < 0 || (kind === IOPRIO_CLASS.NONE && level !== 0)) refuse("EINVAL")
-  if (kind === IOPRIO_CLASS.RT && !capable(m, CAP.SYS_ADMIN) && !capable(m, CAP.SYS_NICE)) refuse("EPERM")
-  if (which !== IOPRIO_WHO.PROCESS) m.unmodelled("io priorities of groups and users")
-  const target = named(m, who)
-  m.processes.set(target.pid, { ...target, ioPriority: ioprio })
+/** EAGAIN: the caller became a user with too many processes, and there still are (execve(2)). */
+export const mayExecute = (m: Machine): void => {
+  if (m.self.nprocExceeded === true && hasTooManyProcesses(m, m.self, 0)) refuse("EAGAIN")
 }
 
-export const personality = (m: Machine, { persona }: Arguments<"personality">): number => {
-  const old = m.self.personality
-  if (persona >>> 0 !== 0xffffffff) m.change({ personality: persona })
-  return old
+/** EFBIG and SIGXFSZ, at which a process ends that has no other use for it (setrlimit(2), RLIMIT_FSIZE). */
+const tooLarge = (m: Machine): never => {
+  Signals.kill(m, m.pid, SIG.XFSZ, false)
+  if (m.processes.get(m.pid)?.status !== "running") throw new Gone()
+  throw new RefusedAfter("EFBIG")
 }
 
-export const setMemoryPolicy = (m: Machine, { mode, nodes }: Arguments<"set_mempolicy">): void => {
-  const kind = mode & 0xff
-  // EINVAL: unknown modes, nodes where none may be given or missing where needed, nodes that are not there
-  if (kind > 6 || ((kind === 0 || kind === 4) && nodes.length > 0)) refuse("EINVAL")
-  if ([2, 3, 5, 6].includes(kind) && nodes.length === 0) refuse("EINVAL")
-  if (nodes.length > 0 && !nodes.includes(0)) refuse("EINVAL")
-  m.change({ memoryPolicy: { mode, nodes } })
+const mostBytes = (m: Machine): bigint => m.self.limits.get(RLIMIT.FSIZE)?.soft ?? Descriptors.infinity
+
+/** How much of a write at an offset RLIMIT_FSIZE lets through (`generic_write_check_limits`). */
+export const roomInFile = (m: Machine, offset: number, length: number): number => {
+  const most = mostBytes(m)
+  if (length === 0 || most === Descriptors.infinity) return length
+  return BigInt(offset) >= most ? tooLarge(m) : Math.min(length, Number(most) - offset)
+}
+
+/** Whether RLIMIT_FSIZE lets a file grow to a size (`inode_newsize_ok`). */
+export const mayGrowTo = (m: Machine, from: number, to: bigint): void => {
+  if (to > BigInt(from) && mostBytes(m) !== Descriptors.infinity && to > mostBytes(m)) tooLarge(m)
 }
 
 export const keyctl = (m: Machine, { arg2, arg3, operation }: Arguments<"keyctl">): number => {
@@ -126,7 +110,6 @@ export const keyctl = (m: Machine, { arg2, arg3, operation }: Arguments<"keyctl"
   }
 }
 
-export const seccomp = (m: Machine, { flags, operation, program }: Arguments<"seccomp">): number => {
 /** `SECCOMP_FILTER_FLAG_*` that there are; the order of the rules is `seccomp_set_mode_filter`'s. */
 const filterFlags = Object.values(SECCOMP_FILTER_FLAG).reduce((all, flag) => all | flag, 0)
 
@@ -140,6 +123,7 @@ const isAvailable = (m: Machine, flags: number, program: Uint8Array): number => 
   return actions.has(new DataView(program.buffer, program.byteOffset).getUint32(0, true)) ? 0 : refuse("ENOTSUP")
 }
 
+export const seccomp = (m: Machine, { flags, operation, program }: Arguments<"seccomp">): number => {
   if (operation === SECCOMP.GET_ACTION_AVAIL) return isAvailable(m, flags, program)
   if (operation !== SECCOMP.SET_MODE_FILTER) return operation === 3 ? m.unmodelled("this operation") : refuse("EINVAL")
   const { NEW_LISTENER, TSYNC, TSYNC_ESRCH, WAIT_KILLABLE_RECV } = SECCOMP_FILTER_FLAG

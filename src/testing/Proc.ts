@@ -256,13 +256,30 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
 
 // ── /proc/<pid> ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const limitNames: ReadonlyArray<readonly [string, number]> = [
-  ["Max open files", RLIMIT.NOFILE],
-  ["Max core file size", RLIMIT.CORE],
-  ["Max processes", RLIMIT.NPROC]
+/** The lines of `/proc/<pid>/limits`: title, resource and unit (fs/proc/base.c, `lnames`). */
+export const limitTitles: ReadonlyArray<readonly [string, number, string]> = [
+  ["Max cpu time", RLIMIT.CPU, "seconds"],
+  ["Max file size", RLIMIT.FSIZE, "bytes"],
+  ["Max data size", RLIMIT.DATA, "bytes"],
+  ["Max stack size", RLIMIT.STACK, "bytes"],
+  ["Max core file size", RLIMIT.CORE, "bytes"],
+  ["Max resident set", RLIMIT.RSS, "bytes"],
+  ["Max processes", RLIMIT.NPROC, "processes"],
+  ["Max open files", RLIMIT.NOFILE, "files"],
+  ["Max locked memory", RLIMIT.MEMLOCK, "bytes"],
+  ["Max address space", RLIMIT.AS, "bytes"],
+  ["Max file locks", RLIMIT.LOCKS, "locks"],
+  ["Max pending signals", RLIMIT.SIGPENDING, "signals"],
+  ["Max msgqueue size", RLIMIT.MSGQUEUE, "bytes"],
+  ["Max nice priority", RLIMIT.NICE, ""],
+  ["Max realtime priority", RLIMIT.RTPRIO, ""],
+  ["Max realtime timeout", RLIMIT.RTTIME, "us"]
 ]
 
 const files = [
+const limitText = (value: bigint | undefined): string =>
+  (value === undefined || value === 2n ** 64n - 1n ? "unlimited" : String(value)).padEnd(20)
+
   "attr",
   "cgroup",
   "cmdline",
@@ -334,11 +351,10 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return {
         text: () =>
           `Limit                     Soft Limit           Hard Limit           Units     \n${
-            limitNames.map(([title, resource]) => {
+            limitTitles.map(([title, resource, unit]) => {
               const limit = process.limits.get(resource)
-              return `${title.padEnd(25)} ${String(limit?.soft ?? "unlimited").padEnd(20)} ${
-                String(limit?.hard ?? "unlimited").padEnd(20)
-              }\n`
+              const line = `${title.padEnd(25)} ${limitText(limit?.soft)} ${limitText(limit?.hard)}`
+              return `${line} ${unit === "" ? "" : unit.padEnd(10)}\n`
             }).join("")
           }`,
         mode: 0o444

@@ -4,11 +4,13 @@
 import type { ChildStatus } from "../native/calls.ts"
 import { CLD, CLONE, O, P, SIG, W } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
-import { mayTrace, processByNumber, shown } from "./Credentials.ts"
+import { CAP, capable, mayTrace, processByNumber, shown } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
+import * as Limits from "./Limits.ts"
 import { block, type Machine, refuse } from "./Machine.ts"
 import * as Namespaces from "./Namespaces.ts"
 import { processOf } from "./Proc.ts"
+import * as Scheduling from "./Scheduling.ts"
 import { kill, signalOne } from "./Signals.ts"
 import type { Namespace, OpenFile, Process } from "./State.ts"
 import { enterTime } from "./Times.ts"
@@ -76,13 +78,22 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
   // EFAULT: the call has no place for a pidfd
   if ((flags & CLONE.PIDFD) !== 0) refuse("EFAULT")
 
+  // EAGAIN: the user has too many processes, and is neither root nor privileged (fork(2), copy_process)
+  const { creds } = m.self
+  if (
+    Limits.hasTooManyProcesses(m, m.self, 1) && creds.uid !== 0 && !capable(m, CAP.SYS_RESOURCE) &&
+    !capable(m, CAP.SYS_ADMIN)
+  ) {
+    refuse("EAGAIN")
+  }
+  const scheduler = Scheduling.forChild(m.self)
   const directories = (flags & CLONE.FS) === 0 ? undefined : m.self.directories ?? m.fresh()
   if (directories !== undefined) m.change({ directories })
   enterTime(m, made.ns.time)
   const parent = m.self
   const numbers = number(m, made.ns.pid)
   const pid = outermost(m, numbers)
-  const { directories: _, ended: _ended, untold: _untold, ...copy } = parent
+  const { directories: _, ended: _ended, nprocExceeded: _nproc, untold: _untold, ...copy } = parent
   Descriptors.share(m, parent.descriptors)
   m.processes.set(pid, {
     ...copy,
@@ -95,6 +106,7 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
     ns: made.ns,
     root: made.root,
     cwd: made.cwd,
+    scheduler,
     ...directories === undefined ? {} : { directories },
     // not inherited: pending signals, the parent-death signal (prctl(2)), the subreaper mark
     pending: [],

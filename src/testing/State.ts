@@ -124,6 +124,8 @@ export interface Process {
   readonly limits: ReadonlyMap<number, Limit>
   readonly dispositions: ReadonlyMap<number, "SIG_IGN">
   readonly blocked: ReadonlyArray<number>
+  /** It became a user with too many processes, which its next exec checks again (`PF_NPROC_EXCEEDED`). */
+  readonly nprocExceeded?: true
   readonly pending: ReadonlyArray<number>
   readonly stopped: boolean
   readonly parentDeathSignal: number

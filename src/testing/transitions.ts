@@ -15,7 +15,7 @@ import * as Namespaces from "./Namespaces.ts"
 import * as Network from "./Network.ts"
 import * as Pipes from "./Pipes.ts"
 import * as Processes from "./Processes.ts"
-import * as Signals from "./Signals.ts"
+import * as Scheduling from "./Scheduling.ts"
 import { passFilters } from "./seccompFilter.ts"
 import * as Sockets from "./Sockets.ts"
 import type { State } from "./State.ts"
@@ -64,13 +64,12 @@ const handlers: { readonly [N in CallName]: Handler<N> } = {
   keyctl: Limits.keyctl,
 
   prlimit64: Limits.prlimit,
-  sched_getaffinity: (m, { pid }) =>
-    (pid === 0 ? m.self : Credentials.processByNumber(m, pid) ?? m.unmodelled("that process")).affinity,
-  sched_setaffinity: Limits.setAffinity,
-  sched_setattr: Limits.setScheduler,
-  ioprio_set: Limits.setIoPriority,
-  personality: Limits.personality,
-  set_mempolicy: Limits.setMemoryPolicy,
+  sched_getaffinity: Scheduling.getAffinity,
+  sched_setaffinity: Scheduling.setAffinity,
+  sched_setattr: Scheduling.setScheduler,
+  ioprio_set: Scheduling.setIoPriority,
+  personality: Scheduling.personality,
+  set_mempolicy: Scheduling.setMemoryPolicy,
 
   openat: Files.openat,
   openat2: Files.openat2,

@@ -10,6 +10,7 @@ import { basics } from "../parity/basics.ts"
 import { credentials } from "../parity/credentials.ts"
 import { descriptors } from "../parity/descriptors.ts"
 import { exec } from "../parity/exec.ts"
+import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
@@ -25,6 +26,7 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   basics,
   sockets,
   descriptors,
+  limits,
   links,
   processes,
   routes,

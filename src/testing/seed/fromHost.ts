@@ -3,8 +3,9 @@
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import * as os from "node:os"
-import { MS, RLIMIT } from "../../native/constants.ts"
+import { MS } from "../../native/constants.ts"
 import * as Cgroups from "../Cgroups.ts"
+import { limitTitles } from "../Proc.ts"
 import type { Options } from "../Seed.ts"
 import type { Node, NodeId, State } from "../State.ts"
 import { builder, finish, hierarchy, initialNamespaces, link, usualTypes } from "./build.ts"
@@ -134,7 +135,6 @@ export const fromHost = (overrides: Pick<Options, "securityModules" | "freezingR
   }
   hostLinks(make, ns.net)
   const limits = readText("/proc/self/limits")
-  const nofile = /Max open files\s+(\d+)\s+(\d+)/.exec(limits ?? "")
   const groups = (status.get("Groups") ?? "").trim()
   const state = finish(make, ns, {
     uid: ids("Uid"),
@@ -155,13 +155,23 @@ export const fromHost = (overrides: Pick<Options, "securityModules" | "freezingR
         )
       ])
     ],
-    ...nofile === null ? {} : { limits: { [RLIMIT.NOFILE]: { soft: BigInt(nofile[1]!), hard: BigInt(nofile[2]!) } } },
+    ...limits === undefined ? {} : { limits: hostLimits(limits) },
     ...overrides,
     root,
     memberships
   })
   return { ...state, facts: { ...state.facts, hostSysctls: true } }
 }
+
+/** The limits, which the kernel lists in an order of its own. */
+const hostLimits = (text: string): NonNullable<Options["limits"]> =>
+  Object.fromEntries(
+    [...text.matchAll(/^(Max [a-z ]+?)\s{2,}(\S+)\s+(\S+)/gm)].flatMap(([, title, ...values]) => {
+      const resource = limitTitles.find(([name]) => name === title)?.[1]
+      const [soft, hard] = values.map((value) => value === "unlimited" ? 2n ** 64n - 1n : BigInt(value))
+      return resource === undefined ? [] : [[resource, { soft: soft!, hard: hard! }]]
+    })
+  )
 
 const relativeTo = (parent: string, path: string): ReadonlyArray<string> =>
   path.slice(parent === "/" ? 0 : parent.length).split("/").filter((part) => part !== "")
