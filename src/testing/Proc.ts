@@ -43,6 +43,7 @@ export type Draft =
     readonly gid?: number
     readonly allows?: View["allows"]
     readonly whole?: boolean
+    readonly rewritable?: boolean
     readonly onOpen?: (writing: boolean) => void
   }
   | { readonly link: () => string; readonly jump?: () => Location; readonly mode?: number }
@@ -276,10 +277,10 @@ export const limitTitles: ReadonlyArray<readonly [string, number, string]> = [
   ["Max realtime timeout", RLIMIT.RTTIME, "us"]
 ]
 
-const files = [
 const limitText = (value: bigint | undefined): string =>
   (value === undefined || value === 2n ** 64n - 1n ? "unlimited" : String(value)).padEnd(20)
 
+const files = [
   "attr",
   "cgroup",
   "cmdline",
@@ -393,6 +394,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       const { timeForChildren } = process.ns
       return {
         text: () => m.namespace("time", timeForChildren).offsets,
+        rewritable: true,
         write: (text, opener, offset) =>
           offset === 0 ? writeOffsets(m, timeForChildren, text, opener) : refuse("EINVAL")
       }
@@ -633,6 +635,7 @@ export const procNode = (m: Machine, id: string): View | undefined => {
     ...draft.gid === undefined ? {} : { gid: draft.gid },
     read: () => encode(draft.text()),
     ...draft.whole === true ? { whole: true } : {},
+    ...draft.rewritable === true ? { rewritable: true } : {},
     ...draft.allows === undefined ? {} : { allows: draft.allows },
     ...draft.write === undefined ? {} : { write: draft.write },
     ...draft.onOpen === undefined ? {} : { onOpen: draft.onOpen }

@@ -17,6 +17,7 @@ import * as Pipes from "./Pipes.ts"
 import * as Processes from "./Processes.ts"
 import * as Scheduling from "./Scheduling.ts"
 import { passFilters } from "./seccompFilter.ts"
+import * as Signals from "./Signals.ts"
 import * as Sockets from "./Sockets.ts"
 import type { State } from "./State.ts"
 import * as Terminals from "./Terminals.ts"
@@ -177,10 +178,10 @@ export const transition = (state: State, pid: number, call: Call, timedOut = fal
   if (m.self.stopped) return { _tag: "Blocked", why: "SIGCONT", timeout: undefined }
   if (Cgroups.isFrozen(m, m.self)) return { _tag: "Blocked", why: "the cgroup to thaw", timeout: undefined }
   try {
-    const result = (handlers[call._tag] as (m: Machine, args: unknown) => unknown)(m, call)
-    if (mayRelease(state, pid, call)) Namespaces.collect(m)
     const answered = passFilters(m, call)
     if (answered !== undefined) return { _tag: "Returned", state: m.seal(), pid, result: answered.result }
+    const result = (handlers[call._tag] as (m: Machine, args: unknown) => unknown)(m, call)
+    if (mayRelease(state, pid, call)) Namespaces.collect(m)
     return m.processes.get(m.pid)?.status === "running"
       ? { _tag: "Returned", state: m.seal(), pid: m.pid, result }
       : { _tag: "Gone", state: m.seal() }
