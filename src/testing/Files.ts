@@ -365,6 +365,8 @@ const inodeNumber = ({ id }: View): bigint => {
   if (typeof id === "number") return BigInt(id)
   const namespace = Nodes.namespaceOf(id)
   if (namespace !== undefined) return BigInt(namespace)
+  // PROC_ROOT_INO, by which the root of a procfs is known
+  if (/^proc:\d+:$/.test(id)) return 1n
   let hash = 0xcbf29ce484222325n
   for (const letter of id) hash = (hash ^ BigInt(letter.codePointAt(0)!)) * 0x100000001b3n & 0xffffffffffffn
   return hash
@@ -414,7 +416,12 @@ export const statx = (m: Machine, { dirfd, flags, path }: Arguments<"statx">): S
       ino: BigInt(special.id),
       size: 0n,
       dev: { major: 0, minor: 8 },
-      rdev: character ? { major: 136, minor: m.ptys.need(special.kind.pty).number } : { major: 0, minor: 0 },
+      // the master is the multiplexer, whichever terminal it has made (devpts: ptmx is 5:2)
+      rdev: special.kind._tag !== "Pty"
+        ? { major: 0, minor: 0 }
+        : special.kind.side === "master"
+        ? { major: 5, minor: 2 }
+        : { major: 136, minor: m.ptys.need(special.kind.pty).number },
       mountId: 0n,
       mountRoot: false
     }

@@ -415,7 +415,12 @@ export const finish = (
   const pidNs = b.namespaces.get(ns.pid)
   if (pidNs?.type === "pid") b.namespaces.set(ns.pid, { ...pidNs, nextPid: pid + 1 })
   if (options.propagation === "shared") {
-    for (const mount of b.mounts.values()) b.mounts.set(mount.id, { ...mount, shared: make.fresh() })
+    for (const mount of b.mounts.values()) {
+      // `mount --make-rshared /` does not reach the mount that / lies on
+      if (mount.id === options.root || mount.parent !== undefined) {
+        b.mounts.set(mount.id, { ...mount, shared: make.fresh() })
+      }
+    }
   }
   return {
     processes: new Map([[1, first], [pid, {
