@@ -9,7 +9,7 @@ import { PR, SIG } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import { afterChangeOfUser } from "./Limits.ts"
 import { type Machine, refuse } from "./Machine.ts"
-import type { Credentials, IdRange, OpenFile, Process } from "./State.ts"
+import type { Credentials, IdRange, Namespace, OpenFile, Process } from "./State.ts"
 
 /** Capability numbers. @see capabilities(7), linux/capability.h */
 export const CAP = {
@@ -46,7 +46,7 @@ export const overflow = 65534
 /** All capabilities that this kernel knows. */
 export const allCapabilities = (m: Machine): bigint => (1n << BigInt(m.facts.lastCapability + 1)) - 1n
 
-const has = (set: bigint, capability: number): boolean => (set >> BigInt(capability) & 1n) === 1n
+export const has = (set: bigint, capability: number): boolean => (set >> BigInt(capability) & 1n) === 1n
 const subset = (a: bigint, b: bigint): boolean => (a & ~b) === 0n
 
 // ── may it? ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -341,65 +341,91 @@ export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<
 
 // ── uid_map, gid_map, setgroups ──────────────────────────────────────────────────────────────────────────────────────
 
-const parseMap = (text: string): ReadonlyArray<readonly [number, number, number]> => {
-  const lines = text.split("\n").filter((line, index, all) => line.trim() !== "" || index < all.length - 1)
-  const out = lines.map((line) => {
-    const fields = line.trim().split(/\s+/)
-    const numbers = fields.map(Number)
-    // EINVAL: three numbers a line, no empty or wrapping range (map_write)
-    if (fields.length !== 3 || fields.some((field) => !/^\d+$/.test(field)) || numbers.at(2) === 0) refuse("EINVAL")
-    if (numbers.some((number) => number > 0xffffffff) || numbers[0]! + numbers[2]! > 2 ** 32) refuse("EINVAL")
-    return numbers as [number, number, number]
-  })
-  // EINVAL: at least one line, at most 340 (user_namespaces(7))
-  if (out.length === 0 || out.length > 340) refuse("EINVAL")
-  const overlap = (at: 0 | 1): boolean =>
-    out.some((a, i) => out.some((b, j) => i < j && a[at] < b[at] + b[2] && b[at] < a[at] + a[2]))
-  if (overlap(0) || overlap(1)) refuse("EINVAL")
-  return out
+/** Numbers of a map have 32 bits, whatever was written (`simple_strtoul`). */
+const number = (text: string): number => Number(BigInt(text) & 0xffffffffn)
+
+/** The id that is none. */
+const noId = 0xffffffff
+
+const overlaps = (a: IdRange, b: IdRange): boolean =>
+  (a.inside < b.inside + b.count && b.inside < a.inside + a.count) ||
+  (a.outside < b.outside + b.count && b.outside < a.outside + a.count)
+
+/** The lines of a map (`map_write`). EINVAL. */
+const parseMap = (text: string): ReadonlyArray<IdRange> => {
+  const lines = text.split("\0")[0]!.replace(/\n$/, "").split("\n")
+  const out: Array<IdRange> = []
+  for (const line of lines) {
+    const [, inside, outside, count] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s*$/.exec(line) ?? refuse("EINVAL")
+    const range = { inside: number(inside!), outside: number(outside!), count: number(count!) }
+    // no empty range, and none that reaches the last number
+    if (range.count === 0 || range.inside + range.count > noId || range.outside + range.count > noId) refuse("EINVAL")
+    if (out.some((other) => overlaps(range, other))) refuse("EINVAL")
+    out.push(range)
+  }
+  // at most 340 lines (user_namespaces(7))
+  return out.length > 340 ? refuse("EINVAL") : out
 }
 
-/** A write to `/proc/<pid>/uid_map` or `gid_map` (`map_write`, `new_idmap_permitted`). */
+/** A range in terms of the parent's ids as kernel ids: it must lie within one line there (`map_id_range_down`). */
+const rangeDown = (m: Machine, userNs: number, kind: "uid" | "gid", { count, inside, outside }: IdRange): IdRange => {
+  const line = ranges(m, userNs, kind).find((other) =>
+    other.inside <= outside && outside + count <= other.inside + other.count
+  )
+  return line === undefined ? refuse("EPERM") : { inside, outside: line.outside + (outside - line.inside), count }
+}
+
+/** Whether the ids that a map leads to may be used by whoever writes it (`new_idmap_permitted`). */
+const mayMap = (
+  m: Machine,
+  ns: Extract<Namespace, { readonly type: "user" }>,
+  parent: number,
+  kind: "uid" | "gid",
+  lines: ReadonlyArray<IdRange>,
+  opener: OpenFile["opener"]
+): boolean => {
+  const over = (capability: number): boolean => capableIn(m, opener.creds, opener.userNs, parent, capability)
+  // the parent's uid 0 takes CAP_SETFCAP: of the namespace's creator, else of the writer (verify_root_map)
+  if (kind === "uid" && lines.some(({ outside }) => outside === 0)) {
+    if (opener.userNs === ns.id ? !ns.creatorHadSetfcap : !over(CAP.SETFCAP)) return false
+  }
+  // anybody maps its own effective id alone, a group only once setgroups is denied
+  const [line] = lines
+  if (lines.length === 1 && line!.count === 1 && ns.ownerUid === opener.creds.euid) {
+    const own = kind === "uid" ? opener.creds.euid : opener.creds.egid
+    if (toKernel(m, parent, kind, line!.outside) === own && (kind === "uid" || ns.setgroups === "deny")) return true
+  }
+  // the rest takes CAP_SETUID or CAP_SETGID over the parent, of the writer and of whoever opened the file
+  const capability = kind === "uid" ? CAP.SETUID : CAP.SETGID
+  return nsCapable(m, parent, capability) && over(capability)
+}
+
+/** The longest that can be written to a map: less than a page. */
+const mapSize = 4095
+
+/** A write to `/proc/<pid>/uid_map` or `gid_map` (`map_write`; user_namespaces(7), "Defining user and group ID mappings"). */
 export const writeMap = (
   m: Machine,
   userNs: number,
   kind: "uid" | "gid",
   text: string,
-  opener: OpenFile["opener"]
+  opener: OpenFile["opener"],
+  offset: number
 ): void => {
   const ns = m.namespace("user", userNs)
   const { parent } = ns
-  // EPERM: the initial namespace has its map; the writer is in the namespace or in its parent (user_namespaces(7), "the
-  // writing process must be in either the user namespace of the process pid or in its parent")
+  // EPERM: the first namespace's is given; the file was opened in the namespace or in its parent
   if (parent === undefined || (opener.userNs !== userNs && opener.userNs !== parent)) return refuse("EPERM")
+  if (offset !== 0 || text.length > mapSize) refuse("EINVAL")
   // EPERM: a map is written once
   if ((kind === "uid" ? ns.uidMap : ns.gidMap) !== undefined) refuse("EPERM")
   if (!capableIn(m, opener.creds, opener.userNs, userNs, CAP.SYS_ADMIN)) refuse("EPERM")
   const lines = parseMap(text)
-
-  const [first] = lines
-  const capability = kind === "uid" ? CAP.SETUID : CAP.SETGID
-  const openerId = kind === "uid" ? opener.creds.euid : opener.creds.egid
-  // EPERM: mapping the parent's uid 0 takes CAP_SETFCAP of the writer in the parent, or of the namespace's creator
-  if (
-    kind === "uid" && lines.some(([, outside]) => outside === 0) && opener.userNs !== userNs &&
-    !capableIn(m, opener.creds, opener.userNs, parent, CAP.SETFCAP)
-  ) refuse("EPERM")
-  const onlySelf = lines.length === 1 && first![2] === 1 && ns.ownerUid === opener.creds.euid &&
-    toKernel(m, parent, kind, first![1]) === openerId && (kind === "uid" || ns.setgroups === "deny")
-  const privileged = nsCapable(m, parent, capability) &&
-    capableIn(m, opener.creds, opener.userNs, parent, capability)
-  if (!onlySelf && !privileged) refuse("EPERM")
-
-  const map = lines.map(([inside, outside, count]): IdRange => {
-    // EPERM: the whole range has a mapping in the parent
-    const low = toKernel(m, parent, kind, outside)
-    const high = toKernel(m, parent, kind, outside + count - 1)
-    return low === undefined || high === undefined || high - low !== count - 1
-      ? refuse("EPERM")
-      : { inside, outside: low, count }
-  })
-  m.namespaces.set(userNs, kind === "uid" ? { ...ns, uidMap: map } : { ...ns, gidMap: map })
+  if (!mayMap(m, ns, parent, kind, lines, opener)) refuse("EPERM")
+  const map = lines.map((line) => rangeDown(m, parent, kind, line))
+  // more than five lines are kept, and shown, in order (sort_idmaps)
+  const kept = map.length > 5 ? map.toSorted((a, b) => a.inside - b.inside) : map
+  m.namespaces.set(userNs, kind === "uid" ? { ...ns, uidMap: kept } : { ...ns, gidMap: kept })
 }
 
 /** The text of a map as the reader sees it: outside ids in the reader's namespace, or in the parent for its own. */
@@ -413,13 +439,13 @@ export const readMap = (m: Machine, userNs: number, kind: "uid" | "gid"): string
 }
 
 /** A write to `/proc/<pid>/setgroups` (`proc_setgroups_write`). */
-export const writeSetgroups = (m: Machine, userNs: number, text: string): void => {
+export const writeSetgroups = (m: Machine, userNs: number, text: string, offset: number): void => {
   const ns = m.namespace("user", userNs)
-  const word = text.replace(/\s+$/, "")
-  if (word !== "allow" && word !== "deny") return refuse("EINVAL")
+  // EINVAL: the buffer has room for seven bytes
+  if (offset !== 0 || text.length > 7 || !/^(?:allow|deny)\s*$/.test(text)) refuse("EINVAL")
+  const word = text.startsWith("allow") ? "allow" : "deny"
   // EPERM: allow is not given back; deny comes before the gid_map (user_namespaces(7))
-  if (word === "allow" && ns.setgroups === "deny") refuse("EPERM")
-  if (word === "deny" && ns.gidMap !== undefined && ns.setgroups === "allow") refuse("EPERM")
+  if (word === "allow" ? ns.setgroups === "deny" : ns.gidMap !== undefined) refuse("EPERM")
   m.namespaces.set(userNs, { ...ns, setgroups: word })
 }
 

@@ -13,6 +13,7 @@ import { concat, decode, type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
 import { permitted, R, readonlyAt, type View, view, W, X } from "./Nodes.ts"
 import * as Pipes from "./Pipes.ts"
+import { procNode } from "./Proc.ts"
 import { at, existing, pathOf, resolve, type Resolved } from "./Resolve.ts"
 import * as Sockets from "./Sockets.ts"
 import type { Content, Location, Node, OpenFile, Process } from "./State.ts"
@@ -732,9 +733,9 @@ export const fchdir = (m: Machine, { fd }: Arguments<"fchdir">): void => {
 /** A file in memory that was never in a tree. */
 const isMemfd = ({ fs, stored }: View): boolean => fs === 0 && stored?.content._tag === "File"
 
-/** Whether a stored node is still in the tree. */
+/** Whether a node is still in the tree; the directory of a process goes with it. */
 export const linked = (m: Machine, id: Location["node"]): boolean => {
-  if (typeof id !== "number") return true
+  if (typeof id !== "number") return !/^proc:\d+:\d+$/.test(id) || procNode(m, id) !== undefined
   const node = m.nodes.need(id)
   if (node.parent === id) return true
   return view(m, node.parent).lookup?.(node.name) === id && linked(m, node.parent)

@@ -3,14 +3,14 @@
  */
 import { CLONE } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
-import { CAP, capableHere, capableIn, commit, fullCredentials, mayTrace, nsCapable, toUser } from "./Credentials.ts"
+import { CAP, capableIn, commit, fullCredentials, has, isWithin, mayTrace, nsCapable, toUser } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import * as Mounts from "./Mounts.ts"
 import * as Network from "./Network.ts"
 import { namespaceOf } from "./Nodes.ts"
 import { onTop } from "./Resolve.ts"
-import type { Credentials, Location, NamespaceSet, NamespaceType, NodeId } from "./State.ts"
+import type { Credentials, Location, NamespaceSet, NamespaceType, NodeId, Process } from "./State.ts"
 import { enterTime } from "./Times.ts"
 
 /** The flag of each type. */
@@ -35,14 +35,13 @@ interface Made {
 }
 
 const makeUser = (m: Machine): { readonly creds: Credentials; readonly user: number } => {
-  const { creds, cwd, ns, root } = m.self
+  const { creds, ns, root } = m.self
   const parent = m.namespace("user", ns.user)
-  // user_namespaces(7): ENOSPC beyond 32 levels; EPERM in a chroot, and where the creator's ids have no mapping
-  if (parent.level >= 32) refuse("ENOSPC")
+  // ENOSPC beyond 33 levels; EPERM in a chroot, and where the creator's ids have no mapping (create_user_ns)
+  if (parent.level > 32) refuse("ENOSPC")
   const bottom = m.namespace("mnt", ns.mnt).root
   const top = onTop(m, { mount: bottom, node: m.mounts.need(bottom).root })
   if (root.mount !== top.mount || root.node !== top.node) refuse("EPERM")
-  void cwd
   if (toUser(m, ns.user, "uid", creds.euid) === undefined || toUser(m, ns.user, "gid", creds.egid) === undefined) {
     refuse("EPERM")
   }
@@ -57,7 +56,8 @@ const makeUser = (m: Machine): { readonly creds: Credentials; readonly user: num
     ownerGid: creds.egid,
     uidMap: undefined,
     gidMap: undefined,
-    setgroups: parent.setgroups
+    setgroups: parent.setgroups,
+    creatorHadSetfcap: has(creds.effective, CAP.SETFCAP)
   })
   return { creds: fullCredentials(m, creds), user: id }
 }
@@ -89,6 +89,8 @@ const make = (m: Machine, flags: number): Made => {
     // EINVAL: once children go elsewhere, no further one is made (copy_pid_ns)
     if (ns.pidForChildren !== ns.pid) refuse("EINVAL")
     const parent = m.namespace("pid", ns.pid)
+    // EINVAL: the owner of the pid namespace must be above or be the new one's (create_pid_namespace)
+    if (!isWithin(m, user, parent.owner)) refuse("EINVAL")
     // ENOSPC beyond 32 levels (pid_namespaces(7))
     if (parent.level >= 32) refuse("ENOSPC")
     next.pidForChildren = m.fresh()
@@ -126,6 +128,9 @@ export const forChild = (m: Machine, flags: number): Made => {
   }
 }
 
+/** `CLONE_SYSVSEM` of linux/sched.h. */
+const SYSVSEM = 0x40000
+
 /** Whether the caller shares root and working directory with another process (`fs->users`). */
 export const sharesDirectories = (m: Machine): boolean => {
   const { directories } = m.self
@@ -134,7 +139,7 @@ export const sharesDirectories = (m: Machine): boolean => {
 }
 
 export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
-  const others = CLONE.FS | CLONE.FILES | CLONE.THREAD | CLONE.SIGHAND | CLONE.VM
+  const others = CLONE.FS | CLONE.FILES | CLONE.THREAD | CLONE.SIGHAND | CLONE.VM | SYSVSEM
   // EINVAL: unknown flags (unshare(2)); sharing nothing, a process of one thread unshares FS and FILES at no cost
   if ((flags & ~(all | others)) !== 0) refuse("EINVAL")
   const made = make(m, flags & all)
@@ -152,47 +157,50 @@ export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
 /** Order in which several namespaces of a pidfd are joined: the user namespace gives the rights for the others. */
 const order: ReadonlyArray<NamespaceType> = ["user", "mnt", "uts", "ipc", "pid", "cgroup", "net", "time"]
 
-const join = (m: Machine, id: number): void => {
+/**
+ * Joins a namespace. `before` is the caller as it was when the call began: the credentials that a joined user namespace
+ * gives come into force with the end of the call, so that the old ones decide (`ns_capable` in the `*_install` functions).
+ */
+const join = (m: Machine, id: number, before: Process): void => {
   const target = m.namespaces.need(id)
-  const { creds, ns } = m.self
-  // EPERM: CAP_SYS_ADMIN in the owner of the namespace, and in the own user namespace (setns(2))
-  const admin = (): void => {
-    if (!nsCapable(m, target.owner, CAP.SYS_ADMIN) || !capableHere(m, CAP.SYS_ADMIN)) refuse("EPERM")
-  }
+  const { ns } = m.self
+  const may = (userNs: number, capability: number): boolean =>
+    capableIn(m, before.creds, before.ns.user, userNs, capability)
+  // EPERM: CAP_SYS_ADMIN in the owner of the namespace, and in the user namespace that the caller will be in (setns(2))
+  if (target.type !== "user" && !(may(target.owner, CAP.SYS_ADMIN) && may(ns.user, CAP.SYS_ADMIN))) refuse("EPERM")
   switch (target.type) {
     case "user":
       // EINVAL: the own one, which would give back dropped capabilities (user_namespaces(7))
       if (target.id === ns.user) refuse("EINVAL")
       // EINVAL: directories that are shared with another process (setns(2))
       if (sharesDirectories(m)) refuse("EINVAL")
-      if (!nsCapable(m, target.id, CAP.SYS_ADMIN)) refuse("EPERM")
-      return commit(m, fullCredentials(m, creds), target.id)
+      if (!may(target.id, CAP.SYS_ADMIN)) refuse("EPERM")
+      return commit(m, fullCredentials(m, m.self.creds), target.id)
     case "mnt": {
-      admin()
       // EPERM: also CAP_SYS_CHROOT (setns(2))
-      if (!capableHere(m, CAP.SYS_CHROOT)) refuse("EPERM")
+      if (!may(ns.user, CAP.SYS_CHROOT)) refuse("EPERM")
       // EINVAL: directories that are shared with another process (setns(2))
       if (sharesDirectories(m)) refuse("EINVAL")
       const root = onTop(m, { mount: target.root, node: m.mounts.need(target.root).root })
       return m.change({ ns: { ...ns, mnt: target.id }, root, cwd: root })
     }
-    case "pid": {
-      admin()
+    case "pid":
       // EINVAL: only the own pid namespace or one below it; it is for children (pid_namespaces(7))
-      const own = m.namespace("pid", ns.pid)
-      let above: number | undefined = target.id
-      while (above !== undefined && above !== own.id) above = m.namespace("pid", above).parent
-      if (above === undefined) refuse("EINVAL")
+      if (!isPidWithin(m, target.id, ns.pid)) refuse("EINVAL")
       return m.change({ ns: { ...ns, pidForChildren: target.id } })
-    }
     case "time":
-      admin()
       enterTime(m, target.id)
       return m.change({ ns: { ...ns, time: target.id, timeForChildren: target.id } })
     default:
-      admin()
       return m.change({ ns: { ...ns, [target.type]: target.id } })
   }
+}
+
+const isPidWithin = (m: Machine, pidNs: number, ancestor: number): boolean => {
+  for (let id: number | undefined = pidNs; id !== undefined; id = m.namespace("pid", id).parent) {
+    if (id === ancestor) return true
+  }
+  return false
 }
 
 export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
@@ -201,16 +209,17 @@ export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
     // EINVAL: no or unknown types; ESRCH: gone; EPERM: may not look into it (setns(2))
     if (nstype === 0 || (nstype & ~all) !== 0) refuse("EINVAL")
     const target = m.processes.get(kind.pid) ?? refuse("ESRCH")
-    if (target.status === "zombie") refuse("ESRCH")
     if (!mayTrace(m, target, "real")) refuse("EPERM")
-    for (const type of order) if ((nstype & flagOf[type]) !== 0) join(m, target.ns[type])
+    if (target.status === "zombie") refuse("ESRCH")
+    const before = m.self
+    for (const type of order) if ((nstype & flagOf[type]) !== 0) join(m, target.ns[type], before)
     return
   }
   const id = kind._tag === "Node" ? namespaceOf(kind.location.node) : undefined
   if (id === undefined) return refuse("EINVAL")
   const type = m.namespaces.need(id).type
   if (nstype !== 0 && nstype !== flagOf[type]) refuse("EINVAL")
-  join(m, id)
+  join(m, id, m.self)
 }
 
 // ── names and ends ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -240,6 +249,8 @@ const kept = (m: Machine): ReadonlySet<number> => {
   }
   for (const { ns, numbers, status } of m.processes.values()) {
     for (const id of numbers.keys()) ids.add(id)
+    // a zombie still has its credentials, with their user namespace
+    ids.add(ns.user)
     if (status === "running") { for (const id of Object.values(ns)) ids.add(id) }
   }
   for (const { kind } of m.files.values()) if (kind._tag === "Node") keep(kind.location.node)

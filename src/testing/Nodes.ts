@@ -6,7 +6,7 @@ import { S } from "../native/constants.ts"
 import { cgroupNode } from "./Cgroups.ts"
 import { CAP, capableOver } from "./Credentials.ts"
 import { decode, encode, type Machine, refuse } from "./Machine.ts"
-import { procNode } from "./Proc.ts"
+import { procNode, procPlace } from "./Proc.ts"
 import type { Content, FileSystem, Location, Node, NodeId, OpenFile } from "./State.ts"
 
 /** A node as path resolution and file calls see it. */
@@ -29,6 +29,8 @@ export interface View {
   readonly read?: () => Uint8Array
   /** The content is read at once, from its start: a read elsewhere gives nothing. */
   readonly whole?: boolean
+  /** A write does not move the file's offset. */
+  readonly rewritable?: boolean
   /** For computed files: a write, whole; the number of bytes that were taken, where not all were. */
   readonly write?: (text: string, opener: OpenFile["opener"], offset: number) => number | void
   /** The caller may do anything with it, whatever the permission bits say. */
@@ -116,9 +118,12 @@ const storedView = (m: Machine, node: Node): View => {
 /** Whether the process of a file of /proc is still there. */
 const isAlive = (m: Machine, id: string): boolean => procNode(m, id.split("/")[0]!) !== undefined
 
+/** Name and parent of a node; of a file of /proc also when its process is gone, since the name is of the directory. */
+export const placeOf = (m: Machine, id: NodeId): { readonly name: string; readonly parent: NodeId } =>
+  typeof id === "number" ? m.nodes.need(id) : id.startsWith("proc:") ? procPlace(id) : view(m, id)
+
 /** The directory above a node; the node itself for a root. */
-export const parentOf = (m: Machine, id: NodeId): NodeId =>
-  typeof id === "number" ? m.nodes.need(id).parent : view(m, id).parent
+export const parentOf = (m: Machine, id: NodeId): NodeId => placeOf(m, id).parent
 
 /** The node with an id. */
 export const view = (m: Machine, id: NodeId): View => {

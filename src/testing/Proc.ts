@@ -366,8 +366,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       const userNs = process.ns.user
       return {
         text: () => readMap(m, userNs, kind),
-        // EINVAL: only at offset 0 (user_namespaces(7))
-        write: (text, opener, offset) => offset === 0 ? writeMap(m, userNs, kind, text, opener) : refuse("EINVAL")
+        write: (text, opener, offset) => writeMap(m, userNs, kind, text, opener, offset)
       }
     }
     case "setgroups": {
@@ -375,7 +374,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return {
         text: () => `${m.namespace("user", userNs).setgroups}\n`,
         onOpen: (writing) => writing && !nsCapable(m, userNs, CAP.SYS_ADMIN) ? refuse("EACCES") : undefined,
-        write: (text, _, offset) => offset === 0 ? writeSetgroups(m, userNs, text) : refuse("EINVAL")
+        write: (text, _, offset) => writeSetgroups(m, userNs, text, offset)
       }
     }
     case "oom_score_adj":
@@ -460,15 +459,14 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       const id = process.ns[file[1]]
       const target = (): number => {
         traced(m, process)
-        return alive ? id : refuse("ENOENT")
+        // a zombie is still in its user and pid namespaces (userns_get, pidns_get)
+        if (!alive && second !== "user" && second !== "pid") refuse("ENOENT")
+        // pid_for_children has no target until the namespace has its first process (pid_namespaces(7))
+        return second === "pid_for_children" && m.namespace("pid", id).nextPid === 1 ? refuse("ENOENT") : id
       }
       return {
         link: () => `${file[0]}:[${target()}]`,
-        // pid_for_children has no target until the namespace has its first process (pid_namespaces(7))
-        jump: () =>
-          second === "pid_for_children" && m.namespace("pid", id).nextPid === 1
-            ? refuse("ENOENT")
-            : { mount: 0, node: `ns:${target()}` }
+        jump: () => ({ mount: 0, node: `ns:${target()}` })
       }
     }
     case "fd":
@@ -478,7 +476,9 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
         // one's own can always be opened (proc_fd_permission)
         return { dir, mode: name === "fd" ? 0o500 : 0o555, always: process.pid === m.pid }
       }
-      const entry = rest.length === 0 && /^(?:0|[1-9]\d*)$/.test(second) ? process.descriptors.get(Number(second)) : undefined
+      const entry = rest.length === 0 && /^(?:0|[1-9]\d*)$/.test(second)
+        ? process.descriptors.get(Number(second))
+        : undefined
       if (entry === undefined) return undefined
       const file = m.files.need(entry.file)
       if (name === "fdinfo") {
@@ -586,6 +586,17 @@ const ownerOf = (
   return { uid: toKernel(m, userNs, "uid", 0) ?? 0, gid: toKernel(m, userNs, "gid", 0) ?? 0 }
 }
 
+/** Name and parent of a node with an id of the form `proc:<file system>:<path>`. */
+export const procPlace = (id: string): { readonly name: string; readonly parent: string } => {
+  const start = id.indexOf(":", 5) + 1
+  const path = id.slice(start)
+  const slash = path.lastIndexOf("/")
+  return {
+    parent: path === "" ? id : `${id.slice(0, start)}${slash < 0 ? "" : path.slice(0, slash)}`,
+    name: unbound(path.slice(slash + 1))
+  }
+}
+
 /** The node with an id of the form `proc:<file system>:<path>`; `undefined` where there is none (any more). */
 export const procNode = (m: Machine, id: string): View | undefined => {
   const colon = id.indexOf(":", 5)
@@ -599,8 +610,7 @@ export const procNode = (m: Machine, id: string): View | undefined => {
   const base = {
     id,
     fs,
-    parent: parts.length === 0 ? id : `proc:${fs}:${parts.slice(0, -1).join("/")}`,
-    name: unbound(parts.at(-1) ?? ""),
+    ...procPlace(id),
     uid: ids.uid,
     gid: ids.gid
   }

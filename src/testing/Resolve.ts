@@ -3,7 +3,7 @@
  */
 import { AT, MS, RESOLVE } from "../native/constants.ts"
 import { type Machine, refuse } from "./Machine.ts"
-import { parentOf as aboveNode, permitted, type View, view, X } from "./Nodes.ts"
+import { parentOf as aboveNode, permitted, placeOf, type View, view, X } from "./Nodes.ts"
 import type { Location, Mount, NodeId } from "./State.ts"
 
 /** What a path led to. */
@@ -175,13 +175,13 @@ export const pathOf = (m: Machine, location: Location, root: Location): { path: 
   for (;;) {
     if (same(here, root)) return { path: `/${parts.join("/")}`, reachable: true }
     const mount = m.mounts.get(here.mount)
-    if (mount === undefined) return { path: view(m, here.node).name, reachable: false }
+    if (mount === undefined) return { path: placeOf(m, here.node).name, reachable: false }
     if (here.node === mount.root) {
       if (mount.parent === undefined) return { path: `/${parts.join("/")}`, reachable: false }
       here = { mount: mount.parent, node: mount.mountpoint! }
       continue
     }
-    const node = view(m, here.node)
+    const node = placeOf(m, here.node)
     parts.unshift(node.name)
     here = { mount: here.mount, node: node.parent }
   }

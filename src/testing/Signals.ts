@@ -53,11 +53,7 @@ const isOrphaned = (m: Machine, group: number): boolean =>
 export const kill = (m: Machine, pid: number, signal: number, fromOutside = true): void => {
   const target = m.processes.need(pid)
   if (target.status === "zombie" || signal === 0) return
-  const isInit = target.numbers.get(target.ns.pid) === 1
-  // the init of a pid namespace gets from its own members only what it has a handler for, and from outside only SIGKILL
-  // and SIGSTOP are forced (pid_namespaces(7))
   const forced = signal === SIG.KILL || signal === SIG.STOP
-  if (isInit && !(fromOutside && forced && target.pid !== 1)) return
   // a stop takes a pending SIGCONT away, and SIGCONT every pending stop (prepare_signal)
   if (stops.has(signal)) m.processes.set(pid, without(target, (other) => other === SIG.CONT))
   if (signal === SIG.CONT) {
@@ -71,6 +67,10 @@ export const kill = (m: Machine, pid: number, signal: number, fromOutside = true
     if (m.processes.get(pid)?.status !== "running") return
   }
   const now = m.processes.need(pid)
+  // the init of a pid namespace gets from its own members only what it has a handler for, and from outside only SIGKILL
+  // and SIGSTOP are forced (pid_namespaces(7), sig_task_ignored)
+  const isInit = now.numbers.get(now.ns.pid) === 1
+  if (isInit && !(fromOutside && forced && now.pid !== 1)) return
   // what is ignored is dropped, but not while it is blocked (sig_ignored)
   const blocked = !forced && now.blocked.includes(signal)
   if (!forced && !blocked && isIgnored(now, signal)) return
@@ -120,9 +120,11 @@ export const killCall = (m: Machine, { pid, signal }: Arguments<"kill">): void =
   const isMember = pid === 0
     ? (process: Process): boolean => process.group === m.self.group
     : pid === -1
-    ? (process: Process): boolean => process.pid !== m.pid && process.numbers.get(m.self.ns.pid) !== 1
+    // everybody in the pid namespace but its init and the caller
+    ? (process: Process): boolean => process.pid !== m.pid && (process.numbers.get(m.self.ns.pid) ?? 0) > 1
+    // members of a group also outside of the pid namespace
     : groupByNumber(m, -pid)
-  const targets = m.processes.values().filter((process) => process.numbers.has(m.self.ns.pid) && isMember(process))
+  const targets = m.processes.values().filter(isMember)
   if (targets.length === 0) refuse("ESRCH")
   if (!isValid(signal)) refuse("EINVAL")
   const allowed = targets.filter((target) => maySignal(m, target, signal))

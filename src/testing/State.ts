@@ -39,6 +39,8 @@ export type Namespace =
       readonly uidMap: ReadonlyArray<IdRange> | undefined
       readonly gidMap: ReadonlyArray<IdRange> | undefined
       readonly setgroups: "allow" | "deny"
+      /** Whether its creator had CAP_SETFCAP, which mapping uid 0 takes. */
+      readonly creatorHadSetfcap: boolean
     }
     | { readonly type: "pid"; readonly parent: number | undefined; readonly level: number; readonly nextPid: number }
     /** `root`: the mount at the very bottom. */

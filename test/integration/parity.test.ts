@@ -12,11 +12,13 @@ import { descriptors } from "../parity/descriptors.ts"
 import { exec } from "../parity/exec.ts"
 import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
+import { pidNamespaces } from "../parity/pidNamespaces.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
 import { seccomp } from "../parity/seccomp.ts"
 import { sockets } from "../parity/sockets.ts"
 import { sysctl } from "../parity/sysctl.ts"
+import { userNamespaces } from "../parity/userNamespaces.ts"
 import { uts } from "../parity/uts.ts"
 import { play, type Scenario } from "../support/parity.ts"
 
@@ -34,7 +36,9 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   sysctl,
   uts,
   credentials,
-  exec
+  exec,
+  userNamespaces,
+  pidNamespaces
 }
 
 const onModel = (scenario: Scenario) =>

@@ -674,7 +674,8 @@ const dumpable: Readonly<Record<string, Scenario>> = {
     owner("/proc/self/task"),
     owner("/proc/self/uid_map")
   ],
-  "a process that is not dumpable looks into itself": [
+  "a process that is not dumpable looks into itself": numbered([
+    line("mount", { source: "proc", target: "/proc", type: "proc", flags: 0, data: null }),
     gids(1000),
     uids(1000),
     line("readlinkat", { dirfd: cwd, path: "/proc/self/cwd" }, see),
@@ -685,7 +686,7 @@ const dumpable: Readonly<Record<string, Scenario>> = {
     open("/proc/self/oom_score_adj", O.WRONLY),
     open("/proc/self/uid_map", O.WRONLY),
     open("/proc/self/status", O.RDONLY)
-  ]
+  ])
 }
 
 /** Another process of user 1000, dumpable or not; then lines of a process that looks at it. */
@@ -845,7 +846,9 @@ const pidfds: Readonly<Record<string, Scenario>> = {
     ended("child"),
     line("readlinkat", { dirfd: cwd, path: "/proc/$child/cwd" }, see),
     line("readlinkat", { dirfd: cwd, path: "/proc/$child/exe" }, see),
-    open("/proc/$child/ns/uts", O.RDONLY),
+    ...["uts", "mnt", "user", "pid", "pid_for_children", "time"].map((name) =>
+      open(`/proc/$child/ns/${name}`, O.RDONLY)
+    ),
     ...readFile("/proc/$child/cmdline"),
     waitFor("$child"),
     open("/proc/$child/status", O.RDONLY),

@@ -207,7 +207,8 @@ export const initialNamespaces = (make: ReturnType<typeof builder>, hostname: st
     ownerGid: 0,
     uidMap: [range],
     gidMap: [range],
-    setgroups: "allow"
+    setgroups: "allow",
+    creatorHadSetfcap: true
   })
   return {
     user,
