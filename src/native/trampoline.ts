@@ -302,10 +302,13 @@ const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, SyscallErro
  * of the program's own execve(2) arrives at the other end of the channel: see {@link failureOf}.
  *
  * `channel` loses close-on-exec here and gets it again in the trampoline. If this fails, it has lost it.
+ *
+ * @param lastly what is done once the trampoline is written, right before it is executed
  */
-export const execThroughTrampoline = (
-  { argv, envp, ...options }: Options & { readonly argv: ReadonlyArray<string>; readonly envp: ReadonlyArray<string> }
-): Effect.Effect<never, SyscallError, Kernel> =>
+export const execThroughTrampoline = <E = never>(
+  { argv, envp, ...options }: Options & { readonly argv: ReadonlyArray<string>; readonly envp: ReadonlyArray<string> },
+  lastly: Effect.Effect<void, E, Kernel> = Effect.void
+): Effect.Effect<never, SyscallError | E, Kernel> =>
   Effect.gen(function*() {
     const flags = c.MFD.CLOEXEC | c.MFD.ALLOW_SEALING
     const fd = yield* makeMemfd(flags | MFD_EXEC).pipe(
@@ -317,5 +320,6 @@ export const execThroughTrampoline = (
     const seals = c.F_SEAL.SEAL | c.F_SEAL.SHRINK | c.F_SEAL.GROW | c.F_SEAL.WRITE
     yield* sys.fcntl({ fd, command: c.F.ADD_SEALS, argument: seals })
     yield* sys.fcntl({ fd: options.channel, command: c.F.SETFD, argument: 0 })
+    yield* lastly
     return yield* sys.execveat({ dirfd: fd, path: "", argv, envp, flags: c.AT.EMPTY_PATH })
   })

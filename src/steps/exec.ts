@@ -18,11 +18,12 @@ import { Init } from "./Init.ts"
 import { InCgroup } from "./joinCgroup.ts"
 import { environmentFor } from "./populateEnv.ts"
 import { ExecFilter } from "./prepareSeccomp.ts"
+import { limitFileSize } from "./setupRlimits.ts"
 
 /** Executes the program that `findProgram` found, with the arguments and the environment of the configuration. */
 export const exec = Step.make("exec", {
   doc: "become the program",
-  calls: [...calls, "seccomp", "execve"],
+  calls: [...calls, "prlimit64", "seccomp", "execve"],
   // InCgroup: a program that is executed outside of its container's cgroup has no limits, and kill would miss it
   requires: [Init, InCgroup, Environment, ExecUser, Program, ExecFilter],
   reversal: "terminal",
@@ -33,7 +34,7 @@ export const exec = Step.make("exec", {
     E2BIG: "arguments and environment together are too large"
   },
   run: Effect.gen(function*() {
-    const { channel, process: { args, selinuxLabel } } = yield* Init
+    const { channel, process: { args, rlimits, selinuxLabel } } = yield* Init
     const { path } = yield* Program
     const { filter } = yield* ExecFilter
     const envp = environmentFor(yield* Environment, yield* ExecUser)
@@ -44,8 +45,9 @@ export const exec = Step.make("exec", {
         envp,
         channel,
         ...(filter === undefined ? {} : { filter })
-      })
+      }, limitFileSize(rlimits))
     }
+    yield* limitFileSize(rlimits)
     // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them; the domain then
     // forbids to write the runtime's file. (A profile of AppArmor is entered here, and inherited by the program.)
     if (filter !== undefined) yield* sys.seccomp({ operation: SECCOMP.SET_MODE_FILTER, ...filter })

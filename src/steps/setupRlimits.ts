@@ -3,9 +3,9 @@
  *
  * In a user namespace nobody may raise a hard limit: there the parent sets them from outside with {@link applyRlimits}.
  *
- * The limit of descriptors is only raised here, while the process may; it is set to the configured values in
- * {@link restoreProcess}. Node.js has a score of descriptors open, and a limit below that would keep the steps in
- * between from opening anything.
+ * Two limits are only raised here, while the process may. That of descriptors is set to the configured values in
+ * {@link restoreProcess}: Node.js has a score of them open, and a limit below that would keep the steps in between from
+ * opening anything. That of the size of files is set in {@link exec}, which has to write a file first.
  *
  * @see prlimit(2)
  */
@@ -16,6 +16,9 @@ import { RLIMIT } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { RlimitError } from "./errors.ts"
 import { Init } from "./Init.ts"
+
+/** Limits that are set later than the others. */
+const late: ReadonlySet<number> = new Set([RLIMIT.NOFILE, RLIMIT.FSIZE])
 
 const raise = (pid: number, { hard, resource }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(sys.prlimit64({ pid, resource, limit: null }), (current) =>
@@ -41,11 +44,19 @@ export const applyRlimits = (
 ): Effect.Effect<void, RlimitError, Kernel> =>
   Effect.forEach(rlimits, (rlimit) =>
     Effect.mapError(
-      rlimit.resource === RLIMIT.NOFILE ? raise(pid, rlimit) : set(pid, rlimit),
+      late.has(rlimit.resource) ? raise(pid, rlimit) : set(pid, rlimit),
       ({ code }) => new RlimitError({ ...rlimit, code })
     ), { discard: true })
 
-/** Sets `process.rlimits` of this process; that of descriptors is only raised. */
+/** Sets the configured limit of the size of files, where there is one; the last limit of all. */
+export const limitFileSize = (rlimits: ReadonlyArray<Rlimit>): Effect.Effect<void, RlimitError, Kernel> =>
+  Effect.forEach(
+    rlimits.filter(({ resource }) => resource === RLIMIT.FSIZE),
+    (rlimit) => Effect.mapError(set(0, rlimit), ({ code }) => new RlimitError({ ...rlimit, code })),
+    { discard: true }
+  )
+
+/** Sets `process.rlimits` of this process; those of descriptors and of the size of files are only raised. */
 export const setupRlimits = Step.make("setupRlimits", {
   doc: "set the resource limits",
   calls: ["prlimit64"],

@@ -177,7 +177,12 @@ const rich = (given: { readonly userns?: boolean } = {}) => {
       umask: 0o27,
       oomScoreAdj: 100,
       terminal: true,
-      rlimits: [{ resource: 7, soft: 512n, hard: 600n }, { resource: 4, soft: 0n, hard: 0n }],
+      rlimits: [
+        { resource: 7, soft: 512n, hard: 600n },
+        { resource: 4, soft: 0n, hard: 0n },
+        // no file may be written, and the init has to write one to become the program
+        { resource: 1, soft: 0n, hard: 0n }
+      ],
       scheduler: { policy: 3, nice: 5, priority: 0, flags: 0, runtime: 0n, deadline: 0n, period: 0n },
       ioPriority: { class: 2, priority: 6 },
       cpuAffinity: { initial: [0], final: [0] }

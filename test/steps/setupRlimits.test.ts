@@ -7,14 +7,14 @@ import { fail, succeed, withInit } from "../support/steps.ts"
 
 const infinity = 2n ** 64n - 1n
 const rlimits = [
-  { resource: RLIMIT.FSIZE, soft: 100n, hard: 200n },
+  { resource: RLIMIT.STACK, soft: 100n, hard: 200n },
   { resource: RLIMIT.CORE, soft: 0n, hard: infinity }
 ]
 
 describe("setupRlimits", () => {
   it("sets the limits in order", () => {
     assert.deepStrictEqual(succeed(setupRlimits, withInit({ process: { rlimits } })).trace, [
-      "prlimit64(0, RLIMIT_FSIZE, {soft=100, hard=200})",
+      "prlimit64(0, RLIMIT_STACK, {soft=100, hard=200})",
       "prlimit64(0, RLIMIT_CORE, {soft=0, hard=RLIM_INFINITY})"
     ])
     assert.deepStrictEqual(succeed(setupRlimits, withInit()).trace, [])
@@ -28,6 +28,12 @@ describe("setupRlimits", () => {
       "prlimit64(0, RLIMIT_NOFILE, NULL)",
       "prlimit64(0, RLIMIT_NOFILE, {soft=50, hard=101})"
     ])
+  })
+
+  it("leaves it to exec to lower the limit of the size of files, since exec writes one", () => {
+    const fsize = [{ resource: RLIMIT.FSIZE, soft: 0n, hard: 0n }]
+    const { trace } = succeed(setupRlimits, withInit({ process: { rlimits: fsize } }), () => ({ soft: 5n, hard: 5n }))
+    assert.deepStrictEqual(trace, ["prlimit64(0, RLIMIT_FSIZE, NULL)"])
   })
 
   it("names the limit that is refused", () => {
@@ -49,5 +55,5 @@ describe("setupRlimits", () => {
 it("applyRlimits sets those of another process", () => {
   const { layer, trace } = scripted()
   Effect.runSync(Effect.provide(applyRlimits(77, rlimits.slice(0, 1)), layer))
-  assert.deepStrictEqual(trace(), ["prlimit64(77, RLIMIT_FSIZE, {soft=100, hard=200})"])
+  assert.deepStrictEqual(trace(), ["prlimit64(77, RLIMIT_STACK, {soft=100, hard=200})"])
 })
