@@ -376,7 +376,7 @@ const inodeNumber = ({ id }: View): bigint => {
 const target = (m: Machine, dirfd: number, path: string, flags: number): Location => {
   if (path === "" && (flags & AT.EMPTY_PATH) !== 0 && dirfd !== AT.FDCWD) {
     const file = Descriptors.fileOf(m, dirfd)
-    if (file.kind._tag !== "Node") m.unmodelled(`a stat of a ${file.kind._tag} descriptor`)
+    if (file.kind._tag !== "Node" && file.kind._tag !== "Pty") m.unmodelled(`a stat of a ${file.kind._tag} descriptor`)
   }
   return existing(m, dirfd, path, {
     follow: (flags & AT.SYMLINK_NOFOLLOW) === 0,
