@@ -362,8 +362,8 @@ const setLink = (m: Machine, request: Of<"LinkSet">): void => {
     mtu !== undefined && (() => setMtu(m, id, mtu)),
     name !== undefined && (() => rename(m, id, name)),
     alias !== undefined && (() => m.links.update(id, (link) => ({ ...link, alias }))),
-    master !== undefined && (() => setMaster(m, id, master)),
-    up !== undefined && (() => setUp(m, id, up))
+    up !== undefined && (() => setUp(m, id, up)),
+    master !== undefined && (() => setMaster(m, id, master))
   ]
   let failed: Refused | undefined
   let done = 0

@@ -17,14 +17,17 @@ const pages = 16
 
 type Fifo = Extract<Content, { readonly _tag: "Fifo" }>
 
+const O_DIRECT = 0o40000
+
 export const pipe2 = (m: Machine, { flags }: Arguments<"pipe2">): readonly [number, number] => {
   // EINVAL: other flags than O_CLOEXEC, O_NONBLOCK, O_DIRECT (pipe(2))
-  if ((flags & ~(O.CLOEXEC | O.NONBLOCK | 0o40000)) !== 0) refuse("EINVAL")
+  if ((flags & ~(O.CLOEXEC | O.NONBLOCK | O_DIRECT)) !== 0) refuse("EINVAL")
   const node = Nodes.anonymous(m, 0, 0o600, { _tag: "Fifo", data: new Uint8Array() })
   const location = { mount: 0, node }
   const path = `pipe:[${node}]`
   return [
-    Descriptors.open(m, { _tag: "Node", location }, O.RDONLY | flags, path),
+    // packets are a matter of whoever writes (create_pipe_files)
+    Descriptors.open(m, { _tag: "Node", location }, O.RDONLY | flags & ~O_DIRECT, path),
     Descriptors.open(m, { _tag: "Node", location }, O.WRONLY | flags, path)
   ]
 }

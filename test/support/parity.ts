@@ -10,6 +10,8 @@ import * as Effect from "effect/Effect"
 import { AT, CLONE, F, MS, O, P, SIG, W } from "../../src/native/constants.ts"
 import { Fork, type NotForkable } from "../../src/native/Fork.ts"
 import { type Call, type CallName, isCallName, Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
+import { mountsBelow, type PeerGroups } from "./mountinfo.ts"
+import * as Observed from "./observed.ts"
 
 /** One call: its name, its arguments, and whether its result is kept (`as`) or compared (`see`). */
 export interface Line {
@@ -25,6 +27,8 @@ export interface Line {
   readonly sorted?: true
   /** Of a result that is a text, compare the lines that match only. */
   readonly only?: RegExp
+  /** The result is a mountinfo: compare the mounts at and below this path, with the peer groups by name. */
+  readonly mounts?: string
 }
 
 /** As `data` of a call: one byte, so many times. */
@@ -114,6 +118,21 @@ const seen = ({ only, see, sorted }: Line, result: unknown): string => {
   return see === true ? show(ordered(result)) : typeof see === "string" ? show(part(see)) : show(see.map(part))
 }
 
+const peerGroups = (known: ReadonlyMap<string, unknown>): PeerGroups => {
+  const groups = known.get("peer groups")
+  return groups instanceof Map ? groups as PeerGroups : new Map()
+}
+
+const seenMounts = (below: string, result: unknown, known: Map<string, unknown>): string => {
+  const seen = mountsBelow(
+    result instanceof Uint8Array ? new TextDecoder().decode(result) : "",
+    below,
+    peerGroups(known)
+  )
+  known.set("peer groups", seen.groups)
+  return show(seen.lines)
+}
+
 const dataOf = (data: unknown): unknown => {
   if (typeof data === "string") return bytes(data)
   const { byte, times } = data as Partial<Bytes>
@@ -135,7 +154,7 @@ const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string,
         onFailure: (error) => error.code as string,
         onSuccess: (result: unknown) => {
           if (line.as !== undefined) known.set(line.as, result)
-          return seen(line, result)
+          return line.mounts === undefined ? seen(line, result) : seenMounts(line.mounts, result, known)
         }
       }),
       // as written, since numbers of descriptors and processes differ
@@ -169,16 +188,37 @@ interface Beside {
   readonly read: number
 }
 
+/** How much is looked at once the lines have run: a process beside shares its namespaces with others that go on. */
+type Look = "process" | "namespaces"
+
+/** The state after the last line, as lines of the trace. */
+const look = (
+  what: Look,
+  known: Map<string, unknown>,
+  end: End
+): Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork> =>
+  Effect.gen(function*() {
+    const before = known.get("before") as Observed.Before | undefined
+    if (before === undefined) return
+    for (const text of yield* Observed.ofProcess(before)) yield* tell(end, `after: ${text}`)
+    if (what === "process") return
+    const { groups, lines } = yield* Observed.ofNamespaces(before, peerGroups(known), known.get("links") === true)
+    known.set("peer groups", groups)
+    for (const text of lines) yield* tell(end, `after: ${text}`)
+  })
+
 const runLines = (
   lines: Scenario,
   known: Map<string, unknown>,
-  end: End
+  end: End,
+  what: Look
 ): Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const running = new Map<string, Beside>()
     for (const line of lines) {
       if ("fork" in line) {
-        const trace = yield* inChild(line.fork, line.lines, known, end).pipe(
+        const look = (line.fork & (CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWNET | CLONE.NEWUSER)) !== 0
+        const trace = yield* inChild(line.fork, line.lines, known, end, look ? "namespaces" : "process").pipe(
           // the flags were refused: a result as any other
           Effect.catchTag("SyscallError", (error) =>
             error.call._tag === "clone" ? Effect.succeed([`could not be forked: ${error.code}`]) : Effect.fail(error))
@@ -187,7 +227,7 @@ const runLines = (
           yield* tell(end, `  ${text}`)
         }
       } else if ("start" in line) {
-        const child = yield* startChild(line.flags, line.lines, known, end)
+        const child = yield* startChild(line.flags, line.lines, known, end, "process")
         known.set(line.start, child.pid)
         running.set(line.start, child)
       } else if ("join" in line) {
@@ -204,7 +244,11 @@ const runLines = (
       yield* Effect.ignore(sys.kill({ pid, signal: SIG.KILL }))
       yield* Effect.ignore(sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }))
     }
+    yield* look(what, known, end)
   })
+
+/** What goes before the lines, and what they know from it. */
+type Prepare = Effect.Effect<ReadonlyArray<readonly [string, unknown]>, SyscallError, Kernel>
 
 /** Said after the last line. */
 const finished = "."
@@ -215,14 +259,15 @@ const startChild = (
   lines: Scenario,
   known: ReadonlyMap<string, unknown>,
   end: End,
-  prepare: Effect.Effect<void, SyscallError, Kernel> = Effect.void
+  what: Look,
+  prepare: Prepare = Effect.succeed([])
 ): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const fork = yield* Fork
     const [low, lowWrite] = yield* sys.pipe2({ flags: O.CLOEXEC })
     // far from the numbers that a scenario gets
-    const read = yield* sys.fcntl({ fd: low, command: F.DUPFD_CLOEXEC, argument: 500 })
-    const write = yield* sys.fcntl({ fd: lowWrite, command: F.DUPFD_CLOEXEC, argument: 500 })
+    const read = yield* sys.fcntl({ fd: low, command: F.DUPFD_CLOEXEC, argument: Observed.firstOwn })
+    const write = yield* sys.fcntl({ fd: lowWrite, command: F.DUPFD_CLOEXEC, argument: Observed.firstOwn })
     yield* sys.close({ fd: low })
     yield* sys.close({ fd: lowWrite })
     const pid = yield* fork.spawn(
@@ -231,7 +276,7 @@ const startChild = (
         yield* sys.close({ fd: read })
         // else the parent would be heard until this child ends
         if (end !== undefined) yield* sys.close({ fd: end })
-        yield* Effect.andThen(prepare, runLines(lines, new Map(known), write)).pipe(
+        yield* Effect.flatMap(prepare, (more) => runLines(lines, new Map([...known, ...more]), write, what)).pipe(
           Effect.catch((error) => tell(write, `broken: ${error.message}`))
         )
         yield* tell(write, finished)
@@ -260,14 +305,23 @@ const inChild = (
   lines: Scenario,
   known: ReadonlyMap<string, unknown>,
   end: End,
-  prepare?: Effect.Effect<void, SyscallError, Kernel>
+  what: Look,
+  prepare?: Prepare
 ): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
-    const child = yield* startChild(flags, lines, known, end, prepare)
+    const child = yield* startChild(flags, lines, known, end, what, prepare)
     const { trace, whole } = yield* heard(child)
     const status = yield* sys.waitid({ idtype: P.PID, id: child.pid, options: W.EXITED })
     return whole ? trace : [...trace, `and is gone: code ${status?.code}, status ${status?.status}`]
   })
+
+/** Whether a scenario puts links into other networks. */
+const moves = (scenario: Scenario): boolean =>
+  scenario.some((line) =>
+    "lines" in line
+      ? moves(line.lines)
+      : "call" in line && line.call === "rtnetlink" && /netns/i.test(Object.keys(line.args?.request ?? {}).join(" "))
+  )
 
 /**
  * Runs a scenario in a child with namespaces of its own and an empty tmpfs at /mnt. Descriptors from 100 to 499 are free;
@@ -279,11 +333,15 @@ export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, Syscal
     scenario,
     new Map(),
     undefined,
+    "namespaces",
     Effect.gen(function*() {
+      const before = yield* Observed.before
       yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
       yield* sys.mount({ source: "tmpfs", target: "/mnt", type: "tmpfs", flags: 0, data: "mode=755" })
       yield* sys.chdir({ path: "/mnt" })
       yield* sys.umask({ mask: 0o22 })
+      // a network that nobody is in goes away, and takes the peers of its links with it, whenever the kernel gets to it
+      return [["before", before], ["links", !moves(scenario)]]
     })
   )
 

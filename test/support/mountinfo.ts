@@ -1,0 +1,40 @@
+/** `/proc/pid/mountinfo` in a form that is the same on every machine. @see proc_pid_mountinfo(5) */
+
+/** Names of peer groups, in the order in which a scenario first saw them. */
+export type PeerGroups = ReadonlyMap<string, string>
+
+/** The mounts at and below a path: root, mount point, flags, propagation, type, source, and whether the file system is read-only. */
+export const mountsBelow = (
+  text: string,
+  below: string,
+  known: PeerGroups
+): { readonly lines: ReadonlyArray<string>; readonly groups: PeerGroups } => {
+  const groups = new Map(known)
+  const name = (group: string): string => {
+    const found = groups.get(group) ?? String.fromCharCode(65 + groups.size)
+    groups.set(group, found)
+    return found
+  }
+  const lines = text.split("\n").filter((line) => line !== "").map((line) => {
+    const [left, right] = line.split(" - ") as [string, string]
+    const [, , , root, point, flags, ...tags] = left.split(" ")
+    const [type, source, options] = right.split(" ")
+    return { root, point: point!, flags, tags, type, source, access: options!.split(",")[0] }
+  })
+    .filter(({ point }) => point === below || point.startsWith(below === "/" ? below : `${below}/`))
+    // a stable sort: what is stacked on one place stays in its order
+    .toSorted((a, b) => a.point < b.point ? -1 : a.point > b.point ? 1 : 0)
+    .map(({ access, flags, point, root, source, tags, type }) =>
+      [
+        root!.replace(/\[\d+\]/, "[n]"),
+        point,
+        flags,
+        ...tags.map((tag) => tag.replace(/:(\d+)$/, (_, group: string) => `:${name(group)}`)),
+        "-",
+        type,
+        source,
+        access
+      ].join(" ")
+    )
+  return { lines, groups }
+}
