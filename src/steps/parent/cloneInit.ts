@@ -30,11 +30,10 @@ export const cloneInit = Step.make("cloneInit", {
     const launch = yield* Launch
     const channel = yield* Channel
     const { manager } = yield* ContainerCgroup
-    const { clone, joins, reclones, unshare } = launch.namespaces
-    const inNewPidNamespace = (clone & CLONE.NEWPID) !== 0
-    // getppid(2) is 0 where the parent is outside of the pid namespace; one that is entered by cloning anew has the
-    // same parent, outside too
-    const parentPid = inNewPidNamespace || reclones ? 0 : yield* sys.getpid({})
+    const { clone, joins, unshare } = launch.namespaces
+    const leavesPidNamespace = ((clone | unshare) & CLONE.NEWPID) !== 0 || joins.some(({ type }) => type === "pid")
+    // getppid(2) is 0 where the parent is outside of the pid namespace; one that is cloned anew has the same parent
+    const parentPid = leavesPidNamespace ? 0 : yield* sys.getpid({})
     const child = initMain(launch.init, {
       id: launch.id,
       container: launch.container,

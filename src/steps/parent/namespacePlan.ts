@@ -31,8 +31,6 @@ export interface NamespacePlan {
   readonly joins: ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }>
   /** Flags for unshare(2) in the init, after the joins. */
   readonly unshare: number
-  /** Whether the init forks once more on its way, so that its pid changes. */
-  readonly reclones: boolean
 }
 
 /** Plans the namespaces of a list as a configuration gives it. */
@@ -48,7 +46,6 @@ export const namespacePlan = (
   return {
     clone: flags(made.filter((type) => !isLate(type))),
     joins,
-    unshare: flags(made.filter(isLate)),
-    reclones: joined("pid") || joined("time") || made.includes("time") || (deferred && made.includes("pid"))
+    unshare: flags(made.filter(isLate))
   }
 }
