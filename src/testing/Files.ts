@@ -5,7 +5,18 @@ import type { DirectoryEntry, FileSystemStat, Stat } from "../native/calls.ts"
 import { AT, F_SEAL, MFD, MS, O, RESOLVE, S } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
-import { CAP, capable, capableHere, capableOver, initialUserNs, kernelId, shown, toUser } from "./Credentials.ts"
+import {
+  CAP,
+  capable,
+  capableHere,
+  capableOver,
+  initialUserNs,
+  kernelId,
+  SECBIT,
+  shown,
+  toKernel,
+  toUser
+} from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { givenCapabilities } from "./execCredentials.ts"
 import { mayGrowTo, roomInFile } from "./Limits.ts"
@@ -129,7 +140,8 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   }
   if (node.type === "p" && access !== O.RDWR) Pipes.waitForOtherEnd(m, node, flags)
   if ((flags & O.TRUNC) !== 0 && node.stored?.content._tag === "File") {
-    m.nodes.set(node.stored.id, { ...node.stored, content: { ...node.stored.content, data: new Uint8Array() } })
+    const empty = { ...node.stored, content: { ...node.stored.content, data: new Uint8Array() } }
+    m.nodes.set(node.stored.id, withoutPrivileges(m, empty))
   }
   const fd = Descriptors.open(
     m,
@@ -471,20 +483,27 @@ export const getdents64 = (m: Machine, { fd }: Arguments<"getdents64">): Readonl
 
 export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"faccessat2">): void => {
   if ((mode & ~7) !== 0) refuse("EINVAL")
+  const { creds, ns } = m.self
+  if ((flags & AT.EACCESS) === 0) {
+    // it asks for the real ids, on the way too, which have the permitted capabilities if they are root, else none, unless
+    // SECBIT_NO_SETUID_FIXUP keeps what is effective (access_override_creds)
+    const isRoot = creds.uid === toKernel(m, ns.user, "uid", 0)
+    const kept = (creds.securebits & SECBIT.NO_SETUID_FIXUP) !== 0
+    m.changeCreds({
+      euid: creds.uid,
+      egid: creds.gid,
+      effective: kept ? creds.effective : isRoot ? creds.permitted : 0n
+    })
+  }
   const location = target(m, dirfd, path, flags)
   const node = at(m, location)
-  if ((mode & W) !== 0 && node.type !== "c" && node.type !== "b" && readonlyAt(m, location)) refuse("EROFS")
+  const writes = (mode & W) !== 0 && ["f", "d", "l"].includes(node.type)
   if ((mode & X) !== 0 && node.type === "f" && (mountFlags(m, location) & MS.NOEXEC) !== 0) refuse("EACCES")
-  if ((flags & AT.EACCESS) !== 0) {
-    if (!permitted(m, node, mode)) refuse("EACCES")
-    return
-  }
-  // access(2) asks for the real ids, whose effective capabilities are those of root or none
-  const { creds } = m.self
-  m.changeCreds({ euid: creds.uid, egid: creds.gid, ...creds.uid === creds.euid ? {} : { effective: 0n } })
-  const allowed = permitted(m, node, mode)
+  // EROFS: of the file system before the permissions, of the mount after them (do_faccessat)
+  if (writes && Nodes.fileSystemOf(m, node)?.readonly === true) refuse("EROFS")
+  if (!permitted(m, node, mode)) refuse("EACCES")
+  if (writes && readonlyAt(m, location)) refuse("EROFS")
   m.change({ creds })
-  if (!allowed) refuse("EACCES")
 }
 
 // ── changing the tree ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -687,8 +706,13 @@ export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments
   ) refuse("EPERM")
   if (Cgroups.isGroup(node.id)) return Cgroups.changeGroup(m, node.id, { uid: owner, gid: group })
   if (node.stored === undefined) return Cgroups.changeFileOwner(m, node.id)
-  // set-user-ID, set-group-ID and capabilities go when a regular file changes hands (chown(2))
-  const mode = node.type === "f" ? node.mode & ~(S.ISUID | ((node.mode & 0o10) !== 0 ? S.ISGID : 0)) : node.mode
+  // set-user-ID, set-group-ID and capabilities go when a file changes hands (chown(2)); set-group-ID without execute
+  // permission for the group only if the caller is not in it (setattr_should_drop_sgid)
+  const inGroup = creds.egid === node.gid || creds.groups.includes(node.gid) || capableOver(m, node, CAP.FSETID)
+  const lost = node.type === "d" ? 0 : S.ISUID | ((node.mode & 0o10) !== 0 || !inGroup ? S.ISGID : 0)
+  const mode = node.mode & ~lost
+  // EPERM: which is a change of mode, for the owner or CAP_FOWNER (setattr_prepare)
+  if (mode !== node.mode && creds.euid !== node.uid && !capableOver(m, node, CAP.FOWNER)) refuse("EPERM")
   m.nodes.set(node.stored.id, { ...withoutCapabilities(node.stored), uid: owner, gid: group, mode })
 }
 

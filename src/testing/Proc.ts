@@ -330,9 +330,10 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
       return { text: () => alive ? process.argv.map((arg) => `${arg}\0`).join("") : "", mode: 0o444 }
     case "environ":
       return {
-        text: () => alive ? process.envp.map((pair) => `${pair}\0`).join("") : "",
+        text: () => process.envp.map((pair) => `${pair}\0`).join(""),
         mode: 0o400,
-        onOpen: () => traced(m, process)
+        // ESRCH: a zombie has no memory (mm_access)
+        onOpen: () => alive ? traced(m, process) : refuse("ESRCH")
       }
     case "mountinfo":
       return { text: () => mountinfo(m, process), mode: 0o444 }
@@ -581,7 +582,8 @@ const ownerOf = (
 ): { readonly uid: number; readonly gid: number } => {
   if (process === undefined) return { uid: 0, gid: 0 }
   const { egid, euid } = process.creds
-  if (open || process.dumpable === 1 || process.status === "zombie") return { uid: euid, gid: egid }
+  if (open || (process.dumpable === 1 && process.status === "running")) return { uid: euid, gid: egid }
+  if (process.status === "zombie") return { uid: 0, gid: 0 }
   const userNs = memoryUserNs(m, process)
   return { uid: toKernel(m, userNs, "uid", 0) ?? 0, gid: toKernel(m, userNs, "gid", 0) ?? 0 }
 }

@@ -1,5 +1,5 @@
 /** Ids, groups, securebits, capability sets, and how changes of ids move capabilities. */
-import { CLONE, O, PR } from "../../src/native/constants.ts"
+import { AT_FACCESSAT as AT, CLONE, O, PR } from "../../src/native/constants.ts"
 import { cwd, type Scenario } from "../support/parity.ts"
 import {
   caps,
@@ -431,6 +431,50 @@ const others: Readonly<Record<string, Scenario>> = {
     capset(0n, 0n, 0n),
     line("chroot", { path: "/" }),
     line("unshare", { flags: CLONE.NEWUSER })
+  ],
+  "access(2) asks for the real ids with the capabilities that they would have": [
+    touch("f", 0o600),
+    line("fchownat", { dirfd: cwd, path: "f", uid: 1000, gid: 1000, flags: 0 }),
+    ...[
+      [setuid(0, 1001, 0)],
+      [setuid(1001, 0, 0)],
+      [setuid(1000, 0, 0)],
+      [capset(0n, set(1), 0n)],
+      [capset(0n, 0n, 0n)],
+      [securebits(NO_FIXUP), setuid(1001, 1001, 1001)],
+      [securebits(NO_FIXUP), capset(0n, set(1), 0n)]
+    ].map((lines) =>
+      fork(0, [
+        ...lines,
+        line("faccessat2", { dirfd: cwd, path: "f", mode: 6, flags: 0 }),
+        line("faccessat2", { dirfd: cwd, path: "f", mode: 6, flags: AT.EACCESS })
+      ])
+    )
+  ],
+  "access(2) asks for the real ids on the way too": [
+    mkdir("d", 0o700),
+    touch("d/f", 0o666),
+    fork(0, [
+      setuid(1000, 0, 0),
+      line("faccessat2", { dirfd: cwd, path: "d/f", mode: 4, flags: 0 }),
+      line("faccessat2", { dirfd: cwd, path: "d/f", mode: 4, flags: AT.EACCESS })
+    ]),
+    fork(0, [
+      setuid(0, 1000, 0),
+      line("faccessat2", { dirfd: cwd, path: "d/f", mode: 4, flags: 0 }),
+      line("faccessat2", { dirfd: cwd, path: "d/f", mode: 4, flags: AT.EACCESS })
+    ])
+  ],
+  "a chown that takes set-user-id away is a chmod as well": [
+    touch("f"),
+    ...[0o4755, 0o2755, 0o2745, 0o1755, 0o755].flatMap((mode) => [
+      line("fchownat", { dirfd: cwd, path: "f", uid: 1000, gid: 1000, flags: 0 }),
+      line("fchmodat", { dirfd: cwd, path: "f", mode }),
+      fork(0, [capset(set(0), set(0), 0n), line("fchownat", { dirfd: cwd, path: "f", uid: 5, gid: 5, flags: 0 })]),
+      fork(0, [uids(1001), line("fchownat", { dirfd: cwd, path: "f", uid: -1, gid: -1, flags: 0 })]),
+      fork(0, [gids(7), uids(1000), line("fchownat", { dirfd: cwd, path: "f", uid: -1, gid: -1, flags: 0 })]),
+      line("statx", { dirfd: cwd, path: "f", flags: 0, mask: 0x7ff }, { see: ["mode", "uid", "gid"] })
+    ])
   ],
   "root without capabilities is nobody": [
     touch("f", 0o600),

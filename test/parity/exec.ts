@@ -323,6 +323,11 @@ const caps: Readonly<Record<string, Scenario>> = {
     line("statx", { dirfd: cwd, path: "p", flags: 0, mask: 0x7ff }, { see: "mode" }),
     ...executed([], user(1000), status)
   ],
+  "set-user-id goes with a truncation by somebody else": [
+    ...file("p", sleeping, 0o6777),
+    fork(0, [...user(1000), open("p", O.WRONLY | O.TRUNC)]),
+    line("statx", { dirfd: cwd, path: "p", flags: 0, mask: 0x7ff }, { see: ["mode", "size"] })
+  ],
   "set-user-id stays when root writes": [
     ...file("p", sleeping, 0o6755),
     open("p", O.WRONLY, "writer"),

@@ -674,6 +674,13 @@ const dumpable: Readonly<Record<string, Scenario>> = {
     owner("/proc/self/task"),
     owner("/proc/self/uid_map")
   ],
+  "files of /proc of a zombie are root's": numbered([
+    line("mount", { source: "proc", target: "/proc", type: "proc", flags: 0, data: null }),
+    start("child", 0, [gids(1000), uids(1000), prctl(PR.SET_DUMPABLE, 1), exit(0)]),
+    ended("child"),
+    owner("/proc/$child"),
+    owner("/proc/$child/status")
+  ]),
   "a process that is not dumpable looks into itself": numbered([
     line("mount", { source: "proc", target: "/proc", type: "proc", flags: 0, data: null }),
     gids(1000),
@@ -850,6 +857,7 @@ const pidfds: Readonly<Record<string, Scenario>> = {
       open(`/proc/$child/ns/${name}`, O.RDONLY)
     ),
     ...readFile("/proc/$child/cmdline"),
+    open("/proc/$child/environ", O.RDONLY),
     waitFor("$child"),
     open("/proc/$child/status", O.RDONLY),
     line("openat", { dirfd: "$dir", path: "status", flags: O.RDONLY, mode: 0 }),
