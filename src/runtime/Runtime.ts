@@ -137,8 +137,12 @@ type Failure<P> = PipelineError<Pipeline.Errors<P>>
 /** What {@link launchOf} can fail with: the configuration does not fit this host, the flow or a handle is none. */
 export type LaunchError = SyscallError | ConfigError | FlowError | InvalidPipelineError | NotPreservable
 
-/** What {@link create} can fail with. */
-export type CreateError = LaunchError | Failure<typeof createPipeline>
+/** What {@link create} can fail with: its pipeline, or those that end what was started for nothing. */
+export type CreateError =
+  | LaunchError
+  | Failure<typeof createPipeline>
+  | Failure<typeof killPipeline>
+  | Failure<typeof removePipeline>
 
 /** What {@link kill} can fail with. */
 export type KillError = Store.LoadError | Cgroup.NotACgroup | NotRunning | Failure<typeof killPipeline>
@@ -154,7 +158,7 @@ export type RemoveError =
   | Failure<typeof removePipeline>
 
 /** What {@link run} can fail with. */
-export type RunError = CreateError | Failure<typeof killPipeline> | Failure<typeof removePipeline>
+export type RunError = CreateError
 
 /** What {@link execLaunchOf} can fail with. */
 export type ExecLaunchError =
@@ -241,18 +245,35 @@ export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], 
     }
   })
 
-/** A pair of sockets for a terminal that nobody else asks for: the master comes out at one end. */
-const withOwnConsole = <A extends object, E, R>(
+/** Ends what was started where the caller can't be given it; what that failed with stands beside why. */
+const orElseEnd = <A, E, R, E2, R2>(
+  self: Effect.Effect<A, E, R>,
+  end: Effect.Effect<unknown, E2, R2>
+): Effect.Effect<A, E | E2, R | R2> =>
+  Effect.catchCause(
+    self,
+    (cause) =>
+      Effect.flatMap(Effect.exit(end), (ended) =>
+        Effect.failCause<E | E2>(Exit.isFailure(ended) ? Cause.combine(cause, ended.cause) : cause))
+  )
+
+/**
+ * A pair of sockets for a terminal that nobody else asks for: the master comes out at one end.
+ *
+ * @param end undoes what `use` has started, where the master can't be had
+ */
+const withOwnConsole = <A extends object, E, R, E2, R2>(
   wanted: boolean,
-  use: (socket: number | undefined) => Effect.Effect<A, E, R>
-): Effect.Effect<A & { readonly master?: number }, E | SyscallError, R | Kernel> =>
+  use: (socket: number | undefined) => Effect.Effect<A, E, R>,
+  end: (started: A) => Effect.Effect<unknown, E2, R2>
+): Effect.Effect<A & { readonly master?: number }, E | E2 | SyscallError, R | R2 | Kernel> =>
   wanted
     ? Effect.acquireUseRelease(
       sys.socketpair({ type: SOCK.STREAM | SOCK.CLOEXEC }),
       ([receiver, sender]) =>
         Effect.gen(function*() {
           const result = yield* use(sender)
-          const master = yield* receiveMaster(receiver)
+          const master = yield* orElseEnd(receiveMaster(receiver), end(result))
           return master === undefined ? result : { ...result, master }
         }),
       (ends) => Effect.forEach(ends, (fd) => sys.close({ fd }), { discard: true })
@@ -282,6 +303,11 @@ const createWith = (restore: Restore, options: RunOptions) =>
         )
         const { pid, pidfd } = Context.get(facts, EnteredProcess)
         return { pid, pidfd, events: Context.get(facts, Started).events, state: Context.get(facts, SavedState) }
+      }), ({ pidfd, state }) =>
+      Effect.gen(function*() {
+        yield* killAll(state, [])
+        yield* removeState(options.stateRoot ?? (yield* stateRoot), state, options.strategies)
+        yield* sys.close({ fd: pidfd })
       }))
   })
 
@@ -360,7 +386,7 @@ const startWith = (restore: Restore, options: ExecOptions) =>
         )
         const { pid, pidfd } = Context.get(facts, EnteredProcess)
         return { pid, pidfd, events: Context.get(facts, Started).events }
-      }))
+      }), ({ pidfd }) => Effect.andThen(killAndReap(pidfd), sys.close({ fd: pidfd })))
   })
 
 /** The inputs of the exec pipeline. Fails with {@link NotRunning} where the container does not run. */
