@@ -276,7 +276,8 @@ const withOwnConsole = <A extends object, E, R, E2, R2>(
           const master = yield* orElseEnd(receiveMaster(receiver), end(result))
           return master === undefined ? result : { ...result, master }
         }),
-      (ends) => Effect.forEach(ends, (fd) => sys.close({ fd }), { discard: true })
+      // closed they are, whatever close(2) tells; a container that runs does not fail of it
+      (ends) => Effect.forEach(ends, (fd) => Effect.ignore(sys.close({ fd })), { discard: true })
     )
     : use(undefined)
 
