@@ -6,6 +6,7 @@ import type { Arguments } from "../native/Kernel.ts"
 import { block, type Machine, refuse, RefusedAfter } from "./Machine.ts"
 import * as Sockets from "./Sockets.ts"
 import type { Descriptor, FileKind, NodeId, OpenFile, Process } from "./State.ts"
+import * as Terminals from "./Terminals.ts"
 
 /** `RLIM_INFINITY`. */
 export const infinity = 2n ** 64n - 1n
@@ -69,6 +70,7 @@ export const release = (m: Machine, id: number): void => {
   }
   m.files.delete(id)
   if (file.kind._tag === "Socket") Sockets.end(m, file.kind.socket)
+  if (file.kind._tag === "Pty") Terminals.closed(m, file.kind)
   if (file.kind._tag === "Node") emptyFifo(m, file.kind.location.node)
   // a file system that was made and never mounted; that of cgroups or sysfs is mounted elsewhere too
   const made = file.kind._tag === "FsContext" ? file.kind.fs : undefined
@@ -89,13 +91,11 @@ const emptyFifo = (m: Machine, id: NodeId): void => {
 /** Closes descriptors of a process. */
 export const closeAll = (m: Machine, pid: number, which: (fd: number, entry: Descriptor) => boolean): void => {
   const process = m.processes.need(pid)
+  const closed = [...process.descriptors].filter(([fd, entry]) => which(fd, entry))
   const kept = new Map(process.descriptors)
-  for (const [fd, entry] of process.descriptors) {
-    if (!which(fd, entry)) continue
-    kept.delete(fd)
-    release(m, entry.file)
-  }
-  m.processes.set(pid, { ...m.processes.need(pid), descriptors: kept })
+  for (const [fd] of closed) kept.delete(fd)
+  m.processes.set(pid, { ...process, descriptors: kept })
+  for (const [, { file }] of closed) release(m, file)
 }
 
 /** Holds every description of a table once more: what fork does. */

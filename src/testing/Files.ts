@@ -419,22 +419,16 @@ const stat = (m: Machine, location: Location): Stat => {
 export const statx = (m: Machine, { dirfd, flags, path }: Arguments<"statx">): Stat => {
   if ((flags & ~(AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT | AT.EMPTY_PATH | 0x6000)) !== 0) refuse("EINVAL")
   const special = path === "" && dirfd !== AT.FDCWD ? Descriptors.fileOf(m, dirfd) : undefined
-  if (special?.kind._tag === "Socket" || special?.kind._tag === "Pty") {
-    const character = special.kind._tag === "Pty"
+  if (special?.kind._tag === "Socket") {
     return {
-      mode: character ? S.IFCHR | 0o620 : S.IFSOCK | 0o777,
+      mode: S.IFSOCK | 0o777,
       nlink: 1,
       uid: shown(m, "uid", special.opener.creds.euid),
       gid: shown(m, "gid", special.opener.creds.egid),
       ino: BigInt(special.id),
       size: 0n,
       dev: { major: 0, minor: 8 },
-      // the master is the multiplexer, whichever terminal it has made (devpts: ptmx is 5:2)
-      rdev: special.kind._tag !== "Pty"
-        ? { major: 0, minor: 0 }
-        : special.kind.side === "master"
-        ? { major: 5, minor: 2 }
-        : { major: 136, minor: m.ptys.need(special.kind.pty).number },
+      rdev: { major: 0, minor: 0 },
       mountId: 0n,
       mountRoot: false
     }
@@ -530,6 +524,9 @@ export const mkdirat = (m: Machine, { dirfd, mode, path }: Arguments<"mkdirat">)
 
 export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Arguments<"mknodat">): void => {
   const type = mode & S.IFMT
+  // what can't be made is told before the path is looked at (may_mknod): EPERM for a directory, EINVAL for the unknown
+  if (type === S.IFDIR) refuse("EPERM")
+  if (![0, S.IFREG, S.IFIFO, S.IFSOCK, S.IFCHR, S.IFBLK].includes(type)) refuse("EINVAL")
   const found = newName(m, dirfd, path, false)
   const parent = at(m, found.directory)
   if (isFixed(m, parent)) refuse("EPERM")
@@ -674,9 +671,8 @@ const changeMode = (m: Machine, location: Location, mode: number): void => {
 }
 
 export const fchmod = (m: Machine, { fd, mode }: Arguments<"fchmod">): void => {
-  const file = Descriptors.usable(m, fd)
-  if (file.kind._tag !== "Node") return
-  changeMode(m, file.kind.location, mode)
+  const { kind } = Descriptors.usable(m, fd)
+  if (kind._tag === "Node" || kind._tag === "Pty") changeMode(m, kind.location, mode)
 }
 
 export const fchmodat = (m: Machine, { dirfd, mode, path }: Arguments<"fchmodat">): void =>

@@ -294,6 +294,10 @@ export const makeFileSystem = (
         : { ...seen, root: Cgroups.directoryOf(hierarchy.id, root) }
     }
     case "devpts": {
+      // EINVAL: options that it does not have, and modes that are not octal (devpts_fs_parameters)
+      const isKnown = (option: string): boolean =>
+        /^(?:(?:ptmx)?mode=[0-7]+|(?:uid|gid|max)=-?\d+|newinstance)$/.test(option)
+      if (!options.every(isKnown)) refuse("EINVAL")
       const gid = value("gid")
       if (gid !== undefined && toKernel(m, m.self.ns.user, "gid", Number(gid)) === undefined) refuse("EINVAL")
       const root = Nodes.anonymous(m, id, 0o755, { _tag: "Directory", entries: new Map() })
@@ -507,7 +511,7 @@ const busy = (m: Machine, mount: number): boolean =>
   m.processes.values().some(({ cwd, root, status }) =>
     status === "running" && (cwd.mount === mount || root.mount === mount)
   ) ||
-  m.files.values().some(({ kind }) => kind._tag === "Node" && kind.location.mount === mount)
+  m.files.values().some(({ kind }) => "location" in kind && kind.location.mount === mount)
 
 export const umount2 = (m: Machine, { flags, target }: Arguments<"umount2">): void => {
   if ((flags & ~(MNT.FORCE | MNT.DETACH | MNT.EXPIRE | UMOUNT.NOFOLLOW)) !== 0) refuse("EINVAL")
@@ -537,7 +541,7 @@ const detach = (m: Machine, mount: number): void => {
   const used = tree.some(({ id }) => {
     const here = (place: Location): boolean => place.mount === id
     return m.processes.values().some(({ cwd, root, status }) => status === "running" && (here(cwd) || here(root))) ||
-      m.files.values().some(({ kind }) => kind._tag === "Node" && here(kind.location))
+      m.files.values().some(({ kind }) => "location" in kind && here(kind.location))
   })
   if (!used) return drop(m, mount)
   for (const { id } of tree) {

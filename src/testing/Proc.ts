@@ -20,7 +20,7 @@ import { linked } from "./Files.ts"
 import { encode, type Machine, refuse } from "./Machine.ts"
 import type { View } from "./Nodes.ts"
 import { leaderNumber } from "./Processes.ts"
-import { onTop, pathOf } from "./Resolve.ts"
+import { pathOf } from "./Resolve.ts"
 import type { Location, NamespaceType, NodeId, Process } from "./State.ts"
 import { bound, sysctl, unbound } from "./Sysctl.ts"
 import { writeOffsets } from "./Times.ts"
@@ -91,7 +91,7 @@ export const fileText = (m: Machine, id: number): string => {
     case "FsContext":
       return "anon_inode:[fscontext]"
     case "Pty":
-      return file.kind.side === "master" ? "/dev/ptmx" : `/dev/pts/${m.ptys.need(file.kind.pty).number}`
+      return nameOf(m, file.kind.location)
     case "BpfProgram":
       return "anon_inode:bpf-prog"
     case "SeccompListener":
@@ -486,7 +486,7 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
         // the directory is searched by whoever may trace the process (proc_fdinfo_permission)
         traced(m, process)
         const flags = file.flags | (entry.cloexec ? O.CLOEXEC : 0)
-        const mount = file.kind._tag === "Node" ? file.kind.location.mount : 0
+        const mount = "location" in file.kind ? file.kind.location.mount : 0
         const pid = file.kind._tag === "Pid" ? pidfdInfo(m, file.kind.pid, pidNs) : ""
         return { text: () => `pos:\t${file.offset}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\n${pid}` }
       }
@@ -498,12 +498,10 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
           return fileText(m, entry.file)
         },
         jump: () =>
-          file.kind._tag === "Node"
+          file.kind._tag === "Node" || file.kind._tag === "Pty"
             ? file.kind.location
             : file.kind._tag === "Socket"
             ? { mount: 0, node: `socket:${file.kind.socket}` }
-            : file.kind._tag === "Pty"
-            ? onTop(m, m.unmodelled("a jump to a terminal through /proc/self/fd"))
             : refuse("ENXIO")
       }
     }

@@ -13,6 +13,7 @@ import { processOf } from "./Proc.ts"
 import * as Scheduling from "./Scheduling.ts"
 import { kill, signalOne } from "./Signals.ts"
 import type { Namespace, OpenFile, Process } from "./State.ts"
+import * as Terminals from "./Terminals.ts"
 import { enterTime } from "./Times.ts"
 
 /** Thrown by exit_group and execve: the caller never returns. */
@@ -135,7 +136,10 @@ const unheard = (parent: Process | undefined): boolean =>
 export const end = (m: Machine, pid: number, code: number, status: number): void => {
   const process = m.processes.need(pid)
   if (process.status !== "running") return
+  // what closing does to others, as a hangup, does nothing to it any more
+  m.processes.set(pid, { ...process, status: "zombie", ended: { code, status } })
   Descriptors.closeAll(m, pid, () => true)
+  Terminals.leaderEnded(m, m.processes.need(pid))
   const { directories: _, untold: _untold, ...rest } = m.processes.need(pid)
   m.processes.set(pid, { ...rest, status: "zombie", ended: { code, status }, pending: [], stopped: false })
 

@@ -4,7 +4,7 @@
 import { AT, MS, RESOLVE } from "../native/constants.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import { parentOf as aboveNode, permitted, placeOf, type View, view, X } from "./Nodes.ts"
-import type { Location, Mount, NodeId, Pty } from "./State.ts"
+import type { Location, Mount, NodeId } from "./State.ts"
 
 /** What a path led to. */
 export interface Resolved {
@@ -49,18 +49,7 @@ export const locationOf = (m: Machine, fd: number): Location => {
   if (fd === AT.FDCWD) return m.self.cwd
   const entry = m.self.descriptors.get(fd) ?? refuse("EBADF")
   const { kind } = m.files.need(entry.file)
-  if (kind._tag === "Pty") return terminalAt(m, m.ptys.need(kind.pty), kind.side)
-  return kind._tag === "Node" ? kind.location : refuse("ENOTDIR")
-}
-
-/** Where an open terminal is in its devpts, as the caller's mount namespace shows that (ptm_open_peer). */
-const terminalAt = (m: Machine, pty: Pty, side: "master" | "slave"): Location => {
-  const mount = m.mounts.find(({ fs, ns }) => fs === pty.fs && ns === m.self.ns.mnt)
-  if (mount === undefined) return m.unmodelled("a terminal of another mount namespace in place of a directory")
-  return {
-    mount: mount.id,
-    node: side === "slave" ? pty.node : view(m, mount.root).lookup?.("ptmx") ?? refuse("ENOTDIR")
-  }
+  return kind._tag === "Node" || kind._tag === "Pty" ? kind.location : refuse("ENOTDIR")
 }
 
 /** One directory up, through mounts; the same place at a root. */

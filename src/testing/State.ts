@@ -233,7 +233,14 @@ export type FileKind =
     readonly fs?: number
     readonly mounted: boolean
   }
-  | { readonly _tag: "Pty"; readonly pty: number; readonly side: "master" | "slave" }
+  /** `hungUp`: the terminal is gone, or was taken from its session; nothing can be read or written any more. */
+  | {
+    readonly _tag: "Pty"
+    readonly pty: number
+    readonly side: "master" | "slave"
+    readonly location: Location
+    readonly hungUp?: true
+  }
   | { readonly _tag: "BpfProgram"; readonly instructions: Uint8Array }
   | { readonly _tag: "SeccompListener"; readonly pid: number }
 
@@ -292,7 +299,14 @@ export interface Pty {
   readonly modes?: TerminalModes
   readonly columns: number
   readonly toMaster: Uint8Array
-  readonly toSlave: Uint8Array
+  /** What slaves may read: whole lines, or pieces where there are no lines; and the line that is being typed. */
+  readonly lines: ReadonlyArray<Uint8Array>
+  readonly editing: Uint8Array
+  /** The process group in the foreground, while a session has the terminal. */
+  readonly foreground?: number
+  readonly masterClosed?: true
+  /** There were slaves, and the last is closed. */
+  readonly slavesClosed?: true
 }
 
 /** A cgroup hierarchy. */

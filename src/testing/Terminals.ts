@@ -1,14 +1,21 @@
 /**
- * Terminals. @see pty(7), pts(4), ioctl_tty(2), credentials(7)
+ * Pseudoterminals: masters and slaves, lines, sizes, controlling terminals. The rules are those of `drivers/tty/pty.c`,
+ * `n_tty.c`, `tty_io.c`, `tty_jobctrl.c` and `fs/devpts` of the kernel. @see pty(7), pts(4), ioctl_tty(2), termios(3)
  */
 import type { TerminalModes } from "../native/calls.ts"
-import { IFLAG, LFLAG, O, OFLAG, POLL } from "../native/constants.ts"
-import { CAP, capableHere } from "./Credentials.ts"
+import { CC, IFLAG, LFLAG, O, OFLAG, POLL, SIG } from "../native/constants.ts"
+import { CAP, capable } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
-import { block, concat, type Machine, refuse } from "./Machine.ts"
+import { block, concat, encode, type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
 import type { View } from "./Nodes.ts"
-import type { Location, OpenFile, Pty } from "./State.ts"
+import { Gone } from "./Processes.ts"
+import * as Signals from "./Signals.ts"
+import type { FileSystem, Location, OpenFile, Process, Pty } from "./State.ts"
+
+type Terminal = Extract<OpenFile["kind"], { readonly _tag: "Pty" }>
+
+// ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Opens /dev/ptmx, /dev/pts/N or /dev/tty; `undefined` for any other device. */
 export const openTerminal = (
@@ -20,53 +27,61 @@ export const openTerminal = (
 ): number | undefined => {
   const { device } = node
   if (device?.major === 5 && device.minor === 2) {
-    // the instance whose ptmx it is, or the one mounted at pts beside it (devpts_acquire)
+    // ENODEV: neither of an instance, nor beside one that is mounted at pts (devpts_mntget)
     const own = Nodes.fileSystemOf(m, node)
-    const fs = own?.type === "devpts" ? own : beside(m, location)
-    if (fs === undefined) return refuse("ENODEV")
-    const taken = new Set(m.ptys.values().filter((pty) => pty.fs === fs.id).map((pty) => pty.number))
-    let number = 0
-    while (taken.has(number)) number++
-    const option = (name: string): number | undefined => {
-      const found = fs.options.find((text) => text.startsWith(`${name}=`))
-      return found === undefined ? undefined : Number.parseInt(found.slice(name.length + 1), name === "mode" ? 8 : 10)
-    }
-    const id = m.fresh()
-    const root = Nodes.view(m, fs.root)
-    const slave = Nodes.create(m, root, String(number), {
-      mode: option("mode") ?? 0o600,
-      uid: m.self.creds.euid,
-      gid: option("gid") ?? m.self.creds.egid,
-      content: { _tag: "Device", type: "c", major: 136, minor: number }
-    })
-    m.ptys.set(id, {
-      id,
-      number,
-      fs: fs.id,
-      node: slave,
-      locked: true,
-      rows: 0,
-      columns: 0,
-      toMaster: new Uint8Array(),
-      toSlave: new Uint8Array()
-    })
-    const kept = flags & ~(O.CREAT | O.NOCTTY) | Descriptors.largeFile
-    return Descriptors.open(m, { _tag: "Pty", pty: id, side: "master" }, kept, path)
+    return openMaster(
+      m,
+      (own?.type === "devpts" ? own : beside(m, location)) ?? refuse("ENODEV"),
+      location,
+      flags,
+      path
+    )
   }
   if (device?.major === 136) {
-    const pty = m.ptys.values().find((known) => known.node === node.id) ?? refuse("EIO")
-    // EIO: still locked (TIOCSPTLCK)
-    if (pty.locked) refuse("EIO")
-    return openSlave(m, pty, flags, path)
+    // EIO: a node of no terminal that is there, or a terminal that is still locked (pty_open, TIOCSPTLCK)
+    const pty = m.ptys.values().find((known) => known.node === node.id && known.masterClosed !== true)
+    return pty === undefined || pty.locked ? refuse("EIO") : openSlave(m, pty, location, flags, path)
   }
   if (device?.major === 5 && device.minor === 0) {
     const { terminal } = m.self
-    return terminal === undefined ? refuse("ENXIO") : openSlave(m, m.ptys.need(terminal), flags, path)
+    return terminal === undefined ? refuse("ENXIO") : openSlave(m, m.ptys.need(terminal), location, flags, path)
   }
   return undefined
 }
 
-const beside = (m: Machine, location: Location) => {
+const openMaster = (m: Machine, fs: FileSystem, location: Location, flags: number, path: string): number => {
+  const option = (name: string): string | undefined =>
+    fs.options.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1)
+  const taken = new Set(m.ptys.values().filter((pty) => pty.fs === fs.id).map((pty) => pty.number))
+  let number = 0
+  while (taken.has(number)) number++
+  // ENOSPC: the instance's limit (devpts_new_index)
+  if (number >= Number(option("max") ?? Infinity)) refuse("ENOSPC")
+  const id = m.fresh()
+  const node = Nodes.create(m, Nodes.view(m, fs.root), String(number), {
+    mode: Number.parseInt(option("mode") ?? "600", 8),
+    uid: Number(option("uid") ?? m.self.creds.euid),
+    gid: Number(option("gid") ?? m.self.creds.egid),
+    content: { _tag: "Device", type: "c", major: 136, minor: number }
+  })
+  m.ptys.set(id, {
+    id,
+    number,
+    fs: fs.id,
+    node,
+    locked: true,
+    rows: 0,
+    columns: 0,
+    toMaster: new Uint8Array(),
+    lines: [],
+    editing: new Uint8Array()
+  })
+  const kept = flags & ~(O.CREAT | O.NOCTTY) | Descriptors.largeFile
+  return Descriptors.open(m, { _tag: "Pty", pty: id, side: "master", location }, kept, path)
+}
+
+/** The instance that is mounted at pts beside a ptmx. */
+const beside = (m: Machine, location: Location): FileSystem | undefined => {
   const parent = Nodes.view(m, Nodes.view(m, location.node).parent)
   const pts = parent.lookup?.("pts")
   const mount = m.mounts.values().findLast((other) => other.parent === location.mount && other.mountpoint === pts)
@@ -74,101 +89,161 @@ const beside = (m: Machine, location: Location) => {
   return fs?.type === "devpts" ? fs : undefined
 }
 
-const openSlave = (m: Machine, pty: Pty, flags: number, path: string): number => {
-  const fd = Descriptors.open(m, { _tag: "Pty", pty: pty.id, side: "slave" }, flags & ~(O.CREAT | O.NOCTTY), path)
-  // a session leader without a terminal gets the one that it opens (open(2), O_NOCTTY)
+const openSlave = (m: Machine, pty: Pty, location: Location, flags: number, path: string): number => {
+  const kept = flags & ~(O.CREAT | O.NOCTTY) | Descriptors.largeFile
+  const fd = Descriptors.open(m, { _tag: "Pty", pty: pty.id, side: "slave", location }, kept, path)
+  const { slavesClosed: _, ...open } = pty
+  m.ptys.set(pty.id, open)
+  // a session leader without a terminal gets the one that it opens for reading, if no session has it (open(2), O_NOCTTY)
   const leads = m.self.session === m.pid && m.self.terminal === undefined
-  if (leads && (flags & O.NOCTTY) === 0) m.change({ terminal: pty.id })
+  const reads = (flags & 3) !== O.WRONLY
+  if (leads && reads && (flags & O.NOCTTY) === 0 && sessionOf(m, pty.id).length === 0) give(m, pty.id)
   return fd
 }
 
-type Terminal = Extract<OpenFile["kind"], { readonly _tag: "Pty" }>
+/** EIO: not a master, or its slave is locked (ptm_open_peer, pty_open). */
+export const openPeer = (m: Machine, fd: number, flags: number): number => {
+  const { location, pty, side } = terminalOf(m, fd)
+  const known = m.ptys.need(pty)
+  if (side !== "master" || known.locked) return refuse("EIO")
+  // where the instance is mounted: the mount of the ptmx, or the one beside it (devpts_mntget)
+  const mount = m.mounts.get(location.mount)?.fs === known.fs
+    ? location.mount
+    : m.mounts.values().findLast(({ fs, parent }) => fs === known.fs && parent === location.mount)?.id
+  if (mount === undefined) return m.unmodelled("a terminal whose instance is mounted nowhere")
+  return openSlave(m, known, { mount, node: known.node }, flags, `/dev/pts/${known.number}`)
+}
 
-export const readTerminal = (m: Machine, file: OpenFile, { pty: id, side }: Terminal, count: number): Uint8Array => {
-  const pty = m.ptys.need(id)
-  const data = side === "master" ? pty.toMaster : pty.toSlave
-  if (data.length === 0) {
-    const slaves = m.files.values().some(({ kind }) => kind._tag === "Pty" && kind.pty === id && kind.side === "slave")
-    // EIO: the master reads after the last slave is closed
-    if (side === "master" && !slaves) return refuse("EIO")
-    if ((file.flags & O.NONBLOCK) !== 0) refuse("EAGAIN")
-    return block("data from a terminal")
+// ── closing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The last descriptor of an end is closed: with the master goes the name, with both ends the number (pty_close). */
+export const closed = (m: Machine, { pty: id, side }: Terminal): void => {
+  const isOpen = (which: Terminal["side"]): boolean =>
+    m.files.values().some(({ kind }) => kind._tag === "Pty" && kind.pty === id && kind.side === which)
+  if (side === "master") {
+    const pty = m.ptys.need(id)
+    Nodes.leave(m, Nodes.view(m, Nodes.view(m, pty.node).parent), String(pty.number))
+    m.ptys.set(id, { ...pty, masterClosed: true })
+    hangUp(m, id)
+  } else if (!isOpen("slave")) m.ptys.update(id, (pty) => ({ ...pty, slavesClosed: true }))
+  if (m.ptys.need(id).masterClosed === true && !isOpen("slave")) m.ptys.delete(id)
+}
+
+/** Every open slave is dead from now on, and the session loses its terminal (__tty_hangup). */
+const hangUp = (m: Machine, id: number): void => {
+  for (const file of m.files.values()) {
+    const { kind } = file
+    if (kind._tag !== "Pty" || kind.pty !== id || kind.side !== "slave") continue
+    m.files.set(file.id, { ...file, kind: { ...kind, hungUp: true } })
   }
-  const rest = data.slice(count)
-  m.ptys.set(id, side === "master" ? { ...pty, toMaster: rest } : { ...pty, toSlave: rest })
-  return data.slice(0, count)
+  const members = sessionOf(m, id)
+  clear(m, id)
+  for (const { pid, session } of members) {
+    if (pid !== session) continue
+    Signals.kill(m, pid, SIG.HUP)
+    Signals.kill(m, pid, SIG.CONT)
+  }
 }
 
-export const writeTerminal = (m: Machine, { pty: id, side }: Terminal, data: Uint8Array): number => {
-  const pty = m.ptys.need(id)
-  m.ptys.set(
-    id,
-    side === "master"
-      ? { ...pty, toSlave: concat(pty.toSlave, data) }
-      : { ...pty, toMaster: concat(pty.toMaster, data) }
-  )
-  return data.length
+// ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The processes whose controlling terminal it is. */
+const sessionOf = (m: Machine, pty: number): ReadonlyArray<Process> =>
+  m.processes.values().filter(({ status, terminal }) => terminal === pty && status === "running")
+
+const clear = (m: Machine, pty: number): void => {
+  for (const process of sessionOf(m, pty)) {
+    const { terminal: _, ...without } = process
+    m.processes.set(process.pid, without)
+  }
+  const known = m.ptys.get(pty)
+  if (known === undefined) return
+  const { foreground: _, ...free } = known
+  m.ptys.set(pty, free)
 }
+
+/** Makes it the caller's; the caller's group is in the foreground (__proc_set_tty). */
+const give = (m: Machine, pty: number): void => {
+  m.change({ terminal: pty })
+  m.ptys.update(pty, (old) => ({ ...old, foreground: m.self.group }))
+}
+
+export const setControlling = (m: Machine, fd: number, argument: number): number => {
+  // of a master, the slave is meant (tty_pair_get_tty)
+  const { hungUp, pty } = terminalOf(m, fd)
+  if (hungUp === true) refuse("EIO")
+  const { self } = m
+  if (self.session === self.pid && self.terminal === pty) return 0
+  // EPERM: only a session leader without a terminal; one that a session has only root of the machine takes away; one that
+  // is open for writing only (tiocsctty)
+  if (self.session !== self.pid || self.terminal !== undefined) refuse("EPERM")
+  const isTaken = sessionOf(m, pty).length > 0
+  const mighty = capable(m, CAP.SYS_ADMIN)
+  if (isTaken && (argument !== 1 || !mighty)) refuse("EPERM")
+  if ((Descriptors.fileOf(m, fd).flags & 3) === O.WRONLY && !mighty) refuse("EPERM")
+  if (isTaken) clear(m, pty)
+  give(m, pty)
+  return 0
+}
+
+/** A leader that gives its terminal up sends SIGHUP and SIGCONT to the foreground (disassociate_ctty). */
+export const giveUpControlling = (m: Machine, fd: number): number => {
+  const { pty, side } = terminalOf(m, fd)
+  const { terminal, ...without } = m.self
+  if (terminal !== pty || side === "master") refuse("ENOTTY")
+  if (m.self.session === m.pid) leave(m, m.self, [SIG.HUP, SIG.CONT])
+  else m.processes.set(m.pid, without)
+  if (m.self.status !== "running") throw new Gone()
+  return 0
+}
+
+const leave = (m: Machine, leader: Process, signals: ReadonlyArray<number>): void => {
+  const pty = leader.terminal!
+  const foreground = m.ptys.get(pty)?.foreground
+  if (foreground === undefined) return
+  const group = m.processes.values().filter((process) => process.group === foreground && process.status === "running")
+  clear(m, pty)
+  for (const signal of signals) for (const { pid } of group) Signals.kill(m, pid, signal)
+}
+
+/** A leader that ends sends SIGHUP to the foreground of its terminal, which has no session then. */
+export const leaderEnded = (m: Machine, process: Process): void => {
+  if (process.session === process.pid && process.terminal !== undefined) leave(m, process, [SIG.HUP])
+}
+
+// ── modes, sizes, numbers ────────────────────────────────────────────────────────────────────────────────────────────
 
 const terminalOf = (m: Machine, fd: number): Terminal => {
   const { kind } = Descriptors.usable(m, fd)
   return kind._tag === "Pty" ? kind : refuse("ENOTTY")
 }
 
-export const setControlling = (m: Machine, fd: number, argument: number): number => {
-  const { pty, side } = terminalOf(m, fd)
-  if (side !== "slave") m.unmodelled("a pty master as controlling terminal")
-  const { self } = m
-  if (self.session === self.pid && self.terminal === pty) return 0
-  // EPERM: only a session leader without a terminal (ioctl_tty(2), TIOCSCTTY)
-  if (self.session !== self.pid || self.terminal !== undefined) refuse("EPERM")
-  const other = m.processes.values().filter(({ terminal }) => terminal === pty)
-  if (other.length > 0) {
-    if (argument !== 1 || !capableHere(m, CAP.SYS_ADMIN)) refuse("EPERM")
-    for (const process of other) {
-      const { terminal: _, ...without } = process
-      m.processes.set(process.pid, without)
-    }
-  }
-  m.change({ terminal: pty })
-  return 0
-}
-
-export const giveUpControlling = (m: Machine, fd: number): number => {
-  const { pty } = terminalOf(m, fd)
-  const { terminal, ...without } = m.self
-  if (terminal !== pty) refuse("ENOTTY")
-  m.processes.set(m.pid, without)
-  return 0
-}
-
-export const openPeer = (m: Machine, fd: number, flags: number): number => {
-  const { pty, side } = terminalOf(m, fd)
-  if (side !== "master") refuse("EIO")
-  const known = m.ptys.need(pty)
-  return openSlave(m, known, flags, `/dev/pts/${known.number}`)
+/** EIO: a slave that was hung up answers nothing (hung_up_tty_ioctl). */
+const liveTerminal = (m: Machine, fd: number): Pty => {
+  const { hungUp, pty } = terminalOf(m, fd)
+  return hungUp === true ? refuse("EIO") : m.ptys.need(pty)
 }
 
 export const ptyNumber = (m: Machine, fd: number): number => {
-  const { pty, side } = terminalOf(m, fd)
-  return side === "master" ? m.ptys.need(pty).number : refuse("ENOTTY")
+  const pty = liveTerminal(m, fd)
+  return terminalOf(m, fd).side === "master" ? pty.number : refuse("ENOTTY")
 }
 
 export const lockPty = (m: Machine, fd: number, locked: boolean): void => {
-  const { pty, side } = terminalOf(m, fd)
-  if (side !== "master") refuse("ENOTTY")
-  m.ptys.update(pty, (old) => ({ ...old, locked }))
+  const pty = liveTerminal(m, fd)
+  if (terminalOf(m, fd).side !== "master") refuse("ENOTTY")
+  m.ptys.set(pty.id, { ...pty, locked })
 }
 
 export const windowSize = (m: Machine, fd: number): { readonly rows: number; readonly columns: number } => {
-  const { columns, rows } = m.ptys.need(terminalOf(m, fd).pty)
+  const { columns, rows } = liveTerminal(m, fd)
   return { rows, columns }
 }
 
 export const setWindowSize = (m: Machine, fd: number, rows: number, columns: number): void =>
-  m.ptys.update(terminalOf(m, fd).pty, (old) => ({ ...old, rows, columns }))
+  m.ptys.set(liveTerminal(m, fd).id, { ...liveTerminal(m, fd), rows: rows & 0xffff, columns: columns & 0xffff })
 
-/** The modes that the kernel gives a new terminal. */
+/** The modes that the kernel gives a new terminal (`tty_std_termios`); a master's are of no use and are not kept. */
 const freshModes: TerminalModes = {
   input: IFLAG.ICRNL | IFLAG.IXON,
   output: OFLAG.OPOST | 0o4,
@@ -178,15 +253,193 @@ const freshModes: TerminalModes = {
   characters: Uint8Array.of(3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0)
 }
 
-export const terminalModes = (m: Machine, fd: number): TerminalModes =>
-  m.ptys.need(terminalOf(m, fd).pty).modes ?? freshModes
+export const terminalModes = (m: Machine, fd: number): TerminalModes => liveTerminal(m, fd).modes ?? freshModes
 
-export const setTerminalModes = (m: Machine, fd: number, modes: TerminalModes): void =>
-  m.ptys.update(terminalOf(m, fd).pty, (old) => ({ ...old, modes }))
+export const setTerminalModes = (m: Machine, fd: number, modes: TerminalModes): void => {
+  const pty = liveTerminal(m, fd)
+  const isRaw = (modes.local & LFLAG.ICANON) === 0
+  // without lines, what was being edited can be read (n_tty_set_termios)
+  const edited = isRaw && pty.editing.length > 0
+  m.ptys.set(pty.id, {
+    ...pty,
+    modes,
+    ...edited ? { lines: [...pty.lines, pty.editing], editing: new Uint8Array() } : {}
+  })
+}
+
+// ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const newline = 10
+const carriageReturn = 13
+const deleted = 127
+
+/** What a program's output becomes on its way to the master: a newline gets a carriage return (do_output_char). */
+const processed = (m: Machine, { output }: TerminalModes, data: Uint8Array): Uint8Array => {
+  if ((output & OFLAG.OPOST) === 0) return data
+  if ((output & ~(OFLAG.OPOST | 0o4)) !== 0) m.unmodelled("output modes beside OPOST and ONLCR")
+  return (output & 0o4) === 0
+    ? data
+    : Uint8Array.from([...data].flatMap((byte) => byte === newline ? [carriageReturn, newline] : [byte]))
+}
+
+const flag = { ECHOE: 0o20, ECHOK: 0o40, ECHOCTL: 0o1000, ECHOKE: 0o4000, NOFLSH: 0o200 }
+const special = {
+  INTR: 0,
+  QUIT: 1,
+  ERASE: 2,
+  KILL: 3,
+  EOF: 4,
+  START: 8,
+  STOP: 9,
+  SUSP: 10,
+  REPRINT: 12,
+  WERASE: 14,
+  LNEXT: 15
+}
+
+/** How a byte is echoed: control characters as ^X. */
+const shown = (byte: number, { local }: TerminalModes): ReadonlyArray<number> =>
+  (local & flag.ECHOCTL) !== 0 && (byte < 32 || byte === deleted) && byte !== 9 && byte !== newline
+    ? [...encode("^"), byte ^ 64]
+    : [byte]
+
+/** Bytes typed at the master: one after the other through the line discipline (n_tty_receive_char). */
+const typed = (m: Machine, id: number, data: Uint8Array): void => {
+  for (const byte of data) type(m, m.ptys.need(id), byte)
+}
+
+const echo = (m: Machine, id: number, modes: TerminalModes, bytes: ReadonlyArray<number>): void => {
+  if ((modes.local & LFLAG.ECHO) === 0) return
+  const out = processed(m, modes, Uint8Array.from(bytes))
+  m.ptys.update(id, (pty) => ({ ...pty, toMaster: concat(pty.toMaster, out) }))
+}
+
+const signalsOf: ReadonlyArray<readonly [number, number]> = [
+  [special.INTR, SIG.INT],
+  [special.QUIT, SIG.QUIT],
+  [special.SUSP, SIG.TSTP]
+]
+
+const type = (m: Machine, pty: Pty, given: number): void => {
+  const modes = pty.modes ?? freshModes
+  const { characters, input, local } = modes
+  const is = (name: number): boolean => characters[name] !== 0 && characters[name] === given
+  if ((input & ~(IFLAG.ICRNL | IFLAG.INLCR | IFLAG.IGNCR | IFLAG.IXON)) !== 0) {
+    m.unmodelled("input modes beside those of newlines")
+  }
+  if ((input & IFLAG.IXON) !== 0 && (is(special.START) || is(special.STOP))) m.unmodelled("a stopped terminal")
+  const signal = (local & LFLAG.ISIG) === 0 ? undefined : signalsOf.find(([name]) => is(name))?.[1]
+  if (signal !== undefined) return interrupt(m, pty, modes, given, signal)
+  if (given === carriageReturn && (input & IFLAG.IGNCR) !== 0) return
+  const byte = given === carriageReturn && (input & IFLAG.ICRNL) !== 0
+    ? newline
+    : given === newline && (input & IFLAG.INLCR) !== 0
+    ? carriageReturn
+    : given
+  if ((local & LFLAG.ICANON) === 0) {
+    m.ptys.set(pty.id, { ...pty, lines: [...pty.lines, Uint8Array.of(byte)] })
+    return echo(m, pty.id, modes, shown(byte, modes))
+  }
+  if ((local & LFLAG.IEXTEN) !== 0 && [special.REPRINT, special.WERASE, special.LNEXT].some(is)) {
+    m.unmodelled("the editing of words")
+  }
+  if (is(special.ERASE) || is(special.KILL)) return erase(m, pty, modes, is(special.KILL))
+  // the end of a file is a line without its end, and is not echoed
+  const isEnd = is(special.EOF)
+  if (byte !== newline && !isEnd) {
+    m.ptys.set(pty.id, { ...pty, editing: concat(pty.editing, Uint8Array.of(byte)) })
+    return echo(m, pty.id, modes, shown(byte, modes))
+  }
+  const line = isEnd ? pty.editing : concat(pty.editing, Uint8Array.of(newline))
+  m.ptys.set(pty.id, { ...pty, lines: [...pty.lines, line], editing: new Uint8Array() })
+  if (!isEnd) echo(m, pty.id, modes, [newline])
+}
+
+/** Takes the last letter of the line away, or all of them (eraser). */
+const erase = (m: Machine, pty: Pty, modes: TerminalModes, all: boolean): void => {
+  const gone = all ? pty.editing : pty.editing.slice(-1)
+  m.ptys.set(pty.id, { ...pty, editing: pty.editing.slice(0, pty.editing.length - gone.length) })
+  const visible = all ? flag.ECHOE | flag.ECHOK | flag.ECHOKE : flag.ECHOE
+  if ((modes.local & visible) !== visible && gone.length > 0) m.unmodelled("another echo of erased letters")
+  if ([...gone].some((byte) => byte >= 128 || byte === 9)) m.unmodelled("the erasing of wide letters and tabs")
+  const width = [...gone].reduce((sum, byte) => sum + shown(byte, modes).length, 0)
+  echo(m, pty.id, modes, Array.from({ length: width }, () => [8, 32, 8]).flat())
+}
+
+/** A signal to the foreground; what was typed and what was written is lost (isig, n_tty_receive_signal_char). */
+const interrupt = (m: Machine, pty: Pty, modes: TerminalModes, byte: number, signal: number): void => {
+  if ((modes.local & flag.NOFLSH) === 0) {
+    m.ptys.set(pty.id, { ...pty, lines: [], editing: new Uint8Array(), toMaster: new Uint8Array() })
+  }
+  echo(m, pty.id, modes, shown(byte, modes))
+  if (pty.foreground === undefined) return
+  for (const { group, pid, status } of m.processes.values()) {
+    if (group === pty.foreground && status === "running") Signals.kill(m, pid, signal)
+  }
+}
+
+/** A process of the background gets signals for reading and writing (tty_check_change). */
+const checkForeground = (m: Machine, { foreground, id }: Pty): void => {
+  if (m.self.terminal === id && foreground !== m.self.group) m.unmodelled("job control")
+}
+
+export const readTerminal = (m: Machine, file: OpenFile, kind: Terminal, count: number): Uint8Array => {
+  if (kind.hungUp === true || count === 0) return new Uint8Array()
+  const pty = m.ptys.need(kind.pty)
+  return kind.side === "master" ? readMaster(m, file, pty, count) : readSlave(m, file, pty, count)
+}
+
+const wait = (file: OpenFile): never => {
+  if ((file.flags & O.NONBLOCK) !== 0) refuse("EAGAIN")
+  return block("data from a terminal")
+}
+
+const readMaster = (m: Machine, file: OpenFile, pty: Pty, count: number): Uint8Array => {
+  if (pty.toMaster.length === 0) {
+    // EIO: the last slave is closed; before the first is opened a master waits (n_tty_read, TTY_OTHER_CLOSED)
+    return pty.slavesClosed === true ? refuse("EIO") : wait(file)
+  }
+  m.ptys.set(pty.id, { ...pty, toMaster: pty.toMaster.slice(count) })
+  return pty.toMaster.slice(0, count)
+}
+
+const readSlave = (m: Machine, file: OpenFile, pty: Pty, count: number): Uint8Array => {
+  checkForeground(m, pty)
+  const { characters, local } = pty.modes ?? freshModes
+  const [first, ...rest] = pty.lines
+  if (first === undefined) {
+    if ((local & LFLAG.ICANON) === 0 && characters[CC.MIN] === 0) m.unmodelled("a terminal that does not wait")
+    return wait(file)
+  }
+  if ((local & LFLAG.ICANON) !== 0) {
+    // one line at most; the end of a file alone reads as nothing
+    m.ptys.set(pty.id, { ...pty, lines: first.length > count ? [first.slice(count), ...rest] : rest })
+    return first.slice(0, count)
+  }
+  const all = pty.lines.reduce(concat, new Uint8Array())
+  m.ptys.set(pty.id, { ...pty, lines: all.length > count ? [all.slice(count)] : [] })
+  return all.slice(0, count)
+}
+
+export const writeTerminal = (m: Machine, kind: Terminal, data: Uint8Array): number => {
+  // EIO: hung up (hung_up_tty_write)
+  if (kind.hungUp === true) return refuse("EIO")
+  const pty = m.ptys.need(kind.pty)
+  if (kind.side === "master") {
+    typed(m, pty.id, data)
+    if (m.self.status !== "running") throw new Gone()
+    return data.length
+  }
+  const out = processed(m, pty.modes ?? freshModes, data)
+  m.ptys.set(pty.id, { ...pty, toMaster: concat(pty.toMaster, out) })
+  return data.length
+}
 
 /** What poll(2) finds. */
-export const terminalEvents = (m: Machine, { pty: id, side }: Terminal): number => {
+export const terminalEvents = (m: Machine, { hungUp, pty: id, side }: Terminal): number => {
+  if (hungUp === true) return POLL.IN | POLL.OUT | POLL.ERR | POLL.HUP
   const pty = m.ptys.need(id)
-  const data = side === "master" ? pty.toMaster : pty.toSlave
-  return (data.length > 0 ? POLL.IN : 0) | POLL.OUT
+  const hasData = side === "master" ? pty.toMaster.length > 0 : pty.lines.length > 0
+  const isOver = side === "master" && pty.slavesClosed === true
+  return (hasData || isOver ? POLL.IN : 0) | POLL.OUT | (isOver ? POLL.HUP : 0)
 }

@@ -18,6 +18,7 @@ import { routes } from "../parity/routes.ts"
 import { seccomp } from "../parity/seccomp.ts"
 import { sockets } from "../parity/sockets.ts"
 import { sysctl } from "../parity/sysctl.ts"
+import { terminals } from "../parity/terminals.ts"
 import { userNamespaces } from "../parity/userNamespaces.ts"
 import { uts } from "../parity/uts.ts"
 import { play, type Scenario } from "../support/parity.ts"
@@ -34,6 +35,7 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   routes,
   seccomp,
   sysctl,
+  terminals,
   uts,
   credentials,
   exec,
