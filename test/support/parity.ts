@@ -27,6 +27,8 @@ export interface Line {
   readonly sorted?: true
   /** Of a result that is a text, compare the lines that match only. */
   readonly only?: RegExp
+  /** Not told: whoever waits for it may end this process before it could. */
+  readonly quiet?: true
   /** The result is a mountinfo: compare the mounts at and below this path, with the peer groups by name. */
   readonly mounts?: string
 }
@@ -151,7 +153,11 @@ const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string,
     const call = { _tag: line.call, ...args } as Call
     return Effect.flatMap(Kernel, (kernel) => kernel.invoke(call)).pipe(
       Effect.match({
-        onFailure: (error) => error.code as string,
+        onFailure: (error) => {
+          // a number of an earlier line would by now be somebody else's
+          if (line.as !== undefined) known.delete(line.as)
+          return error.code as string
+        },
         onSuccess: (result: unknown) => {
           if (line.as !== undefined) known.set(line.as, result)
           return line.mounts === undefined ? seen(line, result) : seenMounts(line.mounts, result, known)
@@ -238,11 +244,20 @@ const runLines = (
         for (const text of (yield* heard(child)).trace) {
           yield* tell(end, `  ${line.join}: ${text}`)
         }
-      } else yield* tell(end, yield* runLine(line, known))
+      } else {
+        const text = yield* runLine(line, known)
+        if (line.quiet !== true) {
+          yield* tell(end, text)
+        }
+      }
     }
-    for (const { pid } of running.values()) {
-      yield* Effect.ignore(sys.kill({ pid, signal: SIG.KILL }))
-      yield* Effect.ignore(sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }))
+    // the last first: an init's end waits for the members of its namespace, which may be children of ours
+    for (const { pid } of [...running.values()].toReversed()) {
+      // one that may not be killed any more ends with its pid namespace
+      yield* Effect.ignore(Effect.andThen(
+        sys.kill({ pid, signal: SIG.KILL }),
+        sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+      ))
     }
     yield* look(what, known, end)
   })
@@ -262,6 +277,19 @@ const startChild = (
   what: Look,
   prepare: Prepare = Effect.succeed([])
 ): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
+  startIn(flags, (write) =>
+    Effect.gen(function*() {
+      // else the parent would be heard until this child ends
+      if (end !== undefined) yield* sys.close({ fd: end })
+      const more = yield* prepare
+      yield* runLines(lines, new Map([...known, ...more]), write, what)
+    }))
+
+/** Starts a child that tells something through a pipe. */
+const startIn = (
+  flags: number,
+  run: (end: number) => Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork>
+): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
   Effect.gen(function*() {
     const fork = yield* Fork
     const [low, lowWrite] = yield* sys.pipe2({ flags: O.CLOEXEC })
@@ -274,11 +302,7 @@ const startChild = (
       flags,
       Effect.gen(function*() {
         yield* sys.close({ fd: read })
-        // else the parent would be heard until this child ends
-        if (end !== undefined) yield* sys.close({ fd: end })
-        yield* Effect.flatMap(prepare, (more) => runLines(lines, new Map([...known, ...more]), write, what)).pipe(
-          Effect.catch((error) => tell(write, `broken: ${error.message}`))
-        )
+        yield* run(write).pipe(Effect.catch((error) => tell(write, `broken: ${error.message}`)))
         yield* tell(write, finished)
         return yield* sys.exit_group({ status: 0 })
       })
@@ -323,11 +347,32 @@ const moves = (scenario: Scenario): boolean =>
       : "call" in line && line.call === "rtnetlink" && /netns/i.test(Object.keys(line.args?.request ?? {}).join(" "))
   )
 
+/** An empty tmpfs at /mnt as working directory. */
+const scratch: Effect.Effect<void, SyscallError, Kernel> = Effect.gen(function*() {
+  yield* sys.mount({ source: "tmpfs", target: "/mnt", type: "tmpfs", flags: 0, data: "mode=755" })
+  yield* sys.chdir({ path: "/mnt" })
+  yield* sys.umask({ mask: 0o22 })
+})
+
+const withdraw = sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
+
+/** The machine's own root can't be written to: nobody has read what a generated scenario does. */
+const protect = sys.mount({
+  source: null,
+  target: "/",
+  type: null,
+  flags: MS.REMOUNT | MS.BIND | MS.RDONLY,
+  data: null
+})
+
 /**
  * Runs a scenario in a child with namespaces of its own and an empty tmpfs at /mnt. Descriptors from 100 to 499 are free;
  * lower ones are not closed, since libuv aborts a process whose own descriptors are gone.
  */
-export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
+export const play = (
+  scenario: Scenario,
+  { flags = 0, generated = false }: { readonly flags?: number; readonly generated?: boolean } = {}
+): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   inChild(
     CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | flags,
     scenario,
@@ -336,14 +381,42 @@ export const play = (scenario: Scenario, flags = 0): Effect.Effect<Trace, Syscal
     "namespaces",
     Effect.gen(function*() {
       const before = yield* Observed.before
-      yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
-      yield* sys.mount({ source: "tmpfs", target: "/mnt", type: "tmpfs", flags: 0, data: "mode=755" })
-      yield* sys.chdir({ path: "/mnt" })
-      yield* sys.umask({ mask: 0o22 })
+      yield* withdraw
+      if (generated) yield* protect
+      yield* scratch
       // a network that nobody is in goes away, and takes the peers of its links with it, whenever the kernel gets to it
       return [["before", before], ["links", !moves(scenario)]]
     })
   )
+
+/** Whether a scenario has to do with links. */
+const links = (scenario: Scenario): boolean =>
+  scenario.some((line) => "lines" in line ? links(line.lines) : "call" in line && line.call === "rtnetlink")
+
+/** Runs scenarios one after the other, each as {@link play} does: in a child, but of one process, which looks once. */
+export const playAll = (
+  scenarios: ReadonlyArray<Scenario>
+): Effect.Effect<ReadonlyArray<Trace>, SyscallError | NotForkable, Kernel | Fork> =>
+  Effect.gen(function*() {
+    const child = yield* startIn(CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET, (end) =>
+      Effect.gen(function*() {
+        const before = yield* Observed.before
+        yield* withdraw
+        yield* protect
+        for (const scenario of scenarios) {
+          const net = links(scenario)
+          const known = new Map<string, unknown>([["before", before], ["links", net && !moves(scenario)]])
+          const flags = CLONE.NEWNS | CLONE.NEWUTS | (net ? CLONE.NEWNET : 0)
+          const prepare = Effect.as(scratch, [])
+          yield* tell(end, JSON.stringify(yield* inChild(flags, scenario, known, end, "namespaces", prepare)))
+        }
+      }))
+    const { trace } = yield* heard(child)
+    yield* sys.waitid({ idtype: P.PID, id: child.pid, options: W.EXITED })
+    return trace.map((text) =>
+      JSON.parse(text) as Trace
+    )
+  })
 
 /** `AT_FDCWD`, for short. */
 export const cwd = AT.FDCWD

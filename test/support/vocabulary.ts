@@ -1,5 +1,5 @@
 /** Words for scenarios: calls in short, with the arguments that a scenario is about. */
-import { O, P, W } from "../../src/native/constants.ts"
+import { AT, O, P, W } from "../../src/native/constants.ts"
 import { type Child, cwd, type Join, type Line, type Scenario, type Start } from "./parity.ts"
 
 export const line = (call: Line["call"], args: Line["args"] = {}, more: Partial<Line> = {}): Line => ({
@@ -54,7 +54,7 @@ export const kill = (pid: string | number, signal: number): Line => line("kill",
 /** A gate: `pass` waits until another process opens it. */
 export const gate = (name: string): Line => line("pipe2", { flags: O.CLOEXEC }, as(name))
 export const pass = (name: string): Line => line("read", { fd: `$${name}.0`, count: 1 })
-export const openGate = (name: string): Line => line("write", { fd: `$${name}.1`, data: "x" })
+export const openGate = (name: string): Line => line("write", { fd: `$${name}.1`, data: "x" }, { quiet: true })
 /** How a child went: its code and status. */
 export const waitFor = (pid: string | number, options: number = W.EXITED): Line =>
   line("waitid", { idtype: P.PID, id: pid, options }, { see: ["code", "status"] })
@@ -63,4 +63,29 @@ export const lookAt = (path: string, only: RegExp): Scenario => [
   open(path, O.RDONLY, "file"),
   line("read", { fd: "$file", count: 65536 }, { see: true, only }),
   line("close", { fd: "$file" })
+]
+/** The mounts at and below a path, as a process sees them: `self`, or a pid. */
+export const mounts = (below: string, process = "self"): Scenario => [
+  open(`/proc/${process}/mountinfo`, O.RDONLY, "file"),
+  line("read", { fd: "$file", count: 65536 }, { mounts: below }),
+  line("close", { fd: "$file" })
+]
+/** A statx(2) of a path, of which parts are compared. */
+export const stat = (path: string, part: string | ReadonlyArray<string>, flags = 0, dirfd: string | number = cwd): Line =>
+  line("statx", { dirfd, path, flags, mask: 0x7ff }, { see: part })
+export const chmod = (path: string, mode: number): Line => line("fchmodat", { dirfd: cwd, path, mode })
+export const rename = (from: string, to: string, flags = 0): Line =>
+  line("renameat2", { olddirfd: cwd, oldpath: from, newdirfd: cwd, newpath: to, flags })
+export const mknod = (path: string, mode: number, major = 0, minor = 0): Line =>
+  line("mknodat", { dirfd: cwd, path, mode, major, minor })
+export const rmdir = (path: string): Line => unlink(path, AT.REMOVEDIR)
+export const readlink = (path: string): Line => line("readlinkat", { dirfd: cwd, path }, see)
+export const chdir = (path: string): Line => line("chdir", { path })
+export const chroot = (path: string): Line => line("chroot", { path })
+export const getcwd: Line = line("getcwd", {}, see)
+/** Becomes somebody without capabilities. */
+export const become = (id: number, groups: ReadonlyArray<number> = []): Scenario => [
+  line("setgroups", { groups }),
+  gids(id),
+  uids(id)
 ]

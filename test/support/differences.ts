@@ -1,0 +1,145 @@
+/** Generated scenarios on both kernels, and how they are told where they differ. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as fc from "fast-check"
+import * as Linux from "../../src/native/Linux.ts"
+import { fromHost, ModelKernel, UnmodelledError } from "../../src/testing/Testing.ts"
+import { play, playAll, type Scenario, type Trace } from "./parity.ts"
+
+/** What a scenario came to on the model; the model may decline. */
+export type OnModel = { readonly trace: Trace } | { readonly unmodelled: string } | { readonly broken: string }
+
+/** Runs on a model of this machine. */
+export const onModel = (seed: ReturnType<typeof fromHost>, scenario: Scenario): Effect.Effect<OnModel> =>
+  Effect.suspend(() => {
+    const model = ModelKernel.make(seed)
+    return Effect.map(
+      Effect.exit(Effect.provide(play(scenario, { generated: true }), model.layer)),
+      (exit) => ({ exit, defects: [...model.exits().values()].filter((one) => Exit.isFailure(one)) })
+    )
+  }).pipe(
+    Effect.map(({ defects, exit }) => {
+      if (Exit.isSuccess(exit)) {
+        return defects[0] === undefined ? { trace: exit.value } : { broken: Cause.pretty(defects[0].cause) }
+      }
+      const error = Cause.squash(exit.cause)
+      return error instanceof UnmodelledError
+        ? { unmodelled: error.message }
+        : { broken: error instanceof Error ? error.stack ?? error.message : String(error) }
+    })
+  )
+
+const same = (a: Trace, b: Trace): boolean => a.length === b.length && a.every((line, index) => line === b[index])
+
+/** How many lines a scenario has, with those of its children. */
+export const callsOf = (scenario: Scenario): number =>
+  scenario.reduce((sum, line) => sum + ("lines" in line ? 1 + callsOf(line.lines) : 1), 0)
+
+/** Both traces side by side: what differs is marked. */
+export const sideBySide = (real: Trace, model: Trace): string =>
+  Array.from({ length: Math.max(real.length, model.length) }, (_, index) => {
+    const [a, b] = [real[index] ?? "(nothing)", model[index] ?? "(nothing)"]
+    return a === b ? `    ${a}` : `  L ${a}\n  M ${b}`
+  }).join("\n")
+
+/** A scenario as it can be written into a file of scenarios. */
+export const asData = (scenario: Scenario): string =>
+  JSON.stringify(scenario, (_, value: unknown) => typeof value === "bigint" ? `${value}n` : value)
+    .replaceAll(/"(-?\d+n)"/g, "$1").replaceAll(/"(\w+)":/g, "$1: ").replaceAll("},{", "},\n  {")
+
+/** One scenario on which the two differ. */
+export interface Difference {
+  readonly scenario: Scenario
+  readonly real: Trace
+  readonly model: Trace | string
+}
+
+/** The scenario alone, on both; nothing where they agree or the model declines. */
+export const difference = (
+  seed: ReturnType<typeof fromHost>,
+  scenario: Scenario
+): Effect.Effect<Difference | undefined, unknown> =>
+  Effect.gen(function*() {
+    const model = yield* onModel(seed, scenario)
+    if ("unmodelled" in model) return undefined
+    const real = yield* Effect.provide(play(scenario, { generated: true }), Linux.layer)
+    if ("broken" in model) return { scenario, real, model: model.broken }
+    return same(real, model.trace) ? undefined : { scenario, real, model: model.trace }
+  })
+
+/** The nth sequence of a seed. */
+export const nth = (sequences: fc.Arbitrary<Scenario>, seed: number): Scenario => {
+  let scenario: Scenario = []
+  fc.assert(fc.property(sequences, (found) => void (scenario = found)), { seed, numRuns: 1 })
+  return scenario
+}
+
+/** The shortest scenario that fast-check finds on which the two differ. */
+const shrunk = (
+  machine: ReturnType<typeof fromHost>,
+  sequences: fc.Arbitrary<Scenario>,
+  seed: number
+): Effect.Effect<Difference | undefined> =>
+  Effect.gen(function*() {
+    let last: Difference | undefined
+    yield* Effect.promise(() =>
+      fc.check(
+        fc.asyncProperty(sequences, async (scenario) => {
+          const found = await Effect.runPromise(difference(machine, scenario))
+          if (found !== undefined) last = found
+          return found === undefined
+        }),
+        { seed, numRuns: 1, interruptAfterTimeLimit: 60_000 }
+      )
+    )
+    return last
+  })
+
+/** What a run over one area came to. */
+export interface Outcome {
+  readonly sequences: number
+  readonly calls: number
+  readonly unmodelled: ReadonlyArray<string>
+  readonly differences: ReadonlyArray<Difference & { readonly seed: number }>
+}
+
+/** Sequences that one process plays before another one is forked for it. */
+const atOnce = 25
+
+/** Plays sequences on both, and shrinks those that differ; stops after some. */
+export const compare = (
+  sequences: fc.Arbitrary<Scenario>,
+  { runs, seed, most = 3 }: { readonly runs: number; readonly seed: number; readonly most?: number }
+): Effect.Effect<Outcome, unknown> =>
+  Effect.gen(function*() {
+    const machine = fromHost()
+    const differences: Array<Difference & { readonly seed: number }> = []
+    const unmodelled: Array<string> = []
+    let calls = 0
+    let done = 0
+    for (; done < runs && differences.length < most; done += atOnce) {
+      const seeds = Array.from({ length: Math.min(atOnce, runs - done) }, (_, index) => seed + done + index)
+      const scenarios = seeds.map((one) => nth(sequences, one))
+      const reals = yield* Effect.provide(playAll(scenarios), Linux.layer)
+      for (const [index, scenario] of scenarios.entries()) {
+        calls += callsOf(scenario)
+        const model = yield* onModel(machine, scenario)
+        if ("unmodelled" in model) {
+          unmodelled.push(model.unmodelled)
+          continue
+        }
+        if ("trace" in model && same(reals[index] ?? [], model.trace)) continue
+        // alone, since only that counts
+        const found = yield* shrunk(machine, sequences, seeds[index]!)
+        if (found !== undefined) differences.push({ ...found, seed: seeds[index]! })
+      }
+    }
+    return { sequences: done, calls, unmodelled, differences }
+  })
+
+/** A difference as text: the scenario as data, and both traces. */
+export const render = ({ model, real, scenario, seed }: Difference & { readonly seed: number }): string =>
+  `seed ${seed}\n${asData(scenario)}\n(L is Linux, M the model)\n${
+    typeof model === "string" ? `${real.join("\n")}\nthe model broke: ${model}` : sideBySide(real, model)
+  }`
