@@ -462,6 +462,8 @@ export const readlinkat = (m: Machine, { dirfd, path }: Arguments<"readlinkat">)
 
 export const getdents64 = (m: Machine, { fd }: Arguments<"getdents64">): ReadonlyArray<DirectoryEntry> => {
   const file = Descriptors.usable(m, fd)
+  // ENOENT: the process whose directory it was is gone (proc_pident_readdir)
+  if (file.kind._tag === "Node" && Nodes.isGone(m, file.kind.location.node)) refuse("ENOENT")
   const { node } = file.kind._tag === "Node" ? nodeFile(m, file) : refuse("ENOTDIR")
   if (node.list === undefined) return refuse("ENOTDIR")
   const names = node.list()
@@ -701,6 +703,8 @@ export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments
     !capableOver(m, node, CAP.CHOWN)
   ) refuse("EPERM")
   if (Cgroups.isGroup(node.id)) return Cgroups.changeGroup(m, node.id, { uid: owner, gid: group })
+  // the files of a process take an owner, and have their own again when they are next looked at (pid_revalidate)
+  if (/^proc:\d+:\d/.test(String(node.id))) return
   if (node.stored === undefined) return Cgroups.changeFileOwner(m, node.id)
   // set-user-ID, set-group-ID and capabilities go when a file changes hands (chown(2)); set-group-ID without execute
   // permission for the group only if the caller is not in it (setattr_should_drop_sgid)

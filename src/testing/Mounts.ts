@@ -262,6 +262,10 @@ export const makeFileSystem = (
   }
   switch (type) {
     case "proc": {
+      // EINVAL: options that it does not have (proc_fs_parameters)
+      const isKnown = (option: string): boolean =>
+        /^(?:hidepid=(?:[0124]|off|noaccess|invisible|ptraceable)|gid=\d+|subset=pid)$/.test(option)
+      if (!options.every(isKnown)) refuse("EINVAL")
       // EPERM: a user namespace gets a new proc only while one is fully visible (mount_too_revealing)
       if (owner !== initialUserNs(m) && !fullyVisible(m, "proc")) refuse("EPERM")
       return make(`proc:${id}:`, m.self.ns.pid)

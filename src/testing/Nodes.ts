@@ -56,7 +56,9 @@ const namespaceNode = (id: NodeId): View => ({
   uid: 0,
   gid: 0,
   type: "f",
-  read: () => refuse("EINVAL")
+  read: () => refuse("EINVAL"),
+  // EPERM: there is nothing to write (ns_open)
+  onOpen: (writing) => writing ? refuse("EPERM") : undefined
 })
 
 /** A node of sockfs, to which only links of /proc lead. */
@@ -118,6 +120,10 @@ const storedView = (m: Machine, node: Node): View => {
 /** Whether the process of a file of /proc is still there. */
 const isAlive = (m: Machine, id: string): boolean => procNode(m, id.split("/")[0]!) !== undefined
 
+/** Whether a node was of a process that is gone. */
+export const isGone = (m: Machine, id: NodeId): boolean =>
+  typeof id === "string" && /^proc:\d+:\d/.test(id) && !isAlive(m, id)
+
 /** Name and parent of a node; of a file of /proc also when its process is gone, since the name is of the directory. */
 export const placeOf = (m: Machine, id: NodeId): { readonly name: string; readonly parent: NodeId } =>
   typeof id === "number" ? m.nodes.need(id) : id.startsWith("proc:") ? procPlace(id) : view(m, id)
@@ -132,7 +138,7 @@ export const view = (m: Machine, id: NodeId): View => {
   if (id.startsWith("socket:")) return socketNode(id)
   const found = id.startsWith("proc:") ? procNode(m, id) : cgroupNode(m, id)
   // a process or a cgroup that is gone while something still refers to it (proc_pid_permission: ESRCH)
-  return found ?? refuse(/^proc:\d+:\d/.test(id) && !isAlive(m, id) ? "ESRCH" : "ENOENT")
+  return found ?? refuse(isGone(m, id) ? "ESRCH" : "ENOENT")
 }
 
 // ── content of the real machine, read when it is first looked at ─────────────────────────────────────────────────────

@@ -220,7 +220,7 @@ const status = (m: Machine, process: Process, pidNs: number): string => {
   }
   return `${
     [
-      `Name:\t${process.comm}`,
+      `Name:\t${process.comm.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`,
       `Umask:\t${process.umask.toString(8).padStart(4, "0")}`,
       `State:\t${letter} (${words[letter]})`,
       `Tgid:\t${process.numbers.get(pidNs)}`,
@@ -316,6 +316,8 @@ const traced = (m: Machine, process: Process): void => {
 const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyArray<string>): Draft | undefined => {
   const [name, second, ...rest] = path
   const alive = process.status === "running"
+  // EINVAL: a process that has ended is in no mount namespace (mounts_open_common)
+  const inMounts = (): void => alive ? undefined : refuse("EINVAL")
   const set = (fields: Partial<Process>): void => m.processes.update(process.pid, (old) => ({ ...old, ...fields }))
   if (name === undefined) return { dir: () => files }
   if (second !== undefined && !["attr", "fd", "fdinfo", "ns", "task"].includes(name)) return undefined
@@ -325,7 +327,11 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
     case "stat":
       return { text: () => stat(m, process, pidNs), mode: 0o444 }
     case "comm":
-      return { text: () => `${process.comm}\n`, write: (text) => set({ comm: text.trim().slice(0, 15) }) }
+      return {
+        text: () => `${process.comm}\n`,
+        // EINVAL: of the process itself only (comm_write); 15 bytes count, a newline too
+        write: (text) => process.pid === m.pid ? set({ comm: text.split("\0")[0]!.slice(0, 15) }) : refuse("EINVAL")
+      }
     case "cmdline":
       return { text: () => alive ? process.argv.map((arg) => `${arg}\0`).join("") : "", mode: 0o444 }
     case "environ":
@@ -336,9 +342,10 @@ const ofProcess = (m: Machine, process: Process, pidNs: number, path: ReadonlyAr
         onOpen: () => alive ? traced(m, process) : refuse("ESRCH")
       }
     case "mountinfo":
-      return { text: () => mountinfo(m, process), mode: 0o444 }
+      return { text: () => mountinfo(m, process), mode: 0o444, onOpen: inMounts }
     case "mounts":
       return {
+        onOpen: inMounts,
         text: () =>
           mountinfo(m, process).split("\n").filter((line) => line !== "").map((line) => {
             const [left, right] = line.split(" - ") as [string, string]

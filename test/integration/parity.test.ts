@@ -13,6 +13,7 @@ import { exec } from "../parity/exec.ts"
 import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
 import { pidNamespaces } from "../parity/pidNamespaces.ts"
+import { procFiles } from "../parity/procFiles.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
 import { seccomp } from "../parity/seccomp.ts"
@@ -34,6 +35,7 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   processes,
   routes,
   seccomp,
+  procFiles,
   sysctl,
   terminals,
   uts,

@@ -1,0 +1,481 @@
+/** Files of /proc: of the process, of others, of the machine; who may look, and what is in them. */
+import { AT, CLONE, O, PR, RLIMIT, SIG } from "../../src/native/constants.ts"
+import { cwd, type Line, type Scenario } from "../support/parity.ts"
+import {
+  as,
+  fork,
+  gate,
+  gids,
+  join,
+  kill,
+  line,
+  lookAt,
+  mkdir,
+  mount,
+  open,
+  openGate,
+  pass,
+  prctl,
+  readFile,
+  see,
+  start,
+  touch,
+  uids,
+  waitFor,
+  write
+} from "../support/vocabulary.ts"
+
+const stat = (path: string, ...see: ReadonlyArray<string>): Line =>
+  line("statx", { dirfd: cwd, path, flags: 0, mask: 0x7ff }, { see })
+const readlink = (path: string): Line => line("readlinkat", { dirfd: cwd, path }, see)
+const list = (path: string): Scenario => [
+  open(path, O.RDONLY | O.DIRECTORY, "dir"),
+  line("getdents64", { fd: "$dir" }, { see: "*.name", sorted: true }),
+  line("close", { fd: "$dir" })
+]
+const mayOpen = (path: string, flags: number = O.RDONLY): Line => open(path, flags)
+/** As process 2 of a pid namespace with a /proc of its own, so that numbers are the same on both sides. */
+const numbered = (lines: Scenario): Scenario => [
+  fork(CLONE.NEWPID, [mkdir("proc"), mount("proc", "proc", "proc", 0), fork(0, lines)])
+]
+const setNs = (fd: string, nstype = 0): Line => line("setns", { fd, nstype })
+/** A process beside, that waits. */
+const beside = (flags: number, before: Scenario, lines: Scenario): Scenario => [
+  gate("go"),
+  gate("made"),
+  start("other", flags, [...before, openGate("made"), pass("go")]),
+  pass("made"),
+  ...lines,
+  openGate("go"),
+  join("other")
+]
+const ids = /^(?:Uid|Gid|Groups|Umask|NoNewPrivs|Seccomp):/
+
+export const procFiles: Readonly<Record<string, Scenario>> = {
+  "a process sees itself by number": numbered([
+    readlink("proc/self"),
+    readlink("proc/thread-self"),
+    ...lookAt("proc/self/status", /^(?:Tgid|Ngid|Pid|PPid|TracerPid|NSpid|NStgid|NSpgid|NSsid|Threads):/),
+    ...lookAt("proc/2/status", /^(?:Pid|PPid):/),
+    ...lookAt("proc/1/status", /^(?:Pid|PPid):/),
+    mayOpen("proc/3"),
+    mayOpen("proc/0"),
+    mayOpen("proc/02"),
+    mayOpen("proc/-1")
+  ]),
+  "the processes of a namespace": numbered([
+    open("proc", O.RDONLY | O.DIRECTORY, "dir"),
+    line("getdents64", { fd: "$dir" }),
+    stat("proc", "mode", "uid"),
+    stat("proc/1", "mode", "uid"),
+    stat("proc/2/task", "mode"),
+    ...list("proc/2/task")
+  ]),
+  "a process of another namespace has no self": [
+    fork(CLONE.NEWPID, [
+      line("readlinkat", { dirfd: cwd, path: "/proc/self" }),
+      mayOpen("/proc/self/status"),
+      mayOpen("/proc/thread-self"),
+      mayOpen("/proc/mounts"),
+      mayOpen("/proc/1/status")
+    ])
+  ],
+  "the state of a process": [
+    ...beside(0, [], [
+      line("nanosleep", { nanoseconds: 30_000_000n }),
+      ...lookAt("/proc/$other/status", /^State:/),
+      ...lookAt("/proc/self/status", /^State:/)
+    ]),
+    start("gone", 0, []),
+    join("gone"),
+    waitFor("$gone", 0x1000004),
+    ...lookAt("/proc/$gone/status", /^State:/),
+    readlink("/proc/$gone/cwd"),
+    readlink("/proc/$gone/exe"),
+    ...readFile("/proc/$gone/environ"),
+    ...readFile("/proc/$gone/cmdline"),
+    ...readFile("/proc/$gone/oom_score_adj"),
+    ...list("/proc/$gone/fd"),
+    ...readFile("/proc/$gone/mountinfo"),
+    waitFor("$gone"),
+    mayOpen("/proc/$gone/status")
+  ],
+  "an open file of a process that is gone": [
+    gate("go"),
+    start("gone", 0, [pass("go")]),
+    open("/proc/$gone/status", O.RDONLY, "status"),
+    open("/proc/$gone", O.RDONLY, "dir"),
+    openGate("go"),
+    join("gone"),
+    waitFor("$gone"),
+    line("read", { fd: "$status", count: 100 }),
+    line("openat", { dirfd: "$dir", path: "status", flags: O.RDONLY, mode: 0 }),
+    line("getdents64", { fd: "$dir" })
+  ],
+  "ids and modes in a status": [
+    ...lookAt("/proc/self/status", ids),
+    fork(0, [
+      line("setgroups", { groups: [7, 5] }),
+      gids(1000),
+      uids(1001),
+      line("umask", { mask: 0o27 }),
+      prctl(PR.SET_NO_NEW_PRIVS, 1),
+      ...lookAt("/proc/self/status", ids)
+    ]),
+    fork(CLONE.NEWUSER, lookAt("/proc/self/status", ids))
+  ],
+  "capabilities in a status": [
+    fork(0, [
+      prctl(PR.CAPBSET_DROP, 5),
+      line("capset", { effective: 1n, permitted: 3n, inheritable: 2n }),
+      ...lookAt("/proc/self/status", /^Cap/)
+    ]),
+    fork(CLONE.NEWUSER, lookAt("/proc/self/status", /^Cap/))
+  ],
+  "files of a process belong to it": [
+    fork(0, [
+      gids(1000),
+      uids(1000),
+      prctl(PR.SET_DUMPABLE, 1),
+      ...["status", "fd", "environ", "ns", "cwd", "task", "attr", "uid_map", "oom_score_adj", "setgroups"].map((name) =>
+        stat(`/proc/self/${name}`.replace("/cwd", ""), "mode", "uid", "gid")
+      )
+    ]),
+    fork(0, [
+      gids(1000),
+      uids(1000),
+      stat("/proc/self/status", "mode", "uid", "gid"),
+      stat("/proc/self", "mode", "uid", "gid"),
+      stat("/proc/self/fd", "uid")
+    ])
+  ],
+  "modes of files": [
+    "status",
+    "stat",
+    "cmdline",
+    "comm",
+    "environ",
+    "mountinfo",
+    "mounts",
+    "cgroup",
+    "limits",
+    "uid_map",
+    "gid_map",
+    "setgroups",
+    "oom_score_adj",
+    "timens_offsets",
+    "fd",
+    "fdinfo",
+    "ns",
+    "attr",
+    "task"
+  ].map((name) => stat(`/proc/self/${name}`, "mode")),
+  "sizes of files are 0": ["status", "mountinfo", "ns", "fdinfo"].map((name) => stat(`/proc/self/${name}`, "size")),
+  "files that are not there": ["nothing", "status/x", "fd/x", "ns/nothing", "attr/nothing", "task/1", "fdinfo/400"].map(
+    (name) => mayOpen(`/proc/self/${name}`)
+  ),
+  "a process's own files": [
+    mayOpen("/proc/self/environ"),
+    mayOpen("/proc/self/status", O.WRONLY),
+    mayOpen("/proc/self/mountinfo", O.RDWR),
+    mayOpen("/proc/self/cgroup", O.WRONLY),
+    mayOpen("/proc/self/comm", O.RDWR),
+    mayOpen("/proc/self/uid_map", O.RDWR),
+    line("faccessat2", { dirfd: cwd, path: "/proc/self/status", mode: 2, flags: 0 })
+  ],
+  "a name of a process": [
+    ...write("/proc/self/comm", "a name\n"),
+    ...readFile("/proc/self/comm"),
+    ...write("/proc/self/comm", "a-name-that-is-too-long"),
+    ...readFile("/proc/self/comm"),
+    ...lookAt("/proc/self/status", /^Name:/),
+    ...write("/proc/self/comm", "x\\y\tz"),
+    ...lookAt("/proc/self/status", /^Name:/),
+    ...beside(0, [], [...write("/proc/$other/comm", "other")])
+  ],
+  "limits in a file": [
+    ...([["CORE", 1n, 2n], ["STACK", 4096n, 8192n], ["FSIZE", 2n ** 64n - 1n, 2n ** 64n - 1n], [
+      "NPROC",
+      1000n,
+      2000n
+    ]] as const).map((
+      [name, soft, hard]
+    ) => line("prlimit64", { pid: 0, resource: RLIMIT[name], limit: { soft, hard } })),
+    line("prlimit64", { pid: 0, resource: RLIMIT.NOFILE, limit: { soft: 900n, hard: 1000n } }),
+    ...lookAt("/proc/self/limits", /^(?:Limit|Max (?:open files|core|processes|stack|file size))/)
+  ],
+  "maps in files": [
+    fork(CLONE.NEWUSER, [
+      ...readFile("/proc/self/uid_map"),
+      ...readFile("/proc/self/gid_map"),
+      ...readFile("/proc/self/setgroups")
+    ]),
+    ...readFile("/proc/self/uid_map"),
+    ...readFile("/proc/self/setgroups"),
+    ...beside(CLONE.NEWUSER, [], [
+      ...write("/proc/$other/uid_map", "0 1000 1\n5 2000 10"),
+      ...readFile("/proc/$other/uid_map"),
+      ...write("/proc/$other/gid_map", "0 0 1"),
+      ...readFile("/proc/$other/setgroups")
+    ])
+  ],
+  "a cgroup in a file": [
+    ...lookAt("/proc/self/cgroup", /:(?:freezer|memory|cpu):/),
+    fork(CLONE.NEWCGROUP, lookAt("/proc/self/cgroup", /:(?:freezer|memory|cpu):/))
+  ],
+  "links of namespaces": [
+    ...list("/proc/self/ns"),
+    ...["user", "mnt", "pid", "net", "uts", "ipc", "cgroup", "time"].flatMap((name) => [
+      open(`/proc/self/ns/${name}`, O.RDONLY, "ns"),
+      line("fstatfs", { fd: "$ns" }, { see: "type" }),
+      line("read", { fd: "$ns", count: 10 }),
+      line("statx", { dirfd: "$ns", path: "", flags: AT.EMPTY_PATH, mask: 0x7ff }, { see: ["mode", "uid", "size"] })
+    ]),
+    open("/proc/self/ns/uts", O.WRONLY),
+    open("/proc/self/ns/uts", O.RDWR),
+    open("/proc/self/ns/uts", O.PATH | O.NOFOLLOW, "link"),
+    line("setns", { fd: "$link", nstype: 0 }),
+    line("statx", { dirfd: cwd, path: "/proc/self/ns/uts", flags: AT.SYMLINK_NOFOLLOW, mask: 0x7ff }, { see: "mode" })
+  ],
+  "a namespace that has no process": [
+    fork(0, [
+      line("unshare", { flags: CLONE.NEWPID }),
+      open("/proc/self/ns/pid_for_children", O.RDONLY),
+      readlink("/proc/self/ns/pid_for_children"),
+      fork(0, []),
+      open("/proc/self/ns/pid_for_children", O.RDONLY)
+    ])
+  ],
+  "a process that may not be traced keeps its links": [
+    ...beside(0, [gids(1000), uids(1000), prctl(PR.SET_DUMPABLE, 1)], [
+      fork(0, [
+        gids(1001),
+        uids(1001),
+        ...["exe", "cwd", "root", "ns/uts", "fd/0"].map((name) =>
+          line("readlinkat", { dirfd: cwd, path: `/proc/$other/${name}` })
+        ),
+        ...[
+          "environ",
+          "ns/uts",
+          "fd",
+          "status",
+          "mountinfo",
+          "cmdline",
+          "limits",
+          "cgroup",
+          "cwd",
+          "root",
+          "exe",
+          "uid_map",
+          "attr/current"
+        ].map((name) => mayOpen(`/proc/$other/${name}`)),
+        mayOpen("/proc/$other/comm", O.WRONLY),
+        mayOpen("/proc/$other/oom_score_adj", O.WRONLY)
+      ]),
+      fork(0, [
+        gids(1000),
+        uids(1000),
+        ...["cwd", "root", "ns/uts"].map((name) => line("readlinkat", { dirfd: cwd, path: `/proc/$other/${name}` })),
+        ...["environ", "ns/uts", "fd", "status"].map((name) => mayOpen(`/proc/$other/${name}`))
+      ])
+    ])
+  ],
+  "a process that is not dumpable belongs to root": [
+    ...beside(0, [gids(1000), uids(1000)], [
+      stat("/proc/$other/status", "uid", "gid"),
+      fork(0, [
+        gids(1000),
+        uids(1000),
+        ...["cwd", "ns/uts"].map((name) => line("readlinkat", { dirfd: cwd, path: `/proc/$other/${name}` })),
+        ...["environ", "ns/uts", "fd", "status"].map((name) => mayOpen(`/proc/$other/${name}`))
+      ]),
+      ...["cwd", "ns/uts"].map((name) => line("readlinkat", { dirfd: cwd, path: `/proc/$other/${name}` })),
+      mayOpen("/proc/$other/fd")
+    ])
+  ],
+  "a process with more capabilities may not be traced": [
+    ...beside(0, [], [
+      fork(0, [
+        line("capset", { effective: 0n, permitted: 0n, inheritable: 0n }),
+        line("readlinkat", { dirfd: cwd, path: "/proc/$other/cwd" }),
+        mayOpen("/proc/$other/ns/uts"),
+        mayOpen("/proc/$other/environ"),
+        mayOpen("/proc/$other/status")
+      ])
+    ])
+  ],
+  "a process of a user namespace below may be traced from above": [
+    ...beside(CLONE.NEWUSER | CLONE.NEWUTS, [], [
+      open("/proc/$other/ns/uts", O.RDONLY, "uts"),
+      open("/proc/$other/ns/user", O.RDONLY, "user"),
+      readlink("/proc/$other/cwd"),
+      fork(0, [setNs("$uts")]),
+      fork(0, [setNs("$user"), setNs("$uts")]),
+      fork(CLONE.NEWUSER, [mayOpen("/proc/$other/ns/uts"), mayOpen("/proc/$other/ns/user")])
+    ])
+  ],
+  "a user namespace above is out of reach": [
+    fork(CLONE.NEWUSER, [
+      mayOpen("/proc/1/ns/uts"),
+      mayOpen("/proc/1/ns/user"),
+      line("readlinkat", { dirfd: cwd, path: "/proc/1/cwd" }),
+      line("readlinkat", { dirfd: cwd, path: "/proc/1/ns/net" }),
+      mayOpen("/proc/1/status"),
+      mayOpen("/proc/1/environ")
+    ])
+  ],
+  "a pidfd of a process that may not be traced joins nothing": [
+    ...beside(CLONE.NEWUTS, [], [
+      line("pidfd_open", { pid: "$other", flags: 0 }, as("pidfd")),
+      fork(0, [line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS })]),
+      fork(0, [uids(1000), line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS })]),
+      fork(CLONE.NEWUSER, [line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS })])
+    ])
+  ],
+  "namespaces by pidfd, several at once": [
+    ...beside(CLONE.NEWUSER | CLONE.NEWUTS | CLONE.NEWIPC, [line("sethostname", { name: "there" })], [
+      line("pidfd_open", { pid: "$other", flags: 0 }, as("pidfd")),
+      fork(0, [
+        line("setns", { fd: "$pidfd", nstype: CLONE.NEWUSER | CLONE.NEWUTS | CLONE.NEWIPC }),
+        line("uname", {}, { see: "nodename" })
+      ]),
+      fork(0, [line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS }), line("uname", {}, { see: "nodename" })]),
+      fork(0, [line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS | CLONE.NEWTIME | 0x1 })]),
+      // one that is refused changes none
+      fork(0, [
+        line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS | CLONE.NEWUSER }),
+        line("setns", { fd: "$pidfd", nstype: CLONE.NEWUTS | CLONE.NEWUSER }),
+        line("uname", {}, { see: "nodename" })
+      ])
+    ])
+  ],
+  "a user namespace that is joined is not joined again": [
+    ...beside(CLONE.NEWUSER, [], [
+      open("/proc/$other/ns/user", O.RDONLY, "user"),
+      open("/proc/self/ns/user", O.RDONLY, "own"),
+      fork(0, [setNs("$own"), setNs("$user"), setNs("$user"), setNs("$own")])
+    ])
+  ],
+  "links of directories": [
+    readlink("/proc/self/cwd"),
+    readlink("/proc/self/root"),
+    mkdir("d"),
+    touch("d/f"),
+    mkdir("d/e"),
+    line("chdir", { path: "d" }),
+    readlink("/proc/self/cwd"),
+    mayOpen("/proc/self/cwd/f"),
+    mayOpen("/proc/self/root/mnt/d/f"),
+    line("chroot", { path: "/mnt/d" }),
+    readlink("/proc/self/root"),
+    mayOpen("/proc/self/cwd")
+  ],
+  "links of directories that are gone": [
+    mkdir("d"),
+    line("chdir", { path: "d" }),
+    line("unlinkat", { dirfd: cwd, path: "/mnt/d", flags: AT.REMOVEDIR }),
+    readlink("/proc/self/cwd"),
+    mayOpen("/proc/self/cwd"),
+    line("getcwd")
+  ],
+  "links of another's root": [
+    ...beside(CLONE.NEWNS, [
+      mkdir("/mnt/in"),
+      touch("/mnt/in/f"),
+      line("chroot", { path: "/mnt/in" }),
+      line("chdir", { path: "/" })
+    ], [
+      readlink("/proc/$other/root"),
+      readlink("/proc/$other/cwd"),
+      mayOpen("/proc/$other/root/f"),
+      mayOpen("/proc/$other/root/mnt")
+    ])
+  ],
+  "files of the machine": [
+    readlink("/proc/mounts"),
+    mayOpen("/proc/filesystems"),
+    mayOpen("/proc/uptime"),
+    mayOpen("/proc/uptime", O.WRONLY),
+    mayOpen("/proc/stat"),
+    mayOpen("/proc/version"),
+    stat("/proc/uptime", "mode", "size"),
+    stat("/proc/filesystems", "mode")
+  ],
+  "no file is made or removed": [
+    touch("/proc/x"),
+    mkdir("/proc/d"),
+    line("unlinkat", { dirfd: cwd, path: "/proc/uptime", flags: 0 }),
+    line("unlinkat", { dirfd: cwd, path: "/proc/self/status", flags: 0 }),
+    line("symlinkat", { target: "x", dirfd: cwd, path: "/proc/l" }),
+    line("mknodat", { dirfd: cwd, path: "/proc/n", mode: 0o100644, major: 0, minor: 0 }),
+    line("fchmodat", { dirfd: cwd, path: "/proc/self/status", mode: 0o666 }),
+    line("fchownat", { dirfd: cwd, path: "/proc/self/status", uid: 1, gid: 1, flags: 0 }),
+    touch("/proc/self/x"),
+    mkdir("/proc/self/d")
+  ],
+  "the oom score of another": [
+    ...beside(0, [gids(1000), uids(1000), prctl(PR.SET_DUMPABLE, 1)], [
+      ...write("/proc/$other/oom_score_adj", "500"),
+      ...readFile("/proc/$other/oom_score_adj"),
+      fork(0, [
+        gids(1000),
+        uids(1000),
+        ...write("/proc/$other/oom_score_adj", "600"),
+        ...write("/proc/$other/oom_score_adj", "100"),
+        ...readFile("/proc/$other/oom_score_adj")
+      ])
+    ])
+  ],
+  "offsets of clocks": [
+    ...readFile("/proc/self/timens_offsets"),
+    fork(0, [
+      line("unshare", { flags: CLONE.NEWTIME }),
+      ...write("/proc/self/timens_offsets", "monotonic 5 0\n"),
+      ...readFile("/proc/self/timens_offsets"),
+      ...write("/proc/self/timens_offsets", "boottime -1 0\nmonotonic 10 500"),
+      ...readFile("/proc/self/timens_offsets"),
+      ...write("/proc/self/timens_offsets", "nothing 1 1"),
+      ...write("/proc/self/timens_offsets", "monotonic 1"),
+      ...write("/proc/self/timens_offsets", "monotonic 1 1000000000"),
+      ...write("/proc/self/timens_offsets", "monotonic -999999999 0"),
+      ...write("/proc/self/timens_offsets", "7 3 0"),
+      ...readFile("/proc/self/timens_offsets"),
+      fork(0, []),
+      ...write("/proc/self/timens_offsets", "monotonic 6 0")
+    ])
+  ],
+  "offsets of clocks of the own namespace": [...write("/proc/self/timens_offsets", "monotonic 6 0")],
+  "time of children is joined": [
+    fork(0, [
+      line("unshare", { flags: CLONE.NEWTIME }),
+      open("/proc/self/ns/time", O.RDONLY, "own"),
+      open("/proc/self/ns/time_for_children", O.RDONLY, "children"),
+      setNs("$children", CLONE.NEWTIME),
+      setNs("$own", CLONE.NEWTIME)
+    ])
+  ],
+  "signals in a status": [
+    fork(0, [
+      line("rt_sigaction", { signal: SIG.HUP, disposition: "SIG_IGN" }),
+      line("rt_sigprocmask", { how: 0, signals: [SIG.TERM] }),
+      line("getpid", {}, as("me")),
+      kill("$me", SIG.TERM),
+      ...lookAt("/proc/self/status", /^(?:SigPnd|ShdPnd|SigBlk|SigCgt):/)
+    ])
+  ],
+  "read in parts": [
+    open("/proc/self/status", O.RDONLY, "s"),
+    line("read", { fd: "$s", count: 5 }, see),
+    open("/proc/self/setgroups", O.RDONLY, "g"),
+    line("read", { fd: "$g", count: 2 }, see),
+    line("read", { fd: "$g", count: 20 }, see),
+    line("read", { fd: "$g", count: 20 }, see)
+  ],
+  "a new instance of proc": [
+    mkdir("p"),
+    mount("proc", "p", "proc", 0),
+    mayOpen("p/self/status"),
+    mount("proc", "p", "proc", 0, "hidepid=2"),
+    mount("proc", "p", "proc", 0, "nothing")
+  ]
+}
