@@ -156,12 +156,14 @@ export const loadProgram = (m: Machine, { instructions }: Arguments<"bpf_prog_lo
   return Descriptors.open(m, { _tag: "BpfProgram", instructions }, O.RDWR | O.CLOEXEC, "anon_inode:bpf-prog")
 }
 
-export const attachProgram = (m: Machine, { programFd, targetFd }: Arguments<"bpf_prog_attach">): void => {
+export const attachProgram = (m: Machine, { flags, programFd, targetFd }: Arguments<"bpf_prog_attach">): void => {
   if (!capable(m, CAP.NET_ADMIN) && !capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
   const program = Descriptors.fileOf(m, programFd).kind
   if (program._tag !== "BpfProgram") return refuse("EINVAL")
   const target = Descriptors.usable(m, targetFd).kind
-  return target._tag === "Node" ? Cgroups.attachProgram(m, target.location.node, program.instructions) : refuse("EBADF")
+  return target._tag === "Node"
+    ? Cgroups.attachProgram(m, target.location.node, program.instructions, flags)
+    : refuse("EBADF")
 }
 
 export const nanosleep = (m: Machine, { nanoseconds }: Arguments<"nanosleep">): void => {

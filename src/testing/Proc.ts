@@ -157,7 +157,7 @@ export const mountinfo = (m: Machine, process: Process): string =>
 
 const rootText = (m: Machine, root: NodeId): string => {
   if (typeof root === "string") {
-    if (root.startsWith("cg:")) return Cgroups.pathOfGroup(root)
+    if (root.startsWith("cg:")) return Cgroups.pathOfGroup(m, root)
     if (root.startsWith("ns:")) return `${m.namespaces.need(Number(root.slice(3))).type}:[${root.slice(3)}]`
     return `/${(root.split(":")[2] ?? "").split("/").map(unbound).join("/")}`
   }

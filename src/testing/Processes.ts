@@ -4,6 +4,7 @@
 import type { ChildStatus } from "../native/calls.ts"
 import { CLD, CLONE, O, P, SIG, W } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
+import * as Cgroups from "./Cgroups.ts"
 import { CAP, capable, mayTrace, processByNumber, shown } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import * as Limits from "./Limits.ts"
@@ -88,6 +89,8 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
     refuse("EAGAIN")
   }
   const scheduler = Scheduling.forChild(m.self)
+  // EAGAIN: pids.max of a group, or of one above it (cgroup-v1/pids.rst)
+  if (!Cgroups.mayFork(m, m.self)) refuse("EAGAIN")
   const directories = (flags & CLONE.FS) === 0 ? undefined : m.self.directories ?? m.fresh()
   if (directories !== undefined) m.change({ directories })
   enterTime(m, made.ns.time)

@@ -32,7 +32,7 @@ export const setAffinity = (m: Machine, { cpus, pid }: Arguments<"sched_setaffin
   if (there.length === 0) refuse("EINVAL")
   // EBUSY: a deadline task runs on all of its root domain (dl_task_check_affinity)
   if (target.scheduler.policy === SCHED.DEADLINE && there.length < m.facts.cpus) refuse("EBUSY")
-  m.processes.set(target.pid, { ...target, affinity: there })
+  m.processes.set(target.pid, { ...target, affinity: there, askedAffinity: [...new Set(cpus)] })
 }
 
 // ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────

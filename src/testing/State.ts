@@ -140,6 +140,8 @@ export interface Process {
   /** One of them has a listener. */
   readonly listened?: true
   readonly affinity: ReadonlyArray<number>
+  /** The processors that it asked for, whatever its cpuset was (`user_cpus_ptr`). */
+  readonly askedAffinity?: ReadonlyArray<number>
   readonly scheduler: SchedulerAttributes
   readonly ioPriority: number
   readonly memoryPolicy: { readonly mode: number; readonly nodes: ReadonlyArray<number> }
@@ -333,6 +335,31 @@ export interface Cgroup {
   readonly freezingReads: number
   readonly controllersOn: ReadonlyArray<string>
   readonly programs: ReadonlyArray<Uint8Array>
+  /** `BPF_F_ALLOW_*` that they were attached with. */
+  readonly programFlags?: number
+  /** v1: what the devices controller lets through; absent: everything. */
+  readonly devices?: DevicePolicy
+  /** v2: a threaded group. */
+  readonly threaded?: true
+  /** Who owns the files, where the directory has changed hands. */
+  readonly filesOwner?: { readonly uid: number; readonly gid: number }
+  /** Files that have an owner or a mode of their own. */
+  readonly owners?: ReadonlyMap<string, { readonly uid: number; readonly gid: number; readonly mode?: number }>
+}
+
+/** Devices and what may be done with them; an absent number is any. */
+export interface DeviceException {
+  readonly type: "b" | "c"
+  readonly major: number | undefined
+  readonly minor: number | undefined
+  /** Some of `r`, `w` and `m`, in this order. */
+  readonly access: string
+}
+
+/** What the devices controller does: everything but the exceptions, or nothing but them. */
+export interface DevicePolicy {
+  readonly allow: boolean
+  readonly exceptions: ReadonlyArray<DeviceException>
 }
 
 /** A network interface. */

@@ -7,8 +7,10 @@ import * as Linux from "../../src/native/Linux.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { addresses } from "../parity/addresses.ts"
 import { basics } from "../parity/basics.ts"
+import { cgroupsV1 } from "../parity/cgroupsV1.ts"
 import { credentials } from "../parity/credentials.ts"
 import { descriptors } from "../parity/descriptors.ts"
+import { devices } from "../parity/devices.ts"
 import { exec } from "../parity/exec.ts"
 import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
@@ -28,6 +30,7 @@ import { play, type Scenario } from "../support/parity.ts"
 const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   addresses,
   basics,
+  cgroupsV1,
   sockets,
   descriptors,
   limits,
@@ -40,6 +43,7 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   terminals,
   uts,
   credentials,
+  devices,
   exec,
   userNamespaces,
   pidNamespaces

@@ -255,9 +255,9 @@ export const hierarchy = (
   controllers: ReadonlyArray<string>,
   cpus: number,
   paths: ReadonlyArray<string>,
-  name?: string
+  name?: string,
+  id = make.b.hierarchies.size + 1
 ): number => {
-  const id = make.b.hierarchies.size + 1
   make.b.hierarchies.set(id, { id, version, controllers, ...name === undefined ? {} : { name } })
   const values = new Map(
     controllers.includes("cpuset") ? [["cpuset.cpus", cpus === 1 ? "0" : `0-${cpus - 1}`], ["cpuset.mems", "0"]] : []

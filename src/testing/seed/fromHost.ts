@@ -64,7 +64,8 @@ export const fromHost = (overrides: Pick<Options, "securityModules" | "freezingR
       version === 2 ? [] : names.startsWith("name=") ? [] : names.split(","),
       cpus,
       [path],
-      names.startsWith("name=") ? names.slice(5) : undefined
+      names.startsWith("name=") ? names.slice(5) : undefined,
+      Number(number)
     )
     memberships.set(id, path)
     hierarchies.set(version === 2 ? "" : names, id)
