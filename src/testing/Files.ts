@@ -500,9 +500,8 @@ export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"
   if (!permitted(m, node, mode)) refuse("EACCES")
   // EPERM: the device cgroup (devcgroup_inode_permission)
   const wanted = ((mode & R) !== 0 ? "r" : "") + ((mode & W) !== 0 ? "w" : "")
-  if ((node.type === "c" || node.type === "b") && !Cgroups.deviceAllowed(m, node.type, node.device!, wanted)) {
-    refuse("EPERM")
-  }
+  const isDevice = node.type === "c" || node.type === "b"
+  if (isDevice && !Cgroups.deviceAllowed(m, node.type, node.device!, wanted)) refuse("EPERM")
   if (writes && readonlyAt(m, location)) refuse("EROFS")
   m.change({ creds })
 }
@@ -573,6 +572,94 @@ export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"
   const parent = at(m, found.directory)
   if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
   makeNode(m, found, 0o777, { _tag: "Symlink", target: text })
+}
+
+/** The sticky bit keeps others' entries (unlink(2), EPERM); an append of `may_delete`. */
+const mayDelete = (m: Machine, directory: Location, child: View): void => {
+  const parent = at(m, directory)
+  if (!permitted(m, parent, W | X)) refuse("EACCES")
+  const { euid } = m.self.creds
+  if (
+    (parent.mode & S.ISVTX) !== 0 && child.uid !== euid && parent.uid !== euid && !capableOver(m, child, CAP.FOWNER)
+  ) refuse("EPERM")
+}
+
+/** EBUSY for what is a mount point in the caller's mount namespace; elsewhere the mount goes (is_local_mountpoint). */
+const dropMounts = (m: Machine, location: Location): void => {
+  for (const mount of m.mounts.values().filter(({ mountpoint }) => mountpoint === location.node)) {
+    if (mount.ns === m.self.ns.mnt) refuse("EBUSY")
+    m.mounts.delete(mount.id)
+  }
+}
+
+export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat">): void => {
+  if ((flags & ~AT.REMOVEDIR) !== 0) refuse("EINVAL")
+  const isRmdir = (flags & AT.REMOVEDIR) !== 0
+  const found = resolve(m, dirfd, path, { follow: false })
+  const location = found.location ?? refuse("ENOENT")
+  // rmdir(2): EINVAL for a last `.`, ENOTEMPTY for `..`, EBUSY for a root
+  if (isRmdir && found.name === ".") refuse("EINVAL")
+  if (isRmdir && found.name === "..") refuse("ENOTEMPTY")
+  if (!isRmdir && (found.name === "." || found.name === "..")) refuse("EISDIR")
+  if (location.mount !== found.directory.mount) refuse("EBUSY")
+  const child = at(m, location)
+  if (readonlyAt(m, found.directory)) refuse("EROFS")
+  if (Cgroups.isGroup(child.id)) {
+    if (!isRmdir) refuse("EISDIR")
+    mayDelete(m, found.directory, child)
+    dropMounts(m, location)
+    return Cgroups.removeGroup(m, child.id)
+  }
+  mayDelete(m, found.directory, child)
+  // ENOTDIR before EPERM of file systems without removal (may_delete, vfs_rmdir)
+  if (isRmdir && child.type !== "d") refuse("ENOTDIR")
+  if (child.stored === undefined || isFixed(m, at(m, found.directory))) return refuse("EPERM")
+  if (!isRmdir && child.type === "d") refuse("EISDIR")
+  dropMounts(m, location)
+  if (isRmdir && child.list!().length > 0) refuse("ENOTEMPTY")
+  Nodes.leave(m, at(m, found.directory), found.name)
+}
+
+export const renameat2 = (m: Machine, args: Arguments<"renameat2">): void => {
+  const [noReplace, exchange] = [1, 2]
+  if ((args.flags & ~7) !== 0 || (args.flags & 3) === 3) refuse("EINVAL")
+  const from = resolve(m, args.olddirfd, args.oldpath, { follow: false })
+  const to = resolve(m, args.newdirfd, args.newpath, { follow: false })
+  // rename(2): EXDEV across mounts, even of one file system
+  if (from.directory.mount !== to.directory.mount) refuse("EXDEV")
+  if ([".", ".."].includes(from.name) || [".", ".."].includes(to.name)) refuse("EBUSY")
+  const source = from.location ?? refuse("ENOENT")
+  if ((args.flags & noReplace) !== 0 && to.location !== undefined) refuse("EEXIST")
+  if ((args.flags & exchange) !== 0) m.unmodelled("RENAME_EXCHANGE")
+  const child = at(m, source)
+  const directory = at(m, to.directory)
+  if (readonlyAt(m, from.directory)) refuse("EROFS")
+  if (child.stored === undefined || directory.stored === undefined) return refuse("EPERM")
+  mayDelete(m, from.directory, child)
+  if (!permitted(m, directory, W | X)) refuse("EACCES")
+  // EINVAL: into itself
+  if (child.type === "d" && Nodes.view(m, directory.id) !== undefined && within(m, directory, child)) refuse("EINVAL")
+  if (to.location !== undefined) {
+    if (to.location.node === source.node) return
+    const old = at(m, to.location)
+    mayDelete(m, to.directory, old)
+    if (old.type === "d" && child.type !== "d") refuse("EISDIR")
+    if (old.type !== "d" && child.type === "d") refuse("ENOTDIR")
+    if (old.type === "d" && old.list!().length > 0) refuse("ENOTEMPTY")
+    dropMounts(m, to.location)
+  }
+  dropMounts(m, source)
+  Nodes.leave(m, at(m, from.directory), from.name)
+  Nodes.enter(m, at(m, to.directory), to.name, child.id)
+  m.nodes.update(child.stored.id, (node) => ({ ...node, parent: directory.id, name: to.name }))
+}
+
+const within = (m: Machine, node: View, ancestor: View): boolean => {
+  for (let here = node;;) {
+    if (here.id === ancestor.id) return true
+    if (here.parent === here.id) return false
+    here = view(m, here.parent)
+  }
 }
 
 // ── modes and owners ─────────────────────────────────────────────────────────────────────────────────────────────────
