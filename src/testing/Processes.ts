@@ -3,12 +3,13 @@
  */
 import type { ChildStatus } from "../native/calls.ts"
 import { CLD, CLONE, O, P, SIG, W } from "../native/constants.ts"
+import type { Errno } from "../native/Errno.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
 import { CAP, capable, mayTrace, processByNumber, shown } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import * as Limits from "./Limits.ts"
-import { block, type Machine, refuse } from "./Machine.ts"
+import { block, type Machine, refuse, RefusedAfter } from "./Machine.ts"
 import * as Namespaces from "./Namespaces.ts"
 import { processOf } from "./Proc.ts"
 import * as Scheduling from "./Scheduling.ts"
@@ -68,6 +69,13 @@ const checkFlags = (m: Machine, flags: number): void => {
   if ((flags & ~(known | CLONE.FS | CLONE.PARENT | CLONE.PIDFD)) !== 0) m.unmodelled("these flags of clone")
 }
 
+/** Refuses a clone so late that its numbers are used up (`alloc_pid`, whose cursors stay). */
+const refuseNumbered = (m: Machine, pidNs: number, code: Errno): never => {
+  number(m, pidNs)
+  Namespaces.collect(m)
+  throw new RefusedAfter(code)
+}
+
 /** Makes a child of the caller; gives the model's number of it. */
 export const clone = (m: Machine, { flags }: { readonly flags: number }): number => {
   checkFlags(m, flags)
@@ -76,9 +84,9 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
   if ((flags & CLONE.NEWIPC) !== 0 && (flags & SYSVSEM) !== 0) refuse("EINVAL")
   // ENOMEM: the namespace that children go to has lost its init (pid_namespaces(7))
   const target = m.namespace("pid", made.ns.pid)
-  if (target.nextPid > 1 && initOf(m, target.id)?.status !== "running") refuse("ENOMEM")
+  if (target.nextPid > 1 && initOf(m, target.id)?.status !== "running") return refuseNumbered(m, made.ns.pid, "ENOMEM")
   // EFAULT: the call has no place for a pidfd
-  if ((flags & CLONE.PIDFD) !== 0) refuse("EFAULT")
+  if ((flags & CLONE.PIDFD) !== 0) return refuseNumbered(m, made.ns.pid, "EFAULT")
 
   // EAGAIN: the user has too many processes, and is neither root nor privileged (fork(2), copy_process)
   const { creds } = m.self

@@ -179,6 +179,14 @@ const inits: Readonly<Record<string, Scenario>> = {
     unshare(CLONE.NEWPID),
     line("reclone", { flags: 0 })
   ]),
+  "a clone that is refused late uses up its numbers": inside([
+    fork(CLONE.PIDFD, []),
+    fork(0, [pid]),
+    fork(0, [unshare(CLONE.NEWPID), fork(0, []), fork(0, []), fork(0, [])]),
+    fork(0, [pid]),
+    fork(CLONE.NEWNS | CLONE.FS, []),
+    fork(0, [pid])
+  ]),
   "orphans go to the init of their parent's namespace": [
     fork(CLONE.NEWPID, [
       gate("orphaned"),
