@@ -1,7 +1,17 @@
 /**
- * `runfx/testing`: a model kernel, a recorder of calls, and a fault injector.
+ * `runfx/testing`: a model kernel, a recorder of calls, a fault injector, checks whose failures show the calls that led
+ * there, and the difference of two plans. docs/testing.md shows them at work.
  *
- * **Example** (A step against the model, with every call on record)
+ * **Example** (A flow, checked)
+ *
+ * ```ts
+ * import { Check } from "runfx/testing"
+ *
+ * const checked = Check.run(flow, { machine: { files: { "/etc/passwd": "…" } } })
+ * Check.program(checked, { process: { creds: { uid: 1000 } } })
+ * ```
+ *
+ * **Example** (The parts, for more than that: a step against the model, with every call on record)
  *
  * ```ts
  * import * as Effect from "effect/Effect"
@@ -14,9 +24,11 @@
  * recorder.entries().map(({ call }) => call._tag)
  * ```
  */
+export * as Check from "./Check.ts"
 export * as Faults from "./Faults.ts"
 export { UnmodelledError } from "./Machine.ts"
 export * as ModelKernel from "./ModelKernel.ts"
+export * as PlanDiff from "./PlanDiff.ts"
 export * as Recorder from "./Recorder.ts"
 export { fromHost, type Options, seed, type SeedFile } from "./Seed.ts"
 export type * as State from "./State.ts"
