@@ -11,11 +11,12 @@ import { Channel } from "./facts.ts"
 /** Closes a descriptor, once: its number may be another one's when a later step wants to close it as well. */
 const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
   let open = true
-  return Effect.suspend(() => {
+  // an interruption between the two lines would leave it open for ever
+  return Effect.uninterruptible(Effect.suspend(() => {
     if (!open) return Effect.void
     open = false
     return sys.close({ fd })
-  })
+  }))
 }
 
 /** Makes the socket pair; closes on rollback what is still open of it. */

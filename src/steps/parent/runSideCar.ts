@@ -52,31 +52,34 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
     Effect.suspend(() => finished ? Effect.void : Effect.asVoid(undo))
 
   const parentPid = yield* sys.getpid({})
-  const [channel, childEnd] = yield* Effect.uninterruptible(Effect.tap(
-    sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC }),
-    ([channel]) => Step.onRollback(unlessFinished(sys.close({ fd: channel })))
-  ))
-  const child = initMain(sideCar, {
-    id: launch.id,
-    container: launch.container,
-    process: launch.process,
-    channel: childEnd,
-    parentPid,
-    joins: shared
-      .filter(([type]) => hasNamespace(launch.container, type))
-      .map(([type, file]) => ({ type, path: `/proc/${initPid}/ns/${file}` })),
-    unshare: 0,
-    preservedFds: 0,
-    nofile: launch.nofile
-  }, channel)
-  const first = yield* using(
-    Effect.succeed(childEnd),
-    () =>
-      Effect.andThen(
-        sys.setsockopt({ fd: channel, option: SO.PASSCRED, value: 1 }),
-        spawnChild(0, child, unlessFinished)
-      )
-  )
+  const child = (channel: number, parentEnd: number) =>
+    initMain(sideCar, {
+      id: launch.id,
+      container: launch.container,
+      process: launch.process,
+      channel,
+      parentPid,
+      joins: shared
+        .filter(([type]) => hasNamespace(launch.container, type))
+        .map(([type, file]) => ({ type, path: `/proc/${initPid}/ns/${file}` })),
+      unshare: 0,
+      preservedFds: 0,
+      nofile: launch.nofile
+    }, parentEnd)
+  // nothing of it waits; an interruption in between would leave the child's end open
+  const { channel, first } = yield* Effect.uninterruptible(Effect.gen(function*() {
+    const [channel, childEnd] = yield* sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC })
+    yield* Step.onRollback(unlessFinished(sys.close({ fd: channel })))
+    const first = yield* using(
+      Effect.succeed(childEnd),
+      () =>
+        Effect.andThen(
+          sys.setsockopt({ fd: channel, option: SO.PASSCRED, value: 1 }),
+          spawnChild(0, child(childEnd, channel), unlessFinished)
+        )
+    )
+    return { channel, first }
+  }))
 
   const second = yield* talk(channel, first, launch.patience, unlessFinished).pipe(
     // first of all: a member of the pid namespace that is not reaped keeps its init from ending, whose status is asked for
@@ -86,8 +89,10 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
   // a member of the pid namespace that is not reaped would keep the init from ever ending
   const pidfds = second === undefined ? [first.pidfd] : [first.pidfd, second]
   yield* Effect.forEach(pidfds, (pidfd) => reap(pidfd, launch.patience), { discard: true })
-  finished = true
-  yield* Effect.forEach([channel, ...pidfds], (fd) => sys.close({ fd }), { discard: true })
+  yield* Effect.uninterruptible(Effect.suspend(() => {
+    finished = true
+    return Effect.forEach([channel, ...pidfds], (fd) => sys.close({ fd }), { discard: true })
+  }))
 })
 
 /** Leads the side-car to its end; gives a descriptor of the process that it cloned where it joined a pid namespace. */
