@@ -11,6 +11,7 @@ import { type Machine, refuse, Refused, RefusedAfter } from "./Machine.ts"
 import { namespaceOf } from "./Nodes.ts"
 import * as Routes from "./Routes.ts"
 import type { Link } from "./State.ts"
+import * as Sysctl from "./Sysctl.ts"
 
 const IFF = { UP: 1, BROADCAST: 2, LOOPBACK: 8, RUNNING: 0x40, MULTICAST: 0x1000, LOWER_UP: 0x10000 }
 
@@ -86,6 +87,7 @@ export const makeNamespace = (m: Machine, owner: number): number => {
     txQueueLength: 1000,
     addresses: []
   })
+  Sysctl.inherit(m, id)
   return id
 }
 
@@ -306,6 +308,8 @@ const moveBy = (m: Machine, id: number, ns: number, wanted: string | undefined):
 
 const setMac = (m: Machine, id: number, text: string): void => {
   const mac = text.toLowerCase()
+  // what it has already is not looked at (netif_set_mac_address)
+  if (mac === m.links.need(id).mac) return
   // EADDRNOTAVAIL: a group's or zero (is_valid_ether_addr)
   if ((Number.parseInt(mac.slice(0, 2), 16) & 1) !== 0 || /^[0:]+$/.test(mac)) refuse("EADDRNOTAVAIL")
   const link = m.links.need(id)
@@ -390,12 +394,14 @@ export const rtnetlink = (
   m: Machine,
   { request: asked }: { readonly request: Rtnetlink.Request }
 ): ReadonlyArray<Rtnetlink.Answer> => {
-  // EINVAL: it has no form as a message
-  const problem = Netlink.problem(asked)
-  if (problem !== undefined) refuse("EINVAL", problem)
-  // names are asked for with a request of their own, which everybody may make
+  // names are asked for with a request of their own, which everybody may make, before the rest is looked at
   const name = Netlink.needsIndex(asked)
+  // EINVAL: it has no form as a message
+  const problem = name === undefined ? undefined : Netlink.problem({ _tag: "LinkGet", link: name })
+  if (problem !== undefined) refuse("EINVAL", problem)
   const request = name === undefined ? asked : Netlink.withIndex(asked, find(m, name).index)
+  const other = Netlink.problem(request)
+  if (other !== undefined) refuse("EINVAL", other)
   // EPERM: changes take CAP_NET_ADMIN in the owner of the network namespace (rtnetlink_rcv_msg)
   if (!reads.has(request._tag) && !nsCapable(m, m.namespaces.need(m.self.ns.net).owner, CAP.NET_ADMIN)) refuse("EPERM")
   switch (request._tag) {

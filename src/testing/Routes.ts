@@ -425,6 +425,56 @@ const nearest6 = (m: Machine, ns: number, gateway: Ip, link: Link | undefined): 
   return route === undefined || route.gateway !== null || out === undefined ? refuse("EHOSTUNREACH") : out
 }
 
+// ── a machine that has been up for a while ───────────────────────────────────────────────────────────────────────────
+
+/** A route of a machine that the model begins with. */
+export interface Given {
+  /** In CIDR notation; `null` for the default route. */
+  readonly destination: string | null
+  readonly gateway: string | null
+  readonly link: number
+  readonly family: 4 | 6
+}
+
+/**
+ * Gives the links of a namespace the routes that come with their addresses, and then the given ones that are not among
+ * them.
+ */
+export const settle = (m: Machine, ns: number, given: ReadonlyArray<Given> = []): void => {
+  for (const link of linksOf(m, ns)) {
+    for (const address of addressesOf(link, 4)) bring4(m, link, address)
+    if (!link.up || !mayHave6(link)) continue
+    const six = addressesOf(link, 6)
+    const settled = { ...link, nodad: six.map(print) }
+    for (const address of six) {
+      if (!isLoopback(link)) network6(m, link, address)
+      local6(m, settled, address)
+    }
+    if (!isLoopback(link) && six.length > 0) multicast6(m, link)
+  }
+  for (const { destination, family, gateway, link } of given) {
+    const isThere = m.routes.values().some((route) =>
+      route.ns === ns && route.family === family && route.destination === destination && route.link === link
+    )
+    if (isThere) continue
+    const id = m.fresh()
+    const scope = gateway === null && family === 4 ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE
+    m.routes.set(id, {
+      id,
+      ns,
+      family,
+      destination,
+      gateway,
+      link,
+      scope,
+      table: RT_TABLE.MAIN,
+      // not among what the kernel's lists tell
+      source: null,
+      automatic: false
+    })
+  }
+}
+
 /** What a list of routes shows. */
 export const listRoutes = (m: Machine): ReadonlyArray<Rtnetlink.Answer> =>
   routesOf(m, m.self.ns.net).map(({ destination, gateway, link, source, table }) => ({

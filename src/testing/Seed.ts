@@ -1,8 +1,10 @@
 /**
  * How a model machine begins: a short literal, or the machine that this runs on.
  */
+import { settle } from "./Routes.ts"
 import { builder, finish, initialNamespaces, kernelMounts, link, usual } from "./seed/build.ts"
 import type { State } from "./State.ts"
+import { apply } from "./transitions.ts"
 
 export { fromHost } from "./seed/fromHost.ts"
 
@@ -105,5 +107,6 @@ export const seed = (options: Options = {}): State => {
   if (net?.type === "net") {
     make.b.namespaces.set(ns.net, { ...net, nextIndex: Object.keys(options.links ?? { eth0: [] }).length + 2 })
   }
-  return finish(make, ns, { ...options, root, memberships })
+  const state = finish(make, ns, { ...options, root, memberships })
+  return apply(state, [...state.processes.keys()].at(-1)!, (m) => settle(m, ns.net))
 }

@@ -149,7 +149,22 @@ const valueOf = (m: Machine, path: string, ns: number, rule: Rule): string => {
   const off = link === undefined ? undefined : ipv6IsOff(m, ns, link)
   if (off !== undefined) return off ? "1" : "0"
   const key = alias[path] ?? path
-  return m.sysctls.get(`${ns}:${key}`) ?? m.sysctls.get(`0:${key}`) ?? rule.initial
+  return m.sysctls.get(`${ns}:${key}`) ?? m.sysctls.get(`0:${key}`) ?? onHost(m, path, ns) ?? rule.initial
+}
+
+/** What the real machine has, for the machine and its first namespaces, where the model began with it. */
+const onHost = (m: Machine, path: string, ns: number): string | undefined => {
+  const scope = scopeOf(path)
+  const isFirst = ns === 0 || m.namespaces.values().find(({ type }) => type === scope)?.id === ns
+  return m.facts.hostSysctls === true && isFirst ? fromMachine(path)?.initial : undefined
+}
+
+/** A new network takes IPv4's forwarding over from the first one (devinet_init_net); the rest begins anew. */
+export const inherit = (m: Machine, ns: number): void => {
+  const path = "net/ipv4/conf/all/forwarding"
+  const first = m.namespaces.values().find(({ type }) => type === "net")!.id
+  const value = valueOf(m, path, first, rules[path]!)
+  if (value !== rules[path]!.initial) m.sysctls.set(`${ns}:${path}`, value)
 }
 
 /** Names in a directory; empty where there is none. */

@@ -1,13 +1,17 @@
 /**
  * The machine that this runs on, as the beginning of a model: its mounts, cgroups, links, limits and files.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs"
 import * as os from "node:os"
+import { basename } from "node:path"
 import { MS } from "../../native/constants.ts"
+import { formatAddress } from "../../native/inet.ts"
 import * as Cgroups from "../Cgroups.ts"
 import { limitTitles } from "../Proc.ts"
+import * as Routes from "../Routes.ts"
 import type { Options } from "../Seed.ts"
-import type { Node, NodeId, State } from "../State.ts"
+import type { Link, Node, NodeId, State } from "../State.ts"
+import { apply } from "../transitions.ts"
 import { builder, finish, hierarchy, initialNamespaces, link, usualTypes } from "./build.ts"
 
 const readText = (path: string): string | undefined => {
@@ -161,7 +165,11 @@ export const fromHost = (overrides: Pick<Options, "securityModules" | "freezingR
     root,
     memberships
   })
-  return { ...state, facts: { ...state.facts, hostSysctls: true } }
+  const settled = apply(state, [...state.processes.keys()].at(-1)!, (m) => {
+    Routes.settle(m, ns.net, hostRoutes(m.links.values()))
+  })
+  // parameters are those of the machine until one is written
+  return { ...settled, sysctls: new Map(), facts: { ...settled.facts, hostSysctls: true } }
 }
 
 /** The limits, which the kernel lists in an order of its own. */
@@ -222,16 +230,29 @@ const hostFileSystem = (
   }
   const id = make.fileSystem(line.type, "", ns.user, kept)
   const isDirectory = isDirectoryOnHost(line.point)
+  const { gid, mode, uid } = ownerOnHost(line.point)
   const root = make.node(
     id,
     undefined,
     "",
-    0o755,
+    mode,
     isDirectory
       ? { _tag: "Directory", entries: new Map(), host: line.point }
-      : { _tag: "File", data: new Uint8Array(), host: line.point }
+      : { _tag: "File", data: new Uint8Array(), host: line.point },
+    uid,
+    gid
   )
   return set(id, root, line.type === "sysfs" ? ns.net : undefined)
+}
+
+/** Of what is on top at a mount point. */
+const ownerOnHost = (path: string): { readonly mode: number; readonly uid: number; readonly gid: number } => {
+  try {
+    const { gid, mode, uid } = statSync(path)
+    return { mode: mode & 0o7777, uid, gid }
+  } catch {
+    return { mode: 0o755, uid: 0, gid: 0 }
+  }
 }
 
 const isDirectoryOnHost = (path: string): boolean => {
@@ -302,8 +323,14 @@ const hostLinks = (make: ReturnType<typeof builder>, ns: number): void => {
     highest = Math.max(highest, index)
     const bridge = isDirectoryOnHost(`/sys/class/net/${name}`) &&
       readText(`/sys/class/net/${name}/bridge/bridge_id`) !== undefined
+    const master = nameOfLink(`/sys/class/net/${name}/master`)
+    const alias = readText(`/sys/class/net/${name}/ifalias`)?.trim()
     link(make, ns, index, name, {
       kind: bridge ? "bridge" : "",
+      txQueueLength: number(name, "tx_queue_len", 1000),
+      ...master === undefined ? {} : { master: number(master, "ifindex", 0) },
+      ...alias === undefined || alias === "" ? {} : { alias },
+      ...readText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`)?.trim() === "1" ? { ipv6Off: true } : {},
       up: (number(name, "flags", 1) & 1) === 1,
       mtu: number(name, "mtu", 1500),
       mac: readText(`/sys/class/net/${name}/address`)?.trim() ?? "00:00:00:00:00:00",
@@ -312,4 +339,50 @@ const hostLinks = (make: ReturnType<typeof builder>, ns: number): void => {
   }
   const net = make.b.namespaces.get(ns)
   if (net?.type === "net") make.b.namespaces.set(ns, { ...net, nextIndex: highest + 1 })
+}
+
+const nameOfLink = (path: string): string | undefined => {
+  try {
+    return basename(readlinkSync(path))
+  } catch {
+    return undefined
+  }
+}
+
+/** The routes of the main tables; those of IPv4 without a preferred source, which the list does not tell. */
+const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Given> => {
+  const linkOf = (name: string | undefined): number | undefined => links.find((link) => link.name === name)?.index
+  const rows = (path: string): ReadonlyArray<ReadonlyArray<string>> =>
+    (readText(path) ?? "").split("\n").map((line) => line.trim().split(/\s+/)).filter((row) => row.length > 1)
+  const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"))
+  // RTF_UP, and neither RTF_REJECT nor RTF_LOCAL (linux/route.h, linux/ipv6_route.h)
+  const isUsual = (flags: string | undefined): boolean => (Number.parseInt(flags ?? "0", 16) & 0x8000_0201) === 1
+  const four = rows("/proc/net/route").slice(1).flatMap(
+    ([name, to, by, flags, , , , mask]): ReadonlyArray<Routes.Given> => {
+      const link = linkOf(name)
+      if (link === undefined || !isUsual(flags)) return []
+      // of the machine's byte order, as everything that this runs on is little-endian
+      const text = (hex: string): string => formatAddress(bytes(hex).toReversed())
+      const prefix = Number.parseInt(mask!, 16).toString(2).replaceAll("0", "").length
+      return [{
+        family: 4,
+        destination: prefix === 0 ? null : `${text(to!)}/${prefix}`,
+        gateway: by === "00000000" ? null : text(by!),
+        link
+      }]
+    }
+  )
+  const six = rows("/proc/net/ipv6_route").flatMap((row): ReadonlyArray<Routes.Given> => {
+    const link = linkOf(row[9])
+    const [to, length] = [row[0]!, Number.parseInt(row[1]!, 16)]
+    // groups' routes come with addresses
+    if (link === undefined || !isUsual(row[8]) || to.startsWith("ff")) return []
+    return [{
+      family: 6,
+      destination: length === 0 ? null : `${formatAddress(bytes(to))}/${length}`,
+      gateway: /^0+$/.test(row[4]!) ? null : formatAddress(bytes(row[4]!)),
+      link
+    }]
+  })
+  return [...four, ...six]
 }

@@ -1,0 +1,80 @@
+/**
+ * A model that begins with this machine: what it tells of links, addresses and routes is what the machine tells.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { AT, O } from "../../src/native/constants.ts"
+import { type Kernel, sys } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
+import type { Answer } from "../../src/native/Rtnetlink.ts"
+import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
+
+/** The same on the machine and on the model of it. */
+const both = <A>(effect: Effect.Effect<A, unknown, Kernel>) =>
+  Effect.gen(function*() {
+    const expected = yield* Effect.provide(effect, Linux.layer)
+    const actual = yield* Effect.provide(effect, ModelKernel.make(fromHost()).layer)
+    return { actual, expected }
+  })
+
+const sorted = (answers: ReadonlyArray<Answer>): ReadonlyArray<string> =>
+  answers.map((answer) => JSON.stringify(answer)).toSorted()
+
+/** Parts that lists of the kernel's files do not tell: a kind, all flags but those of the state, a route's source. */
+const plain = (answer: Answer): Answer =>
+  answer._tag === "Link"
+    ? { ...answer, kind: "", flags: answer.flags & 1 }
+    : answer._tag === "Route"
+    ? { ...answer, source: null }
+    : answer
+
+describe("a model that begins with this machine", () => {
+  it.effect("has its links", () =>
+    Effect.gen(function*() {
+      const { actual, expected } = yield* both(sys.rtnetlink({ request: { _tag: "LinkList" } }))
+      assert.deepStrictEqual(actual.map(plain), expected.map(plain))
+    }))
+
+  it.effect("has the addresses of each link", () =>
+    Effect.gen(function*() {
+      const { actual, expected } = yield* both(
+        Effect.flatMap(
+          sys.rtnetlink({ request: { _tag: "LinkList" } }),
+          Effect.forEach((link) =>
+            sys.rtnetlink({ request: { _tag: "AddressList", link: link._tag === "Link" ? link.index : 0 } })
+          )
+        )
+      )
+      assert.deepStrictEqual(actual.map(sorted), expected.map(sorted))
+    }))
+
+  it.effect("has its routes", () =>
+    Effect.gen(function*() {
+      const { actual, expected } = yield* both(sys.rtnetlink({ request: { _tag: "RouteList" } }))
+      assert.isNotEmpty(expected)
+      assert.deepStrictEqual(sorted(actual.map(plain)), sorted(expected.map(plain)))
+    }))
+
+  it.effect("has its parameters", () =>
+    Effect.gen(function*() {
+      const paths = [
+        "kernel/hostname",
+        "kernel/pid_max",
+        "kernel/shmmax",
+        "fs/nr_open",
+        "net/ipv4/ip_forward",
+        "net/core/somaxconn",
+        "net/ipv4/tcp_rmem",
+        "vm/swappiness"
+      ]
+      const read = (path: string) =>
+        Effect.gen(function*() {
+          const fd = yield* sys.openat({ dirfd: AT.FDCWD, path: `/proc/sys/${path}`, flags: O.RDONLY, mode: 0 })
+          const data = yield* sys.read({ fd, count: 4096 })
+          yield* sys.close({ fd })
+          return new TextDecoder().decode(data)
+        })
+      const { actual, expected } = yield* both(Effect.forEach(paths, read))
+      assert.deepStrictEqual(actual, expected)
+    }))
+})
