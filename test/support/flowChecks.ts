@@ -74,6 +74,8 @@ export interface Ran<A, E> {
   readonly seen: ReadonlyArray<Seen>
   /** Calls that were made to fail. */
   readonly failed: ReadonlyArray<Seen>
+  /** Calls before which the run was interrupted. */
+  readonly interrupted: ReadonlyArray<Seen>
   /** The machine at the moment of the last execve(2) or execveat(2), before it. */
   readonly atExec: State.State | undefined
 }
@@ -93,6 +95,7 @@ export const perform = <A, E>(
   const model = ModelKernel.make(state, { programs })
   const seen: Array<Seen> = []
   const failed: Array<Seen> = []
+  const interrupted: Array<Seen> = []
   let atExec: State.State | undefined
   let running: Fiber.Fiber<A, E> | undefined
   let children = 0
@@ -109,11 +112,16 @@ export const perform = <A, E>(
       }
       seen.push(entry)
       hooks.before?.(entry, model)
-      if (hooks.interruptAt === entry.number) running?.interruptUnsafe()
+      if (hooks.interruptAt === entry.number) {
+        interrupted.push(entry)
+        running?.interruptUnsafe()
+      }
       const code = hooks.rule?.(entry)
       if (code !== undefined) {
         failed.push(entry)
-        return Effect.fail(new SyscallError({ call, code }))
+        const refusal = Effect.fail(new SyscallError({ call, code }))
+        // a descriptor is closed, whatever close(2) tells
+        return call._tag === "close" ? Effect.andThen(Effect.exit(effect), refusal) : refusal
       }
       if (call._tag === "execve" || call._tag === "execveat") atExec = model.state()
       return effect
@@ -145,17 +153,25 @@ export const perform = <A, E>(
   running = fiber
   dispatcher.flush()
   const exit = fiber.pollUnsafe()
-  if (exit === undefined) throw new Error(`the run does not end\n${trail({ failed, seen })}`)
-  return { exit, model, seen, failed, atExec }
+  if (exit === undefined) throw new Error(`the run does not end\n${trail({ failed, interrupted, seen })}`)
+  return { exit, model, seen, failed, interrupted, atExec }
 }
 
 /** The last calls of a run, as text. */
-export const trail = ({ failed, seen }: Pick<Ran<unknown, unknown>, "failed" | "seen">): string => {
+export const trail = (
+  { failed, interrupted, seen }: Pick<Ran<unknown, unknown>, "failed" | "interrupted" | "seen">
+): string => {
   const line = ({ call, number, pipeline, side, step, undoing }: Seen): string =>
-    `  ${String(number).padStart(4)} ${side} ${pipeline}/${step}${undoing ? " (undo)" : ""}: ${render(call)}${
-      failed.some((one) => one.number === number) ? "   ← made to fail" : ""
-    }`.slice(0, 220)
-  const at = failed[0]?.number ?? seen.length
+    `  ${String(number).padStart(4)} ${side} ${pipeline}/${step}${undoing ? " (undo)" : ""}: ${
+      render(call).slice(0, 180)
+    }${
+      failed.some((one) => one.number === number)
+        ? "   ← made to fail"
+        : interrupted.some((one) => one.number === number)
+        ? "   ← interrupted here"
+        : ""
+    }`
+  const at = [...failed, ...interrupted][0]?.number ?? seen.length
   const shown = seen.filter(({ number }) => number > at - 12 && number <= at + 28)
   return [...shown.map(line), ...(at + 28 < seen.length ? [`  … ${seen.length} calls in all`] : [])].join("\n")
 }
