@@ -4,9 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
-import { MS, SIG } from "../../../src/native/constants.ts"
+import { AT, MS, SIG, STATX } from "../../../src/native/constants.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import {
+  ask,
   calledBy,
   frozen,
   id,
@@ -197,5 +198,45 @@ describe("the init of a container", () => {
     const ran = create(sceneOf(root))
     assert.isAtLeast(position(ran, "limitCgroup", "write"), 0)
     assert.isBelow(position(ran, "limitCgroup", "write"), position(ran, "joinCgroup", "write"))
+  })
+
+  it("does not hand on a descriptor of the runtime that is not close-on-exec", () => {
+    const scene = sceneOf(root)
+    const caller = scene.state.processes.get(scene.caller)!
+    const stray = { ...caller, descriptors: new Map(caller.descriptors).set(9, caller.descriptors.get(0)!) }
+    const state = { ...scene.state, processes: new Map(scene.state.processes).set(scene.caller, stray) }
+    const ran = perform(state, Runtime.create(scene.options))
+    verdict(wrongProgram(scene, ran, scene.container.process), ran)
+  })
+
+  it("writes parameters through the /proc that there is, before parts of it are read-only", () => {
+    const scene = sceneOf(root)
+    const ran = perform(scene.state, Runtime.create(scene.options), {
+      rule: ({ call: { _tag }, step }) =>
+        step === "writeSysctl" && (_tag === "fsopen" || _tag === "open_tree") ? "EPERM" : undefined
+    })
+    if (Exit.isFailure(ran.exit)) verdict(["it does not start"], ran)
+    assert.isAtLeast(ran.failed.length, 2)
+  })
+
+  it("has the container's cgroup as the root of its cgroup namespace", () => {
+    const ran = create(sceneOf(root))
+    const program = ran.model.executed().at(-1)!.process
+    const namespace = ran.model.state().namespaces.get(program.ns.cgroup)
+    assert.deepStrictEqual(namespace?.type === "cgroup" && [...namespace.roots], [...program.cgroups])
+  })
+
+  it("keeps what is mounted below a path that becomes read-only", () => {
+    const scene = sceneOf({ ...root, mounts: ["bindReadonly"], masked: [], readonlyPaths: ["/etc"] })
+    const ran = create(scene)
+    if (Exit.isFailure(ran.exit)) verdict(["it does not start"], ran)
+    const hosts = ask(ran.model.state(), ran.model.executed().at(-1)!.pid, {
+      _tag: "statx",
+      dirfd: AT.FDCWD,
+      path: "/etc/hosts",
+      flags: 0,
+      mask: STATX.BASIC_STATS
+    })
+    assert.isTrue(typeof hosts !== "string" && hosts.mountRoot)
   })
 })

@@ -1,0 +1,160 @@
+/** What a kill must do, and must not, where things happen meanwhile: on the model, which can make them happen. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Exit from "effect/Exit"
+import { CLD, SIG } from "../../../src/native/constants.ts"
+import * as Runtime from "../../../src/runtime/Runtime.ts"
+import type { State } from "../../../src/testing/Testing.ts"
+import { calledBy, frozen, type Hooks, id, perform, sceneOf, verdict } from "../../support/flowChecks.ts"
+import { processOf, type Setting, stateRoot } from "../../support/flowGenerators.ts"
+
+Error.stackTraceLimit = 0
+
+/** A container in the caller's pid namespace, where only the cgroup tells who belongs to it. */
+const setting = (cgroup: "v1" | "v2"): Setting => ({
+  host: {
+    cgroup,
+    cgroupPath: "/",
+    user: "root",
+    missing: [],
+    freezingReads: 1,
+    nofile: [1024, 4096],
+    shared: false,
+    lastCapability: 40,
+    children: false
+  },
+  userns: false,
+  origins: { pid: "host", net: "new", ipc: "new", uts: "new" },
+  cgroupNs: false,
+  timeNs: false,
+  cgroup: "plain",
+  mounts: [],
+  devices: [],
+  masked: [],
+  readonlyPaths: [],
+  readonlyRootfs: false,
+  propagation: undefined,
+  hostname: undefined,
+  domainname: undefined,
+  sysctl: [],
+  network: "none",
+  noNewKeyring: true,
+  personality: false,
+  process: {
+    uid: 0,
+    gid: 0,
+    groups: [],
+    named: false,
+    capabilities: { bounding: [], permitted: [], effective: [], inheritable: [], ambient: [] },
+    noNewPrivileges: false,
+    seccomp: false,
+    rlimits: [],
+    env: [],
+    cwd: "/",
+    umask: undefined,
+    terminal: false,
+    oomScoreAdj: undefined,
+    nice: undefined,
+    ioPriority: false,
+    affinity: false,
+    parentDeathSignal: undefined,
+    preserved: 0
+  }
+})
+
+/** A container with its first program and one more. */
+const running = (cgroup: "v1" | "v2") => {
+  const scene = sceneOf(setting(cgroup))
+  const created = perform(scene.state, Runtime.create(scene.options))
+  if (Exit.isFailure(created.exit)) verdict(["it does not start"], created)
+  const process = processOf(scene.setting, scene.setting.process, "tool")
+  const second = perform(calledBy(created.model.state(), scene.caller), Runtime.start({ id, stateRoot, process }))
+  if (Exit.isFailure(second.exit)) return verdict(["no second program starts"], second) as never
+  const tool = second.exit.value.pid
+  return { caller: scene.caller, state: calledBy(second.model.state(), scene.caller), tool }
+}
+
+const kill = (state: State.State, children: ReadonlyArray<number>, hooks?: Hooks) =>
+  perform(state, Runtime.kill(id, SIG.KILL, { stateRoot, children }), hooks)
+
+const change = (state: State.State, pid: number, fields: Partial<State.Process>): State.State => {
+  const process = state.processes.get(pid)!
+  return { ...state, processes: new Map(state.processes).set(pid, { ...process, ...fields }) }
+}
+
+describe.each(["v1", "v2"] as const)("killing a container on cgroup %s", (cgroup) => {
+  it("signals every member before it lets them go on", () => {
+    const { state, tool } = running(cgroup)
+    const ran = kill(state, [tool])
+    assert.isTrue(Exit.isSuccess(ran.exit))
+    assert.isUndefined(ran.model.state().processes.get(tool))
+    const inStep = (name: string) => ran.seen.filter(({ step }) => step === name).map(({ call }) => call)
+    const signals = inStep("signalAll").filter(({ _tag }) => _tag === "pidfd_send_signal").length
+    const killed = inStep("signalAll").some((call) => call._tag === "openat2" && call.path === "cgroup.kill")
+    assert.isTrue(killed || signals >= 2)
+    assert.strictEqual(inStep("reap").filter(({ _tag }) => _tag === "pidfd_send_signal").length, 0)
+  })
+
+  it("thaws what it has frozen where a signal is refused", () => {
+    const { state, tool } = running(cgroup)
+    const ran = kill(state, [tool], {
+      rule: ({ call, step }) =>
+        step === "signalAll" && call._tag === "openat2" && /^cgroup\.(procs|kill)$/.test(call.path) ? "EIO" : undefined
+    })
+    assert.isTrue(Exit.isFailure(ran.exit))
+    assert.isTrue(ran.seen.some(({ step, undoing }) => step === "freeze" && undoing))
+    verdict(frozen(ran.model.state()), ran)
+  })
+
+  it("does not take another child of the caller for a member whose pid that has by now", () => {
+    const { caller, state, tool } = running(cgroup)
+    let done = false
+    const ran = kill(state, [], {
+      before: ({ step }, model) => {
+        if (done || step !== "reap") return
+        done = true
+        model.set((now) =>
+          change(now, tool, {
+            parent: caller,
+            startTime: now.processes.get(tool)!.startTime + 1,
+            status: "zombie",
+            ended: { code: CLD.EXITED, status: 7 },
+            cgroups: now.processes.get(caller)!.cgroups
+          })
+        )
+      }
+    })
+    assert.isTrue(done)
+    assert.isTrue(Exit.isSuccess(ran.exit))
+    // its status is its own parent's to ask for
+    assert.deepStrictEqual(ran.model.state().processes.get(tool)?.ended, { code: CLD.EXITED, status: 7 })
+  })
+})
+
+describe("killing a container on cgroup v1", () => {
+  it("does not signal who has left the cgroup between the list and the handle", () => {
+    const { caller, state, tool } = running("v1")
+    let done = false
+    const ran = kill(state, [], {
+      // it would wait for who has left
+      rule: ({ step, undoing }) => step === "thaw" && !undoing ? "EIO" : undefined,
+      before: ({ call, step }, model) => {
+        if (done || step !== "signalAll" || call._tag !== "pidfd_open" || call.pid !== tool) return
+        done = true
+        model.set((now) => change(now, tool, { cgroups: now.processes.get(caller)!.cgroups }))
+      }
+    })
+    assert.isTrue(done)
+    assert.strictEqual(ran.model.state().processes.get(tool)?.status, "running")
+  })
+})
+
+describe("removing a container", () => {
+  it("that runs is refused, and takes nothing from it", () => {
+    const { state, tool } = running("v2")
+    const ran = perform(state, Runtime.remove(id, { stateRoot }))
+    assert.isTrue(Exit.isFailure(ran.exit))
+    assert.match(String(ran.exit), /container web is running/)
+    assert.strictEqual(ran.model.state().processes.get(tool)?.status, "running")
+    assert.deepStrictEqual(ran.model.state().cgroups, state.cgroups)
+  })
+})
