@@ -173,6 +173,9 @@ const isCommand = (command: number): boolean =>
 
 /** F_ADD_SEALS, or F_GET_SEALS where nothing is added. EINVAL for what is no file in memory (memfd_file_seals_ptr). */
 const seal = (m: Machine, { flags, kind }: OpenFile, added: number | undefined): number => {
+  // EPERM: not open for writing, whatever it is; EINVAL: unknown seals (memfd_add_seals)
+  if (added !== undefined && (flags & 3) === O.RDONLY) refuse("EPERM")
+  if (added !== undefined && (added & ~0x3f) !== 0) refuse("EINVAL")
   const node = kind._tag === "Node" && typeof kind.location.node === "number"
     ? m.nodes.need(kind.location.node)
     : refuse("EINVAL")
@@ -181,9 +184,7 @@ const seal = (m: Machine, { flags, kind }: OpenFile, added: number | undefined):
   // a file of a tmpfs is sealed against sealing from its beginning (shmem_get_inode)
   const seals = node.content.seals ?? (type === "tmpfs" || type === "devtmpfs" ? F_SEAL.SEAL : refuse("EINVAL"))
   if (added === undefined) return seals
-  // EPERM: not open for writing, or sealed against sealing; EINVAL: unknown seals (memfd_add_seals)
-  if ((flags & 3) === O.RDONLY) refuse("EPERM")
-  if ((added & ~0x3f) !== 0) refuse("EINVAL")
+  // EPERM: sealed against sealing
   if ((seals & F_SEAL.SEAL) !== 0) refuse("EPERM")
   if ((added & 0x30) !== 0) m.unmodelled("the seals of later writes and of execution")
   m.nodes.set(node.id, { ...node, content: { ...node.content, seals: seals | added } })

@@ -156,16 +156,22 @@ export const end = (m: Machine, pid: number, code: number, status: number): void
 
   // children go to the nearest subreaper, else to the init of the pid namespace (prctl(2), PR_SET_CHILD_SUBREAPER)
   for (const child of m.processes.values().filter(({ parent }) => parent === pid)) {
+    // a parent-death signal of one may have ended another
+    if (!m.processes.has(child.pid)) continue
     const reaper = reaperFor(m, process)
     m.processes.update(child.pid, (old) => ({ ...old, parent: reaper }))
     if (child.status === "running" && child.parentDeathSignal !== 0) kill(m, child.pid, child.parentDeathSignal)
-    if (child.status === "zombie" && unheard(m.processes.get(reaper))) m.processes.delete(child.pid)
+    if (child.status === "zombie") {
+      tellParent(m, reaper)
+      if (unheard(m.processes.get(reaper))) m.processes.delete(child.pid)
+    }
   }
   // the end of a pid namespace's init is the end of all its members (pid_namespaces(7))
   if (process.numbers.get(process.ns.pid) === 1 && m.namespace("pid", process.ns.pid).level > 0) {
     for (const member of m.processes.values()) {
-      if (member.pid === pid || !member.numbers.has(process.ns.pid) || member.status !== "running") continue
-      end(m, member.pid, CLD.KILLED, SIG.KILL)
+      if (member.pid === pid || !member.numbers.has(process.ns.pid)) continue
+      // one may have gone with another
+      if (m.processes.get(member.pid)?.status === "running") end(m, member.pid, CLD.KILLED, SIG.KILL)
     }
     for (const member of m.processes.values()) {
       // zombies whose parent is inside are reaped by the dying init
@@ -178,7 +184,14 @@ export const end = (m: Machine, pid: number, code: number, status: number): void
     }
   }
   Namespaces.collect(m)
+  tellParent(m, process.parent)
   if (unheard(m.processes.get(process.parent))) m.processes.delete(pid)
+}
+
+/** SIGCHLD, which waits where it is blocked; none to whoever ignores it (`do_notify_parent`). */
+const tellParent = (m: Machine, pid: number): void => {
+  const parent = m.processes.get(pid)
+  if (parent?.status === "running" && parent.dispositions.get(SIG.CHLD) !== "SIG_IGN") kill(m, pid, SIG.CHLD)
 }
 
 const reaperFor = (m: Machine, process: Process): number => {

@@ -70,14 +70,15 @@ export const kill = (m: Machine, pid: number, signal: number, fromOutside = true
   // the init of a pid namespace gets from its own members only what it has a handler for, and from outside only SIGKILL
   // and SIGSTOP are forced (pid_namespaces(7), sig_task_ignored)
   const isInit = now.numbers.get(now.ns.pid) === 1
-  if (isInit && !(fromOutside && forced && now.pid !== 1)) return
   // what is ignored is dropped, but not while it is blocked (sig_ignored)
   const blocked = !forced && now.blocked.includes(signal)
+  if (isInit && !blocked && !(fromOutside && forced && now.pid !== 1)) return
   if (!forced && !blocked && isIgnored(now, signal)) return
-  // a blocked signal waits, and every signal of a stopped or frozen process; version 2 lets a frozen one be killed
-  const waits = blocked || (signal === SIG.KILL
-    ? Cgroups.isFrozenHard(m, now)
-    : now.stopped || Cgroups.isFrozen(m, now))
+  // a blocked signal waits, and every one of a stopped process but SIGKILL; a frozen one of version 2 ends of what ends it
+  // without a core (complete_signal), one of version 1 after the thaw
+  const ends = signal === SIG.KILL || (!stops.has(signal) && !dumps.has(signal))
+  const waits = blocked || (signal !== SIG.KILL && now.stopped) ||
+    (ends ? Cgroups.isFrozenHard(m, now) : Cgroups.isFrozen(m, now))
   if (waits) {
     m.processes.set(pid, { ...now, pending: [...new Set([...now.pending, signal])] })
     return
@@ -128,8 +129,8 @@ export const killCall = (m: Machine, { pid, signal }: Arguments<"kill">): void =
   if (targets.length === 0) refuse("ESRCH")
   if (!isValid(signal)) refuse("EINVAL")
   const allowed = targets.filter((target) => maySignal(m, target, signal))
-  // EPERM only if none could be signalled (kill(2))
-  if (allowed.length === 0) refuse("EPERM")
+  // EPERM only if none of a group could be signalled (kill(2)); of everybody it is never told (kill_something_info)
+  if (allowed.length === 0 && pid !== -1) refuse("EPERM")
   for (const target of allowed.toSorted((a, b) => Number(a.pid === m.pid) - Number(b.pid === m.pid))) {
     // one may have ended with another, as a member of its pid namespace
     if (m.processes.has(target.pid)) signalOne(m, target, signal)

@@ -16,12 +16,13 @@ export const onModel = (seed: ReturnType<typeof fromHost>, scenario: Scenario): 
     const model = ModelKernel.make(seed)
     return Effect.map(
       Effect.exit(Effect.provide(play(scenario, { generated: true }), model.layer)),
-      (exit) => ({ exit, defects: [...model.exits().values()].filter((one) => Exit.isFailure(one)) })
+      (exit) => ({ exit, defects: [...model.exits().values()].filter(Exit.isFailure) })
     )
   }).pipe(
     Effect.map(({ defects, exit }) => {
       if (Exit.isSuccess(exit)) {
-        return defects[0] === undefined ? { trace: exit.value } : { broken: Cause.pretty(defects[0].cause) }
+        const defect = defects.find(({ cause }) => cause.reasons.some(Cause.isDieReason))
+        return defect === undefined ? { trace: exit.value } : { broken: Cause.pretty(defect.cause) }
       }
       const error = Cause.squash(exit.cause)
       return error instanceof UnmodelledError
