@@ -294,10 +294,11 @@ const addAddress6 = (m: Machine, link: Link, address: Cidr, nodad: boolean, read
   insert6(m, link.id, address)
   if (nodad) m.links.update(link.id, (old) => ({ ...old, nodad: [...old.nodad ?? [], print(address)] }))
   const now = m.links.need(link.id)
+  // what nobody else can have is used at once, also on a link that is down (addrconf_dad_begin)
+  if (ready || nodad || isLoopback(now)) local6(m, now, address)
   if (!now.up) return
   network6(m, now, address)
   if (!isLoopback(now)) multicast6(m, now)
-  if (ready) local6(m, now, address)
 }
 
 /** The IPv4 route that an address takes: the table of own addresses first, then main (fib_lookup). */
@@ -422,7 +423,10 @@ const nearest6 = (m: Machine, ns: number, gateway: Ip, link: Link | undefined): 
   const best = routes.filter((route) => prefix(route) === prefix(routes[0]!))
   const route = best.find((one) => link === undefined || one.link === link.index)
   const out = linksOf(m, ns).find(({ index }) => route !== undefined && index === route.link)
-  return route === undefined || route.gateway !== null || out === undefined ? refuse("EHOSTUNREACH") : out
+  // a route by lo is one that refuses (fib6_is_reject)
+  return route === undefined || route.gateway !== null || out === undefined || isLoopback(out)
+    ? refuse("EHOSTUNREACH")
+    : out
 }
 
 // ── a machine that has been up for a while ───────────────────────────────────────────────────────────────────────────

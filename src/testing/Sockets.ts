@@ -160,7 +160,7 @@ const charge = (size: number, head: number): number => {
   // the head and what describes it come from the allocator's sizes, the smallest of which has a cache of its own
   const wanted = Math.ceil(linear / 64) * 64 + 320
   const allocated = wanted <= 640 ? 640 : 2 ** Math.ceil(Math.log2(wanted))
-  return allocated + 256 + inPages
+  return allocated + 256 + Math.ceil(inPages / page) * page
 }
 
 const streamHead = 3776

@@ -121,6 +121,23 @@ export const addresses: Readonly<Record<string, Scenario>> = {
     add("lo", "127.0.0.2/8"),
     of("lo")
   ],
+  "a network of lo has the scope of its first address": [
+    set("lo", { up: true }),
+    add("lo", "127.0.0.2/8"),
+    add("lo", "127.0.0.2/16"),
+    add("lo", "127.0.0.2/32"),
+    of("lo")
+  ],
+  "addresses on lo": [
+    add("lo", "fd00::1/64"),
+    set("lo", { up: true }),
+    of("lo"),
+    add("lo", "fd00::2/64"),
+    add("lo", "fe80::1/64"),
+    of("lo"),
+    set("lo", { up: false }),
+    of("lo")
+  ],
   "lo without IPv6 gets its IPv4 address": [
     ...withoutIpv6,
     set("lo", { up: true }),

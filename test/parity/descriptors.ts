@@ -7,6 +7,7 @@ import {
   gate,
   join,
   line,
+  lookAt,
   mkdir,
   mount,
   open,
@@ -35,6 +36,35 @@ const isOpen = (fd: string | number): Line => fcntl(fd, F.GETFD)
 const at100: Scenario = [open("f", O.CREAT | O.RDWR, "file", 0o644), dup3("$file", 100), close("$file")]
 
 export const descriptors: Readonly<Record<string, Scenario>> = {
+  "a program keeps what is not marked": [
+    touch("f"),
+    start("other", 0, [
+      ...at100,
+      fcntl(100, F.DUPFD_CLOEXEC, 101),
+      put(100, "abc"),
+      fcntl(100, F.SETFL, O.APPEND),
+      line("execve", { path: "/bin/sleep", argv: ["sleep", "5"], envp: [] })
+    ]),
+    join("other"),
+    line("readlinkat", { dirfd: cwd, path: "/proc/$other/fd/100" }, see),
+    line("readlinkat", { dirfd: cwd, path: "/proc/$other/fd/101" }, see),
+    ...lookAt("/proc/$other/fdinfo/100", /^(?:pos|flags):/)
+  ],
+  "what fdinfo tells": [
+    ...at100,
+    put(100, "abc"),
+    ...lookAt("/proc/self/fdinfo/100", /^(?:pos|flags):/),
+    line("fcntl", { fd: 100, command: F.SETFD, argument: 1 }),
+    ...lookAt("/proc/self/fdinfo/100", /^(?:pos|flags):/),
+    open("f", O.PATH, "p"),
+    ...lookAt("/proc/self/fdinfo/$p", /^(?:pos|flags):/),
+    line("pipe2", { flags: O.NONBLOCK }, as("q")),
+    ...lookAt("/proc/self/fdinfo/$q.1", /^(?:pos|flags):/),
+    line("socketpair", { type: SOCK.STREAM | SOCK.CLOEXEC }, as("s")),
+    ...lookAt("/proc/self/fdinfo/$s.0", /^(?:pos|flags):/),
+    open("/proc/self/ns/net", O.RDONLY, "n"),
+    ...lookAt("/proc/self/fdinfo/$n", /^(?:pos|flags):/)
+  ],
   "a number that is not open is EBADF": [
     close(400),
     close(-1),

@@ -62,6 +62,22 @@ export const links: Readonly<Record<string, Scenario>> = {
   "a number is not used again at once": [veth("a", "b"), remove("a"), bridge("c"), listed],
   "a link has the name that it was given": [bridge("br0"), names, look("br0", "kind", "index", "mtu", "flags")],
   "a name is taken once": [bridge("x"), bridge("x"), veth("x", "y"), veth("y", "x"), veth("y", "y"), names],
+  "a pair that can't be made uses up the number of its peer": [
+    veth("a", "a"),
+    veth("b", "c"),
+    veth("b", "d"),
+    veth("x/y", "e"),
+    bridge("all"),
+    bridge("f"),
+    listed
+  ],
+  "a moved link that takes a number makes the next one higher": beside([
+    veth("a", "b"),
+    set("b", { netnsPid: "$other" })
+  ], [
+    veth("c", "d"),
+    listed
+  ]),
   "a name may be 15 bytes long": [
     bridge("x".repeat(15)),
     bridge("x".repeat(16)),
@@ -159,6 +175,37 @@ export const links: Readonly<Record<string, Scenario>> = {
     set("b", { up: true }),
     look("br0", "flags"),
     look("a", "flags")
+  ],
+  "a bridge loses its carrier with its last port": [
+    ...withoutIpv6,
+    bridge("br0"),
+    veth("a", "b"),
+    set("br0", { up: true }),
+    set("b", { up: true }),
+    set("a", { master: 2, up: true }),
+    look("br0", "flags"),
+    set("a", { master: 0 }),
+    look("br0", "flags"),
+    set("a", { master: 2 }),
+    look("br0", "flags"),
+    remove("a"),
+    look("br0", "flags", "mac")
+  ],
+  "a bridge that goes down and up": [
+    ...withoutIpv6,
+    bridge("br0"),
+    set("br0", { up: true }),
+    set("br0", { up: false }),
+    look("br0", "flags"),
+    veth("a", "b"),
+    set("b", { up: true }),
+    set("a", { up: true, master: 2 }),
+    look("br0", "flags"),
+    set("br0", { up: true }),
+    look("br0", "flags"),
+    set("br0", { up: false }),
+    set("br0", { up: true }),
+    look("br0", "flags")
   ],
   "a link that is up can be renamed": [
     ...withoutIpv6,

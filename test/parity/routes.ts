@@ -157,6 +157,35 @@ export const routes: Readonly<Record<string, Scenario>> = {
     link({ _tag: "LinkDelete", link: "a" }),
     all
   ],
+  "a route whose source is gone goes": [
+    ...connected,
+    add("b", "10.3.0.1/24"),
+    route({ destination: "10.6.0.0/16", link: "a", source: "10.3.0.1" }),
+    link({ _tag: "BridgeAdd", name: "br0" }),
+    add("br0", "10.4.0.1/24"),
+    set("br0", { up: true }),
+    route({ destination: "10.7.0.0/16", link: "a", source: "10.4.0.1" }),
+    link({ _tag: "LinkDelete", link: "br0" }),
+    all
+  ],
+  "lo and IPv6": [
+    set("lo", { up: true }),
+    add("lo", "fd00::1/64"),
+    add("lo", "fd01::1/128"),
+    all,
+    route({ destination: "fd05::/64", link: "lo" }),
+    route({ destination: "fd06::/64", gateway: "fd00::5", link: "lo" }),
+    all
+  ],
+  "IPv6: addresses given before the link is up": [
+    link({ _tag: "VethAdd", name: "a", peer: "b" }),
+    ...write("/proc/sys/net/ipv6/conf/b/disable_ipv6", "1"),
+    set("a", { mac: "02:00:00:00:00:0a" }),
+    add("a", "fd00::2/64"),
+    all,
+    set("a", { up: true }),
+    all
+  ],
   "bits behind the length are refused for IPv4": [
     ...connected,
     route({ destination: "10.5.0.1/16", gateway: "10.0.0.1" }),

@@ -462,6 +462,31 @@ export const sockets: Readonly<Record<string, Scenario>> = {
       ])
     ])
   ],
+  "nobody said who sent it": [
+    pair("s", SOCK.SEQPACKET),
+    send("$s.0", "x"),
+    option("$s.1", SO.PASSCRED, 1),
+    line("recvmsg", { fd: "$s.1", size: 10, flags: 0 }, { see: "credentials" })
+  ],
+  "a stream does not glue what others sent": [
+    pair("s", SOCK.STREAM),
+    option("$s.1", SO.PASSCRED, 1),
+    send("$s.0", "a"),
+    send("$s.0", "b"),
+    fork(0, [uids(1000), send("$s.0", "c")]),
+    receive("$s.1"),
+    receive("$s.1"),
+    receive("$s.1")
+  ],
+  "messages of many sizes until it is full": each((type) => [
+    pair("s", type),
+    ...[1, 600, 3776, 3777, 16064, 16065, 36544, 36545, 60000, 30000, 20000, 10000, 5000, 2000, 1000].flatMap((
+      times
+    ) => [
+      send("$s.0", many("x", times), MSG.DONTWAIT),
+      poll(["$s.0"], POLL.OUT)
+    ])
+  ]),
   "who sent it, seen from a user namespace": [
     pair("s", SOCK.SEQPACKET),
     option("$s.1", SO.PASSCRED, 1),
