@@ -29,6 +29,7 @@ import {
 import { writeValue } from "./cgroupValues.ts"
 import { encode, type Machine, refuse } from "./Machine.ts"
 import type { View } from "./Nodes.ts"
+import { Gone } from "./Processes.ts"
 import * as Signals from "./Signals.ts"
 import type { Cgroup, Hierarchy, NodeId, OpenFile, Process } from "./State.ts"
 
@@ -194,6 +195,8 @@ const killAll = (m: Machine, hierarchy: Hierarchy, group: Cgroup, word: string):
       Signals.kill(m, process.pid, SIG.KILL)
     }
   }
+  // the writer may be one of them
+  if (m.processes.get(m.pid)?.status !== "running") throw new Gone()
 }
 
 const change = (

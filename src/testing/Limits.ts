@@ -3,7 +3,7 @@
  */
 import { MAX_INSTRUCTIONS } from "../native/bpf.ts"
 import type { Limit } from "../native/calls.ts"
-import { KEYCTL, O, RLIMIT, SECCOMP, SECCOMP_FILTER_FLAG, SIG, TIOC } from "../native/constants.ts"
+import { O, RLIMIT, SECCOMP, SECCOMP_FILTER_FLAG, SIG, TIOC } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
 import { isSeccompProgram } from "./classicCheck.ts"
@@ -90,24 +90,6 @@ export const roomInFile = (m: Machine, offset: number, length: number): number =
 /** Whether RLIMIT_FSIZE lets a file grow to a size (`inode_newsize_ok`). */
 export const mayGrowTo = (m: Machine, from: number, to: bigint): void => {
   if (to > BigInt(from) && mostBytes(m) !== Descriptors.infinity && to > mostBytes(m)) tooLarge(m)
-}
-
-export const keyctl = (m: Machine, { arg2, arg3, operation }: Arguments<"keyctl">): number => {
-  switch (operation) {
-    case KEYCTL.JOIN_SESSION_KEYRING: {
-      const id = m.fresh()
-      m.change({ sessionKeyring: id })
-      return id
-    }
-    case KEYCTL.GET_KEYRING_ID:
-      return arg2 === -3 ? m.self.sessionKeyring : m.unmodelled(`keyring ${String(arg2)}`)
-    case KEYCTL.SETPERM:
-      return arg2 === m.self.sessionKeyring ? 0 : refuse("ENOKEY")
-    case KEYCTL.DESCRIBE:
-      return arg3 >= 0 ? 40 : refuse("EINVAL")
-    default:
-      return m.unmodelled(`keyctl operation ${operation}`)
-  }
 }
 
 /** `SECCOMP_FILTER_FLAG_*` that there are; the order of the rules is `seccomp_set_mode_filter`'s. */

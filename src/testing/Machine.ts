@@ -129,6 +129,7 @@ export class Machine {
   readonly ptys: Table<number, S.Pty>
   readonly hierarchies: Table<number, S.Hierarchy>
   readonly cgroups: Table<string, S.Cgroup>
+  readonly keyrings: Table<number, S.Keyring>
   readonly links: Table<number, S.Link>
   readonly routes: Table<number, S.Route>
   readonly sysctls: Table<string, string>
@@ -155,6 +156,7 @@ export class Machine {
     this.ptys = new Table(state.ptys)
     this.hierarchies = new Table(state.hierarchies)
     this.cgroups = new Table(state.cgroups)
+    this.keyrings = new Table(state.keyrings ?? new Map<number, S.Keyring>())
     this.links = new Table(state.links)
     this.routes = new Table(state.routes)
     this.sysctls = new Table(state.sysctls)
@@ -210,6 +212,7 @@ export class Machine {
       ptys: this.ptys.seal(),
       hierarchies: this.hierarchies.seal(),
       cgroups: this.cgroups.seal(),
+      keyrings: this.keyrings.seal(),
       links: this.links.seal(),
       routes: this.routes.seal(),
       sysctls: this.sysctls.seal(),

@@ -134,11 +134,10 @@ export interface Process {
   readonly dumpable: number
   readonly subreaper: boolean
   readonly filters: ReadonlyArray<Uint8Array>
-  readonly sessionKeyring: number
-  /** Seccomp filters, the newest last. */
-  readonly personality: number
   /** One of them has a listener. */
   readonly listened?: true
+  readonly sessionKeyring: number
+  readonly personality: number
   readonly affinity: ReadonlyArray<number>
   /** The processors that it asked for, whatever its cpuset was (`user_cpus_ptr`). */
   readonly askedAffinity?: ReadonlyArray<number>
@@ -347,6 +346,16 @@ export interface Cgroup {
   readonly owners?: ReadonlyMap<string, { readonly uid: number; readonly gid: number; readonly mode?: number }>
 }
 
+/** A keyring. `rights`: a byte each for possessor, user, group and others. @see keyrings(7) */
+export interface Keyring {
+  readonly id: number
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly rights: number
+  readonly userNs: number
+}
+
 /** Devices and what may be done with them; an absent number is any. */
 export interface DeviceException {
   readonly type: "b" | "c"
@@ -454,6 +463,8 @@ export interface State {
   readonly ptys: ReadonlyMap<number, Pty>
   readonly hierarchies: ReadonlyMap<number, Hierarchy>
   readonly cgroups: ReadonlyMap<string, Cgroup>
+  /** Absent: none. */
+  readonly keyrings?: ReadonlyMap<number, Keyring>
   readonly links: ReadonlyMap<number, Link>
   readonly routes: ReadonlyMap<number, Route>
   /** Keys of the form `<namespace or 0>:<path below /proc/sys>`. */

@@ -8,6 +8,7 @@ import * as Credentials from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import * as Exec from "./Exec.ts"
 import * as Files from "./Files.ts"
+import * as Keyrings from "./Keyrings.ts"
 import * as Limits from "./Limits.ts"
 import { Blocked, KilledBySignal, Machine, Refused, RefusedAfter } from "./Machine.ts"
 import * as Mounts from "./Mounts.ts"
@@ -62,7 +63,7 @@ const handlers: { readonly [N in CallName]: Handler<N> } = {
   setgroups: Credentials.setgroups,
   capget: Credentials.capget,
   capset: Credentials.capset,
-  keyctl: Limits.keyctl,
+  keyctl: Keyrings.keyctl,
 
   prlimit64: Limits.prlimit,
   sched_getaffinity: Scheduling.getAffinity,

@@ -8,10 +8,12 @@ import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { addresses } from "../parity/addresses.ts"
 import { basics } from "../parity/basics.ts"
 import { cgroupsV1 } from "../parity/cgroupsV1.ts"
+import { cgroupsV2 } from "../parity/cgroupsV2.ts"
 import { credentials } from "../parity/credentials.ts"
 import { descriptors } from "../parity/descriptors.ts"
 import { devices } from "../parity/devices.ts"
 import { exec } from "../parity/exec.ts"
+import { keyrings } from "../parity/keyrings.ts"
 import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
 import { pidNamespaces } from "../parity/pidNamespaces.ts"
@@ -19,6 +21,7 @@ import { procFiles } from "../parity/procFiles.ts"
 import { processes } from "../parity/processes.ts"
 import { routes } from "../parity/routes.ts"
 import { seccomp } from "../parity/seccomp.ts"
+import { signals } from "../parity/signals.ts"
 import { sockets } from "../parity/sockets.ts"
 import { sysctl } from "../parity/sysctl.ts"
 import { terminals } from "../parity/terminals.ts"
@@ -31,14 +34,17 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   addresses,
   basics,
   cgroupsV1,
+  cgroupsV2,
   sockets,
   descriptors,
+  keyrings,
   limits,
   links,
   processes,
   routes,
   seccomp,
   procFiles,
+  signals,
   sysctl,
   terminals,
   uts,
