@@ -372,7 +372,7 @@ export const state = <T>(
   if (wrong.length > 0) fail(checked, `${what} is not as expected:`, wrong)
 }
 
-/** A table of the machine; of `nodes`, those that a path leads to. */
+/** A table of the machine; of `nodes` those that a path leads to, of `mounts` those in the namespace of some process. */
 export type Table = "cgroups" | "files" | "links" | "mounts" | "nodes" | "processes" | "routes" | "sockets" | "sysctls"
 
 /** The tables that {@link unchanged} looks at unless it is told which. */
@@ -404,15 +404,22 @@ const named = (state: State): ReadonlyMap<unknown, unknown> => {
   return found
 }
 
+const rowsOf = (state: State, table: Table): ReadonlyMap<unknown, unknown> => {
+  if (table === "nodes") return named(state)
+  const rows = new Map<unknown, unknown>(state[table])
+  if (table !== "mounts") return rows
+  const used = new Set([...state.processes.values()].map(({ ns }) => ns.mnt))
+  for (const [id, { ns }] of state.mounts) if (!used.has(ns)) rows.delete(id)
+  return rows
+}
+
 /**
  * The run must have left the machine as it was: after a failure that was rolled back, or after the removal of what was
  * made.
  */
 export const unchanged = (checked: Checked<unknown, unknown>, only: ReadonlyArray<Table> = tables): void => {
   const wrong = only.flatMap((table) => {
-    const pick = (state: State) => ({
-      [table]: table === "nodes" ? named(state) : new Map<unknown, unknown>(state[table])
-    })
+    const pick = (state: State) => ({ [table]: rowsOf(state, table) })
     return differences(pick(checked.after), pick(checked.before), { whole: true })
   })
   if (wrong.length > 0) fail(checked, "the machine is not as it was before:", wrong)
