@@ -67,7 +67,8 @@ const zero = fc.constant(0)
 // ── files and paths ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const paths = from(
-  ..."a a b c a/b a/b a/c a/b/c b/a l l/a m /mnt/a /mnt/b/a ../mnt/b a/../b a/. b/ l/ . ./a//b ../../mnt/l/c /mnt".split(" "),
+  ..."a a b c a/b a/b a/c a/b/c b/a l l/a m /mnt/a /mnt/b/a ../mnt/b a/../b a/. b/ l/ . ./a//b ../../mnt/l/c /mnt"
+    .split(" "),
   ""
 )
 const names = from("f", "g", "h")

@@ -1,0 +1,83 @@
+/** Differences between the model and Linux that random sequences found, each at its shortest. */
+import { AT, CLONE, F, MOVE_MOUNT, MS, O, SIG } from "../../src/native/constants.ts"
+import { cwd, type Scenario } from "../support/parity.ts"
+import { as, fork, line, link, lookAt, mkdir, mount, open, see, touch } from "../support/vocabulary.ts"
+
+/** By the rule that each holds. */
+export const found: Readonly<Record<string, Scenario>> = {
+  "a negative length is refused before the descriptor is looked at": [
+    line("ftruncate", { fd: -1, length: -1n }),
+    line("ftruncate", { fd: -1, length: 1n })
+  ],
+  "an empty path is refused before the descriptor is looked at": [
+    line("statx", { dirfd: -1, path: "", flags: 0, mask: 0x7ff }),
+    line("statx", { dirfd: -1, path: "", flags: AT.EMPTY_PATH, mask: 0x7ff })
+  ],
+  "only the end of a pipe that is written knows of packets": [
+    line("pipe2", { flags: 0o40000 }, as("p")),
+    line("fcntl", { fd: "$p.0", command: F.GETFL, argument: 0 }, see),
+    line("fcntl", { fd: "$p.1", command: F.GETFL, argument: 0 }, see)
+  ],
+  "seals are refused to whoever only reads, whatever it is": [
+    line("pipe2", { flags: 0 }, as("p")),
+    line("fcntl", { fd: "$p.0", command: F.ADD_SEALS, argument: 1 }),
+    line("fcntl", { fd: "$p.1", command: F.ADD_SEALS, argument: 1 }),
+    line("fcntl", { fd: "$p.0", command: F.GET_SEALS, argument: 0 })
+  ],
+  "SIGCHLD waits where it is blocked": [
+    line("rt_sigprocmask", { how: 0, signals: [SIG.CHLD] }),
+    fork(0, []),
+    ...lookAt("/proc/self/status", /^ShdPnd:/)
+  ],
+  "a blocked signal waits for the init of a pid namespace as well": [
+    fork(CLONE.NEWPID, [
+      line("rt_sigprocmask", { how: 0, signals: [SIG.TERM] }),
+      line("kill", { pid: 1, signal: SIG.TERM }),
+      line("kill", { pid: 1, signal: SIG.HUP }),
+      line("rt_sigprocmask", { how: 1, signals: [SIG.TERM] })
+    ])
+  ],
+  "a link goes up before its bridge is refused": [
+    link({ _tag: "VethAdd", name: "a", peer: "b" }),
+    link({ _tag: "LinkSet", link: "a", up: true, master: 77 }),
+    line("rtnetlink", { request: { _tag: "LinkGet", link: "a" } }, { see: "0.flags.&1" })
+  ],
+  "the hardware address that a link has is not looked at": [
+    link({ _tag: "LinkSet", link: "lo", mac: "00:00:00:00:00:00" }),
+    link({ _tag: "VethAdd", name: "a", peer: "b" }),
+    link({ _tag: "LinkSet", link: "a", mac: "00:00:00:00:00:00" })
+  ],
+  "a link that is missing comes before a route that leads nowhere": [
+    link({ _tag: "RouteAdd", link: "a" }),
+    link({ _tag: "RouteAdd", link: "lo" })
+  ],
+  "an open file of a namespace goes by the name of its mount": [
+    touch("/mnt/ns"),
+    open("/proc/self/ns/uts", O.RDONLY, "there"),
+    mount("/proc/self/ns/uts", "/mnt/ns", null, MS.BIND),
+    open("/mnt/ns", O.RDONLY, "bound"),
+    line("readlinkat", { dirfd: cwd, path: "/proc/self/fd/$bound" }, see)
+  ],
+  "where a mount moves to is looked up before what moves": [
+    line("move_mount", { fromDirfd: -1, fromPath: "", toDirfd: cwd, toPath: "a", flags: MOVE_MOUNT.F_EMPTY_PATH }),
+    mkdir("a"),
+    line("move_mount", { fromDirfd: -1, fromPath: "", toDirfd: cwd, toPath: "a", flags: MOVE_MOUNT.F_EMPTY_PATH })
+  ],
+  "a change of a mount that changes nothing looks at nothing": [
+    line("mount_setattr", { dirfd: cwd, path: "a", flags: 0, set: 0, clear: 0, propagation: 0, usernsFd: -1 }),
+    line("mount_setattr", { dirfd: cwd, path: "a", flags: 0, set: 1, clear: 0, propagation: 0, usernsFd: -1 })
+  ],
+  "the last of a peer group becomes private where all become slaves": [
+    mkdir("a"),
+    mkdir("b"),
+    mount(null, "/mnt", null, MS.SHARED),
+    mount("a", "b", null, MS.BIND),
+    mount(null, "/mnt", null, MS.SLAVE | MS.REC)
+  ],
+  "a directory of a mount that was taken off is no place to mount on": [
+    mkdir("a"),
+    line("umount2", { target: ".", flags: 2 }),
+    mount("a", "a", null, MS.BIND),
+    mount("tmpfs", "a", "tmpfs", 0)
+  ]
+}
