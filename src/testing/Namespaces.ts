@@ -161,7 +161,7 @@ const order: ReadonlyArray<NamespaceType> = ["user", "mnt", "uts", "ipc", "pid",
  * Joins a namespace. `before` is the caller as it was when the call began: the credentials that a joined user namespace
  * gives come into force with the end of the call, so that the old ones decide (`ns_capable` in the `*_install` functions).
  */
-const join = (m: Machine, id: number, before: Process): void => {
+const join = (m: Machine, id: number, before: Process, alone = true): void => {
   const target = m.namespaces.need(id)
   const { ns } = m.self
   const may = (userNs: number, capability: number): boolean =>
@@ -179,8 +179,9 @@ const join = (m: Machine, id: number, before: Process): void => {
     case "mnt": {
       // EPERM: also CAP_SYS_CHROOT (setns(2))
       if (!may(ns.user, CAP.SYS_CHROOT)) refuse("EPERM")
-      // EINVAL: directories that are shared with another process (setns(2))
-      if (sharesDirectories(m)) refuse("EINVAL")
+      // EINVAL: directories that are shared with another process (setns(2)); with other namespaces at once, the kernel
+      // looks at a copy of them, which is not shared (prepare_nsset)
+      if (alone && sharesDirectories(m)) refuse("EINVAL")
       const root = onTop(m, { mount: target.root, node: m.mounts.need(target.root).root })
       return m.change({ ns: { ...ns, mnt: target.id }, root, cwd: root })
     }
@@ -212,7 +213,9 @@ export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
     if (!mayTrace(m, target, "real")) refuse("EPERM")
     if (target.status === "zombie") refuse("ESRCH")
     const before = m.self
-    for (const type of order) if ((nstype & flagOf[type]) !== 0) join(m, target.ns[type], before)
+    for (const type of order) {
+      if ((nstype & flagOf[type]) !== 0) join(m, target.ns[type], before, nstype === flagOf[type])
+    }
     return
   }
   const id = kind._tag === "Node" ? namespaceOf(kind.location.node) : undefined

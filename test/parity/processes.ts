@@ -109,6 +109,20 @@ const clones: Readonly<Record<string, Scenario>> = {
     openGate("hold"),
     join("child")
   ],
+  "shared directories do not forbid to join a mount namespace among others": numbered([
+    gate("hold"),
+    gate("never"),
+    line("mkdirat", { dirfd: cwd, path: "d", mode: 0o755 }),
+    line("chdir", { path: "d" }),
+    start("other", 0, [pass("never")]),
+    line("pidfd_open", { pid: "$other", flags: 0 }, as("fd")),
+    start("child", CLONE.FS, [pass("hold"), line("getcwd", {}, see)]),
+    line("setns", { fd: "$fd", nstype: CLONE.NEWNS }),
+    line("setns", { fd: "$fd", nstype: CLONE.NEWNS | CLONE.NEWUTS }),
+    line("getcwd", {}, see),
+    openGate("hold"),
+    join("child")
+  ]),
   "shared directories end with unshare of a user namespace": [
     gate("hold"),
     line("mkdirat", { dirfd: cwd, path: "d", mode: 0o755 }),
