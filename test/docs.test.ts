@@ -39,7 +39,7 @@ const undocumented = (file: string): ReadonlyArray<string> => {
 }
 
 /** What `runfx/testing` gives; the rest of that room can't be imported from outside. */
-const testing = ["Testing", "ModelKernel", "Recorder", "Faults", "Seed", "State", "Machine"]
+const testing = ["Testing", "Check", "ModelKernel", "PlanDiff", "Recorder", "Faults", "Seed", "State", "Machine"]
 
 const isPublic = (file: string): boolean =>
   !file.startsWith("src/testing/") || testing.some((name) => file === `src/testing/${name}.ts`)
@@ -70,7 +70,7 @@ describe("documents", () => {
     assert.deepStrictEqual(told, all.map((pipeline) => [pipeline.name, namesOf(pipeline)]))
   })
 
-  it.each(["README.md", "docs/decisions.md", "docs/architecture.md"])(
+  it.each(["README.md", "docs/decisions.md", "docs/architecture.md", "docs/testing.md"])(
     "the files that %s names are there",
     (document) => {
       const text = read(document)

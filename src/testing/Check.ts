@@ -63,7 +63,18 @@ export class CheckFailed extends Error {
   override readonly name = "CheckFailed"
 }
 
-/** Runs an Effect on a model machine, with every call on record. It never throws: the checks do. */
+/**
+ * Runs an Effect on a model machine, with every call on record. It never throws: the checks do.
+ *
+ * **Example** (Two runs on one machine)
+ *
+ * ```ts
+ * const first = Check.run(start, { machine: { cgroup: "v2" } })
+ * Check.succeeded(first)
+ * const second = Check.run(remove, { machine: first.model })
+ * Check.succeeded(second)
+ * ```
+ */
 export const run = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>, options: Options = {}): Checked<A, E> => {
   const { faults: rule = Faults.never, machine = {}, programs, shown = 12 } = options
   const model = "kernel" in machine
@@ -453,7 +464,15 @@ export const order = (
   }
 }
 
-/** The calls of a run as a plan; `pipelines` tell what their steps are for. */
+/**
+ * The calls of a run as a plan; `pipelines` tell what their steps are for.
+ *
+ * **Example** (Written beside the test, to compare with later)
+ *
+ * ```ts
+ * fs.writeFileSync("web.plan.json", Plan.toText(Check.plan(checked, { pipelines: [create, standard] })))
+ * ```
+ */
 export const plan = (
   checked: Checked<unknown, unknown>,
   options: { readonly title?: string; readonly pipelines?: ReadonlyArray<Pipeline.Any> } = {}

@@ -12,10 +12,27 @@ import { type Call, Kernel, type Result, SyscallError } from "../native/Kernel.t
 /** Says for a call, and its number from 1 on over all processes, whether it fails, and how. */
 export type Rule = (call: Call, number: number) => Errno | undefined
 
-/** The n-th call fails, counted from 1. */
+/**
+ * The n-th call fails, counted from 1.
+ *
+ * **Example**
+ *
+ * ```ts
+ * Check.run(flow, { faults: Faults.failNth(7, "EIO") })
+ * ```
+ */
 export const failNth = (n: number, errno: Errno): Rule => (_, number) => number === n ? errno : undefined
 
-/** Every call fails that a test picks. */
+/**
+ * Every call fails that a test picks.
+ *
+ * **Example** (The second mount that is attached)
+ *
+ * ```ts
+ * let attached = 0
+ * Faults.failWhen(({ _tag }) => _tag === "move_mount" && ++attached === 2, "ENOMEM")
+ * ```
+ */
 export const failWhen = (picks: (call: Call, number: number) => boolean, errno: Errno): Rule => (call, number) =>
   picks(call, number) ? errno : undefined
 
@@ -34,7 +51,16 @@ export interface Faults {
   readonly injected: () => ReadonlyArray<Call>
 }
 
-/** Makes a fault injector from a rule. */
+/**
+ * Makes a fault injector from a rule.
+ *
+ * **Example** (Around the live kernel)
+ *
+ * ```ts
+ * const faults = Faults.make(Faults.failWhen(({ _tag }) => _tag === "setns", "EPERM"))
+ * Effect.provide(program, Layer.provide(faults.layer, Linux.layer))
+ * ```
+ */
 export const make = (rule: Rule): Faults => {
   let count = 0
   const injected: Array<Call> = []

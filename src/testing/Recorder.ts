@@ -43,7 +43,17 @@ export interface Recorder {
   readonly entries: () => ReadonlyArray<Entry>
 }
 
-/** Makes a recorder. */
+/**
+ * Makes a recorder.
+ *
+ * **Example** (Which step makes which call)
+ *
+ * ```ts
+ * const recorder = Recorder.make()
+ * Effect.runSync(Effect.provide(program, Layer.provide(recorder.layer, ModelKernel.make().layer)))
+ * recorder.entries().map(({ call, side, step }) => `${side} ${step}: ${call._tag}`)
+ * ```
+ */
 export const make = (): Recorder => {
   const entries: Array<Entry> = []
   let children = 0
