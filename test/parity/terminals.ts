@@ -33,7 +33,11 @@ const resize = (fd: string, rows: number, columns: number): Line => line("ioctl_
 const modes = (fd: string): Line =>
   line("ioctl_tcgets", { fd }, { see: ["input", "output", "control", "local", "line", "characters"], as: "modes" })
 const get = (fd: string, count = 100): Line => line("read", { fd, count }, see)
-const put = (fd: string, data: string): Line => line("write", { fd, data }, see)
+/** A write, and the moment that the kernel takes to carry it to the other end (flush_to_ldisc). */
+const put = (fd: string, data: string): Scenario => [
+  line("write", { fd, data }, see),
+  line("nanosleep", { nanoseconds: 10_000_000n })
+]
 const setsid = line("setsid")
 const stat = (path: string, ...see: ReadonlyArray<string>): Line =>
   line("statx", { dirfd: cwd, path, flags: 0, mask: 0x7ff }, { see })
@@ -200,9 +204,9 @@ export const terminals: Readonly<Record<string, Scenario>> = {
   ],
   "a terminal of bytes": [
     ...rawTerminal,
-    put("$master", "abc"),
+    ...put("$master", "abc"),
     get("$slave"),
-    put("$slave", "d\ne"),
+    ...put("$slave", "d\ne"),
     get("$master"),
     nonblocking("$master"),
     nonblocking("$slave"),
@@ -213,46 +217,46 @@ export const terminals: Readonly<Record<string, Scenario>> = {
     ...terminal,
     nonblocking("$slave"),
     nonblocking("$master"),
-    put("$master", "ab"),
+    ...put("$master", "ab"),
     get("$slave"),
     get("$master"),
-    put("$master", "c\n"),
+    ...put("$master", "c\n"),
     get("$slave"),
     get("$master"),
-    put("$slave", "x\ny"),
+    ...put("$slave", "x\ny"),
     get("$master"),
-    put("$master", "q\r"),
+    ...put("$master", "q\r"),
     get("$slave"),
-    put("$master", "one\ntwo\n"),
+    ...put("$master", "one\ntwo\n"),
     get("$slave"),
     get("$slave", 2),
     get("$slave")
   ],
   "an end of file is typed": [
     ...terminal,
-    put("$master", "\x04"),
+    ...put("$master", "\x04"),
     get("$slave"),
-    put("$master", "ab\x04"),
+    ...put("$master", "ab\x04"),
     get("$slave"),
     nonblocking("$slave"),
     get("$slave")
   ],
   "typed letters are erased": [
     ...terminal,
-    put("$master", "abc\x7fd\n"),
+    ...put("$master", "abc\x7fd\n"),
     get("$slave"),
-    put("$master", "abc\x15de\n"),
+    ...put("$master", "abc\x15de\n"),
     get("$slave")
   ],
-  "a read of a part": [...rawTerminal, put("$master", "abcdef"), get("$slave", 2), get("$slave", 0), get("$slave")],
+  "a read of a part": [...rawTerminal, ...put("$master", "abcdef"), get("$slave", 2), get("$slave", 0), get("$slave")],
   "a master without slaves": [
     ...terminal,
-    put("$slave", "bye"),
+    ...put("$slave", "bye"),
     close("$slave"),
     poll("$master"),
     get("$master"),
     get("$master"),
-    put("$master", "x"),
+    ...put("$master", "x"),
     open("pts/0", noctty, "again"),
     nonblocking("$master"),
     get("$master"),
@@ -263,14 +267,14 @@ export const terminals: Readonly<Record<string, Scenario>> = {
     open("pts/ptmx", noctty | O.NONBLOCK, "m"),
     get("$m"),
     poll("$m"),
-    put("$m", "x")
+    ...put("$m", "x")
   ],
   "a slave without a master": [
     ...terminal,
     close("$master"),
     poll("$slave"),
     get("$slave"),
-    put("$slave", "x"),
+    ...put("$slave", "x"),
     size("$slave"),
     resize("$slave", 1, 2),
     line("ioctl_tcgets", { fd: "$slave" })
@@ -279,9 +283,9 @@ export const terminals: Readonly<Record<string, Scenario>> = {
     ...rawTerminal,
     poll("$master"),
     poll("$slave"),
-    put("$master", "x"),
+    ...put("$master", "x"),
     poll("$slave"),
-    put("$slave", "y"),
+    ...put("$slave", "y"),
     poll("$master")
   ],
   "a session leader gets a terminal": [
@@ -390,18 +394,18 @@ export const terminals: Readonly<Record<string, Scenario>> = {
     close("$master"),
     join("other"),
     get("$slave"),
-    put("$slave", "x")
+    ...put("$slave", "x")
   ],
   "a leader that ends hangs the terminal up": [
     ...terminal,
     fork(0, [setsid, control("$slave")]),
     nonblocking("$slave"),
     get("$slave"),
-    put("$slave", "x"),
+    ...put("$slave", "x"),
     line("ioctl_gwinsz", { fd: "$slave" }),
     open("pts/0", noctty, "again"),
     size("$again"),
-    put("$again", "y"),
+    ...put("$again", "y"),
     get("$master")
   ],
   "a leader that gives its terminal up": [
@@ -478,7 +482,7 @@ export const terminals: Readonly<Record<string, Scenario>> = {
     ...terminal,
     umount("pts"),
     umount("pts", 2),
-    put("$slave", "x"),
+    ...put("$slave", "x"),
     get("$master"),
     number("$master")
   ]
