@@ -8,7 +8,7 @@ import { closeExecFrom } from "../steps/closeExecFrom.ts"
 import { dropBoundingSet } from "../steps/dropBoundingSet.ts"
 import { dropCapabilities } from "../steps/dropCapabilities.ts"
 import { exec } from "../steps/exec.ts"
-import { Environment, ParentDeathSignal } from "../steps/facts.ts"
+import { Environment, NoNewPrivileges, ParentDeathSignal } from "../steps/facts.ts"
 import { findProgram } from "../steps/findProgram.ts"
 import { Init } from "../steps/Init.ts"
 import { InCgroup } from "../steps/joinCgroup.ts"
@@ -27,7 +27,7 @@ export const finalize = Pipeline.make(
   {
     name: "finalize",
     doc: "give up what the program may not have, and become it",
-    inputs: [Init, InCgroup, Environment, ParentDeathSignal]
+    inputs: [Init, InCgroup, Environment, ParentDeathSignal, NoNewPrivileges]
   },
   // no handle on the host is left when the first path of the container is used (CVE-2024-21626)
   closeExecFrom,

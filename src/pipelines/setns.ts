@@ -21,6 +21,7 @@ import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
 import { startSession } from "../steps/startSession.ts"
+import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
 import { finalize } from "./finalize.ts"
 
 /** From the fresh process into the container, to the program. */
@@ -38,6 +39,8 @@ export const setns = Pipeline.make(
   // before the container's processes can see this one (CVE-2016-9962)
   protectProcess,
   joinNamespaces,
+  // nothing is to be made; what stands below may ask that it is done
+  unshareNamespaces,
   forkIntoNamespaces,
   // asks /proc/self whether groups may be dropped: the container's /proc shows only who is in its pid namespace
   becomeNamespaceRoot,

@@ -21,6 +21,7 @@ import { ownershipOutside } from "../steps/rootfs/ownership.ts"
 import { setRootPropagation } from "../steps/rootfs/setRootPropagation.ts"
 import { setupNetwork } from "../steps/setupNetwork.ts"
 import { setupRoute } from "../steps/setupRoute.ts"
+import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
 
 /** Network, routes and root of a container with a user namespace, from outside of it. */
 export const usernsSetup = Pipeline.make(
@@ -28,6 +29,8 @@ export const usernsSetup = Pipeline.make(
   awaitParent,
   protectProcess,
   joinNamespaces,
+  // nothing is to be made; what stands below may ask that it is done
+  unshareNamespaces,
   // procfs shows the pid namespace of the process that mounts it
   forkIntoNamespaces,
   announceNamespaces,

@@ -7,17 +7,19 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { Admitted, expect } from "./awaitParent.ts"
 import { receiveCalls, send } from "./channel.ts"
+import { InNamespaces, NamespacesMade } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Says "Entered" and waits for "Go". */
 export const announceNamespaces = Step.make("announceNamespaces", {
   doc: "tell the parent that the namespaces are entered, and wait for its part in them",
   calls: ["sendmsg", ...receiveCalls],
-  requires: [Init, Admitted],
+  requires: [Init, Admitted, NamespacesMade],
+  provides: InNamespaces,
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { channel } = yield* Init
     yield* send(channel, { _tag: "Entered" })
     yield* expect(channel, "Go")
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
-import { WorkingDirectory } from "./facts.ts"
+import { DescriptorsClosed, WorkingDirectory } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** What to do about a working directory that can't be entered. */
@@ -22,7 +22,7 @@ export const directoryAdvice = {
 export const chdir = Step.make("chdir", {
   doc: "enter the working directory",
   calls: ["chdir"],
-  requires: [Init],
+  requires: [Init, DescriptorsClosed],
   provides: WorkingDirectory,
   reversal: "irreversible",
   advice: directoryAdvice,

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { CLOSE_RANGE, F, FD, MAGIC, POLL } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { DescriptorsClosed } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { listDescriptors, selfCalls } from "./procSelf.ts"
 
@@ -65,6 +66,7 @@ export const closeExecFrom = Step.make("closeExecFrom", {
   doc: "close the descriptors that the program must not have",
   calls: ["close_range", "poll", "fcntl", "getdents64", ...selfCalls],
   requires: [Init],
+  provides: DescriptorsClosed,
   reversal: "irreversible",
   run: Effect.gen(function*() {
     const { channel, preservedFds } = yield* Init
@@ -77,5 +79,5 @@ export const closeExecFrom = Step.make("closeExecFrom", {
       }
       yield* closeBetween(first, [...spared].filter((fd) => fd >= first).toSorted((a, b) => a - b))
     }).pipe(Effect.catchIf(isMissing, () => closeOneByOne(first, channel)))
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -16,7 +16,7 @@ import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { CapabilitiesUnavailable } from "./errors.ts"
-import { BoundingSetDropped, ExecUser } from "./facts.ts"
+import { BoundingSetDropped, CapabilitiesSet, ExecUser } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 const ambient = (operation: number, capability: number) =>
@@ -34,6 +34,7 @@ export const dropCapabilities = Step.make("dropCapabilities", {
   doc: "set the capability sets to exactly the configured ones",
   calls: ["capget", "capset", "prctl"],
   requires: [Init, BoundingSetDropped, ExecUser],
+  provides: CapabilitiesSet,
   reversal: "irreversible",
   run: Effect.gen(function*() {
     const { capabilities: wanted } = (yield* Init).process
@@ -55,5 +56,5 @@ export const dropCapabilities = Step.make("dropCapabilities", {
     })
     yield* ambient(PR.CAP_AMBIENT_CLEAR_ALL, 0)
     for (const capability of raisable(wanted)) yield* ambient(PR.CAP_AMBIENT_RAISE, capability)
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { AT, O, STATX } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
+import { InNamespaces } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { InRoot } from "./rootfs/facts.ts"
 
@@ -25,7 +26,7 @@ export class RootNotBuilt extends Data.TaggedError("RootNotBuilt")<{ readonly ro
 export const enterBuiltRoot = Step.make("enterBuiltRoot", {
   doc: "enter the root that the side-car has built",
   calls: ["chdir", "openat", "statx"],
-  requires: [Init],
+  requires: [Init, InNamespaces],
   provides: InRoot,
   reversal: "irreversible",
   run: Effect.gen(function*() {

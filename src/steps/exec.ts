@@ -13,7 +13,15 @@ import * as Step from "../engine/Step.ts"
 import { SECCOMP } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { advice, calls, execThroughTrampoline } from "../native/trampoline.ts"
-import { Environment, ExecUser, Program } from "./facts.ts"
+import {
+  CapabilitiesSet,
+  Environment,
+  ExecUser,
+  NoNewPrivileges,
+  ParentDeathSignalSet,
+  ProcessRestored,
+  Program
+} from "./facts.ts"
 import { Init } from "./Init.ts"
 import { InCgroup } from "./joinCgroup.ts"
 import { environmentFor } from "./populateEnv.ts"
@@ -25,7 +33,18 @@ export const exec = Step.make("exec", {
   doc: "become the program",
   calls: [...calls, "prlimit64", "seccomp", "execve"],
   // InCgroup: a program that is executed outside of its container's cgroup has no limits, and kill would miss it
-  requires: [Init, InCgroup, Environment, ExecUser, Program, ExecFilter],
+  requires: [
+    Init,
+    InCgroup,
+    Environment,
+    ExecUser,
+    Program,
+    ExecFilter,
+    NoNewPrivileges,
+    CapabilitiesSet,
+    ProcessRestored,
+    ParentDeathSignalSet
+  ],
   reversal: "terminal",
   advice: {
     ...advice,

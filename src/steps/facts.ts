@@ -3,6 +3,33 @@
  */
 import * as Context from "effect/Context"
 
+/** No tracer can reach the process. It must be so before the first namespace that others are in (CVE-2016-9962). */
+export class Unreachable extends Context.Service<Unreachable, true>()("runfx/Unreachable") {}
+
+/** The namespaces that are given by path are joined. */
+export class NamespacesJoined extends Context.Service<NamespacesJoined, true>()("runfx/NamespacesJoined") {}
+
+/** The namespaces that clone(2) could not make are made: the process is in none of the host's that it is not meant for. */
+export class NamespacesMade extends Context.Service<NamespacesMade, true>()("runfx/NamespacesMade") {}
+
+/** The process is in all of its namespaces: what it changes from here on is the container's. */
+export class InNamespaces extends Context.Service<InNamespaces, true>()("runfx/InNamespaces") {}
+
+/** `no_new_privs` is set, if it is asked for. */
+export class NoNewPrivileges extends Context.Service<NoNewPrivileges, true>()("runfx/NoNewPrivileges") {}
+
+/** No descriptor leads to the host: so it must be before the first path of the container is used (CVE-2024-21626). */
+export class DescriptorsClosed extends Context.Service<DescriptorsClosed, true>()("runfx/DescriptorsClosed") {}
+
+/** The capability sets are what the configuration says. */
+export class CapabilitiesSet extends Context.Service<CapabilitiesSet, true>()("runfx/CapabilitiesSet") {}
+
+/** Signals, limits and descriptors are the program's, not Node's. */
+export class ProcessRestored extends Context.Service<ProcessRestored, true>()("runfx/ProcessRestored") {}
+
+/** The parent-death signal is set as it is asked for, and a parent that died before is noticed from here on. */
+export class ParentDeathSignalSet extends Context.Service<ParentDeathSignalSet, true>()("runfx/ParentDeathSignalSet") {}
+
 /** The environment of the program, checked, each name once. */
 export class Environment extends Context.Service<Environment, {
   /** Name and value, in the order of the last mention of each name. */

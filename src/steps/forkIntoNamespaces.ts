@@ -10,13 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { CLONE } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
+import { NamespacesMade } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Goes on in a child, where that is needed. */
 export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
   doc: "go on in a child, which is inside of the pid and time namespaces",
   calls: ["setsid", "reclone"],
-  requires: [Init],
+  requires: [Init, NamespacesMade],
   reversal: "irreversible",
   advice: {
     EAGAIN: "the user's process limit (RLIMIT_NPROC) or the cgroup's pids limit is reached",

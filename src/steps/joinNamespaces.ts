@@ -20,6 +20,7 @@ import * as Step from "../engine/Step.ts"
 import { AT, O } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { NamespaceJoinError } from "./errors.ts"
+import { NamespacesJoined, Unreachable } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { flagOf } from "./parent/namespacePlan.ts"
 import { isAlive, statCalls } from "./processes.ts"
@@ -55,7 +56,8 @@ const enterAll = Effect.fnUntraced(function*(opened: ReadonlyArray<Opened>) {
 export const joinNamespaces = Step.make("joinNamespaces", {
   doc: "join the namespaces that are given by path",
   calls: ["setns", ...statCalls],
-  requires: [Init],
+  requires: [Init, Unreachable],
+  provides: NamespacesJoined,
   reversal: "irreversible",
   run: Effect.gen(function*() {
     const { joined, joins } = yield* Init
@@ -78,5 +80,5 @@ export const joinNamespaces = Step.make("joinNamespaces", {
     const closed = yield* Effect.forEach(opened, ({ fd }) => Effect.exit(sys.close({ fd })))
     yield* exit
     yield* Effect.all(closed, { discard: true })
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -11,11 +11,13 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
+import { Unreachable } from "./facts.ts"
 
 /** Makes the process not dumpable. */
 export const protectProcess = Step.make("protectProcess", {
   doc: "make the process unreachable for tracers inside of the container",
   calls: ["prctl"],
+  provides: Unreachable,
   reversal: "irreversible",
-  run: Effect.asVoid(sys.prctl({ option: PR.SET_DUMPABLE, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }))
+  run: Effect.as(sys.prctl({ option: PR.SET_DUMPABLE, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }), true as const)
 })

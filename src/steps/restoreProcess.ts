@@ -14,6 +14,7 @@ import * as Step from "../engine/Step.ts"
 import { F, FD, O, RLIMIT, SIG, SIG_HOW } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { RlimitError } from "./errors.ts"
+import { ProcessRestored } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 const stdio = [0, 1, 2]
@@ -37,6 +38,7 @@ export const restoreProcess = Step.make("restoreProcess", {
   doc: "take back what Node.js did to signals, limits and descriptors",
   calls: ["prlimit64", "rt_sigaction", "rt_sigprocmask", "fcntl"],
   requires: [Init],
+  provides: ProcessRestored,
   reversal: "irreversible",
   advice: { EBADF: "a descriptor that is to be preserved is not open: check --preserve-fds" },
   run: Effect.gen(function*() {
@@ -51,5 +53,5 @@ export const restoreProcess = Step.make("restoreProcess", {
     yield* sys.rt_sigprocmask({ how: SIG_HOW.SETMASK, signals: [] })
     for (const fd of stdio) yield* ifOpen(Effect.andThen(inherit(fd), block(fd)))
     for (let fd = 3; fd < 3 + preservedFds; fd++) yield* inherit(fd)
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
+import { NoNewPrivileges } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Sets `no_new_privs`, where the configuration asks for it. */
@@ -15,9 +16,10 @@ export const setNoNewPrivileges = Step.make("setNoNewPrivileges", {
   doc: "forbid to gain privileges by exec",
   calls: ["prctl"],
   requires: [Init],
+  provides: NoNewPrivileges,
   reversal: "irreversible",
   run: Effect.gen(function*() {
     const { process } = yield* Init
     if (process.noNewPrivileges) yield* sys.prctl({ option: PR.SET_NO_NEW_PRIVS, arg2: 1, arg3: 0, arg4: 0, arg5: 0 })
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import { InNamespaces } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { strategyOf } from "./network/NetworkStrategies.ts"
 
@@ -14,7 +15,7 @@ export class NetworkUp extends Context.Service<NetworkUp, true>()("runfx/Network
 export const setupNetwork = Step.make("setupNetwork", {
   doc: "bring the network interfaces up, with addresses and default gateways",
   calls: ["rtnetlink"],
-  requires: [Init],
+  requires: [Init, InNamespaces],
   provides: NetworkUp,
   reversal: "irreversible",
   advice: {

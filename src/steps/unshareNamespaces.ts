@@ -11,6 +11,7 @@ import type { Container } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { CLONE } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { NamespacesJoined, NamespacesMade } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { selfCalls, writeSelf } from "./procSelf.ts"
 
@@ -32,7 +33,8 @@ const offsetsOf = ({ timeOffsets }: Container): string =>
 export const unshareNamespaces = Step.make("unshareNamespaces", {
   doc: "make the namespaces that clone could not make",
   calls: ["unshare", "nanosleep", ...selfCalls],
-  requires: [Init],
+  requires: [Init, NamespacesJoined],
+  provides: NamespacesMade,
   reversal: "irreversible",
   advice: {
     EPERM: "new namespaces need CAP_SYS_ADMIN in the user namespace that the process is in; offsets need CAP_SYS_TIME",
@@ -48,5 +50,5 @@ export const unshareNamespaces = Step.make("unshareNamespaces", {
       yield* writeSelf("timens_offsets", offsetsOf(container))
     }
     if ((flags & CLONE.NEWCGROUP) !== 0) yield* unshare(CLONE.NEWCGROUP)
-  })
+  }).pipe(Effect.as(true as const))
 })

@@ -11,13 +11,14 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
 import { ParentGone } from "./awaitParent.ts"
+import { ParentDeathSignalSet } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Fails with {@link ParentGone} where the parent has changed. */
 export const verifyParent = Step.make("verifyParent", {
   doc: "check that the parent is still there",
   calls: ["getppid"],
-  requires: [Init],
+  requires: [Init, ParentDeathSignalSet],
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { parentPid } = yield* Init

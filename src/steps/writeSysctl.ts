@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import * as Files from "../native/Files.ts"
 import * as Procfs from "../native/Procfs.ts"
+import { InNamespaces } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { SysctlError, SysctlNameError } from "./rootfs/errors.ts"
 
@@ -26,7 +27,7 @@ export const sysctlPath = (key: string): string | undefined => {
 export const writeSysctl = Step.make("writeSysctl", {
   doc: "set kernel parameters of the container's namespaces",
   calls: [...new Set([...Procfs.openProcCalls, ...Procfs.useProcCalls])],
-  requires: [Init],
+  requires: [Init, InNamespaces],
   reversal: "irreversible",
   advice: {
     ENOENT: "this kernel has no such parameter, or the module that brings it is not loaded",

@@ -158,3 +158,27 @@ Step.make("noSuchErrno", {
   advice: { EPREM: "" },
   run: Effect.void
 })
+
+// ── what an edit of a preset can't take away ─────────────────────────────────────────────────────────────────────────
+
+const without = {
+  // @ts-expect-error a tracer in a joined namespace could reach the process
+  protectProcess: () => Pipeline.check(Pipeline.remove(standard, "protectProcess")),
+  // @ts-expect-error it would stay in a namespace of the host
+  joinNamespaces: () => Pipeline.check(Pipeline.remove(standard, "joinNamespaces")),
+  // @ts-expect-error it would stay in a namespace of the host
+  unshareNamespaces: () => Pipeline.check(Pipeline.remove(standard, "unshareNamespaces")),
+  // @ts-expect-error the host's name, parameters and mounts would be changed
+  announceNamespaces: () => Pipeline.check(Pipeline.remove(standard, "announceNamespaces")),
+  // @ts-expect-error the program could gain privileges
+  setNoNewPrivileges: () => Pipeline.check(Pipeline.remove(standard, "setNoNewPrivileges")),
+  // @ts-expect-error a path could lead to the host by a descriptor
+  closeExecFrom: () => Pipeline.check(Pipeline.remove(standard, "closeExecFrom")),
+  // @ts-expect-error the program would have all capabilities
+  dropCapabilities: () => Pipeline.check(Pipeline.remove(standard, "dropCapabilities")),
+  // @ts-expect-error the program would have Node's limits and ignored signals
+  restoreProcess: () => Pipeline.check(Pipeline.remove(standard, "restoreProcess")),
+  // @ts-expect-error the program would outlive its parent
+  restoreParentDeathSignal: () => Pipeline.check(Pipeline.remove(standard, "restoreParentDeathSignal"))
+}
+void without

@@ -14,6 +14,7 @@ import { Fork } from "../../src/native/Fork.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import { createNetworks, networkCalls, removeNetworks } from "../../src/steps/createNetworks.ts"
+import { InNamespaces } from "../../src/steps/facts.ts"
 import { Init } from "../../src/steps/Init.ts"
 import type { Created } from "../../src/steps/network/Strategy.ts"
 import { NetworkUp, setupNetwork } from "../../src/steps/setupNetwork.ts"
@@ -79,9 +80,10 @@ const create = (networks: ReadonlyArray<Network>, initPid: number) =>
   )).pipe(reasonOf, Effect.map((context) => Context.get(context, Made)))
 
 const setup = (networks: ReadonlyArray<Network>) =>
-  Pipeline.run(Pipeline.make({ name: "test", doc: "", inputs: [Init] }, setupNetwork)).pipe(
+  Pipeline.run(Pipeline.make({ name: "test", doc: "", inputs: [Init, InNamespaces] }, setupNetwork)).pipe(
     reasonOf,
     Effect.provideService(Init, init({ container: { networks } })),
+    Effect.provideService(InNamespaces, true),
     Effect.asVoid
   )
 

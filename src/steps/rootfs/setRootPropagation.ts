@@ -9,6 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import { AT, MS, O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { InNamespaces } from "../facts.ts"
 import { Init } from "../Init.ts"
 import { setPropagation } from "./attach.ts"
 import { MountsContained } from "./facts.ts"
@@ -46,7 +47,7 @@ const mountOf = (fd: number): Effect.Effect<number, SyscallError, Kernel> =>
 export const setRootPropagation = Step.make("setRootPropagation", {
   doc: "keep the container's mounts from the host",
   calls: ["openat2", "openat", "statx", "mount_setattr", "close"],
-  requires: [Init],
+  requires: [Init, InNamespaces],
   provides: MountsContained,
   reversal: "irreversible",
   advice: openRootfsAdvice,

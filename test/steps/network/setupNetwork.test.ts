@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Network } from "../../../src/config/Container.ts"
 import * as Pipeline from "../../../src/engine/Pipeline.ts"
+import { InNamespaces } from "../../../src/steps/facts.ts"
 import { Init } from "../../../src/steps/Init.ts"
 import { loopback } from "../../../src/steps/network/loopback.ts"
 import { NetworkStrategies } from "../../../src/steps/network/NetworkStrategies.ts"
@@ -11,11 +12,12 @@ import { scripted } from "../../support/scripted.ts"
 import { init } from "../../support/steps.ts"
 import { makeLinks } from "./links.ts"
 
-const pipeline = Pipeline.make({ name: "test", doc: "", inputs: [Init] }, setupNetwork)
+const pipeline = Pipeline.make({ name: "test", doc: "", inputs: [Init, InNamespaces] }, setupNetwork)
 
 const run = (networks: ReadonlyArray<Network>, kernel: ReturnType<typeof scripted>) =>
   Pipeline.run(pipeline).pipe(
     Effect.provideService(Init, init({ container: { networks } })),
+    Effect.provideService(InNamespaces, true),
     Effect.provide(kernel.layer)
   )
 
