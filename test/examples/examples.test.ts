@@ -43,11 +43,31 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
           skipLibCheck: true,
           types: ["node"]
         },
-        include: ["hello.mjs", "banner.ts", "sandbox.mjs", "pointToPoint.mjs", "dryRun.test.ts"]
+        include: ["hello.mjs", "banner.ts", "sandbox.mjs", "pointToPoint.mjs", "dryRun.test.ts", "check.test.ts"]
       })
     )
     const { code, stdout } = await package_.run(process.execPath, `${process.cwd()}/node_modules/typescript/bin/tsc`)
     assert.strictEqual(stdout, "")
+    assert.strictEqual(code, 0)
+  })
+
+  it("runfx/testing works in node:test, without root, and loads nothing native", async () => {
+    writeFileSync(
+      `${package_.app}/own.test.mjs`,
+      `import assert from "node:assert/strict"
+       import { test } from "node:test"
+       import { sys } from "runfx/native/Kernel"
+       import { Check } from "runfx/testing"
+       process.setuid(65534)
+       const checked = Check.run(sys.sethostname({ name: "web" }))
+       test("a check that holds", () => Check.succeeded(checked))
+       test("one that does not", () =>
+         assert.throws(() => Check.program(checked), /no program was executed\\n\\nthe calls:\\n.*\\n +sethostname/))
+       test("no addon", () =>
+         assert.deepEqual(process.report.getReport().sharedObjects.filter((file) => /koffi/.test(file)), []))`
+    )
+    const { code, stdout } = await package_.run(process.execPath, "--test", "own.test.mjs")
+    assert.match(stdout, /pass 3\b/)
     assert.strictEqual(code, 0)
   })
 
