@@ -21,11 +21,12 @@ import * as Descriptors from "./Descriptors.ts"
 import { givenCapabilities } from "./execCredentials.ts"
 import { mayGrowTo, roomInFile } from "./Limits.ts"
 import { concat, decode, type Machine, refuse } from "./Machine.ts"
+import { isFixed, mayCreate } from "./Names.ts"
 import * as Nodes from "./Nodes.ts"
 import { permitted, R, readonlyAt, type View, view, W, X } from "./Nodes.ts"
 import * as Pipes from "./Pipes.ts"
 import { procNode } from "./Proc.ts"
-import { at, existing, pathOf, resolve, type Resolved } from "./Resolve.ts"
+import { at, existing, pathOf, resolve, type Resolved, unlinked } from "./Resolve.ts"
 import * as Sockets from "./Sockets.ts"
 import type { Content, Location, Node, OpenFile, Process } from "./State.ts"
 import * as Terminals from "./Terminals.ts"
@@ -64,36 +65,28 @@ const knownFlags = O.WRONLY | O.RDWR | O.CREAT | O.EXCL | O.NOCTTY | O.TRUNC | O
 
 const applied = (m: Machine, mode: number): number => mode & 0o7777 & ~m.self.umask
 
-/** Creates a node by name. EROFS, EACCES, EOVERFLOW as open(2), mkdir(2), mknod(2) say. */
+/** Creates a node by name. ENOENT, EOVERFLOW, EACCES as open(2), mkdir(2), mknod(2) say. */
 const makeNode = (
   m: Machine,
   { directory, name }: Resolved,
   mode: number,
   content: Content
 ): number => {
+  mayCreate(m, directory)
   const parent = at(m, directory)
-  if (readonlyAt(m, directory)) refuse("EROFS")
-  if (!permitted(m, parent, W | X)) refuse("EACCES")
-  const { egid, euid } = m.self.creds
-  // EOVERFLOW: the file system's user namespace has no name for the caller's ids (may_create)
-  const owner = Nodes.fileSystemOf(m, parent)?.owner
-  if (
-    owner !== undefined &&
-    (toUser(m, owner, "uid", euid) === undefined || toUser(m, owner, "gid", egid) === undefined)
-  ) refuse("EOVERFLOW")
+  const { egid, euid, groups } = m.self.creds
   const inherits = (parent.mode & S.ISGID) !== 0
-  const setgid = inherits && content._tag === "Directory" ? S.ISGID : 0
+  const isDirectory = content._tag === "Directory"
+  // in a directory with set-group-ID, a program with it is made by members of the group only (mode_strip_sgid)
+  const strips = inherits && !isDirectory && (mode & 0o2010) === 0o2010 &&
+    !(egid === parent.gid || groups.includes(parent.gid) || capableOver(m, parent, CAP.FSETID))
   return Nodes.create(m, parent, name, {
-    mode: mode | setgid,
+    mode: strips ? mode & ~S.ISGID : inherits && isDirectory ? mode | S.ISGID : mode,
     uid: euid,
     gid: inherits ? parent.gid : egid,
     content
   })
 }
-
-/** A directory whose entries the kernel alone makes: of procfs, sysfs, and cgroup file systems. */
-const isFixed = (m: Machine, directory: View): boolean =>
-  directory.stored === undefined || Nodes.fileSystemOf(m, directory)?.type === "sysfs"
 
 const mountFlags = (m: Machine, location: Location): number => m.mounts.get(location.mount)?.flags ?? 0
 
@@ -114,9 +107,13 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
     )
   }
   if (node.type === "l") refuse("ELOOP")
-  if (node.type === "s") refuse("ENXIO")
   if (node.type === "d" && (writing || (flags & O.CREAT) !== 0)) refuse("EISDIR")
   if (!created) {
+    // EROFS: to empty a file needs a mount that can be written first (do_open), a file system for writing in any case
+    // (sb_permission), a mount for writing last (do_dentry_open); devices and fifos may be written everywhere
+    const readonly = node.type === "f" && readonlyAt(m, location)
+    if (readonly && (flags & O.TRUNC) !== 0) refuse("EROFS")
+    if (readonly && writing && Nodes.fileSystemOf(m, node)?.readonly === true) refuse("EROFS")
     const wanted = (access === O.WRONLY ? 0 : R) | (writing ? W : 0)
     if (!permitted(m, node, wanted)) refuse("EACCES")
     // EROFS is about files and directories; devices and fifos on a read-only mount may be written
@@ -125,6 +122,8 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
     const runs = ({ program, status }: Process): boolean => status === "running" && program?.node === node.id
     if (writing && m.processes.values().some(runs)) refuse("ETXTBSY")
   }
+  // ENXIO: a socket has a path to connect to, not to open (open(2))
+  if (node.type === "s") refuse("ENXIO")
   node.onOpen?.(writing)
   if (node.type === "c" || node.type === "b") {
     // EACCES: nodev mounts, and file systems that a user namespace mounted (may_open_dev)
@@ -158,19 +157,23 @@ const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: 
   if (path !== "" && path.length < 4096) Descriptors.free(m)
   if ((flags & O.TMPFILE) === O.TMPFILE) return temporary(m, dirfd, path, flags, mode, how)
   const creating = (flags & O.CREAT) !== 0 && !isPath
+  // EINVAL: a directory is not made by open (build_open_flags)
+  if (creating && (flags & O.DIRECTORY) !== 0) refuse("EINVAL")
+  const exclusive = creating && (flags & O.EXCL) !== 0
   const found = resolve(m, dirfd, path, {
-    // O_CREAT|O_EXCL does not follow a link in the last place (open(2))
-    follow: (flags & O.NOFOLLOW) === 0 && !(creating && (flags & O.EXCL) !== 0),
+    // O_CREAT|O_EXCL does not follow a link in the last place (open(2)), nor does what is to be made with a slash
+    follow: (flags & O.NOFOLLOW) === 0 && !exclusive,
+    parent: creating && path.endsWith("/"),
     resolve: how
   })
+  // EISDIR: what is made is no directory (lookup_fast_for_open)
+  if (creating && found.last === "name" && found.trailingSlash) refuse("EISDIR")
   if (found.location !== undefined) {
-    if (creating && (flags & O.EXCL) !== 0) refuse("EEXIST")
-    const node = at(m, found.location)
-    if (node.type === "l" && isPath && (flags & O.NOFOLLOW) !== 0) return openAt(m, found.location, flags, false)
+    if (exclusive) refuse("EEXIST")
     return openAt(m, found.location, flags, false)
   }
   if (!creating) return refuse("ENOENT")
-  if (found.trailingSlash || (flags & O.DIRECTORY) !== 0) refuse("EISDIR")
+  if (readonlyAt(m, found.directory)) refuse("EROFS")
   // kernfs has no create: EACCES (lookup_open); procfs says ENOENT before that
   const parent = at(m, found.directory)
   if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EACCES")
@@ -179,12 +182,15 @@ const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: 
 }
 
 const temporary = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
-  if ((flags & 3) === O.RDONLY) refuse("EINVAL")
+  // EINVAL: not for writing, and with O_CREAT (open(2))
+  if ((flags & 3) === O.RDONLY || (flags & O.CREAT) !== 0) refuse("EINVAL")
   const location = existing(m, dirfd, path, { follow: true, resolve: how })
   const parent = at(m, location)
   if (parent.type !== "d") refuse("ENOTDIR")
   if (readonlyAt(m, location)) refuse("EROFS")
   if (!permitted(m, parent, W | X)) refuse("EACCES")
+  // EOPNOTSUPP: procfs, sysfs and cgroups have no such files (vfs_tmpfile)
+  if (isFixed(m, parent)) refuse("ENOTSUP")
   const id = Nodes.anonymous(m, parent.fs, applied(m, mode), { _tag: "File", data: new Uint8Array() })
   // it is in no directory, and yet has a path with its inode's number
   m.nodes.update(id, (node) => ({ ...node, parent: parent.id, name: `#${id}` }))
@@ -194,7 +200,8 @@ const temporary = (m: Machine, dirfd: number, path: string, flags: number, mode:
 }
 
 export const openat = (m: Machine, { dirfd, flags, mode, path }: Arguments<"openat">): number =>
-  openPath(m, dirfd, path, flags, mode, 0)
+  // unknown flags are ignored here, and refused by openat2(2)
+  openPath(m, dirfd, path, flags & knownFlags, mode, 0)
 
 export const openat2 = (m: Machine, args: Arguments<"openat2">): number => {
   const { dirfd, flags, mode, path, resolve: how } = args
@@ -308,12 +315,14 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
 }
 
 export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): void => {
+  // EINVAL: before the descriptor is looked at (do_sys_ftruncate)
+  if (length < 0n) refuse("EINVAL")
   const file = Descriptors.usable(m, fd)
   // EINVAL: not a regular file open for writing (truncate(2))
   if ((file.flags & 3) === O.RDONLY) refuse("EINVAL")
   const { node } = nodeFile(m, file)
   const stored = node.stored
-  if (stored?.content._tag !== "File" || length < 0n) return refuse("EINVAL")
+  if (stored?.content._tag !== "File") return refuse("EINVAL")
   const seals = stored.content.seals ?? 0
   const old = node.read!()
   const size = Number(length)
@@ -396,6 +405,13 @@ const target = (m: Machine, dirfd: number, path: string, flags: number): Locatio
   })
 }
 
+/** A directory has a link from each directory in it; what was removed has none. */
+const linksOf = (m: Machine, node: View): number => {
+  if (!linked(m, node.id)) return 0
+  if (node.type !== "d" || node.stored?.content._tag !== "Directory") return node.type === "d" ? 2 : 1
+  return 2 + [...node.stored.content.entries.values()].filter((id) => view(m, id).type === "d").length
+}
+
 const stat = (m: Machine, location: Location): Stat => {
   const node = at(m, location)
   const mount = m.mounts.get(location.mount)
@@ -404,7 +420,7 @@ const stat = (m: Machine, location: Location): Stat => {
   const size = node.type === "f" && node.stored !== undefined ? node.read!().length : text
   return {
     mode: typeBits[node.type] | node.mode,
-    nlink: !linked(m, node.id) || isMemfd(node) ? 0 : node.type === "d" ? 2 : 1,
+    nlink: isMemfd(node) ? 0 : linksOf(m, node),
     uid: shown(m, "uid", node.uid),
     gid: shown(m, "gid", node.gid),
     ino: inodeNumber(node),
@@ -418,7 +434,7 @@ const stat = (m: Machine, location: Location): Stat => {
 
 export const statx = (m: Machine, { dirfd, flags, path }: Arguments<"statx">): Stat => {
   if ((flags & ~(AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT | AT.EMPTY_PATH | 0x6000)) !== 0) refuse("EINVAL")
-  const special = path === "" && dirfd !== AT.FDCWD ? Descriptors.fileOf(m, dirfd) : undefined
+  const special = path === "" && (flags & AT.EMPTY_PATH) !== 0 && dirfd !== AT.FDCWD ? Descriptors.fileOf(m, dirfd) : undefined
   if (special?.kind._tag === "Socket") {
     return {
       mode: S.IFSOCK | 0o777,
@@ -500,18 +516,21 @@ export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"
   if (!permitted(m, node, mode)) refuse("EACCES")
   // EPERM: the device cgroup (devcgroup_inode_permission)
   const wanted = ((mode & R) !== 0 ? "r" : "") + ((mode & W) !== 0 ? "w" : "")
-  const isDevice = node.type === "c" || node.type === "b"
-  if (isDevice && !Cgroups.deviceAllowed(m, node.type, node.device!, wanted)) refuse("EPERM")
+  if ((node.type === "c" || node.type === "b") && !Cgroups.deviceAllowed(m, node.type, node.device!, wanted)) {
+    refuse("EPERM")
+  }
   if (writes && readonlyAt(m, location)) refuse("EROFS")
   m.change({ creds })
 }
 
 // ── changing the tree ────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** A name to make (filename_create). EEXIST, ENOENT for a slash after what is no directory, EROFS: in this order. */
 const newName = (m: Machine, dirfd: number, path: string, directory: boolean): Resolved => {
-  const found = resolve(m, dirfd, path, { follow: false })
-  if (found.location !== undefined || found.name === "." || found.name === "..") refuse("EEXIST")
+  const found = resolve(m, dirfd, path, { follow: false, parent: true })
+  if (found.last !== "name" || found.entry !== undefined) refuse("EEXIST")
   if (found.trailingSlash && !directory) refuse("ENOENT")
+  if (readonlyAt(m, found.directory)) refuse("EROFS")
   return found
 }
 
@@ -535,131 +554,35 @@ export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Argumen
   if (![0, S.IFREG, S.IFIFO, S.IFSOCK, S.IFCHR, S.IFBLK].includes(type)) refuse("EINVAL")
   const found = newName(m, dirfd, path, false)
   const parent = at(m, found.directory)
-  if (isFixed(m, parent)) refuse("EPERM")
+  if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
+  const make = (content: Content): void => void makeNode(m, found, applied(m, mode), content)
   switch (type) {
-    case 0:
-    case S.IFREG:
-      makeNode(m, found, applied(m, mode), { _tag: "File", data: new Uint8Array() })
-      return
     case S.IFIFO:
-      makeNode(m, found, applied(m, mode), { _tag: "Fifo", data: new Uint8Array() })
-      return
+      return make({ _tag: "Fifo", data: new Uint8Array() })
     case S.IFSOCK:
-      makeNode(m, found, applied(m, mode), { _tag: "Socket", listening: false })
-      return
+      return make({ _tag: "Socket", listening: false })
     case S.IFCHR:
     case S.IFBLK: {
-      if (readonlyAt(m, found.directory)) refuse("EROFS")
-      if (!permitted(m, parent, W | X)) refuse("EACCES")
+      mayCreate(m, found.directory)
       const letter = type === S.IFCHR ? "c" : "b"
       // EPERM: CAP_MKNOD in the initial user namespace, except for the whiteout 0:0 (vfs_mknod)
       const whiteout = letter === "c" && major === 0 && minor === 0
       if (!whiteout && !capable(m, CAP.MKNOD)) refuse("EPERM")
       if (!whiteout && !Cgroups.deviceAllowed(m, letter, { major, minor }, "m")) refuse("EPERM")
-      makeNode(m, found, applied(m, mode), { _tag: "Device", type: letter, major, minor })
-      return
+      return make({ _tag: "Device", type: letter, major, minor })
     }
-    case S.IFDIR:
-      return refuse("EPERM")
     default:
-      return refuse("EINVAL")
+      return make({ _tag: "File", data: new Uint8Array() })
   }
 }
 
 export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"symlinkat">): void => {
   if (text === "") refuse("ENOENT")
+  if (new TextEncoder().encode(text).length >= 4096) refuse("ENAMETOOLONG")
   const found = newName(m, dirfd, path, false)
   const parent = at(m, found.directory)
   if (isFixed(m, parent)) refuse(String(parent.id).startsWith("proc:") ? "ENOENT" : "EPERM")
   makeNode(m, found, 0o777, { _tag: "Symlink", target: text })
-}
-
-/** The sticky bit keeps others' entries (unlink(2), EPERM); an append of `may_delete`. */
-const mayDelete = (m: Machine, directory: Location, child: View): void => {
-  const parent = at(m, directory)
-  if (!permitted(m, parent, W | X)) refuse("EACCES")
-  const { euid } = m.self.creds
-  if (
-    (parent.mode & S.ISVTX) !== 0 && child.uid !== euid && parent.uid !== euid && !capableOver(m, child, CAP.FOWNER)
-  ) refuse("EPERM")
-}
-
-/** EBUSY for what is a mount point in the caller's mount namespace; elsewhere the mount goes (is_local_mountpoint). */
-const dropMounts = (m: Machine, location: Location): void => {
-  for (const mount of m.mounts.values().filter(({ mountpoint }) => mountpoint === location.node)) {
-    if (mount.ns === m.self.ns.mnt) refuse("EBUSY")
-    m.mounts.delete(mount.id)
-  }
-}
-
-export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat">): void => {
-  if ((flags & ~AT.REMOVEDIR) !== 0) refuse("EINVAL")
-  const isRmdir = (flags & AT.REMOVEDIR) !== 0
-  const found = resolve(m, dirfd, path, { follow: false })
-  const location = found.location ?? refuse("ENOENT")
-  // rmdir(2): EINVAL for a last `.`, ENOTEMPTY for `..`, EBUSY for a root
-  if (isRmdir && found.name === ".") refuse("EINVAL")
-  if (isRmdir && found.name === "..") refuse("ENOTEMPTY")
-  if (!isRmdir && (found.name === "." || found.name === "..")) refuse("EISDIR")
-  if (location.mount !== found.directory.mount) refuse("EBUSY")
-  const child = at(m, location)
-  if (readonlyAt(m, found.directory)) refuse("EROFS")
-  if (Cgroups.isGroup(child.id)) {
-    if (!isRmdir) refuse("EISDIR")
-    mayDelete(m, found.directory, child)
-    dropMounts(m, location)
-    return Cgroups.removeGroup(m, child.id)
-  }
-  mayDelete(m, found.directory, child)
-  // ENOTDIR before EPERM of file systems without removal (may_delete, vfs_rmdir)
-  if (isRmdir && child.type !== "d") refuse("ENOTDIR")
-  if (child.stored === undefined || isFixed(m, at(m, found.directory))) return refuse("EPERM")
-  if (!isRmdir && child.type === "d") refuse("EISDIR")
-  dropMounts(m, location)
-  if (isRmdir && child.list!().length > 0) refuse("ENOTEMPTY")
-  Nodes.leave(m, at(m, found.directory), found.name)
-}
-
-export const renameat2 = (m: Machine, args: Arguments<"renameat2">): void => {
-  const [noReplace, exchange] = [1, 2]
-  if ((args.flags & ~7) !== 0 || (args.flags & 3) === 3) refuse("EINVAL")
-  const from = resolve(m, args.olddirfd, args.oldpath, { follow: false })
-  const to = resolve(m, args.newdirfd, args.newpath, { follow: false })
-  // rename(2): EXDEV across mounts, even of one file system
-  if (from.directory.mount !== to.directory.mount) refuse("EXDEV")
-  if ([".", ".."].includes(from.name) || [".", ".."].includes(to.name)) refuse("EBUSY")
-  const source = from.location ?? refuse("ENOENT")
-  if ((args.flags & noReplace) !== 0 && to.location !== undefined) refuse("EEXIST")
-  if ((args.flags & exchange) !== 0) m.unmodelled("RENAME_EXCHANGE")
-  const child = at(m, source)
-  const directory = at(m, to.directory)
-  if (readonlyAt(m, from.directory)) refuse("EROFS")
-  if (child.stored === undefined || directory.stored === undefined) return refuse("EPERM")
-  mayDelete(m, from.directory, child)
-  if (!permitted(m, directory, W | X)) refuse("EACCES")
-  // EINVAL: into itself
-  if (child.type === "d" && Nodes.view(m, directory.id) !== undefined && within(m, directory, child)) refuse("EINVAL")
-  if (to.location !== undefined) {
-    if (to.location.node === source.node) return
-    const old = at(m, to.location)
-    mayDelete(m, to.directory, old)
-    if (old.type === "d" && child.type !== "d") refuse("EISDIR")
-    if (old.type !== "d" && child.type === "d") refuse("ENOTDIR")
-    if (old.type === "d" && old.list!().length > 0) refuse("ENOTEMPTY")
-    dropMounts(m, to.location)
-  }
-  dropMounts(m, source)
-  Nodes.leave(m, at(m, from.directory), from.name)
-  Nodes.enter(m, at(m, to.directory), to.name, child.id)
-  m.nodes.update(child.stored.id, (node) => ({ ...node, parent: directory.id, name: to.name }))
-}
-
-const within = (m: Machine, node: View, ancestor: View): boolean => {
-  for (let here = node;;) {
-    if (here.id === ancestor.id) return true
-    if (here.parent === here.id) return false
-    here = view(m, here.parent)
-  }
 }
 
 // ── modes and owners ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -766,9 +689,7 @@ const isMemfd = ({ fs, stored }: View): boolean => fs === 0 && stored?.content._
 /** Whether a node is still in the tree; the directory of a process goes with it. */
 export const linked = (m: Machine, id: Location["node"]): boolean => {
   if (typeof id !== "number") return !/^proc:\d+:\d+$/.test(id) || procNode(m, id) !== undefined
-  const node = m.nodes.need(id)
-  if (node.parent === id) return true
-  return view(m, node.parent).lookup?.(node.name) === id && linked(m, node.parent)
+  return !unlinked(m, id)
 }
 
 export const getcwd = (m: Machine): string => {

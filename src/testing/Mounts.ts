@@ -5,11 +5,23 @@
 import { AT, FSCONFIG, MNT, MOUNT_ATTR, MOVE_MOUNT, MS, O, OPEN_TREE, UMOUNT } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
-import { CAP, capable, initialUserNs, nsCapable, toKernel } from "./Credentials.ts"
+import { CAP, initialUserNs, nsCapable, toKernel } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
-import { at, existing, isWithin, mountedOn, onTop, same } from "./Resolve.ts"
+import {
+  attach,
+  childrenOf,
+  cloneTree,
+  followers,
+  inUse,
+  receivers,
+  setPropagation,
+  takeOff,
+  treeOf,
+  uncover
+} from "./Propagation.ts"
+import { at, existing, isWithin, mountedOn, onTop, same, unlinked } from "./Resolve.ts"
 import type { FileSystem, Location, Mount, NodeId, OpenFile } from "./State.ts"
 
 const propagationFlags = MS.SHARED | MS.PRIVATE | MS.SLAVE | MS.UNBINDABLE
@@ -21,7 +33,7 @@ const atimeFlags = MS.NOATIME | MS.NODIRATIME | MS.RELATIME
 /** mount(2): relatime unless noatime or strictatime is asked for. */
 const mountFlagsOf = (flags: number): number =>
   (flags & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.NODIRATIME | MS.NOSYMFOLLOW)) |
-  ((flags & MS.NOATIME) !== 0 ? MS.NOATIME : (flags & MS.STRICTATIME) !== 0 ? 0 : MS.RELATIME)
+  ((flags & MS.STRICTATIME) !== 0 ? 0 : (flags & MS.NOATIME) !== 0 ? MS.NOATIME : MS.RELATIME)
 
 /** CAP_SYS_ADMIN in the owner of the mount namespace (`may_mount`). */
 const mayMount = (m: Machine): void => {
@@ -36,52 +48,6 @@ const mountAt = (m: Machine, location: Location): Mount => m.mounts.get(location
 const own = (m: Machine, location: Location): Mount => {
   const mount = mountAt(m, location)
   return mount.ns === m.self.ns.mnt ? mount : refuse("EINVAL")
-}
-
-// ── trees ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const childrenOf = (m: Machine, mount: number): ReadonlyArray<Mount> =>
-  m.mounts.values().filter(({ parent }) => parent === mount)
-
-const treeOf = (m: Machine, mount: number): ReadonlyArray<Mount> => [
-  m.mounts.need(mount),
-  ...childrenOf(m, mount).flatMap((child) => treeOf(m, child.id))
-]
-
-/** Copies a mount, with `recursive` all below; the copy is detached. Gives old id to new id. */
-const cloneTree = (
-  m: Machine,
-  location: Location,
-  options: {
-    readonly recursive: boolean
-    readonly ns: number
-    readonly keepUnbindable?: boolean
-    readonly change?: (mount: Mount) => Partial<Mount>
-  }
-): ReadonlyMap<number, number> => {
-  const ids = new Map<number, number>()
-  const copy = (mount: Mount, parent: number | undefined, root: NodeId): void => {
-    const id = m.fresh()
-    ids.set(mount.id, id)
-    const { mountpoint: _, parent: __, ...rest } = mount
-    m.mounts.set(id, {
-      ...rest,
-      id,
-      root,
-      ns: options.ns,
-      ...parent === undefined ? {} : { parent, mountpoint: mount.mountpoint! },
-      ...options.change?.(mount)
-    })
-    if (!options.recursive) return
-    for (const child of childrenOf(m, mount.id)) {
-      if (child.unbindable && options.keepUnbindable !== true) continue
-      // a bind of a subdirectory takes only what is mounted below it
-      if (mount.id === location.mount && !isWithin(m, child.mountpoint!, root)) continue
-      copy(child, id, child.root)
-    }
-  }
-  copy(m.mounts.need(location.mount), undefined, location.node)
-  return ids
 }
 
 /** The copy that a new mount namespace starts with. */
@@ -102,11 +68,13 @@ export const copyTree = (
     change: (mount) =>
       lessPrivileged
         ? {
+          unbindable: false,
           locked: mount.parent !== undefined,
           lockedFlags: mount.flags & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC) | atimeFlags,
           ...mount.shared === undefined ? {} : { master: mount.shared, shared: undefined as never }
         }
-        : {}
+        // the copy forgets that a mount is unbindable (clone_mnt, since Linux 6.17)
+        : { unbindable: false }
   })
   if (lessPrivileged) {
     for (const id of ids.values()) {
@@ -120,69 +88,8 @@ export const copyTree = (
 }
 
 /** Unmounts all of a namespace that ended. */
-export const endNamespace = (m: Machine, ns: number): void => {
-  for (const mount of m.mounts.values()) if (mount.ns === ns) m.mounts.delete(mount.id)
-}
-
-// ── propagation ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** All mounts that receive what happens on a shared mount: its peers, the slaves of the group, and theirs. */
-const receivers = (m: Machine, mount: Mount): ReadonlyArray<Mount> => {
-  if (mount.shared === undefined) return []
-  const groups = new Set([mount.shared])
-  const out: Array<Mount> = []
-  for (let grown = true; grown;) {
-    grown = false
-    for (const other of m.mounts.values()) {
-      if (other.id === mount.id || out.some(({ id }) => id === other.id)) continue
-      const receives = (other.shared !== undefined && groups.has(other.shared)) ||
-        (other.master !== undefined && groups.has(other.master))
-      if (!receives) continue
-      out.push(other)
-      if (other.shared !== undefined) groups.add(other.shared)
-      grown = true
-    }
-  }
-  return out
-}
-
-/** Attaches a detached tree; copies go to all that receive, and a tree on a shared mount becomes shared. */
-const attach = (m: Machine, tree: number, where: Location): void => {
-  const target = m.mounts.need(where.mount)
-  if (target.shared !== undefined) {
-    for (const { id } of treeOf(m, tree)) {
-      const mount = m.mounts.need(id)
-      if (mount.shared === undefined) m.mounts.set(id, { ...mount, shared: m.fresh() })
-    }
-  }
-  for (const receiver of receivers(m, target)) {
-    if (!isWithin(m, where.node, receiver.root)) continue
-    const fromMaster = receiver.shared !== target.shared
-    const foreign = m.namespaces.need(receiver.ns).owner !== m.namespaces.need(target.ns).owner
-    const source = m.mounts.need(tree)
-    const ids = cloneTree(m, { mount: tree, node: source.root }, {
-      recursive: true,
-      ns: receiver.ns,
-      keepUnbindable: true,
-      change: (mount) => ({
-        ...fromMaster && mount.shared !== undefined ? { master: mount.shared } : {},
-        ...foreign ? { locked: true, lockedFlags: mount.flags & 15 | atimeFlags } : {}
-      })
-    })
-    for (const id of ids.values()) {
-      const { shared, ...rest } = m.mounts.need(id)
-      if (!fromMaster) continue
-      m.mounts.set(id, receiver.shared === undefined || shared === undefined ? rest : { ...rest, shared: m.fresh() })
-    }
-    m.mounts.update(ids.get(tree)!, (mount) => ({ ...mount, parent: receiver.id, mountpoint: where.node }))
-  }
-  for (const { id } of treeOf(m, tree)) m.mounts.update(id, (mount) => ({ ...mount, ns: target.ns }))
-  m.mounts.update(tree, (mount) => ({ ...mount, parent: where.mount, mountpoint: where.node }))
-}
-
-const drop = (m: Machine, mount: number): void => {
-  for (const { id } of treeOf(m, mount)) m.mounts.delete(id)
-}
+export const endNamespace = (m: Machine, ns: number): void =>
+  takeOff(m, new Set(m.mounts.values().filter((mount) => mount.ns === ns).map(({ id }) => id)), ({ locked }) => locked)
 
 // ── what can be attached where ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,18 +98,24 @@ const fits = (m: Machine, root: NodeId, where: Location): void => {
   if ((Nodes.view(m, root).type === "d") !== (at(m, where).type === "d")) refuse("ENOTDIR")
 }
 
-const attachChecked = (m: Machine, tree: number, path: Location): void => {
-  // a mount goes on top of what is stacked on the place already (lock_mount)
+/** The place to mount on: on top of what is stacked there already (`do_lock_mount`). */
+const lockMount = (m: Machine, path: Location): Location => {
   const where = onTop(m, path)
+  // ENOENT: a place that is mounted nowhere any more, or was removed
+  if (mountAt(m, where).ns < 0 || unlinked(m, where.node)) refuse("ENOENT")
   own(m, where)
+  return where
+}
+
+const attachChecked = (m: Machine, tree: number, path: Location): void => {
+  const where = lockMount(m, path)
   fits(m, m.mounts.need(tree).root, where)
-  // ENOENT: the mountpoint was removed
   attach(m, tree, where)
 }
 
-const newMount = (m: Machine, fs: number, root: NodeId, flags: number): number => {
+const newMount = (m: Machine, fs: number, root: NodeId, flags: number, lockedFlags = 0): number => {
   const id = m.fresh()
-  m.mounts.set(id, { id, fs, root, ns: 0, flags, unbindable: false, locked: false, lockedFlags: 0 })
+  m.mounts.set(id, { id, fs, root, ns: 0, flags, unbindable: false, locked: false, lockedFlags })
   return id
 }
 
@@ -266,15 +179,12 @@ export const makeFileSystem = (
       const isKnown = (option: string): boolean =>
         /^(?:hidepid=(?:[0124]|off|noaccess|invisible|ptraceable)|gid=\d+|subset=pid)$/.test(option)
       if (!options.every(isKnown)) refuse("EINVAL")
-      // EPERM: a user namespace gets a new proc only while one is fully visible (mount_too_revealing)
-      if (owner !== initialUserNs(m) && !fullyVisible(m, "proc")) refuse("EPERM")
       return make(`proc:${id}:`, m.self.ns.pid)
     }
     case "sysfs": {
-      if (owner !== initialUserNs(m) && !fullyVisible(m, "sysfs")) refuse("EPERM")
       const seen = existingOne(m.self.ns.net)
       if (seen !== undefined) return seen
-      const model = m.fileSystems.values().find((fs) => fs.type === "sysfs")
+      const model = m.fileSystems.find((fs) => fs.type === "sysfs")
       return make(model?.root ?? directory(0o555), m.self.ns.net)
     }
     case "mqueue":
@@ -316,11 +226,7 @@ export const makeFileSystem = (
     }
     case "tmpfs":
     case "ramfs": {
-      for (const option of options) {
-        const name = option.split("=")[0]!
-        // EINVAL: options of tmpfs(5)
-        if (!tmpfsOptions.has(name)) refuse("EINVAL")
-      }
+      checkTmpfs(options)
       return make(directory(Number.parseInt(value("mode") ?? (type === "tmpfs" ? "1777" : "755"), 8)))
     }
     default:
@@ -328,31 +234,76 @@ export const makeFileSystem = (
   }
 }
 
-const tmpfsOptions = new Set([
-  "mode",
-  "size",
-  "nr_inodes",
-  "nr_blocks",
-  "uid",
-  "gid",
-  "huge",
-  "mpol",
-  "inode32",
-  "inode64",
-  "noswap",
-  "context"
-])
+const amount = /^(?:0x[\da-f]+|\d+)[kmgtpe]?%?$/i
 
-/** Whether the mount namespace has an instance of a type that nothing covers. */
-const fullyVisible = (m: Machine, type: string): boolean =>
-  m.mounts.values().some((mount) => {
-    const fs = m.fileSystems.need(mount.fs)
-    return mount.ns === m.self.ns.mnt && fs.type === type && mount.root === fs.root &&
-      // mounts on empty directories cover nothing (mnt_already_visible)
-      !childrenOf(m, mount.id).some((child) =>
-        child.locked && (Nodes.view(m, child.mountpoint!).list?.().length ?? 1) > 0
-      )
-  })
+/** The values of the options of tmpfs(5), in the kernel's notation (`shmem_fs_parameters`). */
+const tmpfsOptions: Readonly<Record<string, RegExp | undefined>> = {
+  mode: /^[0-7]+$/,
+  size: amount,
+  nr_inodes: amount,
+  nr_blocks: amount,
+  uid: /^\d+$/,
+  gid: /^\d+$/,
+  huge: /^(?:never|always|within_size|advise)$/,
+  mpol: /^.+$/,
+  context: /^.+$/
+}
+
+/** EINVAL: an option that tmpfs(5) does not know, or a value that it does not take. */
+const checkTmpfs = (options: ReadonlyArray<string>): void => {
+  for (const option of options) {
+    const [name, ...value] = option.split("=")
+    const isFlag = ["inode32", "inode64", "noswap"].includes(option)
+    if (!isFlag && tmpfsOptions[name!]?.test(value.join("=")) !== true) refuse("EINVAL")
+  }
+}
+
+/** Directories that are always empty, made to be mounted on (`sysfs_create_mount_point`, `proc_create_mount_point`). */
+const alwaysEmpty: Readonly<Record<string, ReadonlyArray<string>>> = {
+  sysfs: [
+    "/fs/cgroup",
+    "/fs/bpf",
+    "/fs/fuse/connections",
+    "/fs/pstore",
+    "/fs/resctrl",
+    "/fs/selinux",
+    "/fs/smackfs",
+    "/kernel/config",
+    "/kernel/debug",
+    "/kernel/security",
+    "/kernel/tracing",
+    "/firmware/efi/efivars"
+  ],
+  proc: ["/fs/nfsd", "/openprom", "/sys/fs/binfmt_misc"]
+}
+
+/** The path of a node in its file system. */
+const pathInside = (m: Machine, node: NodeId): string => {
+  if (typeof node === "string") return `/${node.split(":")[2] ?? ""}`
+  const { name, parent } = m.nodes.need(node)
+  return parent === node ? "" : `${pathInside(m, parent)}/${name}`
+}
+
+/**
+ * EPERM: a user namespace gets a new proc or sysfs only if its mount namespace shows one as a whole already, and with
+ * flags that are not weaker (`mount_too_revealing`). Gives the locked flags that the new mount takes over.
+ */
+const tooRevealing = (m: Machine, fs: FileSystem, flags: number): number => {
+  const empty = alwaysEmpty[fs.type]
+  if (empty === undefined || m.namespaces.need(m.self.ns.mnt).owner === initialUserNs(m)) return 0
+  for (const mount of m.mounts.values()) {
+    const other = m.fileSystems.need(mount.fs)
+    if (mount.ns !== m.self.ns.mnt || other.type !== fs.type || mount.root !== other.root) continue
+    const locked = mount.lockedFlags | (other.readonly ? MS.RDONLY : 0)
+    if ((locked & MS.RDONLY & ~flags) !== 0) continue
+    if ((locked & atimeFlags) !== 0 && (mount.flags & atimeFlags) !== (flags & atimeFlags)) continue
+    const covered = childrenOf(m, mount.id).some((child) =>
+      child.locked && !empty.includes(pathInside(m, child.mountpoint!))
+    )
+    if (!covered) return locked & (MS.RDONLY | atimeFlags)
+  }
+  return refuse("EPERM")
+}
 
 /** What a new instance's mount must keep from those that are there already in a user namespace. */
 const optionsOf = (data: string | null): ReadonlyArray<string> =>
@@ -372,18 +323,28 @@ export const mount = (m: Machine, { data, flags: given, source, target, type }: 
     return move(m, existing(m, AT.FDCWD, source, { follow: true }), where)
   }
   if (type === null) return refuse("EINVAL")
-  const fs = makeFileSystem(m, type, source ?? "none", optionsOf(data), (flags & MS.RDONLY) !== 0)
-  const [top, place] = [mountAt(m, onTop(m, where)), onTop(m, where)]
+  const options = optionsOf(data)
+  const readonly = options.findLast((option) => option === "ro" || option === "rw") ??
+    ((flags & MS.RDONLY) !== 0 && "ro")
+  const ofType = options.filter((option) => option !== "ro" && option !== "rw")
+  const fs = makeFileSystem(m, type, source ?? "none", ofType, readonly === "ro")
+  const lockedFlags = tooRevealing(m, fs, mountFlagsOf(flags))
+  const place = onTop(m, where)
+  const top = mountAt(m, place)
   // EBUSY: the same file system once more on the same place (do_add_mount)
   if (top.fs === fs.id && top.root === place.node && top.root === fs.root) refuse("EBUSY")
-  const id = newMount(m, fs.id, fs.root, mountFlagsOf(flags))
+  const id = newMount(m, fs.id, fs.root, mountFlagsOf(flags), lockedFlags)
   attachChecked(m, id, where)
 }
 
 const bind = (m: Machine, source: string | null, where: Location, flags: number): void => {
   if (source === null || source === "") return refuse("EINVAL")
   const from = existing(m, AT.FDCWD, source, { follow: true })
-  own(m, where)
+  // EINVAL: a mount namespace that is not younger than the own one would hold itself (mnt_ns_loop)
+  const namespace = m.namespaces.get(Nodes.namespaceOf(from.node) ?? -1)
+  if (namespace?.type === "mnt" && namespace.id <= m.self.ns.mnt) refuse("EINVAL")
+  // the place comes before what is to be there (do_loopback)
+  lockMount(m, where)
   const tree = copyForBind(m, from, (flags & MS.REC) !== 0)
   attachChecked(m, tree, where)
 }
@@ -396,11 +357,16 @@ const copyForBind = (m: Machine, from: Location, recursive: boolean): number => 
     return newMount(m, nsfs(m), from.node, 0)
   }
   const old = mountAt(m, from)
+  // ENOENT: something that has lost its name
+  if (unlinked(m, from.node)) refuse("ENOENT")
   if (old.unbindable) refuse("EINVAL")
   if (old.ns !== m.self.ns.mnt && old.ns !== 0) refuse("EINVAL")
   const lockedBelow = !recursive &&
     childrenOf(m, old.id).some((child) => child.locked && isWithin(m, child.mountpoint!, from.node))
   if (lockedBelow) refuse("EINVAL")
+  // EPERM: what is left out would show what it hides (copy_tree)
+  const hides = treeOf(m, old.id).some(({ id, locked, unbindable }) => id !== old.id && locked && unbindable)
+  if (recursive && hides) refuse("EPERM")
   const ids = cloneTree(m, from, { recursive, ns: 0 })
   const top = ids.get(old.id)!
   // the copy's own top is free to go, its flags stay locked
@@ -432,11 +398,21 @@ const checkLocked = (mount: Mount, flags: number): void => {
   if ((mount.lockedFlags & atimeFlags) !== 0 && (flags & atimeFlags) !== (mount.flags & atimeFlags)) refuse("EPERM")
 }
 
+/** EBUSY: a file is open for writing, through one mount or through any of a file system (mnt_hold_writers). */
+const noWriters = (m: Machine, counts: (mount: Mount) => boolean): void => {
+  for (const { flags, kind } of m.files.values()) {
+    if ((flags & 3) === O.RDONLY || (flags & O.PATH) !== 0 || kind._tag !== "Node") continue
+    const mount = m.mounts.get(kind.location.mount)
+    const isPlain = ["f", "d"].includes(Nodes.view(m, kind.location.node).type)
+    if (mount !== undefined && isPlain && counts(mount)) refuse("EBUSY")
+  }
+}
+
 const remount = (m: Machine, where: Location, flags: number, data: string | null): void => {
   const old = own(m, where)
   // EINVAL: not the root of a mount
   if (!isRoot(m, where)) refuse("EINVAL")
-  const wanted = (flags & (MS.NOATIME | MS.STRICTATIME | MS.RELATIME)) === 0
+  const wanted = (flags & (MS.NOATIME | MS.NODIRATIME | MS.STRICTATIME | MS.RELATIME)) === 0
     ? (flags & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.NODIRATIME | MS.NOSYMFOLLOW)) |
       (old.flags & atimeFlags)
     : mountFlagsOf(flags)
@@ -446,59 +422,58 @@ const remount = (m: Machine, where: Location, flags: number, data: string | null
     // EPERM: the file system itself belongs to another user namespace (do_remount)
     if (!nsCapable(m, fs.owner, CAP.SYS_ADMIN)) refuse("EPERM")
     if (fs.type === "tmpfs") {
-      for (const option of optionsOf(data)) if (!tmpfsOptions.has(option.split("=")[0]!)) refuse("EINVAL")
+      checkTmpfs(optionsOf(data))
     }
-    m.fileSystems.set(fs.id, { ...fs, readonly: (flags & MS.RDONLY) !== 0 })
-  }
+    const readonly = (flags & MS.RDONLY) !== 0
+    if (readonly && !fs.readonly) noWriters(m, (mount) => mount.fs === fs.id)
+    m.fileSystems.set(fs.id, { ...fs, readonly })
+  } else if ((wanted & ~old.flags & MS.RDONLY) !== 0) noWriters(m, (mount) => mount.id === old.id)
   m.mounts.set(old.id, { ...old, flags: wanted & ofMount })
 }
 
 const changePropagation = (m: Machine, where: Location, flags: number): void => {
   const kind = flags & propagationFlags
+  if (!isRoot(m, where)) refuse("EINVAL")
   // EINVAL: exactly one kind, and nothing else but MS_REC (flags_to_propagation_type)
   if ((flags & ~(propagationFlags | MS.REC)) !== 0 || (kind & (kind - 1)) !== 0) refuse("EINVAL")
-  if (!isRoot(m, where)) refuse("EINVAL")
-  const top = own(m, where)
+  const top = mountAt(m, where)
+  mayPropagate(m, top)
   const all = (flags & MS.REC) !== 0 ? treeOf(m, top.id) : [top]
   for (const { id } of all) setPropagation(m, id, kind)
 }
 
-/** @see mount_namespaces(7), "Propagation type transitions" */
-const setPropagation = (m: Machine, id: number, kind: number): void => {
-  const { master, shared, ...rest } = m.mounts.need(id)
-  const kept = master === undefined ? {} : { master }
-  switch (kind) {
-    case MS.SHARED:
-      return m.mounts.set(id, { ...rest, ...kept, unbindable: false, shared: shared ?? m.fresh() })
-    case MS.SLAVE: {
-      // the last of its group has no master to follow: it becomes private
-      const peers = m.mounts.values().some((other) => other.id !== id && other.shared === shared)
-      return m.mounts.set(
-        id,
-        shared !== undefined && peers
-          ? { ...rest, unbindable: false, master: shared }
-          : { ...rest, ...kept, unbindable: false }
-      )
-    }
-    default:
-      return m.mounts.set(id, { ...rest, unbindable: kind === MS.UNBINDABLE })
-  }
+/** EINVAL: mounted nowhere; EPERM: CAP_SYS_ADMIN over its mount namespace is missing (`may_change_propagation`). */
+const mayPropagate = (m: Machine, mount: Mount): void => {
+  if (mount.ns < 0) refuse("EINVAL")
+  if (mount.ns > 0 && !nsCapable(m, m.namespaces.need(mount.ns).owner, CAP.SYS_ADMIN)) refuse("EPERM")
 }
 
+/** The top of the tree that a mount is in. */
+const topOf = (m: Machine, mount: Mount): Mount =>
+  mount.parent === undefined ? mount : topOf(m, m.mounts.need(mount.parent))
+
+/** Whether a mount may be used: of the own namespace, or of a detached tree (`may_use_mount`). */
+const usable = (m: Machine, mount: Mount): boolean => mount.ns === m.self.ns.mnt || mount.ns === 0
+
 const move = (m: Machine, from: Location, path: Location): void => {
-  const where = onTop(m, path)
   const old = mountAt(m, from)
-  const attached = old.parent !== undefined
-  // EINVAL: not the root of a mount (move_mount(2))
+  // EINVAL: not the root of a mount, or a file to a directory (do_move_mount)
   if (!isRoot(m, from)) refuse("EINVAL")
-  own(m, where)
-  if (attached ? old.ns !== m.self.ns.mnt : old.ns !== 0) refuse("EINVAL")
-  if (attached && old.locked) refuse("EINVAL")
-  // EINVAL: out of or, with something unbindable, into a shared mount (mount_namespaces(7))
-  if (attached && m.mounts.need(old.parent!).shared !== undefined) refuse("EINVAL")
-  const target = m.mounts.need(where.mount)
+  if ((at(m, from).type === "d") !== (at(m, path).type === "d")) refuse("EINVAL")
+  const where = onTop(m, path)
+  const target = mountAt(m, where)
+  if (unlinked(m, where.node)) refuse("ENOENT")
+  if (old.ns === m.self.ns.mnt) {
+    // EINVAL: the bottom of all, locked to its parent, out of a shared mount, or to another namespace
+    if (old.parent === undefined || old.locked) refuse("EINVAL")
+    if (m.mounts.need(old.parent!).shared !== undefined || target.ns !== m.self.ns.mnt) refuse("EINVAL")
+  } else {
+    // EINVAL: only the top of a detached tree moves, and to another tree
+    if (old.ns !== 0 || old.parent !== undefined) refuse("EINVAL")
+    if ((target.ns === 0 && topOf(m, target).id === old.id) || !usable(m, target)) refuse("EINVAL")
+  }
+  // EINVAL: something unbindable does not go to a shared mount (mount_namespaces(7))
   if (target.shared !== undefined && treeOf(m, old.id).some(({ unbindable }) => unbindable)) refuse("EINVAL")
-  fits(m, old.root, where)
   // ELOOP: into its own subtree
   for (let id: number | undefined = where.mount; id !== undefined; id = m.mounts.need(id).parent) {
     if (id === old.id) refuse("ELOOP")
@@ -510,50 +485,70 @@ const move = (m: Machine, from: Location, path: Location): void => {
 
 // ── umount2(2) ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const busy = (m: Machine, mount: number): boolean =>
-  childrenOf(m, mount).length > 0 ||
-  m.processes.values().some(({ cwd, root, status }) =>
-    status === "running" && (cwd.mount === mount || root.mount === mount)
-  ) ||
-  m.files.values().some(({ kind }) => "location" in kind && kind.location.mount === mount)
+const busy = (m: Machine, mount: number): boolean => childrenOf(m, mount).length > 0 || inUse(m, mount)
+
+/** Whether a copy that would go with a mount is in use; one with mounts of its own stays (`propagate_mount_busy`). */
+const busyElsewhere = (m: Machine, mount: Mount): boolean =>
+  receivers(m, m.mounts.need(mount.parent!)).some((receiver) => {
+    const copy = mountedOn(m, receiver.id, mount.mountpoint!)
+    if (copy === undefined || copy.id === mount.id) return false
+    const children = childrenOf(m, copy.id)
+    return children.every(({ mountpoint }) => mountpoint === copy.root) && inUse(m, copy.id)
+  })
+
+/** Rules of `can_umount`, in its order. */
+const mayUmount = (m: Machine, where: Location, flags: number): Mount => {
+  mayMount(m)
+  // EINVAL: not a mount point, of another namespace, or locked (umount2(2), mount_namespaces(7))
+  if (!isRoot(m, where)) refuse("EINVAL")
+  const mount = own(m, where)
+  if (mount.locked) refuse("EINVAL")
+  const owner = m.fileSystems.need(mount.fs).owner
+  if ((flags & MNT.FORCE) !== 0 && !nsCapable(m, owner, CAP.SYS_ADMIN)) refuse("EPERM")
+  return mount
+}
+
+/** The own root does not go, except lazily: its file system becomes read-only instead (`do_umount_root`). */
+const umountRoot = (m: Machine, mount: Mount): void => {
+  const fs = m.fileSystems.need(mount.fs)
+  if (!nsCapable(m, fs.owner, CAP.SYS_ADMIN)) refuse("EPERM")
+  if (!fs.readonly) noWriters(m, (other) => other.fs === fs.id)
+  m.fileSystems.set(fs.id, { ...fs, readonly: true })
+}
 
 export const umount2 = (m: Machine, { flags, target }: Arguments<"umount2">): void => {
   if ((flags & ~(MNT.FORCE | MNT.DETACH | MNT.EXPIRE | UMOUNT.NOFOLLOW)) !== 0) refuse("EINVAL")
-  if ((flags & MNT.EXPIRE) !== 0 && (flags & (MNT.FORCE | MNT.DETACH)) !== 0) refuse("EINVAL")
-  // umount looks through to the top mount also where the path ends in `.` or at the root (LOOKUP_MOUNTPOINT)
+  // it looks through to the top mount also where the path ends in `.` or at the root (LOOKUP_MOUNTPOINT)
   const where = onTop(m, existing(m, AT.FDCWD, target, { follow: (flags & UMOUNT.NOFOLLOW) === 0 }))
-  mayMount(m)
-  // EINVAL: not a mount point, of another namespace, or locked (umount2(2), mount_namespaces(7))
-  const mount = own(m, where)
-  if (!isRoot(m, where) || mount.locked) refuse("EINVAL")
-  if ((flags & MNT.FORCE) !== 0 && !capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
-  if ((flags & MNT.EXPIRE) !== 0) m.unmodelled("MNT_EXPIRE")
-  if (mount.parent === undefined) refuse("EINVAL")
-  const lazy = (flags & MNT.DETACH) !== 0
-  if (!lazy && busy(m, mount.id)) refuse("EBUSY")
-  const parent = m.mounts.need(mount.parent!)
-  for (const receiver of receivers(m, parent)) {
-    const copy = mountedOn(m, receiver.id, mount.mountpoint!)
-    if (copy !== undefined && copy.fs === mount.fs && !copy.locked && (lazy || !busy(m, copy.id))) detach(m, copy.id)
+  const mount = mayUmount(m, where, flags)
+  const isOwnRoot = m.self.root.mount === mount.id
+  if ((flags & MNT.EXPIRE) !== 0) {
+    // EINVAL: of the own root, or with another flag; EBUSY: in use; EAGAIN: marked for a second call (umount2(2))
+    if (isOwnRoot || (flags & (MNT.FORCE | MNT.DETACH)) !== 0) refuse("EINVAL")
+    if (busy(m, mount.id)) refuse("EBUSY")
+    m.unmodelled("MNT_EXPIRE of a mount that nothing uses")
   }
+  const lazy = (flags & MNT.DETACH) !== 0
+  if (isOwnRoot && !lazy) return umountRoot(m, mount)
+  if (mount.parent === undefined) refuse("EINVAL")
+  if (!lazy && (busy(m, mount.id) || busyElsewhere(m, mount))) refuse("EBUSY")
   detach(m, mount.id)
 }
 
-/** Takes a tree out of its namespace; what still uses it keeps it alive, detached. */
-const detach = (m: Machine, mount: number): void => {
-  const tree = treeOf(m, mount)
-  const used = tree.some(({ id }) => {
-    const here = (place: Location): boolean => place.mount === id
-    return m.processes.values().some(({ cwd, root, status }) => status === "running" && (here(cwd) || here(root))) ||
-      m.files.values().some(({ kind }) => "location" in kind && here(kind.location))
-  })
-  if (!used) return drop(m, mount)
-  for (const { id } of tree) {
-    const { master: _, mountpoint, parent, shared: __, ...rest } = m.mounts.need(id)
-    // a lazy umount takes the tree apart: each mount goes by itself (umount_tree)
-    void mountpoint
-    void parent
-    m.mounts.set(id, { ...rest, ns: 0 })
+/** Takes a tree out of its namespace, and its copies out of others; what still uses it keeps it alive, detached. */
+export const detach = (m: Machine, mount: number): void => {
+  const tree = new Set(treeOf(m, mount).map(({ id }) => id))
+  const all = new Set([...tree, ...followers(m, tree)])
+  uncover(m, all)
+  // a lazy umount takes the tree apart, except for what is locked to its parent (disconnect_mount)
+  takeOff(m, all, ({ locked }) => locked)
+}
+
+/** Ends a detached tree whose descriptor was closed (`dissolve_on_fput`). */
+export const dissolve = (m: Machine, mount: number): void => {
+  const top = m.mounts.get(mount)
+  if (top !== undefined && top.ns === 0 && top.parent === undefined) {
+    takeOff(m, new Set(treeOf(m, mount).map(({ id }) => id)), () => true)
   }
 }
 
@@ -562,8 +557,11 @@ const detach = (m: Machine, mount: number): void => {
 export const pivotRoot = (m: Machine, { newRoot, putOld }: Arguments<"pivot_root">): void => {
   mayMount(m)
   const next = existing(m, AT.FDCWD, newRoot, { follow: true })
-  const old = existing(m, AT.FDCWD, putOld, { follow: true })
-  if (at(m, next).type !== "d" || at(m, old).type !== "d") refuse("ENOTDIR")
+  if (at(m, next).type !== "d") refuse("ENOTDIR")
+  const below = existing(m, AT.FDCWD, putOld, { follow: true })
+  if (at(m, below).type !== "d") refuse("ENOTDIR")
+  const old = onTop(m, below)
+  if (unlinked(m, old.node)) refuse("ENOENT")
   const { root } = m.self
   const nextMount = mountAt(m, next)
   const oldMount = mountAt(m, old)
@@ -574,6 +572,7 @@ export const pivotRoot = (m: Machine, { newRoot, putOld }: Arguments<"pivot_root
   if (oldMount.shared !== undefined || sharedParent(nextMount) || sharedParent(rootMount)) refuse("EINVAL")
   if (own(m, root) !== rootMount || own(m, next) !== nextMount) refuse("EINVAL")
   if (nextMount.locked) refuse("EINVAL")
+  if (unlinked(m, next.node)) refuse("ENOENT")
   // EBUSY: new_root or put_old on the current root's mount
   if (nextMount.id === rootMount.id || oldMount.id === rootMount.id) refuse("EBUSY")
   // EINVAL: current root not a mount point, or on the bottom of all (initramfs)
@@ -584,7 +583,7 @@ export const pivotRoot = (m: Machine, { newRoot, putOld }: Arguments<"pivot_root
   if (!reachable(m, old, next) || !reachable(m, next, root)) refuse("EINVAL")
 
   const place = { parent: rootMount.parent!, mountpoint: rootMount.mountpoint! }
-  m.mounts.set(nextMount.id, { ...nextMount, ...place, locked: rootMount.locked })
+  m.mounts.set(nextMount.id, { ...nextMount, ...place, locked: rootMount.locked || nextMount.locked })
   m.mounts.set(rootMount.id, { ...rootMount, parent: old.mount, mountpoint: old.node, locked: false })
   // every process of the namespace whose root or directory was the old root follows (chroot_fs_refs)
   for (const process of m.processes.values()) {
@@ -625,17 +624,38 @@ export const openTree = (m: Machine, { dirfd, flags, path }: Arguments<"open_tre
 export const moveMount = (m: Machine, args: Arguments<"move_mount">): void => {
   const { flags, fromDirfd, fromPath, toDirfd, toPath } = args
   mayMount(m)
-  if ((flags & ~0x177) !== 0) refuse("EINVAL")
-  if ((flags & MOVE_MOUNT.SET_GROUP) !== 0) m.unmodelled("MOVE_MOUNT_SET_GROUP")
-  const from = existing(m, fromDirfd, fromPath, {
-    follow: (flags & MOVE_MOUNT.F_SYMLINKS) !== 0,
-    emptyPath: (flags & MOVE_MOUNT.F_EMPTY_PATH) !== 0
-  })
+  if ((flags & ~0x377) !== 0 || (flags & 0x300) === 0x300) refuse("EINVAL")
+  // where it goes is looked up first (move_mount)
   const to = existing(m, toDirfd, toPath, {
     follow: (flags & MOVE_MOUNT.T_SYMLINKS) !== 0,
     emptyPath: (flags & MOVE_MOUNT.T_EMPTY_PATH) !== 0
   })
+  const from = existing(m, fromDirfd, fromPath, {
+    follow: (flags & MOVE_MOUNT.F_SYMLINKS) !== 0,
+    emptyPath: (flags & MOVE_MOUNT.F_EMPTY_PATH) !== 0
+  })
+  if ((flags & 0x200) !== 0) m.unmodelled("MOVE_MOUNT_BENEATH")
+  if ((flags & MOVE_MOUNT.SET_GROUP) !== 0) return setGroup(m, from, to)
   move(m, from, to)
+}
+
+/** MOVE_MOUNT_SET_GROUP: a private mount joins the groups of another of the same file system (`do_set_group`). */
+const setGroup = (m: Machine, fromPlace: Location, toPlace: Location): void => {
+  const [from, to] = [mountAt(m, fromPlace), mountAt(m, toPlace)]
+  if (!isRoot(m, fromPlace) || !isRoot(m, toPlace)) refuse("EINVAL")
+  mayPropagate(m, from)
+  mayPropagate(m, to)
+  if (from.fs !== to.fs || !isWithin(m, to.root, from.root)) refuse("EINVAL")
+  // EINVAL: something locked in the way
+  if (childrenOf(m, from.id).some((child) => child.locked && isWithin(m, child.mountpoint!, to.root))) refuse("EINVAL")
+  if (to.shared !== undefined || to.master !== undefined) refuse("EINVAL")
+  if (from.shared === undefined && from.master === undefined) refuse("EINVAL")
+  m.mounts.set(to.id, {
+    ...to,
+    unbindable: from.shared === undefined && to.unbindable,
+    ...from.shared === undefined ? {} : { shared: from.shared },
+    ...from.master === undefined ? {} : { master: from.master }
+  })
 }
 
 export const fsopen = (m: Machine, { flags, type }: Arguments<"fsopen">): number => {
@@ -658,6 +678,8 @@ const contextOf = (m: Machine, fd: number): { readonly file: OpenFile; readonly 
 }
 
 export const fsconfig = (m: Machine, { command, fd, key, value }: Arguments<"fsconfig">): void => {
+  // EINVAL: a negative number is none, before anything is looked at (fsconfig)
+  if (fd < 0) refuse("EINVAL")
   const { context, file } = contextOf(m, fd)
   const set = (next: Context): void => m.files.set(file.id, { ...file, kind: next })
   switch (command) {
@@ -697,13 +719,15 @@ const knownAttributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV
 export const fsmount = (m: Machine, { attributes, fd, flags }: Arguments<"fsmount">): number => {
   mayMount(m)
   if ((flags & ~1) !== 0 || (attributes & ~knownAttributes) !== 0) refuse("EINVAL")
+  if (![0, MOUNT_ATTR.NOATIME, MOUNT_ATTR.STRICTATIME].includes(attributes & MOUNT_ATTR._ATIME)) refuse("EINVAL")
   const { context, file } = contextOf(m, fd)
   // EINVAL: not created yet; EBUSY: mounted once already (fsmount(2))
   if (context.fs === undefined) return refuse("EINVAL")
+  const fs = m.fileSystems.need(context.fs)
+  const lockedFlags = tooRevealing(m, fs, attributesToFlags(attributes))
   if (context.mounted) refuse("EBUSY")
   m.files.set(file.id, { ...file, kind: { ...context, mounted: true } })
-  const fs = m.fileSystems.need(context.fs)
-  const location = { mount: newMount(m, fs.id, fs.root, attributesToFlags(attributes)), node: fs.root }
+  const location = { mount: newMount(m, fs.id, fs.root, attributesToFlags(attributes), lockedFlags), node: fs.root }
   return Descriptors.open(m, { _tag: "Node", location }, O.PATH | (flags === 1 ? O.CLOEXEC : 0), "/")
 }
 
@@ -711,20 +735,24 @@ export const mountSetattr = (m: Machine, args: Arguments<"mount_setattr">): void
   const { clear, dirfd, flags, path, propagation, set, usernsFd } = args
   const idmaps = (set & MOUNT_ATTR.IDMAP) !== 0
   if ((flags & ~(AT.EMPTY_PATH | AT.RECURSIVE | AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT)) !== 0) refuse("EINVAL")
+  mayMount(m)
+  if (set === 0 && clear === 0 && propagation === 0) return
   if (((set | clear) & ~(knownAttributes | MOUNT_ATTR.IDMAP)) !== 0) refuse("EINVAL")
   // EINVAL: access times change only with the whole field cleared (mount_setattr(2))
   const clearsTime = (clear & MOUNT_ATTR._ATIME) !== 0
   if (clearsTime ? (clear & MOUNT_ATTR._ATIME) !== MOUNT_ATTR._ATIME : (set & MOUNT_ATTR._ATIME) !== 0) refuse("EINVAL")
   if ((clear & MOUNT_ATTR.IDMAP) !== 0) refuse("EINVAL")
   if ((propagation & ~propagationFlags) !== 0 || (propagation & (propagation - 1)) !== 0) refuse("EINVAL")
-  mayMount(m)
+  // EINVAL: no such way to treat access times (build_mount_kattr)
+  if (clearsTime && ![0, MOUNT_ATTR.NOATIME, MOUNT_ATTR.STRICTATIME].includes(set & MOUNT_ATTR._ATIME)) refuse("EINVAL")
   const where = existing(m, dirfd, path, {
     follow: (flags & AT.SYMLINK_NOFOLLOW) === 0,
     emptyPath: (flags & AT.EMPTY_PATH) !== 0
   })
   const top = mountAt(m, where)
   if (!isRoot(m, where)) refuse("EINVAL")
-  if (top.ns !== 0 && top.ns !== m.self.ns.mnt) refuse("EINVAL")
+  // EINVAL: neither of the own namespace nor the top of a detached tree
+  if (top.ns !== m.self.ns.mnt && (top.ns !== 0 || top.parent !== undefined)) refuse("EINVAL")
   const all = (flags & AT.RECURSIVE) !== 0 ? treeOf(m, top.id) : [top]
   const added = attributesToFlags(set) & ~MS.RELATIME
   const removed = attributesToFlags(clear & ~MOUNT_ATTR._ATIME) & ~MS.RELATIME
@@ -735,6 +763,7 @@ export const mountSetattr = (m: Machine, args: Arguments<"mount_setattr">): void
       : old.flags & (MS.NOATIME | MS.RELATIME)
     const next = ((old.flags & ~removed & ~(MS.NOATIME | MS.RELATIME)) | (added & ~MS.NOATIME)) | time
     checkLocked(old, next)
+    if ((next & ~old.flags & MS.RDONLY) !== 0) noWriters(m, (mount) => mount.id === id)
     m.mounts.set(id, { ...old, flags: next })
     if (idmaps) m.mounts.update(id, (mount) => ({ ...mount, idmap: idmap(m, mount, usernsFd) }))
     if (propagation !== 0) setPropagation(m, id, propagation)

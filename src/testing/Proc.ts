@@ -68,7 +68,7 @@ export const fileText = (m: Machine, id: number): string => {
   switch (file.kind._tag) {
     case "Node": {
       const { node } = file.kind.location
-      if (typeof node === "string" && node.startsWith("ns:")) {
+      if (typeof node === "string" && node.startsWith("ns:") && file.kind.location.mount === 0) {
         const namespace = m.namespaces.need(Number(node.slice(3)))
         return `${namespace.type}:[${namespace.id}]`
       }
@@ -149,7 +149,7 @@ export const mountinfo = (m: Machine, process: Process): string =>
         ...tags,
         "-",
         fs.type,
-        escape(fs.source === "" ? "none" : fs.source),
+        escape(fs.source),
         [fs.readonly ? "ro" : "rw", ...fs.options].join(",")
       ].join(" ")
     }\n`

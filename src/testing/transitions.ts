@@ -12,6 +12,7 @@ import * as Keyrings from "./Keyrings.ts"
 import * as Limits from "./Limits.ts"
 import { Blocked, KilledBySignal, Machine, Refused, RefusedAfter } from "./Machine.ts"
 import * as Mounts from "./Mounts.ts"
+import * as Names from "./Names.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Network from "./Network.ts"
 import * as Pipes from "./Pipes.ts"
@@ -90,8 +91,8 @@ const handlers: { readonly [N in CallName]: Handler<N> } = {
   mkdirat: Files.mkdirat,
   mknodat: Files.mknodat,
   symlinkat: Files.symlinkat,
-  unlinkat: Files.unlinkat,
-  renameat2: Files.renameat2,
+  unlinkat: Names.unlinkat,
+  renameat2: Names.renameat2,
   fchmod: Files.fchmod,
   fchmodat: Files.fchmodat,
   fchownat: Files.fchownat,

@@ -13,12 +13,17 @@ import { credentials } from "../parity/credentials.ts"
 import { descriptors } from "../parity/descriptors.ts"
 import { devices } from "../parity/devices.ts"
 import { exec } from "../parity/exec.ts"
+import { found } from "../parity/found.ts"
 import { keyrings } from "../parity/keyrings.ts"
 import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
+import { mounts } from "../parity/mounts.ts"
+import { paths } from "../parity/paths.ts"
 import { pidNamespaces } from "../parity/pidNamespaces.ts"
-import { procFiles } from "../parity/procFiles.ts"
+import { pivotRoot } from "../parity/pivotRoot.ts"
 import { processes } from "../parity/processes.ts"
+import { procFiles } from "../parity/procFiles.ts"
+import { propagation } from "../parity/propagation.ts"
 import { routes } from "../parity/routes.ts"
 import { seccomp } from "../parity/seccomp.ts"
 import { signals } from "../parity/signals.ts"
@@ -31,6 +36,10 @@ import { play, type Scenario } from "../support/parity.ts"
 
 /** By area; each is one file of `test/parity`. */
 const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
+  paths,
+  mounts,
+  propagation,
+  pivotRoot,
   addresses,
   basics,
   cgroupsV1,
@@ -51,6 +60,7 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   credentials,
   devices,
   exec,
+  found,
   userNamespaces,
   pidNamespaces
 }

@@ -1,9 +1,12 @@
 /** `/proc/pid/mountinfo` in a form that is the same on every machine. @see proc_pid_mountinfo(5) */
 
-/** Names of peer groups, in the order in which a scenario first saw them. */
+/** Names of peer groups, in the order in which they were seen. */
 export type PeerGroups = ReadonlyMap<string, string>
 
-/** The mounts at and below a path: root, mount point, flags, propagation, type, source, and whether the file system is read-only. */
+/**
+ * The mounts at and below a path, as far as they lie on one another: root, mount point, flags, propagation, type, source, and whether the file system is
+ * read-only.
+ */
 export const mountsBelow = (
   text: string,
   below: string,
@@ -15,13 +18,21 @@ export const mountsBelow = (
     groups.set(group, found)
     return found
   }
-  const lines = text.split("\n").filter((line) => line !== "").map((line) => {
+  const all = text.split("\n").filter((line) => line !== "").map((line) => {
     const [left, right] = line.split(" - ") as [string, string]
-    const [, , , root, point, flags, ...tags] = left.split(" ")
+    const [id, parent, , root, point, flags, ...tags] = left.split(" ")
     const [type, source, options] = right.split(" ")
-    return { root, point: point!, flags, tags, type, source, access: options!.split(",")[0] }
+    return { id, parent, root, point: point!, flags, tags, type, source, access: options!.split(",")[0] }
   })
-    .filter(({ point }) => point === below || point.startsWith(below === "/" ? below : `${below}/`))
+  // what lay there before is below the mount that covers it
+  const visible = new Set<string | undefined>()
+  for (let before = -1; before < visible.size;) {
+    before = visible.size
+    for (const { id, parent, point } of all) if (point === below || visible.has(parent)) visible.add(id)
+  }
+  const lines = all.filter(({ id, point }) =>
+    visible.has(id) && (point === below || point.startsWith(below === "/" ? below : `${below}/`))
+  )
     // a stable sort: what is stacked on one place stays in its order
     .toSorted((a, b) => a.point < b.point ? -1 : a.point > b.point ? 1 : 0)
     .map(({ access, flags, point, root, source, tags, type }) =>
