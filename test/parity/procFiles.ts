@@ -75,7 +75,8 @@ export const procFiles: Readonly<Record<string, Scenario>> = {
     fork(CLONE.NEWPID, [
       line("readlinkat", { dirfd: cwd, path: "/proc/self" }),
       mayOpen("/proc/self/status"),
-      mayOpen("/proc/thread-self"),
+      open("/proc/thread-self", O.RDONLY, "self"),
+      line("close", { fd: "$self" }),
       mayOpen("/proc/mounts"),
       mayOpen("/proc/1/status")
     ])
