@@ -339,9 +339,7 @@ export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): 
   // messages: an error comes before what is there; a stream: after it
   if (own.type !== SOCK.STREAM) tellError(m, own)
   if (own.queue.length === 0) {
-    if (own.type === SOCK.STREAM && size === 0 && own.peer !== undefined) {
-      return { data: new Uint8Array(), fds: [], credentials: null }
-    }
+    // also where nothing was asked for: at least one byte is waited for (sock_rcvlowat)
     return { data: nothing(m, own, waitsFor(file, flags)), fds: [], credentials: null }
   }
   const { data, files, rest, sender } = take(own, size)

@@ -1,5 +1,5 @@
 /** Differences between the model and Linux that random sequences found, each at its shortest. */
-import { AT, CLONE, F, MOVE_MOUNT, MS, O, SIG } from "../../src/native/constants.ts"
+import { AT, CLONE, F, FSCONFIG, MOVE_MOUNT, MS, O, SIG, SOCK } from "../../src/native/constants.ts"
 import { cwd, type Scenario } from "../support/parity.ts"
 import { as, fork, line, link, lookAt, mkdir, mount, open, see, touch } from "../support/vocabulary.ts"
 
@@ -23,6 +23,14 @@ export const found: Readonly<Record<string, Scenario>> = {
     line("fcntl", { fd: "$p.0", command: F.ADD_SEALS, argument: 1 }),
     line("fcntl", { fd: "$p.1", command: F.ADD_SEALS, argument: 1 }),
     line("fcntl", { fd: "$p.0", command: F.GET_SEALS, argument: 0 })
+  ],
+  "a message of no bytes is waited for as well": [
+    line("socketpair", { type: SOCK.STREAM | SOCK.NONBLOCK }, as("s")),
+    line("recvmsg", { fd: "$s.0", size: 0, flags: 0 }, { see: "data" }),
+    line("read", { fd: "$s.0", count: 0 }, see),
+    line("write", { fd: "$s.1", data: "x" }),
+    line("recvmsg", { fd: "$s.0", size: 0, flags: 0 }, { see: "data" }),
+    line("recvmsg", { fd: "$s.0", size: 1, flags: 0 }, { see: "data" })
   ],
   "SIGCHLD waits where it is blocked": [
     line("rt_sigprocmask", { how: 0, signals: [SIG.CHLD] }),
@@ -66,6 +74,10 @@ export const found: Readonly<Record<string, Scenario>> = {
   "a change of a mount that changes nothing looks at nothing": [
     line("mount_setattr", { dirfd: cwd, path: "a", flags: 0, set: 0, clear: 0, propagation: 0, usernsFd: -1 }),
     line("mount_setattr", { dirfd: cwd, path: "a", flags: 0, set: 1, clear: 0, propagation: 0, usernsFd: -1 })
+  ],
+  "a negative descriptor of a file system is no argument, another one none that is open": [
+    line("fsconfig", { fd: -1, command: FSCONFIG.CMD_CREATE, key: null, value: null, aux: 0 }),
+    line("fsconfig", { fd: 400, command: FSCONFIG.CMD_CREATE, key: null, value: null, aux: 0 })
   ],
   "the last of a peer group becomes private where all become slaves": [
     mkdir("a"),

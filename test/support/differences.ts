@@ -91,7 +91,7 @@ const shrunk = (
           if (found !== undefined) last = found
           return found === undefined
         }),
-        { seed, numRuns: 1, interruptAfterTimeLimit: 60_000 }
+        { seed, numRuns: 1, interruptAfterTimeLimit: 20_000 }
       )
     )
     return last
