@@ -179,7 +179,10 @@ const setFreeze = (m: Machine, hierarchy: Hierarchy, group: Cgroup, freeze: bool
   // signals that waited for the thaw are delivered now
   if (!freeze) {
     for (const process of m.processes.values()) {
-      if (within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) Signals.deliverPending(m, process.pid)
+      // the end of one may be the end of others, by their parent-death signals
+      if (m.processes.has(process.pid) && within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) {
+        Signals.deliverPending(m, process.pid)
+      }
     }
   }
 }
