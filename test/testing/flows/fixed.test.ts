@@ -2,7 +2,7 @@
  * Five containers that together ask for everything, from the start to the removal: quick, and the same at every run. What
  * holds for them holds for random ones too (see the tests beside this file); these tell at once what broke.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import { AT, MS, SIG, STATX } from "../../../src/native/constants.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
@@ -24,6 +24,7 @@ import {
 import { type Setting, stateRoot } from "../../support/flowGenerators.ts"
 
 Error.stackTraceLimit = 0
+vi.setConfig({ testTimeout: 120_000 })
 
 const root: Setting = {
   host: {

@@ -1,5 +1,5 @@
 /** What a kill must do, and must not, where things happen meanwhile: on the model, which can make them happen. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import { CLD, SIG } from "../../../src/native/constants.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
@@ -8,6 +8,7 @@ import { calledBy, frozen, type Hooks, id, perform, sceneOf, verdict } from "../
 import { processOf, type Setting, stateRoot } from "../../support/flowGenerators.ts"
 
 Error.stackTraceLimit = 0
+vi.setConfig({ testTimeout: 120_000 })
 
 /** A container in the caller's pid namespace, where only the cgroup tells who belongs to it. */
 const setting = (cgroup: "v1" | "v2"): Setting => ({

@@ -1,0 +1,61 @@
+/** The list of mutants fits the code, and docs/testing.md tells it as it is; running them is up to scripts/mutants.mjs. */
+import { assert, describe, it } from "@effect/vitest"
+import { existsSync, readFileSync } from "node:fs"
+import { table } from "../../scripts/mutants.mjs"
+
+const read = (file: string): string => readFileSync(file, "utf8")
+
+interface Mutant {
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  readonly breaks: string
+  readonly tests: ReadonlyArray<string>
+  readonly compiler?: boolean
+  /** Why nothing can tell the difference. */
+  readonly equivalent?: string
+}
+
+const mutants = JSON.parse(read("test/mutants/mutants.json")) as ReadonlyArray<Mutant>
+const caught = JSON.parse(read("test/mutants/caught.json")) as Readonly<
+  Record<string, { readonly by: string; readonly name?: string }>
+>
+
+describe("the mutants", () => {
+  it("are at least sixty, each said once", () => {
+    assert.isAtLeast(mutants.length, 60)
+    assert.strictEqual(new Set(mutants.map(({ breaks }) => breaks)).size, mutants.length)
+  })
+
+  it("each change a text that is in its file exactly once", () => {
+    const wrong = mutants.filter(({ file, find, replace }) => read(file).split(find).length !== 2 || find === replace)
+    assert.deepStrictEqual(wrong.map(({ breaks, file }) => `${file}: ${breaks}`), [])
+  })
+
+  it("are all caught, or can't be", () => {
+    const alive = mutants.filter(({ breaks, equivalent }) => caught[breaks] === undefined && equivalent === undefined)
+    assert.deepStrictEqual(alive.map(({ breaks, file }) => `${file}: ${breaks}`), [])
+    const known = new Set(mutants.map(({ breaks }) => breaks))
+    assert.deepStrictEqual(Object.keys(caught).filter((breaks) => !known.has(breaks)), [])
+  })
+
+  it("are caught by tests that are there", () => {
+    const gone = Object.values(caught).filter(({ by }) => by !== "the compiler" && !existsSync(by))
+    assert.deepStrictEqual(gone, [])
+    assert.deepStrictEqual(mutants.flatMap(({ tests }) => tests.filter((test) => !existsSync(test))), [])
+  })
+
+  it("are told in docs/testing.md", () => {
+    const told = /<!-- mutants -->\n\n([\s\S]*?)\n\n<!-- end of mutants -->/.exec(read("docs/testing.md"))?.[1]
+    assert.strictEqual(told, table(mutants, caught), "node scripts/mutants.mjs --table writes it anew")
+  })
+})
+
+describe("docs/testing.md", () => {
+  it("has the code of examples/check.test.ts, word for word", () => {
+    const blocks = [...read("docs/testing.md").matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!)
+    assert.isAtLeast(blocks.length, 6)
+    const example = read("examples/check.test.ts")
+    assert.deepStrictEqual(blocks.filter((code) => !example.includes(code)), [])
+  })
+})
