@@ -64,15 +64,20 @@ export const classic = {
   returnAccumulator: 0x16
 } as const
 
-/** Reads a word of `struct seccomp_data`: number, architecture, instruction pointer, six arguments. */
-const wordOf = ({ arch, args, nr }: SyscallData, offset: number): number => {
-  if (offset === 0) return nr >>> 0
-  if (offset === 4) return arch >>> 0
-  const index = Math.floor((offset - 16) / 8)
-  const argument = offset < 16 ? undefined : index < args.length ? args[index] : 0n
-  if (argument === undefined) throw new UnknownWord(`the word at ${offset} is part of an address`)
-  return Number(BigInt.asUintN(32, offset % 8 === 0 ? argument : argument >> 32n))
+/** `struct seccomp_data`: number, architecture, instruction pointer, six arguments. */
+const layOut = ({ arch, args, nr }: SyscallData): DataView => {
+  const data = new DataView(new ArrayBuffer(64))
+  data.setUint32(0, nr, true)
+  data.setUint32(4, arch, true)
+  for (const [index, value] of args.entries()) {
+    if (value !== undefined) data.setBigUint64(16 + 8 * index, value, true)
+  }
+  return data
 }
+
+/** Whether a word is part of an address: the instruction pointer, or an argument without a value. */
+const isUnknown = ({ args }: SyscallData, offset: number): boolean =>
+  offset >= 8 && (offset < 16 || (offset - 16 >> 3 < args.length && args[offset - 16 >> 3] === undefined))
 
 /** What an arithmetic instruction makes of the accumulator; `undefined` where it divides by zero, which returns 0. */
 const arithmetic = (operation: number, accumulator: number, operand: number): number | undefined => {
@@ -122,19 +127,35 @@ const knownOperations: ReadonlySet<number> = new Set(Object.values(classic))
  */
 export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength)
-  const memory = new Uint32Array(16)
+  const data = layOut(call)
+  const memory: Array<number> = []
   let [accumulator, index] = [0, 0]
   for (let at = 0; at * 8 < program.length; at++) {
     const operation = view.getUint16(at * 8, true)
     const [yes, no, k] = [view.getUint8(at * 8 + 2), view.getUint8(at * 8 + 3), view.getUint32(at * 8 + 4, true)]
-    if (!knownOperations.has(operation)) {
-      throw new Error(`instruction ${at}: unknown operation 0x${operation.toString(16)}`)
-    }
-    const operand = (operation & 8) === 0 ? k : index
     switch (operation) {
+      // first what compiled filters consist of
       case classic.load:
-        accumulator = wordOf(call, k)
+        if (isUnknown(call, k)) throw new UnknownWord(`the word at ${k} is part of an address`)
+        accumulator = data.getUint32(k, true)
         continue
+      case classic.equal:
+        at += accumulator === k ? yes : no
+        continue
+      case classic.greater:
+        at += accumulator > k ? yes : no
+        continue
+      case classic.atLeast:
+        at += accumulator >= k ? yes : no
+        continue
+      case classic.hasBits:
+        at += (accumulator & k) === 0 ? no : yes
+        continue
+      case classic.jump:
+        at += k
+        continue
+      case classic.return:
+        return k
       case classic.loadLength:
         accumulator = 64
         continue
@@ -142,7 +163,7 @@ export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
         accumulator = k
         continue
       case classic.loadMemory:
-        accumulator = memory[k]!
+        accumulator = memory[k] ?? 0
         continue
       case classic.loadIndexLength:
         index = 64
@@ -151,7 +172,7 @@ export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
         index = k
         continue
       case classic.loadIndexMemory:
-        index = memory[k]!
+        index = memory[k] ?? 0
         continue
       case classic.store:
         memory[k] = accumulator
@@ -165,15 +186,14 @@ export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
       case classic.fromIndex:
         accumulator = index
         continue
-      case classic.jump:
-        at += k
-        continue
-      case classic.return:
-        return k
       case classic.returnAccumulator:
         return accumulator
     }
+    if (!knownOperations.has(operation)) {
+      throw new Error(`instruction ${at}: unknown operation 0x${operation.toString(16)}`)
+    }
     // what is left computes or compares, by its class in the lowest bits
+    const operand = (operation & 8) === 0 ? k : index
     if ((operation & 7) === 5) at += compare(operation, accumulator, operand) ? yes : no
     else {
       const result = arithmetic(operation, accumulator, operand)
