@@ -688,6 +688,9 @@ export const fsconfig = (m: Machine, { command, fd, key, value }: Arguments<"fsc
       if (key === null || (command === FSCONFIG.SET_STRING) !== (value !== null)) return refuse("EINVAL")
       if (context.fs !== undefined) refuse("EBUSY")
       if (key === "source") return set({ ...context, source: value ?? "none" })
+      // EINVAL: tmpfs looks at each option when it is given (shmem_parse_one)
+      const option = value === null ? key : `${key}=${value}`
+      if (context.type === "tmpfs" && option !== "ro" && option !== "rw") checkTmpfs([option])
       return set({ ...context, options: [...context.options, value === null ? key : `${key}=${value}`] })
     }
     case FSCONFIG.CMD_CREATE: {

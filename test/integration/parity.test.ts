@@ -13,11 +13,13 @@ import { credentials } from "../parity/credentials.ts"
 import { descriptors } from "../parity/descriptors.ts"
 import { devices } from "../parity/devices.ts"
 import { exec } from "../parity/exec.ts"
+import { files } from "../parity/files.ts"
 import { found } from "../parity/found.ts"
 import { keyrings } from "../parity/keyrings.ts"
 import { limits } from "../parity/limits.ts"
 import { links } from "../parity/links.ts"
 import { mounts } from "../parity/mounts.ts"
+import { newMountApi } from "../parity/newMountApi.ts"
 import { paths } from "../parity/paths.ts"
 import { pidNamespaces } from "../parity/pidNamespaces.ts"
 import { pivotRoot } from "../parity/pivotRoot.ts"
@@ -40,6 +42,8 @@ const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {
   mounts,
   propagation,
   pivotRoot,
+  newMountApi,
+  files,
   addresses,
   basics,
   cgroupsV1,
