@@ -194,9 +194,9 @@ const killAll = (m: Machine, hierarchy: Hierarchy, group: Cgroup, word: string):
   if (word !== "1") refuse("ERANGE")
   if (group.threaded === true) refuse("ENOTSUP")
   for (const process of m.processes.values()) {
-    if (process.status === "running" && within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) {
-      Signals.kill(m, process.pid, SIG.KILL)
-    }
+    // the end of a pid namespace's init has been that of others
+    if (m.processes.get(process.pid)?.status !== "running") continue
+    if (within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) Signals.kill(m, process.pid, SIG.KILL)
   }
   // the writer may be one of them
   if (m.processes.get(m.pid)?.status !== "running") throw new Gone()
