@@ -104,6 +104,8 @@ const failures = async (directory, test) => {
     "--reporter=json",
     `--outputFile=${report}`,
     "--bail=1",
+    // on a busy machine a slow test is no failed one
+    "--testTimeout=120000",
     test
   ])
   if (late) return ["(it does not end)"]
