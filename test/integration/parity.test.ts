@@ -73,6 +73,8 @@ const onModel = (scenario: Scenario) =>
   Effect.suspend(() => Effect.provide(play(scenario), ModelKernel.make(fromHost()).layer))
 
 for (const [area, scenarios] of Object.entries(areas)) {
+  // cgroups of a version that this machine has not
+  if (Object.keys(scenarios).length === 0) continue
   describe(`the model kernel does as Linux does: ${area}`, () => {
     for (const [name, scenario] of Object.entries(scenarios)) {
       it.effect(name, () =>
