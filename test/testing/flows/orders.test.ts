@@ -121,7 +121,7 @@ describe("a pipeline that can run", () => {
           )
         }
       ),
-      { numRuns: runs(300) }
+      { numRuns: runs(200) }
     )
     assert.isAbove(counts.started, counts.tried / 3)
   }, 600_000)

@@ -96,7 +96,7 @@ describe("the program of a container", () => {
           ...undeclared(ended.seen)
         ], ended)
       }),
-      { numRuns: runs(250) }
+      { numRuns: runs(150) }
     )
     // the property would hold, too, if nothing ever started
     assert.isAbove(counts.started, counts.all / 2)
@@ -150,7 +150,7 @@ describe("a plan", () => {
         const json = JSON.parse(JSON.stringify(Schema.encodeSync(Plan.Plan)(planned)))
         assert.deepStrictEqual(Schema.decodeUnknownSync(Plan.Plan)(json), planned)
       }),
-      { numRuns: runs(60) }
+      { numRuns: runs(40) }
     )
   }, 600_000)
 })

@@ -1,0 +1,127 @@
+/** A kill while processes of the container fork, at random, between any two of its calls. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Exit from "effect/Exit"
+import fc from "fast-check"
+import { SIG } from "../../../src/native/constants.ts"
+import * as Runtime from "../../../src/runtime/Runtime.ts"
+import type { ModelKernel, State } from "../../../src/testing/Testing.ts"
+import { calledBy, frozen, id, perform, runs, sceneOf, undeclared, verdict } from "../../support/flowChecks.ts"
+import { stateRoot } from "../../support/flowGenerators.ts"
+import { kinds } from "./kinds.ts"
+
+Error.stackTraceLimit = 0
+
+/** Which process forks, counted within its container, and how deep below its cgroup the child goes. */
+interface Fork {
+  readonly at: number
+  readonly who: number
+  readonly nested: boolean
+}
+
+const isBelow = (path: string | undefined, group: string): boolean =>
+  path !== undefined && (path === group || path.startsWith(`${group}/`))
+
+/** Whether a process stands still, so that it can't fork. */
+const isHeld = (state: State.State, process: State.Process): boolean =>
+  [...process.cgroups].some(([hierarchy, path]) =>
+    [...state.cgroups.values()].some((group) =>
+      group.freeze && group.hierarchy === hierarchy && isBelow(path, group.path)
+    )
+  )
+
+/** A copy of a process, as fork(2) makes it, with the same cgroups and namespaces. */
+const forked = (state: State.State, parent: State.Process, nested: boolean): State.State => {
+  const pid = state.nextId
+  const numbers = new Map([...parent.numbers.keys()].map((ns) => [ns, pid]))
+  const host = state.processes.get(1)!.ns.pid
+  const cgroups = new Map([...parent.cgroups].map(([hierarchy, path]) => {
+    const below = `${path}/below`
+    return [hierarchy, nested && state.cgroups.has(`${hierarchy}:${below}`) ? below : path]
+  }))
+  const child: State.Process = {
+    ...parent,
+    pid,
+    numbers: numbers.set(host, pid),
+    parent: parent.pid,
+    descriptors: new Map(),
+    pending: [],
+    // prctl(2): a child begins without one
+    parentDeathSignal: 0,
+    cgroups
+  }
+  return { ...state, nextId: pid + 1, processes: new Map(state.processes).set(pid, child) }
+}
+
+/** A group below the container's own, in every hierarchy in which it has one. */
+const withNested = (state: State.State, init: State.Process, caller: State.Process): State.State => {
+  const cgroups = new Map(state.cgroups)
+  for (const [hierarchy, path] of init.cgroups) {
+    if (path === caller.cgroups.get(hierarchy)) continue
+    const group = cgroups.get(`${hierarchy}:${path}`)!
+    cgroups.set(`${hierarchy}:${path}/below`, { ...group, path: `${path}/below` })
+  }
+  return { ...state, cgroups }
+}
+
+describe("a kill", () => {
+  const forks = fc.array(fc.record({ at: fc.nat(60), who: fc.nat(5), nested: fc.boolean() }), { maxLength: 12 })
+
+  it("ends all processes of the cgroup and no other, and leaves nothing frozen, however they fork", () => {
+    let born = 0
+    fc.assert(
+      fc.property(
+        fc.constantFrom("v1" as const, "v2" as const, "v2" as const, "hybrid" as const),
+        fc.nat(2),
+        fc.boolean(),
+        forks,
+        (cgroup, freezingReads, ownPids, plan) => {
+          const kind = kinds["standard"]!
+          const scene = sceneOf({
+            ...kind,
+            host: { ...kind.host, cgroup, freezingReads, children: true },
+            origins: { ...kind.origins, pid: ownPids ? "new" : "host" }
+          })
+          const started = perform(scene.state, Runtime.create(scene.options))
+          if (Exit.isFailure(started.exit)) return verdict(["it does not start"], started)
+          const { pid } = started.model.executed().at(-1)!
+          const ready = started.model.state()
+          const init = ready.processes.get(pid)!
+          const caller = ready.processes.get(scene.caller)!
+          const state = calledBy(withNested(ready, init, caller), scene.caller)
+          const isInside = (process: State.Process): boolean =>
+            [...init.cgroups].some(([hierarchy, path]) =>
+              path !== caller.cgroups.get(hierarchy) && isBelow(process.cgroups.get(hierarchy), path)
+            )
+          const members = new Set<number>([pid])
+          const fork = ({ nested, who }: Fork, model: ModelKernel.ModelKernel): void => {
+            const now = model.state()
+            const alive = [...members].filter((one) => now.processes.get(one)?.status === "running")
+            const parent = now.processes.get(alive[who % Math.max(1, alive.length)] ?? 0)
+            if (parent === undefined || isHeld(now, parent)) return
+            members.add(now.nextId)
+            born++
+            model.set((before) => forked(before, parent, nested))
+          }
+          const ran = perform(state, Runtime.kill(id, SIG.KILL, { stateRoot }), {
+            before: ({ number }, model) => plan.filter(({ at }) => at === number).forEach((one) => fork(one, model))
+          })
+          const after = ran.model.state()
+          const others = [...state.processes.values()].filter((process) => !isInside(process))
+          verdict([
+            ...Exit.isFailure(ran.exit) ? ["it failed"] : [],
+            ...[...members].filter((one) => after.processes.get(one)?.status === "running").map((one) =>
+              `${one} lives`
+            ),
+            ...others.filter((one) => after.processes.get(one.pid)?.status !== one.status).map((one) =>
+              `${one.pid} was hit`
+            ),
+            ...frozen(after),
+            ...undeclared(ran.seen)
+          ], ran)
+        }
+      ),
+      { numRuns: runs(40) }
+    )
+    assert.isAbove(born, 10)
+  }, 600_000)
+})
