@@ -5,17 +5,27 @@ import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
 import * as Linux from "../../src/native/Linux.ts"
 import { fromHost, ModelKernel, UnmodelledError } from "../../src/testing/Testing.ts"
+import type { Before } from "./observed.ts"
 import { play, playAll, type Scenario, type Trace } from "./parity.ts"
 
 /** What a scenario came to on the model; the model may decline. */
 export type OnModel = { readonly trace: Trace } | { readonly unmodelled: string } | { readonly broken: string }
 
+/** A model of this machine, and what is to be seen there before anything happens. */
+interface Machine {
+  readonly seed: ReturnType<typeof fromHost>
+  readonly start: { before?: Before }
+}
+
+/** Reads this machine. */
+export const machineOf = (): Machine => ({ seed: fromHost(), start: {} })
+
 /** Runs on a model of this machine. */
-export const onModel = (seed: ReturnType<typeof fromHost>, scenario: Scenario): Effect.Effect<OnModel> =>
+export const onModel = ({ seed, start }: Machine, scenario: Scenario): Effect.Effect<OnModel> =>
   Effect.suspend(() => {
     const model = ModelKernel.make(seed)
     return Effect.map(
-      Effect.exit(Effect.provide(play(scenario, { generated: true }), model.layer)),
+      Effect.exit(Effect.provide(play(scenario, { generated: true, start }), model.layer)),
       (exit) => ({ exit, defects: [...model.exits().values()].filter(Exit.isFailure) })
     )
   }).pipe(
@@ -58,11 +68,11 @@ export interface Difference {
 
 /** The scenario alone, on both; nothing where they agree or the model declines. */
 export const difference = (
-  seed: ReturnType<typeof fromHost>,
+  machine: Machine,
   scenario: Scenario
 ): Effect.Effect<Difference | undefined, unknown> =>
   Effect.gen(function*() {
-    const model = yield* onModel(seed, scenario)
+    const model = yield* onModel(machine, scenario)
     if ("unmodelled" in model) return undefined
     const real = yield* Effect.provide(play(scenario, { generated: true }), Linux.layer)
     if ("broken" in model) return { scenario, real, model: model.broken }
@@ -78,7 +88,7 @@ export const nth = (sequences: fc.Arbitrary<Scenario>, seed: number): Scenario =
 
 /** The shortest scenario that fast-check finds on which the two differ. */
 const shrunk = (
-  machine: ReturnType<typeof fromHost>,
+  machine: Machine,
   sequences: fc.Arbitrary<Scenario>,
   seed: number
 ): Effect.Effect<Difference | undefined> =>
@@ -114,12 +124,12 @@ export const compare = (
   { runs, seed, most = 3 }: { readonly runs: number; readonly seed: number; readonly most?: number }
 ): Effect.Effect<Outcome, unknown> =>
   Effect.gen(function*() {
-    const machine = fromHost()
+    const machine = machineOf()
     const differences: Array<Difference & { readonly seed: number }> = []
     const unmodelled: Array<string> = []
     let calls = 0
     let done = 0
-    for (; done < runs && differences.length < most; done += atOnce) {
+    for (; done < runs && differences.length < most;) {
       const seeds = Array.from({ length: Math.min(atOnce, runs - done) }, (_, index) => seed + done + index)
       const scenarios = seeds.map((one) => nth(sequences, one))
       const reals = yield* Effect.provide(playAll(scenarios), Linux.layer)
@@ -135,6 +145,7 @@ export const compare = (
         const found = yield* shrunk(machine, sequences, seeds[index]!)
         if (found !== undefined) differences.push({ ...found, seed: seeds[index]! })
       }
+      done += seeds.length
     }
     return { sequences: done, calls, unmodelled, differences }
   })

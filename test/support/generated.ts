@@ -673,7 +673,7 @@ const namespaces = sequence(
 
 const linkNames = from("v", "w", "x", "br", "lo", "nothing")
 const newNames = from("v", "w", "x", "br", "y", "a-name-that-is-too-long", "a/b", "")
-const addresses = from("10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/16", "127.0.0.5/8", "192.168.0.1/32", "fd00::1/64")
+const addresses = from("10.0.0.1/24", "10.0.0.2/24", "10.1.0.1/16", "127.0.0.5/8", "192.168.0.1/32")
 const request = (
   tag: string,
   of: Readonly<Record<string, fc.Arbitrary<unknown>>>,
@@ -716,12 +716,7 @@ const networkStep: Steps = weighted(
       })
     ])
   ],
-  [
-    1,
-    fc.constant([line("rtnetlink", { request: { _tag: "RouteList" } }, {
-      see: ["*.destination", "*.gateway", "*.source", "*.index", "*.table"]
-    })])
-  ],
+  // no list of routes: those of IPv6 come once an address has been looked for on the link
   [1, becomeSomebody]
 )
 const network = sequence(networkStep, [

@@ -368,7 +368,12 @@ const protect = sys.mount({
  */
 export const play = (
   scenario: Scenario,
-  { flags = 0, generated = false }: { readonly flags?: number; readonly generated?: boolean } = {}
+  { flags = 0, generated = false, start = {} }: {
+    readonly flags?: number
+    readonly generated?: boolean
+    /** Keeps what was there before the first line for the next play on the same machine; a model's, since it is told here. */
+    readonly start?: { before?: Observed.Before }
+  } = {}
 ): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
   inChild(
     CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | flags,
@@ -377,7 +382,8 @@ export const play = (
     undefined,
     "namespaces",
     Effect.gen(function*() {
-      const before = yield* Observed.before
+      const before = start.before ?? (yield* Observed.before)
+      start.before = before
       yield* withdraw
       if (generated) yield* protect
       yield* scratch
