@@ -71,8 +71,12 @@ export const mounts = (below: string, process = "self"): Scenario => [
   line("close", { fd: "$file" })
 ]
 /** A statx(2) of a path, of which parts are compared. */
-export const stat = (path: string, part: string | ReadonlyArray<string>, flags = 0, dirfd: string | number = cwd): Line =>
-  line("statx", { dirfd, path, flags, mask: 0x7ff }, { see: part })
+export const stat = (
+  path: string,
+  part: string | ReadonlyArray<string>,
+  flags = 0,
+  dirfd: string | number = cwd
+): Line => line("statx", { dirfd, path, flags, mask: 0x7ff }, { see: part })
 export const chmod = (path: string, mode: number): Line => line("fchmodat", { dirfd: cwd, path, mode })
 export const rename = (from: string, to: string, flags = 0): Line =>
   line("renameat2", { olddirfd: cwd, oldpath: from, newdirfd: cwd, newpath: to, flags })
