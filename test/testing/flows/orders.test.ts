@@ -126,3 +126,20 @@ describe("a pipeline that can run", () => {
     assert.isAbove(counts.started, counts.tried / 3)
   }, 600_000)
 })
+
+describe("a pipeline that can't run", () => {
+  const names = ["setHostname", "setDomainname", "writeSysctl", "setupNetwork", "setRootPropagation"]
+  for (const name of names) {
+    it(`has ${name} before the namespaces are entered`, () => {
+      const steps: ReadonlyArray<Step.Any> = standard.steps
+      const moved = steps.find((step) => step.name === name)!
+      const rest = steps.filter((step) => step !== moved)
+      const at = rest.findIndex((step) => step.name === "unshareNamespaces")
+      const flow: Pipeline.Any = Pipeline.make(
+        { name: "wrong", doc: "", inputs: standard.inputs },
+        ...rest.toSpliced(at, 0, moved) as ReadonlyArray<never>
+      )
+      assert.include(Pipeline.problems(flow).join("\n"), `step "${name}" requires "runfx/InNamespaces"`)
+    })
+  }
+})
