@@ -135,10 +135,9 @@ describe("a pipeline that can't run", () => {
       const moved = steps.find((step) => step.name === name)!
       const rest = steps.filter((step) => step !== moved)
       const at = rest.findIndex((step) => step.name === "unshareNamespaces")
-      const flow: Pipeline.Any = Pipeline.make(
-        { name: "wrong", doc: "", inputs: standard.inputs },
-        ...rest.toSpliced(at, 0, moved) as ReadonlyArray<never>
-      )
+      const wrong: ReadonlyArray<Step.Any> = rest.toSpliced(at, 0, moved)
+      const header = { name: "wrong", doc: "", inputs: standard.inputs }
+      const flow: Pipeline.Any = Pipeline.make(header, ...wrong as ReadonlyArray<never>)
       assert.include(Pipeline.problems(flow).join("\n"), `step "${name}" requires "runfx/InNamespaces"`)
     })
   }
