@@ -35,7 +35,6 @@ const mk = () => {
   v.writeBigInt64LE(100000000n, 120)
   return { b, v, a }
 }
-const alive = mk()
 const nursery = mk()
 const setup = (s) => {
   s.v.writeBigInt64LE(BigInt(nursery.a + 160), 88)
@@ -49,7 +48,6 @@ const VM = 0x100,
   FILES = 0x400,
   SIGHAND = 0x800,
   VFORK = 0x4000,
-  PARENT = 0x8000,
   THREAD = 0x10000,
   SYSVSEM = 0x40000,
   PSETTID = 0x100000,

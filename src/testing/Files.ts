@@ -434,7 +434,9 @@ const stat = (m: Machine, location: Location): Stat => {
 
 export const statx = (m: Machine, { dirfd, flags, path }: Arguments<"statx">): Stat => {
   if ((flags & ~(AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT | AT.EMPTY_PATH | 0x6000)) !== 0) refuse("EINVAL")
-  const special = path === "" && (flags & AT.EMPTY_PATH) !== 0 && dirfd !== AT.FDCWD ? Descriptors.fileOf(m, dirfd) : undefined
+  const special = path === "" && (flags & AT.EMPTY_PATH) !== 0 && dirfd !== AT.FDCWD
+    ? Descriptors.fileOf(m, dirfd)
+    : undefined
   if (special?.kind._tag === "Socket") {
     return {
       mode: S.IFSOCK | 0o777,

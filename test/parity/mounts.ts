@@ -85,11 +85,11 @@ export const mounts: Readonly<Record<string, Scenario>> = {
       "ro",
       "mode=755,,size=1m",
       "nr_blocks=5"
-    ].map((data, i) => [
+    ].flatMap((data, i) => [
       mkdir(`m${i}`),
       mount("tmpfs", `m${i}`, "tmpfs", 0, data),
       stat(`m${i}`, ["mode", "uid", "gid"])
-    ]).flat(),
+    ]),
     ...mountsBelow("/mnt")
   ],
   "mounts on one place stack": [
@@ -500,11 +500,12 @@ export const mounts: Readonly<Record<string, Scenario>> = {
     ...["tmpfs", "ramfs", "proc", "sysfs", "mqueue", "devpts", "ext4", "devtmpfs", "nosuchfs"].map((type) =>
       mkdir(type)
     ),
-    fork(unprivileged, [
-      ...["tmpfs", "ramfs", "proc", "sysfs", "mqueue", "devpts", "ext4", "devtmpfs", "nosuchfs"].map((type) =>
+    fork(
+      unprivileged,
+      ["tmpfs", "ramfs", "proc", "sysfs", "mqueue", "devpts", "ext4", "devtmpfs", "nosuchfs"].map((type) =>
         mount(type, `/mnt/${type}`, type, 0)
       )
-    ])
+    )
   ],
   "what the namespaces of one's own allow": [
     ...["proc", "sysfs", "mqueue"].map((type) => mkdir(type)),
