@@ -3,6 +3,7 @@
  * process from outside.
  */
 import { afterAll, assert, beforeAll, describe, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fs from "node:fs"
@@ -23,7 +24,20 @@ import { clearKeepCaps } from "../../src/steps/clearKeepCaps.ts"
 import { closeExecFrom } from "../../src/steps/closeExecFrom.ts"
 import { dropBoundingSet } from "../../src/steps/dropBoundingSet.ts"
 import { dropCapabilities } from "../../src/steps/dropCapabilities.ts"
-import { Environment, ExecUser, Program } from "../../src/steps/facts.ts"
+import {
+  CapabilitiesSet,
+  DescriptorsClosed,
+  Environment,
+  ExecUser,
+  InNamespaces,
+  NamespacesJoined,
+  NamespacesMade,
+  NoNewPrivileges,
+  ParentDeathSignalSet,
+  ProcessRestored,
+  Program,
+  Unreachable
+} from "../../src/steps/facts.ts"
 import { findProgram } from "../../src/steps/findProgram.ts"
 import { forkIntoNamespaces } from "../../src/steps/forkIntoNamespaces.ts"
 import { Init } from "../../src/steps/Init.ts"
@@ -105,8 +119,28 @@ const stay = Step.make("stay", {
 const own = <E>(name: string, run: Effect.Effect<unknown, E, Kernel>) =>
   Step.make(name, { doc: "a step of the test's own", calls: [], reversal: "irreversible", run: Effect.asVoid(run) })
 
-const pipelineOf = (steps: ReadonlyArray<Step.Any>): Pipeline.Any =>
-  Pipeline.make({ name: "test", doc: "steps under test", inputs: [Init] }, ...(steps as unknown as []))
+/** What earlier steps of a whole pipeline give. */
+const earlier = [
+  Unreachable,
+  NamespacesJoined,
+  NamespacesMade,
+  InNamespaces,
+  NoNewPrivileges,
+  DescriptorsClosed,
+  CapabilitiesSet,
+  ProcessRestored,
+  ParentDeathSignalSet
+] as const
+
+const runSteps = (steps: ReadonlyArray<Step.Any>, input: Init["Service"]) => {
+  const facts = earlier.reduce(
+    (all, { key }) => Context.add(all, Context.Service<true>(key), true),
+    Context.make(Init, input) as Context.Context<never>
+  )
+  return Pipeline.runUnchecked(
+    Pipeline.make({ name: "test", doc: "steps under test", inputs: [Init, ...earlier] }, ...(steps as unknown as []))
+  ).pipe(Effect.provideContext(facts))
+}
 
 interface Failure {
   readonly message: string
@@ -174,7 +208,7 @@ const look = <A>(
         yield* sys.close({ fd: goes })
         yield* sys.read({ fd: waits, count: 1 })
         const input = init({ parentPid: nodeProcess.pid, channel: writeEnd, ...given })
-        const exit = yield* Effect.exit(Effect.provideService(Pipeline.runUnchecked(pipelineOf(steps)), Init, input))
+        const exit = yield* Effect.exit(runSteps(steps, input))
         yield* sys.write({ fd: writeEnd, data: Buffer.from(JSON.stringify(failureOf(exit))) })
         return yield* sys.exit_group({ status: 1 })
       })
@@ -518,12 +552,12 @@ layer(Linux.layer)("credentials", (it) => {
       Effect.gen(function*() {
         if (hostHas("SYS_RESOURCE")) return context.skip("this host has CAP_SYS_RESOURCE")
         const rlimits = [
-          { resource: c.RLIMIT.FSIZE, soft: 1000n, hard: 1000n },
-          { resource: c.RLIMIT.FSIZE, soft: 1000n, hard: 2000n }
+          { resource: c.RLIMIT.CORE, soft: 1000n, hard: 1000n },
+          { resource: c.RLIMIT.CORE, soft: 1000n, hard: 2000n }
         ]
         const error = yield* failing({ steps: [setupRlimits], given: { process: { rlimits } } })
         assert.strictEqual(error.reason, "RlimitError")
-        assert.include(error.message, "can't set RLIMIT_FSIZE to soft 1000, hard 2000: EPERM")
+        assert.include(error.message, "can't set RLIMIT_CORE to soft 1000, hard 2000: EPERM")
         assert.include(error.failure?.advice, "CAP_SYS_RESOURCE")
       }))
 
@@ -532,11 +566,11 @@ layer(Linux.layer)("credentials", (it) => {
         const kernel = yield* Kernel
         yield* look({ steps: [...finalize, exec], given: { process: sleeping } }, (pid) => {
           Effect.runSync(Effect.provideService(
-            applyRlimits(pid, [{ resource: c.RLIMIT.FSIZE, soft: 1000n, hard: 2000n }]),
+            applyRlimits(pid, [{ resource: c.RLIMIT.CORE, soft: 1000n, hard: 2000n }]),
             Kernel,
             kernel
           ))
-          assert.strictEqual(limit(pid, "Max file size"), "1000 2000")
+          assert.strictEqual(limit(pid, "Max core file size"), "1000 2000")
         })
       }))
 
@@ -903,11 +937,7 @@ layer(Linux.layer)("credentials", (it) => {
 
   describe("the rest", () => {
     const inited = (steps: ReadonlyArray<Step.Any>, given: Given = {}) =>
-      Effect.provideService(
-        Pipeline.runUnchecked(pipelineOf(steps)),
-        Init,
-        init({ parentPid: nodeProcess.pid, ...given })
-      )
+      runSteps(steps, init({ parentPid: nodeProcess.pid, ...given }))
 
     it.effect("the parent-death signal outlives the change of the user", () =>
       Effect.gen(function*() {

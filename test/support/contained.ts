@@ -10,6 +10,7 @@ import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { CLONE, MS, O, P, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
+import { InNamespaces } from "../../src/steps/facts.ts"
 import { Init } from "../../src/steps/Init.ts"
 import { maskPaths } from "../../src/steps/maskPaths.ts"
 import { readonlyPaths } from "../../src/steps/readonlyPaths.ts"
@@ -32,7 +33,7 @@ import { init } from "./steps.ts"
 
 /** The steps that build the root, by the container's init. */
 export const inside = Pipeline.make(
-  { name: "rootfs", doc: "the root file system", inputs: [Init] },
+  { name: "rootfs", doc: "the root file system", inputs: [Init, InNamespaces] },
   ownershipInside,
   setRootPropagation,
   bindRoot,
@@ -54,11 +55,11 @@ export const inside = Pipeline.make(
 export const outside = Pipeline.replace(inside, "ownershipInside", ownershipOutside)
 
 /** A process that waits for its side-car. */
-export const nothing = Pipeline.make({ name: "nothing", doc: "no step", inputs: [Init] })
+export const nothing = Pipeline.make({ name: "nothing", doc: "no step", inputs: [Init, InNamespaces] })
 
 /** The mounts alone, while the host's root is still the root. */
 export const mountsOnly = Pipeline.make(
-  { name: "mounts", doc: "the mounts alone", inputs: [Init] },
+  { name: "mounts", doc: "the mounts alone", inputs: [Init, InNamespaces] },
   ownershipInside,
   setRootPropagation,
   bindRoot,
@@ -190,7 +191,10 @@ export const build = <A>(
         yield* sys.setresuid({ ruid: 0, euid: 0, suid: 0 })
       }
       if (given.prepare !== undefined) yield* given.prepare
-      yield* Effect.provideService(Pipeline.runUnchecked(given.pipeline ?? inside), Init, init(context))
+      yield* Pipeline.runUnchecked(given.pipeline ?? inside).pipe(
+        Effect.provideService(Init, init(context)),
+        Effect.provideService(InNamespaces, true)
+      )
       return given.ask === undefined ? "" : yield* given.ask
     }).pipe(
       Effect.exit,
