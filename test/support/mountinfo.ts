@@ -4,8 +4,8 @@
 export type PeerGroups = ReadonlyMap<string, string>
 
 /**
- * The mounts at and below a path, as far as they lie on one another: root, mount point, flags, propagation, type, source, and whether the file system is
- * read-only.
+ * The mounts at and below a path, as far as they lie on one another: root, mount point, flags, propagation, type, source,
+ * and whether the file system is read-only.
  */
 export const mountsBelow = (
   text: string,
@@ -30,11 +30,17 @@ export const mountsBelow = (
     before = visible.size
     for (const { id, parent, point } of all) if (point === below || visible.has(parent)) visible.add(id)
   }
+  const byId = new Map(all.map((mount) => [mount.id, mount]))
+  const depth = (id: string | undefined): number => {
+    const mount = byId.get(id)
+    const under = byId.get(mount?.parent)
+    return mount === undefined || under === undefined || under === mount ? 0 : depth(under.id) + 1
+  }
   const lines = all.filter(({ id, point }) =>
     visible.has(id) && (point === below || point.startsWith(below === "/" ? below : `${below}/`))
   )
-    // a stable sort: what is stacked on one place stays in its order
-    .toSorted((a, b) => a.point < b.point ? -1 : a.point > b.point ? 1 : 0)
+    // what is stacked on one place from below, whichever came first: the copies that one call makes have no order
+    .toSorted((a, b) => a.point < b.point ? -1 : a.point > b.point ? 1 : depth(a.id) - depth(b.id))
     .map(({ access, flags, point, root, source, tags, type }) =>
       [
         root!.replace(/\[\d+\]/, "[n]"),
