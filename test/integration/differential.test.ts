@@ -120,7 +120,7 @@ const configurations: Readonly<Record<string, Configuration>> = {
     spec["linux"].namespaces.push({ type: "user" })
     spec["linux"].uidMappings = mappings
     spec["linux"].gidMappings = mappings
-  }, { unlike: inUserNamespace }),
+  }, { unlike: inUserNamespace.slice(0, 1) }),
   "a writable root": with_((spec) => void (spec["root"].readonly = false)),
   "slave propagation": linux({ rootfsPropagation: "slave" }),
   "private propagation": linux({ rootfsPropagation: "private" }),
@@ -201,10 +201,12 @@ describe.skipIf(missing !== undefined)("a program finds what it finds under runc
   for (const [name, configuration] of Object.entries(configurations)) {
     it(name, () => {
       const [runfx, runc, crun] = (["runfx", "runc", "crun"] as const).map((one) => ask(one, directory, configuration))
-      const unlike = differences(runfx!, [runc!, crun!]).filter((line) =>
-        ![...onPurpose, ...configuration.unlike ?? []].some(({ facts }) => facts.test(line))
-      )
+      const found = differences(runfx!, [runc!, crun!])
+      const allowed = configuration.unlike ?? []
+      const unlike = found.filter((line) => ![...onPurpose, ...allowed].some(({ facts }) => facts.test(line)))
       assert.deepStrictEqual(unlike, [])
+      // an exception that is none any more has to go
+      for (const { facts, why } of allowed) assert.isTrue(found.some((line) => facts.test(line)), why)
       compared += Object.keys(runfx!).length
       // a program that ran has told everything
       if (runfx!["exit code"] === "0") assert.isAbove(Object.keys(runfx!).length, 70)
