@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import process from "node:process"
 import { Events } from "../engine/Events.ts"
-import { type ProcessOptions, withProcessOptions } from "../runtime/containerOf.ts"
+import { processOf, type ProcessOptions, withProcessOptions } from "../runtime/containerOf.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import { relaySignals } from "../runtime/signals.ts"
 import { ownSize } from "../runtime/terminal.ts"
@@ -13,6 +13,8 @@ import { consoleSocket, flowOption, journal, timings, writePid } from "./support
 /** The options of `exec`; those of `plan exec` are among them. */
 export interface ExecCommand extends GlobalOptions, ProcessOptions {
   readonly id: string
+  /** A file with the process; the other options change what it says. */
+  readonly process?: string
   readonly flow?: string
   readonly detach?: boolean
   readonly pidFile?: string
@@ -21,12 +23,15 @@ export interface ExecCommand extends GlobalOptions, ProcessOptions {
   readonly consoleSocket?: string
 }
 
-/** What `exec` hands to the runtime: the container's process with other arguments, and what the options change. */
+/** What `exec` hands to the runtime: the container's process, or the one of a file, and what the options change. */
 export const execOptions = (command: ExecCommand) =>
   Effect.gen(function*() {
     const stateRoot = command.root ?? (yield* Runtime.stateRoot)
     const { container } = yield* Store.load(stateRoot, command.id)
-    const base = yield* withProcessOptions({ ...container.process, terminal: false }, command)
+    const whole = command.process === undefined
+      ? { ...container.process, terminal: false }
+      : yield* processOf(command.process, container)
+    const base = yield* withProcessOptions(whole, command)
     const size = ownSize()
     const options: Runtime.ExecOptions = {
       id: command.id,

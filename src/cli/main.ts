@@ -17,6 +17,16 @@ const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<
 /** commander leaves a `--` that stands behind the first argument. */
 const withoutDashes = (cmd: ReadonlyArray<string>): ReadonlyArray<string> => cmd[0] === "--" ? cmd.slice(1) : cmd
 
+/** What `exec` is to run: nothing is needed where a file says it. */
+const programOf = (
+  cmd: ReadonlyArray<string>,
+  { process: file }: { readonly process?: string },
+  command: Command
+): ReadonlyArray<string> =>
+  cmd.length === 0 && file === undefined
+    ? command.error("error: missing required argument 'cmd'", { code: "commander.missingArgument" })
+    : withoutDashes(cmd)
+
 /** The options that say what a program is like, shared by all that start one. */
 const processOptions = (command: Command): Command =>
   command
@@ -75,6 +85,7 @@ containerOptions(program.command("run"))
 
 processOptions(program.command("exec"))
   .description("run a program in a running container")
+  .option("-p, --process <file>", "the process as a file has it: the process object of an OCI config.json")
   .option("--flow <file>", "module whose default export takes the setns pipeline and returns the one to use")
   .option("-d, --detach", "return as soon as the program runs")
   .option("--pid-file <file>", "write the pid of the program there")
@@ -82,11 +93,11 @@ processOptions(program.command("exec"))
   .option("--console-socket <path>", "unix socket that takes the terminal's master")
   .option("--timings", "print the time of each step at the end")
   .argument("<id>", "the container's id")
-  .argument("<cmd...>", "the program and its arguments")
+  .argument("[cmd...]", "the program and its arguments; not needed with --process")
   .passThroughOptions()
   .action(async (id, cmd, options, command: Command) => {
     const { exec } = await import("./exec.ts")
-    await exec({ ...command.optsWithGlobals(), ...options, id, cmd: withoutDashes(cmd) })
+    await exec({ ...command.optsWithGlobals(), ...options, id, cmd: programOf(cmd, options, command) })
   })
 
 program.command("kill")
@@ -138,13 +149,14 @@ planOptions(containerOptions(plan.command("run", { isDefault: true })))
 
 planOptions(processOptions(plan.command("exec")))
   .description("what exec would do")
+  .option("-p, --process <file>", "the process as a file has it: the process object of an OCI config.json")
   .option("--flow <file>", "module whose default export takes the setns pipeline and returns the one to use")
   .argument("<id>", "the container's id")
-  .argument("<cmd...>", "the program and its arguments")
+  .argument("[cmd...]", "the program and its arguments; not needed with --process")
   .passThroughOptions()
   .action(async (id, cmd, options, command: Command) => {
     const { planExec } = await import("./plan.ts")
-    await planExec({ ...command.optsWithGlobals(), ...options, id, cmd: withoutDashes(cmd) })
+    await planExec({ ...command.optsWithGlobals(), ...options, id, cmd: programOf(cmd, options, command) })
   })
 
 planOptions(plan.command("kill"))

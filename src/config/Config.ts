@@ -16,7 +16,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { names as capabilityNames } from "./capabilities.ts"
 import { ConfigError, type Problem, problem } from "./ConfigError.ts"
-import type { Container } from "./Container.ts"
+import type { Container, Process } from "./Container.ts"
 import * as Decode from "./decode.ts"
 import { parse } from "./Json.ts"
 import * as Libcontainer from "./Libcontainer.ts"
@@ -122,6 +122,25 @@ const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, Confi
     ...found.filter(({ path }) => !told.has(path))
   ], warnings)
 }
+
+/**
+ * Decodes a process that is to run in a container which is there: the OCI's `process` object, as a document of its own. It
+ * is held to the rules that it would have to keep as the container's first process.
+ */
+export const decodeProcess = (text: string, container: Container): Result.Result<Process, ConfigError> =>
+  Result.flatMap(parse(text), (process) => {
+    const decoded = Decode.decode(Oci.Config, Oci.Partial, { ociVersion: "1.2.0", root: { path: "/" }, process }, [
+      "process"
+    ])
+    if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
+    const read = Oci.toContainer(decoded.value, "/")
+    const told = [...decoded.problems, ...read.problems]
+    const rules = validate({ ...container, process: read.container.process }, Oci.names, decoded.broken)
+    const problems = [...told, ...rules.filter(({ path }) => !told.some((one) => one.path === path))]
+      // what else the container is has been checked when it was made
+      .filter(({ path }) => path.startsWith("process"))
+    return problems.length === 0 ? Result.succeed(read.container.process) : Result.fail(new ConfigError({ problems }))
+  })
 
 /**
  * Decodes libcontainer's initConfig, or a bare `Config` with the process fields (`args`, `env`, `cwd`, `user`) beside

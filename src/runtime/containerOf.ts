@@ -122,6 +122,13 @@ export const withProcessOptions = (
     }
   })
 
+/** The process that a file describes, to be run in a container that is there. */
+export const processOf = (
+  file: string,
+  container: Container
+): Effect.Effect<Container["process"], OptionError | ConfigError> =>
+  Effect.flatMap(readText("--process", file), (text) => Effect.fromResult(Config.decodeProcess(text, container)))
+
 /** The network of `--network bridge`: one bridge for all containers, an address of it for each. */
 export const bridge = { name: "runfx0", gateway: "10.189.0.1", prefix: 16 }
 

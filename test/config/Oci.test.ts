@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { decode, decodeOci } from "../../src/config/Config.ts"
+import { decode, decodeOci, decodeProcess } from "../../src/config/Config.ts"
 import type { Container } from "../../src/config/Container.ts"
 import { defaultRules, denyAll } from "../../src/config/devices.ts"
 import * as Oci from "../../src/config/Oci.ts"
@@ -495,4 +495,34 @@ describe("documents from elsewhere", () => {
       }),
     60_000
   )
+})
+
+describe("a process of its own", () => {
+  const there = container(oci({
+    linux: {
+      namespaces: [{ type: "mount" }, { type: "user" }],
+      uidMappings: [{ containerID: 0, hostID: 1000, size: 10 }],
+      gidMappings: [{ containerID: 0, hostID: 1000, size: 10 }]
+    }
+  }))
+  const told = (process: unknown): ReadonlyArray<string> =>
+    Result.match(decodeProcess(write(process), there), {
+      onFailure: ({ problems }) => problems.map(({ path }) => path),
+      onSuccess: () => []
+    })
+  const process = { args: ["/bin/true"], cwd: "/", user: { uid: 1, gid: 2, additionalGids: [3] } }
+
+  it("is read as a configuration's", () => {
+    const read = Result.getOrThrow(decodeProcess(write(process), there))
+    assert.deepStrictEqual(read, container(oci({ process })).process)
+    assert.deepStrictEqual(read.user, { _tag: "Ids", uid: 1, gid: 2, additionalGids: [3] })
+  })
+
+  it("is held to the rules, and to what the container is", () => {
+    assert.deepStrictEqual(told(process), [])
+    assert.deepStrictEqual(told({ ...process, user: { uid: 10, gid: 2 } }), ["process.user.uid"])
+    assert.deepStrictEqual(told({ ...process, cwd: "none", args: 1 }), ["process.args", "process.cwd"])
+    assert.deepStrictEqual(told({}), ["process.cwd", "process.args"])
+    for (const none of [null, [], 1, "text"]) assert.isAbove(told(none).length, 0, write(none))
+  })
 })

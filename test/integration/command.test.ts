@@ -3,6 +3,7 @@ import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { type Command, makeCommand } from "../support/command.ts"
 import { cgroups, changes, isolate, snapshot } from "../support/host.ts"
 import { makeRoot, missing, removeRoot } from "../support/rootfs.ts"
@@ -100,6 +101,30 @@ describe.skipIf(missing !== undefined)("runfx", () => {
       await new Promise((resolve) => child.on("close", resolve))
       // one more is that of the listing itself
       assert.strictEqual(text, expected)
+    }
+  })
+
+  it("executes what a file says, and what the options change of it", async () => {
+    const id = await detached("/bin/sleep", "1000")
+    const file = path.join(root, "process.json")
+    const show = ["/bin/sh", "-c", "echo $A $(id -u) $PWD"]
+    const execute = (...args: ReadonlyArray<string>) => command.runfx("exec", ...args)
+    try {
+      fs.writeFileSync(file, JSON.stringify({ args: show, cwd: "/bin", env: ["A=b"], user: { uid: 7, gid: 8 } }))
+      assert.strictEqual((await execute("--process", file, id)).stdout, "b 7 /bin\n")
+      assert.strictEqual((await execute("-p", file, "--env", "A=c", "--cwd", "/etc", id)).stdout, "c 7 /etc\n")
+      assert.strictEqual((await execute("-p", file, id, "/bin/sh", "-c", "exit 4")).code, 4)
+      fs.writeFileSync(file, JSON.stringify({ args: show, cwd: "bin" }))
+      const wrong = await execute("-p", file, id)
+      assert.strictEqual(wrong.code, 1)
+      assert.match(wrong.stderr, /process\.cwd/)
+      assert.match((await execute("-p", "/none", id)).stderr, /--process \/none: ENOENT/)
+      const nothing = await execute(id)
+      assert.strictEqual(nothing.code, 1)
+      assert.match(nothing.stderr, /missing required argument 'cmd'/)
+    } finally {
+      fs.rmSync(file, { force: true })
+      await command.runfx("delete", "--force", id)
     }
   })
 
