@@ -5,10 +5,22 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import process from "node:process"
-import { ask, type Configuration, differences, makeBundle, type Spec, type Unlike } from "../support/differential.ts"
+import {
+  ask,
+  askFurther,
+  type Bench,
+  type Configuration,
+  differences,
+  type Facts,
+  type Further,
+  makeBench,
+  reside,
+  type Resident,
+  runtimes,
+  type Spec,
+  type Unlike
+} from "../support/differential.ts"
 
 const missing = ["runc", "crun", "busybox"].find((name) => spawnSync(name, ["--help"]).error !== undefined) ??
   (fs.existsSync("/sys/fs/cgroup/memory") ? undefined : "a host with cgroup version 1")
@@ -66,6 +78,22 @@ const codes: ReadonlyArray<Unlike> = [
   { facts: /^exit code:/, why: "127 and 126, as a shell has it and podman expects; the peers' run gives 1" }
 ]
 
+const execCodes: ReadonlyArray<Unlike> = [
+  { facts: /^exit code:/, why: "127, 126, or 1 for any other failure, as run gives it; the peers' exec gives 255" }
+]
+const groupOfUser: ReadonlyArray<Unlike> = [
+  { facts: /^status Gid:/, why: "the user's own group in /etc/passwd, as docker has it; the peers' is always 0" }
+]
+const umaskOfContainer: ReadonlyArray<Unlike> = [
+  { facts: /^status Umask:/, why: "the container's, which podman hands to exec as well; the peers' exec forgets it" }
+]
+
+const userNamespace = (spec: Spec): void => {
+  spec["linux"].namespaces.push({ type: "user" })
+  spec["linux"].uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }]
+  spec["linux"].gidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }]
+}
+
 const configurations: Readonly<Record<string, Configuration>> = {
   "the base": with_(() => {}),
   "a user": proc({ user: { uid: 1000, gid: 1000 } }),
@@ -110,11 +138,7 @@ const configurations: Readonly<Record<string, Configuration>> = {
     spec["linux"].namespaces.find((one: Spec) => one["type"] === "network").path = "/proc/1/ns/net"
   }),
   "a cgroup namespace": with_((spec) => void spec["linux"].namespaces.push({ type: "cgroup" })),
-  "a user namespace": with_((spec) => {
-    spec["linux"].namespaces.push({ type: "user" })
-    spec["linux"].uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }]
-    spec["linux"].gidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }]
-  }, { unlike: inUserNamespace }),
+  "a user namespace": with_(userNamespace, { unlike: inUserNamespace }),
   "a user namespace of two ranges": with_((spec) => {
     const mappings = [{ containerID: 0, hostID: 0, size: 1 }, { containerID: 1, hostID: 100001, size: 1000 }]
     spec["linux"].namespaces.push({ type: "user" })
@@ -184,32 +208,153 @@ const configurations: Readonly<Record<string, Configuration>> = {
   "a file system that nobody knows": mount({ destination: "/data", type: "nosuchfs", source: "x" })
 }
 
+const further = (options: ReadonlyArray<string>, more: Further = {}): Further => ({ options, ...more })
+const byFile = (fields: Spec, more: Further = {}): Further => ({
+  process: (process) => void Object.assign(process, fields),
+  ...more
+})
+
+/** Containers, and what is executed in each. */
+const residents: Readonly<
+  Record<string, {
+    readonly change: (spec: Spec) => void
+    readonly unlike?: ReadonlyArray<Unlike>
+    readonly programs: Readonly<Record<string, Further>>
+  }>
+> = {
+  "the base": {
+    change: () => {},
+    programs: {
+      "no option": further([]),
+      "a user": further(["--user", "1000"], { unlike: groupOfUser }),
+      "a user and a group": further(["--user", "4242:4243"]),
+      "variables": further(["--env", "A=1", "--env", "PATH=/sbin:/bin", "--env", "EMPTY="]),
+      "a directory to start in": further(["--cwd", "/work"]),
+      "a link to start in": further(["--cwd", "/link"]),
+      "a directory to start in that is not there": further(["--cwd", "/none"], { unlike: execCodes }),
+      "a capability": further(["--cap", "CAP_CHOWN"]),
+      "the container's process by file": byFile({}),
+      "a user with groups by file": byFile({ user: { uid: 1000, gid: 1000, additionalGids: [5, 27] } }),
+      "a umask by file": byFile({ user: { uid: 0, gid: 0, umask: 0o77 } }),
+      "no capability by file": byFile({ capabilities: Object.fromEntries(every.map((set) => [set, []])) }),
+      "a user with ambient capabilities by file": byFile({
+        user: { uid: 1000, gid: 1000 },
+        capabilities: Object.fromEntries(every.map((set) => [set, ["CAP_KILL"]]))
+      }),
+      "bounding alone by file": byFile({ capabilities: { bounding: ["CAP_CHOWN", "CAP_KILL"] } }),
+      "new privileges by file": byFile({ noNewPrivileges: false }),
+      "limits by file": byFile({ rlimits: [{ type: "RLIMIT_NOFILE", soft: 64, hard: 128 }] }),
+      "no limits by file": byFile({ rlimits: [] }),
+      "an oom score by file": byFile({ oomScoreAdj: 500 }, {
+        unlike: [{ facts: /^oom:/, why: "what the file says; the peers give what the container has" }]
+      }),
+      "variables by file": byFile({ env: ["PATH=/bin", "A=1", "A=2"] }),
+      "a directory by file": byFile({ cwd: "/work" }),
+      "an exit code": further([], { end: "exit 3" }),
+      "death by a signal": further([], { end: "kill -9 $$" }),
+      "a missing program": further([], { args: ["/bin/none"], unlike: execCodes }),
+      "a program that is not in PATH": further([], { args: ["none"], unlike: execCodes }),
+      "a text": further([], { args: ["/bin/text"], unlike: execCodes }),
+      "a directory as program": further([], { args: ["/etc"], unlike: execCodes })
+    }
+  },
+  "a user namespace": {
+    change: userNamespace,
+    unlike: inUserNamespace,
+    programs: {
+      "no option": further([]),
+      "a user": further(["--user", "1000:1000"]),
+      "a user with groups by file": byFile({ user: { uid: 1, gid: 2, additionalGids: [5] } })
+    }
+  },
+  "a filter, and new privileges": {
+    change: (spec) => {
+      spec["process"].noNewPrivileges = false
+      spec["linux"].seccomp = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["uname"], action: "SCMP_ACT_ERRNO" }]
+      }
+    },
+    programs: {
+      "no option": further([]),
+      "a user": further(["--user", "1000"], { unlike: groupOfUser }),
+      "no new privileges by file": byFile({ noNewPrivileges: true })
+    }
+  },
+  "the host's namespaces, a writable root, limits": {
+    change: (spec) => {
+      spec["root"].readonly = false
+      spec["linux"].namespaces = [{ type: "mount" }, { type: "cgroup" }, { type: "network" }]
+      delete spec["hostname"]
+      spec["linux"].resources = { memory: { limit: 64 << 20 }, pids: { limit: 100 } }
+    },
+    programs: { "no option": further([]), "a user": further(["--user", "1000"], { unlike: groupOfUser }) }
+  },
+  "a user with ambient capabilities, a umask, an oom score, a directory": {
+    change: (spec) => {
+      Object.assign(spec["process"], {
+        user: { uid: 1000, gid: 1000, umask: 0o27, additionalGids: [27] },
+        capabilities: Object.fromEntries(every.map((set) => [set, ["CAP_KILL"]])),
+        oomScoreAdj: 300,
+        cwd: "/work",
+        env: ["PATH=/bin", "OF=container"]
+      })
+    },
+    unlike: umaskOfContainer,
+    programs: {
+      "no option": further([]),
+      "another user": further(["--user", "1001:1001"]),
+      "root": further(["--user", "0:0"])
+    }
+  }
+}
+
 describe.skipIf(missing !== undefined)("a program finds what it finds under runc or crun", () => {
-  let directory: string
+  let bench: Bench
   let compared = 0
   beforeAll(() => {
-    directory = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-differential-"))
-    fs.chmodSync(directory, 0o755)
-    makeBundle(directory)
+    bench = makeBench()
   })
   afterAll(() => {
-    fs.rmSync(directory, { recursive: true, force: true })
+    bench?.remove()
     const count = Object.keys(configurations).length
-    process.stdout.write(`differential: ${count} configurations, ${compared} facts compared with two runtimes\n`)
+    const programs = Object.values(residents).flatMap((one) => Object.keys(one.programs)).length
+    process.stdout.write(
+      `differential: ${count} configurations and ${programs} further programs, ${compared} facts compared with two runtimes\n`
+    )
   })
 
+  const compare = ([runfx, ...peers]: ReadonlyArray<Facts>, allowed: ReadonlyArray<Unlike>) => {
+    const found = differences(runfx!, peers)
+    const unlike = found.filter((line) => ![...onPurpose, ...allowed].some(({ facts }) => facts.test(line)))
+    assert.deepStrictEqual(unlike, [])
+    // an exception that is none any more has to go
+    for (const { facts, why } of allowed) assert.isTrue(found.some((line) => facts.test(line)), why)
+    compared += Object.keys(runfx!).length
+    // a program that ran has told everything
+    if (runfx!["exit code"] === "0") assert.isAbove(Object.keys(runfx!).length, 70)
+  }
+
   for (const [name, configuration] of Object.entries(configurations)) {
-    it(name, () => {
-      const [runfx, runc, crun] = (["runfx", "runc", "crun"] as const).map((one) => ask(one, directory, configuration))
-      const found = differences(runfx!, [runc!, crun!])
-      const allowed = configuration.unlike ?? []
-      const unlike = found.filter((line) => ![...onPurpose, ...allowed].some(({ facts }) => facts.test(line)))
-      assert.deepStrictEqual(unlike, [])
-      // an exception that is none any more has to go
-      for (const { facts, why } of allowed) assert.isTrue(found.some((line) => facts.test(line)), why)
-      compared += Object.keys(runfx!).length
-      // a program that ran has told everything
-      if (runfx!["exit code"] === "0") assert.isAbove(Object.keys(runfx!).length, 70)
+    it(name, () => compare(runtimes.map((one) => ask(one, bench, configuration)), configuration.unlike ?? []))
+  }
+
+  for (const [name, { change, programs, unlike = [] }] of Object.entries(residents)) {
+    describe(`executed in a container with ${name}`, () => {
+      const running: Array<Resident> = []
+      beforeAll(() => {
+        for (const one of runtimes) running.push(reside(one, bench, change))
+      })
+      afterAll(() => {
+        for (const one of running) one.remove()
+      })
+
+      for (const [name, program] of Object.entries(programs)) {
+        it(
+          name,
+          () => compare(running.map((one) => askFurther(one, bench, program)), [...unlike, ...program.unlike ?? []])
+        )
+      }
     })
   }
 })

@@ -1,9 +1,11 @@
 /** The same bundle under runfx and its peers: what a program finds inside, as facts that can be compared. */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
+import { makeCommand } from "./command.ts"
 
 const repository = fileURLToPath(new URL("../../", import.meta.url))
 
@@ -15,8 +17,22 @@ type Value = any
 export type Spec = Record<string, Value>
 
 /** One configuration: what it changes in the base. */
-export interface Configuration {
+export interface Configuration extends Told {
   readonly change: (spec: Spec) => void
+}
+
+/** A further program of a container that runs. */
+export interface Further extends Told {
+  /** Options, by the names that the peers have for them. */
+  readonly options?: ReadonlyArray<string>
+  /** What it changes in the process, which is then given as a file. */
+  readonly process?: (process: Spec) => void
+  /** The program, in place of the one that tells what it finds. */
+  readonly args?: ReadonlyArray<string>
+}
+
+/** What all have in common. */
+interface Told {
   /** The program's last words; by default it exits with 0. */
   readonly end?: string
   /** Facts in which runfx is like neither, and why. */
@@ -44,6 +60,7 @@ while read a b c root point options rest; do echo "mount $point=$root \${rest#*-
 for f in /dev/* /dev/pts/ptmx; do [ -e $f -o -L $f ] && echo "dev $f=$(stat -c '%A %u:%g %t:%T' $f) $(readlink $f)"; done
 echo "cwd=$(pwd)"; echo "hostname=$(hostname)"
 while read l; do echo "cgroup \${l#*:}=yes"; done < /proc/self/cgroup
+read -r own < /proc/$$/stat; set -- $own; [ $6 = $1 ] && echo "session=own" || echo "session=another's"; [ $4 = 0 ] && echo "parent=outside" || echo "parent=seen"
 echo "oom=$(cat /proc/self/oom_score_adj)"; echo "nice=$(cut -d' ' -f19 /proc/self/stat)"
 echo "affinity=$(grep Cpus_allowed_list /proc/self/status)"
 for f in /proc/kcore /proc/keys /proc/sysrq-trigger /proc/sys/kernel/hostname /sys/firmware /proc/timer_list; do
@@ -56,7 +73,7 @@ for c in memory pids cpu; do for f in memory.limit_in_bytes memory.soft_limit_in
 `
 
 /** A place with a root of busybox and the bundle's directory. */
-export const makeBundle = (directory: string): void => {
+const makeBundle = (directory: string): void => {
   const root = path.join(directory, "rootfs")
   for (const name of ["bin", "proc", "sys", "dev", "etc", "tmp", "work", "data", "home"]) {
     fs.mkdirSync(path.join(root, name), { recursive: true })
@@ -75,22 +92,64 @@ export const makeBundle = (directory: string): void => {
 }
 
 /** Those who run a bundle. */
-export const runtimes = {
-  runfx: [path.join(repository, "bin/runfx"), "run", "--bundle", ".", "--id"],
-  runc: ["runc", "run", "-b", "."],
-  crun: ["crun", "run", "-b", "."]
-} as const
+export const runtimes = ["runfx", "runc", "crun"] as const
 
-const own = Object.fromEntries(namespaces.map((name) => [name, fs.readlinkSync(`/proc/self/ns/${name}`)]))
+/** One of them. */
+export type Runtime = (typeof runtimes)[number]
 
-const parse = (text: string): Facts => {
+/** A bundle, and all that can run it. */
+export interface Bench {
+  readonly directory: string
+  /** What a runtime is called with, of the options that all have. */
+  readonly command: (
+    runtime: Runtime,
+    verb: string,
+    id: string,
+    options?: ReadonlyArray<string>
+  ) => ReadonlyArray<string>
+  readonly remove: () => void
+}
+
+/** Makes the place of all comparisons. */
+export const makeBench = (): Bench => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-differential-"))
+  fs.chmodSync(directory, 0o755)
+  makeBundle(directory)
+  const built = makeCommand()
+  const start = { runfx: [built.file, "--root", built.stateRoot], runc: ["runc"], crun: ["crun"] }
+  return {
+    directory,
+    command: (runtime, verb, id, options = []) => [
+      ...start[runtime],
+      verb,
+      ...options,
+      ...(verb === "run" ? ["--bundle", directory, ...(runtime === "runfx" ? ["--id"] : [])] : []),
+      id
+    ],
+    remove: () => {
+      built.remove()
+      fs.rmSync(directory, { recursive: true, force: true })
+    }
+  }
+}
+
+/** The namespaces of a process of the host. */
+const namespacesOf = (pid: string): Facts =>
+  Object.fromEntries(namespaces.map((name) => [name, fs.readlinkSync(`/proc/${pid}/ns/${name}`)]))
+
+/** @param others namespaces that are neither the host's nor new, and what they are called */
+const parse = (text: string, others: { readonly called: string; readonly of: Facts }): Facts => {
+  const host = namespacesOf("self")
   const facts: Record<string, string> = {}
   for (const line of text.split("\n")) {
     const at = line.indexOf("=")
     if (at < 0) continue
     const name = line.slice(0, at)
     let value = line.slice(at + 1).trim()
-    if (name.startsWith("ns ")) value = value === own[name.slice(3)] ? "the host's" : "its own"
+    if (name.startsWith("ns ")) {
+      const type = name.slice(3)
+      value = value === host[type] ? "the host's" : value === others.of[type] ? others.called : "its own"
+    }
     // root, type and flags: sources are names only, and a size or mode that nobody gave is the runtime's own
     if (name.startsWith("mount ")) value = value.replace(/^(\S+) (\S+) .* (\S+)$/, "$1 $2 $3")
     facts[name] = name in facts ? `${facts[name]} | ${value}` : value
@@ -98,30 +157,99 @@ const parse = (text: string): Facts => {
   return facts
 }
 
-/** Runs a bundle; gives what its program found, and how it ended. */
-export const ask = (
-  runtime: keyof typeof runtimes,
-  directory: string,
-  { change, end = "exit 0" }: Configuration
-): Facts => {
+/** crun takes no hierarchies of both versions at once. */
+const inCgroupV1 = (command: ReadonlyArray<string>): ReadonlyArray<string> => [
+  path.join(repository, "bench/in-cgroup-v1.sh"),
+  ...command
+]
+
+const listen = (directory: string, command: ReadonlyArray<string>) =>
+  spawnSync("sh", inCgroupV1(command), { cwd: directory, encoding: "utf8", timeout: 60_000, input: "" })
+
+const factsOf = (
+  { signal, status, stderr, stdout }: ReturnType<typeof listen>,
+  others: Parameters<typeof parse>[1]
+): Facts => ({
+  ...parse(stdout, others),
+  "exit code": signal ?? String(status),
+  "says why": String(status === 0 || stdout !== "" || stderr.trim() !== "")
+})
+
+const writeSpec = (directory: string, args: ReadonlyArray<string>, change: (spec: Spec) => void): Spec => {
   const spec: Spec = JSON.parse(fs.readFileSync(path.join(repository, "bench/config.json"), "utf8"))
   spec["root"] = { path: path.join(directory, "rootfs"), readonly: true }
-  spec["process"].args = ["/bin/sh", "-c", question + end]
+  spec["process"].args = args
   spec["linux"].cgroupsPath = "/runfx-differential"
   change(spec)
   fs.writeFileSync(path.join(directory, "config.json"), JSON.stringify(spec))
-  const id = `differential-${process.pid}`
-  // crun takes no hierarchies of both versions at once
-  const { signal, status, stderr, stdout } = spawnSync(
+  return spec
+}
+
+/** Runs a bundle; gives what its program found, and how it ended. */
+export const ask = (runtime: Runtime, bench: Bench, { change, end = "exit 0" }: Configuration): Facts => {
+  writeSpec(bench.directory, ["/bin/sh", "-c", question + end], change)
+  const ended = listen(bench.directory, bench.command(runtime, "run", `differential-${process.pid}`))
+  return factsOf(ended, { called: "its own", of: {} })
+}
+
+/** A container that runs until it is removed. */
+export interface Resident {
+  readonly runtime: Runtime
+  readonly id: string
+  /** The process of its configuration. */
+  readonly process: Spec
+  readonly namespaces: Facts
+  readonly remove: () => void
+}
+
+/** Starts a container for further programs. It has a cgroup of its own, for all three runtimes have one at once. */
+export const reside = (runtime: Runtime, bench: Bench, change: (spec: Spec) => void): Resident => {
+  const id = `differential-${process.pid}-${runtime}`
+  const pidFile = path.join(bench.directory, "pid")
+  const spec = writeSpec(bench.directory, ["/bin/busybox", "sleep", "1000"], (spec) => {
+    spec["linux"].cgroupsPath = cgroupOf(runtime)
+    change(spec)
+  })
+  const started = spawnSync(
     "sh",
-    [path.join(repository, "bench/in-cgroup-v1.sh"), ...runtimes[runtime], id],
-    { cwd: directory, encoding: "utf8", timeout: 60_000, input: "" }
+    inCgroupV1(bench.command(runtime, "run", id, ["--detach", "--pid-file", pidFile])),
+    { cwd: bench.directory, stdio: ["ignore", "ignore", "inherit"], timeout: 60_000 }
   )
+  if (started.status !== 0) throw new Error(`${runtime} did not start the container: ${started.status}`)
   return {
-    ...parse(stdout),
-    "exit code": signal ?? String(status),
-    "says why": String(status === 0 || stdout !== "" || stderr.trim() !== "")
+    runtime,
+    id,
+    process: spec["process"],
+    namespaces: namespacesOf(fs.readFileSync(pidFile, "utf8").trim()),
+    remove: () => {
+      listen(bench.directory, bench.command(runtime, "delete", id, ["--force"]))
+    }
   }
+}
+
+const cgroupOf = (runtime: Runtime): string => `/runfx-differential-${runtime}`
+
+/** Executes a program in a container; gives what it found, and how it ended. */
+export const askFurther = (
+  { id, namespaces, process, runtime }: Resident,
+  bench: Bench,
+  { args, end = "exit 0", options = [], process: change }: Further
+): Facts => {
+  const program = args ?? ["/bin/sh", "-c", question + end]
+  const named = options.map((option) => runtime === "runfx" && option === "--cap" ? "--cap-add" : option)
+  let command: ReadonlyArray<string>
+  if (change === undefined) {
+    command = [...bench.command(runtime, "exec", id, named), ...program]
+  } else {
+    const file = path.join(bench.directory, "process.json")
+    const own: Spec = { ...structuredClone(process), args: program }
+    change(own)
+    fs.writeFileSync(file, JSON.stringify(own))
+    command = bench.command(runtime, "exec", id, [...named, "--process", file])
+  }
+  const ended = listen(bench.directory, command)
+  const stdout = ended.stdout.replaceAll(cgroupOf(runtime), "/runfx-differential")
+  return factsOf({ ...ended, stdout }, { called: "the container's", of: namespaces })
 }
 
 /** Facts in which runfx is like neither of its peers. */
