@@ -243,7 +243,13 @@ const residents: Readonly<
       }),
       "bounding alone by file": byFile({ capabilities: { bounding: ["CAP_CHOWN", "CAP_KILL"] } }),
       "new privileges by file": byFile({ noNewPrivileges: false }),
-      "limits by file": byFile({ rlimits: [{ type: "RLIMIT_NOFILE", soft: 64, hard: 128 }] }),
+      "limits by file": byFile({
+        rlimits: [
+          { type: "RLIMIT_NOFILE", soft: 64, hard: 128 },
+          { type: "RLIMIT_STACK", soft: 1 << 20, hard: 8 << 20 },
+          { type: "RLIMIT_NPROC", soft: 100, hard: 200 }
+        ]
+      }),
       "no limits by file": byFile({ rlimits: [] }),
       "an oom score by file": byFile({ oomScoreAdj: 500 }, {
         unlike: [{ facts: /^oom:/, why: "what the file says; the peers give what the container has" }]
