@@ -344,8 +344,8 @@ export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<
 /** Numbers of a map have 32 bits, whatever was written (`simple_strtoul`). */
 const number = (text: string): number => Number(BigInt(text) & 0xffffffffn)
 
-/** The id that is none. */
-const noId = 0xffffffff
+/** The id that is none (`INVALID_UID`). */
+export const noId = 0xffffffff
 
 const overlaps = (a: IdRange, b: IdRange): boolean =>
   (a.inside < b.inside + b.count && b.inside < a.inside + a.count) ||

@@ -5,7 +5,7 @@
 import { AT, FSCONFIG, MNT, MOUNT_ATTR, MOVE_MOUNT, MS, O, OPEN_TREE, UMOUNT } from "../native/constants.ts"
 import type { Arguments } from "../native/Kernel.ts"
 import * as Cgroups from "./Cgroups.ts"
-import { CAP, initialUserNs, nsCapable, toKernel } from "./Credentials.ts"
+import { CAP, initialUserNs, noId, nsCapable, toKernel } from "./Credentials.ts"
 import * as Descriptors from "./Descriptors.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import * as Nodes from "./Nodes.ts"
@@ -187,8 +187,14 @@ export const makeFileSystem = (
       const model = m.fileSystems.find((fs) => fs.type === "sysfs")
       return make(model?.root ?? directory(0o555), m.self.ns.net)
     }
-    case "mqueue":
-      return existingOne(m.self.ns.ipc) ?? make(directory(0o1777), m.self.ns.ipc)
+    case "mqueue": {
+      const seen = existingOne(m.self.ns.ipc)
+      if (seen !== undefined) return seen
+      // it is as old as the namespace, and so is its owner
+      const root = directory(0o1777)
+      m.nodes.update(root, (node) => ({ ...node, ...m.namespace("ipc", m.self.ns.ipc).maker ?? { uid: 0, gid: 0 } }))
+      return make(root, m.self.ns.ipc)
+    }
     case "cgroup":
     case "cgroup2": {
       const hierarchy = m.hierarchies.values().find((known) =>
@@ -215,6 +221,9 @@ export const makeFileSystem = (
       const gid = value("gid")
       if (gid !== undefined && toKernel(m, m.self.ns.user, "gid", Number(gid)) === undefined) refuse("EINVAL")
       const root = Nodes.anonymous(m, id, 0o755, { _tag: "Directory", entries: new Map() })
+      // the root is of root, as the user namespace has it, and not of the caller (devpts_fill_super, inode_init_always)
+      const ofRoot = (kind: "uid" | "gid"): number => toKernel(m, owner, kind, 0) ?? noId
+      m.nodes.update(root, (node) => ({ ...node, uid: ofRoot("uid"), gid: ofRoot("gid") }))
       const fs = make(root)
       Nodes.create(m, Nodes.view(m, root), "ptmx", {
         mode: Number.parseInt(value("ptmxmode") ?? "0", 8),

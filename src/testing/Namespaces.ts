@@ -83,7 +83,10 @@ const make = (m: Machine, flags: number): Made => {
   }
   if ((flags & CLONE.NEWIPC) !== 0) {
     next.ipc = m.fresh()
-    m.namespaces.set(next.ipc, { id: next.ipc, owner: user, type: "ipc" })
+    // its mqueue is made here and now: with the ids of the maker, which a user namespace made by the same call does not
+    // change (mq_init_ns, mqueue_get_inode)
+    const maker = { uid: m.self.creds.euid, gid: m.self.creds.egid }
+    m.namespaces.set(next.ipc, { id: next.ipc, owner: user, type: "ipc", maker })
   }
   if ((flags & CLONE.NEWPID) !== 0) {
     // EINVAL: once children go elsewhere, no further one is made (copy_pid_ns)

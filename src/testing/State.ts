@@ -47,7 +47,8 @@ export type Namespace =
     | { readonly type: "mnt"; readonly root: number }
     | { readonly type: "uts"; readonly nodename: string; readonly domainname: string }
     | { readonly type: "net"; readonly nextIndex: number }
-    | { readonly type: "ipc" }
+    /** `maker`: the ids that its one mqueue belongs to; root's where it is absent. */
+    | { readonly type: "ipc"; readonly maker?: { readonly uid: number; readonly gid: number } }
     /** `roots`: the group that is the root, by hierarchy. */
     | { readonly type: "cgroup"; readonly roots: ReadonlyMap<number, string> }
     /** `offsets`: as the file of /proc shows them; `fixed`: a process has been in it. */

@@ -1,10 +1,11 @@
 /** mount(2) and umount2(2): binds, flags, moves, what user namespaces may do. */
 import { AT, CLONE, MNT, MS, O, S, UMOUNT } from "../../src/native/constants.ts"
-import type { Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parity.ts"
 import {
   as,
   become,
   chdir,
+  chown,
   chroot,
   fork,
   getcwd,
@@ -20,7 +21,8 @@ import {
   symlink,
   touch,
   umount,
-  unlink
+  unlink,
+  write
 } from "../support/vocabulary.ts"
 
 const tmpfs = (path: string, flags = 0, data: string | null = null): Scenario => [
@@ -29,6 +31,8 @@ const tmpfs = (path: string, flags = 0, data: string | null = null): Scenario =>
 ]
 const bind = (from: string, to: string, more = 0): Scenario[number] => mount(from, to, null, MS.BIND | more)
 const remount = (path: string, flags: number): Scenario[number] => mount(null, path, null, MS.REMOUNT | MS.BIND | flags)
+const owner = (path: string): Scenario[number] =>
+  line("statx", { dirfd: cwd, path, flags: 0, mask: 0x7ff }, { see: ["mode", "uid", "gid"] })
 const unprivileged = CLONE.NEWUSER | CLONE.NEWNS
 
 export const mounts: Readonly<Record<string, Scenario>> = {
@@ -512,6 +516,48 @@ export const mounts: Readonly<Record<string, Scenario>> = {
     fork(unprivileged | CLONE.NEWNET, [mount("sysfs", "/mnt/sysfs", "sysfs", 0), mount("p", "/mnt/proc", "proc", 0)]),
     fork(unprivileged | CLONE.NEWPID, [mount("proc", "/mnt/proc", "proc", 0), mount("s", "/mnt/sysfs", "sysfs", 0)]),
     fork(unprivileged | CLONE.NEWIPC, [mount("mqueue", "/mnt/mqueue", "mqueue", 0)])
+  ],
+  "a devpts is of the user namespace's root, and its ptmx of who mounts it": [
+    mkdir("pts"),
+    fork(0, [
+      line("setresgid", { rgid: 7, egid: 7, sgid: 7 }),
+      mount("devpts", "pts", "devpts", 0, "newinstance,uid=5,gid=6"),
+      owner("pts"),
+      owner("pts/ptmx"),
+      chown("pts", 8, 9),
+      chown("pts/ptmx", 8, 9),
+      owner("pts"),
+      owner("pts/ptmx")
+    ]),
+    umount("pts"),
+    fork(unprivileged, [
+      mount("devpts", "/mnt/pts", "devpts", 0, "newinstance"),
+      owner("/mnt/pts"),
+      owner("/mnt/pts/ptmx"),
+      umount("/mnt/pts"),
+      ...write("/proc/self/setgroups", "deny"),
+      ...write("/proc/self/uid_map", "0 0 1"),
+      ...write("/proc/self/gid_map", "0 0 1"),
+      mount("devpts", "/mnt/pts", "devpts", 0, "newinstance"),
+      owner("/mnt/pts"),
+      owner("/mnt/pts/ptmx"),
+      umount("/mnt/pts")
+    ])
+  ],
+  "an mqueue is of who made the ipc namespace": [
+    mkdir("q"),
+    fork(0, [
+      line("setresgid", { rgid: 7, egid: 7, sgid: 7 }),
+      line("unshare", { flags: CLONE.NEWIPC }),
+      line("setresgid", { rgid: 8, egid: 8, sgid: 8 }),
+      mount("mqueue", "q", "mqueue", 0),
+      owner("q"),
+      chown("q", 9, 10),
+      mkdir("r"),
+      mount("mqueue", "r", "mqueue", MS.RDONLY),
+      owner("r"),
+      chown("r", 9, 10)
+    ])
   ],
   "proc is not new where a part of the old one is hidden": [
     mkdir("p"),
