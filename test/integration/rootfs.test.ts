@@ -583,6 +583,16 @@ describe("rootfs", () => {
             const node = nodeOf(init.at("/dev/null"))
             assert.deepStrictEqual([node.rdev, node.uid, node.gid], [[1, 3], 100_000, 100_000])
             assert.strictEqual(init.line("/dev/null"), "", "a node of its own, not the host's")
+            // all that steps and the kernel made: links, the devpts and its ptmx, the queues, and places to mount on
+            const made = ["/dev", ...fs.readdirSync(init.at("/dev")).map((name) => `/dev/${name}`), "/dev/pts/ptmx"]
+            assert.includeMembers(made, ["/dev/fd", "/dev/ptmx", "/dev/pts", "/dev/mqueue", "/dev/shm"])
+            const cgroups = v1 ? fs.readdirSync(init.at("/sys/fs/cgroup")).map((name) => `/sys/fs/cgroup/${name}`) : []
+            const links = cgroups.filter((name) => fs.lstatSync(init.at(name)).isSymbolicLink())
+            assert.deepStrictEqual(
+              [...made, ...links].map((name) => [name, nodeOf(init.at(name))] as const)
+                .filter(([, { gid, uid }]) => uid !== 100_000 || gid !== 100_000).map(([name]) => name),
+              []
+            )
             for (const name of ["proc", "dev", "sys"]) assert.strictEqual(nodeOf(inRootfs(name)).uid, 100_000)
             const [, own = ""] = (v1 ? /^\d+:memory:(.*)$/m : /^0::(.*)$/m).exec(
               fs.readFileSync(`/proc/${init.pid}/cgroup`, "utf8")

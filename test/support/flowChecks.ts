@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
 import { toBits } from "../../src/config/capabilities.ts"
-import { type Container, hostId, type Process } from "../../src/config/Container.ts"
+import { type Container, hasNamespace, hostId, makesNamespace, type Process } from "../../src/config/Container.ts"
 import { CurrentStep } from "../../src/engine/Events.ts"
 import type * as Pipeline from "../../src/engine/Pipeline.ts"
 import { PipelineError } from "../../src/engine/PipelineError.ts"
@@ -566,6 +566,14 @@ const wrongCgroup = (
   return wrong
 }
 
+/** What steps and the kernel make below /dev. */
+const ofContainersRoot = (container: Container): ReadonlyArray<string> =>
+  ["/dev", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/ptmx", "/dev/pts", "/dev/pts/ptmx"].concat(
+    container.mounts.map(({ destination }) => destination).filter((path) =>
+      path === "/dev/shm" || path === "/dev/mqueue" && makesNamespace(container, "ipc")
+    )
+  )
+
 /** What is wrong with the files that the first program of a container sees. */
 const wrongFiles = (
   { container }: Scene,
@@ -598,14 +606,23 @@ const wrongFiles = (
     ...program.process,
     creds: { ...state.processes.get(1)!.creds }
   })
-  for (const { major, minor, path, type } of container.devices) {
-    const stat = ask({ ...state, processes: looking }, program.pid, {
+  const look = (path: string) =>
+    ask({ ...state, processes: looking }, program.pid, {
       _tag: "statx",
       dirfd: AT.FDCWD,
       path,
       flags: AT.SYMLINK_NOFOLLOW,
       mask: STATX.BASIC_STATS
     })
+  // whose root it is in a user namespace of another, that other knows
+  const known = makesNamespace(container, "user") || !hasNamespace(container, "user")
+  for (const path of known ? ofContainersRoot(container) : []) {
+    const stat = look(path)
+    if (typeof stat === "string") wrong.push(`${path}: ${stat}`)
+    else if (stat.uid !== 0 || stat.gid !== 0) wrong.push(`${path} belongs to ${stat.uid}:${stat.gid}`)
+  }
+  for (const { major, minor, path, type } of container.devices) {
+    const stat = look(path)
     const kind = { c: 0o020000, b: 0o060000, p: 0o010000 }[type]
     if (typeof stat === "string") wrong.push(`${path}: ${stat}`)
     else if (

@@ -18,7 +18,7 @@ import { applyPropagation, cloneOf } from "./bind.ts"
 import { type About, type MountError, MountRefusedError } from "./errors.ts"
 import { filesystemCalls, makeFilesystem } from "./filesystem.ts"
 import { type Hierarchies, hierarchiesOf, type Hierarchy, parseCgroups, parseMountInfo } from "./mountinfo.ts"
-import { refuseTarget, type Setting, settingCalls } from "./setting.ts"
+import { linkCalls, makeLink, refuseTarget, type Setting, settingCalls } from "./setting.ts"
 
 /** The calls that {@link mountCgroups} makes. */
 export const cgroupCalls = [
@@ -28,8 +28,8 @@ export const cgroupCalls = [
   ...Files.makeCalls,
   ...attachCalls,
   ...settingCalls,
-  "open_tree",
-  "symlinkat"
+  ...linkCalls,
+  "open_tree"
 ] as const
 
 const find = (whose: string): Effect.Effect<Hierarchies, SyscallError, Kernel> =>
@@ -121,7 +121,7 @@ const mountV1 = Effect.fnUntraced(function*(
           Effect.andThen(Effect.forEach(
             // where hierarchies hold several controllers, each has a link of its own name: cpu -> cpu,cpuacct
             hierarchy.controllers.filter((name) => name !== hierarchy.name && !name.startsWith("name=")),
-            (path) => during(named, "resolve the target")(sys.symlinkat({ target: hierarchy.name, dirfd: fd, path })),
+            (path) => during(named, "resolve the target")(makeLink(fd, path, hierarchy.name, setting.making)),
             { discard: true }
           ))
         )

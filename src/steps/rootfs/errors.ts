@@ -38,6 +38,7 @@ export type Doing =
   | "create the file system"
   | "set the attributes"
   | "set the propagation"
+  | "set the owner"
   | "copy up"
   | "attach"
   | "verify"

@@ -11,7 +11,8 @@ import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
 import { bindsDev } from "./createDevices.ts"
 import { PathError } from "./errors.ts"
-import { Mounted, RootHandle } from "./facts.ts"
+import { Mounted, Ownership, RootHandle } from "./facts.ts"
+import { linkCalls, makeLink, makingFor } from "./setting.ts"
 
 const links = [
   ["fd", "/proc/self/fd"],
@@ -20,23 +21,26 @@ const links = [
   ["stderr", "/proc/self/fd/2"]
 ] as const
 
-const link = (dirfd: number, path: string, target: string) =>
-  sys.symlinkat({ target, dirfd, path }).pipe(
+const link = (dirfd: number, path: string, target: string, making: Files.Making) =>
+  makeLink(dirfd, path, target, making).pipe(
     Effect.mapError((reason) => new PathError({ path: `/dev/${path}`, what: `link to ${target}`, reason }))
   )
 
 const exists = (error: PathError): boolean => error.code === "EEXIST"
 
 /** `/dev/ptmx` must lead to the container's own terminals; a node there (5:2) would lead to the host's. */
-const linkPtmx = (dev: number) =>
-  link(dev, "ptmx", "pts/ptmx").pipe(
+const linkPtmx = (dev: number, making: Files.Making) =>
+  link(dev, "ptmx", "pts/ptmx", making).pipe(
     Effect.catchIf(exists, () =>
       sys.readlinkat({ dirfd: dev, path: "ptmx" }).pipe(
         Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed("")),
         Effect.flatMap((target) =>
           target === "pts/ptmx"
             ? Effect.void
-            : Effect.andThen(sys.unlinkat({ dirfd: dev, path: "ptmx", flags: 0 }), link(dev, "ptmx", "pts/ptmx"))
+            : Effect.andThen(
+              sys.unlinkat({ dirfd: dev, path: "ptmx", flags: 0 }),
+              link(dev, "ptmx", "pts/ptmx", making)
+            )
         ),
         Effect.catchIf(
           // something is mounted there: that is what the configuration asks for
@@ -46,10 +50,10 @@ const linkPtmx = (dev: number) =>
       ))
   )
 
-const linkCore = (root: number, dev: number) =>
+const linkCore = (root: number, dev: number, making: Files.Making) =>
   Files.using(
     Files.resolve(root, "/proc/kcore", { flags: O.NOFOLLOW }),
-    () => link(dev, "core", "/proc/kcore").pipe(Effect.catchIf(exists, () => Effect.void))
+    () => link(dev, "core", "/proc/kcore", making).pipe(Effect.catchIf(exists, () => Effect.void))
   ).pipe(
     Effect.catchIf((error) => error._tag === "SyscallError" && error.code === "ENOENT", () => Effect.void)
   )
@@ -57,8 +61,8 @@ const linkCore = (root: number, dev: number) =>
 /** Makes the links, unless the user binds a `/dev`, or there is none. */
 export const linkDevices = Step.make("linkDevices", {
   doc: "link /dev/fd, stdin, stdout, stderr, ptmx and core",
-  calls: ["openat2", "symlinkat", "readlinkat", "unlinkat", "close"],
-  requires: [Init, RootHandle, Mounted],
+  calls: [...linkCalls, "readlinkat", "unlinkat"],
+  requires: [Init, RootHandle, Mounted, Ownership],
   reversal: "irreversible",
   advice: { EROFS: "mount a tmpfs on /dev, or put the links into the image" },
   run: Effect.gen(function*() {
@@ -72,13 +76,14 @@ export const linkDevices = Step.make("linkDevices", {
     )
     const fd = yield* dev
     if (fd === undefined) return
+    const making = yield* makingFor(yield* Ownership)
     yield* Files.using(Effect.succeed(fd), (dev) =>
       Effect.gen(function*() {
         for (const [path, target] of links) {
-          yield* link(dev, path, target).pipe(Effect.catchIf(exists, () => Effect.void))
+          yield* link(dev, path, target, making).pipe(Effect.catchIf(exists, () => Effect.void))
         }
-        yield* linkPtmx(dev)
-        yield* linkCore(root, dev)
+        yield* linkPtmx(dev, making)
+        yield* linkCore(root, dev, making)
       }))
   })
 })

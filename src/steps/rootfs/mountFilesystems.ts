@@ -8,13 +8,13 @@
  * @see OCI config.md#mounts, mount_namespaces(7)
  */
 import * as Effect from "effect/Effect"
-import { hasNamespace, hostId, type Mount } from "../../config/Container.ts"
+import { hasNamespace, hostId, makesNamespace, type Mount } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
-import { MOUNT_ATTR, MS, RESOLVE } from "../../native/constants.ts"
+import { AT, MOUNT_ATTR, MS, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
-import { attach, attachCalls, during } from "./attach.ts"
+import { attach, attachCalls, during, makeReadonly } from "./attach.ts"
 import { attributesOf, superblockOptionsOf } from "./attributes.ts"
 import { applyOptions, applyPropagation, applyRecursive, bind, bindCalls } from "./bind.ts"
 import { cgroupCalls, mountCgroups } from "./cgroups.ts"
@@ -59,6 +59,42 @@ const withIds = Effect.fnUntraced(
     return out
   }
 )
+
+/**
+ * What a new file system holds that has the ids of whoever made it, and takes no option for them; `""` is its root.
+ *
+ * The root of a devpts is root's of the user namespace that mounts it, and its ptmx the caller's (devpts_fill_super,
+ * mknod_ptmx). The one mqueue of an ipc namespace is made together with it (mq_init_ns), before the init has the ids of the
+ * container; where the namespace is another's, so are its queues.
+ */
+const madeWithIds = ({ container }: Setting, type: string): ReadonlyArray<string> =>
+  type === "devpts" ? ["", "ptmx"] : type === "mqueue" && makesNamespace(container, "ipc") ? [""] : []
+
+/** A new file system that belongs to the container's root; it is attached nowhere, so nobody else can change it. */
+const makeOwned = (
+  setting: Setting,
+  about: About,
+  options: ReadonlyArray<string>,
+  attributes: number
+): Effect.Effect<number, MountError, Kernel> => {
+  const { owner } = setting.making
+  const names = madeWithIds(setting, about.type)
+  if (owner === undefined || names.length === 0) return makeFilesystem(about, options, attributes)
+  // nothing can be given away on a mount that is read-only
+  return Files.keeping(makeFilesystem(about, options, attributes & ~MOUNT_ATTR.RDONLY), (dirfd) =>
+    Effect.forEach(
+      names,
+      (path) => sys.fchownat({ dirfd, path, ...owner, flags: AT.EMPTY_PATH | AT.SYMLINK_NOFOLLOW }),
+      { discard: true }
+    ).pipe(
+      during(about, "set the owner"),
+      Effect.andThen(
+        (attributes & MOUNT_ATTR.RDONLY) === 0
+          ? Effect.void
+          : during(about, "set the attributes")(makeReadonly(dirfd))
+      )
+    )).pipe(during(about, "set the owner"))
+}
 
 /** The mount that now covers a place, by path, if it is one. */
 const remade = (setting: Setting, about: About): Effect.Effect<number, MountError | MountRefusedError, Kernel> =>
@@ -135,7 +171,7 @@ const mountFilesystem = (setting: Setting, mount: Mount, about: About): Effect.E
       const attributes = attributesOf(mount.flags) & ~(postponed ? MOUNT_ATTR.RDONLY : 0)
 
       const attached: Effect.Effect<number, Problem | SyscallError, Kernel> = fits(mount.source, options)
-        ? Files.keeping(makeFilesystem(about, options, attributes), (fd) =>
+        ? Files.keeping(makeOwned(setting, about, options, attributes), (fd) =>
           Effect.gen(function*() {
             if (mount.copyUp) yield* during(about, "copy up")(copyUp(target, fd))
             yield* during(about, "attach")(attach(fd, target))
@@ -186,7 +222,16 @@ export const mountFilesystems = Step.make("mountFilesystems", {
   doc: "mount the container's file systems below its root",
   calls: [
     ...new Set(
-      [...bindCalls, ...filesystemCalls, ...cgroupCalls, ...copyUpCalls, ...attachCalls, "mount", "umask"] as const
+      [
+        ...bindCalls,
+        ...filesystemCalls,
+        ...cgroupCalls,
+        ...copyUpCalls,
+        ...attachCalls,
+        "mount",
+        "umask",
+        "fchownat"
+      ] as const
     )
   ],
   requires: [Init, RootHandle, MountsContained, Ownership],

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import type { Container, Mount } from "../../config/Container.ts"
 import type { Stat } from "../../native/calls.ts"
-import { MAGIC, MS } from "../../native/constants.ts"
+import { AT, MAGIC, MS, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, sys } from "../../native/Kernel.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { during } from "./attach.ts"
 import { type About, type MountError, MountRefusedError, type UnmappedIdError } from "./errors.ts"
 import type { Ownership } from "./facts.ts"
@@ -27,6 +27,41 @@ export const makingFor = (ownership: Ownership["Service"]): Effect.Effect<Files.
   ownership.outside
     ? Effect.map(Effect.all([ownership.uid(0), ownership.gid(0)]), ([uid, gid]) => ({ owner: { uid, gid } }))
     : Effect.succeed({})
+
+/** The calls that {@link makeLink} makes. */
+export const linkCalls = ["symlinkat", "openat2", "statx", "fchownat", "close"] as const
+
+/**
+ * Makes a symlink, and gives it to whom it shall belong. The owner is changed by handle, after a look at it: what another
+ * process has put in its place meanwhile is not given away, and no link is followed.
+ */
+export const makeLink = (
+  dirfd: number,
+  path: string,
+  target: string,
+  { owner }: Files.Making
+): Effect.Effect<void, SyscallError, Kernel> => {
+  const made = sys.symlinkat({ target, dirfd, path })
+  if (owner === undefined) return made
+  const entry = sys.openat2({
+    dirfd,
+    path,
+    flags: O.PATH | O.NOFOLLOW | O.CLOEXEC,
+    mode: 0,
+    resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS
+  })
+  return Effect.andThen(
+    made,
+    Files.using(
+      entry,
+      (fd) =>
+        Effect.flatMap(Files.stat(fd), (stat) =>
+          Files.isType(stat, S.IFLNK)
+            ? sys.fchownat({ dirfd: fd, path: "", ...owner, flags: AT.EMPTY_PATH })
+            : Effect.void)
+    )
+  )
+}
 
 /** The calls that {@link refuseTarget} makes. */
 export const settingCalls = ["statx", "fstatfs"] as const

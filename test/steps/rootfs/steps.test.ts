@@ -28,8 +28,13 @@ import { and, fail, succeed, withInit } from "../../support/steps.ts"
 
 const mnt = [{ type: "mnt" }] as const
 
-const given = (container: Partial<Container> = {}, facts: { readonly contained?: boolean } = {}) => {
-  const inside = { outside: false, uid: Effect.succeed, gid: Effect.succeed }
+const given = (
+  container: Partial<Container> = {},
+  facts: { readonly contained?: boolean; readonly outside?: boolean } = {}
+) => {
+  const inside = facts.outside === true
+    ? { outside: true, uid: (id: number) => Effect.succeed(1000 + id), gid: (id: number) => Effect.succeed(2000 + id) }
+    : { outside: false, uid: Effect.succeed, gid: Effect.succeed }
   let context: Context.Context<never> = withInit({ container: { namespaces: mnt, ...container } })
   context = and(context, Ownership, inside)
   context = and(context, MountsContained, { contained: facts.contained ?? true })
@@ -269,6 +274,48 @@ describe("the steps of the root file system", () => {
     const context = given({ devices: [device("/dev/null", 1, 3)], mounts: [bindMount("/dev", "/dev/")] })
     assert.deepStrictEqual(succeed(createDevices, context).trace, [])
     assert.deepStrictEqual(succeed(linkDevices, context).trace, [])
+  })
+
+  it("mountFilesystems: gives the container's root what a side-car makes, while it is attached nowhere", () => {
+    const chowns = (type: string, namespaces: Container["namespaces"], flags = 0) => {
+      const mounts = [{ ...bindMount("x", "/d"), type, flags }]
+      const { trace } = succeed(mountFilesystems, given({ mounts, namespaces }, { outside: true }), opens())
+      const given_ = trace.findIndex((line) => line.startsWith("fchownat"))
+      if (given_ >= 0) assert.isBelow(given_, trace.findIndex((line) => line.startsWith("move_mount")))
+      return trace.filter((line) => /^(fchownat|mount_setattr|fsmount)/.test(line))
+    }
+    assert.deepStrictEqual(chowns("devpts", mnt), [
+      "fsmount(21, FSMOUNT_CLOEXEC, 0)",
+      "fchownat(22, \"\", 1000, 2000, AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW)",
+      "fchownat(22, \"ptmx\", 1000, 2000, AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW)"
+    ])
+    const readonly = chowns("mqueue", [...mnt, { type: "ipc" }], MS.RDONLY)
+    assert.deepStrictEqual(readonly, [
+      "fsmount(21, FSMOUNT_CLOEXEC, 0)",
+      "fchownat(22, \"\", 1000, 2000, AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW)",
+      "mount_setattr(22, \"\", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0, -1)"
+    ])
+    // queues of the host, and of another container
+    for (const others of [mnt, [...mnt, { type: "ipc", path: "/proc/7/ns/ipc" }] as const]) {
+      assert.deepStrictEqual(chowns("mqueue", others), ["fsmount(21, FSMOUNT_CLOEXEC, 0)"])
+    }
+  })
+
+  it("linkDevices: gives its links away by handle, and nothing that has taken their place", () => {
+    const answers = (mode: number) =>
+      opens({
+        openat2: (call: { readonly path: string }) => call.path === "/proc/kcore" ? "ENOENT" : undefined,
+        statx: () => ({ ...directory, mode })
+      })
+    const outside = given({}, { outside: true })
+    const chowns = (mode: number) =>
+      succeed(linkDevices, outside, answers(mode)).trace.filter((line) => line.startsWith("fchownat"))
+    const made = chowns(S.IFLNK | 0o777)
+    assert.strictEqual(made.length, 5)
+    for (const line of made) assert.match(line, /^fchownat\(2\d, "", 1000, 2000, AT_EMPTY_PATH\)$/)
+    assert.deepStrictEqual(chowns(S.IFREG | 0o4755), [])
+    const inside = succeed(linkDevices, given(), answers(S.IFLNK | 0o777)).trace
+    assert.isFalse(inside.some((line) => line.startsWith("fchownat")))
   })
 
   it("linkDevices: keeps what is there, but takes away a ptmx that leads to the host's terminals", () => {
