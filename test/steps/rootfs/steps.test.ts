@@ -301,6 +301,37 @@ describe("the steps of the root file system", () => {
     }
   })
 
+  it("mountFilesystems: gives the container's root the links of controllers that share a hierarchy", () => {
+    const text = [
+      "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n",
+      "",
+      "2:cpu,cpuacct:/a\n",
+      ""
+    ].map((part) => Buffer.from(part))
+    const mounts = [{ ...bindMount("cgroup", "/c"), type: "cgroup", flags: 0 }]
+    const { trace } = succeed(
+      mountFilesystems,
+      given({ mounts, namespaces: [...mnt, { type: "pid" }] }, { outside: true }),
+      opens({
+        read: () => text.shift(),
+        fstatfs: () => ({ type: text.length > 0 ? MAGIC.PROC_SUPER_MAGIC : 0xef53, flags: 0 }),
+        // the root of a procfs is 1; whatever is looked at by itself is a link
+        statx: () => ({
+          ...directory,
+          ino: text.length === 4 ? 1n : 3n,
+          mode: text.length === 0 ? S.IFLNK : directory.mode
+        })
+      })
+    )
+    const links = trace.filter((line) => /^(symlinkat|fchownat)/.test(line))
+    assert.deepStrictEqual(links.map((line) => line.replace(/\(\d+/, "(n").replace(/, \d+, "cpu/, ", n, \"cpu")), [
+      "symlinkat(\"cpu,cpuacct\", n, \"cpu\")",
+      "fchownat(n, \"\", 1000, 2000, AT_EMPTY_PATH)",
+      "symlinkat(\"cpu,cpuacct\", n, \"cpuacct\")",
+      "fchownat(n, \"\", 1000, 2000, AT_EMPTY_PATH)"
+    ])
+  })
+
   it("linkDevices: gives its links away by handle, and nothing that has taken their place", () => {
     const answers = (mode: number) =>
       opens({
