@@ -127,6 +127,10 @@ const pool = [0, 1, 5, 6, 7, 8, 10, 12, 21, 24, 40] as const
 
 const some = <const T>(values: ReadonlyArray<T>) => fc.subarray([...values])
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined })
+
+/** A place in something, from 0 to less than 1; evenly, where `fc.double` mostly gives what is next to 0. */
+export const part = fc.nat(99_999).map((n) => n / 100_000)
+
 const rarely = (weight: number) => fc.nat(weight).map((n) => n === weight)
 
 /** Five sets that the rules of configurations allow; mostly such that the kernel allows them, too. */
