@@ -67,13 +67,8 @@ const optional: Readonly<Record<string, RegExp>> = {
   setDomainname: /^domainname/,
   setUmask: /^umask/,
   setScheduling: /^(?:nice|processors|personality)/,
-  setupRlimits: /^limit /,
   startSession: /^session:/,
   sessionKeyring: /^the session keyring/,
-  remountReadonly: /^the root can be written/,
-  readonlyPaths: /is not read-only/,
-  maskPaths: /is not masked/,
-  createDevices: /^\/dev\//,
   createWorkingDirectory: /^working directory/,
   saveParentDeathSignal: /^parent-death/
 }
