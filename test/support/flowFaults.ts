@@ -94,7 +94,7 @@ export const isDone = (ran: Ran<unknown, unknown>): boolean => Exit.isSuccess(ra
 
 /** What is wrong with a run in which a call was made to fail. */
 export const afterFault = (
-  { caller }: Scene,
+  { caller, setting }: Scene,
   flow: Flow,
   ran: Ran<unknown, unknown>,
   code: Errno
@@ -106,8 +106,11 @@ export const afterFault = (
   const { cause } = ran.exit
   const wrong = [...always, ...wrongCause(cause, ran.seen)]
   const [fault] = ran.failed
+  // without CAP_KILL, a program that is another user by then can't be taken back; that must be told
+  const lacksRights = setting.host.missing.length > 0 &&
+    Cause.pretty(cause).includes("and then undoing cloneInit failed")
   const error = Cause.squash(cause)
-  if (flow.undoes) {
+  if (flow.undoes && !lacksRights) {
     // close(2) does not fail for the descriptors that flows have; what it would be told of is not looked after
     const counts = (text: string): boolean => fault?.call._tag !== "close" || !text.includes("descriptor")
     wrong.push(...leftovers(flow.state, state, caller).filter(counts))
