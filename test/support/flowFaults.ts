@@ -86,6 +86,9 @@ export const errnos = [
   "ENODEV"
 ] as const satisfies ReadonlyArray<Errno>
 
+/** What these say, that something is gone, may be believed by whoever is to take it away. */
+export const gone: ReadonlySet<Errno> = new Set(["ESRCH", "ECHILD", "ENOENT", "ENODEV"])
+
 /** Calls that Linux never refuses. */
 const infallible = new Set<string>(["exit_group", "getpid", "getppid", "umask"])
 
@@ -117,6 +120,7 @@ export const afterFault = (
   }
   if (!(error instanceof Error) || !("_tag" in error)) wrong.push("the error has no tag")
   if (fault === undefined || fault.step === "" || fault.undoing) return wrong
+  if (!flow.undoes && gone.has(code) && !tells(error, code)) return wrong
   // an error of a step's own says in words what the errno means there
   if (rootCause(error) instanceof SyscallError && !tells(error, code)) {
     wrong.push(`the original error, ${code}, is not told`)

@@ -7,7 +7,6 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import fc from "fast-check"
 import { PipelineError } from "../../../src/engine/PipelineError.ts"
-import type { Errno } from "../../../src/native/Errno.ts"
 import {
   frozen,
   leftovers,
@@ -20,7 +19,7 @@ import {
   verdict,
   wrongCause
 } from "../../support/flowChecks.ts"
-import { afterFault, afterInterruption, errnos, flows, nth } from "../../support/flowFaults.ts"
+import { afterFault, afterInterruption, errnos, flows, gone, nth } from "../../support/flowFaults.ts"
 import { part } from "../../support/flowGenerators.ts"
 import { kinds } from "./kinds.ts"
 
@@ -64,8 +63,6 @@ describe("a fault while something is undone", () => {
         return { scene, flow, length: perform(flow.state, flow.act).seen.length }
       })
     )
-    // an undo may believe that what it is to take away is gone already
-    const gone: ReadonlySet<Errno> = new Set(["ESRCH", "ECHILD", "ENOENT", "ENODEV"])
     const untold = errnos.filter((code) => !gone.has(code))
     fc.assert(
       fc.property(
