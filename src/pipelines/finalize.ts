@@ -8,7 +8,7 @@ import { closeExecFrom } from "../steps/closeExecFrom.ts"
 import { dropBoundingSet } from "../steps/dropBoundingSet.ts"
 import { dropCapabilities } from "../steps/dropCapabilities.ts"
 import { exec } from "../steps/exec.ts"
-import { Environment, NoNewPrivileges, ParentDeathSignal } from "../steps/facts.ts"
+import { Environment, LimitsSet, NamespaceRoot, NoNewPrivileges, ParentDeathSignal } from "../steps/facts.ts"
 import { findProgram } from "../steps/findProgram.ts"
 import { Init } from "../steps/Init.ts"
 import { InCgroup } from "../steps/joinCgroup.ts"
@@ -17,6 +17,7 @@ import { prepareSeccomp } from "../steps/prepareSeccomp.ts"
 import { reportReady } from "../steps/reportReady.ts"
 import { restoreParentDeathSignal } from "../steps/restoreParentDeathSignal.ts"
 import { restoreProcess } from "../steps/restoreProcess.ts"
+import { PathsMasked } from "../steps/rootfs/facts.ts"
 import { setKeepCaps } from "../steps/setKeepCaps.ts"
 import { setupUser } from "../steps/setupUser.ts"
 import { verifyParent } from "../steps/verifyParent.ts"
@@ -27,7 +28,7 @@ export const finalize = Pipeline.make(
   {
     name: "finalize",
     doc: "give up what the program may not have, and become it",
-    inputs: [Init, InCgroup, Environment, ParentDeathSignal, NoNewPrivileges]
+    inputs: [Init, InCgroup, NamespaceRoot, Environment, PathsMasked, LimitsSet, ParentDeathSignal, NoNewPrivileges]
   },
   // no handle on the host is left when the first path of the container is used (CVE-2024-21626)
   closeExecFrom,

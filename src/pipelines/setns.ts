@@ -2,6 +2,7 @@
  * What happens when a process is executed in a running container: the pipeline of that process.
  */
 import * as Pipeline from "../engine/Pipeline.ts"
+import { adoptMounts } from "../steps/adoptRoot.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
@@ -45,6 +46,7 @@ export const setns = Pipeline.make(
   // asks /proc/self whether groups may be dropped: the container's /proc shows only who is in its pid namespace
   becomeNamespaceRoot,
   announceNamespaces,
+  adoptMounts,
   startSession,
   joinSessionKeyring,
   // ── the process; before privileges go, as for the first one ──────────────────────────────────────────────────────

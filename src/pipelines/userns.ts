@@ -3,6 +3,7 @@
  * may not make device nodes. The side-car (`usernsSetup`) builds the root while this one waits.
  */
 import * as Pipeline from "../engine/Pipeline.ts"
+import { adoptBuiltRoot } from "../steps/adoptRoot.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
@@ -57,6 +58,7 @@ export const userns = Pipeline.make(
   // ── the root that was built ──────────────────────────────────────────────────────────────────────────────────────
   // a working directory outside of the old root was not moved along by pivot_root
   enterBuiltRoot,
+  adoptBuiltRoot,
   reopenDevNull,
   openConsole,
   setUmask,

@@ -7,14 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { Admitted, expect } from "./awaitParent.ts"
 import { receiveCalls, send } from "./channel.ts"
-import { InNamespaces, NamespacesMade } from "./facts.ts"
+import { Forked, InNamespaces } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Says "Entered" and waits for "Go". */
 export const announceNamespaces = Step.make("announceNamespaces", {
   doc: "tell the parent that the namespaces are entered, and wait for its part in them",
   calls: ["sendmsg", ...receiveCalls],
-  requires: [Init, Admitted, NamespacesMade],
+  requires: [Init, Admitted, Forked],
   provides: InNamespaces,
   reversal: "harmless",
   run: Effect.gen(function*() {

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import { hasNamespace } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
+import { NamespaceRoot } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { setGroups, setGroupsCalls } from "./setGroups.ts"
 
@@ -21,13 +22,15 @@ export const becomeNamespaceRoot = Step.make("becomeNamespaceRoot", {
   doc: "become root of the user namespace",
   calls: ["setresgid", "setresuid", ...setGroupsCalls],
   requires: [Init],
+  provides: NamespaceRoot,
   reversal: "irreversible",
   advice: { EINVAL: "map id 0 of the container in uidMappings and gidMappings: the init becomes root inside" },
   run: Effect.gen(function*() {
     const { container, joins } = yield* Init
-    if (!hasNamespace(container, "user") && !joins.some(({ type }) => type === "user")) return
+    if (!hasNamespace(container, "user") && !joins.some(({ type }) => type === "user")) return true as const
     yield* sys.setresgid({ rgid: 0, egid: 0, sgid: 0 })
     yield* sys.setresuid({ ruid: 0, euid: 0, suid: 0 })
     yield* setGroups([])
+    return true as const
   })
 })

@@ -17,6 +17,7 @@ import {
   CapabilitiesSet,
   Environment,
   ExecUser,
+  LimitsSet,
   NoNewPrivileges,
   ParentDeathSignalSet,
   ProcessRestored,
@@ -26,6 +27,7 @@ import { Init } from "./Init.ts"
 import { InCgroup } from "./joinCgroup.ts"
 import { environmentFor } from "./populateEnv.ts"
 import { ExecFilter } from "./prepareSeccomp.ts"
+import { PathsMasked } from "./rootfs/facts.ts"
 import { limitFileSize } from "./setupRlimits.ts"
 
 /** Executes the program that `findProgram` found, with the arguments and the environment of the configuration. */
@@ -40,6 +42,8 @@ export const exec = Step.make("exec", {
     ExecUser,
     Program,
     ExecFilter,
+    PathsMasked,
+    LimitsSet,
     NoNewPrivileges,
     CapabilitiesSet,
     ProcessRestored,

@@ -12,8 +12,14 @@ export class NamespacesJoined extends Context.Service<NamespacesJoined, true>()(
 /** The namespaces that clone(2) could not make are made: the process is in none of the host's that it is not meant for. */
 export class NamespacesMade extends Context.Service<NamespacesMade, true>()("runfx/NamespacesMade") {}
 
+/** The process is the one that goes on, in its pid and time namespaces: its pid can be told. */
+export class Forked extends Context.Service<Forked, true>()("runfx/Forked") {}
+
 /** The process is in all of its namespaces: what it changes from here on is the container's. */
 export class InNamespaces extends Context.Service<InNamespaces, true>()("runfx/InNamespaces") {}
+
+/** The ids are those of root of the user namespace, if it is the container's: a later change would undo the program's. */
+export class NamespaceRoot extends Context.Service<NamespaceRoot, true>()("runfx/NamespaceRoot") {}
 
 /** `no_new_privs` is set, if it is asked for. */
 export class NoNewPrivileges extends Context.Service<NoNewPrivileges, true>()("runfx/NoNewPrivileges") {}
@@ -26,6 +32,9 @@ export class CapabilitiesSet extends Context.Service<CapabilitiesSet, true>()("r
 
 /** Signals, limits and descriptors are the program's, not Node's. */
 export class ProcessRestored extends Context.Service<ProcessRestored, true>()("runfx/ProcessRestored") {}
+
+/** The limits of the process are set, but for those that only the last steps can bear. */
+export class LimitsSet extends Context.Service<LimitsSet, true>()("runfx/LimitsSet") {}
 
 /** The parent-death signal is set as it is asked for, and a parent that died before is noticed from here on. */
 export class ParentDeathSignalSet extends Context.Service<ParentDeathSignalSet, true>()("runfx/ParentDeathSignalSet") {}

@@ -8,12 +8,14 @@ import { sys } from "../native/Kernel.ts"
 import { send } from "./channel.ts"
 import { Init } from "./Init.ts"
 import { Journal } from "./reportReady.ts"
+import { RootSealed } from "./rootfs/facts.ts"
 
 /** Says "Done" and exits with status 0. */
 export const finishSideCar = Step.make("finishSideCar", {
   doc: "report that the root is built, and exit",
   calls: ["sendmsg", "exit_group"],
-  requires: [Init],
+  // what the init waits for is all of it
+  requires: [Init, RootSealed],
   reversal: "terminal",
   run: Effect.gen(function*() {
     const { channel } = yield* Init

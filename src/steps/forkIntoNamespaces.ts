@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { CLONE } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { NamespacesMade } from "./facts.ts"
+import { Forked, NamespacesMade } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Goes on in a child, where that is needed. */
@@ -18,6 +18,7 @@ export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
   doc: "go on in a child, which is inside of the pid and time namespaces",
   calls: ["setsid", "reclone"],
   requires: [Init, NamespacesMade],
+  provides: Forked,
   reversal: "irreversible",
   advice: {
     EAGAIN: "the user's process limit (RLIMIT_NPROC) or the cgroup's pids limit is reached",
@@ -27,9 +28,10 @@ export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
     const { joins, unshare } = yield* Init
     const joined = joins.some(({ type }) => type === "pid" || type === "time")
     const made = (unshare & (CLONE.NEWPID | CLONE.NEWTIME)) !== 0
-    if (!joined && !made) return
+    if (!joined && !made) return true as const
     // the child is in the group that this makes: by that the parent finds and reaps it, should it die before its pid is known
     yield* sys.setsid({})
     yield* sys.reclone({ flags: CLONE.PARENT })
+    return true as const
   })
 })

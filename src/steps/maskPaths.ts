@@ -17,7 +17,7 @@ import { Init } from "./Init.ts"
 import { attach } from "./rootfs/attach.ts"
 import { cloneOfHandle } from "./rootfs/bind.ts"
 import { type MountError, NotNullDeviceError, PathError } from "./rootfs/errors.ts"
-import { InRoot } from "./rootfs/facts.ts"
+import { InRoot, PathsMasked, PathsReadonly } from "./rootfs/facts.ts"
 import { filesystemCalls, makeFilesystem } from "./rootfs/filesystem.ts"
 
 const openNull = (root: number): Effect.Effect<number, SyscallError | NotNullDeviceError, Kernel> =>
@@ -76,7 +76,8 @@ const cover = Effect.fnUntraced(function*(container: Container, root: number, op
 export const maskPaths = Step.make("maskPaths", {
   doc: "mask paths",
   calls: [...filesystemCalls, "openat2", "statx", "open_tree", "move_mount"],
-  requires: [Init, InRoot],
+  requires: [Init, InRoot, PathsReadonly],
+  provides: PathsMasked,
   reversal: "irreversible",
   advice: { EPERM: "masked paths need a mount namespace that the container owns" },
   run: Effect.gen(function*() {
@@ -93,5 +94,6 @@ export const maskPaths = Step.make("maskPaths", {
       (opened) => Effect.forEach(container.maskedPaths, (path) => mask(opened, path), { discard: true }),
       (opened) => Effect.forEach(Object.values(opened), (fd: number) => sys.close({ fd }), { discard: true })
     )
+    return true as const
   })
 })

@@ -11,7 +11,7 @@ import { Init } from "./Init.ts"
 import { attach, makeReadonly } from "./rootfs/attach.ts"
 import { cloneOfHandle } from "./rootfs/bind.ts"
 import { PathError } from "./rootfs/errors.ts"
-import { InRoot } from "./rootfs/facts.ts"
+import { InRoot, PathsReadonly, RootSealed } from "./rootfs/facts.ts"
 
 const makePathReadonly = (root: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
   Files.using(Files.resolve(root, path), (fd) =>
@@ -24,7 +24,8 @@ const makePathReadonly = (root: number, path: string): Effect.Effect<void, Sysca
 export const readonlyPaths = Step.make("readonlyPaths", {
   doc: "make paths read-only",
   calls: ["openat2", "open_tree", "mount_setattr", "move_mount", "close"],
-  requires: [Init, InRoot],
+  requires: [Init, InRoot, RootSealed],
+  provides: PathsReadonly,
   reversal: "irreversible",
   advice: { EPERM: "read-only paths need a mount namespace that the container owns" },
   run: Effect.gen(function*() {
@@ -34,5 +35,6 @@ export const readonlyPaths = Step.make("readonlyPaths", {
       makePathReadonly(fd, path).pipe(
         Effect.mapError((reason) => new PathError({ path, what: "make read-only", reason }))
       ), { discard: true })
+    return true as const
   })
 })

@@ -10,13 +10,14 @@ import * as Step from "../engine/Step.ts"
 import { Init } from "./Init.ts"
 import { makeReadonly } from "./rootfs/attach.ts"
 import { PathError } from "./rootfs/errors.ts"
-import { InRoot, Mounted } from "./rootfs/facts.ts"
+import { DevicesCreated, InRoot, Mounted, RootSealed } from "./rootfs/facts.ts"
 
 /** Makes the postponed mounts read-only, and the root where the configuration says so. */
 export const remountReadonly = Step.make("remountReadonly", {
   doc: "make the root, /dev and tmpfs mounts read-only that shall be",
   calls: ["mount_setattr"],
-  requires: [Init, Mounted, InRoot],
+  requires: [Init, Mounted, DevicesCreated, InRoot],
+  provides: RootSealed,
   reversal: "irreversible",
   advice: {
     EBUSY: "something in the mount is still open for writing",
@@ -31,5 +32,6 @@ export const remountReadonly = Step.make("remountReadonly", {
       makeReadonly(fd).pipe(
         Effect.mapError((reason) => new PathError({ path: destination, what: "make read-only", reason }))
       ), { discard: true })
+    return true as const
   })
 })

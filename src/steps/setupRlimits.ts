@@ -15,6 +15,7 @@ import * as Step from "../engine/Step.ts"
 import { RLIMIT } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { RlimitError } from "./errors.ts"
+import { LimitsSet } from "./facts.ts"
 import { Init } from "./Init.ts"
 
 /** Limits that are set later than the others. */
@@ -61,9 +62,11 @@ export const setupRlimits = Step.make("setupRlimits", {
   doc: "set the resource limits",
   calls: ["prlimit64"],
   requires: [Init],
+  provides: LimitsSet,
   reversal: "irreversible",
   run: Effect.gen(function*() {
     const { process } = yield* Init
     yield* applyRlimits(0, process.rlimits)
+    return true as const
   })
 })

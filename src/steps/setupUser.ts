@@ -18,7 +18,7 @@ import { AT, O, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { UnmappedId, UserFileError } from "./errors.ts"
-import { Environment, ExecUser, KeepCaps } from "./facts.ts"
+import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { setGroups, setGroupsCalls } from "./setGroups.ts"
 
@@ -119,7 +119,7 @@ export const setupUser = Step.make("setupUser", {
     "setresuid",
     ...setGroupsCalls
   ],
-  requires: [Init, Environment, KeepCaps],
+  requires: [Init, NamespaceRoot, Environment, KeepCaps],
   provides: ExecUser,
   reversal: "irreversible",
   advice: {

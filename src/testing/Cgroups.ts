@@ -106,6 +106,16 @@ const filesOf = (m: Machine, hierarchy: Hierarchy, path: string): ReadonlyArray<
   return hierarchy.version === 1 ? [...core1, ...own] : [...core2, ...below2, ...own]
 }
 
+/** Whether a group has a file: what {@link filesOf} lists, without the list. */
+const hasFile = (m: Machine, hierarchy: Hierarchy, path: string, name: string): boolean => {
+  const isRoot = path === "/"
+  if (hierarchy.version === 1 ? core1.includes(name) : core2.includes(name)) return true
+  if (hierarchy.version === 2 ? isRoot : isRoot && (name.startsWith("freezer.") || name === "pids.max")) return false
+  if (hierarchy.version === 2 ? below2.includes(name) : isRoot && name === "release_agent") return true
+  const table = hierarchy.version === 1 ? files1 : files2
+  return controllersOf(m, hierarchy, path).some((controller) => table[controller]?.[name] !== undefined)
+}
+
 const content = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string): string => {
   const { path } = group
   switch (name) {
@@ -350,53 +360,51 @@ export const attachProgram = (m: Machine, id: NodeId, instructions: Uint8Array, 
   attachDeviceProgram(m, hierarchy, path, instructions, flags)
 }
 
+/** The last name of a group's path; empty for the root. */
+const lastName = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
+
 /** The node with an id of the form `cg:<hierarchy>:<file>:<path>`. */
 export const cgroupNode = (m: Machine, id: string): View | undefined => {
   const { file, hierarchy: number, path } = parse(id)
   const group = m.cgroups.get(keyOf(number, path))
   const hierarchy = m.hierarchies.get(number)
   if (group === undefined || hierarchy === undefined) return undefined
-  const base = {
-    id,
-    fs: m.fileSystems.find(({ shows, type }) => shows === number && type.startsWith("cgroup"))?.id ?? 0,
-    uid: group.uid,
-    gid: group.gid
-  }
-  if (file !== "") {
-    if (!filesOf(m, hierarchy, path).includes(file)) return undefined
-    return {
-      ...base,
-      ...ownerOf(group, file),
-      parent: directoryOf(number, path),
-      name: file,
-      type: "f",
-      mode: group.owners?.get(file)?.mode ?? (writeOnly.has(file) ? 0o200 : readonlyFile.test(file) ? 0o444 : 0o644),
-      read: () =>
-        writeOnly.has(file)
-          ? refuse("EINVAL")
-          : encode(content(m, hierarchy, m.cgroups.need(keyOf(number, path)), file)),
-      write: (text, opener) =>
-        readonlyFile.test(file)
-          ? refuse("EINVAL")
-          : change(m, hierarchy, m.cgroups.need(keyOf(number, path)), file, text, opener)
-    }
-  }
+  const fs = m.fileSystems.find(({ shows, type }) => shows === number && type.startsWith("cgroup"))?.id ?? 0
+  if (file !== "") return hasFile(m, hierarchy, path, file) ? fileNode(m, id, fs, hierarchy, group, file) : undefined
   return {
-    ...base,
+    id,
+    fs,
     parent: path === "/" ? id : directoryOf(number, parentPath(path)),
-    name: path.slice(path.lastIndexOf("/") + 1),
-    type: "d",
+    name: lastName(path),
     mode: group.mode,
-    list: () => [
-      ...filesOf(m, hierarchy, path),
-      ...children(m, number, path).map((child) => child.path.slice(child.path.lastIndexOf("/") + 1))
-    ],
-    lookup: (name) => {
-      if (filesOf(m, hierarchy, path).includes(name)) return `cg:${number}:${name}:${path}`
-      return m.cgroups.has(keyOf(number, childPath(path, name)))
+    uid: group.uid,
+    gid: group.gid,
+    type: "d",
+    list: () => [...filesOf(m, hierarchy, path), ...children(m, number, path).map((child) => lastName(child.path))],
+    lookup: (name) =>
+      hasFile(m, hierarchy, path, name)
+        ? `cg:${number}:${name}:${path}`
+        : m.cgroups.has(keyOf(number, childPath(path, name)))
         ? directoryOf(number, childPath(path, name))
         : undefined
-    }
+  }
+}
+
+const fileNode = (m: Machine, id: string, fs: number, hierarchy: Hierarchy, group: Cgroup, name: string): View => {
+  const { gid, uid } = ownerOf(group, name)
+  const now = (): Cgroup => m.cgroups.need(keyOf(hierarchy.id, group.path))
+  return {
+    id,
+    fs,
+    parent: directoryOf(hierarchy.id, group.path),
+    name,
+    mode: group.owners?.get(name)?.mode ?? (writeOnly.has(name) ? 0o200 : readonlyFile.test(name) ? 0o444 : 0o644),
+    uid,
+    gid,
+    type: "f",
+    read: () => writeOnly.has(name) ? refuse("EINVAL") : encode(content(m, hierarchy, now(), name)),
+    write: (text, opener) =>
+      readonlyFile.test(name) ? refuse("EINVAL") : change(m, hierarchy, now(), name, text, opener)
   }
 }
 

@@ -75,7 +75,7 @@ export const capableHere = (m: Machine, capability: number): boolean => nsCapabl
 
 /** The initial user namespace. */
 export const initialUserNs = (m: Machine): number =>
-  m.namespaces.values().find((ns) => ns.type === "user" && ns.parent === undefined)!.id
+  m.namespaces.find((ns) => ns.type === "user" && ns.parent === undefined)!.id
 
 /** Whether the caller has a capability in the initial user namespace (the kernel's plain `capable`). */
 export const capable = (m: Machine, capability: number): boolean => nsCapable(m, initialUserNs(m), capability)

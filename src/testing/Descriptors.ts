@@ -104,8 +104,11 @@ export const share = (m: Machine, descriptors: ReadonlyMap<number, Descriptor>):
 }
 
 export const close = (m: Machine, { fd }: Arguments<"close">): void => {
-  fileOf(m, fd)
-  closeAll(m, m.pid, (other) => other === fd)
+  const { id } = fileOf(m, fd)
+  const descriptors = new Map(m.self.descriptors)
+  descriptors.delete(fd)
+  m.change({ descriptors })
+  release(m, id)
 }
 
 export const closeRange = (m: Machine, { first, flags, last }: Arguments<"close_range">): void => {

@@ -70,8 +70,10 @@ export const make = (): Recorder => {
         outcome: { _tag: "Pending" }
       }
       entries.push(entry)
-      const set = (outcome: Outcome): void => void (entries[entries.indexOf(entry)] = { ...entry, outcome })
-      const drop = (): void => void entries.splice(entries.indexOf(entry), 1)
+      // from the end: few calls, if any, were made since
+      const place = (): number => entries.lastIndexOf(entry)
+      const set = (outcome: Outcome): void => void (entries[place()] = { ...entry, outcome })
+      const drop = (): void => void entries.splice(place(), 1)
       return Effect.tapError(
         Effect.tap(effect, (result) => Effect.sync(() => set({ _tag: "Returned", result }))),
         // any other error, as NotForkable, comes before a call is made

@@ -138,7 +138,7 @@ export const resolve = (m: Machine, dirfd: number, path: string, options: Option
       if (options.parent !== true || !isLast) at = above()
       continue
     }
-    if (bytesIn(part) > 255) refuse("ENAMETOOLONG")
+    if (part.length > 85 && bytesIn(part) > 255) refuse("ENAMETOOLONG")
     const found = here.lookup?.(part)
     if (found === undefined) {
       if (!isLast) refuse("ENOENT")

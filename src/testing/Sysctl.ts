@@ -167,12 +167,17 @@ export const inherit = (m: Machine, ns: number): void => {
   if (value !== rules[path]!.initial) m.sysctls.set(`${ns}:${path}`, value)
 }
 
+const ruled = Object.keys(rules)
+
+/** Whether a directory is there because of what the model has rules for; others may be there for other reasons. */
+const isRuled = (directory: string): boolean => ruled.some((path) => path.startsWith(`${directory}/`))
+
 /** Names in a directory; empty where there is none. */
 const namesIn = (m: Machine, directory: string): ReadonlyArray<string> => {
   const below = directory === "" ? "" : `${directory}/`
   const links = linkNames(m, m.self.ns.net).map((name) => `net/ipv6/conf/${name}/disable_ipv6`)
   const seeded = [...m.sysctls.seal().keys()].map((key) => key.slice(key.indexOf(":") + 1))
-  const names = [...Object.keys(rules), ...links, ...seeded].filter((path) => path.startsWith(below)).map((path) =>
+  const names = [...ruled, ...links, ...seeded].filter((path) => path.startsWith(below)).map((path) =>
     path.slice(below.length).split("/")[0]!
   )
   return [...new Set([...names, ...m.facts.hostSysctls === true && !linkPart.test(below) ? onMachine(directory) : []])]
@@ -220,9 +225,8 @@ export const sysctl = (m: Machine, parts: ReadonlyArray<string>): Draft | undefi
   const ns = named !== undefined ? Number(named) : scope === "machine" ? 0 : m.self.ns[scope]
   const rule = m.namespaces.has(ns) || ns === 0 ? ruleOf(m, path, ns) : undefined
   if (rule === undefined) {
-    const names = namesIn(m, path)
-    const allows = permits(m, "machine", 0, 0o555)
-    return names.length === 0 && path !== "" ? undefined : { dir: () => names, mode: 0o555, allows }
+    if (path !== "" && !isRuled(path) && namesIn(m, path).length === 0) return undefined
+    return { dir: () => namesIn(m, path), mode: 0o555, allows: permits(m, "machine", 0, 0o555) }
   }
   const mode = rule.readonly === true ? 0o444 : 0o644
   return {

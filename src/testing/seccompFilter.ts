@@ -147,13 +147,16 @@ const syscallsOf = (m: Machine, call: Call): ReadonlyArray<Syscall> => {
   }
 }
 
+/** The numbers of system calls, read once. */
+const numbersOf = { X86_64: syscallNumbers("X86_64"), AARCH64: syscallNumbers("AARCH64") }
+
 /** What the filters together want of a system call: the most severe answer, of equal ones the newest filter's. */
 const verdict = (m: Machine, { args, name }: Syscall): number => {
   const { machine } = m.facts
   const { audit, numbers } = machine === "x86_64" || machine === "aarch64"
     ? architectures[machine]
     : m.unmodelled(`system calls of ${machine}`)
-  const nr = syscallNumbers(numbers).get(name) ?? m.unmodelled(`the number of ${name}`)
+  const nr = numbersOf[numbers].get(name) ?? m.unmodelled(`the number of ${name}`)
   let worst: number = action.allow
   for (const program of m.self.filters.toReversed()) {
     const answer = answerOf(m, program, { nr, arch: audit, args })

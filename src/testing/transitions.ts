@@ -15,6 +15,7 @@ import * as Mounts from "./Mounts.ts"
 import * as Names from "./Names.ts"
 import * as Namespaces from "./Namespaces.ts"
 import * as Network from "./Network.ts"
+import { namespaceOf } from "./Nodes.ts"
 import * as Pipes from "./Pipes.ts"
 import * as Processes from "./Processes.ts"
 import * as Scheduling from "./Scheduling.ts"
@@ -159,7 +160,7 @@ const mayRelease = (before: State, pid: number, call: Call): boolean => {
   if (call._tag !== "close") return releases.has(call._tag)
   const entry = before.processes.get(pid)?.descriptors.get(call.fd)
   const kind = entry === undefined ? undefined : before.files.get(entry.file)?.kind
-  return kind?._tag !== "Node" || typeof kind.location.node === "string"
+  return kind?._tag !== "Node" || namespaceOf(kind.location.node) !== undefined
 }
 
 /** Runs a change of the state that is not a call: a program's end, a signal from a test. */

@@ -170,6 +170,30 @@ const without = {
   unshareNamespaces: () => Pipeline.check(Pipeline.remove(standard, "unshareNamespaces")),
   // @ts-expect-error the host's name, parameters and mounts would be changed
   announceNamespaces: () => Pipeline.check(Pipeline.remove(standard, "announceNamespaces")),
+  // @ts-expect-error the parent would be told the pid of a process that does not go on
+  forkIntoNamespaces: () => Pipeline.check(Pipeline.remove(standard, "forkIntoNamespaces")),
+  // @ts-expect-error it would be nobody in its user namespace; placed later, it would be root in the program's place
+  becomeNamespaceRoot: () => Pipeline.check(Pipeline.remove(userns, "becomeNamespaceRoot")),
+  // @ts-expect-error the program would miss devices that were asked for
+  createDevices: () => Pipeline.check(Pipeline.remove(standard, "createDevices")),
+  // @ts-expect-error a root that is to be read-only could be written
+  remountReadonly: () => Pipeline.check(Pipeline.remove(standard, "remountReadonly")),
+  // @ts-expect-error paths that are to be read-only could be written
+  readonlyPaths: () => Pipeline.check(Pipeline.remove(standard, "readonlyPaths")),
+  // @ts-expect-error the program would see what is to be masked
+  maskPaths: () => Pipeline.check(Pipeline.remove(standard, "maskPaths")),
+  // @ts-expect-error the program would have the caller's limits
+  setupRlimits: () => Pipeline.check(Pipeline.remove(standard, "setupRlimits")),
+  // @ts-expect-error paths that are to be read-only could be written
+  readonlyPathsOfUserns: () => Pipeline.check(Pipeline.remove(userns, "readonlyPaths")),
+  // @ts-expect-error the program would see what is to be masked
+  maskPathsOfUserns: () => Pipeline.check(Pipeline.remove(userns, "maskPaths")),
+  // @ts-expect-error the program would miss devices that were asked for
+  createDevicesOfSideCar: () => Pipeline.check(Pipeline.remove(usernsSetup, "createDevices")),
+  // @ts-expect-error a root that is to be read-only could be written
+  remountReadonlyOfSideCar: () => Pipeline.check(Pipeline.remove(usernsSetup, "remountReadonly")),
+  // @ts-expect-error one more program would have the caller's limits
+  setupRlimitsOfExec: () => Pipeline.check(Pipeline.remove(setns, "setupRlimits")),
   // @ts-expect-error the program could gain privileges
   setNoNewPrivileges: () => Pipeline.check(Pipeline.remove(standard, "setNoNewPrivileges")),
   // @ts-expect-error a path could lead to the host by a descriptor

@@ -44,6 +44,11 @@ import {
 /** How many cases a property takes: what it says, times `RUNFX_RUNS`. */
 export const runs = (usual: number): number => Math.max(1, Math.round(usual * Number(process.env["RUNFX_RUNS"] ?? 1)))
 
+/** Tells what a property has been tried with. */
+export const report = (text: string): void => {
+  process.stdout.write(`flows: ${text}\n`)
+}
+
 // ── calls on record ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A call as it was made. */
@@ -80,7 +85,8 @@ export interface Ran<A, E> {
   readonly atExec: State.State | undefined
 }
 
-const programs = {
+/** What the programs of the model do: they go on until they are killed. */
+export const programs = {
   "/bin/neighbour": { after: "never" },
   "/bin/server": { after: "never" },
   "/bin/tool": { after: "never" }
@@ -311,30 +317,32 @@ export const frozen = (state: State.State): ReadonlyArray<string> =>
 
 // ── how a failure must look ──────────────────────────────────────────────────────────────────────────────────────────
 
-const pipelines: ReadonlyArray<Pipeline.Any> = [create, exec, kill, remove, setns, standard, userns, usernsSetup]
+/** All pipelines of the runtime. */
+export const pipelines: ReadonlyArray<Pipeline.Any> = [create, exec, kill, remove, setns, standard, userns, usernsSetup]
 
-/** Calls that a step made and did not declare. */
-export const undeclared = (
-  seen: ReadonlyArray<Seen>,
-  more: ReadonlyArray<Pipeline.Any> = []
-): ReadonlyArray<string> => {
-  const declared = new Map(
-    [...more, ...pipelines].toReversed().flatMap((pipeline) =>
+/** By pipeline and step, the calls that are declared. */
+const declarations = (all: ReadonlyArray<Pipeline.Any>): ReadonlyMap<string, ReadonlySet<string>> =>
+  new Map(
+    all.flatMap((pipeline) =>
       pipeline.steps.map((step) => [`${pipeline.name}/${step.name}`, new Set<string>(step.calls)] as const)
     )
   )
-  return [
-    ...new Set(seen.flatMap(({ call, pipeline, side, step }) => {
-      // what a child does before and behind its pipeline has no step: what stands there is that of its parent
-      if (step === "" || side !== "parent" && [create.name, exec.name].includes(pipeline)) return []
-      const calls = declared.get(`${pipeline}/${step}`)
-      return calls === undefined
-        ? [`no such step: ${pipeline}/${step}`]
-        : calls.has(call._tag)
-        ? []
-        : [`${pipeline}/${step} makes the call ${call._tag}, which it does not declare`]
-    }))
-  ]
+
+const presets = declarations(pipelines)
+
+/** Calls that a step made and did not declare; `flow` stands in place of the preset of its name. */
+export const undeclared = (seen: ReadonlyArray<Seen>, flow?: Pipeline.Any): ReadonlyArray<string> => {
+  const own = flow === undefined ? undefined : declarations([flow])
+  const wrong = new Set<string>()
+  for (const { call, pipeline, side, step } of seen) {
+    // what a child does before and behind its pipeline has no step: what stands there is that of its parent
+    if (step === "" || side !== "parent" && (pipeline === create.name || pipeline === exec.name)) continue
+    const name = `${pipeline}/${step}`
+    const calls = own?.get(name) ?? presets.get(name)
+    if (calls === undefined) wrong.add(`no such step: ${name}`)
+    else if (!calls.has(call._tag)) wrong.add(`${name} makes the call ${call._tag}, which it does not declare`)
+  }
+  return [...wrong]
 }
 
 /** An error and those that it carries, outermost first. */

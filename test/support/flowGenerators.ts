@@ -6,8 +6,10 @@ import fc from "fast-check"
 import type { Capabilities, Cgroup, Container, Mount, NamespaceType, Process } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { withDefaults } from "../../src/config/devices.ts"
+import * as Oci from "../../src/config/Oci.ts"
 import { MS, RLIMIT, SCHED, SIG } from "../../src/native/constants.ts"
 import type { Options, SeedFile } from "../../src/testing/Testing.ts"
+import { fromSchema } from "./schemaGenerators.ts"
 
 /** How a container gets a namespace: its own, that of the process beside it, or the caller's. */
 type Origin = "new" | "joined" | "host"
@@ -127,15 +129,34 @@ const pool = [0, 1, 5, 6, 7, 8, 10, 12, 21, 24, 40] as const
 
 const some = <const T>(values: ReadonlyArray<T>) => fc.subarray([...values])
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined })
+
+/** A place in something, from 0 to less than 1; evenly, where `fc.double` mostly gives what is next to 0. */
+export const part = fc.nat(99_999).map((n) => n / 100_000)
+
 const rarely = (weight: number) => fc.nat(weight).map((n) => n === weight)
+
+// What the schema of a field gives is taken where a container can be started with most of it. Made by hand is what must fit
+// the machine or another field: ids that have a mapping, paths and mounts that are there, parameters that the kernel has,
+// sizes below the caller's limits, names of system calls, priorities within the range of their class. Of these a schema
+// knows the type, and its values are nearly all refused: `test/config/generated.test.ts` tries those.
+const { capabilities: sets, oomScoreAdj, rlimits } = Oci.Config.fields.process.fields
+const capabilityList = fc.oneof(
+  { arbitrary: some(pool), weight: 3 },
+  { arbitrary: fromSchema(sets.schema.fields.bounding.schema).map((set) => [...new Set(set)]), weight: 1 }
+)
+const resources = Object.keys(RLIMIT) as Array<keyof typeof RLIMIT>
+const resource = fromSchema(rlimits.schema.value.fields.type).map((number) =>
+  resources.find((name) => RLIMIT[name] === number) ?? "CORE"
+)
+const umask = fromSchema(Oci.Config.fields.process.fields.user.schema.fields.umask.schema)
 
 /** Five sets that the rules of configurations allow; mostly such that the kernel allows them, too. */
 const capabilities: fc.Arbitrary<Capabilities> = fc.tuple(
-  some(pool),
-  some(pool),
-  some(pool),
-  some(pool),
-  some(pool),
+  capabilityList,
+  capabilityList,
+  capabilityList,
+  capabilityList,
+  capabilityList,
   rarely(19)
 ).map(([bounding, permitted, a, b, c, wild]) => {
   const within = (set: ReadonlyArray<number>, ...others: ReadonlyArray<ReadonlyArray<number>>) =>
@@ -150,7 +171,14 @@ const capabilities: fc.Arbitrary<Capabilities> = fc.tuple(
   }
 })
 
-const limit = fc.tuple(fc.constantFrom("NOFILE", "CORE", "STACK", "NPROC", "FSIZE"), fc.nat(2), fc.nat(2)).map(
+const limit = fc.tuple(
+  fc.oneof(
+    { arbitrary: fc.constantFrom("NOFILE" as const, "CORE" as const, "STACK" as const, "FSIZE" as const), weight: 3 },
+    { arbitrary: resource, weight: 1 }
+  ),
+  fc.nat(2),
+  fc.nat(2)
+).map(
   ([resource, a, b]): readonly [keyof typeof RLIMIT, number, number] => {
     const sizes = resource === "FSIZE" ? [0, 64, 4096] : [64, 1024, 4096]
     return [resource, sizes[Math.min(a, b)]!, sizes[Math.max(a, b)]!]
@@ -171,9 +199,12 @@ export const processSetting: fc.Arbitrary<ProcessSetting> = fc.record({
   rlimits: fc.uniqueArray(limit, { maxLength: 3, selector: ([resource]) => resource }),
   env: fc.array(fc.constantFrom("PATH=/bin", "PATH=/usr/bin:/bin", "TERM=xterm", "HOME=/data", "HOME=", "A=b=c", "A=")),
   cwd: fc.constantFrom("/", "/data", "/data/../data/./", "/new/dir", "/secret"),
-  umask: maybe(fc.constantFrom(0, 0o22, 0o77)),
+  umask: maybe(umask),
   terminal: rarely(4),
-  oomScoreAdj: maybe(fc.constantFrom(0, 100, 1000)),
+  oomScoreAdj: maybe(fc.oneof(
+    { arbitrary: fc.constantFrom(0, 100, 1000), weight: 3 },
+    { arbitrary: fromSchema(oomScoreAdj.schema), weight: 1 }
+  )),
   nice: maybe(fc.constantFrom(0, 5)),
   ioPriority: rarely(4),
   affinity: rarely(4),

@@ -37,6 +37,9 @@ export const childCalls = [
 /** How long a killed process may take to die, in milliseconds. */
 const deathBound = 10_000
 
+/** How long one that can't be killed may take to end by itself. */
+const ownEndBound = 1000
+
 const groupPause = 2
 
 /** Kills and reaps what is left of a child's process group: children of ours only. */
@@ -61,14 +64,16 @@ const ignoring = <R>(code: SyscallError["code"], self: Effect.Effect<void, Sysca
 /** Kills a child and what it cloned beside itself, and reaps them. What is reaped already is fine. */
 export const end = ({ pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
-    yield* ignoring("ESRCH", sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }))
-    yield* reap(pidfd, deathBound)
+    const sent = yield* Effect.exit(ignoring("ESRCH", sys.pidfd_send_signal({ pidfd, signal: SIG.KILL })))
+    // EPERM: it is another user by now, and the caller lacks CAP_KILL; a child that has failed ends by itself, though
+    const ended = yield* reap(pidfd, Exit.isSuccess(sent) ? deathBound : ownEndBound)
+    if (Exit.isFailure(sent) && ended === null) return yield* sent
     yield* reapGroup(pid)
   })
 
-/** As {@link end}, and closes the handle. */
+/** As {@link end}, and closes the handle, whatever the end came to. */
 export const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.andThen(end(child), sys.close({ fd: child.pidfd }))
+  Effect.flatMap(Effect.exit(end(child)), (ended) => Effect.andThen(sys.close({ fd: child.pidfd }), ended))
 
 /**
  * Starts a child and gives its handle; one for which there is no handle does not live on.

@@ -17,7 +17,7 @@ import { Init } from "../Init.ts"
 import { attach } from "./attach.ts"
 import { cloneOfHandle } from "./bind.ts"
 import { DeviceError, PathError } from "./errors.ts"
-import { Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
+import { DevicesCreated, Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
 import { isBind, makingFor } from "./setting.ts"
 
 /** Whether the container brings a `/dev` of its own by a bind mount, which is then left as it is. */
@@ -149,6 +149,7 @@ export const createDevices = Step.make("createDevices", {
   doc: "create the container's device nodes",
   calls: [...new Set([...Files.makeCalls, "statx", "fchmodat", "open_tree", "move_mount", "umask"] as const)],
   requires: [Init, RootHandle, Mounted, MountsContained, Ownership],
+  provides: DevicesCreated,
   reversal: "irreversible",
   advice: {
     EROFS: "mount a tmpfs on /dev, or put the device nodes into the image",
@@ -166,5 +167,5 @@ export const createDevices = Step.make("createDevices", {
     yield* Files.withoutUmask(
       Effect.forEach(container.devices, (device) => create(root, device, ownership, making, bound), { discard: true })
     )
-  })
+  }).pipe(Effect.as(true as const))
 })

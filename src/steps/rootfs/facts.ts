@@ -40,3 +40,15 @@ export class InRoot extends Context.Service<InRoot, {
   /** An `O_PATH` descriptor of the root directory, close-on-exec. */
   readonly fd: number
 }>()("runfx/rootfs/InRoot") {}
+
+/** The container's devices are there. */
+export class DevicesCreated extends Context.Service<DevicesCreated, true>()("runfx/rootfs/DevicesCreated") {}
+
+/** Nothing more is made in the root: it is read-only, and so are its mounts, where they are to be. */
+export class RootSealed extends Context.Service<RootSealed, true>()("runfx/rootfs/RootSealed") {}
+
+/** The paths are read-only that are to be. */
+export class PathsReadonly extends Context.Service<PathsReadonly, true>()("runfx/rootfs/PathsReadonly") {}
+
+/** The paths are masked that are to be: the root shows no more than the program may see. */
+export class PathsMasked extends Context.Service<PathsMasked, true>()("runfx/rootfs/PathsMasked") {}

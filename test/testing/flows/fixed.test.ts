@@ -173,6 +173,20 @@ describe.each(Object.entries(settings))("a container %s", (_, setting) => {
 })
 
 describe("the init of a container", () => {
+  it("is reaped after it failed as another user, whom a caller without CAP_KILL may not signal", () => {
+    const none = { bounding: [], permitted: [], effective: [], inheritable: [], ambient: [] }
+    const scene = sceneOf({
+      ...root,
+      host: { ...root.host, missing: [5] },
+      process: { ...root.process, capabilities: none }
+    })
+    const ran = perform(scene.state, Runtime.create(scene.options), {
+      rule: ({ call }) => call._tag === "getcwd" ? "EIO" : undefined
+    })
+    assert.isTrue(Exit.isFailure(ran.exit))
+    verdict([...leftovers(scene.state, ran.model.state(), scene.caller), ...always(ran)], ran)
+  })
+
   const position = (ran: Ran<unknown, unknown>, step: string, call?: string) =>
     ran.seen.findIndex((seen) => seen.step === step && (call === undefined || seen.call._tag === call))
 

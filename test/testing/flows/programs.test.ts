@@ -1,28 +1,19 @@
-/**
- * What a program has been given when it starts, over random containers on random hosts; that the calls of a step are those
- * that it declares; that a plan tells the calls of the run.
- */
+/** What a program has been given when it starts, over random containers on random hosts. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
 import fc from "fast-check"
 import { validate } from "../../../src/config/validate.ts"
-import * as Plan from "../../../src/engine/Plan.ts"
 import { SIG } from "../../../src/native/constants.ts"
-import { create } from "../../../src/pipelines/create.ts"
-import { standard } from "../../../src/pipelines/standard.ts"
-import { userns } from "../../../src/pipelines/userns.ts"
-import { usernsSetup } from "../../../src/pipelines/usernsSetup.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
-import { ModelKernel, Recorder, type State } from "../../../src/testing/Testing.ts"
+import type { State } from "../../../src/testing/Testing.ts"
 import {
   calledBy,
   frozen,
   id,
   leftovers,
   perform,
+  report,
   runs,
   type Scene,
   sceneOf,
@@ -84,6 +75,8 @@ describe("the program of a container", () => {
           ...undeclared(ran.seen),
           ...frozen(ran.model.state())
         ], ran)
+        // one more program, and the end of all, take as long again: of some
+        if (counts.all % 8 !== 0) return
         // who is in no cgroup and in no pid namespace of the container can't be found by its id
         if (setting.cgroup === "none" && setting.origins.pid !== "new") return
         const second = executed(scene, ran.model.state(), ran.model.executed().at(-1)!, extra)
@@ -96,61 +89,13 @@ describe("the program of a container", () => {
           ...undeclared(ended.seen)
         ], ended)
       }),
-      { numRuns: runs(150) }
+      { numRuns: runs(2000) }
+    )
+    report(
+      `${counts.all} random containers, of which ${counts.started} started, and ${counts.executed} further programs in them`
     )
     // the property would hold, too, if nothing ever started
     assert.isAbove(counts.started, counts.all / 2)
-    assert.isAbove(counts.executed, counts.started / 3)
-  }, 600_000)
-})
-
-const sideOf = (line: string): string => line.slice(0, line.indexOf(":"))
-
-/** A clock that stands still: a plan and a run differ in the time that they tell, and in nothing else. */
-const clock: Clock.Clock = {
-  currentTimeMillisUnsafe: () => 0,
-  currentTimeMillis: Effect.succeed(0),
-  currentTimeNanosUnsafe: () => 0n,
-  currentTimeNanos: Effect.succeed(0n),
-  monotonicTimeNanosUnsafe: () => 0n,
-  monotonicTimeNanos: Effect.succeed(0n),
-  sleep: () => Effect.void
-}
-
-describe("a plan", () => {
-  it("tells the calls of the run that follows on the same state, and can be written and read back", () => {
-    fc.assert(
-      fc.property(setting, (setting) => {
-        const scene = sceneOf(setting)
-        const plan = (): Plan.Plan => {
-          const model = ModelKernel.make(scene.state)
-          const recorder = Recorder.make()
-          Effect.runSyncExit(Effect.provide(
-            Effect.provide(Effect.provideService(Runtime.create(scene.options), Clock.Clock, clock), recorder.layer),
-            model.layer
-          ))
-          return Plan.make({
-            title: "run",
-            record: recorder.entries().filter(({ step }) => step !== ""),
-            pipelines: [create, standard, userns, usernsSetup]
-          })
-        }
-        const planned = plan()
-        const ran = perform(scene.state, Runtime.create(scene.options))
-        // process by process: who of several goes first is not the plan's to tell
-        const bySide = (lines: ReadonlyArray<string>) => lines.toSorted((a, b) => sideOf(a).localeCompare(sideOf(b)))
-        const made = ran.seen.filter(({ step }) => step !== "").map(({ call, side, step }) =>
-          `${side}: ${step} ${call._tag}`
-        )
-        assert.deepStrictEqual(
-          bySide(planned.rows.flatMap(({ calls, side, step }) => calls.map(({ name }) => `${side}: ${step} ${name}`))),
-          bySide(made)
-        )
-        assert.deepStrictEqual(plan(), planned)
-        const json = JSON.parse(JSON.stringify(Schema.encodeSync(Plan.Plan)(planned)))
-        assert.deepStrictEqual(Schema.decodeUnknownSync(Plan.Plan)(json), planned)
-      }),
-      { numRuns: runs(40) }
-    )
+    assert.isAbove(counts.executed, counts.started / 30)
   }, 600_000)
 })
