@@ -30,7 +30,6 @@ export const storeCalls = [
   "close",
   "read",
   "write",
-  "fsync",
   "mkdirat",
   "renameat2",
   "unlinkat",
@@ -80,7 +79,7 @@ const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
 const openAnyRoot = (root: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 })
 
-/** A readable handle, since flock(2) and fsync(2) take no `O_PATH` one. */
+/** A readable handle, since flock(2) takes no `O_PATH` one. */
 const openIn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
@@ -148,8 +147,8 @@ export const create = (
 const draft = `.${stateFile}.new`
 
 /**
- * Writes the state of a container, the old one or none before it. The new file is complete and on the disk before it takes
- * the place of the old one.
+ * Writes the state of a container, the old one or none before it. The new file is complete before it takes the place
+ * of the old one. It is not forced to the disk: what it tells of does not outlive the machine's next start.
  */
 export const save = (
   root: string,
@@ -163,12 +162,11 @@ export const save = (
       yield* Effect.gen(function*() {
         const flags = O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC
         yield* using(sys.openat2({ dirfd, path: draft, flags, mode: 0o600, resolve: inside }), (fd) =>
-          Effect.andThen(writeAll(fd, Buffer.from(encode(state))), sys.fsync({ fd })))
+          writeAll(fd, Buffer.from(encode(state))))
         yield* sys.renameat2({ olddirfd: dirfd, oldpath: draft, newdirfd: dirfd, newpath: stateFile, flags: 0 })
       }).pipe(Effect.onError(() =>
         Effect.exit(discard)
       ))
-      yield* sys.fsync({ fd: dirfd })
     }))
 
 const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
