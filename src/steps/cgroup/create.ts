@@ -86,6 +86,8 @@ const walk = (
     if (making.wanted.length > 0) yield* enable(dirfd, at, making)
     const fresh = yield* makeDirectory(dirfd, name!, path, group, making.waiting)
     if (fresh) making.made.push(path)
+    // a new group of version 1 is as it should be
+    if (fresh && rest.length === 0 && !group.keys.includes("cpuset") && !group.keys.includes(unified)) return
     yield* using(openDirectory(dirfd, name!), (child) =>
       Effect.gen(function*() {
         if (group.keys.includes("cpuset")) yield* inheritCpuset(dirfd, child)

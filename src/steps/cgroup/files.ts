@@ -25,11 +25,16 @@ export const withHierarchy = <A, E, R>(
 ): Effect.Effect<A, E | SyscallError | NotACgroup, R | Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path: mountpoint, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
-    (fd) =>
-      Effect.flatMap(sys.fstatfs({ fd }), ({ type }): Effect.Effect<A, E | NotACgroup, R> =>
-        type === MAGIC.CGROUP_SUPER_MAGIC || type === MAGIC.CGROUP2_SUPER_MAGIC
-          ? use(fd)
-          : Effect.fail(new NotACgroup({ path: mountpoint, type })))
+    (fd) => Effect.andThen(checkGroup(fd, mountpoint), use(fd))
+  )
+
+const checkGroup = (fd: number, path: string): Effect.Effect<void, SyscallError | NotACgroup, Kernel> =>
+  Effect.flatMap(
+    sys.fstatfs({ fd }),
+    ({ type }) =>
+      type === MAGIC.CGROUP_SUPER_MAGIC || type === MAGIC.CGROUP2_SUPER_MAGIC
+        ? Effect.void
+        : Effect.fail(new NotACgroup({ path, type }))
   )
 
 /** Opens a directory below another one, as a handle (`O_PATH`). */
@@ -42,6 +47,25 @@ export const withGroup = <A, E, R>(
   use: (fd: number) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | SyscallError | NotACgroup, R | Kernel> =>
   withHierarchy(group.mountpoint, (root) => using(openDirectory(root, group.relative), use))
+
+/** Writes a value to a file of a group, in one call, without a handle to the group. */
+export const writeTo = (
+  { mountpoint, relative }: Group,
+  file: string,
+  value: string
+): Effect.Effect<void, SyscallError | NotACgroup, Kernel> => {
+  const path = [mountpoint, relative, file].filter((part) => part !== "").join("/")
+  return using(
+    sys.openat2({
+      dirfd: AT.FDCWD,
+      path,
+      flags: O.WRONLY | O.CLOEXEC,
+      mode: 0,
+      resolve: RESOLVE.NO_MAGICLINKS | RESOLVE.NO_SYMLINKS
+    }),
+    (fd) => Effect.andThen(checkGroup(fd, path), Effect.asVoid(sys.write({ fd, data: Buffer.from(value) })))
+  )
+}
 
 /** Everything that an open file still holds, as text. */
 export const readText = (fd: number): Effect.Effect<string, SyscallError, Kernel> =>

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { using } from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, CgroupJoinError, type NotACgroup } from "./errors.ts"
-import { directoriesIn, fileCalls, gone, openDirectory, orOn, readIn, withGroup, writeIn } from "./files.ts"
+import { directoriesIn, fileCalls, gone, openDirectory, orOn, readIn, withGroup, writeIn, writeTo } from "./files.ts"
 import { type CgroupManager, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that the functions of this module may make. */
@@ -47,11 +47,13 @@ export const joinSelf = (
   manager: CgroupManager
 ): Effect.Effect<void, CgroupJoinError | SyscallError | NotACgroup, Kernel> =>
   Effect.forEach(groups(manager), (group) =>
-    withGroup(group, (dirfd) =>
-      // cgroup2 moves threads only within a threaded subtree, so there it is the whole process
-      writeIn(dirfd, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0").pipe(
-        Effect.mapError((reason) => new CgroupJoinError({ path: group.path, pid: 0, reason }))
-      )), { discard: true })
+    // cgroup2 moves threads only within a threaded subtree, so there it is the whole process
+    writeTo(group, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0").pipe(
+      Effect.catchTag(
+        "SyscallError",
+        (reason) => Effect.fail(new CgroupJoinError({ path: group.path, pid: 0, reason }))
+      )
+    ), { discard: true })
 
 /** The pids in an open group and all groups below it; those that this pid namespace has no number for are left out. */
 export const pidsOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
