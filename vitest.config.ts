@@ -28,9 +28,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts", "test/examples/**/*.test.ts"],
-          // a runtime forks itself: its process must be started with these flags
           pool: "forks",
-          execArgv: ["--single-threaded", "--v8-pool-size=0"],
           fileParallelism: false,
           testTimeout: 120_000
         }

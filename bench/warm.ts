@@ -2,7 +2,7 @@
  * Warm starts, for `bench.mjs`: one process that runs containers, one after the other. Each line of its input is a number:
  * so many containers it runs then. It answers with one line of JSON.
  *
- *     node --single-threaded --v8-pool-size=0 --no-flush-bytecode --always-sparkplug --expose-gc warm.cjs BUNDLE
+ *     node warm.cjs BUNDLE
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,6 @@ import { Fork } from "../src/native/Fork.ts"
 import { Kernel } from "../src/native/Kernel.ts"
 import * as Linux from "../src/native/Linux.ts"
 import * as Runtime from "../src/runtime/Runtime.ts"
-import { warmUp } from "../src/runtime/warmUp.ts"
 
 const [bundle = "."] = process.argv.slice(2)
 const container = v8.deserialize(readFileSync(join(bundle, "container"))) as Container
@@ -71,13 +70,8 @@ const field = (name: string): number =>
   Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readFileSync("/proc/self/status", "utf8"))?.[1])
 
 const main = async () => {
-  const start = performance.now()
-  await Effect.runPromise(warmUp({ id: "rehearsal", container, bundle }))
-  const warming = performance.now() - start
-  v8.setFlagsFromString("--no-opt")
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "engine") {
-      v8.setFlagsFromString("--opt")
       process.stdout.write(`${JSON.stringify({ engine: engine() })}\n`)
       continue
     }
@@ -87,7 +81,6 @@ const main = async () => {
     process.stdout.write(`${
       JSON.stringify({
         times,
-        warming,
         steps: Object.fromEntries([...steps].map(([name, of]) => [name, median(of)])),
         resident: field("VmRSS"),
         peak: field("VmHWM"),

@@ -2,7 +2,7 @@
 /**
  * Runs a script that nobody trusts, and tells what it used.
  *
- *     sudo node --single-threaded --v8-pool-size=0 examples/sandbox.mjs FILE
+ *     sudo node examples/sandbox.mjs FILE
  *
  * The script sees the host's /usr, read-only, and itself; no network, no other process, no other user's files. It is
  * nobody, has no capabilities, 64 MiB of memory, 32 processes, half a processor and 5 seconds.

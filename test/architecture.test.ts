@@ -84,8 +84,8 @@ describe("imports", () => {
     assert.deepStrictEqual(told(others), [])
   })
 
-  it("lead to testing from plans and the warm-up only", () => {
-    const allowed = new Set(["runtime/plan.ts", "runtime/warmUp.ts"])
+  it("lead to testing from plans only", () => {
+    const allowed = new Set(["runtime/plan.ts"])
     const others = imports.filter(({ from, to }) =>
       roomOf(to) === "testing" && roomOf(from) !== "testing" && !allowed.has(from)
     )

@@ -5,36 +5,22 @@
  * Effect of its own, so that the model kernel can run both sides too.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type { SyscallError } from "./Kernel.ts"
-
-/** The flags with which Node has one thread, and V8 none of its own, so that a fork is whole. */
-export const forkFlags: ReadonlyArray<string> = ["--single-threaded", "--v8-pool-size=0"]
-
-/** This process was not started in the way that lets it fork itself. */
-export class NotForkable extends Data.TaggedError("NotForkable")<{
-  /** The flags of Node that are missing. */
-  readonly missing: ReadonlyArray<string>
-}> {
-  override get message(): string {
-    return `this Node process can't fork itself: it was started without ${this.missing.join(" ")}`
-  }
-  get advice(): string {
-    return `start it as: node ${forkFlags.join(" ")} FILE`
-  }
-}
 
 /** Starts children. */
 export class Fork extends Context.Service<Fork, {
   /**
    * Makes one `clone` call with the flags (`CLONE_NEW*`), and runs `child` in the new process; gives the child's pid.
    *
-   * On the live kernel the child is a copy of this process with one thread. There `child` runs synchronously and must end
-   * with `execve` or `exit_group`; whatever it does otherwise, the child exits with status 255.
+   * The child's Effect runs until it has to wait before the parent goes on; then either goes on when the other one waits.
+   * All of its calls are made by the child: what they change is the child's. What it does otherwise, by `node:fs` for
+   * instance, is done by this process, and as long as it never waits it holds this process up. It ends with `execve` or
+   * `exit_group`, after which nothing of its Effect runs any more; whatever it comes to otherwise, the child exits with
+   * status 255.
    */
   readonly spawn: <R>(
     flags: number,
     child: Effect.Effect<unknown, unknown, R>
-  ) => Effect.Effect<number, SyscallError | NotForkable, R>
+  ) => Effect.Effect<number, SyscallError, R>
 }>()("runfx/Fork") {}

@@ -41,6 +41,9 @@ export const CLONE = family("CLONE_", "linux/sched.h", {
   VFORK: 0x4000,
   PARENT: 0x8000,
   THREAD: 0x10000,
+  SYSVSEM: 0x40000,
+  PARENT_SETTID: 0x100000,
+  CHILD_CLEARTID: 0x200000,
   NEWNS: 0x20000,
   NEWCGROUP: 0x2000000,
   NEWUTS: 0x4000000,
@@ -714,9 +717,19 @@ export const RTN = family("RTN_", "linux/rtnetlink.h", {
   UNICAST: 1
 })
 
-/** `MADV_*` of `sys/mman.h`. @see madvise(2) */
-export const MADV = family("MADV_", "sys/mman.h", {
-  DOFORK: 11
+/** `PROT_*` of `sys/mman.h`. @see mmap(2) */
+export const PROT = family("PROT_", "sys/mman.h", {
+  READ: 1,
+  WRITE: 2,
+  EXEC: 4
+})
+
+/** `MAP_*` of `sys/mman.h`. @see mmap(2) */
+export const MAP = family("MAP_", "sys/mman.h", {
+  SHARED: 1,
+  PRIVATE: 2,
+  ANONYMOUS: 0x20,
+  FIXED_NOREPLACE: 0x100000
 })
 
 /** `SOL_*` of `sys/socket.h`. @see getsockopt(2) */

@@ -1,5 +1,5 @@
 /**
- * Loads koffi and binds the one foreign function that runfx calls: the C library's syscall(2).
+ * Loads koffi and binds the foreign functions that runfx calls: the C library's syscall(2), and machine code of its own.
  *
  * The addon is opened directly, which takes 1 ms where `require("koffi")` takes 7; where its file is not in the place
  * that koffi 3 gives it, `require` finds it.
@@ -20,11 +20,18 @@ export interface Library {
   readonly errno: () => number
   /** The address of a buffer's memory. It stays: a buffer of more than 64 bytes is outside of V8's heap. */
   readonly addressOf: (buffer: Uint8Array) => number
+  /** So many bytes of memory at an address that the caller has mapped. */
+  readonly memoryAt: (address: number, size: number) => ArrayBuffer
+  /** A function of machine code at an address, of so many integers to one. */
+  readonly functionAt: (address: number, parameters: number) => (...args: ReadonlyArray<Word>) => Word
 }
 
 /** The parts of koffi that are used. */
 interface Koffi {
   readonly errno: () => number
+  readonly proto: (result: "long", parameters: ReadonlyArray<"long">) => unknown
+  readonly view: (address: number, size: number) => ArrayBuffer
+  readonly decode: (address: number, type: unknown) => (...args: ReadonlyArray<Word>) => Word
   readonly load: (path: null) => {
     readonly func: {
       (name: "syscall", result: "long", parameters: ReadonlyArray<"long">): Library["syscall"]
@@ -81,6 +88,9 @@ export const load = (base: string = import.meta.url): Library => {
   return {
     syscall: library.func("syscall", "long", ["long", "long", "long", "long", "long", "long", "long"]),
     errno: koffi.errno,
-    addressOf: (buffer) => memmove(buffer, buffer, 0)
+    addressOf: (buffer) => memmove(buffer, buffer, 0),
+    memoryAt: (address, size) => koffi.view(address, size),
+    functionAt: (address, parameters) =>
+      koffi.decode(address, koffi.proto("long", Array.from({ length: parameters }, () => "long" as const)))
   }
 }

@@ -31,11 +31,9 @@
 import * as Effect from "effect/Effect"
 import * as process from "node:process"
 import * as c from "./constants.ts"
+import { contentAddress, executable, type Machine } from "./elf.ts"
 import { type Errno, nameOf, numberOf } from "./Errno.ts"
 import { type Kernel, sys, type SyscallError } from "./Kernel.ts"
-
-/** The machines that the trampoline is written for, as Node names them. */
-export type Machine = "x64" | "arm64"
 
 /** What a trampoline is made for. */
 export interface Options {
@@ -202,76 +200,34 @@ const arm64 = ({ channel, filter, path }: Places): Uint8Array => {
 
 // ── the image ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Of elf(5): the machine, and the alignment of segments, which is the largest page that the machine may have. */
-const machines = {
-  x64: { code: x64, elf: 62, page: 0x1000 },
-  arm64: { code: arm64, elf: 183, page: 0x10000 }
-} as const
-
-const base = 0x400000
-const headerSize = 64
-const programHeaderSize = 56
-const PT_LOAD = 1
-const PT_GNU_STACK = 0x6474e551
-const [PF_X, PF_W, PF_R] = [1, 2, 4] as const
+const assemblers = { x64, arm64 } as const
 
 const align8 = (size: number): number => size + 7 & ~7
 
-/**
- * A static ELF executable that executes a program (see the head of this file).
- *
- * Headers, code, path, filter, all in one segment that is readable and executable; the stack is not executable.
- */
+/** A static ELF executable that executes a program (see the head of this file): code, path, and filter. */
 export const trampoline = (machine: Machine, { channel, filter, path }: Options): Uint8Array => {
-  const { code: assemble, elf, page } = machines[machine]
+  const assemble = assemblers[machine]
   const name = Buffer.from(`${path}\0`)
-  const entry = headerSize + 2 * programHeaderSize
   // the length of the code does not depend on the addresses in it
   const codeSize = assemble({ channel, path: 0, ...(filter === undefined ? {} : { filter: { address: 0, flags: 0 } }) })
     .length
-  const nameAt = entry + codeSize
-  const sockFprogAt = align8(nameAt + name.length)
+  const nameAt = codeSize
+  const sockFprogAt = align8(contentAddress + nameAt + name.length) - contentAddress
   const programAt = sockFprogAt + 16
-  const size = filter === undefined ? nameAt + name.length : programAt + filter.program.length
-  const code = assemble({
+  const content = new Uint8Array(filter === undefined ? nameAt + name.length : programAt + filter.program.length)
+  content.set(assemble({
     channel,
-    path: base + nameAt,
-    ...(filter === undefined ? {} : { filter: { address: base + sockFprogAt, flags: filter.flags } })
-  })
-
-  const image = new Uint8Array(size)
-  const view = new DataView(image.buffer)
-  // ELF, 64 bits, little-endian, version 1
-  image.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
-  view.setUint16(16, 2, true) // ET_EXEC
-  view.setUint16(18, elf, true)
-  view.setUint32(20, 1, true)
-  view.setBigUint64(24, BigInt(base + entry), true)
-  view.setBigUint64(32, BigInt(headerSize), true)
-  view.setUint16(52, headerSize, true)
-  view.setUint16(54, programHeaderSize, true)
-  view.setUint16(56, 2, true)
-
-  view.setUint32(headerSize, PT_LOAD, true)
-  view.setUint32(headerSize + 4, PF_R | PF_X, true)
-  view.setBigUint64(headerSize + 16, BigInt(base), true)
-  view.setBigUint64(headerSize + 24, BigInt(base), true)
-  view.setBigUint64(headerSize + 32, BigInt(size), true)
-  view.setBigUint64(headerSize + 40, BigInt(size), true)
-  view.setBigUint64(headerSize + 48, BigInt(page), true)
-
-  view.setUint32(headerSize + programHeaderSize, PT_GNU_STACK, true)
-  view.setUint32(headerSize + programHeaderSize + 4, PF_R | PF_W, true)
-  view.setBigUint64(headerSize + programHeaderSize + 48, 16n, true)
-
-  image.set(code, entry)
-  image.set(name, nameAt)
+    path: contentAddress + nameAt,
+    ...(filter === undefined ? {} : { filter: { address: contentAddress + sockFprogAt, flags: filter.flags } })
+  }))
+  content.set(name, nameAt)
   if (filter !== undefined) {
+    const view = new DataView(content.buffer)
     view.setUint16(sockFprogAt, filter.program.length / 8, true)
-    view.setBigUint64(sockFprogAt + 8, BigInt(base + programAt), true)
-    image.set(filter.program, programAt)
+    view.setBigUint64(sockFprogAt + 8, BigInt(contentAddress + programAt), true)
+    content.set(filter.program, programAt)
   }
-  return image
+  return executable(machine, content, 0)
 }
 
 // ── executing it ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,6 @@
  * before it is believed, and descriptors that come along are closed.
  */
 import * as Effect from "effect/Effect"
-import type { Event } from "../engine/Events.ts"
 import type { Message as Packet } from "../native/calls.ts"
 import * as c from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
@@ -26,8 +25,8 @@ export type Message =
   | { readonly _tag: "Enter" }
   | { readonly _tag: "Entered" }
   | { readonly _tag: "Go" }
-  | { readonly _tag: "Ready"; readonly events: ReadonlyArray<Event> }
-  | { readonly _tag: "Done"; readonly events: ReadonlyArray<Event> }
+  | { readonly _tag: "Ready" }
+  | { readonly _tag: "Done" }
   | { readonly _tag: "Failed"; readonly error: unknown }
 
 /** The largest packet, in bytes; below the default send buffer of a unix socket (`net.core.wmem_default`, 212,992). */
@@ -41,7 +40,7 @@ export const send = (fd: number, message: Message): Effect.Effect<void, SyscallE
 }
 
 const shortened = (message: Message): Message => {
-  if (message._tag !== "Failed") return { _tag: message._tag, events: [] } as Message
+  if (message._tag !== "Failed") return message
   const text = message.error instanceof Error ? message.error.message : String(message.error)
   return { _tag: "Failed", error: new Error(text.slice(0, largest / 4)) }
 }
@@ -79,10 +78,6 @@ type Fields = Readonly<Record<string, unknown>>
 
 const isRecord = (value: unknown): value is Fields => typeof value === "object" && value !== null
 
-const isEvent = (value: unknown): boolean =>
-  isRecord(value) && [value["_tag"], value["pipeline"], value["step"]].every((field) => typeof field === "string") &&
-  (value["_tag"] === "Started" || typeof value["milliseconds"] === "number")
-
 /** Whether an error can be shown: its message and its advice are made of its fields. Throws where one can't. */
 const isShowable = (error: unknown): boolean => {
   if (!(error instanceof Error)) return !isRecord(error)
@@ -96,10 +91,9 @@ const isMessage = (value: unknown): value is Message => {
     case "Enter":
     case "Entered":
     case "Go":
-      return true
     case "Ready":
     case "Done":
-      return Array.isArray(value["events"]) && value["events"].every(isEvent)
+      return true
     case "Failed":
       return "error" in value && isShowable(value["error"])
     default:

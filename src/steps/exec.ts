@@ -1,10 +1,9 @@
 /**
  * Become the program: the last step of every init pipeline, which on success never returns.
  *
- * The program is not executed by this process itself but by a tiny one in between, which this process becomes first: at
- * the moment of the execve(2) that the container can influence, `/proc/self/exe` is then a sealed memory file, and not
- * the host's runtime, which a container's root could open and overwrite (CVE-2019-5736). The same tiny program loads the
- * seccomp filter, so that a filter need not allow what this process still does.
+ * What executes it is never the host's runtime, which a container's root could open by `/proc/self/exe` and overwrite
+ * (CVE-2019-5736): the process that makes an init's calls runs a sealed memory file. Where there is a seccomp filter,
+ * another tiny program stands in between, which loads it, so that a filter need not allow what this process still does.
  *
  * @see execve(2), execveat(2), seccomp(2)
  */
@@ -61,18 +60,12 @@ export const exec = Step.make("exec", {
     const { path } = yield* Program
     const { filter } = yield* ExecFilter
     const envp = environmentFor(yield* Environment, yield* ExecUser)
-    if (selinuxLabel === undefined) {
-      return yield* execThroughTrampoline({
-        path,
-        argv: args,
-        envp,
-        channel,
-        ...(filter === undefined ? {} : { filter })
-      }, limitFileSize(rlimits))
+    if (filter !== undefined && selinuxLabel === undefined) {
+      return yield* execThroughTrampoline({ path, argv: args, envp, channel, filter }, limitFileSize(rlimits))
     }
     yield* limitFileSize(rlimits)
-    // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them; the domain then
-    // forbids to write the runtime's file. (A profile of AppArmor is entered here, and inherited by the program.)
+    // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them. (A profile of
+    // AppArmor is entered here, and inherited by the program.)
     if (filter !== undefined) yield* sys.seccomp({ operation: SECCOMP.SET_MODE_FILTER, ...filter })
     return yield* sys.execve({ path, argv: args, envp })
   })

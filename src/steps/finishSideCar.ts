@@ -7,7 +7,6 @@ import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
 import { send } from "./channel.ts"
 import { Init } from "./Init.ts"
-import { Journal } from "./reportReady.ts"
 import { RootSealed } from "./rootfs/facts.ts"
 
 /** Says "Done" and exits with status 0. */
@@ -19,7 +18,7 @@ export const finishSideCar = Step.make("finishSideCar", {
   reversal: "terminal",
   run: Effect.gen(function*() {
     const { channel } = yield* Init
-    yield* send(channel, { _tag: "Done", events: yield* Journal })
+    yield* send(channel, { _tag: "Done" })
     return yield* sys.exit_group({ status: 0 })
   })
 })

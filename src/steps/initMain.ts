@@ -9,7 +9,6 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
 import { send } from "./channel.ts"
 import { Init } from "./Init.ts"
-import { Journal } from "./reportReady.ts"
 
 const exitCodeOf = (error: unknown): number => {
   const reason = error instanceof Error && "reason" in error ? error.reason : error
@@ -23,19 +22,19 @@ const exitCodeOf = (error: unknown): number => {
  *
  * @param parentEnd the parent's end of the channel, which this copy of the parent holds too. It must be closed first: as
  *   long as it is open here, the parent's death would not be seen.
+ * @param tell hears of each step
  */
 export const initMain = (
   pipeline: Pipeline.Any,
   init: Init["Service"],
-  parentEnd: number
+  parentEnd: number,
+  tell: (event: Event) => void = () => {}
 ): Effect.Effect<never, unknown, Kernel> =>
   Effect.gen(function*() {
-    const journal: Array<Event> = []
     const exit = yield* sys.close({ fd: parentEnd }).pipe(
       Effect.andThen(Pipeline.runUnchecked(pipeline)),
       Effect.provideService(Init, init),
-      Effect.provideService(Journal, journal),
-      Effect.provideService(Events, (event) => Effect.sync(() => void journal.push(event))),
+      Effect.provideService(Events, (event) => Effect.sync(() => tell(event))),
       Effect.exit
     )
     // a pipeline that ends without exec or exit has lost its last step

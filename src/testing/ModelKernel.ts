@@ -331,6 +331,13 @@ export const make = (from: State | Options = {}, settings: Settings = {}): Model
           const pidNs = current.processes.get(parent.pid)!.ns.pid
           const process = [...current.processes.values()].find(({ numbers }) => numbers.get(pidNs) === number)!
           const cell: Cell = { pid: process.pid }
+          // the caller's own children are a program that makes their calls, and copies of it
+          if (parent === root) {
+            current = {
+              ...current,
+              processes: new Map(current.processes).set(cell.pid, { ...process, comm: "runfx-init" })
+            }
+          }
           fibers.add(cell.pid)
           schedule(() => {
             progress++

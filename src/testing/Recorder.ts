@@ -58,7 +58,7 @@ export const make = (): Recorder => {
   const entries: Array<Entry> = []
   let children = 0
 
-  const record = <A, E, R>(call: Call, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  const record = <A, R>(call: Call, effect: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
     Effect.withFiber((fiber) => {
       const where = fiber.getRef(CurrentStep)
       const entry: Entry = {
@@ -71,13 +71,10 @@ export const make = (): Recorder => {
       }
       entries.push(entry)
       // from the end: few calls, if any, were made since
-      const place = (): number => entries.lastIndexOf(entry)
-      const set = (outcome: Outcome): void => void (entries[place()] = { ...entry, outcome })
-      const drop = (): void => void entries.splice(place(), 1)
+      const set = (outcome: Outcome): void => void (entries[entries.lastIndexOf(entry)] = { ...entry, outcome })
       return Effect.tapError(
         Effect.tap(effect, (result) => Effect.sync(() => set({ _tag: "Returned", result }))),
-        // any other error, as NotForkable, comes before a call is made
-        (error) => Effect.sync(() => error instanceof SyscallError ? set({ _tag: "Failed", error }) : drop())
+        (error) => Effect.sync(() => set({ _tag: "Failed", error }))
       )
     })
 

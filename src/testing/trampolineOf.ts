@@ -4,7 +4,8 @@
  * The layout is that of `native/trampoline.ts`; what was read is checked by making the trampoline once more, so that
  * anything else, also a trampoline of a later layout, is not taken for one.
  */
-import { type Machine, type Options, trampoline } from "../native/trampoline.ts"
+import type { Machine } from "../native/elf.ts"
+import { type Options, trampoline } from "../native/trampoline.ts"
 
 /** Where the parts stand, by machine: bytes from the start of the code. */
 const layouts: Readonly<

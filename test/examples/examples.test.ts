@@ -7,7 +7,6 @@ import process from "node:process"
 import { type Installed, installed } from "../support/installed.ts"
 
 const reason = process.platform !== "linux" ? "needs Linux" : process.getuid!() !== 0 ? "needs root" : undefined
-const flags = ["--single-threaded", "--v8-pool-size=0"]
 
 describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: ${reason}`}`, () => {
   let package_: Installed
@@ -19,7 +18,7 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
   }, 240_000)
   afterAll(() => remove())
 
-  const node = (file: string, ...args: ReadonlyArray<string>) => package_.run(process.execPath, ...flags, file, ...args)
+  const node = (file: string, ...args: ReadonlyArray<string>) => package_.run(process.execPath, file, ...args)
   const script = (text: string): string => {
     const file = `${package_.app}/script.sh`
     writeFileSync(file, text)
@@ -190,7 +189,6 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
       "INT",
       "1",
       process.execPath,
-      ...flags,
       "sandbox.mjs",
       script("sleep 1000")
     )

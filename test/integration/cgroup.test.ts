@@ -6,9 +6,9 @@ import * as Step from "../../src/engine/Step.ts"
 import { O, P, SIG, W } from "../../src/native/constants.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
-import { freshId, here, hosts, live, on, rollback, shell, shellIn, withCgroup } from "../support/cgroups.ts"
+import { freshId, here, hosts, live, on, rollback, seen, shell, shellIn, withCgroup } from "../support/cgroups.ts"
 
-const read = (path: string): string => readFileSync(path, "utf8").trim()
+const read = (path: string): string => readFileSync(seen(path), "utf8").trim()
 
 const fileOf = (manager: Cgroup.CgroupManager, controller: string, file: string): string =>
   read(`${Cgroup.groupOf(manager, controller)!.path}/${file}`)
@@ -43,7 +43,7 @@ for (const host of hosts) {
         Effect.map((manager) => {
           for (const { path } of Cgroup.groups(manager)) {
             // v2 groups were seen through a mount of the child's; its root is the same as that of the host's mount
-            assert.isFalse(existsSync(path), path)
+            assert.isFalse(existsSync(seen(path)), path)
           }
         })
       ))
@@ -106,7 +106,7 @@ for (const host of hosts) {
               manager
             )
           }, { path, devices: [] })
-          for (const directory of manager.made) assert.isFalse(existsSync(directory), directory)
+          for (const directory of manager.made) assert.isFalse(existsSync(seen(directory)), directory)
           assert.strictEqual(manager.made.length, Cgroup.groups(manager).length * 3)
           // once more: nothing is there, and that is fine
           yield* Cgroup.destroy(manager)
@@ -127,7 +127,7 @@ for (const host of hosts) {
           yield* Cgroup.join({ ...planned, paths: { [last.keys[0]!]: last.path } }, pid)
           const failure = yield* Effect.flip(Effect.provideService(Cgroup.create(planned), Step.Rollback, undo.service))
           yield* undo.run
-          const left = Cgroup.groups(planned).filter(({ path }) => existsSync(path)).map(({ path }) => path)
+          const left = Cgroup.groups(planned).filter(({ path }) => existsSync(seen(path))).map(({ path }) => path)
           yield* sys.kill({ pid, signal: SIG.KILL })
           yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
           yield* release
@@ -264,7 +264,7 @@ describe.skipIf(!limitedV2)("limits of v2", () => {
     live(withCgroup((manager) =>
       Effect.gen(function*() {
         const file = (name: string) => fileOf(manager, "unified", name)
-        const has = (name: string) => existsSync(`${manager.paths["unified"]}/${name}`)
+        const has = (name: string) => existsSync(seen(`${manager.paths["unified"]}/${name}`))
         yield* Cgroup.applyLimits(manager, has("io.weight") || has("io.bfq.weight") ? limits : withoutWeight(limits))
         assert.strictEqual(file("memory.max"), String(1n << 26n))
         if (has("memory.swap.max")) assert.strictEqual(file("memory.swap.max"), String(1n << 26n))
@@ -341,7 +341,7 @@ describe("a plain directory that looks like a hierarchy", () => {
         made: []
       }
       const failure = yield* Effect.flip(Cgroup.join(manager, 1))
-      const left = existsSync(`${path}/group/cgroup.procs`)
+      const left = existsSync(seen(`${path}/group/cgroup.procs`))
       yield* sys.unlinkat({ dirfd: -100, path: `${path}/group`, flags: 0x200 })
       yield* sys.unlinkat({ dirfd: -100, path, flags: 0x200 })
       assert.strictEqual(failure._tag, "NotACgroup")

@@ -29,7 +29,10 @@ import {
   DescriptorsClosed,
   Environment,
   ExecUser,
+  Forked,
   InNamespaces,
+  LimitsSet,
+  NamespaceRoot,
   NamespacesJoined,
   NamespacesMade,
   NoNewPrivileges,
@@ -129,7 +132,10 @@ const earlier = [
   DescriptorsClosed,
   CapabilitiesSet,
   ProcessRestored,
-  ParentDeathSignalSet
+  ParentDeathSignalSet,
+  Forked,
+  NamespaceRoot,
+  LimitsSet
 ] as const
 
 const runSteps = (steps: ReadonlyArray<Step.Any>, input: Init["Service"]) => {

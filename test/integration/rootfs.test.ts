@@ -3,12 +3,16 @@ import { afterEach, assert, beforeAll, beforeEach, describe, layer } from "@effe
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { AT, CLONE, MNT, MOUNT_ATTR, MS, O, P, SIG, W } from "../../src/native/constants.ts"
+import process from "node:process"
+import { Worker } from "node:worker_threads"
+import { AT, CLONE, MNT, MOUNT_ATTR, MS, O } from "../../src/native/constants.ts"
 import * as Files from "../../src/native/Files.ts"
-import { Fork } from "../../src/native/Fork.ts"
+
+import type { Fork } from "../../src/native/Fork.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import * as Procfs from "../../src/native/Procfs.ts"
+import { numbersFor } from "../../src/native/syscalls.ts"
 import { inChild } from "../support/child.ts"
 import * as contained from "../support/contained.ts"
 import { bindMount, build, type Built, device, mount, usualDevices, usualMounts } from "../support/contained.ts"
@@ -829,7 +833,7 @@ describe("rootfs", () => {
         fs.mkdirSync(inRootfs("volume"))
         link("swap", outside)
         link("up", "../../../../../../../..")
-        const racer = yield* race()
+        const racer = race()
         let built = 0
         let tries = 0
         yield* Effect.forEach(Array.from({ length: 25 }), () =>
@@ -849,7 +853,7 @@ describe("rootfs", () => {
             }
             if (now.error === undefined) built++
             untouched(outside)
-          }), { discard: true }).pipe(Effect.ensuring(Effect.orDie(racer.end)))
+          }), { discard: true }).pipe(Effect.ensuring(racer.end))
         assert.isAbove(built, 0)
         assert.isAtLeast(tries, 200)
       }))
@@ -863,27 +867,25 @@ const nullStdio = Effect.gen(function*() {
   yield* sys.dup3({ oldfd: fd, newfd: 1, flags: 0 })
 })
 
-/** Exchanges a directory for links, again and again, in a process of its own. */
-const race = Effect.fnUntraced(function*() {
-  const fork = yield* Fork
+/** Exchanges a directory for links, again and again, in a thread of its own: it waits for nobody. */
+const race = (): { readonly end: Effect.Effect<unknown> } => {
   const exchange = 2
-  const swap = (a: string, b: string) =>
-    sys.renameat2({ olddirfd: AT.FDCWD, oldpath: a, newdirfd: AT.FDCWD, newpath: b, flags: exchange })
-  const loop = Effect.gen(function*() {
-    for (let n = 0; n < 10_000_000; n++) {
-      yield* swap(inRootfs("volume"), inRootfs("swap"))
-      yield* swap(inRootfs("volume"), inRootfs("swap"))
-      yield* swap(inRootfs("volume"), inRootfs("up"))
-      yield* swap(inRootfs("volume"), inRootfs("up"))
+  const numbers = numbersFor(process.arch)
+  const worker = new Worker(
+    `const syscall = require("koffi").load(null).func("syscall", "long", ["long", "long", "str", "long", "str", "long"])
+    const { workerData: { exchange, number, others, volume } } = require("node:worker_threads")
+    for (;;) for (const other of others) {
+      for (let n = 0; n < 2; n++) syscall(number, ${AT.FDCWD}, volume, ${AT.FDCWD}, other, exchange)
+    }`,
+    {
+      eval: true,
+      workerData: {
+        exchange,
+        number: numbers.renameat2,
+        others: [inRootfs("swap"), inRootfs("up")],
+        volume: inRootfs("volume")
+      }
     }
-  })
-  const pid = yield* fork.spawn(
-    0,
-    Effect.andThen(sys.prctl({ option: 1, arg2: SIG.KILL, arg3: 0, arg4: 0, arg5: 0 }), loop)
   )
-  return {
-    end: sys.kill({ pid, signal: SIG.KILL }).pipe(
-      Effect.andThen(sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }))
-    )
-  }
-})
+  return { end: Effect.promise(() => worker.terminate()) }
+}

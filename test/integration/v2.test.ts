@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import { numbers as capability } from "../../src/config/capabilities.ts"
 import { RLIMIT } from "../../src/native/constants.ts"
 import { sys } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import {
   containerOf,
@@ -20,6 +21,7 @@ import {
   said,
   sh
 } from "../support/containers.ts"
+import { firstProcess } from "../support/host.ts"
 
 const controllers = (): ReadonlyArray<string> => {
   try {
@@ -37,7 +39,8 @@ if (lacksResource) {
 }
 
 let place: Place
-beforeAll(() => {
+beforeAll(async () => {
+  await Effect.runPromise(Effect.provide(firstProcess, Linux.layer))
   place = makePlace()
 })
 afterAll(() => place.remove())

@@ -7,15 +7,10 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { assemble, branch, load, ret } from "../../src/native/bpf.ts"
+import type { Machine } from "../../src/native/elf.ts"
 import { SyscallError } from "../../src/native/Kernel.ts"
 import { syscallNumbers } from "../../src/native/syscallTables.ts"
-import {
-  execThroughTrampoline,
-  failureOf,
-  type Machine,
-  type Options,
-  trampoline
-} from "../../src/native/trampoline.ts"
+import { execThroughTrampoline, failureOf, type Options, trampoline } from "../../src/native/trampoline.ts"
 import { scripted } from "../support/scripted.ts"
 
 let directory = ""

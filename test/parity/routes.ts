@@ -182,6 +182,8 @@ export const routes: Readonly<Record<string, Scenario>> = {
     ...write("/proc/sys/net/ipv6/conf/b/disable_ipv6", "1"),
     set("a", { mac: "02:00:00:00:00:0a" }),
     add("a", "fd00::2/64"),
+    // the kernel tells of it a moment later
+    line("nanosleep", { nanoseconds: 20_000_000n }, { quiet: true }),
     all,
     set("a", { up: true }),
     all

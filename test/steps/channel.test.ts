@@ -38,10 +38,10 @@ describe("receive", () => {
     assert.strictEqual(message.pid, 7)
   })
 
-  it("takes the words and the events of an init", () => {
+  it("takes the words of an init", () => {
     const words: ReadonlyArray<Message> = [
       { _tag: "Entered" },
-      { _tag: "Ready", events: [{ _tag: "Started", pipeline: "p", step: "s" }] },
+      { _tag: "Ready" },
       { _tag: "Failed", error: "thrown text" }
     ]
     for (const message of words) {
@@ -64,11 +64,6 @@ describe("receive", () => {
     ["a value in place of a message", "{\"$bigint\":\"1\"}"],
     ["a number that is none", "{\"_tag\":\"Failed\",\"error\":{\"$bigint\":\"one\"}}"],
     ["causes that are no list", "{\"_tag\":\"Failed\",\"error\":{\"$cause\":1}}"],
-    ["no events", "{\"_tag\":\"Ready\"}"],
-    [
-      "events that are none",
-      "{\"_tag\":\"Ready\",\"events\":[{\"_tag\":\"Completed\",\"pipeline\":\"p\",\"step\":\"s\"}]}"
-    ],
     ["no error", "{\"_tag\":\"Failed\"}"],
     ["an error that is only an object", "{\"_tag\":\"Failed\",\"error\":{\"toString\":1}}"],
     ["an error whose reason can't be shown", error("PipelineError", { reason: { toString: 1, valueOf: 1 } })],

@@ -2,14 +2,13 @@
  * Kinds of host for tests of cgroups: this one, and what a mount namespace can make of it.
  */
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
 import * as Step from "../../src/engine/Step.ts"
 import * as c from "../../src/native/constants.ts"
-import { Fork, type NotForkable } from "../../src/native/Fork.ts"
+import { Fork } from "../../src/native/Fork.ts"
 import { Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
-import { type ChildFailed, inChild } from "./child.ts"
+import { type ChildFailed, inChild, readAll, writeAll } from "./child.ts"
 
 /** Runs an effect on the kernel of this host. */
 export const live = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>): Effect.Effect<A, E> =>
@@ -57,8 +56,22 @@ export const hosts: ReadonlyArray<Host> = [
 export const on = <A>(
   host: Host,
   effect: Effect.Effect<A, unknown, Kernel | Fork>
-): Effect.Effect<A, ChildFailed | NotForkable | SyscallError> =>
-  live(inChild(c.CLONE.NEWNS, Effect.andThen(Effect.andThen(isolate, host.prepare), restoringRoot(effect))))
+): Effect.Effect<A, ChildFailed | SyscallError> =>
+  live(inChild(
+    c.CLONE.NEWNS,
+    Effect.gen(function*() {
+      viewer = yield* sys.getpid({})
+      yield* isolate
+      yield* host.prepare
+      return yield* restoringRoot(effect)
+    })
+  )).pipe(Effect.ensuring(Effect.sync(() => viewer = "self")))
+
+/** Whose mounts {@link seen} looks at. */
+let viewer: number | "self" = "self"
+
+/** A path as the child of {@link on} sees it, for `node:fs`, which acts in this process. */
+export const seen = (path: string): string => `/proc/${viewer}/root${path}`
 
 /** Collects compensations, and runs them on demand, last first. */
 export const rollback = () => {
@@ -80,25 +93,27 @@ const rootControl = Effect.map(Cgroup.detect, ({ hierarchies }) => {
   return mountpoint === undefined ? undefined : `${mountpoint}/cgroup.subtree_control`
 })
 
-const switchedOn = (file: string | undefined): ReadonlyArray<string> =>
-  file === undefined ? [] : readFileSync(file, "utf8").split(/\s+/).filter((name) => name !== "")
+const opened = <A>(path: string, flags: number, use: (fd: number) => Effect.Effect<A, SyscallError, Kernel>) =>
+  Effect.acquireUseRelease(sys.openat({ dirfd: c.AT.FDCWD, path, flags, mode: 0 }), use, (fd) => sys.close({ fd }))
+
+const switchedOn = (file: string | undefined): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
+  file === undefined
+    ? Effect.succeed([])
+    : Effect.map(opened(file, c.O.RDONLY, readAll), (text) => text.split(/\s+/).filter((name) => name !== ""))
 
 /** Switches off again what an effect has switched on in the root, so that the host is as it was. */
 const restoringRoot = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(rootControl, (file) =>
     Effect.acquireUseRelease(
-      Effect.sync(() => switchedOn(file)),
+      switchedOn(file),
       () => effect,
       (before) =>
-        Effect.sync(() => {
-          for (const name of switchedOn(file).filter((name) => !before.includes(name))) {
-            try {
-              writeFileSync(file!, `-${name}`)
-            } catch {
-              // somebody else uses it by now
-            }
-          }
-        })
+        Effect.flatMap(switchedOn(file), (now) =>
+          Effect.forEach(
+            now.filter((name) => !before.includes(name)),
+            // somebody else may use it by now
+            (name) => Effect.ignore(opened(file!, c.O.WRONLY, (fd) => writeAll(fd, Buffer.from(`-${name}`))))
+          ))
     ))
 
 /** Makes a container's cgroups, hands them to `use`, kills what is in them and removes them. */

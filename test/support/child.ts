@@ -8,7 +8,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as c from "../../src/native/constants.ts"
-import { Fork, type NotForkable } from "../../src/native/Fork.ts"
+import { Fork } from "../../src/native/Fork.ts"
 import { type Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
 
 /** The Effect of a child failed, or the child was lost before it could say how it ended. */
@@ -54,7 +54,8 @@ const reportOf = (exit: Exit.Exit<unknown, unknown>): Report => {
   }
 }
 
-const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
+/** Writes all bytes. */
+export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   data.length === 0
     ? Effect.void
     : Effect.flatMap(sys.write({ fd, data }), (written) => writeAll(fd, data.subarray(written)))
@@ -77,7 +78,7 @@ export const readAll = (fd: number): Effect.Effect<string, SyscallError, Kernel>
 export const inChild = <A>(
   flags: number,
   effect: Effect.Effect<A, unknown, Kernel | Fork>
-): Effect.Effect<A, ChildFailed | NotForkable | SyscallError, Kernel | Fork> =>
+): Effect.Effect<A, ChildFailed | SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const [readEnd, writeEnd] = yield* sys.pipe2({ flags: c.O.CLOEXEC })
     const fork = yield* Fork

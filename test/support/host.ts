@@ -5,9 +5,16 @@
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { CLONE, MS } from "../../src/native/constants.ts"
+import { CLONE, MS, P, W } from "../../src/native/constants.ts"
+import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
+
+/** Starts a process and waits for it: for the first one, the live kernel opens what it needs, and keeps it. */
+export const firstProcess = Effect.gen(function*() {
+  const pid = yield* (yield* Fork).spawn(0, Effect.void)
+  yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+})
 
 /**
  * Gives this test process a mount and a network namespace of its own, so that what others do on this machine meanwhile
@@ -18,6 +25,7 @@ export const isolate: Effect.Effect<void, unknown> = Effect.provide(
     yield* sys.unshare({ flags: CLONE.NEWNS | CLONE.NEWNET })
     yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.PRIVATE, data: null })
     yield* sys.rtnetlink({ request: { _tag: "LinkSet", link: "lo", up: true } })
+    yield* firstProcess
   }),
   Linux.layer
 )

@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import { AT, CLONE, F, MS, O, P, SIG, W } from "../../src/native/constants.ts"
-import { Fork, type NotForkable } from "../../src/native/Fork.ts"
+import { Fork } from "../../src/native/Fork.ts"
 import { type Call, type CallName, isCallName, Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 import { mountsBelow, type PeerGroups } from "./mountinfo.ts"
 import * as Observed from "./observed.ts"
@@ -199,7 +199,7 @@ const look = (
   what: Look,
   known: Map<string, unknown>,
   end: End
-): Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork> =>
+): Effect.Effect<void, SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const before = known.get("before") as Observed.Before | undefined
     if (before === undefined) return
@@ -215,7 +215,7 @@ const runLines = (
   known: Map<string, unknown>,
   end: End,
   what: Look
-): Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork> =>
+): Effect.Effect<void, SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const running = new Map<string, Beside>()
     for (const line of lines) {
@@ -273,7 +273,7 @@ const startChild = (
   end: End,
   what: Look,
   prepare: Prepare = Effect.succeed([])
-): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
+): Effect.Effect<Beside, SyscallError, Kernel | Fork> =>
   startIn(flags, (write) =>
     Effect.gen(function*() {
       // else the parent would be heard until this child ends
@@ -285,8 +285,8 @@ const startChild = (
 /** Starts a child that tells something through a pipe. */
 const startIn = (
   flags: number,
-  run: (end: number) => Effect.Effect<void, SyscallError | NotForkable, Kernel | Fork>
-): Effect.Effect<Beside, SyscallError | NotForkable, Kernel | Fork> =>
+  run: (end: number) => Effect.Effect<void, SyscallError, Kernel | Fork>
+): Effect.Effect<Beside, SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const fork = yield* Fork
     const [low, lowWrite] = yield* sys.pipe2({ flags: O.CLOEXEC })
@@ -328,7 +328,7 @@ const inChild = (
   end: End,
   what: Look,
   prepare?: Prepare
-): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
+): Effect.Effect<Trace, SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const child = yield* startChild(flags, lines, known, end, what, prepare)
     const { trace, whole } = yield* heard(child)
@@ -374,7 +374,7 @@ export const play = (
     /** Keeps what was there before the first line for the next play on the same machine; a model's, since it is told here. */
     readonly start?: { before?: Observed.Before }
   } = {}
-): Effect.Effect<Trace, SyscallError | NotForkable, Kernel | Fork> =>
+): Effect.Effect<Trace, SyscallError, Kernel | Fork> =>
   inChild(
     CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | flags,
     scenario,
@@ -399,7 +399,7 @@ const links = (scenario: Scenario): boolean =>
 /** Runs scenarios one after the other, each as {@link play} does: in a child, but of one process, which looks once. */
 export const playAll = (
   scenarios: ReadonlyArray<Scenario>
-): Effect.Effect<ReadonlyArray<Trace>, SyscallError | NotForkable, Kernel | Fork> =>
+): Effect.Effect<ReadonlyArray<Trace>, SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const child = yield* startIn(CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET, (end) =>
       Effect.gen(function*() {

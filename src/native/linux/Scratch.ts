@@ -6,10 +6,16 @@
  */
 import type { Library } from "../koffi.ts"
 import type { Field } from "../structs.ts"
+import { Refused } from "./Refused.ts"
 import * as Text from "./text.ts"
 
 /** Enough for the arguments of nearly every call. */
 const arenaSize = 0x10000
+
+/** Writes nothing while it is up. */
+interface Pen {
+  isUp: boolean
+}
 
 /** A piece of memory with its address. */
 export class Block {
@@ -17,12 +23,14 @@ export class Block {
   readonly size: number
   readonly #bytes: Buffer
   readonly #start: number
+  readonly #pen: Pen
 
-  constructor(bytes: Buffer, start: number, size: number, address: number) {
+  constructor(bytes: Buffer, start: number, size: number, address: number, pen: Pen) {
     this.#bytes = bytes
     this.#start = start
     this.size = size
     this.address = address
+    this.#pen = pen
   }
 
   /** Reads a field of the structure at `at`. */
@@ -31,29 +39,29 @@ export class Block {
   }
   /** Writes a field of the structure at `at`. */
   set<A>(field: Field<A>, value: NoInfer<A>, at = 0): void {
-    field.set(this.#bytes, this.#start + at, value)
+    if (!this.#pen.isUp) field.set(this.#bytes, this.#start + at, value)
   }
   u32(at: number): number {
     return this.#bytes.readUInt32LE(this.#start + at)
   }
   setU32(at: number, value: number): void {
-    this.#bytes.writeUInt32LE(value >>> 0, this.#start + at)
+    if (!this.#pen.isUp) this.#bytes.writeUInt32LE(value >>> 0, this.#start + at)
   }
   i32(at: number): number {
     return this.#bytes.readInt32LE(this.#start + at)
   }
   setI32(at: number, value: number): void {
-    this.#bytes.writeInt32LE(value | 0, this.#start + at)
+    if (!this.#pen.isUp) this.#bytes.writeInt32LE(value | 0, this.#start + at)
   }
   u64(at: number): bigint {
     return this.#bytes.readBigUInt64LE(this.#start + at)
   }
   setU64(at: number, value: bigint): void {
-    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#start + at)
+    if (!this.#pen.isUp) this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#start + at)
   }
   /** Sets bit `n` of a set that starts at the front. */
   setBit(n: number): void {
-    this.#bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
+    if (!this.#pen.isUp) this.#bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
   }
   /** The numbers of the bits that are set in the first `size` bytes. */
   bits(size: number): ReadonlyArray<number> {
@@ -64,7 +72,7 @@ export class Block {
     return found
   }
   setBytes(at: number, bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#start + at)
+    if (!this.#pen.isUp) this.#bytes.set(bytes, this.#start + at)
   }
   /** A copy, which outlives the call. */
   copy(from: number, to: number): Uint8Array {
@@ -81,24 +89,46 @@ export class Block {
   }
   /** Writes a text and its NUL; gives the number of bytes without the NUL. */
   setText(at: number, text: string): number {
+    if (this.#pen.isUp) return Text.write(Buffer.alloc(text.length * 3), 0, text)
     const length = Text.write(this.#bytes, this.#start + at, text)
     this.#bytes[this.#start + at + length] = 0
     return length
   }
 }
 
+/** Memory at an address that stays. */
+export interface Memory {
+  readonly memory: Buffer
+  readonly address: number
+}
+
 /** The memory of one process. */
 export class Scratch {
   readonly #library: Library
-  readonly #arena = Buffer.alloc(arenaSize)
+  readonly #arena: Buffer
   readonly #address: number
+  readonly #isOnly: boolean
+  readonly #pen: Pen = { isUp: false }
   #used = 0
   /** Buffers of the current call that did not fit, kept from the collector until the next one starts. */
   #large: Array<Buffer> = []
 
-  constructor(library: Library) {
+  /** @param only all the memory that there may be; without it, what does not fit gets a buffer of its own */
+  constructor(library: Library, only?: Memory) {
     this.#library = library
-    this.#address = library.addressOf(this.#arena)
+    this.#isOnly = only !== undefined
+    this.#arena = only?.memory ?? Buffer.alloc(arenaSize)
+    this.#address = only?.address ?? library.addressOf(this.#arena)
+  }
+
+  /** As much of a number of bytes as there is room for. */
+  fit(size: number): number {
+    return this.#isOnly ? Math.min(size, this.#arena.length - this.#used) : size
+  }
+
+  /** Leaves what is written as it is, and with it what the kernel wrote: the blocks are asked for a second time. */
+  set isKept(is: boolean) {
+    this.#pen.isUp = is
   }
 
   /** Gives all blocks back. */
@@ -110,16 +140,16 @@ export class Scratch {
   /** Memory of a size in bytes, aligned to 8, with whatever an earlier call left in it. */
   block(size: number): Block {
     const start = this.#used
-    if (start + size > arenaSize) return this.#own(size)
+    if (start + size > this.#arena.length) return this.#own(size)
     this.#used = start + size + 7 & ~7
-    return new Block(this.#arena, start, size, this.#address + start)
+    return new Block(this.#arena, start, size, this.#address + start, this.#pen)
   }
 
   /** Memory of a size in bytes, all zero: every structure, so that fields that are not set are 0. */
   zeroed(size: number): Block {
     const start = this.#used
     const block = this.block(size)
-    if (start !== this.#used) this.#arena.fill(0, start, start + size)
+    if (start !== this.#used && !this.#pen.isUp) this.#arena.fill(0, start, start + size)
     return block
   }
 
@@ -158,8 +188,9 @@ export class Scratch {
   }
 
   #own(size: number): Block {
+    if (this.#isOnly) throw new Refused("ENOMEM", `the arguments of a call take more than ${this.#arena.length} bytes`)
     const bytes = Buffer.alloc(Math.max(size, 4096))
     this.#large.push(bytes)
-    return new Block(bytes, 0, size, this.#library.addressOf(bytes))
+    return new Block(bytes, 0, size, this.#library.addressOf(bytes), this.#pen)
   }
 }

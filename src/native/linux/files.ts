@@ -88,11 +88,14 @@ export const files = ({ call, memory, numbers, retry }: Machine) => {
     dup3: ({ oldfd, newfd, flags }) => call(numbers.dup3, oldfd, newfd, flags),
     fcntl: ({ fd, command, argument }) => call(numbers.fcntl, fd, command, argument),
     read: ({ fd, count }) => {
-      const size = sizeOf(count)
+      const size = memory.fit(sizeOf(count))
       const block = memory.block(size)
       return block.copy(0, retry(numbers.read, fd, block.address, size))
     },
-    write: ({ fd, data }) => retry(numbers.write, fd, memory.bytes(data), data.length),
+    write: ({ fd, data }) => {
+      const size = memory.fit(data.length)
+      return retry(numbers.write, fd, memory.bytes(data.subarray(0, size)), size)
+    },
     statx: ({ dirfd, path, flags, mask }) => {
       const stat = memory.zeroed(statx.size)
       call(numbers.statx, dirfd, memory.text(path), flags, mask, stat.address)

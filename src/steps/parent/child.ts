@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
-import { Fork, type NotForkable } from "../../native/Fork.ts"
+import { Fork } from "../../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { reap } from "./conversation.ts"
 
@@ -84,7 +84,7 @@ export const spawnChild = <R>(
   flags: number,
   child: Effect.Effect<unknown, unknown, R>,
   undo: (end: Effect.Effect<void, SyscallError, Kernel>) => Effect.Effect<void, SyscallError, Kernel> = (end) => end
-): Effect.Effect<Child, SyscallError | NotForkable, R | Kernel | Fork | Step.Rollback> =>
+): Effect.Effect<Child, SyscallError, R | Kernel | Fork | Step.Rollback> =>
   // no interruption between the child and its handle
   Effect.uninterruptible(Effect.gen(function*() {
     const fork = yield* Fork

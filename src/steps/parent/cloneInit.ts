@@ -3,6 +3,7 @@
  * lets it in; on rollback it is killed and reaped.
  */
 import * as Effect from "effect/Effect"
+import type { Event } from "../../engine/Events.ts"
 import * as Step from "../../engine/Step.ts"
 import { CLONE } from "../../native/constants.ts"
 import { Fork } from "../../native/Fork.ts"
@@ -30,27 +31,33 @@ export const cloneInit = Step.make("cloneInit", {
     const launch = yield* Launch
     const channel = yield* Channel
     const { manager } = yield* ContainerCgroup
+    const events: Array<Event> = []
     const { clone, joins, unshare } = launch.namespaces
     const leavesPidNamespace = ((clone | unshare) & CLONE.NEWPID) !== 0 || joins.some(({ type }) => type === "pid")
     // getppid(2) is 0 where the parent is outside of the pid namespace; one that is cloned anew has the same parent
     const parentPid = leavesPidNamespace ? 0 : yield* sys.getpid({})
-    const child = initMain(launch.init, {
-      id: launch.id,
-      container: launch.container,
-      process: launch.process,
-      ...(manager === undefined ? {} : { cgroup: manager }),
-      channel: channel.child,
-      parentPid,
-      joins,
-      ...(launch.joined === undefined ? {} : { joined: launch.joined }),
-      unshare,
-      preservedFds: launch.preservedFds,
-      nofile: launch.nofile,
-      ...(launch.consoleSocket === undefined ? {} : { consoleSocket: launch.consoleSocket })
-    }, channel.parent)
+    const child = initMain(
+      launch.init,
+      {
+        id: launch.id,
+        container: launch.container,
+        process: launch.process,
+        ...(manager === undefined ? {} : { cgroup: manager }),
+        channel: channel.child,
+        parentPid,
+        joins,
+        ...(launch.joined === undefined ? {} : { joined: launch.joined }),
+        unshare,
+        preservedFds: launch.preservedFds,
+        nofile: launch.nofile,
+        ...(launch.consoleSocket === undefined ? {} : { consoleSocket: launch.consoleSocket })
+      },
+      channel.parent,
+      (event) => void events.push(event)
+    )
     const cloned = yield* spawnChild(clone, child)
     // as long as this side holds the child's end, the init's death would not close the channel
     yield* channel.closeChild
-    return cloned
+    return { ...cloned, events }
   })
 })

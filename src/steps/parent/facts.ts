@@ -19,6 +19,8 @@ export class Channel extends Context.Service<Channel, {
 export class ClonedProcess extends Context.Service<ClonedProcess, {
   readonly pid: number
   readonly pidfd: number
+  /** What its steps have told so far. */
+  readonly events: ReadonlyArray<Event>
 }>()("runfx/ClonedProcess") {}
 
 /** The process may use its ids: the maps of its user namespace are written, or it has none of its own. */

@@ -5,23 +5,24 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { send } from "../channel.ts"
 import { await_, awaitExec, whileInitWaits } from "./conversation.ts"
-import { Channel, EnteredProcess, Started } from "./facts.ts"
+import { Channel, ClonedProcess, EnteredProcess, Started } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** Says "Go", waits for "Ready" and for the end of file behind it. */
 export const releaseInit = Step.make("releaseInit", {
   doc: "let the init go on, and wait until its program runs",
   calls: ["sendmsg", "poll", "recvmsg", "waitid", "close"],
-  requires: [Launch, Channel, EnteredProcess],
+  requires: [Launch, Channel, ClonedProcess, EnteredProcess],
   provides: Started,
   reversal: "harmless",
   run: Effect.gen(function*() {
     const launch = yield* Launch
     const { closeParent, parent: channel } = yield* Channel
     const { pidfd } = yield* EnteredProcess
+    const { events } = yield* ClonedProcess
     const peer = { channel, pidfd, patience: launch.patience }
     yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
-    const { message } = yield* await_(peer, "Ready")
+    yield* await_(peer, "Ready")
     yield* awaitExec(peer, launch.init.name, {
       _tag: "execve",
       path: launch.process.args[0] ?? "",
@@ -29,6 +30,6 @@ export const releaseInit = Step.make("releaseInit", {
       envp: launch.process.env
     })
     yield* closeParent
-    return { events: message._tag === "Ready" ? message.events : [] }
+    return { events }
   })
 })

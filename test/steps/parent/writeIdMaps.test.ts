@@ -22,7 +22,7 @@ const written = (uidMappings: ReturnType<typeof map>, gidMappings: ReturnType<ty
     patience: 1000
   } as Partial<Launch["Service"]> as Launch["Service"]
   const channel = { parent: 5, child: 6, closeParent: Effect.void, closeChild: Effect.void }
-  const context = [[Channel, channel], [ClonedProcess, { pid: 42, pidfd: 7 }], [Fork, fork]] as const
+  const context = [[Channel, channel], [ClonedProcess, { pid: 42, pidfd: 7, events: [] }], [Fork, fork]] as const
   const given = context.reduce(
     (all, [key, service]) => and(all, key as Context.Key<unknown, unknown>, service),
     Context.make(Launch, launch) as Context.Context<never>

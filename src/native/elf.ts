@@ -1,0 +1,55 @@
+/** Static ELF executables for machine code of our own. @see elf(5) */
+
+/** The machines that code is written for, as Node names them. */
+export type Machine = "x64" | "arm64"
+
+/** The number of the machine, and the largest page that it may have: the alignment of segments. */
+const machines = { x64: { number: 62, page: 0x1000 }, arm64: { number: 183, page: 0x10000 } } as const
+
+const base = 0x400000
+const headerSize = 64
+const programHeaderSize = 56
+const PT_LOAD = 1
+const PT_GNU_STACK = 0x6474e551
+const [PF_X, PF_W, PF_R] = [1, 2, 4] as const
+
+const contentAt = headerSize + 2 * programHeaderSize
+
+/** Where in memory the content of an executable begins. */
+export const contentAddress = base + contentAt
+
+/**
+ * An executable of one segment, which is readable and executable; the stack is not executable.
+ *
+ * @param entry where in the content the program starts
+ */
+export const executable = (machine: Machine, content: Uint8Array, entry: number): Uint8Array => {
+  const { number, page } = machines[machine]
+  const image = new Uint8Array(contentAt + content.length)
+  const view = new DataView(image.buffer)
+  // ELF, 64 bits, little-endian, version 1
+  image.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
+  view.setUint16(16, 2, true) // ET_EXEC
+  view.setUint16(18, number, true)
+  view.setUint32(20, 1, true)
+  view.setBigUint64(24, BigInt(contentAddress + entry), true)
+  view.setBigUint64(32, BigInt(headerSize), true)
+  view.setUint16(52, headerSize, true)
+  view.setUint16(54, programHeaderSize, true)
+  view.setUint16(56, 2, true)
+
+  view.setUint32(headerSize, PT_LOAD, true)
+  view.setUint32(headerSize + 4, PF_R | PF_X, true)
+  view.setBigUint64(headerSize + 16, BigInt(base), true)
+  view.setBigUint64(headerSize + 24, BigInt(base), true)
+  view.setBigUint64(headerSize + 32, BigInt(image.length), true)
+  view.setBigUint64(headerSize + 40, BigInt(image.length), true)
+  view.setBigUint64(headerSize + 48, BigInt(page), true)
+
+  view.setUint32(headerSize + programHeaderSize, PT_GNU_STACK, true)
+  view.setUint32(headerSize + programHeaderSize + 4, PF_R | PF_W, true)
+  view.setBigUint64(headerSize + programHeaderSize + 48, 16n, true)
+
+  image.set(content, contentAt)
+  return image
+}

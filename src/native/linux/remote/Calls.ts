@@ -1,0 +1,191 @@
+/**
+ * The calls that a server makes for a handler, which may take longer than this thread can stand still.
+ *
+ * A handler is a plain function. Where its call is not answered in time, it is left by way of {@link pending}. Once the
+ * answer is there, the handler runs again, from its start, with the memory of its arguments as it is, and with what the
+ * kernel wrote there. Of a handler that makes several calls, only the first one can be left so, since those that follow
+ * may use its memory again; none of them is one that waits.
+ *
+ * To close a handle always succeeds, and nobody waits for it: it is done while JavaScript goes on, and before the next call.
+ */
+import * as process from "node:process"
+import { O } from "../../constants.ts"
+import type { Call } from "../../Kernel.ts"
+import { type Numbers, numbersFor } from "../../syscalls.ts"
+import type { Raw } from "../Machine.ts"
+import type { Scratch } from "../Scratch.ts"
+import { type MachineCode, status } from "./machineCode.ts"
+import type { Seat } from "./Seat.ts"
+
+/** Thrown where the process that should make a call has ended, or has become a program. */
+export const gone = Symbol("gone")
+
+/** Thrown where a call goes on. */
+export const pending = Symbol("pending")
+
+/** Calls that may wait for what somebody else does. */
+const thatWait: ReadonlyArray<keyof Numbers> = [
+  "connect",
+  "flock",
+  "nanosleep",
+  "openat",
+  "openat2",
+  "ppoll",
+  "read",
+  "recvmsg",
+  "sendmsg",
+  "waitid",
+  "write"
+]
+
+/** Microseconds until a call is left to itself: for one that waits for others, and for any other. */
+const patience = { waiting: 20, waitingOnOneCore: 300, working: 5000 } as const
+
+/** Waits of {@link patience} until a call that can't be left is given up: a minute. */
+const attempts = 12_000
+/** The errno of a call that a signal interrupted, as the kernel gives it: it is made again. */
+const interrupted = -4
+
+/** The calls of one seat. */
+export class Calls {
+  readonly #code: MachineCode
+  readonly #seat: Seat
+  readonly #memory: Scratch
+  readonly #numbers: Numbers
+  readonly #thatWait: ReadonlySet<number>
+  readonly #waiting: number
+  /** What the calls of the handler gave. */
+  #answers: Array<number> = []
+  /** How many of them the handler has been given. */
+  #given = 0
+  /** Whether an answer is still to be taken. */
+  #isPending = false
+  /** Whether the handler has been left. */
+  #isLeft = false
+  /** Descriptors of which close(2) has nothing to tell: handles, and those of mounts. */
+  readonly #handles = new Set<number>()
+  /** Whether one of them is being closed. */
+  #isClosing = false
+
+  constructor(code: MachineCode, seat: Seat, memory: Scratch, cores: number) {
+    this.#code = code
+    this.#seat = seat
+    this.#memory = memory
+    const numbers = this.#numbers = numbersFor(process.arch)
+    this.#thatWait = new Set(thatWait.map((name) => numbers[name]))
+    this.#waiting = cores > 1 ? patience.waiting : patience.waitingOnOneCore
+  }
+
+  /** Another server has come. */
+  forget(): void {
+    this.#handles.clear()
+    this.#isClosing = false
+  }
+
+  /** A handler has ended, with a result. */
+  made(call: Call, result: unknown): void {
+    switch (call._tag) {
+      case "openat":
+      case "openat2":
+        if ((call.flags & O.PATH) !== 0) this.#handles.add(result as number)
+        break
+      case "open_tree":
+      case "fsopen":
+      case "fsmount":
+        this.#handles.add(result as number)
+        break
+      case "dup3":
+        this.#handles.delete(call.newfd)
+        break
+      case "close_range":
+        this.#handles.clear()
+        break
+    }
+  }
+
+  /** A handler starts. */
+  begin(): void {
+    this.#memory.reset()
+    this.#answers = []
+    this.#given = 0
+    this.#isPending = false
+    this.#isLeft = false
+    this.#memory.isKept = false
+  }
+
+  /** A handler that was left starts again. */
+  resume(): void {
+    this.#memory.reset()
+    this.#memory.isKept = this.#isPending
+    this.#given = 0
+    this.#isLeft = false
+  }
+
+  /** Makes a call for a handler. */
+  readonly make: Raw = (number, a, b, c, d, e, f) => {
+    // it may want to clean up on its way out: it will, when it has run again
+    if (this.#isLeft) throw pending
+    const given = this.#answers[this.#given]
+    if (given !== undefined) {
+      this.#given++
+      return given
+    }
+    if (this.#isPending) {
+      if (this.#seat.isAsked) return this.#leave()
+      this.#isPending = false
+      this.#memory.isKept = false
+      return this.#answered(this.#code.answer(this.#seat.address))
+    }
+    this.#seat.patience = patience.working
+    if (this.#isClosing) {
+      if (this.#code.answer(this.#seat.address) === status.unanswered) {
+        this.#isLeft = true
+        throw pending
+      }
+      this.#isClosing = false
+    }
+    if (number === this.#numbers.close && this.#handles.delete(Number(a))) {
+      this.#isClosing = true
+      return this.#answered(this.#code.post(this.#seat.address, number, a, b, c, d, e, f))
+    }
+    if (this.#thatWait.has(number)) this.#seat.patience = this.#waiting
+    return this.#answered(this.#code.call(this.#seat.address, number, a, b, c, d, e, f))
+  }
+
+  /** Makes a call outside of a handler, and waits for its answer. */
+  once(number: number, argument: number): number {
+    this.begin()
+    this.#seat.patience = patience.working
+    if (this.#isClosing) this.#answered(this.#wait())
+    this.#isClosing = false
+    const result = this.#code.call(this.#seat.address, number, argument, 0, 0, 0, 0, 0)
+    return this.#answered(result === status.unanswered ? this.#wait() : result)
+  }
+
+  #answered(result: ReturnType<MachineCode["answer"]>): number {
+    if (result === status.gone) throw gone
+    if (result === status.unanswered) {
+      if (this.#answers.every((given) => given === interrupted)) return this.#leave()
+      return this.#answered(this.#wait())
+    }
+    const answer = Number(result)
+    this.#answers.push(answer)
+    this.#given++
+    return answer
+  }
+
+  #wait(): ReturnType<MachineCode["answer"]> {
+    for (let waits = 0; waits < attempts; waits++) {
+      const result = this.#code.answer(this.#seat.address)
+      if (result !== status.unanswered) return result
+    }
+    // it is stopped, or frozen; its seat is free once it ends
+    return status.gone
+  }
+
+  #leave(): never {
+    this.#isPending = true
+    this.#isLeft = true
+    throw pending
+  }
+}

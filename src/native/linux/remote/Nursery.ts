@@ -1,0 +1,229 @@
+/**
+ * How this process makes others without copying itself, and has them make system calls.
+ *
+ * A child executes a program of some hundred bytes, a server, which makes the calls that it is asked for: see
+ * server.x64.S. So its init goes on as JavaScript here, in a process with any number of threads, while every call is made
+ * there: namespaces, credentials, descriptors and the working directory that change are the child's. The two have the
+ * seat and the arguments of calls in common, and nothing else: there is nothing of this process in the child that
+ * somebody in a container could look at, or change. Nothing has to be copied at its start or torn down at its exec, and
+ * when it is killed nothing here is lost.
+ *
+ * The child is what fork(2) would make, but for what execve(2) changes: its credentials are computed anew (who has
+ * capabilities without being root, keeps the ambient ones), handlers of signals are gone, and it can be dumped.
+ *
+ * @see vfork(2), execveat(2), set_robust_list(2), futex(2)
+ */
+import { availableParallelism } from "node:os"
+import { CLONE, P, SIG, SIG_HOW, W } from "../../constants.ts"
+import type { Library } from "../../koffi.ts"
+import * as Machine from "../Machine.ts"
+import { invalid, Refused, refused } from "../Refused.ts"
+import { Scratch } from "../Scratch.ts"
+import { Arena } from "./Arena.ts"
+import { Calls, gone } from "./Calls.ts"
+import { load, type MachineCode } from "./machineCode.ts"
+import { Seat } from "./Seat.ts"
+
+/** A process, or a thread, that makes calls for this one. */
+export interface Server {
+  /** Another one after the process has cloned itself anew. */
+  place: Place
+  /** As the process that cloned it sees it. */
+  pid: number
+}
+
+/** A seat, with all that makes calls by way of it. It is used again, by one server after the other. */
+interface Place {
+  readonly seat: Seat
+  readonly calls: Calls
+  readonly server: { current: Server | undefined }
+  readonly handlers: Machine.Handlers
+  /** The end of a stack for a thread. */
+  readonly stack: number
+}
+
+/** Flags with which the child would not be what this makes: a process, with a signal at its end. */
+const refusedFlags = CLONE.VM | CLONE.VFORK | CLONE.THREAD | CLONE.SIGHAND
+/** The part of clone(2)'s flags that is no flag but the signal at the child's end (`CSIGNAL`). */
+const exitSignalMask = 0xff
+
+const threadFlags = CLONE.VM | CLONE.FS | CLONE.FILES | CLONE.SIGHAND | CLONE.THREAD | CLONE.SYSVSEM
+
+/** How long one wait for the answer of a call lasts, in microseconds. */
+const wait = 20_000
+/** So many of them may pass until a process that has been made is there. */
+const birth = 250
+
+const allSignals = Array.from({ length: 64 }, (_, index) => index + 1)
+
+/** The processes of one live kernel. */
+export class Nursery {
+  readonly #library: Library
+  readonly #machine: Machine.Machine
+  readonly #own: Machine.Handlers
+  readonly #handlersOf: (machine: Machine.Machine) => Machine.Handlers
+  readonly #cores: number
+  #loaded: { readonly code: MachineCode; readonly arena: Arena } | undefined
+  readonly #places: Array<Place> = []
+
+  /**
+   * @param machine of the calls of this process itself
+   * @param handlersOf what makes the calls of a machine
+   */
+  constructor(
+    library: Library,
+    machine: Machine.Machine,
+    handlersOf: (machine: Machine.Machine) => Machine.Handlers
+  ) {
+    this.#library = library
+    this.#machine = machine
+    this.#own = handlersOf(machine)
+    this.#handlersOf = handlersOf
+    this.#cores = availableParallelism()
+  }
+
+  /** Clones a process for this one, or, where `parent` is given, for that child of it. */
+  clone(flags: number, parent?: Server): Server {
+    if (parent !== undefined) return this.#cloneBy(parent, flags)
+    if ((flags & CLONE.NEWUSER) === 0) return this.#spawn(flags)
+    // a program that is executed in a user namespace without maps has no capabilities
+    const server = this.#spawn(0)
+    try {
+      return this.#cloneBy(server, flags | CLONE.PARENT)
+    } catch (cause) {
+      throw cause === gone ? new Refused("ESRCH", "the process that clones was killed") : cause
+    } finally {
+      this.#end(server)
+      this.#machine.memory.reset()
+      this.#own.waitid({ idtype: P.PID, id: server.pid, options: W.EXITED })
+    }
+  }
+
+  /** Clones a process beside a child, which goes on in it. The old one ends. */
+  reclone(server: Server, flags: number): void {
+    const next = this.#cloneBy(server, flags | CLONE.PARENT)
+    this.#end(server)
+    server.place.server.current = undefined
+    server.place = next.place
+    server.place.server.current = server
+    server.pid = next.pid
+  }
+
+  /** Ends a process that does not wait for anything, if it has not ended yet. */
+  end(server: Server, status: number): void {
+    if (server.place.server.current === server) this.#end(server, status)
+  }
+
+  /** Where a server's calls are made. Throws {@link gone} where another one sits there by now. */
+  static placeOf(server: Server): Place {
+    if (server.place.server.current !== server) throw gone
+    return server.place
+  }
+
+  /** Sleeps until a server has answered, but no longer than some microseconds. */
+  sleep({ place: { seat } }: Server, microseconds = wait): void {
+    seat.patience = microseconds
+    this.#parts.code.answer(seat.address)
+  }
+
+  /** Makes a thread of this process, to wait in its place. */
+  thread(): Server {
+    const place = this.#newPlace(undefined)
+    // no handler of Node's may run there, on a stack that is none
+    const before = this.#mask(allSignals)
+    try {
+      const start = () => Number(this.#parts.code.thread(threadFlags, place.seat.address, place.stack))
+      return this.#bear(place, start)
+    } finally {
+      this.#mask(before)
+    }
+  }
+
+  #spawn(flags: number): Server {
+    const { arena, code } = this.#parts
+    const place = this.#place()
+    return this.#bear(place, () => arena.spawn(code, (flags | CLONE.VM | CLONE.VFORK | SIG.CHLD) >>> 0, place.seat))
+  }
+
+  #cloneBy(by: Server, flags: number): Server {
+    const { seat } = by.place
+    const place = this.#place()
+    return this.#bear(place, () => {
+      seat.next = place.seat
+      // unsigned, for bit 31 (CLONE_IO)
+      return by.place.calls.once(this.#machine.numbers.clone, (flags | SIG.CHLD) >>> 0)
+    })
+  }
+
+  /** Waits until the server is there that `make` starts. */
+  #bear(place: Place, make: () => number): Server {
+    const { seat } = place
+    seat.prepare()
+    place.calls.forget()
+    try {
+      const pid = make()
+      if (pid < 0) throw refused(-pid)
+      seat.patience = wait
+      for (let waits = 1; seat.isAsked; waits++) {
+        if (waits === birth) throw new Refused("ESRCH", "the process was killed before it was there to tell")
+        this.#parts.code.answer(seat.address)
+      }
+      return this.#seated(place, pid)
+    } catch (cause) {
+      seat.leave()
+      throw cause
+    }
+  }
+
+  #seated(place: Place, pid: number): Server {
+    const server = { place, pid }
+    place.server.current = server
+    return server
+  }
+
+  #end({ place: { calls } }: Server, status = 0): void {
+    try {
+      calls.once(this.#machine.numbers.exit_group, status)
+    } catch (cause) {
+      if (cause !== gone) throw cause
+    }
+  }
+
+  #mask(signals: ReadonlyArray<number>): ReadonlyArray<number> {
+    this.#machine.memory.reset()
+    return this.#own.rt_sigprocmask({ how: SIG_HOW.SETMASK, signals })
+  }
+
+  /** Throws for flags that make something else than a process of its own. */
+  static check(flags: number): void {
+    if ((flags & refusedFlags) !== 0) {
+      throw invalid("the child must be a process, and its memory is not for it to share")
+    }
+    if ((flags & exitSignalMask) !== 0) {
+      throw invalid("clone(2) has no flags of its own in the lowest byte; unshare(2) makes a time namespace")
+    }
+  }
+
+  /** A place whose last server has gone, or a new one. */
+  #place(): Place {
+    const free = this.#places.find(({ seat }) => seat.isFree)
+    if (free !== undefined) return free
+    const place = this.#newPlace(this.#parts.arena.lifeline)
+    this.#places.push(place)
+    return place
+  }
+
+  #newPlace(lifeline: number | undefined): Place {
+    const current: Place["server"] = { current: undefined }
+    const { scratch, seat: { address, memory: bytes }, stack } = this.#parts.arena.share()
+    const seat = new Seat(bytes, address, this.#cores, lifeline)
+    const memory = new Scratch(this.#library, scratch)
+    const calls = new Calls(this.#parts.code, seat, memory, this.#cores)
+    const handlers = this.#handlersOf(Machine.make(this.#library, calls.make, memory))
+    return { seat, calls, server: current, handlers, stack }
+  }
+
+  get #parts(): { readonly code: MachineCode; readonly arena: Arena } {
+    return this.#loaded ??= { code: load(this.#library), arena: new Arena(this.#library, this.#machine, this.#own) }
+  }
+}

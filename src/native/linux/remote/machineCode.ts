@@ -1,0 +1,61 @@
+/** The code of `server.*.S`: as functions for the client, and as the program of a server. */
+import * as process from "node:process"
+import { MAP, PROT } from "../../constants.ts"
+import { executable, type Machine } from "../../elf.ts"
+import type { Library, Word } from "../../koffi.ts"
+import { numbersFor } from "../../syscalls.ts"
+import { code } from "./code.ts"
+
+/** What is there instead of a result: the server has gone, or has not answered yet. */
+export const status = { gone: -5000, unanswered: -5001 } as const
+
+/** The functions of the client; each gives a result as the kernel does, or a {@link status}. */
+export interface MachineCode {
+  readonly call: (
+    seat: number,
+    number: number,
+    a: Word,
+    b: Word,
+    c: Word,
+    d: Word,
+    e: Word,
+    f: Word
+  ) => Word
+  /** As `call`, without a wait for the answer. */
+  readonly post: MachineCode["call"]
+  readonly answer: (seat: number) => Word
+  readonly spawn: (flags: number, arena: number) => Word
+  readonly thread: (flags: number, seat: number, stack: number) => Word
+}
+
+const mine = () => code[process.arch as Machine]
+
+/** Loads the functions. Throws where memory can't be had, or not be made executable. */
+export const load = (library: Library): MachineCode => {
+  const { entries, hex } = mine()
+  const bytes = Buffer.from(hex, "hex")
+  const numbers = numbersFor(process.arch)
+  const { errno, syscall } = library
+  const must = (what: string, result: Word): number => {
+    if (result === -1) throw new Error(`${what} for machine code failed with errno ${errno()}`)
+    return Number(result)
+  }
+  const { READ, WRITE, EXEC } = PROT
+  const flags = MAP.PRIVATE | MAP.ANONYMOUS
+  const address = must("mmap", syscall(numbers.mmap, 0, bytes.length, READ | WRITE, flags, -1, 0))
+  Buffer.from(library.memoryAt(address, bytes.length)).set(bytes)
+  must("mprotect", syscall(numbers.mprotect, address, bytes.length, READ | EXEC, 0, 0, 0))
+  return {
+    call: library.functionAt(address + entries.call, 8),
+    post: library.functionAt(address + entries.post, 8),
+    answer: library.functionAt(address + entries.answer, 1),
+    spawn: library.functionAt(address + entries.spawn, 2),
+    thread: library.functionAt(address + entries.thread, 3)
+  }
+}
+
+/** The program that a server executes: an ELF file. */
+export const program = (): Uint8Array => {
+  const { entries, hex } = mine()
+  return executable(process.arch as Machine, Buffer.from(hex, "hex"), entries.start)
+}

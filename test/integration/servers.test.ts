@@ -1,0 +1,135 @@
+/** The processes that make the calls of children: what they have in common with this one, and what not. */
+import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { CLD, O, P, SIG, W } from "../../src/native/constants.ts"
+import { Fork } from "../../src/native/Fork.ts"
+import { sys } from "../../src/native/Kernel.ts"
+import * as Linux from "../../src/native/Linux.ts"
+import { code } from "../../src/native/linux/remote/code.ts"
+
+const repository = fileURLToPath(new URL("../../", import.meta.url))
+
+/** A child that waits for a byte; `release` lets it go on. */
+const waiting = (then: Effect.Effect<unknown, unknown, never> = Effect.void) =>
+  Effect.gen(function*() {
+    const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
+    const pid = yield* (yield* Fork).spawn(
+      0,
+      Effect.gen(function*() {
+        yield* sys.close({ fd: write })
+        yield* sys.read({ fd: read, count: 1 })
+        yield* then
+        return yield* sys.exit_group({ status: 7 })
+      })
+    )
+    yield* sys.close({ fd: read })
+    return { pid, release: sys.close({ fd: write }), end: sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }) }
+  })
+
+const stateOf = (pid: number): string => /^State:\s+(\w)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))![1]!
+
+const until = (holds: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => holds() ? Effect.void : Effect.andThen(Effect.sleep(5), until(holds)))
+
+describe("a server", () => {
+  layer(Linux.layer, { excludeTestServices: true })((it) => {
+    it.effect("has nothing of this process in its memory, nor as its program", () =>
+      Effect.gen(function*() {
+        const { end, pid, release } = yield* waiting()
+        const files = fs.readFileSync(`/proc/${pid}/maps`, "utf8").trim().split("\n").map((line) =>
+          line.split(/\s+/)[5]
+        )
+        assert.deepStrictEqual(
+          [...new Set(files)].filter((file) => !/^\[(v\w+|stack)\]$/.test(file!)).toSorted(),
+          ["/memfd:runfx-arena", "/memfd:runfx-init"]
+        )
+        assert.match(fs.readlinkSync(`/proc/${pid}/exe`), /^\/memfd:runfx-init/)
+        yield* release
+        assert.deepInclude(yield* end, { code: CLD.EXITED, status: 7 })
+      }))
+
+    it.effect("has the descriptors of this process, with close-on-exec where they have it", () =>
+      Effect.gen(function*() {
+        const [kept] = yield* sys.pipe2({ flags: 0 })
+        const { end, pid, release } = yield* waiting()
+        const flags = (who: number | "self", fd: string) =>
+          /^flags:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${who}/fdinfo/${fd}`, "utf8"))![1]
+        const fds = fs.readdirSync(`/proc/${pid}/fd`)
+        assert.include(fds, String(kept))
+        for (const fd of fds.filter((fd) => fs.existsSync(`/proc/self/fd/${fd}`))) {
+          assert.strictEqual(flags(pid, fd), flags("self", fd), fd)
+        }
+        yield* release
+        yield* end
+      }))
+
+    it.effect("that is stopped holds nobody up, and goes on", () =>
+      Effect.gen(function*() {
+        const { end, pid, release } = yield* waiting(Effect.sleep(1))
+        yield* sys.kill({ pid, signal: SIG.STOP })
+        yield* until(() => stateOf(pid) === "T")
+        yield* release
+        const other = yield* waiting()
+        yield* other.release
+        assert.deepInclude(yield* other.end, { code: CLD.EXITED, status: 7 })
+        assert.strictEqual(stateOf(pid), "T")
+        yield* sys.kill({ pid, signal: SIG.CONT })
+        assert.deepInclude(yield* end, { code: CLD.EXITED, status: 7 })
+      }))
+
+    it.effect("that is killed in the middle of a call does nothing more", () =>
+      Effect.gen(function*() {
+        let went = false
+        const { end, pid } = yield* waiting(Effect.sync(() => went = true))
+        yield* sys.kill({ pid, signal: SIG.KILL })
+        assert.deepInclude(yield* end, { code: CLD.KILLED, status: SIG.KILL })
+        const next = yield* waiting()
+        yield* next.release
+        assert.deepInclude(yield* next.end, { code: CLD.EXITED, status: 7 })
+        assert.isFalse(went)
+      }))
+
+    it.effect("ends with this process, however that ends", () =>
+      Effect.gen(function*() {
+        const script = `
+          import * as Effect from "effect/Effect"
+          import { Fork } from "${repository}dist/native/Fork.js"
+          import * as Linux from "${repository}dist/native/Linux.js"
+          const spawn = Effect.flatMap(Fork, (fork) => fork.spawn(0, Effect.never))
+          console.log(await Effect.runPromise(Effect.provide(spawn, Linux.layer)))
+          setInterval(() => {}, 1000)`
+        const parent = spawn(process.execPath, ["--input-type=module", "-e", script], { cwd: repository })
+        const line = yield* Effect.promise(() =>
+          createInterface({ input: parent.stdout })[Symbol.asyncIterator]().next()
+        )
+        const pid = Number(line.value)
+        assert.match(fs.readlinkSync(`/proc/${pid}/exe`), /runfx-init/)
+        parent.kill("SIGKILL")
+        yield* until(() => !fs.existsSync(`/proc/${pid}`) || stateOf(pid) === "Z")
+      }))
+  })
+})
+
+const assembler = { x64: "x86_64-linux-gnu-as", arm64: "aarch64-linux-gnu-as" } as const
+
+describe("the machine code", () => {
+  layer(Linux.layer, { excludeTestServices: true })((it) => {
+    for (const machine of ["x64", "arm64"] as const) {
+      const missing = spawnSync(assembler[machine], ["--version"]).error !== undefined
+      if (missing) process.stdout.write(`the machine code of ${machine} is not compared: no ${assembler[machine]}\n`)
+      it.effect.skipIf(missing)(`of ${machine} is what its assembly says`, () =>
+        Effect.sync(() => {
+          const command =
+            `import("./scripts/assemble.mjs").then((m) => console.log(JSON.stringify(m.assemble("${machine}"))))`
+          assert.deepStrictEqual(
+            JSON.parse(execFileSync(process.execPath, ["-e", command], { cwd: repository, encoding: "utf8" })),
+            code[machine]
+          )
+        }))
+    }
+  })
+})
