@@ -3,14 +3,16 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import { dirname } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { CLD, O, P, SIG, W } from "../../src/native/constants.ts"
+import { CLD, O, P, RLIMIT, SIG, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/Linux.ts"
 import { code } from "../../src/native/linux/remote/code.ts"
 
+const effectModule = fileURLToPath(import.meta.resolve("effect/Effect"))
 const repository = fileURLToPath(new URL("../../", import.meta.url))
 
 /** A child that waits for a byte; `release` lets it go on. */
@@ -91,6 +93,34 @@ describe("a server", () => {
         yield* next.release
         assert.deepInclude(yield* next.end, { code: CLD.EXITED, status: 7 })
         assert.isFalse(went)
+      }))
+
+    it.effect("is started by threads of Node's, too, and where files may not be large", () =>
+      Effect.gen(function*() {
+        const script = `
+          import * as Effect from "effect/Effect"
+          import { isMainThread, Worker } from "node:worker_threads"
+          import { fileURLToPath } from "node:url"
+          import { Fork } from "${repository}dist/native/Fork.js"
+          import { sys } from "${repository}dist/native/Kernel.js"
+          import * as Linux from "${repository}dist/native/Linux.js"
+          const one = Effect.gen(function*() {
+            const pid = yield* (yield* Fork).spawn(0, sys.exit_group({ status: 3 }))
+            return (yield* sys.waitid({ idtype: ${P.PID}, id: pid, options: ${W.EXITED} })).status
+          })
+          const small = sys.prlimit64({ pid: 0, resource: ${RLIMIT.FSIZE}, limit: { soft: 20000000n, hard: 20000000n } })
+          const run = (effect) => Effect.runPromise(Effect.provide(effect, Linux.layer))
+          console.log(await run(isMainThread ? one : Effect.andThen(small, one)))
+          if (isMainThread) new Worker(fileURLToPath(import.meta.url))`
+        const file = `${fs.mkdtempSync("/tmp/runfx-servers-")}/threads.mjs`
+        yield* Effect.acquireUseRelease(
+          Effect.sync(() => fs.writeFileSync(file, script.replaceAll("effect/Effect", effectModule))),
+          () =>
+            Effect.sync(() =>
+              assert.strictEqual(execFileSync(process.execPath, [file], { encoding: "utf8" }), "3\n3\n")
+            ),
+          () => Effect.sync(() => fs.rmSync(dirname(file), { recursive: true }))
+        )
       }))
 
     it.effect("ends with this process, however that ends", () =>

@@ -5,16 +5,20 @@
  * the memory of a server.
  */
 import * as process from "node:process"
-import { F, F_SEAL, MAP, MFD, P, PROT, W } from "../../constants.ts"
+import { F, F_SEAL, MAP, MFD, P, PROT, RLIMIT, W } from "../../constants.ts"
 import type { Library } from "../../koffi.ts"
-import type { Handlers, Machine } from "../Machine.ts"
+import { attempted, type Handlers, type Machine } from "../Machine.ts"
 import { Refused } from "../Refused.ts"
 import type { MachineCode } from "./machineCode.ts"
 import { program } from "./machineCode.ts"
 import type { Seat } from "./Seat.ts"
 
-/** As in `server.*.S`. No kernel puts anything there by itself: it is far from where programs, stacks and files are. */
-const address = 0x1000_0000_0000
+/**
+ * Where it may be. No kernel puts anything there by itself: it is far from where programs, stacks and files are. Each
+ * thread of Node's that has loaded this module has an arena of its own.
+ */
+const addresses = Array.from({ length: 256 }, (_, index) => 0x1000_0000_0000 + index * 0x1_0000_0000)
+/** As in `server.*.S`. */
 const size = 0x4000_0000
 
 /** What the head of the arena says of the server that is made next: see `server.*.S`. */
@@ -28,8 +32,6 @@ const argvAt = 0x80000
 /** What each server has: a page for its seat, and the rest for the arguments of its calls. */
 const share = 0x80_0000
 const page = 4096
-/** The first one is the head's. */
-const shares = size / share - 1
 
 /** `MFD_EXEC` of `linux/memfd.h`; since Linux 6.3, which refuses an executable memfd without it where `vm.memfd_noexec` is 1. */
 const MFD_EXEC = 0x10
@@ -48,9 +50,12 @@ export class Arena {
   readonly #machine: Machine
   readonly #memory: ArrayBuffer
   readonly #head: DataView
+  readonly #address: number
   /** Can be read once this process has ended. */
   readonly lifeline: number
-  #given = 0
+  /** The first one is the head's. */
+  readonly #shares: number
+  #given = 1
 
   /** Throws {@link Refused} where the memory can't be had. */
   constructor(library: Library, machine: Machine, own: Handlers) {
@@ -58,34 +63,67 @@ export class Arena {
     this.#machine = machine
     const { call, memory, numbers } = machine
     memory.reset()
-    const fd = own.memfd_create({ name: "runfx-arena", flags: MFD.CLOEXEC })
-    call(numbers.ftruncate, fd, size)
-    const { READ, WRITE } = PROT
-    const mapped = call(numbers.mmap, address, size, READ | WRITE, MAP.SHARED | MAP.FIXED_NOREPLACE, fd, 0)
-    // a kernel before 4.17 takes the flag for none
-    if (mapped !== address) throw new Refused("EEXIST", "there is something at the address of the arena")
-    this.#memory = library.memoryAt(address, size)
-    this.#head = new DataView(this.#memory, 0, share)
-    this.lifeline = own.pidfd_open({ pid: process.pid, flags: 0 })
-    this.#head.setInt32(born.image, this.#program(), true)
-    this.#head.setBigUint64(born.argv, BigInt(address + argvAt), true)
-    this.#head.setBigInt64(born.all, -1n, true)
-    Buffer.from(this.#memory, born.name, 16).write(processName)
-    // the program takes the number of its arguments for the arena's descriptor
-    for (let index = 0; index < fd; index++) {
-      this.#head.setBigUint64(argvAt + index * 8, BigInt(address + born.empty), true)
+    const opened: Array<number> = []
+    const keep = (fd: number): number => {
+      opened.push(fd)
+      return fd
     }
+    try {
+      const fd = keep(own.memfd_create({ name: "runfx-arena", flags: MFD.CLOEXEC }))
+      // a memory file is a file: RLIMIT_FSIZE bounds it, while more of it than there is can be mapped
+      const { soft } = own.prlimit64({ pid: 0, resource: RLIMIT.FSIZE, limit: null })
+      this.#shares = Math.floor(Math.min(size, Number(soft)) / share)
+      if (this.#shares < 2) throw new Refused("EFBIG", `RLIMIT_FSIZE is ${soft}; to start a process takes ${2 * share}`)
+      call(numbers.ftruncate, fd, this.#shares * share)
+      this.#address = this.#map(fd)
+      this.#memory = library.memoryAt(this.#address, size)
+      this.#head = new DataView(this.#memory, 0, share)
+      this.lifeline = keep(own.pidfd_open({ pid: process.pid, flags: 0 }))
+      const image = keep(this.#makeImage())
+      own.write({ fd: image, data: program(this.#address) })
+      own.fchmod({ fd: image, mode: 0o555 })
+      const seals = F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE
+      own.fcntl({ fd: image, command: F.ADD_SEALS, argument: seals })
+      this.#head.setInt32(born.image, image, true)
+      this.#head.setBigUint64(born.argv, BigInt(this.#address + argvAt), true)
+      this.#head.setBigInt64(born.all, -1n, true)
+      Buffer.from(this.#memory, born.name, 16).write(processName)
+      // the program takes the number of its arguments for the arena's descriptor
+      for (let index = 0; index < fd; index++) {
+        this.#head.setBigUint64(argvAt + index * 8, BigInt(this.#address + born.empty), true)
+      }
+    } catch (cause) {
+      for (const fd of opened) attempted(() => call(numbers.close, fd))
+      throw cause
+    }
+  }
+
+  #map(fd: number): number {
+    const { call, numbers } = this.#machine
+    for (const at of addresses) {
+      try {
+        return call(numbers.mmap, at, size, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.FIXED_NOREPLACE, fd, 0)
+      } catch (cause) {
+        if (!(cause instanceof Refused) || cause.code !== "EEXIST") throw cause
+      }
+    }
+    throw new Refused("EEXIST", "there is something at all places for the arena")
   }
 
   /** Throws {@link Refused} where all have been given away. */
   share(): Share {
-    if (this.#given === shares) throw new Refused("EAGAIN", `no more than ${shares} processes can be started at once`)
-    const start = share * ++this.#given
+    if (this.#given >= this.#shares) {
+      throw new Refused(
+        "EAGAIN",
+        `no more than ${this.#shares - 1} processes can be started at once, by RLIMIT_FSIZE or at all`
+      )
+    }
+    const start = share * this.#given++
     const piece = (at: number, length: number) => ({
       memory: Buffer.from(this.#memory, start + at, length),
-      address: address + start + at
+      address: this.#address + start + at
     })
-    return { seat: piece(0, page), scratch: piece(page, share - page), stack: address + start + page }
+    return { seat: piece(0, page), scratch: piece(page, share - page), stack: this.#address + start + page }
   }
 
   /**
@@ -96,7 +134,7 @@ export class Arena {
   spawn({ spawn }: MachineCode, flags: number, seat: Seat): number {
     this.#head.setBigUint64(born.seat, BigInt(seat.address), true)
     this.#head.setUint32(born.limit, this.#descriptors(), true)
-    const pid = Number(spawn(flags, address))
+    const pid = Number(spawn(flags, this.#address))
     const error = this.#head.getInt32(born.error, true)
     if (pid < 0 || error === 0) return pid
     this.#machine.memory.reset()
@@ -114,19 +152,14 @@ export class Arena {
     return Number(/^FDSize:\s*(\d+)$/m.exec(status)?.[1])
   }
 
-  #program(): number {
+  #makeImage(): number {
+    const make = (flags: number) => this.#own.memfd_create({ name: "runfx-init", flags })
     const flags = MFD.CLOEXEC | MFD.ALLOW_SEALING
-    let fd
     try {
-      fd = this.#own.memfd_create({ name: "runfx-init", flags: flags | MFD_EXEC })
+      return make(flags | MFD_EXEC)
     } catch (cause) {
       if (!(cause instanceof Refused) || cause.code !== "EINVAL") throw cause
-      fd = this.#own.memfd_create({ name: "runfx-init", flags })
+      return make(flags)
     }
-    this.#own.write({ fd, data: program() })
-    this.#own.fchmod({ fd, mode: 0o555 })
-    const seals = F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE
-    this.#own.fcntl({ fd, command: F.ADD_SEALS, argument: seals })
-    return fd
   }
 }

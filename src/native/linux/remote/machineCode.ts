@@ -54,8 +54,10 @@ export const load = (library: Library): MachineCode => {
   }
 }
 
-/** The program that a server executes: an ELF file. */
-export const program = (): Uint8Array => {
+/** The program that a server executes: an ELF file. It finds the arena at an address. */
+export const program = (arena: number): Uint8Array => {
   const { entries, hex } = mine()
-  return executable(process.arch as Machine, Buffer.from(hex, "hex"), entries.start)
+  const code = Buffer.from(hex, "hex")
+  code.writeBigUInt64LE(BigInt(arena), entries.arena)
+  return executable(process.arch as Machine, code, entries.start)
 }

@@ -15,7 +15,6 @@
 .set ROBUST, 200
 .set NO_TIME, 240
 
-.set ARENA, 0x100000000000
 .set ARENA_SIZE, 0x40000000
 .set BORN_SEAT, 0
 .set BORN_MASK, 8
@@ -203,10 +202,14 @@ spawn:
   svc #0
   brk #0
 
+.balign 8
+arena:
+  .quad 0
+
 .globl start
 start:
   mov x8, #MMAP
-  mov x0, #ARENA
+  ldr x0, arena
   mov x1, #ARENA_SIZE
   mov x2, #3
   mov x3, #0x11

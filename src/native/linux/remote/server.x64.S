@@ -25,8 +25,7 @@
 .set SERVER_SPINS, 196
 .set ROBUST, 200
 
-# of the arena: where it is, its size, and what its first page says of the next server
-.set ARENA, 0x100000000000
+# of the arena: its size, and what its first page says of the next server
 .set ARENA_SIZE, 0x40000000
 .set BORN_SEAT, 0
 .set BORN_MASK, 8
@@ -222,11 +221,15 @@ spawn:
   syscall
   hlt
 
+# where the arena is: written here before the program is
+arena:
+  .quad 0
+
 # the program's start; argc is the descriptor of the arena
 .globl start
 start:
   mov eax, MMAP
-  mov rdi, ARENA
+  mov rdi, [rip + arena]
   mov esi, ARENA_SIZE
   mov edx, 3
   mov r10d, 0x11
