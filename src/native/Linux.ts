@@ -175,7 +175,7 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
 export const fork = (kernel: Kernel["Service"]): Fork["Service"] => ({
   spawn: <R>(flags: number, child: Effect.Effect<unknown, unknown, R>) =>
     Effect.contextWith((context: Context.Context<R>) =>
-      Effect.suspend(() => {
+      Effect.uninterruptible(Effect.suspend(() => {
         const birth: Born = {}
         return Effect.map(
           Effect.provideService(kernel.invoke({ _tag: "clone", flags }), Birth, birth),
@@ -191,7 +191,7 @@ export const fork = (kernel: Kernel["Service"]): Fork["Service"] => ({
             return pid
           }
         )
-      })
+      }))
     )
 })
 

@@ -35,7 +35,7 @@ const openDescriptors = (first: number) => {
 
 const isAnonymous = (fd: number): Effect.Effect<boolean, SyscallError, Kernel> =>
   sys.fstatfs({ fd }).pipe(
-    Effect.map(({ type }) => type === MAGIC.ANON_INODE_FS_MAGIC),
+    Effect.map(({ type }) => type === MAGIC.ANON_INODE_FS_MAGIC || type === MAGIC.PID_FS_MAGIC),
     // closed since it was listed
     Effect.catchIf(({ code }) => code === "EBADF", () => Effect.succeed(false))
   )

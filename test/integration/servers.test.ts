@@ -95,6 +95,44 @@ describe("a server", () => {
         assert.isFalse(went)
       }))
 
+    it.effect("goes on where another descriptor has the number of the one by which it looks after this process", () =>
+      Effect.gen(function*() {
+        const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
+        let lifeline = -1
+        const pid = yield* (yield* Fork).spawn(
+          0,
+          Effect.gen(function*() {
+            yield* sys.close({ fd: write })
+            yield* sys.read({ fd: read, count: 1 })
+            yield* sys.dup3({ oldfd: read, newfd: lifeline, flags: 0 })
+            yield* Effect.sleep(400)
+            return yield* sys.exit_group({ status: 7 })
+          })
+        )
+        const isPidfd = (fd: string) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`).includes("[pidfd]")
+        lifeline = Number(fs.readdirSync(`/proc/${pid}/fd`).find(isPidfd))
+        yield* sys.close({ fd: write })
+        assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 7 })
+        yield* sys.close({ fd: read })
+      }))
+
+    it.effect("makes one call at a time, and says so", () =>
+      Effect.gen(function*() {
+        const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
+        let said = ""
+        const second = Effect.catchDefect(sys.getpid({}), (defect) => Effect.sync(() => said = String(defect)))
+        const pid = yield* (yield* Fork).spawn(
+          0,
+          Effect.all([sys.read({ fd: read, count: 1 }), second], { concurrency: 2 })
+        )
+        yield* until(() => said !== "")
+        yield* sys.kill({ pid, signal: SIG.KILL })
+        yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+        assert.include(said, "a child has one thread")
+        yield* sys.close({ fd: read })
+        yield* sys.close({ fd: write })
+      }))
+
     it.effect("is started by threads of Node's, too, and where files may not be large", () =>
       Effect.gen(function*() {
         const script = `

@@ -29,6 +29,7 @@ const entriesOf = (block: Block, size: number): ReadonlyArray<DirectoryEntry> =>
   const { d_ino, d_name, d_reclen, d_type } = linux_dirent64.fields
   for (let at = 0; at < size;) {
     const end = at + block.get(d_reclen, at)
+    if (end <= at) throw new Refused("EIO", "an entry of a directory has no length")
     const name = block.textUntilNul(at + d_name.at, end)
     if (name !== "." && name !== "..") {
       entries.push({ name, ino: block.get(d_ino, at), type: typeLetters[block.get(d_type, at)] ?? "?" })

@@ -17,7 +17,9 @@ import type { Seat } from "./Seat.ts"
  * Where it may be. No kernel puts anything there by itself: it is far from where programs, stacks and files are. Each
  * thread of Node's that has loaded this module has an arena of its own.
  */
-const addresses = Array.from({ length: 256 }, (_, index) => 0x1000_0000_0000 + index * 0x1_0000_0000)
+const addresses = [0x1000_0000_0000, 0x10_0000_0000].flatMap((base) =>
+  Array.from({ length: 64 }, (_, index) => base + index * 0x1_0000_0000)
+)
 /** As in `server.*.S`. */
 const size = 0x4000_0000
 
@@ -100,14 +102,16 @@ export class Arena {
 
   #map(fd: number): number {
     const { call, numbers } = this.#machine
+    let last: unknown
     for (const at of addresses) {
       try {
         return call(numbers.mmap, at, size, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.FIXED_NOREPLACE, fd, 0)
       } catch (cause) {
-        if (!(cause instanceof Refused) || cause.code !== "EEXIST") throw cause
+        // EEXIST: something is there; ENOMEM: some arm64 kernels have addresses of 39 bits only
+        last = cause
       }
     }
-    throw new Refused("EEXIST", "there is something at all places for the arena")
+    throw last
   }
 
   /** Throws {@link Refused} where all have been given away. */

@@ -41,8 +41,8 @@ const thatWait: ReadonlyArray<keyof Numbers> = [
 /** Microseconds until a call is left to itself: for one that waits for others, and for any other. */
 const patience = { waiting: 20, waitingOnOneCore: 300, working: 5000 } as const
 
-/** Waits of {@link patience} until a call that can't be left is given up: a minute. */
-const attempts = 12_000
+/** Waits of {@link patience} until a call that can't be left is given up: ten seconds. */
+const attempts = 2000
 /** The errno of a call that a signal interrupted, as the kernel gives it: it is made again. */
 const interrupted = -4
 
@@ -80,6 +80,7 @@ export class Calls {
   forget(): void {
     this.#handles.clear()
     this.#isClosing = false
+    this.#isPending = false
   }
 
   /** A handler has ended, with a result. */
@@ -105,6 +106,9 @@ export class Calls {
 
   /** A handler starts. */
   begin(): void {
+    if (this.#isPending && this.#seat.isAsked) {
+      throw new Error("a child has one thread: while one of its calls waits, it can't make another")
+    }
     this.#memory.reset()
     this.#answers = []
     this.#given = 0
@@ -175,6 +179,7 @@ export class Calls {
   }
 
   #wait(): ReturnType<MachineCode["answer"]> {
+    this.#seat.patience = patience.working
     for (let waits = 0; waits < attempts; waits++) {
       const result = this.#code.answer(this.#seat.address)
       if (result !== status.unanswered) return result

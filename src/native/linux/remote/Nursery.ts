@@ -65,6 +65,8 @@ export class Nursery {
   readonly #cores: number
   #loaded: { readonly code: MachineCode; readonly arena: Arena } | undefined
   readonly #places: Array<Place> = []
+  /** One for the next thread. */
+  #threadPlace: Place | undefined
 
   /**
    * @param machine of the calls of this process itself
@@ -93,9 +95,7 @@ export class Nursery {
     } catch (cause) {
       throw cause === gone ? new Refused("ESRCH", "the process that clones was killed") : cause
     } finally {
-      this.#end(server)
-      this.#machine.memory.reset()
-      this.#own.waitid({ idtype: P.PID, id: server.pid, options: W.EXITED })
+      this.#reap(server.pid)
     }
   }
 
@@ -128,12 +128,14 @@ export class Nursery {
 
   /** Makes a thread of this process, to wait in its place. */
   thread(): Server {
-    const place = this.#newPlace(undefined)
+    const place = this.#threadPlace ??= this.#newPlace(undefined)
     // no handler of Node's may run there, on a stack that is none
     const before = this.#mask(allSignals)
     try {
       const start = () => Number(this.#parts.code.thread(threadFlags, place.seat.address, place.stack))
-      return this.#bear(place, start)
+      const server = this.#bear(place, start)
+      this.#threadPlace = undefined
+      return server
     } finally {
       this.#mask(before)
     }
@@ -142,7 +144,11 @@ export class Nursery {
   #spawn(flags: number): Server {
     const { arena, code } = this.#parts
     const place = this.#place()
-    return this.#bear(place, () => arena.spawn(code, (flags | CLONE.VM | CLONE.VFORK | SIG.CHLD) >>> 0, place.seat))
+    return this.#bear(
+      place,
+      () => arena.spawn(code, (flags | CLONE.VM | CLONE.VFORK | SIG.CHLD) >>> 0, place.seat),
+      (pid) => this.#reap(pid)
+    )
   }
 
   #cloneBy(by: Server, flags: number): Server {
@@ -156,23 +162,35 @@ export class Nursery {
   }
 
   /** Waits until the server is there that `make` starts. */
-  #bear(place: Place, make: () => number): Server {
+  #bear(place: Place, make: () => number, kill: (pid: number) => boolean = () => false): Server {
     const { seat } = place
     seat.prepare()
     place.calls.forget()
-    try {
-      const pid = make()
-      if (pid < 0) throw refused(-pid)
-      seat.patience = wait
-      for (let waits = 1; seat.isAsked; waits++) {
-        if (waits === birth) throw new Refused("ESRCH", "the process was killed before it was there to tell")
-        this.#parts.code.answer(seat.address)
-      }
-      return this.#seated(place, pid)
-    } catch (cause) {
+    const pid = make()
+    if (pid < 0) {
       seat.leave()
-      throw cause
+      throw refused(-pid)
     }
+    seat.patience = wait
+    for (let waits = 1; seat.isAsked; waits++) {
+      if (waits === birth) {
+        // a server that may still come would sit down there: without its end, the seat is nobody's any more
+        if (kill(pid)) seat.leave()
+        throw new Refused("ESRCH", "the process was killed before it was there to tell, or is stopped")
+      }
+      this.#parts.code.answer(seat.address)
+    }
+    return this.#seated(place, pid)
+  }
+
+  /** Kills and reaps a child of this process itself. */
+  #reap(pid: number): boolean {
+    this.#machine.memory.reset()
+    return Machine.attempted(() => {
+      this.#own.kill({ pid, signal: SIG.KILL })
+      this.#own.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+      return true
+    }) ?? false
   }
 
   #seated(place: Place, pid: number): Server {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { MSG, POLL, W } from "../../constants.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
+import { attempted } from "../Machine.ts"
 import { gone, pending } from "./Calls.ts"
 import type { Server } from "./Nursery.ts"
 
@@ -117,7 +118,9 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
 
   /** Has a thread wait for this process, which lets the others go on meanwhile. */
   const waitBeside = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => {
-    const server = threads.pop() ?? thread()
+    const server = threads.pop() ?? attempted(thread)
+    // no thread can be had: then the others wait, too
+    if (server === undefined) return attempt(call, undefined)
     const finish = (exit: Exit.Exit<Result<C>, SyscallError>): Exit.Exit<Result<C>, SyscallError> => {
       threads.push(server)
       return exit

@@ -40,6 +40,9 @@
 .set CLONE, 220
 .set MMAP, 222
 .set EXECVEAT, 281
+.set PIDFD_SEND_SIGNAL, 424
+.set EBADF, 9
+.set EAGAIN, 11
 .set ETIMEDOUT, 110
 
 .macro ask
@@ -103,8 +106,8 @@ answer:
   ldar w2, [x13]
   tbnz w2, #30, 3f
   tbz w2, #31, 3f
-  cmn x0, #ETIMEDOUT
-  b.ne 2b
+  cmn x0, #EAGAIN
+  b.eq 2b
   str wzr, [x13, #CLIENT_SLEEPS]
   mov x0, #-5001
   ret
@@ -302,6 +305,14 @@ serve:
   svc #0
   ldrh w10, [x19, #(LIFELINE + 6)]
   tbz w10, #0, 2b
+  mov x8, #PIDFD_SEND_SIGNAL
+  ldr w0, [x19, #LIFELINE]
+  mov x1, #0
+  mov x2, #0
+  mov x3, #0
+  svc #0
+  cmn x0, #EBADF
+  b.eq 2b
 orphaned:
   mov x0, #255
   mov x8, #EXIT_GROUP

@@ -53,6 +53,9 @@
 .set EXIT_GROUP, 231
 .set SET_ROBUST_LIST, 273
 .set EXECVEAT, 322
+.set PIDFD_SEND_SIGNAL, 424
+.set EBADF, 9
+.set EAGAIN, 11
 .set ETIMEDOUT, 110
 
 # asks for a call of the registers and the stack; jumps to gone where nobody waits for it
@@ -119,8 +122,9 @@ answer:
   jnz 3f
   test edx, edx
   jns 3f
-  cmp rax, -ETIMEDOUT
-  jne 2b
+  # the word had changed before this side slept
+  cmp rax, -EAGAIN
+  je 2b
   mov dword ptr [rdi + CLIENT_SLEEPS], 0
   mov rax, -5001
   ret
@@ -321,6 +325,15 @@ serve:
   syscall
   test word ptr [rbx + LIFELINE + 6], 1
   jz 2b
+  # another descriptor may have its number by now: then this is EBADF
+  mov eax, PIDFD_SEND_SIGNAL
+  mov edi, [rbx + LIFELINE]
+  xor esi, esi
+  xor edx, edx
+  xor r10d, r10d
+  syscall
+  cmp rax, -EBADF
+  je 2b
 orphaned:
   mov eax, EXIT_GROUP
   mov edi, 255
