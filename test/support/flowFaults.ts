@@ -125,6 +125,13 @@ export const afterFault = (
   if (rootCause(error) instanceof SyscallError && !tells(error, code)) {
     wrong.push(`the original error, ${code}, is not told`)
   }
+  // a hierarchy that can't be looked at counts as not there: who asks for its controllers says so, and that is another step
+  if (
+    fault.step === "createCgroup" && ["ENOENT", "EACCES"].includes(code) &&
+    Cause.pretty(cause).includes("no mounted hierarchy")
+  ) {
+    return wrong
+  }
   const where = stepsOf(error)
   const parent = ["create", "exec"].includes(fault.pipeline) && fault.side !== "parent"
   if (where.length === 0) wrong.push("no step is named")

@@ -11,6 +11,9 @@ import { MS, RLIMIT, SCHED, SIG } from "../../src/native/constants.ts"
 import type { Options, SeedFile } from "../../src/testing/Testing.ts"
 import { fromSchema } from "./schemaGenerators.ts"
 
+// the same cases each time, so that what fails a test is a change; RUNFX_SEED draws others
+fc.configureGlobal({ seed: Number(process.env["RUNFX_SEED"] ?? 1) })
+
 /** How a container gets a namespace: its own, that of the process beside it, or the caller's. */
 type Origin = "new" | "joined" | "host"
 
