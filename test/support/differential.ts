@@ -212,11 +212,14 @@ export const reside = (runtime: Runtime, bench: Bench, change: (spec: Spec) => v
     spec["linux"].cgroupsPath = cgroupOf(runtime)
     change(spec)
   })
+  // crun gives its standard streams to root of the user namespace: the host's /dev/null must not be one of them
+  const stream = fs.openSync(path.join(bench.directory, "stream"), "w+")
   const started = spawnSync(
     "sh",
     inCgroupV1(bench.command(runtime, "run", id, ["--detach", "--pid-file", pidFile])),
-    { cwd: bench.directory, stdio: ["ignore", "ignore", "inherit"], timeout: 60_000 }
+    { cwd: bench.directory, stdio: [stream, stream, "inherit"], timeout: 60_000 }
   )
+  fs.closeSync(stream)
   if (started.status !== 0) throw new Error(`${runtime} did not start the container: ${started.status}`)
   return {
     runtime,
