@@ -36,7 +36,6 @@ export const table = {
   fstatfs: [138, 44],
   fsync: [74, 82],
   ftruncate: [77, 46],
-  futex: [202, 98],
   getcwd: [79, 17],
   getdents64: [217, 61],
   getgroups: [115, 158],

@@ -1,15 +1,10 @@
 /**
- * The exec trampoline: a program of some hundred bytes that stands between the init and the program of the container, so
- * that the container never gets hold of the host's node binary (CVE-2019-5736).
+ * The exec trampoline: a program of some hundred bytes that stands between the init and the program of a container that has
+ * a seccomp filter. It loads the filter, which therefore has to allow nothing for the init's sake.
  *
- * **The attack.** The container decides which file the init executes. If that is `/proc/self/exe`, or a script or an ELF
- * file with `/proc/self/exe` as interpreter, the kernel executes the file that the init runs at that moment, which would
- * be the host's node. A process of the container then holds it, and can write to it as soon as nobody runs it any more.
- * No check before the execve helps, since the container can exchange the file in between.
- *
- * **The defence.** The init executes the trampoline, which executes the program. When the kernel looks at a path of the
- * container, `/proc/self/exe` is the trampoline: a memfd, sealed against every change, that holds nothing but this code.
- * (A sealed copy of the binary itself, as runc once made it, would do the same with 100 MB.)
+ * Like the program that makes the init's calls (see `linux/remote`), it is a memfd, sealed against every change, that holds
+ * nothing but this code. So what a container gets hold of by `/proc/self/exe`, should it have that executed, is never a
+ * file of the host (CVE-2019-5736).
  *
  * What the trampoline does:
  *
