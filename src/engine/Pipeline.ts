@@ -240,7 +240,8 @@ const execute = Effect.fnUntraced(
       const exit = yield* Effect.exit(
         Effect.andThen(
           emit({ _tag: "Started", pipeline: self.name, step: step.name }),
-          restore(Effect.provideContext(step.run, running))
+          // it is all of the environment and more: to merge the two would only copy them
+          restore(Effect.updateContext(step.run, () => running))
         )
       )
       let failed: Exit.Failure<unknown, unknown>

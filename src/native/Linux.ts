@@ -114,10 +114,10 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
   }
 
   const waiting = Waiting.make({
-    attempt: <C extends Call>(call: C, server: Server | undefined, goesOn = false) => {
+    attempt: <C extends Call>(call: C, server: Server | undefined, phase: Waiting.Phase = "starts") => {
       const { calls, handlers } = server === undefined ? own : Nursery.placeOf(server)
-      if (goesOn) calls.resume()
-      else calls.begin()
+      if (phase === "goesOn") calls.resume()
+      else calls.begin(phase === "waits")
       const handler = handlers[call._tag as keyof Machine.Handlers] as (call: Call) => Result<C>
       const exit = exitOf(call, () => handler(call))
       if (Exit.isSuccess(exit)) calls.made(call, exit.value)

@@ -11,15 +11,24 @@ const onlyKey = (value: Readonly<Record<string, unknown>>): string | undefined =
   return keys.length === 1 ? keys[0] : undefined
 }
 
+/** With bigints packed; what holds none is given back as it is. */
 const pack = (value: unknown): unknown => {
   if (typeof value === "bigint") return { $bigint: String(value) }
-  if (Array.isArray(value)) return value.map(pack)
+  if (Array.isArray(value)) {
+    const packed = value.map(pack)
+    return packed.every((item, index) => item === value[index]) ? value : packed
+  }
   if (!isRecord(value)) return value
-  const key = onlyKey(value)
+  const entries = Object.entries(value)
+  let isSame = true
+  for (const entry of entries) {
+    const packed = pack(entry[1])
+    isSame &&= packed === entry[1]
+    entry[1] = packed
+  }
   // not by assignment: "__proto__" must stay a key like any other
-  const packed = Object.fromEntries(
-    Object.entries(value).filter(([, field]) => field !== undefined).map(([name, field]) => [name, pack(field)])
-  )
+  const packed = isSame ? value : Object.fromEntries(entries)
+  const key = onlyKey(value)
   return key === "$bigint" || key === "$object" ? { $object: packed } : packed
 }
 
@@ -36,7 +45,7 @@ const unpack = (value: unknown, wrapped = false): unknown => {
 }
 
 /** Plain data as JSON text; fields that are `undefined` are left out. */
-export const stringify = (value: unknown): string => `${JSON.stringify(pack(value), undefined, 2)}\n`
+export const stringify = (value: unknown): string => `${JSON.stringify(pack(value))}\n`
 
 /** Reads what {@link stringify} wrote. Throws a `SyntaxError` on what is no JSON. */
 export const parse = (text: string): unknown => unpack(JSON.parse(text))

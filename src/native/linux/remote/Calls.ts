@@ -1,10 +1,10 @@
 /**
  * The calls that a server makes for a handler, which may take longer than this thread can stand still.
  *
- * A handler is a plain function. Where its call is not answered in time, it is left by way of {@link pending}. Once the
- * answer is there, the handler runs again, from its start, with the memory of its arguments as it is, and with what the
- * kernel wrote there. Of a handler that makes several calls, only the first one can be left so, since those that follow
- * may use its memory again; none of them is one that waits.
+ * A handler is a plain function. Where its call is not answered in time, it is left by way of {@link pending}; where it is
+ * known to wait, at once. Once the answer is there, the handler runs again, from its start, with the memory of its
+ * arguments as it is, and with what the kernel wrote there. Of a handler that makes several calls, only the first one can
+ * be left so, since those that follow may use its memory again; none of them is one that waits.
  *
  * To close a handle always succeeds, and nobody waits for it: it is done while JavaScript goes on, and before the next call.
  */
@@ -23,22 +23,14 @@ export const gone = Symbol("gone")
 /** Thrown where a call goes on. */
 export const pending = Symbol("pending")
 
-/** Calls that may wait for what somebody else does. */
-const thatWait: ReadonlyArray<keyof Numbers> = [
-  "connect",
-  "flock",
-  "nanosleep",
-  "openat",
-  "openat2",
-  "ppoll",
-  "read",
-  "recvmsg",
-  "sendmsg",
-  "waitid",
-  "write"
-]
+/** What is wrong with an effect that makes two calls at once in a child. */
+export const secondCall = (): Error =>
+  new Error("a child has one thread: while one of its calls waits, it can't make another")
 
-/** Microseconds until a call is left to itself: for one that waits for others, and for any other. */
+/** Calls that may wait for what somebody else does, beside those of which the caller knows. */
+const thatMayWait: ReadonlyArray<keyof Numbers> = ["connect", "openat", "openat2", "sendmsg", "write"]
+
+/** Microseconds until a call is left to itself: for one that may wait for others, and for any other. */
 const patience = { waiting: 20, waitingOnOneCore: 300, working: 5000 } as const
 
 /** Waits of {@link patience} until a call that can't be left is given up: ten seconds. */
@@ -52,7 +44,7 @@ export class Calls {
   readonly #seat: Seat
   readonly #memory: Scratch
   readonly #numbers: Numbers
-  readonly #thatWait: ReadonlySet<number>
+  readonly #thatMayWait: ReadonlySet<number>
   readonly #waiting: number
   /** What the calls of the handler gave. */
   #answers: Array<number> = []
@@ -62,6 +54,8 @@ export class Calls {
   #isPending = false
   /** Whether the handler has been left. */
   #isLeft = false
+  /** Whether the caller knows that the handler's call waits. */
+  #isToWait = false
   /** Descriptors of which close(2) has nothing to tell: handles, and those of mounts. */
   readonly #handles = new Set<number>()
   /** Whether one of them is being closed. */
@@ -72,7 +66,7 @@ export class Calls {
     this.#seat = seat
     this.#memory = memory
     const numbers = this.#numbers = numbersFor(process.arch)
-    this.#thatWait = new Set(thatWait.map((name) => numbers[name]))
+    this.#thatMayWait = new Set(thatMayWait.map((name) => numbers[name]))
     this.#waiting = cores > 1 ? patience.waiting : patience.waitingOnOneCore
   }
 
@@ -104,16 +98,21 @@ export class Calls {
     }
   }
 
-  /** A handler starts. */
-  begin(): void {
+  /**
+   * A handler starts.
+   *
+   * @param isToWait its call waits: it is left at once
+   */
+  begin(isToWait = false): void {
     if (this.#isPending && this.#seat.isAsked) {
-      throw new Error("a child has one thread: while one of its calls waits, it can't make another")
+      throw secondCall()
     }
     this.#memory.reset()
     this.#answers = []
     this.#given = 0
     this.#isPending = false
     this.#isLeft = false
+    this.#isToWait = isToWait
     this.#memory.isKept = false
   }
 
@@ -152,7 +151,11 @@ export class Calls {
       this.#isClosing = true
       return this.#answered(this.#code.post(this.#seat.address, number, a, b, c, d, e, f))
     }
-    if (this.#thatWait.has(number)) this.#seat.patience = this.#waiting
+    if (this.#isToWait && this.#canBeLeft()) {
+      if (this.#code.post(this.#seat.address, number, a, b, c, d, e, f) === status.gone) throw gone
+      return this.#leave()
+    }
+    if (this.#thatMayWait.has(number)) this.#seat.patience = this.#waiting
     return this.#answered(this.#code.call(this.#seat.address, number, a, b, c, d, e, f))
   }
 
@@ -169,13 +172,17 @@ export class Calls {
   #answered(result: ReturnType<MachineCode["answer"]>): number {
     if (result === status.gone) throw gone
     if (result === status.unanswered) {
-      if (this.#answers.every((given) => given === interrupted)) return this.#leave()
+      if (this.#canBeLeft()) return this.#leave()
       return this.#answered(this.#wait())
     }
     const answer = Number(result)
     this.#answers.push(answer)
     this.#given++
     return answer
+  }
+
+  #canBeLeft(): boolean {
+    return this.#answers.every((given) => given === interrupted)
   }
 
   #wait(): ReturnType<MachineCode["answer"]> {

@@ -3,14 +3,20 @@
  *
  * A child that waits lets the others go on: its fiber is parked until its call comes to an end, which is looked for
  * whenever this process waits itself. So who waits for what comes out as if each had a processor of its own.
+ *
+ * To be woken takes a process much longer than to make a call. So a call that would wait for others is not made until
+ * nobody else can go on: before that, the child only looks, now and then, whether it would wait still.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { MSG, POLL, W } from "../../constants.ts"
+import { AT, MSG, POLL, S, STATX, W } from "../../constants.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import { attempted } from "../Machine.ts"
-import { gone, pending } from "./Calls.ts"
+import { gone, pending, secondCall } from "./Calls.ts"
 import type { Server } from "./Nursery.ts"
+
+/** Whether a call starts, starts and is known to wait, or is one that was left and goes on. */
+export type Phase = "starts" | "waits" | "goesOn"
 
 /**
  * Makes a call in a process, or, without one, in this. Throws {@link gone}, and {@link pending} where it waits; then it is
@@ -19,8 +25,11 @@ import type { Server } from "./Nursery.ts"
 type Attempt = <C extends Call>(
   call: C,
   server: Server | undefined,
-  goesOn?: boolean
+  phase?: Phase
 ) => Exit.Exit<Result<C>, SyscallError>
+
+/** {@link Attempt}, of one process. */
+type Make = <C extends Call>(call: C) => Exit.Exit<Result<C>, SyscallError>
 
 /** What waiting stands on. */
 export interface Callers {
@@ -32,8 +41,10 @@ export interface Callers {
 }
 
 interface Parked {
-  readonly server: Server
-  readonly look: () => Exit.Exit<unknown, SyscallError>
+  /** Throws {@link pending}, or {@link gone}. */
+  look: () => Exit.Exit<unknown, SyscallError>
+  /** Makes the call that it only looks for so far; absent where that is made. */
+  wait?: () => void
   readonly resume: (exit: Exit.Exit<unknown, SyscallError>) => void
 }
 
@@ -56,7 +67,7 @@ const isAnswered = ({ place }: Server): boolean => !place.seat.isAsked
 export const make = ({ attempt, sleep, thread }: Callers) => {
   /** Those whose effects have not come to an end. */
   const live = new Set<Server>()
-  const parked = new Set<Parked>()
+  const parked = new Map<Server, Parked>()
   /** Those of {@link Callers.thread} that have nothing to do. */
   const threads: Array<Server> = []
   let timer: NodeJS.Timeout | undefined
@@ -64,17 +75,17 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
   /** Lets each of those go on who can; whether there was one. */
   const letOthersGo = (): boolean => {
     let went = false
-    for (const one of parked) {
-      if (!isAnswered(one.server)) continue
+    for (const [server, one] of parked) {
+      if (!isAnswered(server)) continue
       try {
         const exit = one.look()
-        parked.delete(one)
+        parked.delete(server)
         one.resume(exit)
       } catch (cause) {
         if (cause === pending) continue
         if (cause !== gone) throw cause
-        parked.delete(one)
-        live.delete(one.server)
+        parked.delete(server)
+        live.delete(server)
       }
       went = true
     }
@@ -83,7 +94,7 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
 
   const isOneAway = (): boolean => {
     let here = 0
-    for (const { server } of parked) if (live.has(server)) here++
+    for (const server of parked.keys()) if (live.has(server)) here++
     return here < live.size
   }
 
@@ -92,25 +103,71 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
     timer ??= setTimeout(() => {
       timer = undefined
       letOthersGo()
+      haveOthersWait()
       if (parked.size > 0) watch()
     }, round)
   }
 
   const park = <C extends Call>(
     server: Server,
-    look: () => Exit.Exit<Result<C>, SyscallError>
+    look: () => Exit.Exit<Result<C>, SyscallError>,
+    wait?: (one: Parked) => void
   ): Effect.Effect<Result<C>, SyscallError> =>
     // the call can't be taken back
     Effect.uninterruptible(Effect.callback((resume) => {
-      parked.add({ server, look, resume: resume as Parked["resume"] })
+      const one: Parked = { look, resume: resume as Parked["resume"] }
+      if (wait !== undefined) one.wait = () => wait(one)
+      parked.set(server, one)
       watch()
     }))
+
+  /** Makes a call of a child, whose fiber is parked if it waits. */
+  const invokeIn = <C extends Call>(call: C, server: Server): Effect.Effect<Result<C>, SyscallError> => {
+    if (parked.has(server)) throw secondCall()
+    const goOn = () => attempt(call, server, "goesOn")
+    if (!mayWait(call)) {
+      try {
+        return attempt(call, server)
+      } catch (cause) {
+        if (cause !== pending) throw cause
+        return park(server, goOn)
+      }
+    }
+    const peek = replayed((part, goesOn) => attempt(part, server, goesOn ? "goesOn" : "starts"))
+    const look = (): Exit.Exit<Result<C>, SyscallError> => {
+      const exit = peek((make) => atOnce(make, call))
+      if (exit === undefined) throw pending
+      return exit
+    }
+    try {
+      return look()
+    } catch (cause) {
+      if (cause !== pending) throw cause
+    }
+    return park(server, look, (one) => {
+      // the answer to a look is still to come
+      if (!isAnswered(server)) return
+      one.look = goOn
+      delete one.wait
+      try {
+        attempt(call, server, "waits")
+      } catch (cause) {
+        // one that has gone is found when it is looked after
+        if (cause !== pending && cause !== gone) throw cause
+      }
+    })
+  }
+
+  /** Those who go on are all waited for: makes their calls. */
+  const haveOthersWait = (): void => {
+    for (const { wait } of parked.values()) wait?.()
+  }
 
   /** Lets the others go on for a moment, in case that what this process waits for comes from one of them. */
   const waitForOthers = <C extends Call>(call: C): Exit.Exit<Result<C>, SyscallError> | undefined => {
     const end = performance.now() + moment
     do {
-      const exit = letOthersGo() ? atOnce(attempt, call) : undefined
+      const exit = letOthersGo() ? atOnce(makeOwn, call) : undefined
       if (exit !== undefined) return exit
     } while (parked.size > 0 && performance.now() < end)
     return undefined
@@ -121,19 +178,21 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
     const server = threads.pop() ?? attempted(thread)
     // no thread can be had: then the others wait, too
     if (server === undefined) return attempt(call, undefined)
-    const finish = (exit: Exit.Exit<Result<C>, SyscallError>): Exit.Exit<Result<C>, SyscallError> => {
+    let phase: Phase = "waits"
+    const look = () => {
+      const exit = attempt(call, server, phase)
       threads.push(server)
       return exit
     }
-    let look = () => finish(attempt(call, server))
     for (;;) {
       try {
         return look()
       } catch (cause) {
         if (cause !== pending) throw cause
-        look = () => finish(attempt(call, server, true))
+        phase = "goesOn"
       }
       while (!isAnswered(server) && !letOthersGo()) {
+        haveOthersWait()
         // one of them waits for something else than a call: its timers and streams need this thread
         if (isOneAway()) return park(server, look)
         sleep(server, parked.size > 0 ? rest : undefined)
@@ -141,15 +200,23 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
     }
   }
 
+  const makeOwn: Make = (call) => attempt(call, undefined)
+
+  /** Makes a call of this process, while there are others. */
+  const invokeHere = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => {
+    const exit = atOnce(makeOwn, call) ?? waitForOthers(call)
+    if (exit !== undefined) return exit
+    return live.size === 0 ? attempt(call, undefined) : waitBeside(call)
+  }
+
   /** Makes a call of a process; of this one where none is given. */
   const invoke = <C extends Call>(call: C, server: Server | undefined): Effect.Effect<Result<C>, SyscallError> => {
+    // without others, nobody needs this thread
+    if (server === undefined) return live.size === 0 ? attempt(call, undefined) : invokeHere(call)
     try {
-      // without others, nobody needs this thread
-      if (server !== undefined || live.size === 0) return attempt(call, server)
-      return atOnce(attempt, call) ?? waitForOthers(call) ?? waitBeside(call)
+      return invokeIn(call, server)
     } catch (cause) {
-      if (server !== undefined && cause === pending) return park(server, () => attempt(call, server, true))
-      if (server === undefined || cause !== gone) throw cause
+      if (cause !== gone) throw cause
       live.delete(server)
       return nothingMore
     }
@@ -158,41 +225,74 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
   return { invoke, begin: (server: Server) => void live.add(server), end: (server: Server) => void live.delete(server) }
 }
 
-/** Makes a call of this process; nothing where it may wait for others. */
-const atOnce = <C extends Call>(attempt: Attempt, call: C): Exit.Exit<Result<C>, SyscallError> | undefined =>
-  look(attempt, call) as Exit.Exit<Result<C>, SyscallError> | undefined
+const thatMayWait: ReadonlySet<Call["_tag"]> = new Set(["flock", "nanosleep", "poll", "read", "recvmsg", "waitid"])
 
-const look = (attempt: Attempt, call: Call): Exit.Exit<unknown, SyscallError> | undefined => {
+/** Whether a call may wait for what somebody else does, for long. */
+const mayWait = (call: Call): boolean => thatMayWait.has(call._tag)
+
+/**
+ * Runs a function that makes several calls, any of which may be left: the function then runs again, from its start, and is
+ * given what it was given before.
+ */
+const replayed = (attempt: (call: Call, goesOn: boolean) => Exit.Exit<unknown, SyscallError>) => {
+  let made: Array<Exit.Exit<unknown, SyscallError>> = []
+  let isPending = false
+  return <A>(use: (make: Make) => A): A => {
+    let given = 0
+    const make = (call: Call): Exit.Exit<unknown, SyscallError> => {
+      if (given === made.length) {
+        const goesOn = isPending
+        isPending = true
+        made.push(attempt(call, goesOn))
+        isPending = false
+      }
+      return made[given++]!
+    }
+    const result = use(make as Make)
+    made = []
+    return result
+  }
+}
+
+/** Makes a call; nothing where it would wait for others. */
+const atOnce = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> | undefined =>
+  look(make, call) as Exit.Exit<Result<C>, SyscallError> | undefined
+
+const look = (make: Make, call: Call): Exit.Exit<unknown, SyscallError> | undefined => {
   switch (call._tag) {
     case "recvmsg":
-      return (call.flags & MSG.DONTWAIT) !== 0 || isReady(attempt, call.fd, POLL.IN)
-        ? attempt(call, undefined)
-        : undefined
+      return (call.flags & MSG.DONTWAIT) !== 0 || isReady(make, call.fd, POLL.IN) ? make(call) : undefined
     case "read":
-      return isReady(attempt, call.fd, POLL.IN) ? attempt(call, undefined) : undefined
-    case "write":
+      return isReady(make, call.fd, POLL.IN) ? make(call) : undefined
     case "sendmsg":
-      return call.data.length <= pipeBuffer && isReady(attempt, call.fd, POLL.OUT)
-        ? attempt(call, undefined)
+      return call.data.length <= pipeBuffer && isReady(make, call.fd, POLL.OUT) ? make(call) : undefined
+    case "write":
+      return isReady(make, call.fd, POLL.OUT) && (call.data.length <= pipeBuffer || isFile(make, call.fd))
+        ? make(call)
         : undefined
     case "flock":
     case "nanosleep":
       return undefined
     case "waitid": {
-      const exit = attempt({ ...call, options: call.options | W.NOHANG }, undefined)
+      const exit = make({ ...call, options: call.options | W.NOHANG })
       return Exit.isSuccess(exit) && exit.value === null && (call.options & W.NOHANG) === 0 ? undefined : exit
     }
     case "poll": {
-      const exit = attempt({ ...call, timeout: 0 }, undefined)
+      const exit = make({ ...call, timeout: 0 })
       const isIdle = Exit.isSuccess(exit) && exit.value.every((events) => events === 0)
       return isIdle && call.timeout !== 0 ? undefined : exit
     }
     default:
-      return attempt(call, undefined)
+      return make(call)
   }
 }
 
-const isReady = (attempt: Attempt, fd: number, events: number): boolean => {
-  const ready = attempt({ _tag: "poll", fds: [fd], events, timeout: 0 }, undefined)
+const isReady = (make: Make, fd: number, events: number): boolean => {
+  const ready = make({ _tag: "poll", fds: [fd], events, timeout: 0 })
   return Exit.isSuccess(ready) && ready.value[0] !== 0
+}
+
+const isFile = (make: Make, fd: number): boolean => {
+  const stat = make({ _tag: "statx", dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS })
+  return Exit.isSuccess(stat) && (stat.value.mode & S.IFMT) === S.IFREG
 }
