@@ -23,8 +23,8 @@ export const assemble = (machine) => {
         [at, , name]
       ) => [name, parseInt(at, 16)])
     )
-    const { answer, arena, call, post, spawn, start, thread } = symbols
-    return { entries: { call, post, answer, spawn, start, thread, arena }, hex: readFileSync(binary).toString("hex") }
+    const { answer, arena, spawn, start, thread, wake } = symbols
+    return { entries: { wake, answer, spawn, start, thread, arena }, hex: readFileSync(binary).toString("hex") }
   } finally {
     rmSync(directory, { recursive: true })
   }
@@ -49,7 +49,7 @@ ${lines.join(",\n")}
 
 /** The code of a machine, and where in it the entry points are. */
 export interface Code {
-  readonly entries: Readonly<Record<"call" | "post" | "answer" | "spawn" | "start" | "thread" | "arena", number>>
+  readonly entries: Readonly<Record<"wake" | "answer" | "spawn" | "start" | "thread" | "arena", number>>
   readonly hex: string
 }
 

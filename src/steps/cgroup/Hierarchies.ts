@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import { AT, MAGIC, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { NoCgroupHierarchy } from "./errors.ts"
 import { orOn, readText } from "./files.ts"
 import { unified } from "./Manager.ts"
@@ -102,6 +102,12 @@ export const hierarchiesOf = (
   })
 }
 
+/** What the mount table and the own cgroups came to last, by kernel: the same texts say the same again. */
+const known = new WeakMap<Kernel["Service"], {
+  readonly texts: readonly [string, string]
+  readonly hierarchies: ReadonlyArray<Hierarchy>
+}>()
+
 const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }), readText)
 
@@ -112,18 +118,30 @@ const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
  * on the tmpfs at `/sys/fs/cgroup` is not a hierarchy.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
-  const mounts = parseMountinfo(yield* readProc("/proc/self/mountinfo"))
-  const own = parseProcCgroup(yield* readProc("/proc/self/cgroup"))
+  const kernel = yield* Kernel
+  const mounts = yield* readProc("/proc/self/mountinfo")
+  const own = yield* readProc("/proc/self/cgroup")
+  const last = known.get(kernel)
+  const isSame = last !== undefined && last.texts[0] === mounts && last.texts[1] === own
+  const hierarchies = isSame
+    ? last.hierarchies
+    : yield* verified(hierarchiesOf(parseMountinfo(mounts), parseProcCgroup(own)))
+  known.set(kernel, { texts: [mounts, own], hierarchies })
+  if (hierarchies.length === 0) return yield* new NoCgroupHierarchy()
+  const hasUnified = hierarchies.some(({ keys }) => keys.includes(unified))
+  const hasV1 = hierarchies.some(({ keys }) => !keys.includes(unified))
+  return { version: hasUnified ? (hasV1 ? "hybrid" : "v2") : "v1", hierarchies }
+})
+
+/** Those that are really there. */
+const verified = Effect.fnUntraced(function*(hierarchies: ReturnType<typeof hierarchiesOf>) {
   const found: Array<Hierarchy> = []
-  for (const { type, ...hierarchy } of hierarchiesOf(mounts, own)) {
+  for (const { type, ...hierarchy } of hierarchies) {
     const magic = yield* using(
       sys.openat({ dirfd: AT.FDCWD, path: hierarchy.mountpoint, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
       (fd) => Effect.map(sys.fstatfs({ fd }), (stat) => stat.type)
     ).pipe(orOn(["ENOENT", "EACCES", "ENOTDIR"], undefined)) // hidden below another mount, or out of reach
     if (magic === (type === "cgroup2" ? MAGIC.CGROUP2_SUPER_MAGIC : MAGIC.CGROUP_SUPER_MAGIC)) found.push(hierarchy)
   }
-  if (found.length === 0) return yield* new NoCgroupHierarchy()
-  const hasUnified = found.some(({ keys }) => keys.includes(unified))
-  const hasV1 = found.some(({ keys }) => !keys.includes(unified))
-  return { version: hasUnified ? (hasV1 ? "hybrid" : "v2") : "v1", hierarchies: found }
+  return found
 })

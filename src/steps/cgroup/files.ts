@@ -75,12 +75,17 @@ export const readText = (fd: number): Effect.Effect<string, SyscallError, Kernel
 export const readIn = (dirfd: number, file: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.CLOEXEC, mode: 0, resolve: inside }), readText)
 
-/** Writes a value to a file in an open group, in one call; `ENOENT` where there is no such file. */
+/** Opens a file in an open group for writing; `ENOENT` where there is no such file. */
+export const openIn = (dirfd: number, file: string): Effect.Effect<number, SyscallError, Kernel> =>
+  sys.openat2({ dirfd, path: file, flags: O.WRONLY | O.CLOEXEC, mode: 0, resolve: inside })
+
+/** Writes a value to an open file of a group, in one call. */
+export const writeValue = (fd: number, value: string): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.asVoid(sys.write({ fd, data: Buffer.from(value) }))
+
+/** Writes a value to a file in an open group; `ENOENT` where there is no such file. */
 export const writeIn = (dirfd: number, file: string, value: string): Effect.Effect<void, SyscallError, Kernel> =>
-  using(
-    sys.openat2({ dirfd, path: file, flags: O.WRONLY | O.CLOEXEC, mode: 0, resolve: inside }),
-    (fd) => Effect.asVoid(sys.write({ fd, data: Buffer.from(value) }))
-  )
+  using(openIn(dirfd, file), (fd) => writeValue(fd, value))
 
 /** The directories in an open group. */
 export const directoriesIn = (dirfd: number): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>

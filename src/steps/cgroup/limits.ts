@@ -14,7 +14,7 @@ import {
   CgroupValueRefused,
   type NotACgroup
 } from "./errors.ts"
-import { fileCalls, inside, readIn, withGroup, writeIn } from "./files.ts"
+import { fileCalls, inside, openIn, readIn, withGroup, writeIn, writeValue } from "./files.ts"
 import { type CgroupManager, type Group, groupOf, unified } from "./Manager.ts"
 import { type Controller, controllers, deviceWrites, type Invalid, type Setting, unifiedSettings } from "./settings.ts"
 
@@ -184,18 +184,37 @@ const apply = (
     return yield* new CgroupFileMissing({ limit, controller, path, files: candidates.map(({ file }) => file), value })
   })
 
+/** A file takes one rule in a write, and stays open for all that follow each other. */
+const applyRules = (
+  dirfd: number,
+  { path }: Group,
+  writes: ReturnType<typeof deviceWrites>
+): Effect.Effect<void, CgroupFileMissing | CgroupValueRefused, Kernel> => {
+  const about = { limit: "devices", controller: "devices" }
+  const runs: Array<{ readonly file: string; readonly values: Array<string> }> = []
+  for (const { file, value } of writes) {
+    const last = runs.at(-1)
+    if (last?.file === file) last.values.push(value)
+    else runs.push({ file, values: [value] })
+  }
+  return Effect.forEach(runs, ({ file, values }) => {
+    const refused = (value: string) => (reason: SyscallError) =>
+      new CgroupValueRefused({ ...about, file: `${path}/${file}`, value, reason })
+    const write = (fd: number) =>
+      Effect.forEach(values, (value) => Effect.mapError(writeValue(fd, value), refused(value)), { discard: true })
+    return Effect.catchTag(using(openIn(dirfd, file), write), "SyscallError", (reason) =>
+      Effect.fail(
+        reason.call._tag === "openat2" && reason.code === "ENOENT"
+          ? new CgroupFileMissing({ ...about, path, files: [file], value: values[0]! })
+          : refused(values[0]!)(reason)
+      ))
+  }, { discard: true })
+}
+
 const applyDevices = (manager: CgroupManager, { devices }: Cgroup): Effect.Effect<void, LimitError, Kernel> => {
   const limit = "devices"
   const v1 = groupOf(manager, "devices")
-  if (v1 !== undefined) {
-    const write = { _tag: "Setting", limit, optional: false } as const
-    return withGroup(v1, (dirfd) =>
-      Effect.forEach(
-        deviceWrites(devices),
-        (candidate) => apply(dirfd, v1, "devices", { ...write, candidates: [candidate] }),
-        { discard: true }
-      ))
-  }
+  if (v1 !== undefined) return withGroup(v1, (dirfd) => applyRules(dirfd, v1, deviceWrites(devices)))
   const v2 = groupOf(manager, unified)
   if (v2 === undefined) return Effect.fail(new CgroupControllerMissing({ limits: [limit], controller: "devices" }))
   return withGroup(v2, (dirfd) =>

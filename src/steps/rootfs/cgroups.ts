@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace, type Mount } from "../../config/Container.ts"
-import { MOUNT_ATTR, O, RESOLVE } from "../../native/constants.ts"
+import { MOUNT_ATTR, MOVE_MOUNT } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
@@ -77,19 +77,15 @@ const mountHierarchy = Effect.fnUntraced(function*(
   yield* during(about, "resolve the target")(
     sys.mkdirat({ dirfd: parent, path: name, mode: 0o755 })
   )
-  const place = sys.openat2({
-    dirfd: parent,
-    path: name,
-    flags: O.PATH | O.DIRECTORY | O.CLOEXEC,
-    mode: 0,
-    resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
-  })
-  yield* Files.using(
-    during(about, "resolve the target")(place),
-    (fd) => Files.using(mount, (tree) => during(about, "attach")(attach(tree, fd)))
-  ).pipe(
-    during(about, "attach")
-  )
+  // the tmpfs is this process's own: nobody else has put a link there
+  yield* Files.using(mount, (tree) =>
+    sys.move_mount({
+      fromDirfd: tree,
+      fromPath: "",
+      toDirfd: parent,
+      toPath: name,
+      flags: MOVE_MOUNT.F_EMPTY_PATH
+    })).pipe(during(about, "attach"))
 })
 
 const mountV1 = Effect.fnUntraced(function*(

@@ -12,7 +12,7 @@ import { type Container, type Device, hasNamespace } from "../../config/Containe
 import * as Step from "../../engine/Step.ts"
 import { AT, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
 import { attach } from "./attach.ts"
 import { cloneOfHandle } from "./bind.ts"
@@ -97,52 +97,79 @@ const bindFromHost = (
     )
 }
 
-const create = Effect.fnUntraced(function*(
-  root: number,
-  device: Device,
-  ownership: Ownership["Service"],
-  making: Files.Making,
-  bound: boolean
-) {
+/** How the devices of a container are made. */
+interface Manner {
+  readonly ownership: Ownership["Service"]
+  readonly making: Files.Making
+  /** The host's nodes serve. */
+  readonly bound: boolean
+}
+
+const inPath = <A, E, R>(path: string, self: Effect.Effect<A, E | SyscallError, R>) =>
+  Effect.mapError(self, (error) =>
+    error instanceof SyscallError
+      ? new PathError({ path, what: "create the device", reason: error })
+      : error as Exclude<E, SyscallError>)
+
+const create = Effect.fnUntraced(function*(parent: number, device: Device, { bound, ownership }: Manner) {
   const path = Files.clean(device.path)
-  const { directory, name } = Files.split(path)
-  if (name === "") {
-    return yield* new DeviceError({ path, why: "the root is a directory", advice: "correct the device's path" })
-  }
+  const { name } = Files.split(path)
   const uid = yield* ownership.uid(device.uid)
   const gid = yield* ownership.gid(device.gid)
-  yield* Files.using(Files.makeDirectories(root, directory, making), (parent) => {
-    if (bound && device.type !== "p") return bindFromHost(device, path, parent, name)
-    const existing = Files.using(
-      entry(parent, name),
-      (fd) =>
-        Effect.flatMap(refuseOther(device, path, fd), (stat) =>
-          (stat.mode & 0o7777) === device.fileMode
-            ? Effect.void
-            // the host's /proc is still there; a descriptor of O_PATH takes no fchmod
-            : sys.fchmodat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}`, mode: device.fileMode }))
-    )
-    const { major, minor } = device.type === "p" ? { major: 0, minor: 0 } : device
-    return sys.mknodat({ dirfd: parent, path: name, mode: types[device.type] | device.fileMode, major, minor }).pipe(
-      Effect.catchIf(({ call, code }) => call._tag === "mknodat" && code === "EEXIST", () => existing),
-      Effect.andThen(Files.using(entry(parent, name), (fd) =>
-        Effect.andThen(
-          refuseOther(device, path, fd),
-          sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
-        ))),
-      Effect.catchIf(
-        (error) =>
-          error._tag === "SyscallError" && error.code === "EPERM" && error.call._tag === "mknodat" &&
-          device.type !== "p",
-        () => bindFromHost(device, path, parent, name)
-      )
-    )
-  }).pipe(
-    Effect.mapError((error) =>
-      error._tag === "SyscallError" ? new PathError({ path, what: "create the device", reason: error }) : error
+  if (bound && device.type !== "p") return yield* bindFromHost(device, path, parent, name)
+  const existing = Files.using(
+    entry(parent, name),
+    (fd) =>
+      Effect.flatMap(refuseOther(device, path, fd), (stat) =>
+        (stat.mode & 0o7777) === device.fileMode
+          ? Effect.void
+          // the host's /proc is still there; a descriptor of O_PATH takes no fchmod
+          : sys.fchmodat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}`, mode: device.fileMode }))
+  )
+  const { major, minor } = device.type === "p" ? { major: 0, minor: 0 } : device
+  yield* sys.mknodat({ dirfd: parent, path: name, mode: types[device.type] | device.fileMode, major, minor }).pipe(
+    Effect.catchIf(({ call, code }) => call._tag === "mknodat" && code === "EEXIST", () => existing),
+    Effect.andThen(Files.using(entry(parent, name), (fd) =>
+      Effect.flatMap(refuseOther(device, path, fd), (stat) =>
+        // other numbers may be those of whoever has none here
+        uid === 0 && gid === 0 && stat.uid === 0 && stat.gid === 0
+          ? Effect.void
+          : sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })))),
+    Effect.catchIf(
+      (error) =>
+        error._tag === "SyscallError" && error.code === "EPERM" && error.call._tag === "mknodat" &&
+        device.type !== "p",
+      () => bindFromHost(device, path, parent, name)
     )
   )
 })
+
+/** Creates devices that follow each other in one directory, which is opened once. */
+const createIn = Effect.fnUntraced(
+  function*(root: number, directory: string, devices: ReadonlyArray<Device>, manner: Manner) {
+    const path = Files.clean(devices[0]!.path)
+    if (path === "/") {
+      return yield* new DeviceError({ path, why: "the root is a directory", advice: "correct the device's path" })
+    }
+    const each = (parent: number) =>
+      Effect.forEach(devices, (device) => inPath(Files.clean(device.path), create(parent, device, manner)), {
+        discard: true
+      })
+    yield* inPath(path, Files.using(Files.makeDirectories(root, directory, manner.making), each))
+  }
+)
+
+/** Devices with the directory that they are in, in their order. */
+const byDirectory = (devices: ReadonlyArray<Device>) => {
+  const groups: Array<{ readonly directory: string; readonly devices: Array<Device> }> = []
+  for (const device of devices) {
+    const { directory, name } = Files.split(Files.clean(device.path))
+    const last = groups.at(-1)
+    if (name !== "" && last?.directory === directory) last.devices.push(device)
+    else groups.push({ directory, devices: [device] })
+  }
+  return groups
+}
 
 /** Creates the device nodes, unless the user binds a `/dev`. */
 export const createDevices = Step.make("createDevices", {
@@ -165,7 +192,11 @@ export const createDevices = Step.make("createDevices", {
     // the kernel refuses mknod of devices to whoever is not the host's root
     const bound = contained && hasNamespace(container, "user") && !ownership.outside
     yield* Files.withoutUmask(
-      Effect.forEach(container.devices, (device) => create(root, device, ownership, making, bound), { discard: true })
+      Effect.forEach(
+        byDirectory(container.devices),
+        ({ devices, directory }) => createIn(root, directory, devices, { ownership, making, bound }),
+        { discard: true }
+      )
     )
   }).pipe(Effect.as(true as const))
 })

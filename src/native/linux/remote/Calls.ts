@@ -11,6 +11,7 @@
 import * as process from "node:process"
 import { O } from "../../constants.ts"
 import type { Call } from "../../Kernel.ts"
+import type { Word } from "../../koffi.ts"
 import { type Numbers, numbersFor } from "../../syscalls.ts"
 import type { Raw } from "../Machine.ts"
 import type { Scratch } from "../Scratch.ts"
@@ -137,11 +138,11 @@ export class Calls {
       if (this.#seat.isAsked) return this.#leave()
       this.#isPending = false
       this.#memory.isKept = false
-      return this.#answered(this.#code.answer(this.#seat.address))
+      return this.#answered(this.#answer())
     }
     this.#seat.patience = patience.working
     if (this.#isClosing) {
-      if (this.#code.answer(this.#seat.address) === status.unanswered) {
+      if (this.#answer() === status.unanswered) {
         this.#isLeft = true
         throw pending
       }
@@ -149,14 +150,16 @@ export class Calls {
     }
     if (number === this.#numbers.close && this.#handles.delete(Number(a))) {
       this.#isClosing = true
-      return this.#answered(this.#code.post(this.#seat.address, number, a, b, c, d, e, f))
+      this.#ask(number, a, b, c, d, e, f)
+      return this.#answered(0)
     }
     if (this.#isToWait && this.#canBeLeft()) {
-      if (this.#code.post(this.#seat.address, number, a, b, c, d, e, f) === status.gone) throw gone
+      this.#ask(number, a, b, c, d, e, f)
       return this.#leave()
     }
     if (this.#thatMayWait.has(number)) this.#seat.patience = this.#waiting
-    return this.#answered(this.#code.call(this.#seat.address, number, a, b, c, d, e, f))
+    this.#ask(number, a, b, c, d, e, f)
+    return this.#answered(this.#answer())
   }
 
   /** Makes a call outside of a handler, and waits for its answer. */
@@ -165,17 +168,27 @@ export class Calls {
     this.#seat.patience = patience.working
     if (this.#isClosing) this.#answered(this.#wait())
     this.#isClosing = false
-    const result = this.#code.call(this.#seat.address, number, argument, 0, 0, 0, 0, 0)
+    this.#ask(number, argument, 0, 0, 0, 0, 0)
+    const result = this.#answer()
     return this.#answered(result === status.unanswered ? this.#wait() : result)
   }
 
-  #answered(result: ReturnType<MachineCode["answer"]>): number {
-    if (result === status.gone) throw gone
-    if (result === status.unanswered) {
+  #ask(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): void {
+    if (!this.#seat.ask(number, a, b, c, d, e, f)) throw gone
+    if (this.#seat.sleeps) this.#code.wake(this.#seat.address)
+  }
+
+  /** The answer, or a {@link status}. */
+  #answer(): number {
+    return this.#seat.look() ? this.#seat.result : Number(this.#code.answer(this.#seat.address))
+  }
+
+  #answered(answer: number): number {
+    if (answer === status.gone) throw gone
+    if (answer === status.unanswered) {
       if (this.#canBeLeft()) return this.#leave()
       return this.#answered(this.#wait())
     }
-    const answer = Number(result)
     this.#answers.push(answer)
     this.#given++
     return answer
@@ -185,10 +198,10 @@ export class Calls {
     return this.#answers.every((given) => given === interrupted)
   }
 
-  #wait(): ReturnType<MachineCode["answer"]> {
+  #wait(): number {
     this.#seat.patience = patience.working
     for (let waits = 0; waits < attempts; waits++) {
-      const result = this.#code.answer(this.#seat.address)
+      const result = this.#answer()
       if (result !== status.unanswered) return result
     }
     // it is stopped, or frozen; its seat is free once it ends

@@ -31,12 +31,18 @@ export interface Server {
   pid: number
 }
 
+/** The descriptor by which a server looks after this process; none where something else has its number by now. */
+interface Lifeline {
+  fd: number | undefined
+}
+
 /** A seat, with all that makes calls by way of it. It is used again, by one server after the other. */
 interface Place {
   readonly seat: Seat
   readonly calls: Calls
   readonly server: { current: Server | undefined }
   readonly handlers: Machine.Handlers
+  readonly lifeline: Lifeline
   /** The end of a stack for a thread. */
   readonly stack: number
 }
@@ -52,6 +58,23 @@ const threadFlags = CLONE.VM | CLONE.FS | CLONE.FILES | CLONE.SIGHAND | CLONE.TH
 const wait = 20_000
 /** So many of them may pass until a process that has been made is there. */
 const birth = 250
+
+/** An effect knows nothing of the lifeline: it does not cut it off by closing all that it does not know. */
+const sparing = (handlers: Machine.Handlers, lifeline: Lifeline): Machine.Handlers => ({
+  ...handlers,
+  close: (call) => call.fd === lifeline.fd ? undefined : handlers.close(call),
+  close_range: ({ first, flags, last }) => {
+    const { fd } = lifeline
+    if (fd === undefined || fd < first || fd > last) return handlers.close_range({ first, last, flags })
+    if (first < fd) handlers.close_range({ first, last: fd - 1, flags })
+    if (fd < last) handlers.close_range({ first: fd + 1, last, flags })
+  },
+  dup3: (call) => {
+    const made = handlers.dup3(call)
+    if (call.newfd === lifeline.fd) lifeline.fd = undefined
+    return made
+  }
+})
 
 const allSignals = Array.from({ length: 64 }, (_, index) => index + 1)
 
@@ -143,6 +166,7 @@ export class Nursery {
   #spawn(flags: number): Server {
     const { arena, code } = this.#parts
     const place = this.#place()
+    place.lifeline.fd = arena.lifeline
     return this.#bear(
       place,
       () => arena.spawn(code, (flags | CLONE.VM | CLONE.VFORK | SIG.CHLD) >>> 0, place.seat),
@@ -153,6 +177,7 @@ export class Nursery {
   #cloneBy(by: Server, flags: number): Server {
     const { seat } = by.place
     const place = this.#place()
+    place.lifeline.fd = by.place.lifeline.fd
     return this.#bear(place, () => {
       seat.next = place.seat
       // unsigned, for bit 31 (CLONE_IO)
@@ -236,8 +261,9 @@ export class Nursery {
     const seat = new Seat(bytes, address, this.#cores, lifeline)
     const memory = new Scratch(this.#library, scratch)
     const calls = new Calls(this.#parts.code, seat, memory, this.#cores)
-    const handlers = this.#handlersOf(Machine.make(this.#library, calls.make, memory))
-    return { seat, calls, server: current, handlers, stack }
+    const own: Lifeline = { fd: lifeline }
+    const handlers = sparing(this.#handlersOf(Machine.make(this.#library, calls.make, memory)), own)
+    return { seat, calls, server: current, handlers, lifeline: own, stack }
   }
 
   get #parts(): { readonly code: MachineCode; readonly arena: Arena } {

@@ -1,6 +1,8 @@
 /**
- * The memory by which a process has another one make system calls: where the fields are that `server.*.S` speaks of.
+ * The memory by which a process has another one make system calls: where the fields are that `server.*.S` speaks of, and
+ * the client's side of it. To go to machine code and back takes longer than most calls, so that is left to who must sleep.
  */
+import type { Word } from "../../koffi.ts"
 
 /** Bits of the word of state: see server.x64.S. */
 const died = 0x4000_0000
@@ -10,6 +12,9 @@ const asked = -0x8000_0000
 const at = {
   state: 0,
   serverSleeps: 4,
+  number: 64,
+  arguments: 72,
+  result: 128,
   clientSleeps: 136,
   clientSpins: 140,
   next: 144,
@@ -34,6 +39,14 @@ const day = 86_400
  * between two of them. To be woken takes longer than either.
  */
 const spins = { one: 1, several: 4000 } as const
+/** Times that JavaScript looks before it leaves that to machine code, which is kinder to the other hyperthread. */
+const looks = { one: 1, several: 1000 } as const
+
+const stateAt = at.state / 4
+const sleepsAt = at.serverSleeps / 4
+const resultAt = at.result / 4
+
+const two32 = 0x1_0000_0000
 
 /** `POLLIN` */
 const readable = 1
@@ -43,6 +56,7 @@ export class Seat {
   readonly address: number
   readonly #words: Int32Array
   readonly #view: DataView
+  readonly #looks: number
 
   /**
    * @param memory of {@link seatSize} bytes, all zero
@@ -53,6 +67,7 @@ export class Seat {
     this.address = address
     this.#words = new Int32Array(memory.buffer, memory.byteOffset, seatSize / 4)
     this.#view = new DataView(memory.buffer, memory.byteOffset, seatSize)
+    this.#looks = cores > 1 ? looks.several : looks.one
     const turns = cores > 1 ? spins.several : spins.one
     this.#set(at.clientSpins, turns)
     this.#set(at.serverSpins, turns)
@@ -71,15 +86,49 @@ export class Seat {
   get isFree(): boolean {
     return (this.#state & died) !== 0
   }
-  /** Whether the server waits to be asked. */
-  get isIdle(): boolean {
-    const state = this.#state
-    return state > 0 && (state & died) === 0
-  }
   /** Whether an answer is still to come. */
   get isAsked(): boolean {
     const state = this.#state
     return state < 0 && (state & died) === 0
+  }
+
+  /**
+   * Asks the server for a call.
+   *
+   * @returns whether there is one
+   */
+  ask(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): boolean {
+    this.#put(at.number, number)
+    this.#put(at.arguments, a)
+    this.#put(at.arguments + 8, b)
+    this.#put(at.arguments + 16, c)
+    this.#put(at.arguments + 24, d)
+    this.#put(at.arguments + 32, e)
+    this.#put(at.arguments + 40, f)
+    const state = this.#state
+    if ((state & (asked | died)) !== 0) return false
+    return Atomics.compareExchange(this.#words, stateAt, state, state | asked) === state
+  }
+
+  /** Whether the server must be woken to hear of what it is asked. */
+  get sleeps(): boolean {
+    return Atomics.load(this.#words, sleepsAt) !== 0
+  }
+
+  /** Looks for an answer, for a moment; whether it is there. */
+  look(): boolean {
+    const words = this.#words
+    for (let left = this.#looks; left > 0; left--) {
+      const state = Atomics.load(words, stateAt)
+      if ((state & died) !== 0) return false
+      if (state >= 0) return true
+    }
+    return false
+  }
+
+  /** What the server answered last. */
+  get result(): number {
+    return this.#words[resultAt + 1]! * two32 + (this.#words[resultAt]! >>> 0)
   }
 
   /** How long one wait for an answer lasts, in microseconds, less than a second. */
@@ -106,6 +155,12 @@ export class Seat {
 
   get #state(): number {
     return Atomics.load(this.#words, at.state / 4)
+  }
+  #put(offset: number, value: Word): void {
+    if (typeof value === "bigint") return this.#view.setBigUint64(offset, BigInt.asUintN(64, value), true)
+    const word = offset / 4
+    this.#words[word] = value
+    this.#words[word + 1] = Math.floor(value / two32)
   }
   #set(offset: number, value: number): void {
     this.#words[offset / 4] = value

@@ -11,18 +11,7 @@ export const status = { gone: -5000, unanswered: -5001 } as const
 
 /** The functions of the client; each gives a result as the kernel does, or a {@link status}. */
 export interface MachineCode {
-  readonly call: (
-    seat: number,
-    number: number,
-    a: Word,
-    b: Word,
-    c: Word,
-    d: Word,
-    e: Word,
-    f: Word
-  ) => Word
-  /** As `call`, without a wait for the answer. */
-  readonly post: MachineCode["call"]
+  readonly wake: (seat: number) => Word
   readonly answer: (seat: number) => Word
   readonly spawn: (flags: number, arena: number) => Word
   readonly thread: (flags: number, seat: number, stack: number) => Word
@@ -46,8 +35,7 @@ export const load = (library: Library): MachineCode => {
   Buffer.from(library.memoryAt(address, bytes.length)).set(bytes)
   must("mprotect", syscall(numbers.mprotect, address, bytes.length, READ | EXEC, 0, 0, 0))
   return {
-    call: library.functionAt(address + entries.call, 8),
-    post: library.functionAt(address + entries.post, 8),
+    wake: library.functionAt(address + entries.wake, 1),
     answer: library.functionAt(address + entries.answer, 1),
     spawn: library.functionAt(address + entries.spawn, 2),
     thread: library.functionAt(address + entries.thread, 3)

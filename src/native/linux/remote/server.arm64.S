@@ -45,39 +45,13 @@
 .set EAGAIN, 11
 .set ETIMEDOUT, 110
 
-.macro ask
-  stp x1, x2, [x0, #NUMBER]
-  stp x3, x4, [x0, #(ARGUMENTS + 8)]
-  stp x5, x6, [x0, #(ARGUMENTS + 24)]
-  str x7, [x0, #(ARGUMENTS + 40)]
-8:
-  ldaxr w10, [x0]
-  tst w10, #0xc0000000
-  b.ne gone
-  orr w9, w10, #0x80000000
-  stlxr w11, w9, [x0]
-  cbnz w11, 8b
-  dmb ish
-  ldr w10, [x0, #SERVER_SLEEPS]
-  cbz w10, 9f
-  mov x13, x0
+.globl wake
+wake:
   mov x8, #FUTEX
   mov x1, #1
   mov x2, #1
   svc #0
-  mov x0, x13
-9:
-.endm
-
-.globl post
-post:
-  ask
-  mov x0, #0
   ret
-
-.globl call
-call:
-  ask
 
 .globl answer
 answer:
@@ -118,7 +92,6 @@ answer:
   ldr x0, [x13, #RESULT]
   ret
 gone:
-  clrex
   mov x0, #-5000
   ret
 

@@ -58,46 +58,17 @@
 .set EAGAIN, 11
 .set ETIMEDOUT, 110
 
-# asks for a call of the registers and the stack; jumps to gone where nobody waits for it
-.macro ask
-  mov [rdi + NUMBER], rsi
-  mov [rdi + ARGUMENTS], rdx
-  mov [rdi + ARGUMENTS + 8], rcx
-  mov [rdi + ARGUMENTS + 16], r8
-  mov [rdi + ARGUMENTS + 24], r9
-  mov rax, [rsp + 8]
-  mov [rdi + ARGUMENTS + 32], rax
-  mov rax, [rsp + 16]
-  mov [rdi + ARGUMENTS + 40], rax
-  mov eax, [rdi + STATE]
-  test eax, ASKED | DIED
-  jnz gone
-  mov ecx, eax
-  or ecx, ASKED
-  lock cmpxchg [rdi + STATE], ecx
-  jne gone
-  cmp dword ptr [rdi + SERVER_SLEEPS], 0
-  je 9f
+# long wake(seat): wakes a server that sleeps, once it has been asked
+.globl wake
+wake:
   mov eax, FUTEX
   mov esi, 1
   mov edx, 1
   syscall
-9:
-.endm
-
-# long post(seat, number, a, b, c, d, e, f): asks, and does not wait; 0, or -5000 where the server is gone
-.globl post
-post:
-  ask
-  xor eax, eax
   ret
 
-# long call(seat, number, a, b, c, d, e, f): the result; -5000 where the server is gone, -5001 where it has not answered yet
-.globl call
-call:
-  ask
-
-# long answer(seat): waits for the answer of what was asked before
+# long answer(seat): waits for the answer of what was asked before; -5000 where the server is gone, -5001 where it has not
+# answered in time
 .globl answer
 answer:
   mov ecx, [rdi + CLIENT_SPINS]
