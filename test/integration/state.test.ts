@@ -118,9 +118,9 @@ describe("the state directory", () => {
           "[]",
           "null",
           good.slice(0, -10),
-          good.replace("\"version\": 1", "\"version\": 2"),
+          good.replace("\"version\":1", "\"version\":2"),
           good.replace("4711", "\"4711\""),
-          good.replace("\"id\": \"a\"", "\"id\": \"b\""),
+          good.replace("\"id\":\"a\"", "\"id\":\"b\""),
           good.replace("\"created\"", "\"creat\"")
         ]
         for (const text of damaged) {

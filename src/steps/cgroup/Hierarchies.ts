@@ -4,11 +4,11 @@
  * @see cgroups(7), proc_pid_mountinfo(5), proc_pid_cgroup(5)
  */
 import * as Effect from "effect/Effect"
-import { AT, MAGIC, O } from "../../native/constants.ts"
+import { AT, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
-import { Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { NoCgroupHierarchy } from "./errors.ts"
-import { orOn, readText } from "./files.ts"
+import { readText } from "./files.ts"
 import { unified } from "./Manager.ts"
 
 /** One mounted hierarchy. */
@@ -28,6 +28,9 @@ export interface Hierarchies {
 
 /** One line of `/proc/self/mountinfo`, as far as it matters here. */
 export interface MountLine {
+  readonly id: string
+  /** The id of the mount that it is mounted on. */
+  readonly parent: string
   /** The directory of the file system that is mounted: not `/` for a part of a hierarchy. */
   readonly root: string
   readonly mountpoint: string
@@ -42,10 +45,13 @@ const unescape = (text: string): string =>
 export const parseMountinfo = (text: string): ReadonlyArray<MountLine> =>
   text.split("\n").flatMap((line) => {
     const [left, right] = line.split(" - ", 2)
-    const [, , , root, mountpoint] = left?.split(" ") ?? []
+    const [id, parent, , root, mountpoint] = left?.split(" ") ?? []
     const [type, , superOptions] = right?.split(" ") ?? []
+    if (id === undefined || parent === undefined) return []
     if (root === undefined || mountpoint === undefined || type === undefined) return []
     return [{
+      id,
+      parent,
       root: unescape(root),
       mountpoint: unescape(mountpoint),
       type,
@@ -76,72 +82,60 @@ const below = (root: string, own: string): string => {
   return own.startsWith(`${root}/`) ? own.slice(root.length) : "/"
 }
 
+const isAbove = (path: string, other: string): boolean =>
+  other.startsWith(path === "/" ? path : `${path}/`) && path !== other
+
+/** The mounted hierarchies that a path leads to: what is mounted later on the same place, or above, hides what was there. */
+const visible = (mounts: ReadonlyArray<MountLine>): ReadonlyArray<MountLine> => {
+  const byId = new Map(mounts.map((mount) => [mount.id, mount]))
+  const isReached = (mount: MountLine): boolean => {
+    const isHiddenBy = (other: MountLine) =>
+      other.parent === mount.parent && isAbove(other.mountpoint, mount.mountpoint)
+    if (mounts.some(isHiddenBy)) return false
+    const parent = byId.get(mount.parent)
+    return parent === undefined || parent === mount || isReached(parent)
+  }
+  return [...new Map(mounts.map((mount) => [mount.mountpoint, mount])).values()].filter((mount) =>
+    (mount.type === "cgroup" || mount.type === "cgroup2") && isReached(mount)
+  )
+}
+
 /**
- * The hierarchies that the mounts and the own cgroups say there are. Pure; {@link detect} asks the kernel whether it is
- * true.
+ * The hierarchies that the mounts and the own cgroups say there are.
  *
  * Where `/sys/fs/cgroup` itself is cgroup2 the host is a v2 host, whatever v1 hierarchy some program has mounted elsewhere.
  */
 export const hierarchiesOf = (
   mounts: ReadonlyArray<MountLine>,
   own: ReadonlyMap<string, string>
-): ReadonlyArray<Hierarchy & { readonly type: "cgroup" | "cgroup2" }> => {
-  // what is mounted later on the same point hides what was there
-  const visible = [...new Map(mounts.map((mount) => [mount.mountpoint, mount])).values()]
+): ReadonlyArray<Hierarchy> => {
   const usual = (mount: MountLine) => mount.mountpoint.startsWith("/sys/fs/cgroup") ? 0 : 1
-  const ordered = visible.toSorted((a, b) => usual(a) - usual(b))
+  const ordered = visible(mounts).toSorted((a, b) => usual(a) - usual(b))
   const pureV2 = ordered.some(({ mountpoint, type }) => mountpoint === "/sys/fs/cgroup" && type === "cgroup2")
 
   const seen = new Set<string>()
   return ordered.flatMap(({ mountpoint, root, superOptions, type }) => {
-    if (type !== "cgroup2" && (type !== "cgroup" || pureV2)) return []
+    if (type === "cgroup" && pureV2) return []
     const keys = (type === "cgroup2" ? [unified] : superOptions).filter((key) => own.has(key) && !seen.has(key))
     if (keys.length === 0) return []
     for (const key of keys) seen.add(key)
-    return [{ keys, mountpoint, own: below(root, own.get(keys[0]!)!), type }]
+    return [{ keys, mountpoint, own: below(root, own.get(keys[0]!)!) }]
   })
 }
-
-/** What the mount table and the own cgroups came to last, by kernel: the same texts say the same again. */
-const known = new WeakMap<Kernel["Service"], {
-  readonly texts: readonly [string, string]
-  readonly hierarchies: ReadonlyArray<Hierarchy>
-}>()
 
 const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }), readText)
 
 /**
- * Finds the hierarchies of this host.
- *
- * What the mount table says is checked against the magic number of the file system that is really there: a plain directory
- * on the tmpfs at `/sys/fs/cgroup` is not a hierarchy.
+ * Finds the hierarchies of this host: what the mount table says. Whoever uses one sees whether it is there, by the magic
+ * number of its file system.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
-  const kernel = yield* Kernel
-  const mounts = yield* readProc("/proc/self/mountinfo")
-  const own = yield* readProc("/proc/self/cgroup")
-  const last = known.get(kernel)
-  const isSame = last !== undefined && last.texts[0] === mounts && last.texts[1] === own
-  const hierarchies = isSame
-    ? last.hierarchies
-    : yield* verified(hierarchiesOf(parseMountinfo(mounts), parseProcCgroup(own)))
-  known.set(kernel, { texts: [mounts, own], hierarchies })
+  const mounts = parseMountinfo(yield* readProc("/proc/self/mountinfo"))
+  const own = parseProcCgroup(yield* readProc("/proc/self/cgroup"))
+  const hierarchies = hierarchiesOf(mounts, own)
   if (hierarchies.length === 0) return yield* new NoCgroupHierarchy()
   const hasUnified = hierarchies.some(({ keys }) => keys.includes(unified))
   const hasV1 = hierarchies.some(({ keys }) => !keys.includes(unified))
   return { version: hasUnified ? (hasV1 ? "hybrid" : "v2") : "v1", hierarchies }
-})
-
-/** Those that are really there. */
-const verified = Effect.fnUntraced(function*(hierarchies: ReturnType<typeof hierarchiesOf>) {
-  const found: Array<Hierarchy> = []
-  for (const { type, ...hierarchy } of hierarchies) {
-    const magic = yield* using(
-      sys.openat({ dirfd: AT.FDCWD, path: hierarchy.mountpoint, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
-      (fd) => Effect.map(sys.fstatfs({ fd }), (stat) => stat.type)
-    ).pipe(orOn(["ENOENT", "EACCES", "ENOTDIR"], undefined)) // hidden below another mount, or out of reach
-    if (magic === (type === "cgroup2" ? MAGIC.CGROUP2_SUPER_MAGIC : MAGIC.CGROUP_SUPER_MAGIC)) found.push(hierarchy)
-  }
-  return found
 })

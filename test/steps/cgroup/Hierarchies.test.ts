@@ -61,6 +61,27 @@ describe("hierarchiesOf", () => {
     )
   })
 
+  it("finds none that another mount hides", () => {
+    const cpu = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu"
+    const below = [
+      "1 0 8:1 / / rw - ext4 /dev/vda rw",
+      "20 1 0:20 / /sys rw - sysfs sysfs rw",
+      "31 20 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw"
+    ]
+    const found = [["cpu", "/sys/fs/cgroup/cpu", "/"]]
+    const cases = [
+      [[...below, cpu], found],
+      // on the mount that holds it, above the place where that is
+      [[...below, cpu, "50 20 0:50 / /sys/fs rw - tmpfs tmpfs rw"], []],
+      // on the very mount that holds it
+      [[...below, cpu, "50 31 0:50 / /sys/fs/cgroup rw - tmpfs tmpfs rw"], []],
+      // on a mount further up, by one that holds another tmpfs in its place
+      [[...below, cpu, "50 20 0:50 / /sys rw - sysfs sysfs rw", "51 50 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw"], []],
+      [[...below, cpu, "50 20 0:50 / /sys/fs/bpf rw - bpf bpf rw"], found]
+    ] as const
+    for (const [lines, expected] of cases) assert.deepStrictEqual(find(lines.join("\n"), "2:cpu:/"), expected as never)
+  })
+
   it("sees its own group relative to what is mounted: a part of a hierarchy, or the outside of a namespace", () => {
     const mount = (root: string) => `32 31 0:29 ${root} /sys/fs/cgroup rw - cgroup2 cgroup2 rw`
     assert.deepStrictEqual(find(mount("/docker/x"), "0::/docker/x/y"), [["unified", "/sys/fs/cgroup", "/y"]])
