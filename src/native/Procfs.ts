@@ -10,7 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MAGIC, MOUNT_ATTR, O, OPEN_TREE, RESOLVE } from "./constants.ts"
-import { explain, readAll, stat, using, writeAll } from "./Files.ts"
+import { explain, keeping, readAll, stat, using, writeAll } from "./Files.ts"
 import { type Kernel, sys, SyscallError } from "./Kernel.ts"
 
 /** The calls that {@link openProc} makes; for the headers of steps. */
@@ -41,31 +41,30 @@ const instance = using(
 /** The inode number of the root of every procfs. */
 const rootInode = 1n
 
-const verified = Effect.fnUntraced(function*(fd: number, refused: SyscallError) {
+/** Whether a descriptor is of the root of a procfs. */
+const isProc = Effect.fnUntraced(function*(fd: number) {
   const { type } = yield* sys.fstatfs({ fd })
-  const { ino } = yield* stat(fd)
-  if (type !== MAGIC.PROC_SUPER_MAGIC || ino !== rootInode) {
-    return yield* explain(refused, "and what is at /proc is not a procfs")
-  }
+  return type === MAGIC.PROC_SUPER_MAGIC && (yield* stat(fd)).ino === rootInode
+})
+
+const atProc = sys.openat2({
+  dirfd: AT.FDCWD,
+  path: "/proc",
+  flags: O.PATH | O.DIRECTORY | O.CLOEXEC,
+  mode: 0,
+  resolve: RESOLVE.NO_SYMLINKS
 })
 
 const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Kernel> =>
   // a clone leaves behind what is mounted over parts of /proc; where that is locked (a user namespace) it must be taken
   // along, and RESOLVE_NO_XDEV refuses it later
   sys.open_tree({ dirfd: AT.FDCWD, path: "/proc", flags: OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC }).pipe(
-    Effect.catch(() =>
-      sys.openat2({
-        dirfd: AT.FDCWD,
-        path: "/proc",
-        flags: O.PATH | O.DIRECTORY | O.CLOEXEC,
-        mode: 0,
-        resolve: RESOLVE.NO_SYMLINKS
-      })
-    ),
+    Effect.catch(() => atProc),
     Effect.catch(({ code }) => Effect.fail(explain(refused, `and /proc can't be opened: ${code}`))),
-    Effect.tap((fd) =>
-      verified(fd, refused).pipe(Effect.catch((error) => Effect.andThen(sys.close({ fd }), Effect.fail(error))))
-    )
+    (open) =>
+      keeping(open, (fd) =>
+        Effect.flatMap(isProc(fd), (is) =>
+          is ? Effect.void : Effect.fail(explain(refused, "and what is at /proc is not a procfs"))))
   )
 
 /**
@@ -82,6 +81,17 @@ const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Ke
  * ```
  */
 export const openProc: Effect.Effect<number, SyscallError, Kernel> = Effect.catch(instance, existing)
+
+/**
+ * Runs `use` with the procfs that the host has at `/proc`, which costs less than an instance of one's own, and with that
+ * where there is none or `use` fails. For a process that still has the host's root.
+ */
+export const withHostProc = <A, E>(
+  use: (proc: number) => Effect.Effect<A, E, Kernel>
+): Effect.Effect<A, E | SyscallError, Kernel> =>
+  using(atProc, (fd) => Effect.flatMap(isProc(fd), (is) => is ? use(fd) : Effect.fail(undefined))).pipe(
+    Effect.catch(() => using(openProc, use))
+  )
 
 /**
  * Opens a file below a procfs, by a path without a leading slash: `self/attr/exec`. Never leaves that procfs: no `..`,

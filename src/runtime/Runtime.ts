@@ -186,8 +186,8 @@ export const caller: Effect.Effect<{ readonly uid: number; readonly gid: number 
 
 /** Where states are kept if nobody says otherwise. */
 export const stateRoot: Effect.Effect<string, SyscallError, Kernel> = Effect.map(
-  caller,
-  ({ uid }) => Store.defaultRoot(uid, process.env)
+  sys.getresuid({}),
+  ({ effective }) => Store.defaultRoot(effective, process.env)
 )
 
 /**
@@ -224,7 +224,7 @@ const defaultPatience = 60_000
 /** The input of the create pipeline. Nothing is made yet. */
 export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
   Effect.gen(function*() {
-    const { uid } = yield* caller
+    const { effective: uid } = yield* sys.getresuid({})
     const type = options.type ?? typeFor(options.container, uid)
     const preset = presetOf(type, options.scratch === true)
     // what only this host can tell; the scratch root is not there yet
@@ -234,7 +234,7 @@ export const launchOf = (options: RunOptions): Effect.Effect<Launch["Service"], 
       container: options.container,
       process: options.container.process,
       bundle: options.bundle ?? "",
-      stateRoot: options.stateRoot ?? (yield* stateRoot),
+      stateRoot: options.stateRoot ?? Store.defaultRoot(uid, process.env),
       namespaces: namespacePlan(options.container.namespaces),
       init: options.flow === undefined ? preset : yield* Effect.flatMap(options.flow(preset), checked),
       ...sideCarOf(type, options.scratch === true),

@@ -90,7 +90,7 @@ const walk = (
     if (fresh && rest.length === 0 && !group.keys.includes("cpuset") && !group.keys.includes(unified)) return
     yield* using(openDirectory(dirfd, name!), (child) =>
       Effect.gen(function*() {
-        if (group.keys.includes("cpuset")) yield* inheritCpuset(dirfd, child)
+        if (group.keys.includes("cpuset")) yield* inheritCpuset(dirfd, child, fresh)
         if (rest.length > 0) return yield* walk(child, group, rest, path, making)
         if (!fresh) yield* refuseUsed(child, group, path)
         if (group.keys.includes(unified)) yield* refuseThreaded(child, path)
@@ -114,11 +114,10 @@ const makeDirectory = (
   )
 
 /** A new v1 cpuset has neither CPUs nor memory nodes, and takes no process before it has: it gets its parent's. */
-const inheritCpuset = (parent: number, child: number): Effect.Effect<void, SyscallError, Kernel> =>
+const inheritCpuset = (parent: number, child: number, fresh: boolean): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.forEach(["cpuset.cpus", "cpuset.mems"], (file) =>
     Effect.gen(function*() {
-      const own = yield* readIn(child, file)
-      if (own.trim() !== "") return
+      if (!fresh && (yield* readIn(child, file)).trim() !== "") return
       const inherited = (yield* readIn(parent, file)).trim()
       if (inherited !== "") yield* writeIn(child, file, inherited)
     }), { discard: true })

@@ -32,15 +32,20 @@ export const cgroupCalls = [
   "open_tree"
 ] as const
 
-const find = (whose: string): Effect.Effect<Hierarchies, SyscallError, Kernel> =>
-  Files.using(Procfs.openProc, (proc) =>
+const find = (whose: Subject): Effect.Effect<Hierarchies, SyscallError, Kernel> => {
+  const look = (proc: number) =>
     Effect.map(
       Effect.all([Procfs.readProc(proc, "self/mountinfo"), Procfs.readProc(proc, `${whose}/cgroup`)]),
       ([mounts, places]) => hierarchiesOf(parseMountInfo(mounts), parseCgroups(places))
-    ))
+    )
+  // what the container's pid namespace calls 1, the host's procfs calls otherwise
+  return whose === "self" ? Procfs.withHostProc(look) : Files.using(Procfs.openProc, look)
+}
+
+type Subject = "self" | "1"
 
 /** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
-const subject = ({ container, ownership }: Setting): "self" | "1" | undefined =>
+const subject = ({ container, ownership }: Setting): Subject | undefined =>
   !ownership.outside ? "self" : hasNamespace(container, "pid") ? "1" : undefined
 
 const refusedHere = (error: MountError): boolean => error.code === "EPERM" || error.code === "EBUSY"

@@ -131,15 +131,16 @@ export const create = (
     yield* checkId(id)
     const path = pathOf(root, id)
     yield* makeRoot(root)
-    yield* Effect.uninterruptible(
-      using(openRoot(root), (dirfd) =>
+    yield* using(openRoot(root), (dirfd) =>
+      Effect.uninterruptible(
         sys.mkdirat({ dirfd, path: id, mode: 0o711 }).pipe(
           Effect.catchIf(has("EEXIST"), () => Effect.fail(new IdInUse({ id, path }))),
           Effect.andThen(Step.onRollback(remove(root, id)))
-        ))
-    )
-    // the process's umask may have taken bits away that a process of another user needs to reach its own files in there
-    yield* using(openRoot(root), (dirfd) => using(openIn(dirfd, id), (fd) => sys.fchmod({ fd, mode: 0o711 })))
+        )
+      ).pipe(
+        // the process's umask may have taken bits away that a process of another user needs to reach its own files there
+        Effect.andThen(using(openIn(dirfd, id), (fd) => sys.fchmod({ fd, mode: 0o711 })))
+      ))
     return path
   })
 
@@ -157,16 +158,14 @@ export const save = (
   withDirectory(root, state.id, (dirfd) =>
     Effect.gen(function*() {
       const discard = unlinkIfThere(dirfd, draft)
-      // left behind by a command that was killed
-      yield* discard
+      const flags = O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC
+      const open = sys.openat2({ dirfd, path: draft, flags, mode: 0o600, resolve: inside })
       yield* Effect.gen(function*() {
-        const flags = O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC
-        yield* using(sys.openat2({ dirfd, path: draft, flags, mode: 0o600, resolve: inside }), (fd) =>
-          writeAll(fd, Buffer.from(encode(state))))
+        // one that is there was left behind by a command that was killed
+        const fresh = Effect.catchIf(open, has("EEXIST"), () => Effect.andThen(discard, open))
+        yield* using(fresh, (fd) => writeAll(fd, Buffer.from(encode(state))))
         yield* sys.renameat2({ olddirfd: dirfd, oldpath: draft, newdirfd: dirfd, newpath: stateFile, flags: 0 })
-      }).pipe(Effect.onError(() =>
-        Effect.exit(discard)
-      ))
+      }).pipe(Effect.onError(() => Effect.exit(discard)))
     }))
 
 const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
