@@ -10,7 +10,7 @@ import { Refused } from "./Refused.ts"
 import * as Text from "./text.ts"
 
 /** Enough for the arguments of nearly every call. */
-const arenaSize = 0x10000
+const arenaSize = 0x40000
 
 /** Writes nothing while it is up. */
 interface Pen {

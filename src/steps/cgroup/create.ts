@@ -53,6 +53,10 @@ export const create = Effect.fnUntraced(function*(
   const waiting: Waiting = { slept: 0 }
   for (const group of groups(manager)) {
     const isUnified = group.keys.includes(unified)
+    if (!isUnified && !group.keys.includes("cpuset") && (yield* makeAtOnce(group, waiting))) {
+      made.push(group.path)
+      continue
+    }
     const wanted = !isUnified ? [] : manager.version === "v2" ? "all" as const : [...required.keys()]
     yield* withHierarchy(group.mountpoint, (root) =>
       Effect.gen(function*() {
@@ -71,6 +75,13 @@ interface Making {
   /** For the removal on rollback: one wait for all directories. */
   readonly waiting: Waiting
 }
+
+/**
+ * Makes a group of version 1 below one that is there, in one call. Its path leads through no link: the mount table knows
+ * where a hierarchy is, and in one there are no links. Whoever enters the group sees whether it is one.
+ */
+const makeAtOnce = (group: Group, waiting: Waiting): Effect.Effect<boolean, SyscallError, Kernel | Step.Rollback> =>
+  makeDirectory(AT.FDCWD, group.path, group.path, group, waiting).pipe(orOn(["ENOENT"], false))
 
 /** Makes one level below `dirfd`, which is `at`, and those below it. */
 const walk = (
@@ -192,6 +203,17 @@ interface Waiting {
 
 /** Removes a group with all groups below it; nothing where it is gone. */
 const removeGroup = (
+  group: Group,
+  waiting: Waiting
+): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> =>
+  Effect.catchIf(
+    // an empty directory that is no group would be removed as well: what is in the manager was made by `create`
+    sys.unlinkat({ dirfd: AT.FDCWD, path: group.path, flags: AT.REMOVEDIR }),
+    ({ code }) => code === "EBUSY" || code === "ENOTEMPTY",
+    () => removeBelow(group, waiting)
+  ).pipe(orOn(gone, undefined))
+
+const removeBelow = (
   group: Group,
   waiting: Waiting
 ): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> =>
