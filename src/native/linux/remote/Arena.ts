@@ -5,7 +5,7 @@
  * the memory of a server.
  */
 import * as process from "node:process"
-import { F, F_SEAL, MAP, MFD, P, PROT, RLIMIT, W } from "../../constants.ts"
+import { F, F_SEAL, MAP, MFD, PROT, RLIMIT } from "../../constants.ts"
 import type { Library } from "../../koffi.ts"
 import { attempted, type Handlers, type Machine } from "../Machine.ts"
 import { Refused } from "../Refused.ts"
@@ -131,19 +131,20 @@ export class Arena {
   }
 
   /**
-   * Makes a process that serves a seat; its number. It has copies of all descriptors.
+   * Makes a process that serves a seat; its number, or an errno's negative. It has copies of all descriptors. One at a
+   * time: what the head says of it must stand until it is there.
    *
    * @param flags of clone(2)
    */
   spawn({ spawn }: MachineCode, flags: number, seat: Seat): number {
     this.#head.setBigUint64(born.seat, BigInt(seat.address), true)
     this.#head.setUint32(born.limit, this.#descriptors(), true)
-    const pid = Number(spawn(flags, this.#address))
-    const error = this.#head.getInt32(born.error, true)
-    if (pid < 0 || error === 0) return pid
-    this.#machine.memory.reset()
-    this.#own.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
-    return error
+    return Number(spawn(flags, this.#address))
+  }
+
+  /** Why the last process could not execute its program, as an errno's negative; 0 where it could, or has not yet tried. */
+  get failure(): number {
+    return this.#head.getInt32(born.error, true)
   }
 
   /** A number that is above those of all descriptors. */

@@ -96,6 +96,9 @@ export class Calls {
       case "close_range":
         this.#handles.clear()
         break
+      case "seccomp":
+        this.#seat.restrain()
+        break
     }
   }
 

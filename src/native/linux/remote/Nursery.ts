@@ -169,8 +169,10 @@ export class Nursery {
     place.lifeline.fd = arena.lifeline
     return this.#bear(
       place,
-      () => arena.spawn(code, (flags | CLONE.VM | CLONE.VFORK | SIG.CHLD) >>> 0, place.seat),
-      (pid) => this.#reap(pid)
+      // with CLONE_VFORK this thread would stand still until then, and often be woken on the processor of the new one
+      () => arena.spawn(code, (flags | CLONE.VM | SIG.CHLD) >>> 0, place.seat),
+      (pid) => this.#reap(pid),
+      () => arena.failure
     )
   }
 
@@ -186,7 +188,12 @@ export class Nursery {
   }
 
   /** Waits until the server is there that `make` starts. */
-  #bear(place: Place, make: () => number, kill: (pid: number) => boolean = () => false): Server {
+  #bear(
+    place: Place,
+    make: () => number,
+    kill: (pid: number) => boolean = () => false,
+    failure: () => number = () => 0
+  ): Server {
     const { seat } = place
     seat.prepare()
     place.calls.forget()
@@ -203,6 +210,11 @@ export class Nursery {
         throw new Refused("ESRCH", "the process was killed before it was there to tell, or is stopped")
       }
       this.#parts.code.answer(seat.address)
+      if (failure() !== 0) {
+        kill(pid)
+        seat.leave()
+        throw refused(-failure())
+      }
     }
     return this.#seated(place, pid)
   }

@@ -23,7 +23,9 @@ const at = {
   serverTimeout: 176,
   serverSpins: 196,
   robust: 200,
-  robustEntry: 224
+  robustEntry: 224,
+  yields: 232,
+  spins: 236
 } as const
 
 /** Bytes that a seat takes. */
@@ -34,17 +36,20 @@ const heartbeat = 100_000_000
 /** Seconds of a day. */
 const day = 86_400
 
+/** Times that a side looks for a change: for as long as most calls take, and most of what JavaScript does between two. */
+const spins = { one: 1, several: 150 } as const
 /**
- * Times that a side looks for a change before it sleeps: for as long as most calls take, and most of what JavaScript does
- * between two of them. To be woken takes longer than either.
+ * Times that it lets others run then, and looks again, before it sleeps. The scheduler may have put both sides on one
+ * processor, and leave them there: then the other side can't run before this one gives way.
  */
-const spins = { one: 1, several: 4000 } as const
+const yields = 500
 /** Times that JavaScript looks before it leaves that to machine code, which is kinder to the other hyperthread. */
 const looks = { one: 1, several: 1000 } as const
 
 const stateAt = at.state / 4
 const sleepsAt = at.serverSleeps / 4
 const resultAt = at.result / 4
+const spinsAt = at.clientSpins / 4
 
 const two32 = 0x1_0000_0000
 
@@ -68,9 +73,7 @@ export class Seat {
     this.#words = new Int32Array(memory.buffer, memory.byteOffset, seatSize / 4)
     this.#view = new DataView(memory.buffer, memory.byteOffset, seatSize)
     this.#looks = cores > 1 ? looks.several : looks.one
-    const turns = cores > 1 ? spins.several : spins.one
-    this.#set(at.clientSpins, turns)
-    this.#set(at.serverSpins, turns)
+    this.#set(at.spins, cores > 1 ? spins.several : spins.one)
     this.#set(at.lifeline, lifeline ?? -1)
     this.#set(at.lifeline + 4, readable)
     if (lifeline === undefined) this.#setLong(at.serverTimeout, day)
@@ -118,7 +121,7 @@ export class Seat {
   /** Looks for an answer, for a moment; whether it is there. */
   look(): boolean {
     const words = this.#words
-    for (let left = this.#looks; left > 0; left--) {
+    for (let left = words[spinsAt] === 1 ? 1 : this.#looks; left > 0; left--) {
       const state = Atomics.load(words, stateAt)
       if ((state & died) !== 0) return false
       if (state >= 0) return true
@@ -141,8 +144,15 @@ export class Seat {
     this.#setLong(at.next, seat.address)
   }
 
+  /** The server makes no call that it could not do without: a filter may refuse it. */
+  restrain(): void {
+    this.#set(at.yields, 0)
+  }
+
   /** Makes the seat ready for a new server, whose first answer says that it is there. */
   prepare(): void {
+    this.#set(at.yields, yields)
+    this.#words[spinsAt] = this.#words[at.serverSpins / 4] = this.#words[at.spins / 4]!
     this.#set(at.serverSleeps, 0)
     this.#set(at.clientSleeps, 0)
     Atomics.store(this.#words, at.state / 4, asked)

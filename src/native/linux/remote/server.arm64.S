@@ -13,6 +13,8 @@
 .set THREAD, 192
 .set SERVER_SPINS, 196
 .set ROBUST, 200
+.set YIELDS, 232
+.set SPINS, 236
 .set NO_TIME, 240
 
 .set ARENA_SIZE, 0x40000000
@@ -34,6 +36,7 @@
 .set EXIT_GROUP, 94
 .set FUTEX, 98
 .set SET_ROBUST_LIST, 99
+.set SCHED_YIELD, 124
 .set SIGPROCMASK, 135
 .set PRCTL, 167
 .set GETTID, 178
@@ -64,6 +67,18 @@ answer:
   yield
   subs w9, w9, #1
   b.ne 1b
+  ldr w9, [x13, #YIELDS]
+  sub w11, w9, #1
+  b 6f
+5:
+  mov x8, #SCHED_YIELD
+  svc #0
+  ldar w2, [x13]
+  tbnz w2, #30, gone
+  tbz w2, #31, 7f
+6:
+  subs w9, w9, #1
+  b.pl 5b
   mov w10, #1
   str w10, [x13, #CLIENT_SLEEPS]
   dmb ish
@@ -85,6 +100,13 @@ answer:
   str wzr, [x13, #CLIENT_SLEEPS]
   mov x0, #-5001
   ret
+7:
+  ldr w10, [x13, #SPINS]
+  mov w12, #1
+  cmp w9, w11
+  csel w10, w12, w10, eq
+  str w10, [x13, #CLIENT_SPINS]
+  b 4f
 3:
   str wzr, [x13, #CLIENT_SLEEPS]
   tbnz w2, #30, gone
@@ -255,6 +277,17 @@ serve:
   yield
   subs w9, w9, #1
   b.ne 1b
+  ldr w9, [x19, #YIELDS]
+  sub w11, w9, #1
+  b 6f
+5:
+  mov x8, #SCHED_YIELD
+  svc #0
+  ldar w10, [x19]
+  tbnz w10, #31, 7f
+6:
+  subs w9, w9, #1
+  b.pl 5b
   mov w10, #1
   str w10, [x19, #SERVER_SLEEPS]
   dmb ish
@@ -291,6 +324,13 @@ orphaned:
   mov x8, #EXIT_GROUP
   svc #0
   brk #0
+7:
+  ldr w10, [x19, #SPINS]
+  mov w12, #1
+  cmp w9, w11
+  csel w10, w12, w10, eq
+  str w10, [x19, #SERVER_SPINS]
+  b 4f
 3:
   str wzr, [x19, #SERVER_SLEEPS]
 4:

@@ -24,6 +24,8 @@
 .set THREAD, 192
 .set SERVER_SPINS, 196
 .set ROBUST, 200
+.set YIELDS, 232
+.set SPINS, 236
 
 # of the arena: its size, and what its first page says of the next server
 .set ARENA_SIZE, 0x40000000
@@ -43,6 +45,7 @@
 .set DIED, 0x40000000
 .set CLOSE, 3
 .set POLL, 7
+.set SCHED_YIELD, 24
 .set MMAP, 9
 .set SIGPROCMASK, 14
 .set CLONE, 56
@@ -81,6 +84,20 @@ answer:
   pause
   dec ecx
   jnz 1b
+  mov r8d, [rdi + YIELDS]
+  lea r9d, [r8d - 1]
+  jmp 6f
+5:
+  mov eax, SCHED_YIELD
+  syscall
+  mov edx, [rdi + STATE]
+  test edx, DIED
+  jnz gone
+  test edx, edx
+  jns 7f
+6:
+  dec r8d
+  jns 5b
   mov eax, 1
   xchg [rdi + CLIENT_SLEEPS], eax
 2:
@@ -99,6 +116,15 @@ answer:
   mov dword ptr [rdi + CLIENT_SLEEPS], 0
   mov rax, -5001
   ret
+  # the other side ran as soon as this one gave way: it is on this processor, and to look again and again is in its way
+7:
+  mov ecx, [rdi + SPINS]
+  cmp r9d, r8d
+  jne 8f
+  mov ecx, 1
+8:
+  mov [rdi + CLIENT_SPINS], ecx
+  jmp 4f
 3:
   mov dword ptr [rdi + CLIENT_SLEEPS], 0
   test edx, DIED
@@ -124,7 +150,7 @@ thread:
   ret
 
 # long spawn(flags, arena): makes a process that serves the seat in BORN_SEAT from the program in BORN_IMAGE; its number.
-# The child of clone(2) has this process's memory until execveat(2), and this thread stands still until then. No
+# The child of clone(2) has this process's memory until execveat(2); it uses no stack, and this thread goes on. No
 # descriptor is closed: those that exec would close are marked again by the program, which finds them in BORN_FDS.
 .globl spawn
 spawn:
@@ -275,6 +301,17 @@ serve:
   pause
   dec ecx
   jnz 1b
+  mov r13d, [rbx + YIELDS]
+  lea r14d, [r13d - 1]
+  jmp 6f
+5:
+  mov eax, SCHED_YIELD
+  syscall
+  cmp dword ptr [rbx + STATE], 0
+  jl 7f
+6:
+  dec r13d
+  jns 5b
   mov eax, 1
   xchg [rbx + SERVER_SLEEPS], eax
 2:
@@ -310,6 +347,15 @@ orphaned:
   mov edi, 255
   syscall
   hlt
+  # as the client
+7:
+  mov ecx, [rbx + SPINS]
+  cmp r14d, r13d
+  jne 8f
+  mov ecx, 1
+8:
+  mov [rbx + SERVER_SPINS], ecx
+  jmp 4f
 3:
   mov dword ptr [rbx + SERVER_SLEEPS], 0
 4:
