@@ -6,7 +6,7 @@
  * arguments as it is, and with what the kernel wrote there. Of a handler that makes several calls, only the first one can
  * be left so, since those that follow may use its memory again; none of them is one that waits.
  *
- * To close a handle always succeeds, and nobody waits for it: it is done while JavaScript goes on, and before the next call.
+ * To close a handle always succeeds, and nobody waits for it: it is done with the next call, before that.
  */
 import * as process from "node:process"
 import { O } from "../../constants.ts"
@@ -59,8 +59,6 @@ export class Calls {
   #isToWait = false
   /** Descriptors of which close(2) has nothing to tell: handles, and those of mounts. */
   readonly #handles = new Set<number>()
-  /** Whether one of them is being closed. */
-  #isClosing = false
 
   constructor(code: MachineCode, seat: Seat, memory: Scratch, cores: number) {
     this.#code = code
@@ -74,7 +72,6 @@ export class Calls {
   /** Another server has come. */
   forget(): void {
     this.#handles.clear()
-    this.#isClosing = false
     this.#isPending = false
   }
 
@@ -144,16 +141,7 @@ export class Calls {
       return this.#answered(this.#answer())
     }
     this.#seat.patience = patience.working
-    if (this.#isClosing) {
-      if (this.#answer() === status.unanswered) {
-        this.#isLeft = true
-        throw pending
-      }
-      this.#isClosing = false
-    }
-    if (number === this.#numbers.close && this.#handles.delete(Number(a))) {
-      this.#isClosing = true
-      this.#ask(number, a, b, c, d, e, f)
+    if (number === this.#numbers.close && this.#handles.delete(Number(a)) && this.#seat.close(Number(a))) {
       return this.#answered(0)
     }
     if (this.#isToWait && this.#canBeLeft()) {
@@ -169,8 +157,6 @@ export class Calls {
   once(number: number, argument: number): number {
     this.begin()
     this.#seat.patience = patience.working
-    if (this.#isClosing) this.#answered(this.#wait())
-    this.#isClosing = false
     this.#ask(number, argument, 0, 0, 0, 0, 0)
     const result = this.#answer()
     return this.#answered(result === status.unanswered ? this.#wait() : result)

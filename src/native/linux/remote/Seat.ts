@@ -25,11 +25,16 @@ const at = {
   robust: 200,
   robustEntry: 224,
   yields: 232,
-  spins: 236
+  spins: 236,
+  closes: 256,
+  closeFds: 260
 } as const
 
+/** Descriptors that can wait to be closed. */
+const closes = 63
+
 /** Bytes that a seat takes. */
-export const seatSize = 256
+export const seatSize = at.closeFds + closes * 4
 
 /** How often a sleeping server looks whether its client still lives, in nanoseconds. */
 const heartbeat = 100_000_000
@@ -113,6 +118,19 @@ export class Seat {
     return Atomics.compareExchange(this.#words, stateAt, state, state | asked) === state
   }
 
+  /**
+   * Has the server close a descriptor before its next call.
+   *
+   * @returns whether there is room
+   */
+  close(fd: number): boolean {
+    const count = this.#words[at.closes / 4]!
+    if (count === closes) return false
+    this.#words[at.closeFds / 4 + count] = fd
+    this.#words[at.closes / 4] = count + 1
+    return true
+  }
+
   /** Whether the server must be woken to hear of what it is asked. */
   get sleeps(): boolean {
     return Atomics.load(this.#words, sleepsAt) !== 0
@@ -152,6 +170,7 @@ export class Seat {
   /** Makes the seat ready for a new server, whose first answer says that it is there. */
   prepare(): void {
     this.#set(at.yields, yields)
+    this.#set(at.closes, 0)
     this.#words[spinsAt] = this.#words[at.serverSpins / 4] = this.#words[at.spins / 4]!
     this.#set(at.serverSleeps, 0)
     this.#set(at.clientSleeps, 0)

@@ -15,6 +15,8 @@
 .set ROBUST, 200
 .set YIELDS, 232
 .set SPINS, 236
+.set CLOSES, 256
+.set CLOSE_FDS, 260
 .set NO_TIME, 240
 
 .set ARENA_SIZE, 0x40000000
@@ -334,6 +336,17 @@ orphaned:
 3:
   str wzr, [x19, #SERVER_SLEEPS]
 4:
+  ldr w9, [x19, #CLOSES]
+  cbz w9, 9f
+  add x10, x19, #CLOSE_FDS
+8:
+  sub w9, w9, #1
+  mov x8, #CLOSE
+  ldr w0, [x10, w9, uxtw #2]
+  svc #0
+  cbnz w9, 8b
+  str wzr, [x19, #CLOSES]
+9:
   ldr x8, [x19, #NUMBER]
   ldp x0, x1, [x19, #ARGUMENTS]
   ldp x2, x3, [x19, #(ARGUMENTS + 16)]

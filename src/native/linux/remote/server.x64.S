@@ -26,6 +26,8 @@
 .set ROBUST, 200
 .set YIELDS, 232
 .set SPINS, 236
+.set CLOSES, 256
+.set CLOSE_FDS, 260
 
 # of the arena: its size, and what its first page says of the next server
 .set ARENA_SIZE, 0x40000000
@@ -358,7 +360,19 @@ orphaned:
   jmp 4f
 3:
   mov dword ptr [rbx + SERVER_SLEEPS], 0
+  # what was done with meanwhile
 4:
+  mov r13d, [rbx + CLOSES]
+  test r13d, r13d
+  jz 9f
+8:
+  mov eax, CLOSE
+  mov edi, [rbx + CLOSE_FDS + r13 * 4 - 4]
+  syscall
+  dec r13d
+  jnz 8b
+  mov dword ptr [rbx + CLOSES], 0
+9:
   mov rax, [rbx + NUMBER]
   mov rdi, [rbx + ARGUMENTS]
   mov rsi, [rbx + ARGUMENTS + 8]
