@@ -36,6 +36,7 @@ export const table = {
   fstatfs: [138, 44],
   fsync: [74, 82],
   ftruncate: [77, 46],
+  getcpu: [309, 168],
   getcwd: [79, 17],
   getdents64: [217, 61],
   getgroups: [115, 158],

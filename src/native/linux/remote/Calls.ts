@@ -15,6 +15,7 @@ import type { Word } from "../../koffi.ts"
 import { type Numbers, numbersFor } from "../../syscalls.ts"
 import type { Raw } from "../Machine.ts"
 import type { Scratch } from "../Scratch.ts"
+import { type Apart, setSize } from "./Apart.ts"
 import { type MachineCode, status } from "./machineCode.ts"
 import type { Seat } from "./Seat.ts"
 
@@ -44,6 +45,7 @@ export class Calls {
   readonly #code: MachineCode
   readonly #seat: Seat
   readonly #memory: Scratch
+  readonly #apart: Apart
   readonly #numbers: Numbers
   readonly #thatMayWait: ReadonlySet<number>
   readonly #waiting: number
@@ -57,13 +59,16 @@ export class Calls {
   #isLeft = false
   /** Whether the caller knows that the handler's call waits. */
   #isToWait = false
+  /** Whether a filter may refuse, or worse, what the effect has not asked for. */
+  #isFiltered = false
   /** Descriptors of which close(2) has nothing to tell: handles, and those of mounts. */
   readonly #handles = new Set<number>()
 
-  constructor(code: MachineCode, seat: Seat, memory: Scratch, cores: number) {
+  constructor(code: MachineCode, seat: Seat, memory: Scratch, apart: Apart, cores: number) {
     this.#code = code
     this.#seat = seat
     this.#memory = memory
+    this.#apart = apart
     const numbers = this.#numbers = numbersFor(process.arch)
     this.#thatMayWait = new Set(thatMayWait.map((name) => numbers[name]))
     this.#waiting = cores > 1 ? patience.waiting : patience.waitingOnOneCore
@@ -73,6 +78,7 @@ export class Calls {
   forget(): void {
     this.#handles.clear()
     this.#isPending = false
+    this.#isFiltered = false
   }
 
   /** A handler has ended, with a result. */
@@ -94,6 +100,7 @@ export class Calls {
         this.#handles.clear()
         break
       case "seccomp":
+        this.#isFiltered = true
         this.#seat.restrain()
         break
     }
@@ -108,6 +115,7 @@ export class Calls {
     if (this.#isPending && this.#seat.isAsked) {
       throw secondCall()
     }
+    if (this.#apart.isDue && !this.#isFiltered) this.#move()
     this.#memory.reset()
     this.#answers = []
     this.#given = 0
@@ -162,6 +170,19 @@ export class Calls {
     return this.#answered(result === status.unanswered ? this.#wait() : result)
   }
 
+  #move(): void {
+    this.#memory.reset()
+    this.#memory.isKept = false
+    this.#seat.patience = patience.working
+    this.#apart.move(this.#memory.block(setSize), (number, pid, size, address) => {
+      this.#ask(number, pid, size, address, 0, 0, 0)
+      const answer = this.#answer()
+      const result = answer === status.unanswered ? this.#wait() : answer
+      if (result === status.gone) throw gone
+      return result
+    })
+  }
+
   #ask(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): void {
     if (!this.#seat.ask(number, a, b, c, d, e, f)) throw gone
     if (this.#seat.sleeps) this.#code.wake(this.#seat.address)
@@ -169,7 +190,9 @@ export class Calls {
 
   /** The answer, or a {@link status}. */
   #answer(): number {
-    return this.#seat.look() ? this.#seat.result : Number(this.#code.answer(this.#seat.address))
+    const answer = this.#seat.look() ? this.#seat.result : Number(this.#code.answer(this.#seat.address))
+    this.#apart.count(this.#seat.isTogether)
+    return answer
   }
 
   #answered(answer: number): number {

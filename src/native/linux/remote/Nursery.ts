@@ -18,6 +18,7 @@ import type { Library } from "../../koffi.ts"
 import * as Machine from "../Machine.ts"
 import { invalid, Refused, refused } from "../Refused.ts"
 import { Scratch } from "../Scratch.ts"
+import { Apart } from "./Apart.ts"
 import { Arena } from "./Arena.ts"
 import { Calls, gone } from "./Calls.ts"
 import { load, type MachineCode } from "./machineCode.ts"
@@ -258,6 +259,15 @@ export class Nursery {
     }
   }
 
+  /** The processor that this thread runs on. */
+  #processor(): number {
+    const { call, memory, numbers } = this.#machine
+    memory.reset()
+    const answer = memory.zeroed(8)
+    call(numbers.getcpu, answer.address, 0, 0)
+    return answer.u32(0)
+  }
+
   /** A place whose last server has gone, or a new one. */
   #place(): Place {
     const free = this.#places.find(({ seat }) => seat.isFree)
@@ -272,7 +282,8 @@ export class Nursery {
     const { scratch, seat: { address, memory: bytes }, stack } = this.#parts.arena.share()
     const seat = new Seat(bytes, address, this.#cores, lifeline)
     const memory = new Scratch(this.#library, scratch)
-    const calls = new Calls(this.#parts.code, seat, memory, this.#cores)
+    const apart = new Apart(this.#machine.numbers, () => this.#processor())
+    const calls = new Calls(this.#parts.code, seat, memory, apart, this.#cores)
     const own: Lifeline = { fd: lifeline }
     const handlers = sparing(this.#handlersOf(Machine.make(this.#library, calls.make, memory)), own)
     return { seat, calls, server: current, handlers, lifeline: own, stack }

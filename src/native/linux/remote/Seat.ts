@@ -136,6 +136,11 @@ export class Seat {
     return Atomics.load(this.#words, sleepsAt) !== 0
   }
 
+  /** Whether the server ran as soon as this side gave way: it is on the same processor. */
+  get isTogether(): boolean {
+    return this.#looks > 1 && this.#words[spinsAt] === 1
+  }
+
   /** Looks for an answer, for a moment; whether it is there. */
   look(): boolean {
     const words = this.#words
