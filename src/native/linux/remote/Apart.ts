@@ -14,8 +14,8 @@ import type { Block } from "../Scratch.ts"
 
 /** Answers, one after the other, for which this side had to give way, until that is taken for the scheduler's doing. */
 const enough = 8
-/** Such answers until it is tried again, in vain as it was then, or another time. */
-const again = 400
+/** Such answers until a server that was moved is moved again. */
+const again = 100
 
 /** Bytes of a set of processors: 1,024 of them, as the C library has it. */
 export const setSize = 128
@@ -45,6 +45,11 @@ export class Apart {
   constructor(numbers: Numbers, processor: () => number) {
     this.#numbers = numbers
     this.#processor = processor
+  }
+
+  /** Another server has come. */
+  forget(): void {
+    this.#together = 0
   }
 
   /** An answer has come. */

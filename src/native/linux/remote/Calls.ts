@@ -79,6 +79,7 @@ export class Calls {
     this.#handles.clear()
     this.#isPending = false
     this.#isFiltered = false
+    this.#apart.forget()
   }
 
   /** A handler has ended, with a result. */
