@@ -727,7 +727,9 @@ export const PROT = family("PROT_", "sys/mman.h", {
 export const MAP = family("MAP_", "sys/mman.h", {
   SHARED: 1,
   PRIVATE: 2,
+  FIXED: 0x10,
   ANONYMOUS: 0x20,
+  NORESERVE: 0x4000,
   FIXED_NOREPLACE: 0x100000
 })
 

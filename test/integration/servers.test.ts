@@ -54,6 +54,70 @@ describe("a server", () => {
         assert.deepInclude(yield* end, { code: CLD.EXITED, status: 7 })
       }))
 
+    it.effect("shares memory with this process and with those that it has cloned, and with no other", () =>
+      Effect.gen(function*() {
+        const arenaOf = (pid: number) => {
+          const lines = fs.readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")
+          const [range, , , , inode] = lines.find((line) => line.includes("/memfd:runfx-arena"))!.split(/\s+/)
+          return { start: Number.parseInt(range!.split("-")[0]!, 16), inode }
+        }
+        const first = yield* waiting()
+        const second = yield* waiting()
+        const [one, other] = [arenaOf(first.pid), arenaOf(second.pid)]
+        assert.notStrictEqual(one.inode, other.inode)
+        assert.notStrictEqual(one.start, other.start)
+        const memory = fs.openSync(`/proc/${first.pid}/mem`, "r")
+        const look = (at: number) => fs.readSync(memory, Buffer.alloc(8), 0, 8, at)
+        assert.strictEqual(look(one.start), 8)
+        assert.throws(() => look(other.start), "EIO")
+        fs.closeSync(memory)
+        // the second has a copy of the pipe for which the first waits
+        for (const { end, release } of [second, first]) {
+          yield* release
+          yield* end
+        }
+        const third = yield* waiting()
+        assert.strictEqual(arenaOf(third.pid).start, one.start)
+        assert.notStrictEqual(arenaOf(third.pid).inode, one.inode)
+        yield* third.release
+        yield* third.end
+      }))
+
+    it.effect("clones others that it shares its memory with, but not too many", () =>
+      Effect.gen(function*() {
+        const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
+        const one = Effect.gen(function*() {
+          yield* sys.close({ fd: write })
+          yield* sys.read({ fd: read, count: 1 })
+          return yield* sys.exit_group({ status: 0 })
+        })
+        let made = 0
+        let refusal: unknown
+        const pid = yield* (yield* Fork).spawn(
+          0,
+          Effect.gen(function*() {
+            const fork = yield* Fork
+            for (;;) {
+              const result = yield* Effect.result(fork.spawn(0, one))
+              if (result._tag === "Failure") {
+                refusal = result.failure
+                break
+              }
+              made++
+            }
+            yield* sys.close({ fd: write })
+            for (let left = made; left > 0; left--) yield* sys.waitid({ idtype: P.ALL, id: 0, options: W.EXITED })
+            return yield* sys.exit_group({ status: made })
+          })
+        )
+        yield* sys.close({ fd: read })
+        yield* until(() => refusal !== undefined)
+        yield* sys.close({ fd: write })
+        assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 6 })
+        assert.include(String(refusal), "EAGAIN")
+        assert.include(String(refusal), "can't have more than 7")
+      }))
+
     it.effect("has the descriptors of this process, with close-on-exec where they have it", () =>
       Effect.gen(function*() {
         const [kept] = yield* sys.pipe2({ flags: 0 })

@@ -19,7 +19,7 @@ import * as Machine from "../Machine.ts"
 import { invalid, Refused, refused } from "../Refused.ts"
 import { Scratch } from "../Scratch.ts"
 import { Apart } from "./Apart.ts"
-import { Arena } from "./Arena.ts"
+import { Arena, type Region, type Share } from "./Arena.ts"
 import { Calls, gone } from "./Calls.ts"
 import { load, type MachineCode } from "./machineCode.ts"
 import { Seat } from "./Seat.ts"
@@ -37,6 +37,13 @@ interface Lifeline {
   fd: number | undefined
 }
 
+/** A server with those that it has cloned, and they. */
+interface Family {
+  readonly region: Region
+  /** The first one is that of the first server. */
+  readonly places: Array<Place>
+}
+
 /** A seat, with all that makes calls by way of it. It is used again, by one server after the other. */
 interface Place {
   readonly seat: Seat
@@ -44,6 +51,8 @@ interface Place {
   readonly server: { current: Server | undefined }
   readonly handlers: Machine.Handlers
   readonly lifeline: Lifeline
+  /** None for a thread of this process. */
+  readonly family: Family | undefined
   /** The end of a stack for a thread. */
   readonly stack: number
 }
@@ -87,7 +96,7 @@ export class Nursery {
   readonly #handlersOf: (machine: Machine.Machine) => Machine.Handlers
   readonly #cores: number
   #loaded: { readonly code: MachineCode; readonly arena: Arena } | undefined
-  readonly #places: Array<Place> = []
+  readonly #families: Array<Family> = []
   /** One for the next thread. */
   #threadPlace: Place | undefined
 
@@ -151,12 +160,12 @@ export class Nursery {
 
   /** Makes a thread of this process, to wait in its place. */
   thread(): Server {
-    const place = this.#threadPlace ??= this.#newPlace(undefined)
+    const place = this.#threadPlace ??= this.#newPlace(this.#parts.arena.threadShare())
     // no handler of Node's may run there, on a stack that is none
     const before = this.#mask(allSignals)
     try {
       const start = () => Number(this.#parts.code.thread(threadFlags, place.seat.address, place.stack))
-      const server = this.#bear(place, start)
+      const server = this.#start(place, start)
       this.#threadPlace = undefined
       return server
     } finally {
@@ -166,39 +175,56 @@ export class Nursery {
 
   #spawn(flags: number): Server {
     const { arena, code } = this.#parts
-    const place = this.#place()
-    place.lifeline.fd = arena.lifeline
-    return this.#bear(
-      place,
-      // with CLONE_VFORK this thread would stand still until then, and often be woken on the processor of the new one
-      () => arena.spawn(code, (flags | CLONE.VM | SIG.CHLD) >>> 0, place.seat),
-      (pid) => this.#reap(pid),
-      () => arena.failure
-    )
+    const family = this.#family()
+    const { places, region } = family
+    const seatOf = () => {
+      if (places[0] === undefined) places.push(this.#newPlace(arena.share(region, 0), family))
+      else for (const { seat } of places) seat.settle()
+      this.#prepare(places[0]!)
+      places[0]!.lifeline.fd = arena.lifeline
+      return places[0]!.seat.address
+    }
+    // with CLONE_VFORK this thread would stand still until then, and often be woken on the processor of the new one
+    const pid = arena.spawn(code, (flags | CLONE.VM | SIG.CHLD) >>> 0, region, seatOf)
+    return this.#arrived(places[0]!, pid, (pid) => this.#reap(pid), () => arena.failureIn(region))
   }
 
   #cloneBy(by: Server, flags: number): Server {
-    const { seat } = by.place
-    const place = this.#place()
-    place.lifeline.fd = by.place.lifeline.fd
-    return this.#bear(place, () => {
+    const { family, lifeline, seat } = by.place
+    if (family === undefined) throw new Error("a thread clones nothing")
+    const place = family.places.find(({ seat }) => seat.isFree) ?? this.#further(family)
+    place.lifeline.fd = lifeline.fd
+    return this.#start(place, () => {
       seat.next = place.seat
       // unsigned, for bit 31 (CLONE_IO)
       return by.place.calls.once(this.#machine.numbers.clone, (flags | SIG.CHLD) >>> 0)
     })
   }
 
-  /** Waits until the server is there that `make` starts. */
-  #bear(
+  #prepare({ calls, seat }: Place): void {
+    seat.prepare()
+    calls.forget()
+  }
+
+  /** Starts a server for a place. */
+  #start(place: Place, make: () => number): Server {
+    this.#prepare(place)
+    try {
+      return this.#arrived(place, make())
+    } catch (cause) {
+      if (cause === gone) place.seat.leave()
+      throw cause
+    }
+  }
+
+  /** Waits until a server is there that was made: its number, or an errno's negative. */
+  #arrived(
     place: Place,
-    make: () => number,
+    pid: number,
     kill: (pid: number) => boolean = () => false,
     failure: () => number = () => 0
   ): Server {
     const { seat } = place
-    seat.prepare()
-    place.calls.forget()
-    const pid = make()
     if (pid < 0) {
       seat.leave()
       throw refused(-pid)
@@ -268,25 +294,30 @@ export class Nursery {
     return answer.u32(0)
   }
 
-  /** A place whose last server has gone, or a new one. */
-  #place(): Place {
-    const free = this.#places.find(({ seat }) => seat.isFree)
+  /** The place of a family that has ended, or a new one. */
+  #family(): Family {
+    const free = this.#families.find(({ places }) => places.every(({ seat }) => seat.isFree))
     if (free !== undefined) return free
-    const place = this.#newPlace(this.#parts.arena.lifeline)
-    this.#places.push(place)
+    const family: Family = { region: this.#parts.arena.region(), places: [] }
+    this.#families.push(family)
+    return family
+  }
+
+  #further(family: Family): Place {
+    const place = this.#newPlace(this.#parts.arena.share(family.region, family.places.length), family)
+    family.places.push(place)
     return place
   }
 
-  #newPlace(lifeline: number | undefined): Place {
+  #newPlace({ scratch, seat: { address, memory: bytes }, stack }: Share, family?: Family): Place {
     const current: Place["server"] = { current: undefined }
-    const { scratch, seat: { address, memory: bytes }, stack } = this.#parts.arena.share()
-    const seat = new Seat(bytes, address, this.#cores, lifeline)
+    const lifeline: Lifeline = { fd: family === undefined ? undefined : this.#parts.arena.lifeline }
+    const seat = new Seat(bytes, address, this.#cores, lifeline.fd)
     const memory = new Scratch(this.#library, scratch)
     const apart = new Apart(this.#machine.numbers, () => this.#processor())
     const calls = new Calls(this.#parts.code, seat, memory, apart, this.#cores)
-    const own: Lifeline = { fd: lifeline }
-    const handlers = sparing(this.#handlersOf(Machine.make(this.#library, calls.make, memory)), own)
-    return { seat, calls, server: current, handlers, lifeline: own, stack }
+    const handlers = sparing(this.#handlersOf(Machine.make(this.#library, calls.make, memory)), lifeline)
+    return { seat, calls, server: current, handlers, lifeline, family, stack }
   }
 
   get #parts(): { readonly code: MachineCode; readonly arena: Arena } {

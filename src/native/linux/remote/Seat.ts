@@ -66,7 +66,9 @@ export class Seat {
   readonly address: number
   readonly #words: Int32Array
   readonly #view: DataView
+  readonly #cores: number
   readonly #looks: number
+  readonly #lifeline: number | undefined
 
   /**
    * @param memory of {@link seatSize} bytes, all zero
@@ -77,16 +79,23 @@ export class Seat {
     this.address = address
     this.#words = new Int32Array(memory.buffer, memory.byteOffset, seatSize / 4)
     this.#view = new DataView(memory.buffer, memory.byteOffset, seatSize)
+    this.#cores = cores
     this.#looks = cores > 1 ? looks.several : looks.one
-    this.#set(at.spins, cores > 1 ? spins.several : spins.one)
-    this.#set(at.lifeline, lifeline ?? -1)
+    this.#lifeline = lifeline
+    this.settle()
+  }
+
+  /** Fills new memory, all zero, that has taken the place of the old one. There is no server. */
+  settle(): void {
+    this.#set(at.spins, this.#cores > 1 ? spins.several : spins.one)
+    this.#set(at.lifeline, this.#lifeline ?? -1)
     this.#set(at.lifeline + 4, readable)
-    if (lifeline === undefined) this.#setLong(at.serverTimeout, day)
+    if (this.#lifeline === undefined) this.#setLong(at.serverTimeout, day)
     else this.#setLong(at.serverTimeout + 8, heartbeat)
     // a list of one: its head, with the way from the entry to the word of state, and the entry, which leads back
-    this.#setLong(at.robust, address + at.robustEntry)
+    this.#setLong(at.robust, this.address + at.robustEntry)
     this.#setLong(at.robust + 8, at.state - at.robustEntry)
-    this.#setLong(at.robustEntry, address + at.robust)
+    this.#setLong(at.robustEntry, this.address + at.robust)
     this.leave()
   }
 

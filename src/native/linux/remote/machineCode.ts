@@ -13,7 +13,7 @@ export const status = { gone: -5000, unanswered: -5001 } as const
 export interface MachineCode {
   readonly wake: (seat: number) => Word
   readonly answer: (seat: number) => Word
-  readonly spawn: (flags: number, arena: number) => Word
+  readonly spawn: (flags: number, family: number) => Word
   readonly thread: (flags: number, seat: number, stack: number) => Word
 }
 
@@ -42,7 +42,7 @@ export const load = (library: Library): MachineCode => {
   }
 }
 
-/** The program that a server executes: an ELF file. It finds the arena at an address. */
+/** The program that a server executes: an ELF file. It finds the memory of the first family at an address. */
 export const program = (arena: number): Uint8Array => {
   const { entries, hex } = mine()
   const code = Buffer.from(hex, "hex")

@@ -19,7 +19,8 @@
 .set CLOSE_FDS, 260
 .set NO_TIME, 240
 
-.set ARENA_SIZE, 0x40000000
+.set FAMILY_SHIFT, 26
+.set FAMILY_SIZE, 1 << FAMILY_SHIFT
 .set BORN_SEAT, 0
 .set BORN_MASK, 8
 .set BORN_ERROR, 16
@@ -29,6 +30,7 @@
 .set BORN_ARGV, 32
 .set BORN_EMPTY, 40
 .set BORN_ALL, 48
+.set BORN_ENVP, 56
 .set BORN_NAME, 64
 .set BORN_FDS, 80
 
@@ -193,7 +195,7 @@ spawn:
   ldr w0, [x14, #BORN_IMAGE]
   add x1, x14, #BORN_EMPTY
   ldr x2, [x14, #BORN_ARGV]
-  add x3, x14, #BORN_EMPTY
+  ldr x3, [x14, #BORN_ENVP]
   mov x4, #0x1000
   svc #0
   str w0, [x14, #BORN_ERROR]
@@ -208,12 +210,22 @@ arena:
 
 .globl start
 start:
-  mov x8, #MMAP
+  ldr x4, [sp]
+  add x9, sp, #16
+  add x9, x9, x4, lsl #3
+  mov x10, #0
+1:
+  ldr x11, [x9], #8
+  cbz x11, 2f
+  add x10, x10, #1
+  b 1b
+2:
   ldr x0, arena
-  mov x1, #ARENA_SIZE
+  add x0, x0, x10, lsl #FAMILY_SHIFT
+  mov x8, #MMAP
+  mov x1, #FAMILY_SIZE
   mov x2, #3
   mov x3, #0x11
-  ldr x4, [sp]
   mov x5, #0
   svc #0
   tbnz x0, #63, orphaned

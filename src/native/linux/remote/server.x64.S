@@ -29,8 +29,9 @@
 .set CLOSES, 256
 .set CLOSE_FDS, 260
 
-# of the arena: its size, and what its first page says of the next server
-.set ARENA_SIZE, 0x40000000
+# of a family's memory: its size, and what its first page says of the server that is made for it
+.set FAMILY_SHIFT, 26
+.set FAMILY_SIZE, 1 << FAMILY_SHIFT
 .set BORN_SEAT, 0
 .set BORN_MASK, 8
 .set BORN_ERROR, 16
@@ -40,6 +41,7 @@
 .set BORN_ARGV, 32
 .set BORN_EMPTY, 40
 .set BORN_ALL, 48
+.set BORN_ENVP, 56
 .set BORN_NAME, 64
 .set BORN_FDS, 80
 
@@ -151,7 +153,7 @@ thread:
   pop rbx
   ret
 
-# long spawn(flags, arena): makes a process that serves the seat in BORN_SEAT from the program in BORN_IMAGE; its number.
+# long spawn(flags, family): makes a process that serves the seat in BORN_SEAT from the program in BORN_IMAGE; its number.
 # The child of clone(2) has this process's memory until execveat(2); it uses no stack, and this thread goes on. No
 # descriptor is closed: those that exec would close are marked again by the program, which finds them in BORN_FDS.
 .globl spawn
@@ -215,7 +217,7 @@ spawn:
   mov edi, [rbx + BORN_IMAGE]
   lea rsi, [rbx + BORN_EMPTY]
   mov rdx, [rbx + BORN_ARGV]
-  lea r10, [rbx + BORN_EMPTY]
+  mov r10, [rbx + BORN_ENVP]
   mov r8d, 0x1000
   syscall
   mov [rbx + BORN_ERROR], eax
@@ -224,19 +226,28 @@ spawn:
   syscall
   hlt
 
-# where the arena is: written here before the program is
+# where the first family's memory is: written here before the program is
 arena:
   .quad 0
 
-# the program's start; argc is the descriptor of the arena
+# the program's start; argc is the descriptor of the memory, and there are so many variables as families before this one
 .globl start
 start:
+  mov r8, [rsp]
+  lea rax, [rsp + r8 * 8 + 16]
+  xor edi, edi
+1:
+  cmp qword ptr [rax + rdi * 8], 0
+  je 2f
+  inc rdi
+  jmp 1b
+2:
+  shl rdi, FAMILY_SHIFT
+  add rdi, [rip + arena]
   mov eax, MMAP
-  mov rdi, [rip + arena]
-  mov esi, ARENA_SIZE
+  mov esi, FAMILY_SIZE
   mov edx, 3
   mov r10d, 0x11
-  mov r8, [rsp]
   xor r9d, r9d
   syscall
   test rax, rax
