@@ -231,8 +231,13 @@ export class Arena {
     try {
       return make(flags | MFD_EXEC)
     } catch (cause) {
-      if (!(cause instanceof Refused) || cause.code !== "EINVAL") throw cause
-      return make(flags)
+      if (!(cause instanceof Refused)) throw cause
+      if (cause.code === "EINVAL") return make(flags)
+      if (cause.code !== "EACCES") throw cause
+      throw new Refused(
+        "EACCES",
+        "processes are executed from a memory file: vm.memfd_noexec must be 0 or 1 (sysctl(8))"
+      )
     }
   }
 }
