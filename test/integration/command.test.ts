@@ -227,6 +227,34 @@ describe.skipIf(missing !== undefined)("runfx", () => {
     await until(() => !fs.existsSync(`/proc/${pid}`) || fs.readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "))
   })
 
+  it("can be killed at any moment of a start: delete --force removes what is left", async () => {
+    const statuses = new Set<string | undefined>()
+    for (const moment of [0, 0, 0, 2, 4, 6, 8, 10, 15, 20, 30, 40, 2000]) {
+      const id = fresh()
+      const { process: killed } = command.begin("run", "--id", id, "--rootfs", root, "--", "/bin/sleep", "1000")
+      const ended = new Promise((resolve) => killed.on("exit", resolve))
+      const inits = () =>
+        fs.readdirSync("/proc").filter((pid) => {
+          try {
+            return fs.readFileSync(`/proc/${pid}/stat`, "utf8").includes(`(runfx-init) S ${killed.pid} `)
+          } catch {
+            return false
+          }
+        })
+      while (!fs.existsSync(`${command.stateRoot}/${id}`)) await new Promise((resolve) => setTimeout(resolve, 1))
+      await new Promise((resolve) => setTimeout(resolve, moment))
+      const orphans = inits()
+      killed.kill("SIGKILL")
+      await ended
+      statuses.add(await statusOf(id))
+      assert.deepStrictEqual(await command.runfx("delete", "--force", id), { code: 0, stdout: "", stderr: "" })
+      // each looks after the runtime, and ends without it
+      await until(() => orphans.every((pid) => !fs.existsSync(`/proc/${pid}`)))
+    }
+    assert.isTrue(statuses.has("broken"), "it was never killed before the state was there")
+    assert.isTrue(statuses.has("running"), "it was never killed after the start")
+  })
+
   it("lets one of two commands win that want the same thing", async () => {
     const id = fresh()
     const starts = await Promise.all(
