@@ -18,19 +18,19 @@ import { program } from "./machineCode.ts"
 const share = 0x80_0000
 const page = 4096
 /** The most that a family has of them. */
-const shares = 8
+const shares = 64
 /** As in `server.*.S`. */
 const familySize = shares * share
 
 /** So many families there can be at once; fewer where a limit of the address space leaves no room for so many. */
-const counts = [128, 8] as const
+const counts = [128, 8, 1] as const
 
 /**
  * Where they may be. No kernel puts anything there by itself: it is far from where programs, stacks and files are. Each
  * thread of Node's that has loaded this module has an arena of its own. Some arm64 kernels have addresses of 39 bits only.
  */
-const addresses = [[0x1000_0000_0000, 64], [0x10_0000_0000, 24]].flatMap(([base, slots]) =>
-  Array.from({ length: slots! }, (_, slot) => base! + slot * 0x4_0000_0000)
+const addresses = [[0x1000_0000_0000, 64], [0x10_0000_0000, 7]].flatMap(([base, slots]) =>
+  Array.from({ length: slots! }, (_, slot) => base! + slot * 0x10_0000_0000)
 )
 
 /** What the head says of the first server: see `server.*.S`. */

@@ -30,7 +30,7 @@
 .set CLOSE_FDS, 260
 
 # of a family's memory: its size, and what its first page says of the server that is made for it
-.set FAMILY_SHIFT, 26
+.set FAMILY_SHIFT, 29
 .set FAMILY_SIZE, 1 << FAMILY_SHIFT
 .set BORN_SEAT, 0
 .set BORN_MASK, 8
