@@ -57,6 +57,7 @@ export const table = {
   mount_setattr: [442, 442],
   move_mount: [429, 429],
   mprotect: [10, 226],
+  munmap: [11, 215],
   nanosleep: [35, 101],
   open_tree: [428, 428],
   openat: [257, 56],

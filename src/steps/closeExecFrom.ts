@@ -18,9 +18,9 @@ import { listDescriptors, selfCalls } from "./procSelf.ts"
 /** The highest number that close_range(2) takes. */
 const highest = 0xffff_ffff
 
-/** Before Linux 5.11; a seccomp filter that is older than the call says EPERM, which the kernel itself never does. */
+/** Before Linux 5.9; a seccomp filter that is older than the call says EPERM, which the kernel itself never does. */
 const isMissing = ({ call, code }: SyscallError): boolean =>
-  call._tag === "close_range" && (code === "ENOSYS" || code === "EINVAL" || code === "EPERM")
+  call._tag === "close_range" && (code === "ENOSYS" || code === "EPERM")
 
 const closeOneByOne = Effect.fnUntraced(function*(first: number, channel: number) {
   for (const fd of (yield* listDescriptors).filter((fd) => fd >= first && fd !== channel)) {

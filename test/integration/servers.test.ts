@@ -115,7 +115,7 @@ describe("a server", () => {
         yield* sys.close({ fd: write })
         assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 62 })
         assert.include(String(refusal), "EAGAIN")
-        assert.include(String(refusal), "can't have more than 63")
+        assert.include(String(refusal), "can't be more than 63")
       }))
 
     it.effect("has the descriptors of this process, with close-on-exec where they have it", () =>

@@ -24,7 +24,7 @@ describe("closeExecFrom", () => {
     assert.deepStrictEqual(calls({ channel: 5, preservedFds: 4 }), ["close_range(7, 4294967295, 0)"])
   })
 
-  for (const refusal of ["ENOSYS", "EINVAL", "EPERM"]) {
+  for (const refusal of ["ENOSYS", "EPERM"]) {
     it(`closes one by one where close_range gives ${refusal}`, () => {
       const proc = procSelf({ fd: "" })
       let listed = false

@@ -209,7 +209,8 @@ const removeGroup = (
   Effect.catchIf(
     // an empty directory that is no group would be removed as well: what is in the manager was made by `create`
     sys.unlinkat({ dirfd: AT.FDCWD, path: group.path, flags: AT.REMOVEDIR }),
-    ({ code }) => code === "EBUSY" || code === "ENOTEMPTY",
+    // where it is not there, whether its hierarchy is
+    ({ code }) => code === "EBUSY" || code === "ENOTEMPTY" || code === "ENOENT",
     () => removeBelow(group, waiting)
   ).pipe(orOn(gone, undefined))
 

@@ -1,6 +1,6 @@
 /**
  * How cgroup files are reached: from the root of a hierarchy down, by handle, never through a link, never out of it, and
- * never made where they are missing.
+ * never made where they are missing. (A directory of version 1 is made and removed by its path: see `create.ts`.)
  *
  * A path as text could lead elsewhere by the time it is used; and a regular file named `cgroup.procs` in a plain directory
  * would take every write and do nothing.

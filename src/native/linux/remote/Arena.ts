@@ -51,6 +51,7 @@ const processName = "runfx-init"
 /** Where in the head the arguments of the program are, and its variables; before them is room for 131,000 descriptors. */
 const argvAt = 0x80000
 const envpAt = 0x70_0000
+const mostDescriptors = 131_000
 
 /** `MFD_EXEC` of `linux/memfd.h`; since Linux 6.3, which refuses an executable memfd without it where `vm.memfd_noexec` is 1. */
 const MFD_EXEC = 0x10
@@ -68,6 +69,8 @@ export interface Region {
   readonly index: number
   readonly address: number
   readonly head: DataView
+  /** How many shares its memory has now; the head is one of them. */
+  shares: number
 }
 
 /** One for the whole process. */
@@ -106,6 +109,7 @@ export class Arena {
       own.fcntl({ fd: image, command: F.ADD_SEALS, argument: seals })
     } catch (cause) {
       for (const fd of opened) attempted(() => call(numbers.close, fd))
+      attempted(() => call(numbers.munmap, reserved.address, reserved.count * familySize))
       throw cause
     }
   }
@@ -135,13 +139,14 @@ export class Arena {
     }
     const index = this.#given++
     const address = this.#address + index * familySize
-    return { index, address, head: new DataView(this.#library.memoryAt(address, share)) }
+    return { index, address, head: new DataView(this.#library.memoryAt(address, share)), shares: 0 }
   }
 
   /** The piece of a family's memory for one of its servers, from 0 on. Throws {@link Refused} where there are no more. */
   share(region: Region, index: number): Share {
-    if (index >= shares - 1) {
-      throw new Refused("EAGAIN", `a process can't have more than ${shares - 1} that it has cloned`)
+    if (index >= region.shares - 1) {
+      const limit = region.shares < shares ? " by RLIMIT_FSIZE" : ""
+      throw new Refused("EAGAIN", `a process and what it has cloned can't be more than ${region.shares - 1}${limit}`)
     }
     return this.#piece(region.address + (index + 1) * share)
   }
@@ -167,9 +172,10 @@ export class Arena {
    * @param seatOf prepares a seat in that memory, and tells where it is
    */
   spawn({ spawn }: MachineCode, flags: number, region: Region, seatOf: () => number): number {
-    const limit = this.#descriptors()
     const fd = this.#renew(region)
     try {
+      const limit = this.#descriptors()
+      if (limit > mostDescriptors) throw new Refused("EMFILE", `there are more than ${mostDescriptors} descriptors`)
       const { address, head } = region
       head.setBigUint64(born.seat, BigInt(seatOf()), true)
       head.setUint32(born.limit, limit, true)
@@ -197,17 +203,20 @@ export class Arena {
   }
 
   /** Puts new memory into the place of a family's; a descriptor of it. */
-  #renew({ address }: Region): number {
+  #renew(region: Region): number {
     const { call, memory, numbers } = this.#machine
     memory.reset()
     // a memory file is a file: RLIMIT_FSIZE bounds it, while more of it than there is can be mapped
     const { soft } = this.#own.prlimit64({ pid: 0, resource: RLIMIT.FSIZE, limit: null })
-    const size = Math.floor(Math.min(familySize, Number(soft)) / share) * share
-    if (size < 2 * share) throw new Refused("EFBIG", `RLIMIT_FSIZE is ${soft}; to start a process takes ${2 * share}`)
-    const fd = this.#own.memfd_create({ name: "runfx-arena", flags: MFD.CLOEXEC })
+    const count = Math.floor(Math.min(familySize, Number(soft)) / share)
+    if (count < 2) throw new Refused("EFBIG", `RLIMIT_FSIZE is ${soft}; to start a process takes ${2 * share}`)
+    const fd = this.#own.memfd_create({ name: "runfx-arena", flags: MFD.CLOEXEC | MFD.ALLOW_SEALING })
     try {
-      call(numbers.ftruncate, fd, size)
-      call(numbers.mmap, address, familySize, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.FIXED, fd, 0)
+      call(numbers.ftruncate, fd, count * share)
+      // who else gets hold of it must not be able to take it away from below this process
+      this.#own.fcntl({ fd, command: F.ADD_SEALS, argument: F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW })
+      call(numbers.mmap, region.address, familySize, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.FIXED, fd, 0)
+      region.shares = count
       return fd
     } catch (cause) {
       attempted(() => call(numbers.close, fd))
@@ -220,9 +229,12 @@ export class Arena {
     const { memory } = this.#machine
     memory.reset()
     const fd = this.#own.openat({ dirfd: -1, path: "/proc/self/status", flags: 0, mode: 0 })
-    const status = Buffer.from(this.#own.read({ fd, count: page })).toString("latin1")
-    this.#own.close({ fd })
-    return Number(/^FDSize:\s*(\d+)$/m.exec(status)?.[1])
+    try {
+      const status = Buffer.from(this.#own.read({ fd, count: page })).toString("latin1")
+      return Number(/^FDSize:\s*(\d+)$/m.exec(status)?.[1])
+    } finally {
+      this.#own.close({ fd })
+    }
   }
 
   #makeImage(): number {

@@ -59,7 +59,6 @@ export class Calls {
   #isLeft = false
   /** Whether the caller knows that the handler's call waits. */
   #isToWait = false
-  /** Whether a filter may refuse, or worse, what the effect has not asked for. */
   #isFiltered = false
   /** Descriptors of which close(2) has nothing to tell: handles, and those of mounts. */
   readonly #handles = new Set<number>()
@@ -72,6 +71,17 @@ export class Calls {
     const numbers = this.#numbers = numbersFor(process.arch)
     this.#thatMayWait = new Set(thatMayWait.map((name) => numbers[name]))
     this.#waiting = cores > 1 ? patience.waiting : patience.waitingOnOneCore
+  }
+
+  /** Whether a filter may refuse, or worse, what the effect has not asked for. */
+  get isFiltered(): boolean {
+    return this.#isFiltered
+  }
+
+  /** From the next call on a filter may be in force. */
+  #restrain(): void {
+    this.#isFiltered = true
+    this.#seat.restrain()
   }
 
   /** Another server has come. */
@@ -99,10 +109,6 @@ export class Calls {
         break
       case "close_range":
         this.#handles.clear()
-        break
-      case "seccomp":
-        this.#isFiltered = true
-        this.#seat.restrain()
         break
     }
   }
@@ -157,6 +163,7 @@ export class Calls {
       this.#ask(number, a, b, c, d, e, f)
       return this.#leave()
     }
+    if (number === this.#numbers.seccomp) this.#restrain()
     if (this.#thatMayWait.has(number)) this.#seat.patience = this.#waiting
     this.#ask(number, a, b, c, d, e, f)
     return this.#answered(this.#answer())

@@ -178,6 +178,8 @@ export class Nursery {
     const family = this.#family()
     const { places, region } = family
     const seatOf = () => {
+      // what the new memory has no room for, since a limit was lowered, is not there any more
+      places.splice(region.shares - 1)
       if (places[0] === undefined) places.push(this.#newPlace(arena.share(region, 0), family))
       else for (const { seat } of places) seat.settle()
       this.#prepare(places[0]!)

@@ -83,9 +83,10 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
         one.resume(exit)
       } catch (cause) {
         if (cause === pending) continue
-        if (cause !== gone) throw cause
         parked.delete(server)
-        live.delete(server)
+        // what is wrong with it is its own fiber's, not of who has looked
+        if (cause !== gone) one.resume(Exit.die(cause))
+        else live.delete(server)
       }
       went = true
     }
@@ -125,7 +126,8 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
   const invokeIn = <C extends Call>(call: C, server: Server): Effect.Effect<Result<C>, SyscallError> => {
     if (parked.has(server)) throw secondCall()
     const goOn = () => attempt(call, server, "goesOn")
-    if (!mayWait(call)) {
+    // a filter may refuse to look, or worse
+    if (!mayWait(call) || server.place.calls.isFiltered) {
       try {
         return attempt(call, server)
       } catch (cause) {
@@ -134,8 +136,11 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
       }
     }
     const peek = replayed((part, goesOn) => attempt(part, server, goesOn ? "goesOn" : "starts"))
+    let isLooking = false
     const look = (): Exit.Exit<Result<C>, SyscallError> => {
+      isLooking = true
       const exit = peek((make) => atOnce(make, call))
+      isLooking = false
       if (exit === undefined) throw pending
       return exit
     }
@@ -145,15 +150,16 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
       if (cause !== pending) throw cause
     }
     return park(server, look, (one) => {
-      // the answer to a look is still to come
-      if (!isAnswered(server)) return
-      one.look = goOn
+      // the answer to a look is still to come, or to be taken
+      if (isLooking) return
       delete one.wait
+      one.look = goOn
       try {
-        attempt(call, server, "waits")
+        const exit = attempt(call, server, "waits")
+        one.look = () => exit
       } catch (cause) {
         // one that has gone is found when it is looked after
-        if (cause !== pending && cause !== gone) throw cause
+        if (cause !== pending && cause !== gone) one.look = () => Exit.die(cause)
       }
     })
   }
