@@ -198,7 +198,9 @@ export class Calls {
 
   /** The answer, or a {@link status}. */
   #answer(): number {
-    const answer = this.#seat.look() ? this.#seat.result : Number(this.#code.answer(this.#seat.address))
+    const answer = this.#seat.look()
+      ? this.#seat.result
+      : Number(this.#code.answer(this.#seat.address, this.#seat.ownAddress))
     this.#apart.count(this.#seat.isTogether)
     return answer
   }

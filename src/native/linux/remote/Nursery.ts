@@ -22,7 +22,7 @@ import { Apart } from "./Apart.ts"
 import { Arena, type Region, type Share } from "./Arena.ts"
 import { Calls, gone } from "./Calls.ts"
 import { load, type MachineCode } from "./machineCode.ts"
-import { Seat } from "./Seat.ts"
+import { ownSize, Seat } from "./Seat.ts"
 
 /** A process, or a thread, that makes calls for this one. */
 export interface Server {
@@ -155,7 +155,7 @@ export class Nursery {
   /** Sleeps until a server has answered, but no longer than some microseconds. */
   sleep({ place: { seat } }: Server, microseconds = wait): void {
     seat.patience = microseconds
-    this.#parts.code.answer(seat.address)
+    this.#parts.code.answer(seat.address, seat.ownAddress)
   }
 
   /** Makes a thread of this process, to wait in its place. */
@@ -238,7 +238,7 @@ export class Nursery {
         if (kill(pid)) seat.leave()
         throw new Refused("ESRCH", "the process was killed before it was there to tell, or is stopped")
       }
-      this.#parts.code.answer(seat.address)
+      this.#parts.code.answer(seat.address, seat.ownAddress)
       if (failure() !== 0) {
         kill(pid)
         seat.leave()
@@ -314,7 +314,9 @@ export class Nursery {
   #newPlace({ scratch, seat: { address, memory: bytes }, stack }: Share, family?: Family): Place {
     const current: Place["server"] = { current: undefined }
     const lifeline: Lifeline = { fd: family === undefined ? undefined : this.#parts.arena.lifeline }
-    const seat = new Seat(bytes, address, this.#cores, lifeline.fd)
+    const mine = Buffer.from(new ArrayBuffer(ownSize))
+    const own = { memory: mine, address: this.#library.addressOf(mine) }
+    const seat = new Seat(bytes, address, own, this.#cores, lifeline.fd)
     const memory = new Scratch(this.#library, scratch)
     const apart = new Apart(this.#machine.numbers, () => this.#processor())
     const calls = new Calls(this.#parts.code, seat, memory, apart, this.#cores)

@@ -16,10 +16,8 @@ const at = {
   arguments: 72,
   result: 128,
   clientSleeps: 136,
-  clientSpins: 140,
   next: 144,
   lifeline: 152,
-  clientTimeout: 160,
   serverTimeout: 176,
   serverSpins: 196,
   robust: 200,
@@ -29,6 +27,14 @@ const at = {
   closes: 256,
   closeFds: 260
 } as const
+
+/**
+ * What this side keeps to itself: how long it looks, gives way and sleeps is not for the other one to say, which may be in
+ * the wrong hands.
+ */
+const own = { spins: 0, yields: 4, full: 8, timeout: 16 } as const
+/** Bytes that it takes. */
+export const ownSize = 32
 
 /** Descriptors that can wait to be closed. */
 const closes = 63
@@ -54,7 +60,7 @@ const looks = { one: 1, several: 1000 } as const
 const stateAt = at.state / 4
 const sleepsAt = at.serverSleeps / 4
 const resultAt = at.result / 4
-const spinsAt = at.clientSpins / 4
+const spinsAt = own.spins / 4
 
 const two32 = 0x1_0000_0000
 
@@ -66,17 +72,29 @@ export class Seat {
   readonly address: number
   readonly #words: Int32Array
   readonly #view: DataView
+  readonly #own: Int32Array
+  /** Where this side has what it keeps to itself. */
+  readonly ownAddress: number
   readonly #cores: number
   readonly #looks: number
   readonly #lifeline: number | undefined
 
   /**
    * @param memory of {@link seatSize} bytes, all zero
+   * @param mine of {@link ownSize} bytes, in this process only
    * @param cores with one, to look again and again only keeps the other side from running
    * @param lifeline a descriptor, the server's, that can be read once nobody is left to ask; none for a thread
    */
-  constructor(memory: Buffer, address: number, cores: number, lifeline?: number) {
+  constructor(
+    memory: Buffer,
+    address: number,
+    mine: { readonly memory: Buffer; readonly address: number },
+    cores: number,
+    lifeline?: number
+  ) {
     this.address = address
+    this.#own = new Int32Array(mine.memory.buffer, mine.memory.byteOffset, ownSize / 4)
+    this.ownAddress = mine.address
     this.#words = new Int32Array(memory.buffer, memory.byteOffset, seatSize / 4)
     this.#view = new DataView(memory.buffer, memory.byteOffset, seatSize)
     this.#cores = cores
@@ -87,7 +105,10 @@ export class Seat {
 
   /** Fills new memory, all zero, that has taken the place of the old one. There is no server. */
   settle(): void {
-    this.#set(at.spins, this.#cores > 1 ? spins.several : spins.one)
+    const turns = this.#cores > 1 ? spins.several : spins.one
+    this.#set(at.spins, turns)
+    this.#own[own.full / 4] = turns
+    this.#own[own.yields / 4] = yields
     this.#set(at.lifeline, this.#lifeline ?? -1)
     this.#set(at.lifeline + 4, readable)
     if (this.#lifeline === undefined) this.#setLong(at.serverTimeout, day)
@@ -147,13 +168,13 @@ export class Seat {
 
   /** Whether the server ran as soon as this side gave way: it is on the same processor. */
   get isTogether(): boolean {
-    return this.#looks > 1 && this.#words[spinsAt] === 1
+    return this.#looks > 1 && this.#own[spinsAt] === 1
   }
 
   /** Looks for an answer, for a moment; whether it is there. */
   look(): boolean {
     const words = this.#words
-    for (let left = words[spinsAt] === 1 ? 1 : this.#looks; left > 0; left--) {
+    for (let left = this.#own[spinsAt] === 1 ? 1 : this.#looks; left > 0; left--) {
       const state = Atomics.load(words, stateAt)
       if ((state & died) !== 0) return false
       if (state >= 0) return true
@@ -168,7 +189,7 @@ export class Seat {
 
   /** How long one wait for an answer lasts, in microseconds, less than a second. */
   set patience(microseconds: number) {
-    this.#set(at.clientTimeout + 8, microseconds * 1000)
+    this.#own[own.timeout / 4 + 2] = microseconds * 1000
   }
 
   /** Where the child goes that the server's next clone(2) makes. */
@@ -185,7 +206,7 @@ export class Seat {
   prepare(): void {
     this.#set(at.yields, yields)
     this.#set(at.closes, 0)
-    this.#words[spinsAt] = this.#words[at.serverSpins / 4] = this.#words[at.spins / 4]!
+    this.#own[spinsAt] = this.#words[at.serverSpins / 4] = this.#own[own.full / 4]!
     this.#set(at.serverSleeps, 0)
     this.#set(at.clientSleeps, 0)
     Atomics.store(this.#words, at.state / 4, asked)

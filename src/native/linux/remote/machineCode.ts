@@ -12,7 +12,7 @@ export const status = { gone: -5000, unanswered: -5001 } as const
 /** The functions of the client; each gives a result as the kernel does, or a {@link status}. */
 export interface MachineCode {
   readonly wake: (seat: number) => Word
-  readonly answer: (seat: number) => Word
+  readonly answer: (seat: number, own: number) => Word
   readonly spawn: (flags: number, family: number) => Word
   readonly thread: (flags: number, seat: number, stack: number) => Word
 }
@@ -36,7 +36,7 @@ export const load = (library: Library): MachineCode => {
   must("mprotect", syscall(numbers.mprotect, address, bytes.length, READ | EXEC, 0, 0, 0))
   return {
     wake: library.functionAt(address + entries.wake, 1),
-    answer: library.functionAt(address + entries.answer, 1),
+    answer: library.functionAt(address + entries.answer, 2),
     spawn: library.functionAt(address + entries.spawn, 2),
     thread: library.functionAt(address + entries.thread, 3)
   }

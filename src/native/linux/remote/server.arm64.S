@@ -5,10 +5,8 @@
 .set ARGUMENTS, 72
 .set RESULT, 128
 .set CLIENT_SLEEPS, 136
-.set CLIENT_SPINS, 140
 .set NEXT, 144
 .set LIFELINE, 152
-.set CLIENT_TIMEOUT, 160
 .set SERVER_TIMEOUT, 176
 .set THREAD, 192
 .set SERVER_SPINS, 196
@@ -18,6 +16,11 @@
 .set CLOSES, 256
 .set CLOSE_FDS, 260
 .set NO_TIME, 240
+
+.set OWN_SPINS, 0
+.set OWN_YIELDS, 4
+.set OWN_FULL, 8
+.set OWN_TIMEOUT, 16
 
 .set FAMILY_SHIFT, 29
 .set FAMILY_SIZE, 1 << FAMILY_SHIFT
@@ -63,7 +66,8 @@ wake:
 .globl answer
 answer:
   mov x13, x0
-  ldr w9, [x13, #CLIENT_SPINS]
+  mov x14, x1
+  ldr w9, [x14, #OWN_SPINS]
 1:
   ldar w2, [x13]
   tbnz w2, #30, gone
@@ -71,7 +75,7 @@ answer:
   yield
   subs w9, w9, #1
   b.ne 1b
-  ldr w9, [x13, #YIELDS]
+  ldr w9, [x14, #OWN_YIELDS]
   sub w11, w9, #1
   b 6f
 5:
@@ -94,7 +98,7 @@ answer:
   mov x0, x13
   mov x8, #FUTEX
   mov x1, #0
-  add x3, x13, #CLIENT_TIMEOUT
+  add x3, x14, #OWN_TIMEOUT
   svc #0
   ldar w2, [x13]
   tbnz w2, #30, 3f
@@ -105,11 +109,11 @@ answer:
   mov x0, #-5001
   ret
 7:
-  ldr w10, [x13, #SPINS]
+  ldr w10, [x14, #OWN_FULL]
   mov w12, #1
   cmp w9, w11
   csel w10, w12, w10, eq
-  str w10, [x13, #CLIENT_SPINS]
+  str w10, [x14, #OWN_SPINS]
   b 4f
 3:
   str wzr, [x13, #CLIENT_SLEEPS]

@@ -16,10 +16,8 @@
 .set ARGUMENTS, 72
 .set RESULT, 128
 .set CLIENT_SLEEPS, 136
-.set CLIENT_SPINS, 140
 .set NEXT, 144
 .set LIFELINE, 152
-.set CLIENT_TIMEOUT, 160
 .set SERVER_TIMEOUT, 176
 .set THREAD, 192
 .set SERVER_SPINS, 196
@@ -28,6 +26,12 @@
 .set SPINS, 236
 .set CLOSES, 256
 .set CLOSE_FDS, 260
+
+# what the client keeps to itself
+.set OWN_SPINS, 0
+.set OWN_YIELDS, 4
+.set OWN_FULL, 8
+.set OWN_TIMEOUT, 16
 
 # of a family's memory: its size, and what its first page says of the server that is made for it
 .set FAMILY_SHIFT, 29
@@ -74,11 +78,13 @@ wake:
   syscall
   ret
 
-# long answer(seat): waits for the answer of what was asked before; -5000 where the server is gone, -5001 where it has not
+# long answer(seat, own): waits for the answer of what was asked before; -5000 where the server is gone, -5001 where it has not
 # answered in time
 .globl answer
 answer:
-  mov ecx, [rdi + CLIENT_SPINS]
+  push rbx
+  mov rbx, rsi
+  mov ecx, [rbx + OWN_SPINS]
 1:
   mov edx, [rdi + STATE]
   test edx, DIED
@@ -88,7 +94,7 @@ answer:
   pause
   dec ecx
   jnz 1b
-  mov r8d, [rdi + YIELDS]
+  mov r8d, [rbx + OWN_YIELDS]
   lea r9d, [r8d - 1]
   jmp 6f
 5:
@@ -107,7 +113,7 @@ answer:
 2:
   mov eax, FUTEX
   xor esi, esi
-  lea r10, [rdi + CLIENT_TIMEOUT]
+  lea r10, [rbx + OWN_TIMEOUT]
   syscall
   mov edx, [rdi + STATE]
   test edx, DIED
@@ -119,15 +125,16 @@ answer:
   je 2b
   mov dword ptr [rdi + CLIENT_SLEEPS], 0
   mov rax, -5001
+  pop rbx
   ret
   # the other side ran as soon as this one gave way: it is on this processor, and to look again and again is in its way
 7:
-  mov ecx, [rdi + SPINS]
+  mov ecx, [rbx + OWN_FULL]
   cmp r9d, r8d
   jne 8f
   mov ecx, 1
 8:
-  mov [rdi + CLIENT_SPINS], ecx
+  mov [rbx + OWN_SPINS], ecx
   jmp 4f
 3:
   mov dword ptr [rdi + CLIENT_SLEEPS], 0
@@ -135,9 +142,11 @@ answer:
   jnz gone
 4:
   mov rax, [rdi + RESULT]
+  pop rbx
   ret
 gone:
   mov rax, -5000
+  pop rbx
   ret
 
 # long thread(flags, seat, stack): clones a thread of this process that serves the seat; its number
