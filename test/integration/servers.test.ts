@@ -210,16 +210,26 @@ describe("a server", () => {
             const pid = yield* (yield* Fork).spawn(0, sys.exit_group({ status: 3 }))
             return (yield* sys.waitid({ idtype: ${P.PID}, id: pid, options: ${W.EXITED} })).status
           })
+          // the whole of a memory file is one server's then: to clone another one is refused, and nothing is written beyond it
+          const two = Effect.gen(function*() {
+            const small = { soft: 16777216n, hard: 20000000n }
+            yield* sys.prlimit64({ pid: 0, resource: ${RLIMIT.FSIZE}, limit: small })
+            const child = Effect.flatMap(Effect.result(sys.reclone({ flags: 0 })), ({ _tag }) =>
+              sys.exit_group({ status: _tag === "Failure" ? 4 : 5 }))
+            const pid = yield* (yield* Fork).spawn(0, child)
+            return (yield* sys.waitid({ idtype: ${P.PID}, id: pid, options: ${W.EXITED} })).status
+          })
           const small = sys.prlimit64({ pid: 0, resource: ${RLIMIT.FSIZE}, limit: { soft: 20000000n, hard: 20000000n } })
           const run = (effect) => Effect.runPromise(Effect.provide(effect, Linux.layer))
           console.log(await run(isMainThread ? one : Effect.andThen(small, one)))
+          if (!isMainThread) console.log(await run(two))
           if (isMainThread) new Worker(fileURLToPath(import.meta.url))`
         const file = `${fs.mkdtempSync("/tmp/runfx-servers-")}/threads.mjs`
         yield* Effect.acquireUseRelease(
           Effect.sync(() => fs.writeFileSync(file, script.replaceAll("effect/Effect", effectModule))),
           () =>
             Effect.sync(() =>
-              assert.strictEqual(execFileSync(process.execPath, [file], { encoding: "utf8" }), "3\n3\n")
+              assert.strictEqual(execFileSync(process.execPath, [file], { encoding: "utf8" }), "3\n3\n4\n")
             ),
           () => Effect.sync(() => fs.rmSync(dirname(file), { recursive: true }))
         )

@@ -20,8 +20,12 @@ const again = 100
 /** Bytes of a set of processors: 1,024 of them, as the C library has it. */
 export const setSize = 128
 
+let processors: number | undefined
+
 /** How many processors are online; 0 where that can't be told. */
-const online = (): number => {
+const online = (): number => processors ??= countOnline()
+
+const countOnline = (): number => {
   try {
     const ranges = readFileSync("/sys/devices/system/cpu/online", "utf8").trim().split(",")
     return ranges.reduce((sum, range) => {
@@ -38,7 +42,6 @@ const online = (): number => {
 export class Apart {
   readonly #numbers: Numbers
   readonly #processor: () => number
-  #processors: number | undefined
   #together = 0
 
   /** @param processor the one that this thread runs on */
@@ -70,16 +73,19 @@ export class Apart {
    */
   move(set: Block, call: (number: number, pid: number, size: number, address: number) => number): void {
     this.#together = enough - again
-    this.#processors ??= online()
     const size = call(this.#numbers.sched_getaffinity, 0, setSize, set.address)
-    if (size <= 0 || set.bits(size).length !== this.#processors) return
+    if (size <= 0 || set.bits(size).length !== online()) return
     const all = new Uint8Array(setSize).fill(0xff)
     const others = all.slice()
     const here = this.#processor()
     others[here >> 3]! &= ~(1 << (here & 7))
-    for (const processors of [others, all]) {
+    const allow = (processors: Uint8Array): number => {
       set.setBytes(0, processors)
-      call(this.#numbers.sched_setaffinity, 0, setSize, set.address)
+      return call(this.#numbers.sched_setaffinity, 0, setSize, set.address)
     }
+    if (allow(others) < 0) return
+    const failure = allow(all)
+    // a program that may not use what it is meant to is worse than none
+    if (failure < 0) throw new Error(`sched_setaffinity(0, all processors) of a child failed with errno ${-failure}`)
   }
 }

@@ -1,16 +1,16 @@
 /**
  * How this process makes others without copying itself, and has them make system calls.
  *
- * A child executes a program of some hundred bytes, a server, which makes the calls that it is asked for: see
+ * A child executes a program of less than a kilobyte, a server, which makes the calls that it is asked for: see
  * server.x64.S. So its init goes on as JavaScript here, in a process with any number of threads, while every call is made
  * there: namespaces, credentials, descriptors and the working directory that change are the child's. What the two have
- * in common is the arena, with the seats and the arguments of calls of all servers; nothing else of this process is in the
- * child. Nothing has to be copied at its start or torn down at its exec, and when it is killed nothing here is lost.
+ * in common is the memory of the child's family, with seats and the arguments of calls; nothing else of this process is in
+ * the child. Nothing has to be copied at its start or torn down at its exec, and when it is killed nothing here is lost.
  *
  * The child is what fork(2) would make, but for what execve(2) changes: its credentials are computed anew (who has
  * capabilities without being root, keeps the ambient ones), handlers of signals are gone, and it can be dumped.
  *
- * @see vfork(2), execveat(2), set_robust_list(2), futex(2)
+ * @see clone(2), execveat(2), set_robust_list(2), futex(2)
  */
 import { availableParallelism } from "node:os"
 import { CLONE, P, SIG, SIG_HOW, W } from "../../constants.ts"
