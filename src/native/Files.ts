@@ -11,7 +11,7 @@
 import * as Effect from "effect/Effect"
 import type { Stat } from "./calls.ts"
 import { AT, O, RESOLVE, S, STATX } from "./constants.ts"
-import { type Kernel, sys, SyscallError } from "./Kernel.ts"
+import { type Kernel, onErrno, sys, SyscallError } from "./Kernel.ts"
 
 type Fd = Effect.Effect<number, SyscallError, Kernel>
 
@@ -32,6 +32,7 @@ export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "
  * ```
  */
 export const clean = (path: string): string => {
+  if (path[0] === "/" && path.at(-1) !== "/" && !path.includes("//") && !path.includes("/.")) return path
   const parts: Array<string> = []
   for (const part of path.split("/")) {
     if (part === "..") parts.pop()
@@ -147,17 +148,18 @@ const ensure = (
   path: string,
   make: (directory: number, name: string) => Effect.Effect<void, SyscallError, Kernel>,
   making: Making,
+  flags: number,
   links: number
 ): Fd =>
-  resolve(root, path, making).pipe(
-    Effect.catchIf(({ code }) => code === "ENOENT", (missing) => {
+  resolve(root, path, { flags, resolve: making.resolve ?? 0 }).pipe(
+    onErrno(["ENOENT"], (missing) => {
       const { directory, name } = split(path)
       if (name === "" || links > maxLinks) return Effect.fail(missing)
       return using(directories(root, directory, making, links), (parent) => {
         const again = persistent(sys.openat2({
           dirfd: parent,
           path: name,
-          flags: O.PATH | O.CLOEXEC | O.NOFOLLOW | (making.flags ?? 0),
+          flags: O.PATH | O.CLOEXEC | O.NOFOLLOW | flags,
           mode: 0,
           resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
         }))
@@ -169,11 +171,11 @@ const ensure = (
             // root (images have such links: /etc/resolv.conf); or another process was faster
             sys.readlinkat({ dirfd: parent, path: name }).pipe(
               Effect.flatMap((target) =>
-                ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, make, making, links + 1)
+                ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, make, making, flags, links + 1)
               ),
               Effect.catchIf(
                 ({ call, code }) => call._tag === "readlinkat" && (code === "EINVAL" || code === "ENOENT"),
-                () => ensure(root, path, make, making, links + 1)
+                () => ensure(root, path, make, making, flags, links + 1)
               )
             ))
         )
@@ -188,7 +190,8 @@ const directories = (root: number, path: string, making: Making, links: number):
     root,
     path,
     (dirfd, path) => sys.mkdirat({ dirfd, path, mode: making.mode ?? 0o755 }),
-    { ...making, flags: O.DIRECTORY },
+    making,
+    O.DIRECTORY,
     links
   )
 
@@ -212,6 +215,7 @@ export const makeFile = (root: number, path: string, making: Making = {}): Fd =>
     // mknod in place of open: nothing is opened, so nothing that races us into that place can have side effects
     (dirfd, path) => sys.mknodat({ dirfd, path, mode: S.IFREG | (making.mode ?? 0o755), major: 0, minor: 0 }),
     making,
+    making.flags ?? 0,
     0
   )
 

@@ -82,6 +82,35 @@ export class SyscallError extends Data.TaggedError("SyscallError")<{
   }
 }
 
+const isSyscallError = (error: unknown): error is SyscallError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "SyscallError"
+
+/**
+ * Handles a call's failure with one of some errnos; any other goes on.
+ *
+ * **Example** (What is not there need not be removed)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { AT } from "runfx/native/constants"
+ * import { onErrno, sys } from "runfx/native/Kernel"
+ *
+ * const removed = sys.unlinkat({ dirfd: AT.FDCWD, path: "/run/x", flags: 0 }).pipe(
+ *   onErrno(["ENOENT"], () => Effect.void)
+ * )
+ * ```
+ */
+export const onErrno = <B, E2, R2>(
+  codes: ReadonlyArray<Errno.Errno>,
+  handle: (error: SyscallError) => Effect.Effect<B, E2, R2>
+) =>
+<A, E, R>(self: Effect.Effect<A, E | SyscallError, R>): Effect.Effect<A | B, E | SyscallError | E2, R | R2> =>
+  Effect.catch(
+    self,
+    (error): Effect.Effect<B, E | SyscallError | E2, R2> =>
+      isSyscallError(error) && codes.includes(error.code) ? handle(error) : Effect.fail(error)
+  )
+
 /** The kernel: interprets one call at a time. */
 export class Kernel extends Context.Service<Kernel, {
   readonly invoke: <C extends Call>(call: C) => Effect.Effect<Result<C>, SyscallError>

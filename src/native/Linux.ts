@@ -124,7 +124,8 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
       return exit
     },
     thread: () => nursery.thread(),
-    sleep: (server, microseconds) => nursery.sleep(server, microseconds)
+    sleep: (server, microseconds) => nursery.sleep(server, microseconds),
+    gone: (server) => nursery.release(server)
   })
 
   const cloning = (

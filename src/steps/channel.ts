@@ -34,7 +34,8 @@ const largest = 128 * 1024
 
 /** Sends one message. No `SIGPIPE`: a closed peer is `EPIPE`. */
 export const send = (fd: number, message: Message): Effect.Effect<void, SyscallError, Kernel> => {
-  const text = Wire.encode(message)
+  // only a failure holds what JSON has no form for
+  const text = message._tag === "Failed" ? Wire.encode(message) : JSON.stringify(message)
   const data = Buffer.from(text.length <= largest ? text : Wire.encode(shortened(message)))
   return Effect.asVoid(sys.sendmsg({ fd, data, fds: [], flags: c.MSG.NOSIGNAL }))
 }

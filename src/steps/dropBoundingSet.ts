@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import { nameOf } from "../config/capabilities.ts"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
-import { sys } from "../native/Kernel.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { BoundingSetLocked, CapabilitiesUnavailable } from "./errors.ts"
 import { BoundingSetDropped } from "./facts.ts"
 import { Init } from "./Init.ts"
@@ -22,22 +22,29 @@ const width = 64
 
 type Answer = "held" | "absent" | "unknown"
 
-const read = (capability: number) =>
-  sys.prctl({ option: PR.CAPBSET_READ, arg2: capability, arg3: 0, arg4: 0, arg5: 0 }).pipe(
-    Effect.map((value): Answer => value === 1 ? "held" : "absent"),
-    Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed<Answer>("unknown"))
+const prctl = (option: number, capability: number) => sys.prctl({ option, arg2: capability, arg3: 0, arg4: 0, arg5: 0 })
+
+const orUnknown = (error: SyscallError): Effect.Effect<Answer, SyscallError> =>
+  error.code === "EINVAL" ? Effect.succeed("unknown") : Effect.fail(error)
+
+const read = (capability: number): Effect.Effect<Answer, SyscallError, Kernel> =>
+  Effect.catch(
+    Effect.map(prctl(PR.CAPBSET_READ, capability), (value) => value === 1 ? "held" : "absent"),
+    orUnknown
   )
 
-const drop = (capability: number) =>
-  sys.prctl({ option: PR.CAPBSET_DROP, arg2: capability, arg3: 0, arg4: 0, arg5: 0 }).pipe(
-    Effect.as<Answer>("absent"),
-    Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed<Answer>("unknown")),
+const drop = (capability: number): Effect.Effect<Answer, SyscallError | BoundingSetLocked, Kernel> =>
+  Effect.catch(Effect.as(prctl(PR.CAPBSET_DROP, capability), "absent"), (error) =>
     // refused without CAP_SETPCAP, even where there is nothing to drop
-    Effect.catchIf(({ code }) => code === "EPERM", () =>
-      Effect.flatMap(read(capability), (answer) =>
-        answer === "held"
-          ? Effect.fail(new BoundingSetLocked({ capability: nameOf(capability) }))
-          : Effect.succeed(answer)))
+    error.code === "EPERM" ? unlessHeld(capability) : orUnknown(error))
+
+const unlessHeld = (capability: number): Effect.Effect<Answer, SyscallError | BoundingSetLocked, Kernel> =>
+  Effect.flatMap(
+    read(capability),
+    (answer) =>
+      answer === "held"
+        ? Effect.fail(new BoundingSetLocked({ capability: nameOf(capability) }))
+        : Effect.succeed(answer)
   )
 
 /** Makes the bounding set exactly `capabilities.bounding`; leaves it alone where no capabilities are configured. */

@@ -12,7 +12,7 @@ import type { Container } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { MOUNT_ATTR, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
 import { Init } from "./Init.ts"
 import { attach } from "./rootfs/attach.ts"
 import { cloneOfHandle } from "./rootfs/bind.ts"
@@ -57,18 +57,18 @@ const coverDirectory = Effect.fnUntraced(
   }
 )
 
+type CoverError = SyscallError | MountError | NotNullDeviceError
+
 const cover = Effect.fnUntraced(function*(container: Container, root: number, opened: Covers, path: string) {
-  const found = yield* Files.resolve(root, path).pipe(
-    Effect.catchIf(({ code }) => code === "ENOENT", () => Effect.succeed(undefined))
-  )
+  const found = yield* Files.resolve(root, path).pipe(onErrno(["ENOENT"], () => Effect.succeed(undefined)))
   if (found === undefined) return
   yield* Files.using(
     Effect.succeed(found),
-    Effect.fnUntraced(function*(place) {
-      const stat = yield* Files.stat(place)
-      if (Files.isType(stat, S.IFDIR)) yield* coverDirectory(opened, path, container.mountLabel, place)
-      else yield* coverFile(opened, root, place)
-    })
+    (place) =>
+      Effect.flatMap(Files.stat(place), (stat): Effect.Effect<void, CoverError, Kernel> =>
+        Files.isType(stat, S.IFDIR)
+          ? coverDirectory(opened, path, container.mountLabel, place)
+          : coverFile(opened, root, place))
   )
 })
 

@@ -80,11 +80,14 @@ const reviveError = (encoded: EncodedError, classes: ErrorClasses): Error => {
   })
 }
 
+const plain = /^[^$\\]*$/
+
 /**
  * Reads what {@link encode} wrote. Throws where the text is not that: `SyntaxError`, `TypeError`, `RangeError`.
  */
 export const decode = (text: string, classes: ErrorClasses = {}): unknown =>
-  JSON.parse(text, (key, field: unknown) => {
+  // nothing to bring back, and no key that could be spelt in another way
+  plain.test(text) ? JSON.parse(text) : JSON.parse(text, (key, field: unknown) => {
     // the fields of an error are assigned to it, and this one would be its prototype
     if (key === "__proto__") return undefined
     if (typeof field !== "object" || field === null) return field

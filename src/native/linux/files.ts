@@ -75,7 +75,7 @@ export const files = ({ call, memory, numbers, retry }: Machine) => {
   return {
     openat: ({ dirfd, path, flags, mode }) => retry(numbers.openat, dirfd, memory.text(path), flags, mode),
     openat2: ({ dirfd, path, flags, mode, resolve }) => {
-      const how = memory.zeroed(open_how.size)
+      const how = memory.block(open_how.size)
       how.set(open_how.fields.flags, flags)
       how.set(open_how.fields.mode, mode)
       how.set(open_how.fields.resolve, resolve)
@@ -98,7 +98,7 @@ export const files = ({ call, memory, numbers, retry }: Machine) => {
       return retry(numbers.write, fd, memory.bytes(data.subarray(0, size)), size)
     },
     statx: ({ dirfd, path, flags, mask }) => {
-      const stat = memory.zeroed(statx.size)
+      const stat = memory.block(statx.size)
       call(numbers.statx, dirfd, memory.text(path), flags, mask, stat.address)
       const fields = statx.fields
       return {
@@ -115,7 +115,7 @@ export const files = ({ call, memory, numbers, retry }: Machine) => {
       }
     },
     fstatfs: ({ fd }) => {
-      const stat = memory.zeroed(statfs.size)
+      const stat = memory.block(statfs.size)
       call(numbers.fstatfs, fd, stat.address)
       return { type: stat.get(statfs.fields.f_type), flags: stat.get(statfs.fields.f_flags) }
     },

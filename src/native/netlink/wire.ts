@@ -32,7 +32,7 @@ export const u32 = (value: number): Uint8Array => {
 }
 
 /** Text with the NUL that ends it in C. */
-export const cString = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`)
+export const cString = (text: string): Uint8Array => Buffer.from(`${text}\0`)
 
 /** One attribute: `struct rtattr` and its payload. Its length field does not count the padding. */
 export const attribute = (type: number, payload: Uint8Array): Uint8Array => {

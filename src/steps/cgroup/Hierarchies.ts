@@ -1,12 +1,13 @@
 /**
  * Which cgroup hierarchies this host has, where they are mounted, and where in them this process is.
  *
- * @see cgroups(7), proc_pid_mountinfo(5), proc_pid_cgroup(5)
+ * @see cgroups(7), proc_pid_cgroup(5)
  */
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type MountInfo, parseMountInfo } from "../mountinfo.ts"
 import { NoCgroupHierarchy } from "./errors.ts"
 import { readText } from "./files.ts"
 import { unified } from "./Manager.ts"
@@ -25,39 +26,6 @@ export interface Hierarchies {
   readonly version: "v1" | "v2" | "hybrid"
   readonly hierarchies: ReadonlyArray<Hierarchy>
 }
-
-/** One line of `/proc/self/mountinfo`, as far as it matters here. */
-export interface MountLine {
-  readonly id: string
-  /** The id of the mount that it is mounted on. */
-  readonly parent: string
-  /** The directory of the file system that is mounted: not `/` for a part of a hierarchy. */
-  readonly root: string
-  readonly mountpoint: string
-  readonly type: string
-  readonly superOptions: ReadonlyArray<string>
-}
-
-const unescape = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-
-/** The lines of a mountinfo file; a line that is not one is left out. */
-export const parseMountinfo = (text: string): ReadonlyArray<MountLine> =>
-  text.split("\n").flatMap((line) => {
-    const [left, right] = line.split(" - ", 2)
-    const [id, parent, , root, mountpoint] = left?.split(" ") ?? []
-    const [type, , superOptions] = right?.split(" ") ?? []
-    if (id === undefined || parent === undefined) return []
-    if (root === undefined || mountpoint === undefined || type === undefined) return []
-    return [{
-      id,
-      parent,
-      root: unescape(root),
-      mountpoint: unescape(mountpoint),
-      type,
-      superOptions: superOptions?.split(",") ?? []
-    }]
-  })
 
 /** The cgroup of a process in each hierarchy, by controller; `name=…` and `unified` as everywhere here. */
 export const parseProcCgroup = (text: string): ReadonlyMap<string, string> => {
@@ -83,13 +51,13 @@ const below = (root: string, own: string): string => {
 }
 
 const isAbove = (path: string, other: string): boolean =>
-  other.startsWith(path === "/" ? path : `${path}/`) && path !== other
+  other.startsWith(path) && (path === "/" ? other !== "/" : other[path.length] === "/")
 
 /** The mounted hierarchies that a path leads to: what is mounted later on the same place, or above, hides what was there. */
-const visible = (mounts: ReadonlyArray<MountLine>): ReadonlyArray<MountLine> => {
+const visible = (mounts: ReadonlyArray<MountInfo>): ReadonlyArray<MountInfo> => {
   const byId = new Map(mounts.map((mount) => [mount.id, mount]))
-  const isReached = (mount: MountLine): boolean => {
-    const isHiddenBy = (other: MountLine) =>
+  const isReached = (mount: MountInfo): boolean => {
+    const isHiddenBy = (other: MountInfo) =>
       other.parent === mount.parent && isAbove(other.mountpoint, mount.mountpoint)
     if (mounts.some(isHiddenBy)) return false
     const parent = byId.get(mount.parent)
@@ -106,17 +74,17 @@ const visible = (mounts: ReadonlyArray<MountLine>): ReadonlyArray<MountLine> => 
  * Where `/sys/fs/cgroup` itself is cgroup2 the host is a v2 host, whatever v1 hierarchy some program has mounted elsewhere.
  */
 export const hierarchiesOf = (
-  mounts: ReadonlyArray<MountLine>,
+  mounts: ReadonlyArray<MountInfo>,
   own: ReadonlyMap<string, string>
 ): ReadonlyArray<Hierarchy> => {
-  const usual = (mount: MountLine) => mount.mountpoint.startsWith("/sys/fs/cgroup") ? 0 : 1
+  const usual = (mount: MountInfo) => mount.mountpoint.startsWith("/sys/fs/cgroup") ? 0 : 1
   const ordered = visible(mounts).toSorted((a, b) => usual(a) - usual(b))
   const pureV2 = ordered.some(({ mountpoint, type }) => mountpoint === "/sys/fs/cgroup" && type === "cgroup2")
 
   const seen = new Set<string>()
-  return ordered.flatMap(({ mountpoint, root, superOptions, type }) => {
+  return ordered.flatMap(({ mountpoint, options, root, type }) => {
     if (type === "cgroup" && pureV2) return []
-    const keys = (type === "cgroup2" ? [unified] : superOptions).filter((key) => own.has(key) && !seen.has(key))
+    const keys = (type === "cgroup2" ? [unified] : options).filter((key) => own.has(key) && !seen.has(key))
     if (keys.length === 0) return []
     for (const key of keys) seen.add(key)
     return [{ keys, mountpoint, own: below(root, own.get(keys[0]!)!) }]
@@ -131,7 +99,7 @@ const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
  * number of its file system.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
-  const mounts = parseMountinfo(yield* readProc("/proc/self/mountinfo"))
+  const mounts = parseMountInfo(yield* readProc("/proc/self/mountinfo"))
   const own = parseProcCgroup(yield* readProc("/proc/self/cgroup"))
   const hierarchies = hierarchiesOf(mounts, own)
   if (hierarchies.length === 0) return yield* new NoCgroupHierarchy()

@@ -41,18 +41,31 @@ export interface Group {
 
 /** The directories of a container's cgroups, each once. */
 export const groups = (manager: CgroupManager): ReadonlyArray<Group> => {
-  const byPath = new Map<string, Group>()
+  const byPath = new Map<string, Group & { readonly keys: Array<string> }>()
   for (const [key, path] of Object.entries(manager.paths)) {
-    const mountpoint = manager.mountpoints[key]!
-    const keys = [...(byPath.get(path)?.keys ?? []), key]
-    byPath.set(path, { keys, mountpoint, path, relative: path.slice(mountpoint.length).replace(/^\/+/, "") })
+    const known = byPath.get(path)
+    if (known !== undefined) known.keys.push(key)
+    else {
+      const mountpoint = manager.mountpoints[key]!
+      byPath.set(path, { keys: [key], mountpoint, path, relative: relativeTo(mountpoint, path) })
+    }
   }
   return [...byPath.values()]
 }
 
+/** What of a path is below a mount point, without a slash in front. */
+export const relativeTo = (mountpoint: string, path: string): string => {
+  let start = mountpoint.length
+  while (path[start] === "/") start++
+  return path.slice(start)
+}
+
+/** The group that serves a key; `undefined` where there is none. */
+export const groupFor = (all: ReadonlyArray<Group>, key: string): Group | undefined =>
+  all.find(({ keys }) => keys.includes(key))
+
 /** The directory that a key stands for; `undefined` where the container has no such hierarchy. */
-export const groupOf = (manager: CgroupManager, key: string): Group | undefined =>
-  groups(manager).find(({ keys }) => keys.includes(key))
+export const groupOf = (manager: CgroupManager, key: string): Group | undefined => groupFor(groups(manager), key)
 
 /**
  * Decides where a container's cgroups go. Pure; nothing is made yet.

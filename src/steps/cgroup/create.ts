@@ -20,7 +20,7 @@ import {
   writeIn
 } from "./files.ts"
 import { isFrozenGroup } from "./freezer.ts"
-import { type CgroupManager, type Group, groups, unified } from "./Manager.ts"
+import { type CgroupManager, type Group, groups, relativeTo, unified } from "./Manager.ts"
 import { pidsOfGroup } from "./members.ts"
 
 /** The calls that {@link create} and {@link destroy} may make. */
@@ -125,13 +125,13 @@ const makeDirectory = (
   )
 
 /** A new v1 cpuset has neither CPUs nor memory nodes, and takes no process before it has: it gets its parent's. */
-const inheritCpuset = (parent: number, child: number, fresh: boolean): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.forEach(["cpuset.cpus", "cpuset.mems"], (file) =>
-    Effect.gen(function*() {
-      if (!fresh && (yield* readIn(child, file)).trim() !== "") return
-      const inherited = (yield* readIn(parent, file)).trim()
-      if (inherited !== "") yield* writeIn(child, file, inherited)
-    }), { discard: true })
+const inheritCpuset = Effect.fnUntraced(function*(parent: number, child: number, fresh: boolean) {
+  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+    if (!fresh && (yield* readIn(child, file)).trim() !== "") continue
+    const inherited = (yield* readIn(parent, file)).trim()
+    if (inherited !== "") yield* writeIn(child, file, inherited)
+  }
+})
 
 /** Switches v2 controllers on for the children of a group: all in one write, or else each that can be. */
 const enable = (
@@ -192,8 +192,7 @@ const removeMade = (
   path: string,
   waiting: Waiting
 ): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> => {
-  const relative = path.slice(mountpoint.length).replace(/^\/+/, "")
-  return removeGroup({ keys: [], mountpoint, path, relative }, waiting)
+  return removeGroup({ keys: [], mountpoint, path, relative: relativeTo(mountpoint, path) }, waiting)
 }
 
 interface Waiting {
@@ -278,7 +277,7 @@ export const destroy = Effect.fnUntraced(function*(manager: CgroupManager) {
   for (const path of parents) {
     const group = all.find((group) => path.startsWith(`${group.mountpoint}/`) && group.path.startsWith(`${path}/`))
     if (group === undefined) continue
-    const relative = path.slice(group.mountpoint.length).replace(/^\/+/, "")
+    const relative = relativeTo(group.mountpoint, path)
     yield* withHierarchy(group.mountpoint, (root) => removeIfUnused(root, relative)).pipe(orOn(gone, undefined))
   }
 })

@@ -15,7 +15,7 @@ import {
   type NotACgroup
 } from "./errors.ts"
 import { fileCalls, inside, openIn, readIn, withGroup, writeIn, writeValue } from "./files.ts"
-import { type CgroupManager, type Group, groupOf, unified } from "./Manager.ts"
+import { type CgroupManager, type Group, groupFor, groups, unified } from "./Manager.ts"
 import { type Controller, controllers, deviceWrites, type Invalid, type Setting, unifiedSettings } from "./settings.ts"
 
 /** The calls that {@link applyLimits} may make. */
@@ -35,12 +35,12 @@ const allowMulti = 2
 
 /** Which of its columns a controller is served by, in this container's hierarchies. */
 const served = (
-  manager: CgroupManager,
+  all: ReadonlyArray<Group>,
   { v1, v2 }: Controller
 ): { group: Group; name: string; v2: boolean } | undefined => {
-  const own = groupOf(manager, v1)
+  const own = groupFor(all, v1)
   if (own !== undefined) return { group: own, name: v1, v2: false }
-  const other = groupOf(manager, unified)
+  const other = groupFor(all, unified)
   return other === undefined ? undefined : { group: other, name: v2, v2: true }
 }
 
@@ -57,8 +57,9 @@ export const requiredControllers = (
   cgroup: Cgroup
 ): ReadonlyMap<string, ReadonlyArray<string>> => {
   const required = new Map<string, ReadonlyArray<string>>()
+  const all = groups(manager)
   for (const controller of controllers) {
-    const by = served(manager, controller)
+    const by = served(all, controller)
     if (by === undefined || !by.v2) continue
     // what is optional only is not worth a failure
     const limits = limitsOf(
@@ -94,20 +95,21 @@ const controllerOf = (setting: Setting): string => setting.candidates[0]!.file.s
  */
 export const applyLimits = (manager: CgroupManager, cgroup: Cgroup): Effect.Effect<void, LimitError, Kernel> =>
   Effect.gen(function*() {
+    const all = groups(manager)
     for (const controller of controllers) {
-      const by = served(manager, controller)
+      const by = served(all, controller)
       const settings = (by?.v2 === true ? controller.settingsV2 : controller.settingsV1)(cgroup)
       yield* applyTo(by?.group, by?.name ?? controller.v1, settings, cgroup)
     }
     const settings = unifiedSettings(cgroup)
     if (settings.length > 0) {
-      const group = groupOf(manager, unified)
+      const group = groupFor(all, unified)
       for (const setting of settings) {
         const controller = setting._tag === "Setting" ? controllerOf(setting) : unified
         yield* applyTo(group, controller, [setting], cgroup)
       }
     }
-    if (cgroup.devices.length > 0) yield* applyDevices(manager, cgroup)
+    if (cgroup.devices.length > 0) yield* applyDevices(all, cgroup)
   })
 
 const applyTo = (
@@ -211,11 +213,14 @@ const applyRules = (
   }, { discard: true })
 }
 
-const applyDevices = (manager: CgroupManager, { devices }: Cgroup): Effect.Effect<void, LimitError, Kernel> => {
+const applyDevices = (
+  all: ReadonlyArray<Group>,
+  { devices }: Cgroup
+): Effect.Effect<void, LimitError, Kernel> => {
   const limit = "devices"
-  const v1 = groupOf(manager, "devices")
+  const v1 = groupFor(all, "devices")
   if (v1 !== undefined) return withGroup(v1, (dirfd) => applyRules(dirfd, v1, deviceWrites(devices)))
-  const v2 = groupOf(manager, unified)
+  const v2 = groupFor(all, unified)
   if (v2 === undefined) return Effect.fail(new CgroupControllerMissing({ limits: [limit], controller: "devices" }))
   return withGroup(v2, (dirfd) =>
     using(

@@ -48,11 +48,10 @@ export const joinSelf = (
 ): Effect.Effect<void, CgroupJoinError | SyscallError | NotACgroup, Kernel> =>
   Effect.forEach(groups(manager), (group) =>
     // cgroup2 moves threads only within a threaded subtree, so there it is the whole process
-    writeTo(group, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0").pipe(
-      Effect.catchTag(
-        "SyscallError",
-        (reason) => Effect.fail(new CgroupJoinError({ path: group.path, pid: 0, reason }))
-      )
+    Effect.catchTag(
+      writeTo(group, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0"),
+      "SyscallError",
+      (reason) => Effect.fail(new CgroupJoinError({ path: group.path, pid: 0, reason }))
     ), { discard: true })
 
 /** The pids in an open group and all groups below it; those that this pid namespace has no number for are left out. */

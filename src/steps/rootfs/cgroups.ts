@@ -12,12 +12,14 @@ import { MOUNT_ATTR, MOVE_MOUNT } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
+import { hierarchiesOf, parseProcCgroup } from "../cgroup/Hierarchies.ts"
+import { type CgroupManager, groups, unified } from "../cgroup/Manager.ts"
+import { parseMountInfo } from "../mountinfo.ts"
 import { attach, attachCalls, during, makeReadonly, setAttributes } from "./attach.ts"
 import { attributesOf } from "./attributes.ts"
 import { applyPropagation, cloneOf } from "./bind.ts"
 import { type About, type MountError, MountRefusedError } from "./errors.ts"
 import { filesystemCalls, makeFilesystem } from "./filesystem.ts"
-import { type Hierarchies, hierarchiesOf, type Hierarchy, parseCgroups, parseMountInfo } from "./mountinfo.ts"
 import { linkCalls, makeLink, refuseTarget, type Setting, settingCalls } from "./setting.ts"
 
 /** The calls that {@link mountCgroups} makes. */
@@ -32,21 +34,41 @@ export const cgroupCalls = [
   "open_tree"
 ] as const
 
-const find = (whose: Subject): Effect.Effect<Hierarchies, SyscallError, Kernel> => {
+/** One hierarchy, as the container shall see it. */
+interface Shown {
+  /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
+  readonly keys: ReadonlyArray<string>
+  readonly mountpoint: string
+  /** The directory of the container's own cgroup on the host, where that can be told. */
+  readonly own: string | undefined
+}
+
+/** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
+type Subject = "self" | "1"
+
+const subject = ({ container, ownership }: Setting): Subject | undefined =>
+  !ownership.outside ? "self" : hasNamespace(container, "pid") ? "1" : undefined
+
+const find = ({ container }: Setting, whose: Subject): Effect.Effect<ReadonlyArray<Shown>, SyscallError, Kernel> => {
+  // in a cgroup namespace of its own a process is told that it is at the root, wherever on the host that is
+  const isTold = whose !== "self" || !hasNamespace(container, "cgroup")
   const look = (proc: number) =>
     Effect.map(
       Effect.all([Procfs.readProc(proc, "self/mountinfo"), Procfs.readProc(proc, `${whose}/cgroup`)]),
-      ([mounts, places]) => hierarchiesOf(parseMountInfo(mounts), parseCgroups(places))
+      ([mounts, places]) =>
+        hierarchiesOf(parseMountInfo(mounts), parseProcCgroup(places)).map(({ keys, mountpoint, own }) => ({
+          keys,
+          mountpoint,
+          own: isTold ? Files.clean(`${mountpoint}/${own}`) : undefined
+        }))
     )
   // what the container's pid namespace calls 1, the host's procfs calls otherwise
   return whose === "self" ? Procfs.withHostProc(look) : Files.using(Procfs.openProc, look)
 }
 
-type Subject = "self" | "1"
-
-/** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
-const subject = ({ container, ownership }: Setting): Subject | undefined =>
-  !ownership.outside ? "self" : hasNamespace(container, "pid") ? "1" : undefined
+/** The hierarchies of cgroups that this process has joined, as its parent found them. */
+const joinedIn = (manager: CgroupManager): ReadonlyArray<Shown> =>
+  groups(manager).map(({ keys, mountpoint, path }) => ({ keys, mountpoint, own: path }))
 
 const refusedHere = (error: MountError): boolean => error.code === "EPERM" || error.code === "EBUSY"
 
@@ -97,7 +119,7 @@ const mountV1 = Effect.fnUntraced(function*(
   setting: Setting,
   about: About,
   mount: Mount,
-  { v1, v2 }: Hierarchies,
+  hierarchies: ReadonlyArray<Shown>,
   place: number
 ) {
   const attributes = attributesOf(mount.flags)
@@ -111,27 +133,20 @@ const mountV1 = Effect.fnUntraced(function*(
     base,
     Effect.fnUntraced(function*(fd) {
       yield* during(about, "attach")(attach(fd, place))
-      const each = (hierarchy: Hierarchy) => {
-        const named = { ...about, destination: `${about.destination}/${hierarchy.name}` }
-        return mountHierarchy(
-          named,
-          fd,
-          hierarchy.name,
-          view(setting, { ...named, type: "cgroup" }, hierarchy.controllers, attributes, hierarchy.own)
-        ).pipe(
-          Effect.andThen(Effect.forEach(
-            // where hierarchies hold several controllers, each has a link of its own name: cpu -> cpu,cpuacct
-            hierarchy.controllers.filter((name) => name !== hierarchy.name && !name.startsWith("name=")),
-            (path) => during(named, "resolve the target")(makeLink(fd, path, hierarchy.name, setting.making)),
-            { discard: true }
-          ))
-        )
-      }
-      yield* Effect.forEach(v1, each, { discard: true })
-      if (v2 !== undefined) {
-        const name = Files.split(v2.mountpoint).name
-        const named = { ...about, type: "cgroup2", destination: `${about.destination}/${name}` }
-        yield* mountHierarchy(named, fd, name, view(setting, named, [], attributes, v2.own))
+      for (const { keys, mountpoint, own } of hierarchies) {
+        const { name } = Files.split(mountpoint)
+        const isUnified = keys.includes(unified)
+        const named = {
+          ...about,
+          type: isUnified ? "cgroup2" : "cgroup",
+          destination: `${about.destination}/${name}`
+        }
+        yield* mountHierarchy(named, fd, name, view(setting, named, isUnified ? [] : keys, attributes, own))
+        // where a hierarchy holds several controllers, each has a link of its own name: cpu -> cpu,cpuacct
+        const links = keys.filter((key) => key !== name && key !== unified && !key.startsWith("name="))
+        for (const path of links) {
+          yield* during(named, "resolve the target")(makeLink(fd, path, name, setting.making))
+        }
       }
       if ((attributes & MOUNT_ATTR.RDONLY) !== 0) yield* during(about, "set the attributes")(makeReadonly(fd))
       yield* during(about, "set the propagation")(applyPropagation(fd, mount))
@@ -150,19 +165,22 @@ export const mountCgroups = Effect.fnUntraced(function*(setting: Setting, mount:
       advice: "give the container a pid namespace, or leave out the cgroup mount"
     })
   }
-  const hierarchies = yield* during(about, "open the source")(find(whose))
+  const hierarchies = setting.cgroup === undefined
+    ? yield* during(about, "open the source")(find(setting, whose))
+    : joinedIn(setting.cgroup)
+  const isV1 = ({ keys }: Shown) => !keys.includes(unified)
   const place = Files.makeDirectories(setting.root, about.destination, setting.making)
   yield* Files.using(during(about, "resolve the target")(place), (fd) =>
     Effect.andThen(
       refuseTarget(setting, about, fd),
-      about.type === "cgroup2" || hierarchies.v1.length === 0
+      about.type === "cgroup2" || !hierarchies.some(isV1)
         ? Files.using(
           view(
             setting,
             { ...about, type: "cgroup2" },
             mount.data,
             attributesOf(mount.flags),
-            hierarchies.v2?.own,
+            hierarchies.find((hierarchy) => !isV1(hierarchy))?.own,
             true
           ),
           (tree) =>

@@ -10,12 +10,12 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MNT, MOUNT_ATTR, MOVE_MOUNT, MS, O } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
 import { Init } from "../Init.ts"
+import { parseMountInfo } from "../mountinfo.ts"
 import { attach, setPropagation } from "./attach.ts"
 import { InRoot, Mounted, MountsContained, RootHandle } from "./facts.ts"
-import { parseMountInfo } from "./mountinfo.ts"
 
 type Done = Effect.Effect<void, SyscallError, Kernel>
 
@@ -63,8 +63,7 @@ const hideKernelFilesystems = Effect.fnUntraced(function*(rootfs: string) {
         yield* setPropagation(fd, MS.SLAVE | MS.REC)
         yield* sys.umount2({ target: mountpoint, flags: MNT.DETACH }).pipe(
           // locked in a user namespace
-          Effect.catchIf(({ code }) => code === "EINVAL" || code === "EPERM", () =>
-            Files.using(emptyTmpfs, (tmpfs) => attach(tmpfs, fd)))
+          onErrno(["EINVAL", "EPERM"], () => Files.using(emptyTmpfs, (tmpfs) => attach(tmpfs, fd)))
         )
       })).pipe(
         // it was below another that is gone

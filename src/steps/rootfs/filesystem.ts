@@ -27,6 +27,26 @@ const valueOf = (option: string): readonly [key: string, value: string | null] =
 export const fits = (source: string, options: ReadonlyArray<string>): boolean =>
   [source, ...options.map((option) => valueOf(option)[1] ?? "")].every((text) => Buffer.byteLength(text) <= maxValue)
 
+const configure = Effect.fnUntraced(
+  function*(fd: number, about: About, options: ReadonlyArray<string>, attributes: number) {
+    const config = (command: number, key: string | null, value: string | null) =>
+      sys.fsconfig({ fd, command, key, value, aux: 0 })
+    if (about.source !== "") {
+      yield* during(about, `option source=${about.source}`)(config(FSCONFIG.SET_STRING, "source", about.source))
+    }
+    for (const option of options) {
+      const [key, value] = valueOf(option)
+      yield* during(about, `option ${option}`)(
+        config(value === null ? FSCONFIG.SET_FLAG : FSCONFIG.SET_STRING, key, value)
+      )
+    }
+    yield* during(about, "create the file system")(config(FSCONFIG.CMD_CREATE, null, null))
+    return yield* during(about, "create the file system")(
+      sys.fsmount({ fd, flags: FSMOUNT.CLOEXEC, attributes })
+    )
+  }
+)
+
 /**
  * A descriptor of the root of a new mount of a file system, close-on-exec.
  *
@@ -40,21 +60,5 @@ export const makeFilesystem = (
 ): Effect.Effect<number, MountError, Kernel> =>
   Files.using(
     during(about, "open the file system")(sys.fsopen({ type: about.type, flags: FSOPEN.CLOEXEC })),
-    Effect.fnUntraced(function*(fd) {
-      const config = (command: number, key: string | null, value: string | null) =>
-        sys.fsconfig({ fd, command, key, value, aux: 0 })
-      if (about.source !== "") {
-        yield* during(about, `option source=${about.source}`)(config(FSCONFIG.SET_STRING, "source", about.source))
-      }
-      for (const option of options) {
-        const [key, value] = valueOf(option)
-        yield* during(about, `option ${option}`)(
-          config(value === null ? FSCONFIG.SET_FLAG : FSCONFIG.SET_STRING, key, value)
-        )
-      }
-      yield* during(about, "create the file system")(config(FSCONFIG.CMD_CREATE, null, null))
-      return yield* during(about, "create the file system")(
-        sys.fsmount({ fd, flags: FSMOUNT.CLOEXEC, attributes })
-      )
-    })
+    (fd) => configure(fd, about, options, attributes)
   ).pipe(during(about, "open the file system"))

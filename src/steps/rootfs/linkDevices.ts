@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { O } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
 import { bindsDev } from "./createDevices.ts"
 import { PathError } from "./errors.ts"
@@ -33,7 +33,7 @@ const linkPtmx = (dev: number, making: Files.Making) =>
   link(dev, "ptmx", "pts/ptmx", making).pipe(
     Effect.catchIf(exists, () =>
       sys.readlinkat({ dirfd: dev, path: "ptmx" }).pipe(
-        Effect.catchIf(({ code }) => code === "EINVAL", () => Effect.succeed("")),
+        onErrno(["EINVAL"], () => Effect.succeed("")),
         Effect.flatMap((target) =>
           target === "pts/ptmx"
             ? Effect.void

@@ -145,48 +145,54 @@ const verify = Effect.fnUntraced(function*({ root }: Setting, about: About, fd: 
   }
 })
 
+const fill = Effect.fnUntraced(function*(mount: Mount, about: About, target: number, fd: number) {
+  if (mount.copyUp) yield* during(about, "copy up")(copyUp(target, fd))
+  yield* during(about, "attach")(attach(fd, target))
+})
+
+/** What only a mount that is attached can be given. */
+const finish = Effect.fnUntraced(function*(setting: Setting, mount: Mount, about: About, fd: number) {
+  yield* during(about, "set the attributes")(applyRecursive(fd, mount))
+  yield* during(about, "set the propagation")(applyPropagation(fd, mount))
+  if (isRigid(mount)) yield* during(about, "verify")(verify(setting, about, fd))
+})
+
+const mountOn = Effect.fnUntraced(function*(setting: Setting, mount: Mount, about: About, target: number) {
+  const stat = yield* refuseTarget(setting, about, target)
+  const wanted = yield* withIds(setting, mount.type, mount.data)
+  const options = [
+    ...superblockOptionsOf(mount.flags),
+    ...((mount.flags & MS.RDONLY) !== 0 && !pseudo.has(mount.type) ? ["ro"] : []),
+    ...wanted,
+    ...(mount.type === "tmpfs" && !hasOption(wanted, "mode") ? [`mode=${(stat.mode & 0o7777).toString(8)}`] : []),
+    ...(setting.container.mountLabel !== undefined && !unlabelled.has(mount.type)
+      ? [`context=${setting.container.mountLabel}`]
+      : [])
+  ]
+  const readonly = (mount.flags & MS.RDONLY) !== 0
+  const postponed = readonly && (mount.type === "tmpfs" || about.destination === "/dev")
+  const attributes = attributesOf(mount.flags) & ~(postponed ? MOUNT_ATTR.RDONLY : 0)
+
+  const attached: Effect.Effect<number, Problem | SyscallError, Kernel> = fits(mount.source, options)
+    ? Files.keeping(makeOwned(setting, about, options, attributes), (fd) => fill(mount, about, target, fd))
+    : mountByPath(setting, mount, about, options, postponed, target)
+  const fd = yield* during(about, "attach")(Files.keeping(attached, (fd) => finish(setting, mount, about, fd)))
+  if (postponed) return { destination: about.destination, fd }
+  yield* during(about, "attach")(sys.close({ fd }))
+  return undefined
+})
+
+/** A link in the image must not choose where these two are, for later steps and programs trust them. */
+const isRigid = ({ type }: Mount): boolean => type === "proc" || type === "sysfs"
+
 const mountFilesystem = (setting: Setting, mount: Mount, about: About): Effect.Effect<Later, Problem, Kernel> => {
-  // a link in the image must not choose where these two are, for later steps and programs trust them
-  const rigid = mount.type === "proc" || mount.type === "sysfs"
   const place = Files.makeDirectories(setting.root, about.destination, {
     ...setting.making,
-    resolve: rigid ? RESOLVE.NO_SYMLINKS : 0
+    resolve: isRigid(mount) ? RESOLVE.NO_SYMLINKS : 0
   })
   return Files.using(
     during(about, "resolve the target")(place),
-    Effect.fnUntraced(function*(target) {
-      const stat = yield* refuseTarget(setting, about, target)
-      const wanted = yield* withIds(setting, mount.type, mount.data)
-      const options = [
-        ...superblockOptionsOf(mount.flags),
-        ...((mount.flags & MS.RDONLY) !== 0 && !pseudo.has(mount.type) ? ["ro"] : []),
-        ...wanted,
-        ...(mount.type === "tmpfs" && !hasOption(wanted, "mode") ? [`mode=${(stat.mode & 0o7777).toString(8)}`] : []),
-        ...(setting.container.mountLabel !== undefined && !unlabelled.has(mount.type)
-          ? [`context=${setting.container.mountLabel}`]
-          : [])
-      ]
-      const readonly = (mount.flags & MS.RDONLY) !== 0
-      const postponed = readonly && (mount.type === "tmpfs" || about.destination === "/dev")
-      const attributes = attributesOf(mount.flags) & ~(postponed ? MOUNT_ATTR.RDONLY : 0)
-
-      const attached: Effect.Effect<number, Problem | SyscallError, Kernel> = fits(mount.source, options)
-        ? Files.keeping(makeOwned(setting, about, options, attributes), (fd) =>
-          Effect.gen(function*() {
-            if (mount.copyUp) yield* during(about, "copy up")(copyUp(target, fd))
-            yield* during(about, "attach")(attach(fd, target))
-          }))
-        : mountByPath(setting, mount, about, options, postponed, target)
-      const fd = yield* during(about, "attach")(Files.keeping(attached, (fd) =>
-        Effect.gen(function*() {
-          yield* during(about, "set the attributes")(applyRecursive(fd, mount))
-          yield* during(about, "set the propagation")(applyPropagation(fd, mount))
-          if (rigid) yield* during(about, "verify")(verify(setting, about, fd))
-        })))
-      if (postponed) return { destination: about.destination, fd }
-      yield* during(about, "attach")(sys.close({ fd }))
-      return undefined
-    })
+    (target) => mountOn(setting, mount, about, target)
   ).pipe(during(about, "attach"))
 }
 
@@ -238,7 +244,7 @@ export const mountFilesystems = Step.make("mountFilesystems", {
   provides: Mounted,
   reversal: "irreversible",
   run: Effect.gen(function*() {
-    const { container } = yield* Init
+    const { cgroup, container } = yield* Init
     const { fd: root } = yield* RootHandle
     const { contained } = yield* MountsContained
     const ownership = yield* Ownership
@@ -254,7 +260,7 @@ export const mountFilesystems = Step.make("mountFilesystems", {
     const making = yield* makingFor(ownership)
     const mountAll = (setting: Setting): Effect.Effect<ReadonlyArray<Later>, Problem | SyscallError, Kernel> =>
       Files.withoutUmask(Effect.forEach(container.mounts, (mount) => mountOne(setting, mount)))
-    const later = yield* mountAll({ container, root, rootStat: yield* Files.stat(root), ownership, making })
+    const later = yield* mountAll({ container, root, rootStat: yield* Files.stat(root), ownership, cgroup, making })
     return { readonlyLater: later.filter((mount) => mount !== undefined) }
   })
 })

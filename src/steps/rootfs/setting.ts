@@ -7,6 +7,7 @@ import type { Stat } from "../../native/calls.ts"
 import { AT, MAGIC, MS, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { CgroupManager } from "../cgroup/Manager.ts"
 import { during } from "./attach.ts"
 import { type About, type MountError, MountRefusedError, type UnmappedIdError } from "./errors.ts"
 import type { Ownership } from "./facts.ts"
@@ -18,6 +19,8 @@ export interface Setting {
   readonly root: number
   readonly rootStat: Stat
   readonly ownership: Ownership["Service"]
+  /** The cgroups that this process has joined; absent where it has not, or where there are none. */
+  readonly cgroup: CgroupManager | undefined
   /** How missing places to mount on are made. */
   readonly making: Files.Making
 }
@@ -125,11 +128,14 @@ export const refuseDestination = (about: About): Effect.Effect<void, MountRefuse
  * `/proc`.
  */
 export const refuseTarget = (
-  { rootStat }: Setting,
+  setting: Setting,
   about: About,
   target: number
 ): Effect.Effect<Stat, MountError | MountRefusedError, Kernel> =>
-  Effect.gen(function*() {
+  during(about, "resolve the target")(checkedTarget(setting, about, target))
+
+const checkedTarget = Effect.fnUntraced(
+  function*({ rootStat }: Setting, about: About, target: number) {
     const stat = yield* Files.stat(target)
     if (stat.mountId === rootStat.mountId && stat.ino === rootStat.ino) {
       return yield* new MountRefusedError({
@@ -147,4 +153,5 @@ export const refuseTarget = (
       })
     }
     return stat
-  }).pipe(during(about, "resolve the target"))
+  }
+)

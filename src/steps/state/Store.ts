@@ -7,9 +7,8 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
-import type { Errno } from "../../native/Errno.ts"
 import { keeping, readAll, stat, using, writeAll } from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import { pause } from "../cgroup/files.ts"
 import { ContainerNotFound, IdInUse, InvalidId, StateCorrupt, StateLocked, StateUntrusted } from "./errors.ts"
 import { decode, encode, type State } from "./State.ts"
@@ -66,15 +65,16 @@ export type StoreError = SyscallError | StateUntrusted
 
 /** Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon. */
 const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
-  keeping(openAnyRoot(root), (fd) =>
-    Effect.gen(function*() {
-      const { mode, uid } = yield* stat(fd)
-      const { effective } = yield* sys.getresuid({})
-      const bits = mode & 0o7777
-      if ((uid !== 0 && uid !== effective) || (bits & 0o022) !== 0) {
-        return yield* new StateUntrusted({ path: root, owner: uid, mode: bits })
-      }
-    }))
+  keeping(openAnyRoot(root), (fd) => checkRoot(root, fd))
+
+const checkRoot = Effect.fnUntraced(function*(root: string, fd: number) {
+  const { mode, uid } = yield* stat(fd)
+  const { effective } = yield* sys.getresuid({})
+  const bits = mode & 0o7777
+  if ((uid !== 0 && uid !== effective) || (bits & 0o022) !== 0) {
+    return yield* new StateUntrusted({ path: root, owner: uid, mode: bits })
+  }
+})
 
 const openAnyRoot = (root: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 })
@@ -82,11 +82,6 @@ const openAnyRoot = (root: string): Effect.Effect<number, SyscallError, Kernel> 
 /** A readable handle, since flock(2) takes no `O_PATH` one. */
 const openIn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
-
-const has = (...codes: ReadonlyArray<Errno>) => (error: StoreError): boolean =>
-  error._tag === "SyscallError" && codes.includes(error.code)
-
-const isMissing = has("ENOENT")
 
 const pathOf = (root: string, id: string): string => `${root}/${id}`
 
@@ -100,7 +95,7 @@ const withDirectory = <A, E, R>(
     checkId(id),
     Effect.acquireUseRelease(
       using(openRoot(root), (fd) => openIn(fd, id)).pipe(
-        Effect.catchIf(isMissing, () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
+        onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
       ),
       use,
       (fd) => sys.close({ fd })
@@ -110,11 +105,11 @@ const withDirectory = <A, E, R>(
 /** Makes the root and what is missing above it; only the owner may look into it. */
 const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> =>
   sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
-    Effect.catchIf(has("EEXIST"), () => Effect.void),
-    Effect.catchIf(
-      (error) => isMissing(error) && root.lastIndexOf("/") > 0,
-      () => Effect.andThen(makeRoot(root.slice(0, root.lastIndexOf("/"))), makeRoot(root))
-    )
+    onErrno(["EEXIST"], () => Effect.void),
+    onErrno(["ENOENT"], (error) => {
+      const above = root.slice(0, root.lastIndexOf("/"))
+      return above === "" ? Effect.fail(error) : Effect.andThen(makeRoot(above), makeRoot(root))
+    })
   )
 
 /**
@@ -134,7 +129,7 @@ export const create = (
     yield* using(openRoot(root), (dirfd) =>
       Effect.uninterruptible(
         sys.mkdirat({ dirfd, path: id, mode: 0o711 }).pipe(
-          Effect.catchIf(has("EEXIST"), () => Effect.fail(new IdInUse({ id, path }))),
+          onErrno(["EEXIST"], () => Effect.fail(new IdInUse({ id, path }))),
           Effect.andThen(Step.onRollback(remove(root, id)))
         )
       ).pipe(
@@ -155,21 +150,21 @@ export const save = (
   root: string,
   state: State
 ): Effect.Effect<void, StoreError | InvalidId | ContainerNotFound, Kernel> =>
-  withDirectory(root, state.id, (dirfd) =>
-    Effect.gen(function*() {
-      const discard = unlinkIfThere(dirfd, draft)
-      const flags = O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC
-      const open = sys.openat2({ dirfd, path: draft, flags, mode: 0o600, resolve: inside })
-      yield* Effect.gen(function*() {
-        // one that is there was left behind by a command that was killed
-        const fresh = Effect.catchIf(open, has("EEXIST"), () => Effect.andThen(discard, open))
-        yield* using(fresh, (fd) => writeAll(fd, Buffer.from(encode(state))))
-        yield* sys.renameat2({ olddirfd: dirfd, oldpath: draft, newdirfd: dirfd, newpath: stateFile, flags: 0 })
-      }).pipe(Effect.onError(() => Effect.exit(discard)))
-    }))
+  withDirectory(root, state.id, (dirfd) => replace(dirfd, encode(state)))
+
+const replace = Effect.fnUntraced(function*(dirfd: number, text: string) {
+  const discard = unlinkIfThere(dirfd, draft)
+  const flags = O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC
+  const open = sys.openat2({ dirfd, path: draft, flags, mode: 0o600, resolve: inside })
+  // one that is there was left behind by a command that was killed
+  const fresh = open.pipe(onErrno(["EEXIST"], () => Effect.andThen(discard, open)))
+  const written = using(fresh, (fd) => writeAll(fd, Buffer.from(text)))
+  const moved = sys.renameat2({ olddirfd: dirfd, oldpath: draft, newdirfd: dirfd, newpath: stateFile, flags: 0 })
+  yield* Effect.onError(Effect.andThen(written, moved), () => Effect.exit(discard))
+})
 
 const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.catchIf(sys.unlinkat({ dirfd, path, flags: 0 }), isMissing, () => Effect.void)
+  sys.unlinkat({ dirfd, path, flags: 0 }).pipe(onErrno(["ENOENT"], () => Effect.void))
 
 /** What {@link load} can fail with. */
 export type LoadError = StoreError | InvalidId | ContainerNotFound | StateCorrupt
@@ -192,7 +187,7 @@ export const load = (root: string, id: string): Effect.Effect<State, LoadError, 
       })
       const text = yield* using(open, readAll).pipe(
         Effect.map((bytes) => bytes.toString("utf8")),
-        Effect.catchIf(isMissing, () => {
+        onErrno(["ENOENT"], () => {
           const problem =
             "the file is missing: a command that was making or deleting this container was cut short, or is at it"
           return Effect.fail(new StateCorrupt({ file, problem }))
@@ -218,7 +213,7 @@ export const isGated = (
     (dirfd) =>
       sys.statx({ dirfd, path: startGate, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.TYPE }).pipe(
         Effect.as(true),
-        Effect.catchIf(isMissing, () => Effect.succeed(false))
+        onErrno(["ENOENT"], () => Effect.succeed(false))
       )
   )
 
@@ -232,27 +227,22 @@ const maxDepth = 32
 export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
   Effect.andThen(
     checkId(id),
-    Effect.catchIf(
-      using(openRoot(root), (dirfd) => removeTree(dirfd, id, maxDepth)),
-      isMissing,
-      () => Effect.void
-    )
+    using(openRoot(root), (dirfd) => removeTree(dirfd, id, maxDepth)).pipe(onErrno(["ENOENT"], () => Effect.void))
   )
 
 const removeTree = (parent: number, name: string, depth: number): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    yield* using(openIn(parent, name), (dirfd) =>
-      Effect.gen(function*() {
-        const entries = (yield* entriesOf(dirfd)).toSorted((a, b) =>
-          Number(a.name === stateFile) - Number(b.name === stateFile)
-        )
-        for (const entry of entries) {
-          if (entry.type === "d" && depth > 0) yield* removeTree(dirfd, entry.name, depth - 1)
-          else yield* unlinkIfThere(dirfd, entry.name)
-        }
-      }))
-    yield* sys.unlinkat({ dirfd: parent, path: name, flags: AT.REMOVEDIR })
-  })
+  Effect.andThen(
+    using(openIn(parent, name), (dirfd) => empty(dirfd, depth)),
+    sys.unlinkat({ dirfd: parent, path: name, flags: AT.REMOVEDIR })
+  )
+
+const empty = Effect.fnUntraced(function*(dirfd: number, depth: number) {
+  const isState = ({ name }: { readonly name: string }) => Number(name === stateFile)
+  for (const entry of (yield* entriesOf(dirfd)).toSorted((a, b) => isState(a) - isState(b))) {
+    if (entry.type === "d" && depth > 0) yield* removeTree(dirfd, entry.name, depth - 1)
+    else yield* unlinkIfThere(dirfd, entry.name)
+  }
+})
 
 const entriesOf = Effect.fnUntraced(function*(fd: number) {
   const entries: Array<{ readonly name: string; readonly type: string }> = []
@@ -275,7 +265,7 @@ export type Entry =
 export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
   Effect.gen(function*() {
     const names = yield* using(openRoot(root), (dirfd) => using(openIn(dirfd, "."), entriesOf)).pipe(
-      Effect.catchIf(isMissing, () => Effect.succeed([]))
+      onErrno(["ENOENT"], () => Effect.succeed([]))
     )
     const entries: Array<Entry> = []
     for (const { name: id, type } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
@@ -310,7 +300,7 @@ export const withLock = <A, E, R>(
       for (let sleep = 1;; sleep = Math.min(sleep * 2, 50)) {
         const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(
           Effect.as(true),
-          Effect.catchIf(({ code }) => code === "EAGAIN", () => Effect.succeed(false))
+          onErrno(["EAGAIN"], () => Effect.succeed(false))
         )
         if (taken) break
         if (slept >= milliseconds) return yield* new StateLocked({ id, milliseconds: slept })

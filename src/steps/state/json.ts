@@ -11,23 +11,27 @@ const onlyKey = (value: Readonly<Record<string, unknown>>): string | undefined =
   return keys.length === 1 ? keys[0] : undefined
 }
 
+/** Whether a value is written as JSON writes it: it holds no bigint, and nothing that looks like one that was packed. */
+const isPlain = (value: unknown): boolean => {
+  if (typeof value === "bigint") return false
+  if (typeof value !== "object" || value === null) return true
+  if (Array.isArray(value)) return value.every(isPlain)
+  for (const key in value) {
+    if (key === "$bigint" || key === "$object" || !isPlain((value as Readonly<Record<string, unknown>>)[key])) {
+      return false
+    }
+  }
+  return true
+}
+
 /** With bigints packed; what holds none is given back as it is. */
 const pack = (value: unknown): unknown => {
+  if (isPlain(value)) return value
   if (typeof value === "bigint") return { $bigint: String(value) }
-  if (Array.isArray(value)) {
-    const packed = value.map(pack)
-    return packed.every((item, index) => item === value[index]) ? value : packed
-  }
+  if (Array.isArray(value)) return value.map(pack)
   if (!isRecord(value)) return value
-  const entries = Object.entries(value)
-  let isSame = true
-  for (const entry of entries) {
-    const packed = pack(entry[1])
-    isSame &&= packed === entry[1]
-    entry[1] = packed
-  }
   // not by assignment: "__proto__" must stay a key like any other
-  const packed = isSame ? value : Object.fromEntries(entries)
+  const packed = Object.fromEntries(Object.entries(value).map(([key, field]) => [key, pack(field)]))
   const key = onlyKey(value)
   return key === "$bigint" || key === "$object" ? { $object: packed } : packed
 }

@@ -1,16 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
-import {
-  type Hierarchies,
-  hierarchiesOf,
-  parseMountinfo,
-  parseProcCgroup
-} from "../../../src/steps/cgroup/Hierarchies.ts"
+import { type Hierarchies, hierarchiesOf, parseProcCgroup } from "../../../src/steps/cgroup/Hierarchies.ts"
 import { groups, plan } from "../../../src/steps/cgroup/Manager.ts"
+import { parseMountInfo } from "../../../src/steps/mountinfo.ts"
 
 const find = (mountinfo: string, cgroup: string) =>
-  hierarchiesOf(parseMountinfo(mountinfo), parseProcCgroup(cgroup)).map(({ keys, mountpoint, own }) => [
+  hierarchiesOf(parseMountInfo(mountinfo), parseProcCgroup(cgroup)).map(({ keys, mountpoint, own }) => [
     keys.join(),
     mountpoint,
     own
@@ -91,11 +87,11 @@ describe("hierarchiesOf", () => {
   })
 
   it("reads escaped names", () => {
-    assert.deepStrictEqual(parseMountinfo("32 31 0:29 / /a\\040b rw - cgroup cgroup rw,cpu")[0]!.mountpoint, "/a b")
+    assert.deepStrictEqual(parseMountInfo("32 31 0:29 / /a\\040b rw - cgroup cgroup rw,cpu")[0]!.mountpoint, "/a b")
   })
 
   it("reads nothing into what is no mount table", () => {
-    assert.deepStrictEqual(parseMountinfo("\n - \n1 2 3\nx - y\n"), [])
+    assert.deepStrictEqual(parseMountInfo("\n - \n1 2 3\nx - y\n"), [])
   })
 })
 

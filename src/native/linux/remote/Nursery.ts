@@ -146,6 +146,21 @@ export class Nursery {
     if (server.place.server.current === server) this.#end(server, status)
   }
 
+  /**
+   * Gives back what was in common with a server that has gone, and with its family, where nobody of that is left: now,
+   * while a program has just started, nobody waits for it, and when the next process is made somebody does.
+   */
+  release({ place: { family } }: Server): void {
+    if (family === undefined || !family.places.every(({ seat }) => seat.isFree)) return
+    const { arena } = this.#parts
+    const isGiven = Machine.attempted(() => {
+      arena.release(family.region)
+      return true
+    })
+    // otherwise it stays as it is, until the next family's takes its place
+    if (isGiven === true) { for (const { seat } of family.places) seat.settle() }
+  }
+
   /** Where a server's calls are made. Throws {@link gone} where another one sits there by now. */
   static placeOf(server: Server): Place {
     if (server.place.server.current !== server) throw gone

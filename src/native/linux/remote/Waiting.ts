@@ -38,6 +38,8 @@ export interface Callers {
   readonly thread: () => Server
   /** Sleeps until a server has answered, but no longer than some microseconds. */
   readonly sleep: (server: Server, microseconds?: number) => void
+  /** A server has gone. */
+  readonly gone: (server: Server) => void
 }
 
 interface Parked {
@@ -64,7 +66,7 @@ const pipeBuffer = 4096
 const isAnswered = ({ place }: Server): boolean => !place.seat.isAsked
 
 /** Makes the calls of all processes of a kernel. */
-export const make = ({ attempt, sleep, thread }: Callers) => {
+export const make = ({ attempt, gone: left, sleep, thread }: Callers) => {
   /** Those whose effects have not come to an end. */
   const live = new Set<Server>()
   const parked = new Map<Server, Parked>()
@@ -224,6 +226,7 @@ export const make = ({ attempt, sleep, thread }: Callers) => {
     } catch (cause) {
       if (cause !== gone) throw cause
       live.delete(server)
+      left(server)
       return nothingMore
     }
   }
