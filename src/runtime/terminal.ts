@@ -6,7 +6,7 @@ import process from "node:process"
 import tty from "node:tty"
 import type { TerminalModes } from "../native/calls.ts"
 import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG } from "../native/constants.ts"
-import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
 
 /**
  * The size of the terminal of the caller, where standard input or output is one.
@@ -68,10 +68,13 @@ const drained = (stream: tty.ReadStream, ended: Promise<void>): Promise<void> =>
   let heard = true
   const hear = () => void (heard = true)
   stream.on("data", hear)
-  return new Promise((resolve) => {
-    const finish = () => {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
       clearInterval(timer)
       stream.off("data", hear)
+    }
+    const finish = () => {
+      stop()
       resolve()
     }
     const timer = setInterval(() => {
@@ -79,7 +82,10 @@ const drained = (stream: tty.ReadStream, ended: Promise<void>): Promise<void> =>
       if (!heard && !process.stdout.writableNeedDrain) finish()
       heard = false
     }, silence)
-    void ended.then(finish)
+    ended.then(finish, (cause: unknown) => {
+      stop()
+      reject(cause)
+    })
   })
 }
 
@@ -96,10 +102,37 @@ export const withTerminal = <A, E, R>(
   Effect.gen(function*() {
     const context = yield* Effect.context<Kernel>()
     const stream = new tty.ReadStream(master)
-    const ended = new Promise<void>((resolve) => {
-      stream.once("end", resolve)
+    /**
+     * What libuv leaves: it takes a hang-up for the end as soon as a read gives less than it has room for, but a terminal
+     * gives 4 KiB at most. Behind a hang-up no read waits.
+     */
+    const readOn = () => {
+      for (;;) {
+        const chunk = Effect.runSyncWith(context)(
+          sys.read({ fd: master, count: 65536 }).pipe(
+            // EIO: there is nothing left, and nobody who could write more
+            onErrno(["EIO", "EAGAIN"], () => Effect.succeed(new Uint8Array()))
+          )
+        )
+        if (chunk.length === 0) return
+        process.stdout.write(chunk)
+      }
+    }
+    const ended = new Promise<void>((resolve, reject) => {
+      stream.once("end", () => {
+        try {
+          readOn()
+          resolve()
+        } catch (cause) {
+          reject(cause)
+        }
+      })
       // the last process of the terminal is gone: the kernel says EIO, not end of file
-      stream.once("error", () => resolve())
+      stream.once("error", () => {
+        // what was read while nobody took it
+        for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) process.stdout.write(chunk)
+        resolve()
+      })
     })
     const resize = () => {
       const size = ownSize()

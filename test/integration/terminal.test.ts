@@ -3,6 +3,7 @@ import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { type Command, complete, makeCommand } from "../support/command.ts"
 import { changes, isolate, snapshot } from "../support/host.ts"
@@ -152,6 +153,17 @@ describe.skipIf(missing !== undefined || noPython)("a terminal", () => {
   it("delivers all that the program has written last", async () => {
     const ended = await on([], ...tty("/bin/sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done"))
     assert.strictEqual(ended.output, Array.from({ length: 3000 }, (_, line) => `${line}\r\n`).join(""))
+  })
+
+  it("delivers all of it where the program has ended before any of it was read", async () => {
+    const lines = "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done"
+    const started = command.begin(...tty("/bin/sh", "-c", `echo ready; sleep 0.3; ${lines}`))
+    await started.says("ready")
+    started.process.kill("SIGSTOP")
+    await sleep(1500)
+    started.process.kill("SIGCONT")
+    const { stdout } = await started.ended
+    assert.strictEqual(stdout, ["ready", ...Array.from({ length: 3000 }, (_, line) => line), ""].join("\r\n"))
   })
 
   it("is as it was after a start that failed, and after a program that was killed", async () => {
