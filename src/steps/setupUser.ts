@@ -16,7 +16,7 @@ import { homeOf, resolveUser } from "../config/user.ts"
 import * as Step from "../engine/Step.ts"
 import { AT, O, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
 import { UnmappedId, UserFileError } from "./errors.ts"
 import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./facts.ts"
 import { Init } from "./Init.ts"
@@ -88,16 +88,16 @@ const resolve = Effect.gen(function*() {
 /** Pipes, sockets and terminals go to the user; a file or a device of the host that was redirected to does not. */
 const giveStdio = (uid: number) =>
   Effect.forEach([0, 1, 2], (fd) =>
-    Effect.gen(function*() {
-      const stat = yield* Files.stat(fd)
+    Effect.flatMap(Files.stat(fd), (stat) => {
       const isStream = Files.isType(stat, S.IFIFO) || Files.isType(stat, S.IFSOCK) ||
         // memory devices as /dev/null are everybody's
         (Files.isType(stat, S.IFCHR) && stat.rdev.major !== 1)
-      if (!isStream || stat.uid === uid) return
-      yield* sys.fchownat({ dirfd: fd, path: "", uid, gid: stat.gid, flags: AT.EMPTY_PATH })
+      return isStream && stat.uid !== uid
+        ? sys.fchownat({ dirfd: fd, path: "", uid, gid: stat.gid, flags: AT.EMPTY_PATH })
+        : Effect.void
     }).pipe(
       // closed; of another user namespace; of a read-only file system; or the id is unmapped, which setresuid will tell
-      Effect.catchIf(({ code }) => ["EBADF", "EPERM", "EROFS", "EINVAL", "EACCES"].includes(code), () => Effect.void)
+      onErrno(["EBADF", "EPERM", "EROFS", "EINVAL", "EACCES"], () => Effect.void)
     ), { discard: true })
 
 /** The kernel knows no number for an id that is not in the map. */

@@ -58,10 +58,11 @@ export const create = Effect.fnUntraced(function*(
       continue
     }
     const wanted = !isUnified ? [] : manager.version === "v2" ? "all" as const : [...required.keys()]
-    yield* withHierarchy(group.mountpoint, (root) =>
-      Effect.gen(function*() {
-        yield* walk(root, group, group.relative.split("/"), group.mountpoint, { wanted, required, made, waiting })
-      }))
+    const making = { wanted, required, made, waiting }
+    yield* withHierarchy(
+      group.mountpoint,
+      (root) => walk(root, group, group.relative.split("/"), group.mountpoint, making)
+    )
   }
   return { ...manager, made } satisfies CgroupManager
 })

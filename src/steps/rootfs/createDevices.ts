@@ -128,7 +128,7 @@ const create = Effect.fnUntraced(function*(parent: number, device: Device, { bou
   )
   const { major, minor } = device.type === "p" ? { major: 0, minor: 0 } : device
   yield* sys.mknodat({ dirfd: parent, path: name, mode: types[device.type] | device.fileMode, major, minor }).pipe(
-    Effect.catchIf(({ call, code }) => call._tag === "mknodat" && code === "EEXIST", () => existing),
+    onErrno(["EEXIST"], () => existing),
     Effect.andThen(Files.using(entry(parent, name), (fd) =>
       Effect.flatMap(refuseOther(device, path, fd), (stat) =>
         // other numbers may be those of whoever has none here

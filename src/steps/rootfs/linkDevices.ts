@@ -30,33 +30,36 @@ const exists = (error: PathError): boolean => error.code === "EEXIST"
 
 /** `/dev/ptmx` must lead to the container's own terminals; a node there (5:2) would lead to the host's. */
 const linkPtmx = (dev: number, making: Files.Making) =>
-  link(dev, "ptmx", "pts/ptmx", making).pipe(
-    Effect.catchIf(exists, () =>
-      sys.readlinkat({ dirfd: dev, path: "ptmx" }).pipe(
-        onErrno(["EINVAL"], () => Effect.succeed("")),
-        Effect.flatMap((target) =>
-          target === "pts/ptmx"
-            ? Effect.void
-            : Effect.andThen(
-              sys.unlinkat({ dirfd: dev, path: "ptmx", flags: 0 }),
-              link(dev, "ptmx", "pts/ptmx", making)
-            )
-        ),
-        Effect.catchIf(
-          // something is mounted there: that is what the configuration asks for
-          (error) => error._tag === "SyscallError" && error.code === "EBUSY",
-          () => Effect.void
-        )
-      ))
-  )
+  Effect.catchIf(link(dev, "ptmx", "pts/ptmx", making), exists, () =>
+    sys.readlinkat({ dirfd: dev, path: "ptmx" }).pipe(
+      onErrno(["EINVAL"], () => Effect.succeed("")),
+      Effect.flatMap((target) =>
+        target === "pts/ptmx"
+          ? Effect.void
+          : Effect.andThen(
+            sys.unlinkat({ dirfd: dev, path: "ptmx", flags: 0 }),
+            link(dev, "ptmx", "pts/ptmx", making)
+          )
+      ),
+      // something is mounted there: that is what the configuration asks for
+      onErrno(["EBUSY"], () => Effect.void)
+    ))
 
 const linkCore = (root: number, dev: number, making: Files.Making) =>
   Files.using(
     Files.resolve(root, "/proc/kcore", { flags: O.NOFOLLOW }),
-    () => link(dev, "core", "/proc/kcore", making).pipe(Effect.catchIf(exists, () => Effect.void))
+    () => Effect.catchIf(link(dev, "core", "/proc/kcore", making), exists, () => Effect.void)
   ).pipe(
-    Effect.catchIf((error) => error._tag === "SyscallError" && error.code === "ENOENT", () => Effect.void)
+    onErrno(["ENOENT"], () => Effect.void)
   )
+
+const linkAll = Effect.fnUntraced(function*(root: number, dev: number, making: Files.Making) {
+  for (const [path, target] of links) {
+    yield* Effect.catchIf(link(dev, path, target, making), exists, () => Effect.void)
+  }
+  yield* linkPtmx(dev, making)
+  yield* linkCore(root, dev, making)
+})
 
 /** Makes the links, unless the user binds a `/dev`, or there is none. */
 export const linkDevices = Step.make("linkDevices", {
@@ -77,13 +80,6 @@ export const linkDevices = Step.make("linkDevices", {
     const fd = yield* dev
     if (fd === undefined) return
     const making = yield* makingFor(yield* Ownership)
-    yield* Files.using(Effect.succeed(fd), (dev) =>
-      Effect.gen(function*() {
-        for (const [path, target] of links) {
-          yield* link(dev, path, target, making).pipe(Effect.catchIf(exists, () => Effect.void))
-        }
-        yield* linkPtmx(dev, making)
-        yield* linkCore(root, dev, making)
-      }))
+    yield* Files.using(Effect.succeed(fd), (dev) => linkAll(root, dev, making))
   })
 })
