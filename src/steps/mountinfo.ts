@@ -24,15 +24,20 @@ const unescape = (text: string): string =>
     : text
 
 /** Id, parent, (device,) root, mount point, (options, optional fields until the dash,) type, (source,) options. */
-const form = /^(\d+) (\d+) \S+ (\S+) (\S+) .*? - (\S+) \S* (\S+)$/gm
+const form = /^(\d+) (\d+) \S+ (\S+) (\S+) .*? - (\S+) \S* (\S+)$/
 
 /** The mounts of a mountinfo file, in its order. Lines that are not of its form are left out. */
 export const parseMountInfo = (text: string): ReadonlyArray<MountInfo> =>
-  Array.from(text.matchAll(form), ([, id, parent, root, mountpoint, type, options]) => ({
-    id: id!,
-    parent: parent!,
-    root: unescape(root!),
-    mountpoint: unescape(mountpoint!),
-    type: type!,
-    options: options!.split(",")
-  }))
+  text.split("\n").flatMap((line) => {
+    const fields = form.exec(line)
+    if (fields === null) return []
+    const [, id, parent, root, mountpoint, type, options] = fields
+    return {
+      id: id!,
+      parent: parent!,
+      root: unescape(root!),
+      mountpoint: unescape(mountpoint!),
+      type: type!,
+      options: options!.split(",")
+    }
+  })

@@ -56,12 +56,16 @@ const isAbove = (path: string, other: string): boolean =>
 /** The mounted hierarchies that a path leads to: what is mounted later on the same place, or above, hides what was there. */
 const visible = (mounts: ReadonlyArray<MountInfo>): ReadonlyArray<MountInfo> => {
   const byId = new Map(mounts.map((mount) => [mount.id, mount]))
+  const known = new Map<MountInfo, boolean>()
   const isReached = (mount: MountInfo): boolean => {
+    const before = known.get(mount)
+    if (before !== undefined) return before
     const isHiddenBy = (other: MountInfo) =>
       other.parent === mount.parent && isAbove(other.mountpoint, mount.mountpoint)
-    if (mounts.some(isHiddenBy)) return false
     const parent = byId.get(mount.parent)
-    return parent === undefined || parent === mount || isReached(parent)
+    const is = !mounts.some(isHiddenBy) && (parent === undefined || parent === mount || isReached(parent))
+    known.set(mount, is)
+    return is
   }
   return [...new Map(mounts.map((mount) => [mount.mountpoint, mount])).values()].filter((mount) =>
     (mount.type === "cgroup" || mount.type === "cgroup2") && isReached(mount)

@@ -260,6 +260,7 @@ export class Nursery {
         throw refused(-failure())
       }
     }
+    seat.arrived()
     return this.#seated(place, pid)
   }
 

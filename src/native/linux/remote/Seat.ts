@@ -53,7 +53,7 @@ const spins = { one: 1, several: 150 } as const
  * Times that it lets others run then, and looks again, before it sleeps. The scheduler may have put both sides on one
  * processor, and leave them there: then the other side can't run before this one gives way.
  */
-const yields = 500
+const yields = { usual: 500, untilThere: 4000 } as const
 /** Times that JavaScript looks before it leaves that to machine code, which is kinder to the other hyperthread. */
 const looks = { one: 1, several: 1000 } as const
 
@@ -108,7 +108,6 @@ export class Seat {
     const turns = this.#cores > 1 ? spins.several : spins.one
     this.#set(at.spins, turns)
     this.#own[own.full / 4] = turns
-    this.#own[own.yields / 4] = yields
     this.#set(at.lifeline, this.#lifeline ?? -1)
     this.#set(at.lifeline + 4, readable)
     if (this.#lifeline === undefined) this.#setLong(at.serverTimeout, day)
@@ -202,14 +201,20 @@ export class Seat {
     this.#set(at.yields, 0)
   }
 
-  /** Makes the seat ready for a new server, whose first answer says that it is there. */
+  /** Makes the seat ready for a new server, whose first answer says that it is there: see {@link arrived}. */
   prepare(): void {
-    this.#set(at.yields, yields)
+    this.#own[own.yields / 4] = yields.untilThere
+    this.#set(at.yields, yields.usual)
     this.#set(at.closes, 0)
     this.#own[spinsAt] = this.#words[at.serverSpins / 4] = this.#own[own.full / 4]!
     this.#set(at.serverSleeps, 0)
     this.#set(at.clientSleeps, 0)
     Atomics.store(this.#words, at.state / 4, asked)
+  }
+
+  /** The server is there. */
+  arrived(): void {
+    this.#own[own.yields / 4] = yields.usual
   }
 
   /** There is no server, or none any more that can tell. */
