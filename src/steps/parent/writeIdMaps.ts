@@ -10,11 +10,12 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Container, IdMapping } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
-import { AT, CLD, CLONE, O, P, W } from "../../native/constants.ts"
+import { AT, CLD, CLONE, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
-import { peerCalls, whileInitWaits } from "./conversation.ts"
+import { childCalls, spawnChild } from "./child.ts"
+import { peerCalls, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, ClonedProcess, IdsMapped } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
@@ -35,6 +36,20 @@ export class IdMapRefused extends Data.TaggedError("IdMapRefused")<{
   }
 }
 
+/** newuidmap(1) or newgidmap(1) did not end. */
+export class IdMapHelperStuck extends Data.TaggedError("IdMapHelperStuck")<{
+  readonly program: string
+  readonly args: ReadonlyArray<string>
+  readonly milliseconds: number
+}> {
+  override get message(): string {
+    return `${this.program} ${this.args.join(" ")} did not end within ${this.milliseconds} ms, and was killed`
+  }
+  get advice(): string {
+    return "it asks the host's user database for subordinate ids (subid in /etc/nsswitch.conf): see whether that answers"
+  }
+}
+
 const line = ({ containerId, hostId, size }: IdMapping): string => `${containerId} ${hostId} ${size}\n`
 
 const write = (path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>
@@ -44,8 +59,12 @@ const write = (path: string, text: string): Effect.Effect<void, SyscallError, Ke
     (fd) => Effect.asVoid(sys.write({ fd, data: Buffer.from(text) }))
   )
 
-const helper = Effect.fnUntraced(function*(program: string, pid: number, mappings: ReadonlyArray<IdMapping>) {
-  const fork = yield* Fork
+const helper = Effect.fnUntraced(function*(
+  program: string,
+  pid: number,
+  mappings: ReadonlyArray<IdMapping>,
+  patience: number
+) {
   const args = [
     String(pid),
     ...mappings.flatMap(({ containerId, hostId, size }) => [containerId, hostId, size].map(String))
@@ -54,10 +73,16 @@ const helper = Effect.fnUntraced(function*(program: string, pid: number, mapping
     sys.execve({ path: program, argv: [program, ...args], envp: [] }),
     () => sys.exit_group({ status: 127 })
   )
-  const helperPid = yield* fork.spawn(0, child)
-  const status = yield* sys.waitid({ idtype: P.PID, id: helperPid, options: W.EXITED })
-  if (status !== null && status.code === CLD.EXITED && status.status === 0) return
-  return yield* new IdMapRefused({ program, args, status: status?.status ?? -1 })
+  let finished = false
+  const { pidfd } = yield* spawnChild(0, child, (end) => Effect.suspend(() => finished ? Effect.void : end))
+  const status = yield* reap(pidfd, patience)
+  if (status === null) return yield* new IdMapHelperStuck({ program, args, milliseconds: patience })
+  yield* Effect.uninterruptible(Effect.suspend(() => {
+    finished = true
+    return sys.close({ fd: pidfd })
+  }))
+  if (status.code === CLD.EXITED && status.status === 0) return
+  return yield* new IdMapRefused({ program, args, status: status.status })
 })
 
 const isOwnIdOnly = (mappings: ReadonlyArray<IdMapping>, id: number): boolean =>
@@ -66,10 +91,10 @@ const isOwnIdOnly = (mappings: ReadonlyArray<IdMapping>, id: number): boolean =>
 /** Writes both maps; does nothing for a container without a new user namespace. */
 export const writeIdMaps = Step.make("writeIdMaps", {
   doc: "map the ids of the new user namespace",
-  calls: ["getresuid", "getresgid", "openat", "write", "close", "clone", "execve", "exit_group", ...peerCalls],
+  calls: ["getresuid", "getresgid", "openat", "write", "execve", "exit_group", ...childCalls, ...peerCalls],
   requires: [Launch, Channel, ClonedProcess, Fork],
   provides: IdsMapped,
-  reversal: "harmless",
+  reversal: "compensated",
   advice: {
     EPERM: "the map holds ids that the caller may not use: map only ids that /etc/subuid and /etc/subgid grant",
     EINVAL: "the ranges overlap, are empty, or are more than 340"
@@ -79,12 +104,16 @@ export const writeIdMaps = Step.make("writeIdMaps", {
     if ((namespaces.clone & CLONE.NEWUSER) === 0) return true as const
     const { parent: channel } = yield* Channel
     const { pid, pidfd } = yield* ClonedProcess
-    yield* whileInitWaits({ channel, pidfd, patience }, writeMaps(pid, container))
+    yield* whileInitWaits({ channel, pidfd, patience }, writeMaps(pid, container, patience))
     return true as const
   })
 })
 
-const writeMaps = Effect.fnUntraced(function*(pid: number, { gidMappings, uidMappings }: Container) {
+const writeMaps = Effect.fnUntraced(function*(
+  pid: number,
+  { gidMappings, uidMappings }: Container,
+  patience: number
+) {
   const uid = (yield* sys.getresuid({})).effective
   const gid = (yield* sys.getresgid({})).effective
   const proc = `/proc/${pid}`
@@ -94,10 +123,10 @@ const writeMaps = Effect.fnUntraced(function*(pid: number, { gidMappings, uidMap
     return
   }
   if (isOwnIdOnly(uidMappings, uid)) yield* write(`${proc}/uid_map`, uidMappings.map(line).join(""))
-  else yield* helper("/usr/bin/newuidmap", pid, uidMappings)
+  else yield* helper("/usr/bin/newuidmap", pid, uidMappings, patience)
   if (isOwnIdOnly(gidMappings, gid)) {
     // since Linux 3.19 (CVE-2014-8989): who could drop a group could gain what the group is denied
     yield* write(`${proc}/setgroups`, "deny")
     yield* write(`${proc}/gid_map`, gidMappings.map(line).join(""))
-  } else yield* helper("/usr/bin/newgidmap", pid, gidMappings)
+  } else yield* helper("/usr/bin/newgidmap", pid, gidMappings, patience)
 })
