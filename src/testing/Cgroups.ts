@@ -181,11 +181,9 @@ const listMembers = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: stri
 }
 
 const setFreeze = (m: Machine, hierarchy: Hierarchy, group: Cgroup, freeze: boolean): void => {
-  m.cgroups.set(keyOf(hierarchy.id, group.path), {
-    ...group,
-    freeze,
-    freezingReads: freeze ? m.facts.freezingReads : 0
-  })
+  // who is on the way there goes on, however often it is told (freezer_apply_state)
+  const freezingReads = !freeze ? 0 : group.freeze ? group.freezingReads : m.facts.freezingReads
+  m.cgroups.set(keyOf(hierarchy.id, group.path), { ...group, freeze, freezingReads })
   // signals that waited for the thaw are delivered now
   if (!freeze) {
     for (const process of m.processes.values()) {

@@ -95,6 +95,20 @@ describe.each(["v1", "v2"] as const)("killing a container on cgroup %s", (cgroup
     assert.strictEqual(inStep("reap").filter(({ _tag }) => _tag === "pidfd_send_signal").length, 0)
   })
 
+  it("lists and signals nobody who could fork away meanwhile", () => {
+    const { state, tool } = running(cgroup)
+    const moments = new Map<string, boolean>()
+    kill(state, [tool], {
+      before: ({ step, undoing }, model) => {
+        if (step !== undefined && !undoing && !moments.has(step)) moments.set(step, frozen(model.state()).length > 0)
+      }
+    })
+    assert.deepStrictEqual([...moments].filter(([step]) => step === "listProcesses" || step === "signalAll"), [
+      ["listProcesses", true],
+      ["signalAll", true]
+    ])
+  })
+
   it("thaws what it has frozen where a signal is refused", () => {
     const { state, tool } = running(cgroup)
     const ran = kill(state, [tool], {
