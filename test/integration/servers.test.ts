@@ -54,6 +54,48 @@ describe("a server", () => {
         assert.deepInclude(yield* end, { code: CLD.EXITED, status: 7 })
       }))
 
+    it.effect("gives its memory back when it has become a program", () =>
+      Effect.gen(function*() {
+        const arenas = () => fs.readFileSync("/proc/self/maps", "utf8").split("/memfd:runfx-arena").length - 1
+        const before = arenas()
+        const pid = yield* (yield* Fork).spawn(0, sys.execve({ path: "/bin/sleep", argv: ["sleep", "60"], envp: [] }))
+        assert.strictEqual(fs.readlinkSync(`/proc/${pid}/exe`), fs.realpathSync("/bin/sleep"))
+        assert.strictEqual(arenas(), before)
+        // and what has its place serves the next one as well
+        const next = yield* waiting()
+        assert.strictEqual(arenas(), before + 1)
+        yield* next.release
+        assert.deepInclude(yield* next.end, { code: CLD.EXITED, status: 7 })
+        yield* sys.kill({ pid, signal: SIG.KILL })
+        yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+      }))
+
+    it.effect("takes as much of an environment as the kernel does", () =>
+      Effect.gen(function*() {
+        const stack = BigInt(64 << 20)
+        const run = (limit: bigint) =>
+          Effect.gen(function*() {
+            const pid = yield* (yield* Fork).spawn(
+              0,
+              Effect.andThen(
+                sys.prlimit64({ pid: 0, resource: RLIMIT.STACK, limit: { soft: limit, hard: stack } }),
+                Effect.catch(
+                  sys.execve({
+                    path: "/bin/true",
+                    argv: ["true"],
+                    envp: Array.from({ length: 40 }, (_, index) => `V${index}=${"x".repeat(100_000)}`)
+                  }),
+                  ({ code }) => sys.exit_group({ status: code === "E2BIG" ? 42 : 43 })
+                )
+              )
+            )
+            return yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+          })
+        assert.deepInclude(yield* run(stack), { code: CLD.EXITED, status: 0 })
+        // a quarter of the stack, and not 4 MB
+        assert.deepInclude(yield* run(stack / 8n), { code: CLD.EXITED, status: 42 })
+      }))
+
     it.effect("shares memory with this process and with those that it has cloned, and with no other", () =>
       Effect.gen(function*() {
         const arenaOf = (pid: number) => {

@@ -12,6 +12,9 @@ import * as Text from "./text.ts"
 /** Enough for the arguments of nearly every call. */
 const arenaSize = 0x40000
 
+/** From this length on the bytes of a text are counted. */
+const long = 1024
+
 /** Writes nothing while it is up. */
 interface Pen {
   isUp: boolean
@@ -155,7 +158,8 @@ export class Scratch {
 
   /** A text with its NUL; its address. */
   text(text: string): number {
-    const block = this.block(text.length * 3 + 1)
+    // to count costs more than room that is given back at once; a vector of long ones needs all the room that there is
+    const block = this.block((text.length < long ? text.length * 3 : Buffer.byteLength(text)) + 1)
     block.setText(0, text)
     return block.address
   }
