@@ -105,11 +105,15 @@ export const onErrno = <B, E2, R2>(
   handle: (error: SyscallError) => Effect.Effect<B, E2, R2>
 ) =>
 <A, E, R>(self: Effect.Effect<A, E | SyscallError, R>): Effect.Effect<A | B, E | SyscallError | E2, R | R2> =>
-  Effect.catch(
+  Effect.catchIf(
     self,
-    (error): Effect.Effect<B, E | SyscallError | E2, R2> =>
-      isSyscallError(error) && codes.includes(error.code) ? handle(error) : Effect.fail(error)
-  )
+    (error): error is E & SyscallError => isSyscallError(error) && codes.includes(error.code),
+    handle
+  ) as Effect.Effect<A | B, E | SyscallError | E2, R | R2>
+
+/** Gives `otherwise` where a call failed with one of some errnos. */
+export const orOn = <B>(codes: ReadonlyArray<Errno.Errno>, otherwise: B) =>
+  onErrno(codes, () => Effect.succeed(otherwise))
 
 /** The kernel: interprets one call at a time. */
 export class Kernel extends Context.Service<Kernel, {

@@ -125,7 +125,7 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
     },
     thread: () => nursery.thread(),
     sleep: (server, microseconds) => nursery.sleep(server, microseconds),
-    gone: (server) => nursery.release(server)
+    release: (server) => nursery.release(server)
   })
 
   const cloning = (

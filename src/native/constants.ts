@@ -733,6 +733,11 @@ export const MAP = family("MAP_", "sys/mman.h", {
   FIXED_NOREPLACE: 0x100000
 })
 
+/** `MADV_*` of `sys/mman.h`. @see madvise(2) */
+export const MADV = family("MADV_", "sys/mman.h", {
+  REMOVE: 9
+})
+
 /** `SOL_*` of `sys/socket.h`. @see getsockopt(2) */
 export const SOL = family("SOL_", "sys/socket.h", {
   SOCKET: 1,

@@ -52,6 +52,7 @@ export const table = {
   memfd_create: [319, 279],
   mkdirat: [258, 34],
   mknodat: [259, 33],
+  madvise: [28, 233],
   mmap: [9, 222],
   mount: [165, 40],
   mount_setattr: [442, 442],

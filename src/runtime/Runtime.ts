@@ -32,7 +32,7 @@ import type { InvalidPipelineError, PipelineError } from "../engine/PipelineErro
 import type { ChildStatus, Limit } from "../native/calls.ts"
 import { RLIMIT, SIG, SOCK } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { create as createPipeline } from "../pipelines/create.ts"
 import { exec as execPipeline } from "../pipelines/exec.ts"
 import { kill as killPipeline } from "../pipelines/kill.ts"
@@ -438,7 +438,7 @@ export const exec = <R = never>(
 const killAndReap = (pidfd: number): Effect.Effect<void, SyscallError, Kernel> =>
   sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(
     Effect.andThen(Effect.asVoid(awaitExit(pidfd))),
-    onErrno(["ESRCH", "ECHILD"], () => Effect.void)
+    orOn(["ESRCH", "ECHILD"], undefined)
   )
 
 const killAll = ({ cgroup, init }: State, children: ReadonlyArray<number>) =>

@@ -10,7 +10,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { AT } from "../native/constants.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 /** A descriptor that is to be preserved was not open when the runtime was started. */
 export class NotPreservable extends Data.TaggedError("NotPreservable")<{
@@ -31,7 +31,7 @@ export const checkPreserved = (count: number): Effect.Effect<number, NotPreserva
   Effect.gen(function*() {
     for (let fd = 3; fd < 3 + count; fd++) {
       const file = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}` }).pipe(
-        onErrno(["ENOENT"], () => Effect.succeed(undefined))
+        orOn(["ENOENT"], undefined)
       )
       if (file === undefined || file === "anon_inode:[eventpoll]") return yield* new NotPreservable({ fd, count })
     }

@@ -2,11 +2,12 @@
  * Connect the caller's terminal, or whatever its standard streams are, to the master of a container's terminal.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import process from "node:process"
 import tty from "node:tty"
 import type { TerminalModes } from "../native/calls.ts"
-import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG } from "../native/constants.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG, POLL } from "../native/constants.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 /**
  * The size of the terminal of the caller, where standard input or output is one.
@@ -41,11 +42,7 @@ export const rawModes = (modes: TerminalModes): TerminalModes => ({
 const withRaw = <A, E, R>(fd: number, use: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.gen(function*() {
-      const modes = yield* Effect.catchIf(
-        sys.ioctl_tcgets({ fd }),
-        ({ code }) => code === "ENOTTY",
-        () => Effect.succeed(undefined)
-      )
+      const modes = yield* sys.ioctl_tcgets({ fd }).pipe(orOn(["ENOTTY"], undefined))
       if (modes !== undefined) yield* sys.ioctl_tcsetsw({ fd, modes: rawModes(modes) })
       return modes
     }),
@@ -68,13 +65,10 @@ const drained = (stream: tty.ReadStream, ended: Promise<void>): Promise<void> =>
   let heard = true
   const hear = () => void (heard = true)
   stream.on("data", hear)
-  return new Promise((resolve, reject) => {
-    const stop = () => {
+  return new Promise((resolve) => {
+    const finish = () => {
       clearInterval(timer)
       stream.off("data", hear)
-    }
-    const finish = () => {
-      stop()
       resolve()
     }
     const timer = setInterval(() => {
@@ -82,12 +76,28 @@ const drained = (stream: tty.ReadStream, ended: Promise<void>): Promise<void> =>
       if (!heard && !process.stdout.writableNeedDrain) finish()
       heard = false
     }, silence)
-    ended.then(finish, (cause: unknown) => {
-      stop()
-      reject(cause)
-    })
+    void ended.then(finish)
   })
 }
+
+/** More than the kernel holds of what was written to a terminal, in bytes. */
+const held = 128 * 1024
+
+/**
+ * Passes on what libuv leaves: it takes a hang-up for the end as soon as a read gives less than it has room for, but a
+ * terminal gives 4 KiB at most. Never waits, and not for more than there can be: somebody may have opened the terminal anew.
+ */
+const readOn = Effect.fnUntraced(function*(master: number) {
+  for (let left = held; left > 0;) {
+    const [events = 0] = yield* sys.poll({ fds: [master], events: POLL.IN, timeout: 0 })
+    if ((events & POLL.IN) === 0) return
+    // EIO: there is nothing left, and nobody who could write more
+    const chunk = yield* sys.read({ fd: master, count: left }).pipe(orOn(["EIO"], new Uint8Array()))
+    if (chunk.length === 0) return
+    process.stdout.write(chunk)
+    left -= chunk.length
+  }
+})
 
 /**
  * Relays between the standard streams and the master until the effect ends: raw mode and window size while it lasts, the
@@ -102,30 +112,12 @@ export const withTerminal = <A, E, R>(
   Effect.gen(function*() {
     const context = yield* Effect.context<Kernel>()
     const stream = new tty.ReadStream(master)
-    /**
-     * What libuv leaves: it takes a hang-up for the end as soon as a read gives less than it has room for, but a terminal
-     * gives 4 KiB at most. Behind a hang-up no read waits.
-     */
-    const readOn = () => {
-      for (;;) {
-        const chunk = Effect.runSyncWith(context)(
-          sys.read({ fd: master, count: 65536 }).pipe(
-            // EIO: there is nothing left, and nobody who could write more
-            onErrno(["EIO", "EAGAIN"], () => Effect.succeed(new Uint8Array()))
-          )
-        )
-        if (chunk.length === 0) return
-        process.stdout.write(chunk)
-      }
-    }
-    const ended = new Promise<void>((resolve, reject) => {
+    /** What reading on behind the end of the stream came to. */
+    let rest: Exit.Exit<void, SyscallError> = Exit.void
+    const ended = new Promise<void>((resolve) => {
       stream.once("end", () => {
-        try {
-          readOn()
-          resolve()
-        } catch (cause) {
-          reject(cause)
-        }
+        rest = Effect.runSyncExitWith(context)(readOn(master))
+        resolve()
       })
       // the last process of the terminal is gone: the kernel says EIO, not end of file
       stream.once("error", () => {
@@ -147,12 +139,15 @@ export const withTerminal = <A, E, R>(
       process.on("SIGWINCH", resize)
       stream.pipe(process.stdout, { end: false })
     })
-    const close = Effect.promise(async () => {
-      await drained(stream, ended)
-      process.stdin.off("data", write)
-      process.stdin.pause()
-      process.off("SIGWINCH", resize)
-      stream.destroy()
-    })
+    const close = Effect.flatMap(
+      Effect.promise(async () => {
+        await drained(stream, ended)
+        process.stdin.off("data", write)
+        process.stdin.pause()
+        process.off("SIGWINCH", resize)
+        stream.destroy()
+      }),
+      () => rest
+    )
     return yield* withRaw(process.stdin.fd, Effect.acquireUseRelease(open, () => use, () => close))
   })

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { onErrno, sys } from "../native/Kernel.ts"
+import { orOn, sys } from "../native/Kernel.ts"
 import { DescriptorsClosed, WorkingDirectory } from "./facts.ts"
 import { Init } from "./Init.ts"
 
@@ -30,7 +30,7 @@ export const chdir = Step.make("chdir", {
     const { cwd: path } = (yield* Init).process
     const deferred = yield* sys.chdir({ path }).pipe(
       Effect.as(false),
-      onErrno(["EACCES", "EPERM"], () => Effect.succeed(true))
+      orOn(["EACCES", "EPERM"], true)
     )
     return { path, deferred }
   })

@@ -10,7 +10,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { AT, O, STATX } from "../native/constants.ts"
-import { onErrno, sys } from "../native/Kernel.ts"
+import { orOn, sys } from "../native/Kernel.ts"
 import { InNamespaces } from "./facts.ts"
 import { Init } from "./Init.ts"
 import { InRoot } from "./rootfs/facts.ts"
@@ -41,7 +41,7 @@ export const enterBuiltRoot = Step.make("enterBuiltRoot", {
     const root = yield* sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.INO | STATX.MNT_ID })
     // the host's path to the root file system leads there as long as the host's root is this process's root
     const still = yield* sys.statx({ dirfd: AT.FDCWD, path: container.rootfs, flags: 0, mask: STATX.INO }).pipe(
-      onErrno(["ENOENT", "ENOTDIR"], () => Effect.succeed(undefined))
+      orOn(["ENOENT", "ENOTDIR"], undefined)
     )
     if (!root.mountRoot || (still !== undefined && container.rootfs !== "/" && still.ino === root.ino)) {
       return yield* new RootNotBuilt({ rootfs: container.rootfs })

@@ -10,7 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { AT, AT_FACCESSAT, S, STATX } from "../native/constants.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { ProgramNotExecutable, ProgramNotFound } from "./errors.ts"
 import { Environment, ExecUser, Program, VerifiedDirectory } from "./facts.ts"
 import { Init } from "./Init.ts"
@@ -27,8 +27,8 @@ const look = (path: string): Effect.Effect<Finding, SyscallError, Kernel> =>
     yield* sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: AT_FACCESSAT.EACCESS })
     return "executable" as Finding
   }).pipe(
-    onErrno(["ENOENT", "ENOTDIR"], () => Effect.succeed<Finding>("absent")),
-    onErrno(["EACCES"], () => Effect.succeed<Finding>("permission denied"))
+    orOn<Finding>(["ENOENT", "ENOTDIR"], "absent"),
+    orOn<Finding>(["EACCES"], "permission denied")
   )
 
 /** Where `name` may be: an empty directory of the `PATH` is the current one. */

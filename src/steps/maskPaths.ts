@@ -12,7 +12,7 @@ import type { Container } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { MOUNT_ATTR, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { Init } from "./Init.ts"
 import { attach } from "./rootfs/attach.ts"
 import { cloneOfHandle } from "./rootfs/bind.ts"
@@ -60,7 +60,7 @@ const coverDirectory = Effect.fnUntraced(
 type CoverError = SyscallError | MountError | NotNullDeviceError
 
 const cover = Effect.fnUntraced(function*(container: Container, root: number, opened: Covers, path: string) {
-  const found = yield* Files.resolve(root, path).pipe(onErrno(["ENOENT"], () => Effect.succeed(undefined)))
+  const found = yield* Files.resolve(root, path).pipe(orOn(["ENOENT"], undefined))
   if (found === undefined) return
   yield* Files.using(
     Effect.succeed(found),

@@ -23,8 +23,11 @@ const unescape = (text: string): string =>
     ? text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
     : text
 
-/** Id, parent, (device,) root, mount point, (options, optional fields until the dash,) type, (source,) options. */
-const form = /^(\d+) (\d+) \S+ (\S+) (\S+) .*? - (\S+) \S* (\S+)$/
+/**
+ * Id, parent, (device,) root, mount point, (options, optional fields until the dash,) type, (source,) options. Only a blank
+ * parts them: others of Unicode's, and control characters, may be in a name as they are.
+ */
+const form = /^(\d+) (\d+) [^ ]+ ([^ ]+) ([^ ]+) .*? - ([^ ]+) [^ ]* (.*)$/s
 
 /** The mounts of a mountinfo file, in its order. Lines that are not of its form are left out. */
 export const parseMountInfo = (text: string): ReadonlyArray<MountInfo> =>

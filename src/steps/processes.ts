@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import { AT, O } from "../native/constants.ts"
 import { readAll, using } from "../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 /** The calls that {@link readStat}, {@link identify} and {@link isAlive} make. */
 export const statCalls = ["openat", "read", "close"] as const
@@ -51,7 +51,7 @@ export const readStat = (pid: number): Effect.Effect<ProcessStat | undefined, Sy
     (fd) => Effect.map(readAll(fd), (bytes) => parseStat(bytes.toString("utf8")))
   ).pipe(
     // it may end between the open and the read
-    onErrno(["ENOENT", "ESRCH"], () => Effect.succeed(undefined))
+    orOn(["ENOENT", "ESRCH"], undefined)
   )
 
 /** The identity of the process that has a pid now; `undefined` where there is none. */
@@ -80,7 +80,7 @@ export const openProcess = (pid: number): Effect.Effect<number | undefined, Sysc
 /** Sends a signal through a descriptor; `false` where the process has ended. */
 export const signalThrough = (pidfd: number, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
   Effect.as(sys.pidfd_send_signal({ pidfd, signal }), true).pipe(
-    onErrno(["ESRCH"], () => Effect.succeed(false))
+    orOn(["ESRCH"], false)
   )
 
 /** Sends a signal to a process, and to no other that has its pid by now; `false` where it has ended. */

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { KEYCTL } from "../native/constants.ts"
-import { onErrno, sys } from "../native/Kernel.ts"
+import { orOn, sys } from "../native/Kernel.ts"
 import { Init } from "./Init.ts"
 
 /**
@@ -21,7 +21,7 @@ const join = Effect.gen(function*() {
   return yield* sys.keyctl({ operation: KEYCTL.JOIN_SESSION_KEYRING, arg2: `_ses.${id}`, arg3: 0 })
 }).pipe(
   // a kernel without keyrings has no keys to protect
-  onErrno(["ENOSYS"], () => Effect.succeed(undefined))
+  orOn(["ENOSYS"], undefined)
 )
 
 const advice = {

@@ -16,7 +16,7 @@ import { homeOf, resolveUser } from "../config/user.ts"
 import * as Step from "../engine/Step.ts"
 import { AT, O, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { UnmappedId, UserFileError } from "./errors.ts"
 import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./facts.ts"
 import { Init } from "./Init.ts"
@@ -97,7 +97,7 @@ const giveStdio = (uid: number) =>
         : Effect.void
     }).pipe(
       // closed; of another user namespace; of a read-only file system; or the id is unmapped, which setresuid will tell
-      onErrno(["EBADF", "EPERM", "EROFS", "EINVAL", "EACCES"], () => Effect.void)
+      orOn(["EBADF", "EPERM", "EROFS", "EINVAL", "EACCES"], undefined)
     ), { discard: true })
 
 /** The kernel knows no number for an id that is not in the map. */

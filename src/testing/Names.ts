@@ -83,7 +83,11 @@ export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat
     dropMounts(m, child)
     return Cgroups.removeGroup(m, child.id)
   }
-  if (child.stored === undefined || isFixed(m, parent)) return refuse("EPERM")
+  if (child.stored === undefined || isFixed(m, parent)) {
+    // sysfs has an rmdir, which is asked only after a look at what is mounted there (vfs_rmdir, kernfs_iop_rmdir)
+    if (isRmdir && Nodes.fileSystemOf(m, parent)?.type === "sysfs") notMountedOn(m, child)
+    return refuse("EPERM")
+  }
   notMountedOn(m, child)
   if (isRmdir && child.list!().length > 0) refuse("ENOTEMPTY")
   dropMounts(m, child)

@@ -39,6 +39,22 @@ const withRoot = <A>(use: (root: string) => Effect.Effect<A, unknown, Kernel | F
   ))
 
 describe("the state directory", () => {
+  it.effect("may be named in relation to a directory, and is named so where it can't be made", () => {
+    const before = process.cwd()
+    const gone = fs.mkdtempSync(join(tmpdir(), "gone-"))
+    return live(
+      Effect.gen(function*() {
+        process.chdir(gone)
+        fs.rmdirSync(gone)
+        const failure = yield* Effect.flip(Store.create("state", "a"))
+        assert.include(failure.message, "mkdirat(AT_FDCWD, \"state\", 0700) = -1 ENOENT")
+      }).pipe(
+        Effect.provideService(Step.Rollback, { add: () => undefined }),
+        Effect.ensuring(Effect.sync(() => process.chdir(before)))
+      )
+    )
+  })
+
   it.effect("is made for its owner alone, and a container's so that it can be passed through", () =>
     withRoot((root) =>
       Effect.gen(function*() {

@@ -949,6 +949,8 @@ export const paths: Readonly<Record<string, Scenario>> = {
     chmod("/proc/self/status", 0o600),
     touch("/sys/new"),
     unlink("/sys/kernel/notes"),
+    rmdir("/sys/kernel"),
+    rmdir("/sys/fs/cgroup"),
     symlink("x", "/sys/new"),
     rename("/sys/kernel/notes", "/sys/x"),
     ...readFile("/proc/sys/fs/mqueue/nothing")

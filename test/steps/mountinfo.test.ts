@@ -24,6 +24,29 @@ describe("mountinfo", () => {
     assert.deepInclude(mounts[2], { root: "/a b", mountpoint: "/mnt/with space\\" })
   })
 
+  it("parts fields by blanks alone, for the kernel escapes no other character that looks like one", () => {
+    for (const name of ["\u00a0", "\u3000", "\u2028", "\r", "\v", "\f", "ä"]) {
+      const line = `1 2 0:1 /r${name} /m${name}x rw shared:1 - nfs host${name}:/x rw,a=${name}`
+      assert.deepStrictEqual(
+        parseMountInfo(`${line}\n${line}\n`),
+        Array.from({ length: 2 }, () => ({
+          id: "1",
+          parent: "2",
+          root: `/r${name}`,
+          mountpoint: `/m${name}x`,
+          type: "nfs",
+          options: ["rw", `a=${name}`]
+        }))
+      )
+    }
+    // a source that is empty, and an option with a blank that its file system does not escape
+    assert.deepInclude(parseMountInfo("1 2 0:1 / /x rw - tmpfs  rw")[0], { type: "tmpfs", options: ["rw"] })
+    assert.deepInclude(parseMountInfo("1 2 0:1 / /x rw - fuse x rw,a=b c")[0], {
+      type: "fuse",
+      options: ["rw", "a=b c"]
+    })
+  })
+
   it("leaves out what is no line of its form", () => {
     for (const text of ["", "\n", "1 2 3", "1 2 0:1 / /x rw", "- - - - - - -"]) {
       assert.deepStrictEqual(parseMountInfo(text), [])

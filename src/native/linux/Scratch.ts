@@ -148,7 +148,7 @@ export class Scratch {
     return new Block(this.#arena, start, size, this.#address + start, this.#pen)
   }
 
-  /** Memory of a size in bytes, all zero: every structure, so that fields that are not set are 0. */
+  /** Memory of a size in bytes, all zero: for a structure of which some fields are left as they are. */
   zeroed(size: number): Block {
     const start = this.#used
     const block = this.block(size)

@@ -17,8 +17,9 @@ export interface Hierarchy {
   /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
   readonly keys: ReadonlyArray<string>
   readonly mountpoint: string
-  /** This process's own cgroup, below the mount point; `/` for its root. */
+  /** This process's own cgroup, below the mount point; `/` for its root, and where it is not below. */
   readonly own: string
+  readonly isBelow: boolean
 }
 
 /** All of them. */
@@ -41,13 +42,13 @@ export const parseProcCgroup = (text: string): ReadonlyMap<string, string> => {
   return own
 }
 
-/** The own cgroup below a mount point that shows only the part of the hierarchy below `root`. */
-const below = (root: string, own: string): string => {
+/** The own cgroup below a mount point that shows only the part of the hierarchy below `root`; absent where it is not. */
+const below = (root: string, own: string): string | undefined => {
   // outside of the cgroup namespace's root, the kernel prints "/../x": nothing below this mount
-  if (own.split("/").includes("..")) return "/"
+  if (own.split("/").includes("..")) return undefined
   if (root === "/") return own
   if (own === root) return "/"
-  return own.startsWith(`${root}/`) ? own.slice(root.length) : "/"
+  return own.startsWith(`${root}/`) ? own.slice(root.length) : undefined
 }
 
 const isAbove = (path: string, other: string): boolean =>
@@ -91,7 +92,8 @@ export const hierarchiesOf = (
     const keys = (type === "cgroup2" ? [unified] : options).filter((key) => own.has(key) && !seen.has(key))
     if (keys.length === 0) return []
     for (const key of keys) seen.add(key)
-    return [{ keys, mountpoint, own: below(root, own.get(keys[0]!)!) }]
+    const place = below(root, own.get(keys[0]!)!)
+    return [{ keys, mountpoint, own: place ?? "/", isBelow: place !== undefined }]
   })
 }
 

@@ -5,14 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupControllerMissing, CgroupInUse, CgroupNotEmpty, CgroupThreaded, type NotACgroup } from "./errors.ts"
 import {
   directoriesIn,
   fileCalls,
   gone,
   openDirectory,
-  orOn,
   pause,
   readIn,
   withGroup,

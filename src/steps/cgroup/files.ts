@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import { AT, MAGIC, O, RESOLVE } from "../../native/constants.ts"
 import { readAll, using } from "../../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { NotACgroup } from "./errors.ts"
 import type { Group } from "./Manager.ts"
 
@@ -101,10 +101,6 @@ export const directoriesIn = (dirfd: number): Effect.Effect<ReadonlyArray<string
         }
       })
   )
-
-/** Gives `otherwise` where a call failed with one of the errnos. */
-export const orOn = <B>(codes: ReadonlyArray<SyscallError["code"]>, otherwise: B) =>
-  onErrno(codes, () => Effect.succeed(otherwise))
 
 /** What the kernel answers about a cgroup that has been removed. */
 export const gone: ReadonlyArray<SyscallError["code"]> = ["ENOENT", "ENODEV"]

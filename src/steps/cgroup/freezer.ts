@@ -7,9 +7,9 @@
  * @see the kernel's admin-guide/cgroup-v2.rst, "cgroup.freeze", and cgroup-v1/freezer-subsystem.rst
  */
 import * as Effect from "effect/Effect"
-import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupCannotFreeze, FreezeTimeout, type NotACgroup } from "./errors.ts"
-import { fileCalls, gone, orOn, pause, readIn, withGroup, writeIn } from "./files.ts"
+import { fileCalls, gone, pause, readIn, withGroup, writeIn } from "./files.ts"
 import { type CgroupManager, type Group, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that {@link freeze}, {@link thaw} and {@link isFrozen} may make. */

@@ -3,9 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import { using } from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, CgroupJoinError, type NotACgroup } from "./errors.ts"
-import { directoriesIn, fileCalls, gone, openDirectory, orOn, readIn, withGroup, writeIn, writeTo } from "./files.ts"
+import { directoriesIn, fileCalls, gone, openDirectory, readIn, withGroup, writeIn, writeTo } from "./files.ts"
 import { type CgroupManager, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that the functions of this module may make. */

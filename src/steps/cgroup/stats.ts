@@ -4,9 +4,9 @@
  * @see the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst
  */
 import * as Effect from "effect/Effect"
-import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, type NotACgroup } from "./errors.ts"
-import { fileCalls, gone, orOn, readIn, withGroup } from "./files.ts"
+import { fileCalls, gone, readIn, withGroup } from "./files.ts"
 import { type CgroupManager, type Group, groupOf, unified } from "./Manager.ts"
 import { parseKeyed } from "./members.ts"
 

@@ -1,8 +1,9 @@
 /** Hold the container's processes still, so that none can fork away from the list that is made next. */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
+import { orOn } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { gone, orOn } from "../cgroup/files.ts"
+import { gone } from "../cgroup/files.ts"
 import { Frozen, KillTarget } from "./KillTarget.ts"
 
 /** A container that can't be frozen soon is killed all the same. */

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import type { ChildStatus } from "../../native/calls.ts"
 import { P, SIG, W } from "../../native/constants.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { pause } from "../cgroup/files.ts"
 import { hasEnded, isAlive, type ProcessIdentity, readStat, signal, signalCalls } from "../processes.ts"
@@ -21,11 +21,7 @@ const courtesy = 3
 
 /** Asks once for the status of a child: `null` where it has not ended, `"stranger"` where it is no child of the caller. */
 const reapOne = (pid: number): Effect.Effect<ChildStatus | null | "stranger", SyscallError, Kernel> =>
-  Effect.catchIf(
-    sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG }),
-    ({ code }) => code === "ECHILD",
-    () => Effect.succeed("stranger" as const)
-  )
+  sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG }).pipe(orOn(["ECHILD"], "stranger" as const))
 
 /**
  * Waits until every process has ended: reaps those that are children of the caller, all at the same time, since the end of

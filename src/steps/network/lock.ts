@@ -12,7 +12,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { AT, LOCK, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** The calls that {@link withBridges} makes; for the headers of steps. */
 export const lockCalls = ["openat", "flock", "nanosleep", "close"] as const
@@ -37,7 +37,7 @@ const take = (fd: number): Effect.Effect<void, SyscallError | BridgesLocked, Ker
     for (let slept = 0, sleep = 1;; slept += sleep, sleep = Math.min(sleep * 2, 20)) {
       const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(
         Effect.as(true),
-        onErrno(["EAGAIN"], () => Effect.succeed(false))
+        orOn(["EAGAIN"], false)
       )
       if (taken) return
       if (slept >= patience) return yield* new BridgesLocked({ milliseconds: slept })

@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
 import { Fork } from "../../native/Fork.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { reap } from "./conversation.ts"
 
 /** A child of this process. */
@@ -45,10 +45,8 @@ const groupPause = 2
 /** Kills and reaps what is left of a child's process group: children of ours only. */
 const reapGroup = Effect.fnUntraced(function*(pid: number) {
   for (let waited = 0; waited < deathBound; waited += groupPause) {
-    const status = yield* Effect.catchIf(
-      sys.waitid({ idtype: P.PGID, id: pid, options: W.EXITED | W.NOHANG }),
-      ({ code }) => code === "ECHILD",
-      () => Effect.succeed(undefined)
+    const status = yield* sys.waitid({ idtype: P.PGID, id: pid, options: W.EXITED | W.NOHANG }).pipe(
+      orOn(["ECHILD"], undefined)
     )
     if (status === undefined) return
     if (status !== null) continue

@@ -6,7 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { PipelineError } from "../../engine/PipelineError.ts"
 import * as c from "../../native/constants.ts"
-import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { failureOf as execFailure } from "../../native/trampoline.ts"
 import { type Message, receive, receiveCalls, type Received } from "../channel.ts"
 import { classes } from "../errorClasses.ts"
@@ -69,10 +69,8 @@ export const whileInitWaits = <A, E, R>(
 /** Reaps a process through its pidfd, in bounded time; `null` where it lives on or is not ours. */
 export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {
   yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: milliseconds })
-  return yield* Effect.catchIf(
-    sys.waitid({ idtype: c.P.PIDFD, id: pidfd, options: c.W.EXITED | c.W.NOHANG }),
-    ({ code }) => code === "ECHILD",
-    () => Effect.succeed(null)
+  return yield* sys.waitid({ idtype: c.P.PIDFD, id: pidfd, options: c.W.EXITED | c.W.NOHANG }).pipe(
+    orOn(["ECHILD"], null)
   )
 })
 

@@ -2,17 +2,18 @@
  * The container's view of its cgroups, on hosts with version 1, with version 2, and with both.
  *
  * With a cgroup namespace a new mount shows the container's own cgroup as root; without one, and where the kernel does
- * not allow a mount, the container's own cgroup is bound from the host.
+ * not allow a mount, the container's own cgroup is bound from the host. A process in a cgroup namespace can't tell where on
+ * the host that is; so where nobody else does, a mount that the kernel does not allow is an error.
  *
  * @see cgroups(7), cgroup_namespaces(7)
  */
 import * as Effect from "effect/Effect"
-import { hasNamespace, type Mount } from "../../config/Container.ts"
+import { hasNamespace, makesNamespace, type Mount } from "../../config/Container.ts"
 import { MOUNT_ATTR, MOVE_MOUNT } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
-import { hierarchiesOf, parseProcCgroup } from "../cgroup/Hierarchies.ts"
+import { hierarchiesOf, type Hierarchy, parseProcCgroup } from "../cgroup/Hierarchies.ts"
 import { type CgroupManager, groups, unified } from "../cgroup/Manager.ts"
 import { parseMountInfo } from "../mountinfo.ts"
 import { attach, attachCalls, during, makeReadonly, setAttributes } from "./attach.ts"
@@ -49,18 +50,27 @@ type Subject = "self" | "1"
 const subject = ({ container, ownership }: Setting): Subject | undefined =>
   !ownership.outside ? "self" : hasNamespace(container, "pid") ? "1" : undefined
 
-const find = ({ container }: Setting, whose: Subject): Effect.Effect<ReadonlyArray<Shown>, SyscallError, Kernel> => {
+const find = (
+  { container }: Setting,
+  about: About,
+  whose: Subject
+): Effect.Effect<ReadonlyArray<Shown>, SyscallError | MountRefusedError, Kernel> => {
   // in a cgroup namespace of its own a process is told that it is at the root, wherever on the host that is
   const isTold = whose !== "self" || !hasNamespace(container, "cgroup")
+  const shown = ({ isBelow, keys, mountpoint, own }: Hierarchy): Effect.Effect<Shown, MountRefusedError> =>
+    isTold && !isBelow
+      ? Effect.fail(
+        new MountRefusedError({
+          ...about,
+          why: `the own cgroup in ${keys.join()} is outside of what is mounted at ${mountpoint}`,
+          advice: "run in a cgroup of the host's own mounts, or give the container a cgroup namespace"
+        })
+      )
+      : Effect.succeed({ keys, mountpoint, own: isTold ? Files.clean(`${mountpoint}/${own}`) : undefined })
   const look = (proc: number) =>
-    Effect.map(
+    Effect.flatMap(
       Effect.all([Procfs.readProc(proc, "self/mountinfo"), Procfs.readProc(proc, `${whose}/cgroup`)]),
-      ([mounts, places]) =>
-        hierarchiesOf(parseMountInfo(mounts), parseProcCgroup(places)).map(({ keys, mountpoint, own }) => ({
-          keys,
-          mountpoint,
-          own: isTold ? Files.clean(`${mountpoint}/${own}`) : undefined
-        }))
+      ([mounts, places]) => Effect.forEach(hierarchiesOf(parseMountInfo(mounts), parseProcCgroup(places)), shown)
     )
   // what the container's pid namespace calls 1, the host's procfs calls otherwise
   return whose === "self" ? Procfs.withHostProc(look) : Files.using(Procfs.openProc, look)
@@ -165,8 +175,9 @@ export const mountCgroups = Effect.fnUntraced(function*(setting: Setting, mount:
       advice: "give the container a pid namespace, or leave out the cgroup mount"
     })
   }
-  const hierarchies = setting.cgroup === undefined
-    ? yield* during(about, "open the source")(find(setting, whose))
+  // in a mount namespace that is joined the host's hierarchies may be elsewhere
+  const hierarchies = setting.cgroup === undefined || !makesNamespace(setting.container, "mnt")
+    ? yield* during(about, "open the source")(find(setting, about, whose))
     : joinedIn(setting.cgroup)
   const isV1 = ({ keys }: Shown) => !keys.includes(unified)
   const place = Files.makeDirectories(setting.root, about.destination, setting.making)

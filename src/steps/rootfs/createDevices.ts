@@ -12,7 +12,7 @@ import { type Container, type Device, hasNamespace } from "../../config/Containe
 import * as Step from "../../engine/Step.ts"
 import { AT, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, onErrno, sys, SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
 import { attach } from "./attach.ts"
 import { cloneOfHandle } from "./bind.ts"
@@ -74,7 +74,7 @@ const bindFromHost = (
         })
       }
       yield* sys.mknodat({ dirfd: parent, path: name, mode: S.IFREG | 0o600, major: 0, minor: 0 }).pipe(
-        onErrno(["EEXIST"], () => Effect.void)
+        orOn(["EEXIST"], undefined)
       )
       yield* Files.using(entry(parent, name), (place) =>
         Effect.gen(function*() {

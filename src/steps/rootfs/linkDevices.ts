@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { O } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../Init.ts"
 import { bindsDev } from "./createDevices.ts"
 import { PathError } from "./errors.ts"
@@ -32,7 +32,7 @@ const exists = (error: PathError): boolean => error.code === "EEXIST"
 const linkPtmx = (dev: number, making: Files.Making) =>
   Effect.catchIf(link(dev, "ptmx", "pts/ptmx", making), exists, () =>
     sys.readlinkat({ dirfd: dev, path: "ptmx" }).pipe(
-      onErrno(["EINVAL"], () => Effect.succeed("")),
+      orOn(["EINVAL"], ""),
       Effect.flatMap((target) =>
         target === "pts/ptmx"
           ? Effect.void
@@ -42,7 +42,7 @@ const linkPtmx = (dev: number, making: Files.Making) =>
           )
       ),
       // something is mounted there: that is what the configuration asks for
-      onErrno(["EBUSY"], () => Effect.void)
+      orOn(["EBUSY"], undefined)
     ))
 
 const linkCore = (root: number, dev: number, making: Files.Making) =>
@@ -50,7 +50,7 @@ const linkCore = (root: number, dev: number, making: Files.Making) =>
     Files.resolve(root, "/proc/kcore", { flags: O.NOFOLLOW }),
     () => Effect.catchIf(link(dev, "core", "/proc/kcore", making), exists, () => Effect.void)
   ).pipe(
-    onErrno(["ENOENT"], () => Effect.void)
+    orOn(["ENOENT"], undefined)
   )
 
 const linkAll = Effect.fnUntraced(function*(root: number, dev: number, making: Files.Making) {

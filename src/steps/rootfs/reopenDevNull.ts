@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { NotNullDeviceError } from "./errors.ts"
 import { InRoot } from "./facts.ts"
 
@@ -17,7 +17,7 @@ const onNull = (fd: number): Effect.Effect<boolean, SyscallError, Kernel> =>
   Files.stat(fd).pipe(
     Effect.map(Files.isNull),
     // closed, and stays so
-    onErrno(["EBADF"], () => Effect.succeed(false))
+    orOn(["EBADF"], false)
   )
 
 /** Opens the container's null device again where descriptors 0 to 2 are the host's. */

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
 import { keeping, readAll, stat, using, writeAll } from "../../native/Files.ts"
-import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { pause } from "../cgroup/files.ts"
 import { ContainerNotFound, IdInUse, InvalidId, StateCorrupt, StateLocked, StateUntrusted } from "./errors.ts"
 import { decode, encode, type State } from "./State.ts"
@@ -105,10 +105,10 @@ const withDirectory = <A, E, R>(
 /** Makes the root and what is missing above it; only the owner may look into it. */
 const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> =>
   sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
-    onErrno(["EEXIST"], () => Effect.void),
+    orOn(["EEXIST"], undefined),
     onErrno(["ENOENT"], (error) => {
-      const above = root.slice(0, root.lastIndexOf("/"))
-      return above === "" ? Effect.fail(error) : Effect.andThen(makeRoot(above), makeRoot(root))
+      const end = root.lastIndexOf("/")
+      return end <= 0 ? Effect.fail(error) : Effect.andThen(makeRoot(root.slice(0, end)), makeRoot(root))
     })
   )
 
@@ -164,7 +164,7 @@ const replace = Effect.fnUntraced(function*(dirfd: number, text: string) {
 })
 
 const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
-  sys.unlinkat({ dirfd, path, flags: 0 }).pipe(onErrno(["ENOENT"], () => Effect.void))
+  sys.unlinkat({ dirfd, path, flags: 0 }).pipe(orOn(["ENOENT"], undefined))
 
 /** What {@link load} can fail with. */
 export type LoadError = StoreError | InvalidId | ContainerNotFound | StateCorrupt
@@ -213,7 +213,7 @@ export const isGated = (
     (dirfd) =>
       sys.statx({ dirfd, path: startGate, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.TYPE }).pipe(
         Effect.as(true),
-        onErrno(["ENOENT"], () => Effect.succeed(false))
+        orOn(["ENOENT"], false)
       )
   )
 
@@ -227,7 +227,7 @@ const maxDepth = 32
 export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
   Effect.andThen(
     checkId(id),
-    using(openRoot(root), (dirfd) => removeTree(dirfd, id, maxDepth)).pipe(onErrno(["ENOENT"], () => Effect.void))
+    using(openRoot(root), (dirfd) => removeTree(dirfd, id, maxDepth)).pipe(orOn(["ENOENT"], undefined))
   )
 
 const removeTree = (parent: number, name: string, depth: number): Effect.Effect<void, SyscallError, Kernel> =>
@@ -237,8 +237,8 @@ const removeTree = (parent: number, name: string, depth: number): Effect.Effect<
   )
 
 const empty = Effect.fnUntraced(function*(dirfd: number, depth: number) {
-  const isState = ({ name }: { readonly name: string }) => Number(name === stateFile)
-  for (const entry of (yield* entriesOf(dirfd)).toSorted((a, b) => isState(a) - isState(b))) {
+  const rank = ({ name }: { readonly name: string }) => name === stateFile ? 1 : 0
+  for (const entry of (yield* entriesOf(dirfd)).toSorted((a, b) => rank(a) - rank(b))) {
     if (entry.type === "d" && depth > 0) yield* removeTree(dirfd, entry.name, depth - 1)
     else yield* unlinkIfThere(dirfd, entry.name)
   }
@@ -265,7 +265,7 @@ export type Entry =
 export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
   Effect.gen(function*() {
     const names = yield* using(openRoot(root), (dirfd) => using(openIn(dirfd, "."), entriesOf)).pipe(
-      onErrno(["ENOENT"], () => Effect.succeed([]))
+      orOn(["ENOENT"], [])
     )
     const entries: Array<Entry> = []
     for (const { name: id, type } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
@@ -300,7 +300,7 @@ export const withLock = <A, E, R>(
       for (let sleep = 1;; sleep = Math.min(sleep * 2, 50)) {
         const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(
           Effect.as(true),
-          onErrno(["EAGAIN"], () => Effect.succeed(false))
+          orOn(["EAGAIN"], false)
         )
         if (taken) break
         if (slept >= milliseconds) return yield* new StateLocked({ id, milliseconds: slept })

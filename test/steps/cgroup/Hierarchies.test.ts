@@ -86,6 +86,18 @@ describe("hierarchiesOf", () => {
     assert.deepStrictEqual(find(mount("/"), "0::/../z"), [["unified", "/sys/fs/cgroup", "/"]])
   })
 
+  it("tells where the own group is not below what is mounted", () => {
+    const isBelow = (root: string, own: string) =>
+      hierarchiesOf(
+        parseMountInfo(`41 31 0:38 ${root} /sys/fs/cgroup rw - cgroup2 cgroup2 rw`),
+        parseProcCgroup(`0::${own}`)
+      )[0]!.isBelow
+    for (const [root, own] of [["/", "/"], ["/", "/a"], ["/a", "/a"], ["/a", "/a/b"]] as const) {
+      assert.isTrue(isBelow(root, own))
+    }
+    for (const [root, own] of [["/a", "/"], ["/a", "/ab"], ["/", "/../a"]] as const) assert.isFalse(isBelow(root, own))
+  })
+
   it("reads escaped names", () => {
     assert.deepStrictEqual(parseMountInfo("32 31 0:29 / /a\\040b rw - cgroup cgroup rw,cpu")[0]!.mountpoint, "/a b")
   })
@@ -99,11 +111,14 @@ describe("plan", () => {
   const v1: Hierarchies = {
     version: "v1",
     hierarchies: [
-      { keys: ["cpu", "cpuacct"], mountpoint: "/c/cpu", own: "/" },
-      { keys: ["memory"], mountpoint: "/c/memory", own: "/mine" }
+      { keys: ["cpu", "cpuacct"], mountpoint: "/c/cpu", own: "/", isBelow: true },
+      { keys: ["memory"], mountpoint: "/c/memory", own: "/mine", isBelow: true }
     ]
   }
-  const v2: Hierarchies = { version: "v2", hierarchies: [{ keys: ["unified"], mountpoint: "/c", own: "/a/b" }] }
+  const v2: Hierarchies = {
+    version: "v2",
+    hierarchies: [{ keys: ["unified"], mountpoint: "/c", own: "/a/b", isBelow: true }]
+  }
   const paths = (hierarchies: Hierarchies, path?: string) =>
     Effect.map(plan(hierarchies, { id: "x", path }), (manager) => groups(manager).map((group) => group.path))
 

@@ -6,6 +6,7 @@ import type { Container } from "../../../src/config/Container.ts"
 import type * as Step from "../../../src/engine/Step.ts"
 import { MAGIC, MS, S } from "../../../src/native/constants.ts"
 import type { Call } from "../../../src/native/Kernel.ts"
+import type { CgroupManager } from "../../../src/steps/cgroup/Manager.ts"
 import { maskPaths } from "../../../src/steps/maskPaths.ts"
 import { readonlyPaths } from "../../../src/steps/readonlyPaths.ts"
 import { remountReadonly } from "../../../src/steps/remountReadonly.ts"
@@ -30,12 +31,15 @@ const mnt = [{ type: "mnt" }] as const
 
 const given = (
   container: Partial<Container> = {},
-  facts: { readonly contained?: boolean; readonly outside?: boolean } = {}
+  facts: { readonly contained?: boolean; readonly outside?: boolean; readonly cgroup?: CgroupManager } = {}
 ) => {
   const inside = facts.outside === true
     ? { outside: true, uid: (id: number) => Effect.succeed(1000 + id), gid: (id: number) => Effect.succeed(2000 + id) }
     : { outside: false, uid: Effect.succeed, gid: Effect.succeed }
-  let context: Context.Context<never> = withInit({ container: { namespaces: mnt, ...container } })
+  let context: Context.Context<never> = withInit({
+    container: { namespaces: mnt, ...container },
+    ...(facts.cgroup === undefined ? {} : { cgroup: facts.cgroup })
+  })
   context = and(context, Ownership, inside)
   context = and(context, MountsContained, { contained: facts.contained ?? true })
   context = and(context, RootHandle, { fd: 9 })
@@ -330,6 +334,68 @@ describe("the steps of the root file system", () => {
       "symlinkat(\"cpu,cpuacct\", n, \"cpuacct\")",
       "fchownat(n, \"\", 1000, 2000, AT_EMPTY_PATH)"
     ])
+  })
+
+  describe("mountFilesystems: the container's cgroups", () => {
+    const mounts = [{ ...bindMount("cgroup", "/c"), type: "cgroup", flags: 0 }]
+    const cgroup: CgroupManager = {
+      version: "v1",
+      paths: { cpu: "/c/cpu,cpuacct/x", cpuacct: "/c/cpu,cpuacct/x", memory: "/c/memory/x" },
+      mountpoints: { cpu: "/c/cpu,cpuacct", cpuacct: "/c/cpu,cpuacct", memory: "/c/memory" },
+      made: []
+    }
+    /** The host's /proc, whose files are these. */
+    const proc = (...files: ReadonlyArray<string>) => {
+      const left = files.flatMap((text) => [text, ""]).map((text) => Buffer.from(text))
+      return {
+        read: () => left.shift(),
+        fstatfs: () => ({ type: left.length > 0 ? MAGIC.PROC_SUPER_MAGIC : 0xef53, flags: 0 }),
+        statx: () => ({ ...directory, ino: left.length === files.length * 2 ? 1n : 3n })
+      }
+    }
+    const info = "32 31 0:29 / /elsewhere/memory rw - cgroup cgroup rw,memory\n"
+    const opened = (trace: ReadonlyArray<string>) => trace.filter((line) => line.startsWith("open_tree"))
+
+    it("are those that the parent made, which it need not look for", () => {
+      const { trace } = succeed(mountFilesystems, given({ mounts }, { cgroup }), opens())
+      assert.deepStrictEqual(trace.filter((line) => line.includes("proc")), [])
+      assert.deepStrictEqual(opened(trace).map((line) => line.split(", ")[1]), [
+        "\"/c/cpu,cpuacct/x\"",
+        "\"/c/memory/x\""
+      ])
+      const links = trace.filter((line) => line.startsWith("symlinkat"))
+      assert.deepStrictEqual(links.map((line) => line.split(", ").at(-1)), ["\"cpu\")", "\"cpuacct\")"])
+    })
+
+    it("are looked for in a mount namespace that is joined, where they may be elsewhere", () => {
+      const namespaces = [{ type: "mnt", path: "/proc/7/ns/mnt" }] as const
+      const answers = opens(proc(info, "4:memory:/x\n"))
+      const { trace } = succeed(mountFilesystems, given({ mounts, namespaces }, { cgroup }), answers)
+      assert.deepStrictEqual(opened(trace).map((line) => line.split(", ")[1]), ["\"/elsewhere/memory/x\""])
+    })
+
+    it("are not the host's where a process in its own namespace can't tell them, and none can be mounted", () => {
+      const namespaces = [...mnt, { type: "cgroup" }] as const
+      const answers = (files: object) =>
+        opens({
+          ...files,
+          fsopen: (call: { readonly type: string }) => call.type === "cgroup" ? "EPERM" : undefined
+        })
+      const refused = fail(mountFilesystems, given({ mounts, namespaces }), answers(proc(info, "4:memory:/\n")))
+      assert.strictEqual(refused.code, "EPERM")
+      assert.deepStrictEqual(opened(refused.trace), [])
+      // the parent can tell
+      const { trace } = succeed(mountFilesystems, given({ mounts, namespaces }, { cgroup }), answers({}))
+      assert.strictEqual(opened(trace).length, 2)
+    })
+
+    it("are not those of others where its own are outside of what is mounted", () => {
+      const part = info.replace(" / ", " /part ")
+      const answers = opens(proc(part, "4:memory:/other\n", part, "4:memory:/other\n"))
+      const { message, trace } = fail(mountFilesystems, given({ mounts }), answers)
+      assert.match(message, /the own cgroup in memory is outside of what is mounted at \/elsewhere\/memory/)
+      assert.deepStrictEqual(opened(trace), [])
+    })
   })
 
   it("linkDevices: gives its links away by handle, and nothing that has taken their place", () => {

@@ -7,7 +7,7 @@
  * place is taken by the memory of another one, never the memory itself: what somebody still has of it leads nowhere.
  */
 import * as process from "node:process"
-import { F, F_SEAL, MAP, MFD, PROT, RLIMIT } from "../../constants.ts"
+import { F, F_SEAL, MADV, MAP, MFD, PROT, RLIMIT } from "../../constants.ts"
 import type { Library } from "../../koffi.ts"
 import { attempted, type Handlers, type Machine } from "../Machine.ts"
 import { Refused } from "../Refused.ts"
@@ -197,12 +197,10 @@ export class Arena {
     }
   }
 
-  /** Gives the memory of a family back that has ended. What is there then is all zero, and nobody else's. */
-  release(region: Region): void {
-    const { call, memory, numbers } = this.#machine
-    memory.reset()
-    const flags = MAP.PRIVATE | MAP.ANONYMOUS | MAP.NORESERVE | MAP.FIXED
-    call(numbers.mmap, region.address, familySize, PROT.READ | PROT.WRITE, flags, -1, 0)
+  /** Gives back what is in the memory of a family that has ended, but for its last servers. It is all zero then. */
+  release({ address, shares }: Region, used: number): void {
+    const { call, numbers } = this.#machine
+    call(numbers.madvise, address, Math.min(used + 1, shares) * share, MADV.REMOVE)
   }
 
   /** Why a process could not execute its program, as an errno's negative; 0 where it could, or has not yet tried. */

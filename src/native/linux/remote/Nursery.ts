@@ -152,13 +152,10 @@ export class Nursery {
    */
   release({ place: { family } }: Server): void {
     if (family === undefined || !family.places.every(({ seat }) => seat.isFree)) return
-    const { arena } = this.#parts
-    const isGiven = Machine.attempted(() => {
-      arena.release(family.region)
-      return true
-    })
-    // otherwise it stays as it is, until the next family's takes its place
-    if (isGiven === true) { for (const { seat } of family.places) seat.settle() }
+    const { places, region } = family
+    // where it can't be had, it stays as it is until the next family's takes its place
+    Machine.attempted(() => this.#parts.arena.release(region, places.length))
+    for (const { seat } of places) seat.settle()
   }
 
   /** Where a server's calls are made. Throws {@link gone} where another one sits there by now. */
@@ -248,6 +245,8 @@ export class Nursery {
     }
     seat.patience = wait
     for (let waits = 1; seat.isAsked; waits++) {
+      // one that is not there by now is stopped, or waits for a processor: there are others who want it, too
+      if (waits > 1) seat.lookAsUsual()
       if (waits === birth) {
         // a server that may still come would sit down there: without its end, the seat is nobody's any more
         if (kill(pid)) seat.leave()
@@ -260,7 +259,7 @@ export class Nursery {
         throw refused(-failure())
       }
     }
-    seat.arrived()
+    seat.lookAsUsual()
     return this.#seated(place, pid)
   }
 

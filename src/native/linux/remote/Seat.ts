@@ -53,7 +53,7 @@ const spins = { one: 1, several: 150 } as const
  * Times that it lets others run then, and looks again, before it sleeps. The scheduler may have put both sides on one
  * processor, and leave them there: then the other side can't run before this one gives way.
  */
-const yields = { usual: 500, untilThere: 4000 } as const
+const yields = { usual: 500, forOneThatStarts: 4000 } as const
 /** Times that JavaScript looks before it leaves that to machine code, which is kinder to the other hyperthread. */
 const looks = { one: 1, several: 1000 } as const
 
@@ -201,9 +201,12 @@ export class Seat {
     this.#set(at.yields, 0)
   }
 
-  /** Makes the seat ready for a new server, whose first answer says that it is there: see {@link arrived}. */
+  /**
+   * Makes the seat ready for a new server, whose first answer says that it is there. Until {@link lookAsUsual} this side looks
+   * for that as long as it takes to execute a program, before it sleeps.
+   */
   prepare(): void {
-    this.#own[own.yields / 4] = yields.untilThere
+    this.#own[own.yields / 4] = yields.forOneThatStarts
     this.#set(at.yields, yields.usual)
     this.#set(at.closes, 0)
     this.#own[spinsAt] = this.#words[at.serverSpins / 4] = this.#own[own.full / 4]!
@@ -212,8 +215,8 @@ export class Seat {
     Atomics.store(this.#words, at.state / 4, asked)
   }
 
-  /** The server is there. */
-  arrived(): void {
+  /** Calls are shorter. */
+  lookAsUsual(): void {
     this.#own[own.yields / 4] = yields.usual
   }
 

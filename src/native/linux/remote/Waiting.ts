@@ -38,8 +38,8 @@ export interface Callers {
   readonly thread: () => Server
   /** Sleeps until a server has answered, but no longer than some microseconds. */
   readonly sleep: (server: Server, microseconds?: number) => void
-  /** A server has gone. */
-  readonly gone: (server: Server) => void
+  /** A server was found gone. */
+  readonly release: (server: Server) => void
 }
 
 interface Parked {
@@ -66,13 +66,19 @@ const pipeBuffer = 4096
 const isAnswered = ({ place }: Server): boolean => !place.seat.isAsked
 
 /** Makes the calls of all processes of a kernel. */
-export const make = ({ attempt, gone: left, sleep, thread }: Callers) => {
+export const make = ({ attempt, release, sleep, thread }: Callers) => {
   /** Those whose effects have not come to an end. */
   const live = new Set<Server>()
   const parked = new Map<Server, Parked>()
   /** Those of {@link Callers.thread} that have nothing to do. */
   const threads: Array<Server> = []
   let timer: NodeJS.Timeout | undefined
+
+  /** A server has gone. */
+  const end = (server: Server): void => {
+    live.delete(server)
+    release(server)
+  }
 
   /** Lets each of those go on who can; whether there was one. */
   const letOthersGo = (): boolean => {
@@ -88,7 +94,7 @@ export const make = ({ attempt, gone: left, sleep, thread }: Callers) => {
         parked.delete(server)
         // what is wrong with it is its own fiber's, not of who has looked
         if (cause !== gone) one.resume(Exit.die(cause))
-        else live.delete(server)
+        else end(server)
       }
       went = true
     }
@@ -225,13 +231,12 @@ export const make = ({ attempt, gone: left, sleep, thread }: Callers) => {
       return invokeIn(call, server)
     } catch (cause) {
       if (cause !== gone) throw cause
-      live.delete(server)
-      left(server)
+      end(server)
       return nothingMore
     }
   }
 
-  return { invoke, begin: (server: Server) => void live.add(server), end: (server: Server) => void live.delete(server) }
+  return { invoke, begin: (server: Server) => void live.add(server), end }
 }
 
 const thatMayWait: ReadonlySet<Call["_tag"]> = new Set(["flock", "nanosleep", "poll", "read", "recvmsg", "waitid"])

@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Errno } from "../../src/native/Errno.ts"
+import { onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
+
+class Other extends Data.TaggedError("Other")<{ readonly code: Errno }> {}
+
+const refused = (code: Errno) => new SyscallError({ call: { _tag: "fchdir", fd: 3 }, code })
+const causeOf = <A, E>(effect: Effect.Effect<A, E>): Cause.Cause<E> => {
+  const exit = Effect.runSyncExit(effect)
+  assert(Exit.isFailure(exit))
+  return exit.cause
+}
+
+describe("onErrno", () => {
+  it("handles a call's failure with one of the errnos", () => {
+    const handle = ({ code }: SyscallError) => Effect.succeed(`handled ${code}`)
+    for (const code of ["ENOENT", "ESRCH"] as const) {
+      const handled = Effect.fail(refused(code)).pipe(onErrno(["ENOENT", "ESRCH"], handle))
+      assert.strictEqual(Effect.runSync(handled), `handled ${code}`)
+    }
+    assert.strictEqual(Effect.runSync(Effect.succeed(1).pipe(onErrno(["ENOENT"], handle))), 1)
+    assert.strictEqual(Effect.runSync(Effect.fail(refused("ENOENT")).pipe(orOn(["ENOENT"], 2))), 2)
+  })
+
+  it("lets any other failure go on as it was", () => {
+    const never = () => Effect.die("handled")
+    const causes: ReadonlyArray<Cause.Cause<SyscallError | Other>> = [
+      Cause.fail(refused("EACCES")),
+      // no call failed
+      Cause.fail(new Other({ code: "ENOENT" })),
+      Cause.die("defect"),
+      Cause.interrupt(1),
+      Cause.combine(Cause.fail(refused("EACCES")), Cause.fail(refused("EIO"))),
+      Cause.combine(Cause.fail(refused("EACCES")), Cause.interrupt(1))
+    ]
+    for (const cause of causes) {
+      assert.deepStrictEqual(causeOf(Effect.failCause(cause).pipe(onErrno(["ENOENT"], never))), cause)
+      assert.deepStrictEqual(causeOf(Effect.failCause(cause).pipe(orOn(["ENOENT"], undefined))), cause)
+    }
+  })
+})
