@@ -152,7 +152,8 @@ export const perform = <A, E>(
   const dispatcher = sync.makeDispatcher()
   const scheduler: Scheduler.Scheduler = {
     executionMode: "sync",
-    shouldYield: (fiber) => sync.shouldYield(fiber),
+    // whoever goes first does so because the others wait, and not because of how many operations something takes
+    shouldYield: () => false,
     makeDispatcher: () => dispatcher
   }
   const fiber = Effect.runFork(Effect.andThen(Effect.yieldNow, Effect.provideContext(act, context)), { scheduler })

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { PreventSchedulerYield } from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import fc from "fast-check"
 import * as Plan from "../../../src/engine/Plan.ts"
@@ -48,9 +49,13 @@ type Act = Effect.Effect<unknown, unknown, Kernel | Fork>
 const planOf = (state: State.State, act: Act): Plan.Plan => {
   const model = ModelKernel.make(state, { programs })
   const recorder = Recorder.make()
-  Effect.runSyncExit(
-    Effect.provide(Effect.provide(Effect.provideService(act, Clock.Clock, clock), recorder.layer), model.layer)
-  )
+  Effect.runSyncExit(act.pipe(
+    Effect.provideService(Clock.Clock, clock),
+    // as `perform` has it
+    Effect.provideService(PreventSchedulerYield, true),
+    Effect.provide(recorder.layer),
+    Effect.provide(model.layer)
+  ))
   return Plan.make({ title: "run", record: recorder.entries().filter(({ step }) => step !== ""), pipelines })
 }
 
