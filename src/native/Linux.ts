@@ -145,8 +145,8 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
         birth.child = child
         waiting.begin(child)
         birth.end = () => {
-          waiting.end(child)
           nursery.end(child, lostStatus)
+          waiting.end(child)
         }
         return child.pid
       })

@@ -86,7 +86,7 @@ describe("a server", () => {
     it.effect("takes as much of an environment as the kernel does", () =>
       Effect.gen(function*() {
         const stack = BigInt(64 << 20)
-        const run = (limit: bigint) =>
+        const run = (limit: bigint, count = 40, size = 100_000) =>
           Effect.gen(function*() {
             const pid = yield* (yield* Fork).spawn(
               0,
@@ -96,7 +96,7 @@ describe("a server", () => {
                   sys.execve({
                     path: "/bin/true",
                     argv: ["true"],
-                    envp: Array.from({ length: 40 }, (_, index) => `V${index}=${"x".repeat(100_000)}`)
+                    envp: Array.from({ length: count }, (_, index) => `V${index}=${"x".repeat(size)}`)
                   }),
                   ({ code }) => sys.exit_group({ status: code === "E2BIG" ? 42 : 43 })
                 )
@@ -107,6 +107,7 @@ describe("a server", () => {
         assert.deepInclude(yield* run(stack), { code: CLD.EXITED, status: 0 })
         // a quarter of the stack, and not 4 MB
         assert.deepInclude(yield* run(stack / 8n), { code: CLD.EXITED, status: 42 })
+        assert.deepInclude(yield* run(stack, 100_000, 20), { code: CLD.EXITED, status: 0 })
       }))
 
     it.effect("shares memory with this process and with those that it has cloned, and with no other", () =>

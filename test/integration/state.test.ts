@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import * as Step from "../../src/engine/Step.ts"
 import { CLONE, P, SIG, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
@@ -54,6 +54,16 @@ describe("the state directory", () => {
       )
     )
   })
+
+  it.effect("is not made behind a link that leads nowhere", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        const above = dirname(dirname(root))
+        fs.symlinkSync("/nonexistent/x", `${above}/link`)
+        const failure = yield* Effect.flip(Store.create(`${above}/link/state`, "a"))
+        assert.include(failure.message, "= -1 ENOENT")
+      })
+    ))
 
   it.effect("is made for its owner alone, and a container's so that it can be passed through", () =>
     withRoot((root) =>

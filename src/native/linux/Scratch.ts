@@ -12,9 +12,6 @@ import * as Text from "./text.ts"
 /** Enough for the arguments of nearly every call. */
 const arenaSize = 0x40000
 
-/** From this length on the bytes of a text are counted. */
-const long = 1024
-
 /** Writes nothing while it is up. */
 interface Pen {
   isUp: boolean
@@ -158,8 +155,7 @@ export class Scratch {
 
   /** A text with its NUL; its address. */
   text(text: string): number {
-    // to count costs more than room that is given back at once; a vector of long ones needs all the room that there is
-    const block = this.block((text.length < long ? text.length * 3 : Buffer.byteLength(text)) + 1)
+    const block = this.block(text.length * 3 + 1)
     block.setText(0, text)
     return block.address
   }
@@ -179,7 +175,15 @@ export class Scratch {
   /** A vector of texts that a null ends: `argv`. */
   texts(texts: ReadonlyArray<string>): number {
     const pointers = this.block((texts.length + 1) * 8)
-    texts.forEach((text, index) => pointers.setU64(index * 8, BigInt(this.text(text))))
+    const sizes = texts.map((text) => Buffer.byteLength(text) + 1)
+    // one behind the other: there may be hundreds of thousands
+    const room = this.block(sizes.reduce((sum, size) => sum + size, 0))
+    let at = 0
+    texts.forEach((text, index) => {
+      pointers.setU64(index * 8, BigInt(room.address + at))
+      room.setText(at, text)
+      at += sizes[index]!
+    })
     pointers.setU64(texts.length * 8, 0n)
     return pointers.address
   }

@@ -68,7 +68,11 @@ export const whileInitWaits = <A, E, R>(
 
 /** Reaps a process through its pidfd, in bounded time; `null` where it lives on or is not ours. */
 export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {
-  yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: milliseconds })
+  for (let left = milliseconds;; left -= glance) {
+    const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
+    if (events !== 0 || left <= glance) break
+    yield* Effect.yieldNow
+  }
   return yield* sys.waitid({ idtype: c.P.PIDFD, id: pidfd, options: c.W.EXITED | c.W.NOHANG }).pipe(
     orOn(["ECHILD"], null)
   )

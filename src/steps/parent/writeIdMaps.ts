@@ -43,7 +43,7 @@ export class IdMapHelperStuck extends Data.TaggedError("IdMapHelperStuck")<{
   readonly milliseconds: number
 }> {
   override get message(): string {
-    return `${this.program} ${this.args.join(" ")} did not end within ${this.milliseconds} ms, and was killed`
+    return `${this.program} ${this.args.join(" ")} did not end within ${this.milliseconds} ms, and is killed`
   }
   get advice(): string {
     return "it asks the host's user database for subordinate ids (subid in /etc/nsswitch.conf): see whether that answers"

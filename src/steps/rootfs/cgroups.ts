@@ -40,8 +40,8 @@ interface Shown {
   /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
   readonly keys: ReadonlyArray<string>
   readonly mountpoint: string
-  /** The directory of the container's own cgroup on the host, where that can be told. */
-  readonly own: string | undefined
+  /** The directory of the container's own cgroup on the host, where that can be told; or why it has none there. */
+  readonly own: string | MountRefusedError | undefined
 }
 
 /** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
@@ -54,23 +54,28 @@ const find = (
   { container }: Setting,
   about: About,
   whose: Subject
-): Effect.Effect<ReadonlyArray<Shown>, SyscallError | MountRefusedError, Kernel> => {
+): Effect.Effect<ReadonlyArray<Shown>, SyscallError, Kernel> => {
   // in a cgroup namespace of its own a process is told that it is at the root, wherever on the host that is
   const isTold = whose !== "self" || !hasNamespace(container, "cgroup")
-  const shown = ({ isBelow, keys, mountpoint, own }: Hierarchy): Effect.Effect<Shown, MountRefusedError> =>
-    isTold && !isBelow
-      ? Effect.fail(
-        new MountRefusedError({
-          ...about,
-          why: `the own cgroup in ${keys.join()} is outside of what is mounted at ${mountpoint}`,
-          advice: "run in a cgroup of the host's own mounts, or give the container a cgroup namespace"
-        })
-      )
-      : Effect.succeed({ keys, mountpoint, own: isTold ? Files.clean(`${mountpoint}/${own}`) : undefined })
+  const outside = ({ keys, mountpoint }: Hierarchy) =>
+    new MountRefusedError({
+      ...about,
+      why: `the own cgroup in ${keys.join()} is outside of what is mounted at ${mountpoint}`,
+      advice: "give the container a cgroup namespace, or have its own cgroup mounted"
+    })
+  const ownOf = (hierarchy: Hierarchy): Shown["own"] => {
+    if (!isTold) return undefined
+    return hierarchy.isBelow ? Files.clean(`${hierarchy.mountpoint}/${hierarchy.own}`) : outside(hierarchy)
+  }
   const look = (proc: number) =>
-    Effect.flatMap(
+    Effect.map(
       Effect.all([Procfs.readProc(proc, "self/mountinfo"), Procfs.readProc(proc, `${whose}/cgroup`)]),
-      ([mounts, places]) => Effect.forEach(hierarchiesOf(parseMountInfo(mounts), parseProcCgroup(places)), shown)
+      ([mounts, places]) =>
+        hierarchiesOf(parseMountInfo(mounts), parseProcCgroup(places)).map((hierarchy): Shown => ({
+          keys: hierarchy.keys,
+          mountpoint: hierarchy.mountpoint,
+          own: ownOf(hierarchy)
+        }))
     )
   // what the container's pid namespace calls 1, the host's procfs calls otherwise
   return whose === "self" ? Procfs.withHostProc(look) : Files.using(Procfs.openProc, look)
@@ -79,6 +84,24 @@ const find = (
 /** The hierarchies of cgroups that this process has joined, as its parent found them. */
 const joinedIn = (manager: CgroupManager): ReadonlyArray<Shown> =>
   groups(manager).map(({ keys, mountpoint, path }) => ({ keys, mountpoint, own: path }))
+
+/** All hierarchies, and where the container's own cgroups are. */
+const hierarchiesFor = Effect.fnUntraced(function*(setting: Setting, about: About, whose: Subject) {
+  const { cgroup, container } = setting
+  const found = during(about, "open the source")(find(setting, about, whose))
+  if (cgroup === undefined) return yield* found
+  const joined = joinedIn(cgroup)
+  if (makesNamespace(container, "mnt")) return joined
+  // in a mount namespace that is joined they may be mounted elsewhere, or not at all; what is mounted anew needs no path
+  if (hasNamespace(container, "cgroup")) return joined.map((hierarchy): Shown => ({ ...hierarchy, own: undefined }))
+  const there = yield* found
+  if (there.length > 0) return there
+  return yield* new MountRefusedError({
+    ...about,
+    why: "no cgroup hierarchy is mounted in the mount namespace that is joined",
+    advice: "give the container a cgroup namespace, or leave out the cgroup mount"
+  })
+})
 
 const refusedHere = (error: MountError): boolean => error.code === "EPERM" || error.code === "EBUSY"
 
@@ -91,25 +114,26 @@ const view = (
   about: About,
   options: ReadonlyArray<string>,
   attributes: number,
-  own: string | undefined,
+  own: Shown["own"],
   whole = false
-): Effect.Effect<number, MountError, Kernel> => {
-  const bound = own === undefined ? undefined : Files.keeping(
-    cloneOf(own, false),
-    (fd) => setAttributes(fd, attributes, (attributes & MOUNT_ATTR._ATIME) === 0 ? 0 : MOUNT_ATTR._ATIME)
-  ).pipe(during({ ...about, type: "bind", source: own }, "open the source"))
+): Effect.Effect<number, MountError | MountRefusedError, Kernel> => {
+  const bind = (source: string) =>
+    Files.keeping(
+      cloneOf(source, false),
+      (fd) => setAttributes(fd, attributes, (attributes & MOUNT_ATTR._ATIME) === 0 ? 0 : MOUNT_ATTR._ATIME)
+    ).pipe(during({ ...about, type: "bind", source }, "open the source"))
   // a side-car is not in the container's cgroup namespace either: what it mounts anew would show the host's root
   const fresh = !setting.ownership.outside && (hasNamespace(setting.container, "cgroup") || whole)
-  if (!fresh && bound !== undefined) return bound
+  if (!fresh && own !== undefined) return typeof own === "string" ? bind(own) : Effect.fail(own)
   const made = makeFilesystem(about, options, attributes)
-  return bound === undefined ? made : Effect.catchIf(made, refusedHere, () => bound)
+  return typeof own === "string" ? Effect.catchIf(made, refusedHere, () => bind(own)) : made
 }
 
 const mountHierarchy = Effect.fnUntraced(function*(
   about: About,
   parent: number,
   name: string,
-  mount: Effect.Effect<number, MountError, Kernel>
+  mount: Effect.Effect<number, MountError | MountRefusedError, Kernel>
 ) {
   yield* during(about, "resolve the target")(
     sys.mkdirat({ dirfd: parent, path: name, mode: 0o755 })
@@ -175,10 +199,7 @@ export const mountCgroups = Effect.fnUntraced(function*(setting: Setting, mount:
       advice: "give the container a pid namespace, or leave out the cgroup mount"
     })
   }
-  // in a mount namespace that is joined the host's hierarchies may be elsewhere
-  const hierarchies = setting.cgroup === undefined || !makesNamespace(setting.container, "mnt")
-    ? yield* during(about, "open the source")(find(setting, about, whose))
-    : joinedIn(setting.cgroup)
+  const hierarchies = yield* hierarchiesFor(setting, about, whose)
   const isV1 = ({ keys }: Shown) => !keys.includes(unified)
   const place = Files.makeDirectories(setting.root, about.destination, setting.making)
   yield* Files.using(during(about, "resolve the target")(place), (fd) =>

@@ -103,14 +103,13 @@ const withDirectory = <A, E, R>(
   )
 
 /** Makes the root and what is missing above it; only the owner may look into it. */
-const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> =>
-  sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
-    orOn(["EEXIST"], undefined),
-    onErrno(["ENOENT"], (error) => {
-      const end = root.lastIndexOf("/")
-      return end <= 0 ? Effect.fail(error) : Effect.andThen(makeRoot(root.slice(0, end)), makeRoot(root))
-    })
-  )
+const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> => {
+  const make = sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(orOn(["EEXIST"], undefined))
+  return make.pipe(onErrno(["ENOENT"], (error) => {
+    const end = root.lastIndexOf("/")
+    return end <= 0 ? Effect.fail(error) : Effect.andThen(makeRoot(root.slice(0, end)), make)
+  }))
+}
 
 /**
  * Makes the directory of a new container, and the root where it is missing. Run inside of a step: the directory is

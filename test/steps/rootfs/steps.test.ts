@@ -374,6 +374,17 @@ describe("the steps of the root file system", () => {
       assert.deepStrictEqual(opened(trace).map((line) => line.split(", ")[1]), ["\"/elsewhere/memory/x\""])
     })
 
+    it("need no path where they are mounted anew, and are refused where there is none", () => {
+      const joined = { type: "mnt", path: "/proc/7/ns/mnt" } as const
+      const anew = given({ mounts, namespaces: [joined, { type: "cgroup" }] }, { cgroup })
+      const { trace } = succeed(mountFilesystems, anew, opens())
+      assert.deepStrictEqual(opened(trace), [])
+      assert.strictEqual(trace.filter((line) => line.startsWith("fsopen(\"cgroup\"")).length, 2)
+      const refused = fail(mountFilesystems, given({ mounts, namespaces: [joined] }, { cgroup }), opens(proc("", "")))
+      assert.include(refused.message, "no cgroup hierarchy is mounted in the mount namespace that is joined")
+      assert.deepStrictEqual(refused.trace.filter((line) => line.startsWith("fsopen(\"cgroup")), [])
+    })
+
     it("are not the host's where a process in its own namespace can't tell them, and none can be mounted", () => {
       const namespaces = [...mnt, { type: "cgroup" }] as const
       const answers = (files: object) =>
@@ -391,7 +402,7 @@ describe("the steps of the root file system", () => {
 
     it("are not those of others where its own are outside of what is mounted", () => {
       const part = info.replace(" / ", " /part ")
-      const answers = opens(proc(part, "4:memory:/other\n", part, "4:memory:/other\n"))
+      const answers = opens(proc(part, "4:memory:/other\n"))
       const { message, trace } = fail(mountFilesystems, given({ mounts }), answers)
       assert.match(message, /the own cgroup in memory is outside of what is mounted at \/elsewhere\/memory/)
       assert.deepStrictEqual(opened(trace), [])

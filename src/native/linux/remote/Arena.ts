@@ -3,8 +3,8 @@
  *
  * A server and those that it clones are a family. The memory of a family is a memory file of its own, which this process
  * maps, and the first server as its first act; nothing else of this process, nor of another family, is in the memory of a
- * server. So a container that gets hold of one on its way in has what it has anyway: its own. When a family has ended, its
- * place is taken by the memory of another one, never the memory itself: what somebody still has of it leads nowhere.
+ * server. So a container that gets hold of one on its way in has what it has anyway: its own. When a family has ended, what is
+ * in its memory is given back; another one in its place has memory of its own, so what somebody still has of this leads nowhere.
  */
 import * as process from "node:process"
 import { F, F_SEAL, MADV, MAP, MFD, PROT, RLIMIT } from "../../constants.ts"
@@ -197,10 +197,14 @@ export class Arena {
     }
   }
 
-  /** Gives back what is in the memory of a family that has ended, but for its last servers. It is all zero then. */
-  release({ address, shares }: Region, used: number): void {
+  /**
+   * Gives back what is in the memory of a family that has ended. It is all zero then.
+   *
+   * @param servers how many pieces of it have had one
+   */
+  release({ address }: Region, servers: number): void {
     const { call, numbers } = this.#machine
-    call(numbers.madvise, address, Math.min(used + 1, shares) * share, MADV.REMOVE)
+    call(numbers.madvise, address, (servers + 1) * share, MADV.REMOVE)
   }
 
   /** Why a process could not execute its program, as an errno's negative; 0 where it could, or has not yet tried. */

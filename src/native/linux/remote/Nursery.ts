@@ -42,6 +42,8 @@ interface Family {
   readonly region: Region
   /** The first one is that of the first server. */
   readonly places: Array<Place>
+  /** Whether nobody is left of it, whatever its memory says, which somebody may still have. */
+  isEnded: boolean
 }
 
 /** A seat, with all that makes calls by way of it. It is used again, by one server after the other. */
@@ -152,6 +154,7 @@ export class Nursery {
    */
   release({ place: { family } }: Server): void {
     if (family === undefined || !family.places.every(({ seat }) => seat.isFree)) return
+    family.isEnded = true
     const { places, region } = family
     // where it can't be had, it stays as it is until the next family's takes its place
     Machine.attempted(() => this.#parts.arena.release(region, places.length))
@@ -200,6 +203,7 @@ export class Nursery {
     }
     // with CLONE_VFORK this thread would stand still until then, and often be woken on the processor of the new one
     const pid = arena.spawn(code, (flags | CLONE.VM | SIG.CHLD) >>> 0, region, seatOf)
+    family.isEnded = false
     return this.#arrived(places[0]!, pid, (pid) => this.#reap(pid), () => arena.failureIn(region))
   }
 
@@ -313,9 +317,13 @@ export class Nursery {
 
   /** The place of a family that has ended, or a new one. */
   #family(): Family {
-    const free = this.#families.find(({ places }) => places.every(({ seat }) => seat.isFree))
-    if (free !== undefined) return free
-    const family: Family = { region: this.#parts.arena.region(), places: [] }
+    const free = this.#families.find(({ isEnded, places }) => isEnded || places.every(({ seat }) => seat.isFree))
+    if (free !== undefined) {
+      // until there is a server again: what comes in between may fail
+      free.isEnded = true
+      return free
+    }
+    const family: Family = { region: this.#parts.arena.region(), places: [], isEnded: true }
     this.#families.push(family)
     return family
   }

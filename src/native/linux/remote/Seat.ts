@@ -103,7 +103,7 @@ export class Seat {
     this.settle()
   }
 
-  /** Fills new memory, all zero, that has taken the place of the old one. There is no server. */
+  /** Fills memory that is new, or was given back. There is no server. */
   settle(): void {
     const turns = this.#cores > 1 ? spins.several : spins.one
     this.#set(at.spins, turns)
