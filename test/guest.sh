@@ -54,7 +54,8 @@ fi
 
 job=$(mktemp -d)
 mkdir -p /GUEST_JOB && mount --bind "$job" /GUEST_JOB
-trap 'umount /GUEST_JOB 2>/dev/null; rmdir /GUEST_JOB 2>/dev/null; rm -rf "$job"' EXIT
+# what a guest that was killed has left there is no failure of this one
+trap 'umount /GUEST_JOB 2>/dev/null || true; rmdir /GUEST_JOB 2>/dev/null || true; rm -rf "$job"' EXIT
 { printf 'cd %q || exit 126\nexec' "$PWD"; printf ' %q' "$@"; echo; } >"$job/command"
 cat >"$job/boot" <<BOOT
 export PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
