@@ -111,7 +111,18 @@ export const onErrno = <B, E2, R2>(
     handle
   ) as Effect.Effect<A | B, E | SyscallError | E2, R | R2>
 
-/** Gives `otherwise` where a call failed with one of some errnos. */
+/**
+ * Gives `otherwise` where a call failed with one of some errnos.
+ *
+ * **Example** (The target of a link, if there is one)
+ *
+ * ```ts
+ * import { AT } from "runfx/native/constants"
+ * import { orOn, sys } from "runfx/native/Kernel"
+ *
+ * const target = sys.readlinkat({ dirfd: AT.FDCWD, path: "/etc/mtab" }).pipe(orOn(["ENOENT", "EINVAL"], undefined))
+ * ```
+ */
 export const orOn = <B>(codes: ReadonlyArray<Errno.Errno>, otherwise: B) =>
   onErrno(codes, () => Effect.succeed(otherwise))
 

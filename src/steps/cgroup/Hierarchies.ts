@@ -19,6 +19,7 @@ export interface Hierarchy {
   readonly mountpoint: string
   /** This process's own cgroup, below the mount point; `/` for its root, and where it is not below. */
   readonly own: string
+  /** Whether it is below what is mounted. */
   readonly isBelow: boolean
 }
 

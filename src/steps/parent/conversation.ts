@@ -66,7 +66,7 @@ export const whileInitWaits = <A, E, R>(
       return yield* Effect.flatMap(failureOf(peer, received, "the parent to do its part"), Effect.fail)
     }))
 
-/** Reaps a process through its pidfd, in bounded time; `null` where it lives on or is not ours. */
+/** Reaps a process through its pidfd, in bounded time, in milliseconds; `null` where it lives on or is not ours. */
 export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {
   for (let left = milliseconds;; left -= glance) {
     const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
