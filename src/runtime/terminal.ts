@@ -85,16 +85,18 @@ const held = 128 * 1024
 
 /**
  * Passes on what libuv leaves: it takes a hang-up for the end as soon as a read gives less than it has room for, but a
- * terminal gives 4 KiB at most. Never waits, and not for more than there can be: somebody may have opened the terminal anew.
+ * terminal gives 4 KiB at most. Never waits, and takes no more than there can be: somebody may have opened the terminal anew.
+ *
+ * Fails with what poll(2) or read(2) of `master` fail with, but for EIO, which is the end.
  */
-const readOn = Effect.fnUntraced(function*(master: number) {
+export const readOn = Effect.fnUntraced(function*(master: number, pass: (chunk: Uint8Array) => void) {
   for (let left = held; left > 0;) {
     const [events = 0] = yield* sys.poll({ fds: [master], events: POLL.IN, timeout: 0 })
     if ((events & POLL.IN) === 0) return
     // EIO: there is nothing left, and nobody who could write more
     const chunk = yield* sys.read({ fd: master, count: left }).pipe(orOn(["EIO"], new Uint8Array()))
     if (chunk.length === 0) return
-    process.stdout.write(chunk)
+    pass(chunk)
     left -= chunk.length
   }
 })
@@ -116,7 +118,7 @@ export const withTerminal = <A, E, R>(
     let rest: Exit.Exit<void, SyscallError> = Exit.void
     const ended = new Promise<void>((resolve) => {
       stream.once("end", () => {
-        rest = Effect.runSyncExitWith(context)(readOn(master))
+        rest = Effect.runSyncExitWith(context)(readOn(master, (chunk) => void process.stdout.write(chunk)))
         resolve()
       })
       // the last process of the terminal is gone: the kernel says EIO, not end of file
