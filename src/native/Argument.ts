@@ -5,6 +5,8 @@
  * `AT_FDCWD`, `"path"`.
  */
 import * as constants from "./constants.ts"
+import type { Limit, SchedulerAttributes, TerminalModes } from "./results.ts"
+import type { Request } from "./Rtnetlink.ts"
 
 /** One kind of argument. `A` is the type of its values. */
 export interface Argument<out A> {
@@ -22,13 +24,17 @@ const make = <A>(render: (value: A) => string): Argument<A> => ({ render })
 /** The longest prefix of a string or of bytes that is printed; the rest is counted. */
 const printed = 80
 
-const quote = (text: string): string =>
+/** A text in quotes; a long one is cut. */
+export const quote = (text: string): string =>
   text.length > printed
     ? `${JSON.stringify(text.slice(0, printed))}…(${text.length})`
     : JSON.stringify(text)
 
 /** A plain integer: a count, an id, a status. */
 export const int: Argument<number> = make(String)
+
+/** A process's number, as the caller sees it. */
+export const pid: Argument<number> = make(String)
 
 /** A 64-bit integer. */
 export const bigint: Argument<bigint> = make(String)
@@ -60,21 +66,59 @@ export const ints: Argument<ReadonlyArray<number>> = make((values) =>
     : `[${values.join(", ")}]`
 )
 
+/** A vector of file descriptors of the calling process. */
+export const fds: Argument<ReadonlyArray<number>> = make(ints.render)
+
+/** A set of integers, in order, printed with its runs as ranges: `[0-3, 7]`. */
+export const ranges: Argument<ReadonlyArray<number>> = make((values) => {
+  const runs: Array<[first: number, last: number]> = []
+  for (const value of values) {
+    const run = runs.at(-1)
+    if (run !== undefined && run[1] + 1 === value) run[1] = value
+    else runs.push([value, value])
+  }
+  return `[${runs.map(([first, last]) => first === last ? String(first) : `${first}-${last}`).join(", ")}]`
+})
+
 /** The most integers that are printed of a vector; the rest is counted. */
 const printedInts = 32
 
-/** Bytes, printed as text where they are text, else by their number. */
+/** Bytes, printed as text if they are text, else by their number. */
 export const bytes: Argument<Uint8Array> = make((value) => {
   const plain = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8")
   // eslint-disable-next-line no-control-regex
   return /^[\t\n\x20-\x7e]*$/.test(plain) ? quote(plain) : `<${value.length} bytes>`
 })
 
-/** A permission mode in octal: `0755`. With a file type where the call takes one (mknod). */
-export const mode: Argument<number> = make((value) => `0${value.toString(8)}`)
+/** A permission mode in octal: `0755`. With a file type if the call takes one (mknod). */
+export const mode: Argument<number> = make((value) => octal(value))
 
 /** Any plain data, printed as JSON: the request of a netlink message. */
 export const data = <A>(render: (value: A) => string = (value) => JSON.stringify(value)): Argument<A> => make(render)
+
+const limitText = (value: bigint): string => value === 2n ** 64n - 1n ? "RLIM_INFINITY" : String(value)
+
+/** A limit of setrlimit(2), or NULL. */
+export const limit: Argument<Limit | null> = make((value) =>
+  value === null ? "NULL" : `{soft=${limitText(value.soft)}, hard=${limitText(value.hard)}}`
+)
+
+/** `struct sched_attr`. */
+export const scheduling: Argument<SchedulerAttributes> = make((value) =>
+  `{${Object.entries(value).map(([key, field]) => `${key}=${field}`).join(", ")}}`
+)
+
+const octal = (value: number): string => `0${value.toString(8)}`
+
+/** `struct termios`. */
+export const terminalModes: Argument<TerminalModes> = make(({ control, input, local, output }) =>
+  `{iflag=${octal(input)}, oflag=${octal(output)}, cflag=${octal(control)}, lflag=${octal(local)}, …}`
+)
+
+/** A request of rtnetlink(7). */
+export const netlinkRequest: Argument<Request> = make(({ _tag, ...rest }) =>
+  `${_tag}${JSON.stringify(rest, (_, value: unknown) => value instanceof Uint8Array ? [...value] : value)}`
+)
 
 const namesOfBits = (value: number, named: ReadonlyArray<readonly [string, number]>): ReadonlyArray<string> => {
   const names: Array<string> = []
@@ -108,7 +152,7 @@ export const one = (family: Readonly<Record<string, number>>): Argument<number> 
 const accessModes = ["O_RDONLY", "O_WRONLY", "O_RDWR"]
 const openFlagNames = entriesOf(constants.O).filter(([, bit]) => bit > constants.O.RDWR)
 
-/** Flags of open(2): the access mode (left out beside `O_PATH`, which ignores it) and the rest. */
+/** Flags of open(2): the access mode (left out with `O_PATH`, which ignores it) and the rest. */
 export const openFlags: Argument<number> = make((value) => {
   const names = namesOfBits(value & ~3, openFlagNames)
   return (names.includes("O_PATH") ? names : [accessModes[value & 3] ?? "3", ...names]).join("|")

@@ -9,14 +9,15 @@
  * @see openat2(2), path_resolution(7)
  */
 import * as Effect from "effect/Effect"
-import type { Stat } from "./calls.ts"
+import * as Ahead from "./Ahead.ts"
 import { AT, O, RESOLVE, S, STATX } from "./constants.ts"
 import { type Kernel, onErrno, sys, SyscallError } from "./Kernel.ts"
+import type { DirectoryEntry, Stat } from "./results.ts"
 
 type Fd = Effect.Effect<number, SyscallError, Kernel>
 
 /** The calls that {@link resolve} and {@link using} make; for the headers of steps. */
-export const resolveCalls = ["openat2", "close"] as const
+const resolveCalls = ["openat2", "close"] as const
 
 /** The calls that {@link makeDirectories} and {@link makeFile} make; for the headers of steps. */
 export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "fchownat"] as const
@@ -41,7 +42,7 @@ export const clean = (path: string): string => {
   return `/${parts.join("/")}`
 }
 
-/** The directory part and the last component of an absolute path; `"/"` gives an empty name. */
+/** The directory part and the last component of an absolute path; the name of `"/"` is empty. */
 export const split = (path: string): { readonly directory: string; readonly name: string } => {
   const at = path.lastIndexOf("/")
   return { directory: at <= 0 ? "/" : path.slice(0, at), name: path.slice(at + 1) }
@@ -65,13 +66,39 @@ export const keeping = <E, R, A, E2, R2>(
       Effect.catch((error) => Effect.andThen(sys.close({ fd }), Effect.fail(error)))
     ))
 
+const eachBatch = <E, R>(
+  fd: number,
+  visit: (batch: ReadonlyArray<DirectoryEntry>) => Effect.Effect<unknown, E, R>
+): Effect.Effect<void, E | SyscallError, R | Kernel> =>
+  Effect.gen(function*() {
+    for (;;) {
+      const batch = yield* sys.getdents64({ fd })
+      if (batch.length === 0) return
+      yield* visit(batch)
+    }
+  })
+
+/** All entries of an open directory, without `.` and `..`. */
+export const entriesOf = (fd: number): Effect.Effect<ReadonlyArray<DirectoryEntry>, SyscallError, Kernel> =>
+  Effect.suspend(() => {
+    const all: Array<DirectoryEntry> = []
+    return Effect.as(eachBatch(fd, (batch) => Effect.sync(() => all.push(...batch))), all)
+  })
+
+/** Visits the entries of an open directory as they are read, so that one with very many takes no memory for them. */
+export const forEachEntry = <E, R>(
+  fd: number,
+  visit: (entry: DirectoryEntry) => Effect.Effect<unknown, E, R>
+): Effect.Effect<void, E | SyscallError, R | Kernel> =>
+  eachBatch(fd, (batch) => Effect.forEach(batch, visit, { discard: true }))
+
 /** Runs an effect with a file mode creation mask of 0, so that the modes it asks for are the modes it gets. */
 export const withoutUmask = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SyscallError, R | Kernel> =>
   Effect.acquireUseRelease(sys.umask({ mask: 0 }), () => self, (mask) => sys.umask({ mask }))
 
 /**
  * How often a look-up is tried again that the kernel could not prove safe: with `RESOLVE_IN_ROOT` and
- * `RESOLVE_BENEATH`, `..` gives EAGAIN while anybody renames or mounts anything anywhere on the machine.
+ * `RESOLVE_BENEATH`, `..` returns EAGAIN while anybody renames or mounts anything anywhere on the machine.
  */
 const attempts = 256
 
@@ -80,9 +107,9 @@ const persistent = (open: Fd, left = attempts): Fd =>
 
 /** How a path is looked up below a root. */
 export interface Lookup {
-  /** `O_*` beside `O_PATH|O_CLOEXEC`: `O_DIRECTORY`, `O_NOFOLLOW`. */
+  /** `O_*` in addition to `O_PATH|O_CLOEXEC`: `O_DIRECTORY`, `O_NOFOLLOW`. */
   readonly flags?: number
-  /** `RESOLVE_*` beside `RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS`: `RESOLVE_NO_SYMLINKS`, `RESOLVE_NO_XDEV`. */
+  /** `RESOLVE_*` in addition to `RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS`: `RESOLVE_NO_SYMLINKS`, `RESOLVE_NO_XDEV`. */
   readonly resolve?: number
 }
 
@@ -101,7 +128,22 @@ export const resolve = (root: number, path: string, { flags = 0, resolve = 0 }: 
   }))
 
 /**
- * Opens for reading or writing what a path means to a process whose root directory is `root`; `flags` are `O_*` beside
+ * An `O_PATH` descriptor of what is below a directory, by a path without a leading slash. A link may not lead out of
+ * the directory: EXDEV.
+ *
+ * @see openat2(2)
+ */
+export const resolveBelow = (directory: number, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Fd =>
+  persistent(sys.openat2({
+    dirfd: directory,
+    path,
+    flags: O.PATH | O.CLOEXEC | flags,
+    mode: 0,
+    resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS | resolve
+  }))
+
+/**
+ * Opens for reading or writing what a path means to a process whose root directory is `root`; `flags` are `O_*` in addition to
  * `O_CLOEXEC|O_NOCTTY`.
  */
 export const open = (root: number, path: string, flags: number, resolve = 0): Fd =>
@@ -113,21 +155,27 @@ export const open = (root: number, path: string, flags: number, resolve = 0): Fd
     resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | resolve
   }))
 
-/** What statx(2) tells of an open descriptor. */
+/** What statx(2) reports of an open descriptor. */
 export const stat = (fd: number): Effect.Effect<Stat, SyscallError, Kernel> =>
   sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS | STATX.MNT_ID })
 
-/** Whether a file is of a type: `isType(stat, S.IFDIR)`. */
-export const isType = (stat: Stat, type: number): boolean => (stat.mode & S.IFMT) === type
+/** Whether a file is of a type: `isType(stat, S.IFDIR)`. `likely` is what it most likely is. */
+export const isType = (stat: Stat, type: number, likely: Ahead.Likely = true): boolean =>
+  Ahead.is(stat, "mode", type, { mask: S.IFMT, likely })
 
 /** Whether a file is a device node of a type and number. */
-export const isDevice = (stat: Stat, type: number, major: number, minor: number): boolean =>
-  isType(stat, type) && stat.rdev.major === major && stat.rdev.minor === minor
+export const isDevice = (
+  stat: Stat,
+  type: number,
+  major: number,
+  minor: number,
+  likely: Ahead.Likely = true
+): boolean => isType(stat, type, likely) && Ahead.is(stat, "rdev", { major, minor }, { likely })
 
 /** Whether a file is the null device, character 1:3. */
-export const isNull = (stat: Stat): boolean => isDevice(stat, S.IFCHR, 1, 3)
+export const isNull = (stat: Stat, likely: Ahead.Likely = true): boolean => isDevice(stat, S.IFCHR, 1, 3, likely)
 
-/** Who owns a file that is made; absent: whoever makes it. */
+/** Who owns a file that is made; absent: the caller. */
 export interface Owner {
   readonly uid: number
   readonly gid: number
@@ -196,16 +244,16 @@ const directories = (root: number, path: string, making: Making, links: number):
   )
 
 /**
- * An `O_PATH` descriptor of a directory below a root, which is made with all its parents where it is missing.
+ * An `O_PATH` descriptor of a directory below a root, which is made with all its parents if it is missing.
  *
- * Fails with `ENOTDIR` where something else is in the way, with `ELOOP` where links lead in circles, or lead at all and
+ * Fails with `ENOTDIR` if something else is in the way, with `ELOOP` if links lead in circles, or lead at all and
  * `RESOLVE_NO_SYMLINKS` is asked for.
  */
 export const makeDirectories = (root: number, path: string, making: Making = {}): Fd =>
   directories(root, path, making, 0)
 
 /**
- * An `O_PATH` descriptor of a file below a root, of any type; an empty regular file is made where it is missing, with
+ * An `O_PATH` descriptor of a file below a root, of any type; an empty regular file is made if it is missing, with
  * all its parents.
  */
 export const makeFile = (root: number, path: string, making: Making = {}): Fd =>

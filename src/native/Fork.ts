@@ -1,26 +1,66 @@
 /**
- * How a process starts another that goes on in the same program.
+ * How a process starts another that continues in the same program.
  *
- * `clone` as a bare call returns twice, which only the real kernel can do. This service gives the child's part as an
+ * `clone` as a bare call returns twice, which only the real kernel can do. This service takes the child's part as an
  * Effect of its own, so that the model kernel can run both sides too.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { SyscallError } from "./Kernel.ts"
+
+/** A child that was started. */
+export interface Started {
+  readonly pid: number
+  /** Runs the child's Effect. It does not end by itself when the process does: see {@link Started.forget}. */
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /**
+   * Says that the process has ended, has become a program, or is of no interest any more: what still runs of its Effect is
+   * interrupted, and its end awaited, but not for longer than a second. Its finalizers run; each call that they make is
+   * answered with the interruption. A process that still lives is not asked for another call, and ends.
+   */
+  readonly forget: Effect.Effect<void>
+}
+
+/** Makes one `clone` call, and runs an Effect in the new process: see {@link Fork}. */
+export type Start = <R>(
+  flags: number,
+  child: Effect.Effect<unknown, unknown, R>,
+  descriptors?: ReadonlyArray<number>
+) => Effect.Effect<Started, SyscallError, R>
 
 /** Starts children. */
 export class Fork extends Context.Service<Fork, {
   /**
-   * Makes one `clone` call with the flags (`CLONE_NEW*`), and runs `child` in the new process; gives the child's pid.
+   * Makes one `clone` call with the flags (`CLONE_NEW*`), and runs `child` in the new process; returns the child's pid.
    *
-   * The child's Effect runs until it has to wait before the parent goes on; then either goes on when the other one waits.
+   * The child's Effect runs until it has to wait before the parent continues; then either continues when the other one waits.
    * All of its calls are made by the child: what they change is the child's. What it does otherwise, by `node:fs` for
    * instance, is done by this process, and as long as it never waits it holds this process up. It ends with `execve` or
    * `exit_group`, after which nothing of its Effect runs any more; whatever it comes to otherwise, the child exits with
    * status 255.
+   *
+   * The child has all descriptors of this process; or, if `descriptors` are passed, these and the standard streams, and
+   * never any other: what is to become part of a container is started so, since a process of that container may look at
+   * it, and take what it finds.
    */
   readonly spawn: <R>(
     flags: number,
-    child: Effect.Effect<unknown, unknown, R>
+    child: Effect.Effect<unknown, unknown, R>,
+    descriptors?: ReadonlyArray<number>
   ) => Effect.Effect<number, SyscallError, R>
+  /** As `spawn`; returns what there is of the child in this process, too. */
+  readonly start: Start
 }>()("runfx/Fork") {}
+
+/**
+ * The result of a call in a process that has ended, or has become a program: none, until its fiber is interrupted.
+ * In a finalizer, where it is already, that is at once.
+ */
+export const nothingMore: Effect.Effect<never> = /* @__PURE__ */ Effect.interruptible(Effect.never)
+
+/** The service, from a way to start one child. */
+export const make = (start: Start): Fork["Service"] => ({
+  start,
+  spawn: (flags, child, descriptors) => Effect.map(start(flags, child, descriptors), ({ pid }) => pid)
+})

@@ -20,9 +20,11 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { Argument, Value } from "./Argument.ts"
-import { calls, type Definition } from "./calls.ts"
+import type { Value } from "./Argument.ts"
+import { calls, rowOf } from "./calls.ts"
+import type { Definition } from "./definition.ts"
 import * as Errno from "./Errno.ts"
+import { filtered, missing, noFiles, noProc } from "./since.ts"
 
 type Table = typeof calls
 
@@ -36,25 +38,39 @@ export type Arguments<N extends CallName> = {
 
 type CallOf<N extends CallName> = { readonly _tag: N } & Arguments<N>
 
-/** One call, as plain data: its name under `_tag` and its arguments beside it. */
+/** One call, as plain data: its name under `_tag` and its arguments alongside it. */
 export type Call = { [N in CallName]: CallOf<N> }[CallName]
 
-/** What a call gives when it succeeds. */
+/** What a call returns if it succeeds. */
 export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] extends Definition<infer _, infer R> ? R
   : never
 
 /** The names of all calls, in the order of the table. */
 export const callNames: ReadonlyArray<CallName> = Object.keys(calls) as Array<CallName>
 
-/** Whether a text names a call. */
-export const isCallName = (name: string): name is CallName => Object.hasOwn(calls, name)
-
 /** A call as strace(1) would print it: `sethostname("box")`. One line. */
 export const render = (call: Call): string => {
-  const args: Record<string, Argument<unknown>> = calls[call._tag].arguments
+  const { arguments: args } = rowOf(call._tag)
   const values = call as unknown as Readonly<Record<string, never>>
   return `${call._tag}(${Object.keys(args).map((name) => args[name]!.render(values[name]!)).join(", ")})`
 }
+
+/** What a {@link SyscallError} is made of. */
+export interface SyscallFailure {
+  readonly call: Call
+  readonly code: Errno.Errno
+  /**
+   * More than an errno if the kernel says more: the extended acknowledgement of netlink(7), the log of an fsopen(2)
+   * context.
+   */
+  readonly detail?: string
+  /** What to do about it, if that is known whatever the call was made for. */
+  readonly remedy?: string
+}
+
+/** An error is logged, inspected and sent on: of an environment, the names are enough. */
+const withoutSecrets = (call: Call): Call =>
+  "envp" in call ? { ...call, envp: call.envp.map((entry) => `${entry.split("=", 1)[0]}=<redacted>`) } : call
 
 /**
  * A call that the kernel refused.
@@ -63,18 +79,22 @@ export const render = (call: Call): string => {
  *
  * @see errno(3)
  */
-export class SyscallError extends Data.TaggedError("SyscallError")<{
-  readonly call: Call
-  readonly code: Errno.Errno
-  /**
-   * More than an errno where the kernel says more: the extended acknowledgement of netlink(7), the log of an fsopen(2)
-   * context.
-   */
-  readonly detail?: string
-}> {
+export class SyscallError extends Data.TaggedError("SyscallError")<SyscallFailure> {
+  constructor(fields: SyscallFailure) {
+    super({ ...fields, call: withoutSecrets(fields.call) })
+  }
   /** The errno as a number. */
   get errno(): number {
     return Errno.numberOf(this.code)
+  }
+  /** What to do, if that is known, or the errno alone shows it: the call, /proc, or room for open files is missing. */
+  get advice(): string | undefined {
+    if (this.remedy !== undefined) return this.remedy
+    const { _tag: name } = this.call
+    if (this.code === "ENOSYS") return missing(name, rowOf(name))
+    if (this.code === "EPERM") return filtered(rowOf(name))
+    const ofProc = "path" in this.call && this.call.path.startsWith("/proc/self/")
+    return ofProc && (this.code === "ENOENT" || this.code === "ENOTDIR") ? noProc : noFiles[this.code]
   }
   override get message(): string {
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
@@ -86,7 +106,23 @@ const isSyscallError = (error: unknown): error is SyscallError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "SyscallError"
 
 /**
- * Handles a call's failure with one of some errnos; any other goes on.
+ * The errnos that are handled if the next call of a fiber fails with them. Only a plan asks: without one there is no such
+ * note, and nothing is written down.
+ *
+ * @internal
+ */
+export const Handled = Context.Reference<{ codes: ReadonlyArray<Errno.Errno> } | undefined>(
+  "runfx/native/Kernel/Handled",
+  { defaultValue: () => undefined }
+)
+
+const noting = <A, E, R>(codes: ReadonlyArray<Errno.Errno>, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    fiber.getRef(Handled) === undefined ? self : Effect.provideService(self, Handled, { codes })
+  )
+
+/**
+ * Handles a call's failure with one of some errnos; any other continues.
  *
  * **Example** (What is not there need not be removed)
  *
@@ -106,13 +142,13 @@ export const onErrno = <B, E2, R2>(
 ) =>
 <A, E, R>(self: Effect.Effect<A, E | SyscallError, R>): Effect.Effect<A | B, E | SyscallError | E2, R | R2> =>
   Effect.catchIf(
-    self,
+    noting(codes, self),
     (error): error is E & SyscallError => isSyscallError(error) && codes.includes(error.code),
     handle
   ) as Effect.Effect<A | B, E | SyscallError | E2, R | R2>
 
 /**
- * Gives `otherwise` where a call failed with one of some errnos.
+ * Returns `otherwise` if a call failed with one of some errnos.
  *
  * **Example** (The target of a link, if there is one)
  *
@@ -131,9 +167,13 @@ export class Kernel extends Context.Service<Kernel, {
   readonly invoke: <C extends Call>(call: C) => Effect.Effect<Result<C>, SyscallError>
 }>()("runfx/Kernel") {}
 
-/** Hands one call to the {@link Kernel} in the context. */
+/**
+ * Hands one call to the {@link Kernel} in the context.
+ *
+ * @public
+ */
 export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
-  // one operation of the fiber, where flatMap(Kernel, …) is three
+  // one operation of the fiber; flatMap(Kernel, …) is three
   Effect.contextWith((context: Context.Context<Kernel>) => Context.get(context, Kernel).invoke(call))
 
 /** All calls as functions: `sys.chdir({ path: "/" })`. */

@@ -9,6 +9,7 @@
  * @see proc(5), fsopen(2), openat2(2)
  */
 import * as Effect from "effect/Effect"
+import * as Ahead from "./Ahead.ts"
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MAGIC, MOUNT_ATTR, O, OPEN_TREE, RESOLVE } from "./constants.ts"
 import { explain, keeping, readAll, stat, using, writeAll } from "./Files.ts"
 import { type Kernel, sys, SyscallError } from "./Kernel.ts"
@@ -25,7 +26,7 @@ export const openProcCalls = [
   "close"
 ] as const
 
-/** The calls that {@link readProc} and {@link writeProc} make beside those of {@link openProc}. */
+/** The calls that {@link readProc} and {@link writeProc} make besides those of {@link openProc}. */
 export const useProcCalls = ["openat2", "fstatfs", "read", "write", "close"] as const
 
 const attributes = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC
@@ -43,8 +44,8 @@ const rootInode = 1n
 
 /** Whether a descriptor is of the root of a procfs. */
 const isProc = Effect.fnUntraced(function*(fd: number) {
-  const { type } = yield* sys.fstatfs({ fd })
-  return type === MAGIC.PROC_SUPER_MAGIC && (yield* stat(fd)).ino === rootInode
+  const system = yield* sys.fstatfs({ fd })
+  return Ahead.is(system, "type", MAGIC.PROC_SUPER_MAGIC) && Ahead.is(yield* stat(fd), "ino", rootInode)
 })
 
 const atProc = sys.openat2({
@@ -56,7 +57,7 @@ const atProc = sys.openat2({
 })
 
 const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Kernel> =>
-  // a clone leaves behind what is mounted over parts of /proc; where that is locked (a user namespace) it must be taken
+  // a clone leaves behind what is mounted over parts of /proc; if that is locked (a user namespace) it must be taken
   // along, and RESOLVE_NO_XDEV refuses it later
   sys.open_tree({ dirfd: AT.FDCWD, path: "/proc", flags: OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC }).pipe(
     Effect.catch(() => atProc),
@@ -71,7 +72,7 @@ const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Ke
  * A descriptor of the root of a private procfs, close-on-exec, to be closed after use and never to be given away: it
  * shows the whole of procfs, without what the container masks.
  *
- * Where the kernel refuses a new instance (a user namespace that does not own the pid namespace, a `/proc` of which
+ * If the kernel refuses a new instance (a user namespace that does not own the pid namespace, a `/proc` of which
  * parts are covered), `/proc` itself serves, if it is a procfs.
  *
  * **Example**
@@ -84,7 +85,7 @@ export const openProc: Effect.Effect<number, SyscallError, Kernel> = Effect.catc
 
 /**
  * Runs `use` with the procfs that the host has at `/proc`, which costs less than an instance of one's own, and with that
- * where there is none or `use` fails. For a process that still has the host's root.
+ * if there is none or `use` fails. For a process that still has the host's root.
  */
 export const withHostProc = <A, E>(
   use: (proc: number) => Effect.Effect<A, E, Kernel>
@@ -95,7 +96,7 @@ export const withHostProc = <A, E>(
 
 /**
  * Opens a file below a procfs, by a path without a leading slash: `self/attr/exec`. Never leaves that procfs: no `..`,
- * no magic link, no other mount, and what was opened is on a procfs. `flags` are `O_*` beside `O_CLOEXEC`.
+ * no magic link, no other mount, and what was opened is on a procfs. `flags` are `O_*` in addition to `O_CLOEXEC`.
  */
 export const openBelow = (proc: number, path: string, flags: number): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({
@@ -108,8 +109,8 @@ export const openBelow = (proc: number, path: string, flags: number): Effect.Eff
     Effect.tap((fd) =>
       Effect.flatMap(
         sys.fstatfs({ fd }),
-        ({ type }) =>
-          type === MAGIC.PROC_SUPER_MAGIC ? Effect.void : sys.close({ fd }).pipe(
+        (system) =>
+          Ahead.is(system, "type", MAGIC.PROC_SUPER_MAGIC) ? Effect.void : sys.close({ fd }).pipe(
             Effect.andThen(
               new SyscallError({
                 call: { _tag: "fstatfs", fd },

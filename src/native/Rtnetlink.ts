@@ -81,7 +81,7 @@ export type Answer =
     readonly master: number | null
     /** `IFLA_INFO_KIND`: "veth", "bridge"; empty for physical devices and lo. */
     readonly kind: string
-    /** `IFLA_IFALIAS`; empty where there is none. */
+    /** `IFLA_IFALIAS`; empty if there is none. */
     readonly alias: string
   }
   | { readonly _tag: "Address"; readonly index: number; readonly address: string }

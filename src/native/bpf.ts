@@ -3,7 +3,7 @@
  * devices.
  *
  * A classic program is written as a graph of nodes, and {@link assemble} lays it out. Nodes may be shared: each is laid
- * out once. A jump of a conditional instruction reaches 255 instructions; where that is too near, an unconditional jump
+ * out once. A jump of a conditional instruction reaches 255 instructions; if that is too near, an unconditional jump
  * is put between.
  *
  * **Example** (Refuse mkdir(2) on x86-64)
@@ -21,7 +21,7 @@
 /** The comparison of the accumulator with a constant; `&` is "has any of these bits". All are unsigned. */
 export type Test = "==" | ">" | ">=" | "&"
 
-/** A place in a classic program: an instruction and where it goes on. The only register is the 32-bit accumulator. */
+/** A place in a classic program: an instruction and where it continues. The only register is the 32-bit accumulator. */
 export type Node =
   | { readonly _tag: "Return"; readonly value: number }
   | { readonly _tag: "Load"; readonly offset: number; readonly next: Node }
@@ -154,7 +154,7 @@ export const ebpf = {
   jumpIfEqual: 0x15,
   /** `BPF_JMP | BPF_JNE | BPF_K` */
   jumpIfNotEqual: 0x55,
-  /** `BPF_JMP | BPF_EXIT`: gives r0 */
+  /** `BPF_JMP | BPF_EXIT`: returns r0 */
   exit: 0x95
 } as const
 

@@ -63,6 +63,11 @@ export const O = family("O_", "fcntl.h", {
   TRUNC: 0o1000,
   APPEND: 0o2000,
   NONBLOCK: 0o4000,
+  DSYNC: 0o10000,
+  ASYNC: 0o20000,
+  DIRECT: arm64 ? 0o200000 : 0o40000,
+  NOATIME: 0o1000000,
+  SYNC: 0o4010000,
   DIRECTORY: arm64 ? 0o40000 : 0o200000,
   NOFOLLOW: arm64 ? 0o100000 : 0o400000,
   CLOEXEC: 0o2000000,
@@ -528,7 +533,8 @@ export const MPOL = family("MPOL_", "linux/mempolicy.h", {
   BIND: 2,
   INTERLEAVE: 3,
   LOCAL: 4,
-  PREFERRED_MANY: 5
+  PREFERRED_MANY: 5,
+  WEIGHTED_INTERLEAVE: 6
 })
 
 /** `MPOL_F_*` of `linux/mempolicy.h`. @see set_mempolicy(2) */
@@ -583,7 +589,7 @@ export const LFLAG = family("", "asm/termbits.h", {
 })
 
 /** Indices of special characters, of `asm/termbits.h`. @see termios(3) */
-export const CC = family("V", "asm/termbits.h", { TIME: 5, MIN: 6 })
+export const CC = family("V", "asm/termbits.h", { EOF: 4, TIME: 5, MIN: 6 })
 
 /** `BPF_*` of `linux/bpf.h`. @see bpf(2) */
 export const BPF_CMD = family("BPF_", "linux/bpf.h", {

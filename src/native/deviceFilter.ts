@@ -6,8 +6,8 @@
  * writing) is granted only if each of them is.
  *
  * Two things are taken at their word that v1 ignores. A rule that carves a piece out of an earlier, wider one (`c *:* m`
- * allowed, then `c 1:3 m` denied) holds, where v1 silently keeps the wider one. And a rule of type `a` reaches as far as
- * its numbers and letters say, where v1 takes every such rule for `a *:* rwm`.
+ * allowed, then `c 1:3 m` denied) holds, while v1 silently keeps the wider one. And a rule of type `a` reaches as far as
+ * its numbers and letters say, while v1 takes every such rule for `a *:* rwm`.
  *
  * @see cgroups(7), the kernel's Documentation/admin-guide/cgroup-v1/devices.rst, OCI config-linux.md#allowed-device-list
  */
@@ -87,7 +87,7 @@ const testsOf = (rule: Rule): ReadonlyArray<{ readonly look: ReadonlyArray<Instr
   return tests
 }
 
-/** The code of a rule. Where it does not match, the next one follows. */
+/** The code of a rule. If it does not match, the next one follows. */
 const block = (rule: Rule): ReadonlyArray<Instruction> => {
   const tests = testsOf(rule)
   const rest = verdict(rule)

@@ -1,7 +1,7 @@
 /** Static ELF executables for machine code of our own. @see elf(5) */
 
 /** The machines that code is written for, as Node names them. */
-export type Machine = "x64" | "arm64"
+export type Architecture = "x64" | "arm64"
 
 /** The number of the machine, and the largest page that it may have: the alignment of segments. */
 const machines = { x64: { number: 62, page: 0x1000 }, arm64: { number: 183, page: 0x10000 } } as const
@@ -13,17 +13,15 @@ const PT_LOAD = 1
 const PT_GNU_STACK = 0x6474e551
 const [PF_X, PF_W, PF_R] = [1, 2, 4] as const
 
-const contentAt = headerSize + 2 * programHeaderSize
-
-/** Where in memory the content of an executable begins. */
-export const contentAddress = base + contentAt
+/** Where in an executable its content begins. */
+export const contentAt = headerSize + 2 * programHeaderSize
 
 /**
  * An executable of one segment, which is readable and executable; the stack is not executable.
  *
  * @param entry where in the content the program starts
  */
-export const executable = (machine: Machine, content: Uint8Array, entry: number): Uint8Array => {
+export const executable = (machine: Architecture, content: Uint8Array, entry: number): Uint8Array => {
   const { number, page } = machines[machine]
   const image = new Uint8Array(contentAt + content.length)
   const view = new DataView(image.buffer)
@@ -32,7 +30,7 @@ export const executable = (machine: Machine, content: Uint8Array, entry: number)
   view.setUint16(16, 2, true) // ET_EXEC
   view.setUint16(18, number, true)
   view.setUint32(20, 1, true)
-  view.setBigUint64(24, BigInt(contentAddress + entry), true)
+  view.setBigUint64(24, BigInt(base + contentAt + entry), true)
   view.setBigUint64(32, BigInt(headerSize), true)
   view.setUint16(52, headerSize, true)
   view.setUint16(54, programHeaderSize, true)
@@ -52,4 +50,11 @@ export const executable = (machine: Machine, content: Uint8Array, entry: number)
 
   image.set(content, contentAt)
   return image
+}
+
+/** The machine that an executable of ours is for; `undefined` for any other file. */
+export const architectureOf = (image: Uint8Array): Architecture | undefined => {
+  if (image.length < contentAt) return undefined
+  const number = new DataView(image.buffer, image.byteOffset).getUint16(18, true)
+  return (["x64", "arm64"] as const).find((machine) => machines[machine].number === number)
 }

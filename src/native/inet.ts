@@ -64,7 +64,7 @@ const parseV6 = (text: string): ReadonlyArray<number> | undefined => {
 const isMapped = (bytes: ReadonlyArray<number>): boolean =>
   bytes[10] === 0xff && bytes[11] === 0xff && bytes.slice(0, 10).every((byte) => byte === 0)
 
-/** Reads an address; `undefined` where the text is none. */
+/** Reads an address; `undefined` if the text is none. */
 export const parseAddress = (text: string): Address | undefined => {
   const v4 = parseV4(text)
   if (v4 !== undefined) return { family: 4, bytes: Uint8Array.from(v4) }
@@ -75,7 +75,7 @@ export const parseAddress = (text: string): Address | undefined => {
     : { family: 6, bytes: Uint8Array.from(v6) }
 }
 
-/** Reads an address with a prefix length; `undefined` where the text is none. */
+/** Reads an address with a prefix length; `undefined` if the text is none. */
 export const parseCidr = (text: string): Cidr | undefined => {
   const slash = text.indexOf("/")
   if (slash < 0) return undefined

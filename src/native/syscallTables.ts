@@ -234,7 +234,7 @@ const parse = (text: string, bit = 0): ReadonlyMap<string, number> => {
   return numbers
 }
 
-/** The numbers of an architecture's system calls by name. The text is read anew at each call: keep the result. */
+/** The numbers of an architecture's system calls by name. The text is read again at each call: keep the result. */
 export const syscallNumbers = (arch: SyscallArch): ReadonlyMap<string, number> => {
   switch (arch) {
     case "X86_64":

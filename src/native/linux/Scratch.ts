@@ -1,70 +1,80 @@
 /**
  * Memory for the arguments of one call: structures, texts, buffers, at addresses that the kernel can use.
  *
- * One buffer serves all calls, one after the other: blocks are cut from its front and all given back when the next call
+ * One buffer serves all calls, one after the other: blocks are cut from its front and all freed when the next call
  * starts. What does not fit gets a buffer of its own for that call.
  */
-import type { Library } from "../koffi.ts"
-import type { Field } from "../structs.ts"
-import { Refused } from "./Refused.ts"
-import * as Text from "./text.ts"
+import { Refused } from "../Refused.ts"
+import * as Text from "../text.ts"
+import type { Library } from "./koffi.ts"
+import type { Field } from "./structs.ts"
 
 /** Enough for the arguments of nearly every call. */
-const arenaSize = 0x40000
+const bufferSize = 0x40000
 
-/** Writes nothing while it is up. */
-interface Pen {
-  isUp: boolean
+/** While it is locked, nothing is written. */
+interface WriteLock {
+  isLocked: boolean
 }
 
-/** A piece of memory with its address. */
+/**
+ * A piece of memory with its address.
+ *
+ * What is read from it may be another process's doing, which makes the call: where an answer leads beyond the piece, that is
+ * an error and not somebody else's memory.
+ */
 export class Block {
   readonly address: number
   readonly size: number
   readonly #bytes: Buffer
   readonly #start: number
-  readonly #pen: Pen
+  readonly #lock: WriteLock
 
-  constructor(bytes: Buffer, start: number, size: number, address: number, pen: Pen) {
+  constructor(bytes: Buffer, start: number, size: number, address: number, lock: WriteLock) {
     this.#bytes = bytes
     this.#start = start
     this.size = size
     this.address = address
-    this.#pen = pen
+    this.#lock = lock
   }
 
   /** Reads a field of the structure at `at`. */
   get<A>(field: Field<A>, at = 0): A {
+    this.#check(at + field.at, at + field.at + field.size)
     return field.get(this.#bytes, this.#start + at)
   }
   /** Writes a field of the structure at `at`. */
   set<A>(field: Field<A>, value: NoInfer<A>, at = 0): void {
-    if (!this.#pen.isUp) field.set(this.#bytes, this.#start + at, value)
+    if (!this.#lock.isLocked) field.set(this.#bytes, this.#start + at, value)
   }
   u32(at: number): number {
+    this.#check(at, at + 4)
     return this.#bytes.readUInt32LE(this.#start + at)
   }
   setU32(at: number, value: number): void {
-    if (!this.#pen.isUp) this.#bytes.writeUInt32LE(value >>> 0, this.#start + at)
+    if (!this.#lock.isLocked) this.#bytes.writeUInt32LE(value >>> 0, this.#start + at)
   }
   i32(at: number): number {
+    this.#check(at, at + 4)
     return this.#bytes.readInt32LE(this.#start + at)
   }
   setI32(at: number, value: number): void {
-    if (!this.#pen.isUp) this.#bytes.writeInt32LE(value | 0, this.#start + at)
+    if (!this.#lock.isLocked) this.#bytes.writeInt32LE(value | 0, this.#start + at)
   }
   u64(at: number): bigint {
+    this.#check(at, at + 8)
     return this.#bytes.readBigUInt64LE(this.#start + at)
   }
   setU64(at: number, value: bigint): void {
-    if (!this.#pen.isUp) this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#start + at)
+    if (!this.#lock.isLocked) this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#start + at)
   }
   /** Sets bit `n` of a set that starts at the front. */
   setBit(n: number): void {
-    if (!this.#pen.isUp) this.#bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
+    if (!this.#lock.isLocked) this.#bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
   }
   /** The numbers of the bits that are set in the first `size` bytes. */
   bits(size: number): ReadonlyArray<number> {
+    this.#check(0, size)
     const found: Array<number> = []
     for (let n = 0; n < size * 8; n++) {
       if ((this.#bytes[this.#start + (n >> 3)]! & 1 << (n & 7)) !== 0) found.push(n)
@@ -72,24 +82,32 @@ export class Block {
     return found
   }
   setBytes(at: number, bytes: Uint8Array): void {
-    if (!this.#pen.isUp) this.#bytes.set(bytes, this.#start + at)
+    if (!this.#lock.isLocked) this.#bytes.set(bytes, this.#start + at)
   }
   /** A copy, which outlives the call. */
   copy(from: number, to: number): Uint8Array {
+    this.#check(from, to)
     return new Uint8Array(this.#bytes.subarray(this.#start + from, this.#start + to))
   }
   /** A text of known length. */
   text(from: number, to: number): string {
+    this.#check(from, to)
     return Text.read(this.#bytes, this.#start + from, this.#start + to)
   }
   /** A text that a NUL ends, or `to`. */
   textUntilNul(from: number, to: number): string {
+    this.#check(from, to)
     const nul = this.#bytes.indexOf(0, this.#start + from) - this.#start
     return this.text(from, nul < from || nul > to ? to : nul)
   }
-  /** Writes a text and its NUL; gives the number of bytes without the NUL. */
+  #check(from: number, to: number): void {
+    if (!(from >= 0 && from <= to && to <= this.size)) {
+      throw new Refused("EIO", "what a call wrote is not what the kernel writes")
+    }
+  }
+  /** Writes a text and its NUL; returns the number of bytes without the NUL. */
   setText(at: number, text: string): number {
-    if (this.#pen.isUp) return Text.write(Buffer.alloc(text.length * 3), 0, text)
+    if (this.#lock.isLocked) return Text.write(Buffer.alloc(text.length * 3), 0, text)
     const length = Text.write(this.#bytes, this.#start + at, text)
     this.#bytes[this.#start + at + length] = 0
     return length
@@ -105,10 +123,10 @@ export interface Memory {
 /** The memory of one process. */
 export class Scratch {
   readonly #library: Library
-  readonly #arena: Buffer
+  readonly #buffer: Buffer
   readonly #address: number
   readonly #isOnly: boolean
-  readonly #pen: Pen = { isUp: false }
+  readonly #lock: WriteLock = { isLocked: false }
   #used = 0
   /** Buffers of the current call that did not fit, kept from the collector until the next one starts. */
   #large: Array<Buffer> = []
@@ -117,21 +135,41 @@ export class Scratch {
   constructor(library: Library, only?: Memory) {
     this.#library = library
     this.#isOnly = only !== undefined
-    this.#arena = only?.memory ?? Buffer.alloc(arenaSize)
-    this.#address = only?.address ?? library.addressOf(this.#arena)
+    this.#buffer = only?.memory ?? Buffer.alloc(bufferSize)
+    this.#address = only?.address ?? library.addressOf(this.#buffer)
   }
 
   /** As much of a number of bytes as there is room for. */
   fit(size: number): number {
-    return this.#isOnly ? Math.min(size, this.#arena.length - this.#used) : size
+    return this.#isOnly ? Math.min(size, this.#buffer.length - this.#used) : size
   }
 
   /** Leaves what is written as it is, and with it what the kernel wrote: the blocks are asked for a second time. */
   set isKept(is: boolean) {
-    this.#pen.isUp = is
+    this.#lock.isLocked = is
   }
 
-  /** Gives all blocks back. */
+  /** How much is in use. Setting it returns what was taken since it had that value, or takes that again. */
+  get used(): number {
+    return this.#used
+  }
+  set used(bytes: number) {
+    this.#used = bytes
+  }
+
+  /** How much is left. */
+  get room(): number {
+    return this.#buffer.length - this.#used
+  }
+
+  /** Memory of a size in bytes with its address. */
+  piece(size: number): Memory {
+    const start = this.#used
+    this.#used = start + size + 7 & ~7
+    return { memory: this.#buffer.subarray(start, start + size), address: this.#address + start }
+  }
+
+  /** Frees all blocks. */
   reset(): void {
     this.#used = 0
     if (this.#large.length > 0) this.#large = []
@@ -140,16 +178,16 @@ export class Scratch {
   /** Memory of a size in bytes, aligned to 8, with whatever an earlier call left in it. */
   block(size: number): Block {
     const start = this.#used
-    if (start + size > this.#arena.length) return this.#own(size)
+    if (start + size > this.#buffer.length) return this.#own(size)
     this.#used = start + size + 7 & ~7
-    return new Block(this.#arena, start, size, this.#address + start, this.#pen)
+    return new Block(this.#buffer, start, size, this.#address + start, this.#lock)
   }
 
   /** Memory of a size in bytes, all zero: for a structure of which some fields are left as they are. */
   zeroed(size: number): Block {
     const start = this.#used
     const block = this.block(size)
-    if (start !== this.#used && !this.#pen.isUp) this.#arena.fill(0, start, start + size)
+    if (start !== this.#used && !this.#lock.isLocked) this.#buffer.fill(0, start, start + size)
     return block
   }
 
@@ -196,9 +234,9 @@ export class Scratch {
   }
 
   #own(size: number): Block {
-    if (this.#isOnly) throw new Refused("ENOMEM", `the arguments of a call take more than ${this.#arena.length} bytes`)
+    if (this.#isOnly) throw new Refused("ENOMEM", `the arguments of a call take more than ${this.#buffer.length} bytes`)
     const bytes = Buffer.alloc(Math.max(size, 4096))
     this.#large.push(bytes)
-    return new Block(bytes, 0, size, this.#library.addressOf(bytes), this.#pen)
+    return new Block(bytes, 0, size, this.#library.addressOf(bytes), this.#lock)
   }
 }

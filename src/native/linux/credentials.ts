@@ -1,12 +1,16 @@
 /** Ids, capabilities and keys. */
-import type { Ids } from "../calls.ts"
 import * as c from "../constants.ts"
-import { cap_user_data, cap_user_header } from "../structs.ts"
-import { type Handlers, type Machine } from "./Machine.ts"
+import { Refused } from "../Refused.ts"
+import type { Ids } from "../results.ts"
 import type { Block } from "./Scratch.ts"
+import { cap_user_data, cap_user_header } from "./structs.ts"
+import { type Handlers, type Syscalls } from "./Syscalls.ts"
+
+/** `NGROUPS_MAX` */
+const mostGroups = 65_536
 
 /** The handlers of the calls about ids, capabilities and keys. */
-export const credentials = ({ call, memory, numbers }: Machine) => {
+export const credentials = ({ call, memory, numbers }: Syscalls) => {
   const ids = (number: number): Ids => {
     const block = memory.block(12)
     call(number, block.address, block.address + 4, block.address + 8)
@@ -25,6 +29,7 @@ export const credentials = ({ call, memory, numbers }: Machine) => {
     getresgid: () => ids(numbers.getresgid),
     getgroups: () => {
       const count = call(numbers.getgroups, 0, 0)
+      if (!(count >= 0 && count <= mostGroups)) throw new Refused("EIO", `${count} groups are more than the kernel has`)
       const block = memory.block(count * 4)
       call(numbers.getgroups, count, block.address)
       return Array.from({ length: count }, (_, index) => block.u32(index * 4))

@@ -1,14 +1,14 @@
 /** Seccomp filters and eBPF programs. */
 import * as c from "../constants.ts"
-import { bpf_attr_attach, bpf_attr_load, sock_fprog } from "../structs.ts"
-import { explained, type Handlers, type Machine } from "./Machine.ts"
-import { invalid } from "./Refused.ts"
+import { invalid, Refused } from "../Refused.ts"
+import { bpf_attr_attach, bpf_attr_load, sock_fprog } from "./structs.ts"
+import { explained, type Handlers, type Syscalls } from "./Syscalls.ts"
 
 /** Bytes of one instruction, of either kind. */
 const instructionSize = 8
 /** Enough for the verifier's words on a program of some hundred instructions. */
 const verifierLogSize = 0x40000
-/** How much of its end is kept: the reason stands last. */
+/** How much of its end is kept: the reason comes last. */
 const verifierLogKept = 2000
 
 const countOf = (program: Uint8Array, most: number): number => {
@@ -22,7 +22,7 @@ const countOf = (program: Uint8Array, most: number): number => {
 }
 
 /** The handlers of the calls about seccomp filters and eBPF programs. */
-export const filters = ({ call, memory, numbers }: Machine) => {
+export const filters = ({ call, memory, numbers }: Syscalls) => {
   const load = (
     instructions: Uint8Array,
     license: string,
@@ -60,7 +60,8 @@ export const filters = ({ call, memory, numbers }: Machine) => {
         try {
           call(numbers.close, load(instructions, license, log))
           return undefined
-        } catch {
+        } catch (cause) {
+          if (!(cause instanceof Refused)) throw cause
           return log.textUntilNul(0, log.size).trim().slice(-verifierLogKept) || undefined
         }
       }),

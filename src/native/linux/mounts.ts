@@ -1,8 +1,8 @@
 /** Mounts, by the old interface and by the new one. */
 import * as c from "../constants.ts"
-import { mount_attr, statfs } from "../structs.ts"
-import { attempted, explained, type Handlers, type Machine } from "./Machine.ts"
-import { invalid } from "./Refused.ts"
+import { invalid } from "../Refused.ts"
+import { mount_attr, statfs } from "./structs.ts"
+import { attempted, explained, type Handlers, type Syscalls } from "./Syscalls.ts"
 
 /** mount(2) copies one page of its data, and cuts off what is behind it. */
 const mountDataSize = 4096
@@ -13,7 +13,7 @@ const logMessageSize = 4096
 const logMessages = 64
 
 /** The handlers of the calls about mounts. */
-export const mounts = ({ call, memory, numbers }: Machine) => {
+export const mounts = ({ call, memory, numbers }: Syscalls) => {
   /** What the kernel wrote into the log of a file system context: which option it did not take, and why. */
   const logOf = (fd: number): string | undefined => {
     // nothing else is read from: a pipe would lose its data, or wait
@@ -21,8 +21,8 @@ export const mounts = ({ call, memory, numbers }: Machine) => {
     if (attempted(() => call(numbers.fstatfs, fd, stat.address)) === undefined) return undefined
     if (stat.get(statfs.fields.f_type) !== ANON_INODE_FS_MAGIC) return undefined
     const messages: Array<string> = []
-    const block = memory.block(logMessageSize)
     while (messages.length < logMessages) {
+      const block = memory.block(logMessageSize)
       // one read is one message; an empty log is ENODATA
       const size = attempted(() => call(numbers.read, fd, block.address, logMessageSize))
       if (size === undefined || size === 0) break

@@ -1,9 +1,9 @@
 /** Namespaces and the names of the host. */
-import { new_utsname, type Place } from "../structs.ts"
-import { type Handlers, type Machine } from "./Machine.ts"
+import { type Extent, new_utsname } from "./structs.ts"
+import { type Handlers, type Syscalls } from "./Syscalls.ts"
 
 /** The handlers of the calls about namespaces and the names of the host. */
-export const namespaces = ({ call, memory, numbers }: Machine) => {
+export const namespaces = ({ call, memory, numbers }: Syscalls) => {
   const setName = (number: number, name: string): void => {
     const block = memory.block(name.length * 3 + 1)
     const length = block.setText(0, name)
@@ -17,7 +17,7 @@ export const namespaces = ({ call, memory, numbers }: Machine) => {
     uname: () => {
       const names = memory.block(new_utsname.size)
       call(numbers.uname, names.address)
-      const text = ({ at, size }: Place): string => names.textUntilNul(at, at + size)
+      const text = ({ at, size }: Extent): string => names.textUntilNul(at, at + size)
       const { nodename, release, machine, domainname } = new_utsname.fields
       return { nodename: text(nodename), release: text(release), machine: text(machine), domainname: text(domainname) }
     }

@@ -1,30 +1,46 @@
-/** Processes, signals and time. */
+/** Processes and time. */
 import * as c from "../constants.ts"
-import { kernel_sigaction, siginfo, timespec } from "../structs.ts"
-import type { Handlers, Machine } from "./Machine.ts"
-import { invalid } from "./Refused.ts"
+import { invalid, Refused } from "../Refused.ts"
+import type { ResourceUsage } from "../results.ts"
+import { rusage, siginfo, timespec } from "./structs.ts"
+import type { Handlers, Syscalls } from "./Syscalls.ts"
 
-/** `sizeof(sigset_t)` in the kernel. */
-const sigsetSize = 8
+/** What wait4(2) says of an end, in the words of waitid(2). */
+const endOf = (status: number): { readonly code: number; readonly status: number } => {
+  const signal = status & 0x7f
+  if (signal === 0) return { code: c.CLD.EXITED, status: (status >> 8) & 0xff }
+  return { code: (status & 0x80) === 0 ? c.CLD.KILLED : c.CLD.DUMPED, status: signal }
+}
 
-const dispositions = { SIG_DFL: 0, SIG_IGN: 1 } as const
+/** The kernel counts what goes to and from disks in these, whatever the disk's own are. @see getrusage(2) */
+const blockSize = 512n
 
-/** Handlers of all these calls but those that make a process: what that is, only the live layer as a whole knows. */
-export const processes = ({ call, memory, numbers, retry }: Machine) => {
-  const exitGroup = (status: number): never => {
-    for (;;) call(numbers.exit_group, status)
+const usageOf = (get: (name: keyof typeof rusage.fields) => bigint): ResourceUsage => {
+  const microseconds = (get("ru_utime.tv_sec") + get("ru_stime.tv_sec")) * 1_000_000n +
+    get("ru_utime.tv_usec") + get("ru_stime.tv_usec")
+  return {
+    cpu: microseconds * 1000n,
+    maxMemory: get("ru_maxrss") * 1024n,
+    read: get("ru_inblock") * blockSize,
+    written: get("ru_oublock") * blockSize
   }
+}
 
+/** The handlers of these calls, except those that make a process: only the live layer as a whole can make one. */
+export const processes = ({ call, memory, numbers, retry }: Syscalls) => {
   return {
     execve: ({ path, argv, envp }) => {
       call(numbers.execve, memory.text(path), memory.texts(argv), memory.texts(envp))
-      throw new Error("execve(2) returned")
+      throw new Refused("EIO", "execve(2) returned")
     },
     execveat: ({ dirfd, path, argv, envp, flags }) => {
       call(numbers.execveat, dirfd, memory.text(path), memory.texts(argv), memory.texts(envp), flags)
-      throw new Error("execveat(2) returned")
+      throw new Refused("EIO", "execveat(2) returned")
     },
-    exit_group: ({ status }) => exitGroup(status),
+    exit_group: ({ status }) => {
+      call(numbers.exit_group, status)
+      throw new Refused("EIO", "exit_group(2) returned")
+    },
     waitid: ({ idtype, id, options }) => {
       const info = memory.zeroed(siginfo.size)
       retry(numbers.waitid, idtype, id, info.address, options)
@@ -36,13 +52,19 @@ export const processes = ({ call, memory, numbers, retry }: Machine) => {
         status: info.get(siginfo.fields.si_status)
       }
     },
+    wait4: ({ pid }) => {
+      if (pid <= 0) throw invalid("a child is reaped by its own number")
+      const status = memory.zeroed(4)
+      const used = memory.zeroed(rusage.size)
+      if (call(numbers.wait4, pid, status.address, c.W.NOHANG, used.address) === 0) return null
+      return { pid, ...endOf(status.i32(0)), usage: usageOf((name) => used.get(rusage.fields[name])) }
+    },
     getpid: () => call(numbers.getpid),
     getppid: () => call(numbers.getppid),
+    getsid: ({ pid }) => call(numbers.getsid, pid),
     setsid: () => call(numbers.setsid),
-    kill: ({ pid, signal }) => void call(numbers.kill, pid, signal),
     pidfd_open: ({ pid, flags }) => call(numbers.pidfd_open, pid, flags),
     pidfd_getfd: ({ pidfd, targetfd, flags }) => call(numbers.pidfd_getfd, pidfd, targetfd, flags),
-    pidfd_send_signal: ({ pidfd, signal }) => void call(numbers.pidfd_send_signal, pidfd, signal, 0, 0),
     prctl: ({ option, arg2, arg3, arg4, arg5 }) => {
       switch (option) {
         case c.PR.GET_PDEATHSIG:
@@ -59,32 +81,19 @@ export const processes = ({ call, memory, numbers, retry }: Machine) => {
           return call(numbers.prctl, option, arg2, arg3, arg4, arg5)
       }
     },
-    rt_sigaction: ({ signal, disposition }) => {
-      const action = memory.zeroed(kernel_sigaction.size)
-      action.set(kernel_sigaction.fields.sa_handler, dispositions[disposition])
-      call(numbers.rt_sigaction, signal, action.address, 0, sigsetSize)
-    },
-    rt_sigprocmask: ({ how, signals }) => {
-      const set = memory.zeroed(sigsetSize)
-      const before = memory.zeroed(sigsetSize)
-      for (const signal of signals) {
-        if (!(signal >= 1 && signal <= sigsetSize * 8)) throw invalid(`there is no signal ${signal}`)
-        set.setBit(signal - 1)
-      }
-      call(numbers.rt_sigprocmask, how, set.address, before.address, sigsetSize)
-      return before.bits(sigsetSize).map((bit) => bit + 1)
-    },
     nanosleep: ({ nanoseconds }) => {
       const time = memory.zeroed(timespec.size)
       time.set(timespec.fields.tv_sec, nanoseconds / 1_000_000_000n)
       time.set(timespec.fields.tv_nsec, nanoseconds % 1_000_000_000n)
-      // interrupted, the call leaves what remains in the same place, and goes on with that
+      // interrupted, the call leaves what remains in the same place, and continues with that
       retry(numbers.nanosleep, time.address, time.address)
     },
     getrandom: ({ count }) => {
       const bytes = memory.block(count)
       for (let filled = 0; filled < count;) {
-        filled += retry(numbers.getrandom, bytes.address + filled, count - filled, 0)
+        const more = retry(numbers.getrandom, bytes.address + filled, count - filled, 0)
+        if (!(more > 0 && more <= count - filled)) throw new Refused("EIO", `${more} random bytes`)
+        filled += more
       }
       return bytes.copy(0, count)
     }

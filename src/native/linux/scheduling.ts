@@ -1,8 +1,8 @@
 /** Limits and scheduling. */
-import { rlimit64, sched_attr } from "../structs.ts"
-import { type Handlers, type Machine } from "./Machine.ts"
-import { invalid } from "./Refused.ts"
+import { invalid } from "../Refused.ts"
 import type { Block } from "./Scratch.ts"
+import { rlimit64, sched_attr } from "./structs.ts"
+import { type Handlers, type Syscalls } from "./Syscalls.ts"
 
 /** Room for 8192 processors, the most that Linux can be built for. */
 const cpusetSize = 1024
@@ -10,13 +10,15 @@ const cpusetSize = 1024
 const nodesetSize = 128
 
 /** The handlers of the calls about limits and scheduling. */
-export const scheduling = ({ call, memory, numbers }: Machine) => {
+export const scheduling = ({ call, memory, numbers }: Syscalls) => {
   const bitset = (size: number, what: string, members: ReadonlyArray<number>): Block => {
-    const set = memory.zeroed(size)
+    const bits = new Uint8Array(size)
     for (const member of members) {
       if (!(member >= 0 && member < size * 8)) throw invalid(`there is no ${what} ${member}`)
-      set.setBit(member)
+      bits[member >> 3]! |= 1 << (member & 7)
     }
+    const set = memory.zeroed(size)
+    set.setBytes(0, bits)
     return set
   }
 

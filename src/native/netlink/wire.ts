@@ -44,7 +44,7 @@ export const attribute = (type: number, payload: Uint8Array): Uint8Array => {
   return out
 }
 
-/** An attribute that holds others, after a fixed part where there is one. */
+/** An attribute that holds others, after a fixed part if there is one. */
 export const nested = (type: number, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => attribute(type, concat(parts))
 
 /** `struct ifinfomsg`. */
@@ -182,7 +182,7 @@ export const messagesOf = function*(datagram: Uint8Array): Generator<Message> {
   }
 }
 
-/** The attributes from `offset` on, by type; where a type stands twice, the last counts. Throws {@link Malformed}. */
+/** The attributes from `offset` on, by type; if a type is there twice, the last counts. Throws {@link Malformed}. */
 export const attributesOf = (reader: Reader, offset: number): ReadonlyMap<number, Reader> => {
   const out = new Map<number, Reader>()
   // fewer than four bytes at the end are padding

@@ -1,0 +1,165 @@
+/**
+ * Running ahead: the effect of a step continues before the process that makes its calls has made them.
+ *
+ * What a call returns is known beforehand most of the time: nothing, the lowest free descriptor, a file of the type that it
+ * should have. So the effect is given that, and continues, while its calls gather in a list. The process makes the list at
+ * one go, one call after the other, as long as each gives what was taken for granted. Where one does not, it makes no
+ * further one, and the effect runs again from its start, with the answers that its calls have got. So an effect that runs
+ * ahead makes the same calls, and comes to the same end, as one that waits for every answer; only the waiting is gone.
+ *
+ * What must hold of such an effect: with the same answers it makes the same calls, and it does nothing else than to
+ * make calls. On a kernel that can't run ahead (the model, a recorder, one that injects faults), nothing of this is
+ * there, and all that this module offers does what it says by the plain calls.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { Errno } from "./Errno.ts"
+import { type Call, Kernel, orOn, type Result, type SyscallError } from "./Kernel.ts"
+
+/** What a call will most likely return. If it is unseen, nobody looks at the result, as long as it is no failure. */
+export type Guess =
+  | { readonly _tag: "Fails"; readonly code: Errno }
+  | { readonly _tag: "Gives"; readonly value: number | string }
+  | { readonly _tag: "Bits"; readonly mask: number; readonly value: number }
+  | { readonly _tag: "Unseen" }
+
+/** Steps of one process that run ahead, one after the other. */
+export interface Journey {
+  /** Runs the next part, by its name. What it comes to is certain only after {@link Journey.settle}. */
+  readonly part: <A, E, R>(name: string, self: Effect.Effect<A, E, R>) => Effect.Effect<Exit.Exit<A, E>, never, R>
+  /** Whether the last part's result has no meaning, since a guess was wrong. */
+  readonly isLost: boolean
+  /** Has all calls made. Returns the number of the part, from 0 on, that must run again, and all after it; none if all held. */
+  readonly settle: Effect.Effect<number | undefined>
+  /** How long a part took that is settled, by the clock of the process. */
+  readonly milliseconds: (part: number) => number | undefined
+  /** Makes a call of the part that runs, or takes for granted what it will give. */
+  readonly invoke: <C extends Call>(
+    call: C,
+    guess: Guess | undefined,
+    plain: () => Effect.Effect<Result<C>, SyscallError>
+  ) => Effect.Effect<Result<C>, SyscallError>
+  /** Runs an effect without the journey, once: if the part runs again, it gets the effect's first result. */
+  readonly once: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** The next call may fail with these codes: then what is made until the given function is called is not made. */
+  readonly enter: (codes: readonly [Errno, Errno]) => () => void
+}
+
+/** The journey whose part a fiber runs. */
+export const Current = Context.Reference<Journey | undefined>("runfx/native/Ahead", { defaultValue: () => undefined })
+
+/** What the calls of an effect will most likely return. */
+export const Guessed = Context.Reference<Guess | undefined>("runfx/native/Ahead/Guess", {
+  defaultValue: () => undefined
+})
+
+const able = new WeakMap<object, Effect.Effect<Journey | undefined>>()
+
+/** Says how a kernel begins a journey for the fiber's process. A kernel that wraps it can't run ahead: it is another one. */
+export const provide = (kernel: Kernel["Service"], begin: Effect.Effect<Journey | undefined>): void =>
+  void able.set(kernel, begin)
+
+/** A journey for the fiber's process; `undefined` if the kernel has none. */
+export const begin: Effect.Effect<Journey | undefined> = Effect.contextWith((context: Context.Context<never>) => {
+  const kernel = Context.getOrUndefined(context as Context.Context<Kernel>, Kernel)
+  return (kernel === undefined ? undefined : able.get(kernel)) ?? Effect.succeed(undefined)
+})
+
+const guessing = (guess: Guess) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(self, Guessed, guess)
+
+/** A call that will most likely fail, with this code. */
+export const likelyFails = (code: Errno) => guessing({ _tag: "Fails", code })
+
+/** A call that will most likely return this number, or this text. */
+export const likely = (value: number | string) => guessing({ _tag: "Gives", value })
+
+/** A call that returns a number whose bits are most likely these. As long as they are, the others may be missing. */
+export const likelyBits = (mask: number, value: number) => guessing({ _tag: "Bits", mask, value })
+
+/** A call whose result nobody looks at. */
+export const unseen = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
+  Effect.asVoid(guessing({ _tag: "Unseen" })(self))
+
+/** An effect that is never run again, and waits for each answer: somebody else's, which may do more than make calls. */
+export const once = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.contextWith((context: Context.Context<R>) => Context.get(context, Current)?.once(self) ?? self)
+
+/**
+ * Uses what is opened, and does nothing if that fails with one of two codes. `use` must close what it opens, and keep
+ * nothing: it may have run although there was nothing to use.
+ */
+export const ifOpen = <E, R, E2, R2>(
+  codes: readonly [Errno, Errno],
+  open: Effect.Effect<number, E | SyscallError, R>,
+  use: (fd: number) => Effect.Effect<void, E2, R2>
+): Effect.Effect<void, E | E2 | SyscallError, R | R2> =>
+  Effect.contextWith((context: Context.Context<R | R2>) => {
+    const leave = Context.get(context, Current)?.enter(codes)
+    const used = Effect.flatMap(
+      orOn(codes, undefined)(open),
+      (fd): Effect.Effect<void, E2, R2> => fd === undefined ? Effect.void : use(fd)
+    )
+    return leave === undefined ? used : Effect.tap(used, () => Effect.sync(leave))
+  })
+
+// ── results that are looked at ───────────────────────────────────────────────────────────────────────────────────────
+
+/** How a result is asked for a field, and how for one that another result should have, too, while it is still to come. */
+export const ask = Symbol("runfx/native/Ahead/ask")
+/** As {@link ask}. */
+export const compare = Symbol("runfx/native/Ahead/compare")
+
+/**
+ * A result that may still be to come. To read a field of one that is takes a turn of the process; a question does not:
+ * `likely` is its answer until then.
+ */
+export interface Later<A> {
+  readonly [ask]: <K extends keyof A>(field: K, value: A[K], likely: Likely, mask?: number) => boolean
+  readonly [compare]: <K extends keyof A>(field: K, other: A, likely: boolean) => boolean
+}
+
+const isLater = <A>(value: unknown): value is Later<A> => typeof value === "object" && value !== null && ask in value
+
+const masked = (value: unknown, mask: number | undefined): unknown => mask === undefined ? value : Number(value) & mask
+
+/** Whether two values of a field are the same. */
+export const isEqual = (one: unknown, other: unknown): boolean =>
+  one === other ||
+  typeof one === "object" && typeof other === "object" && one !== null && other !== null &&
+    Object.entries(one).every(([key, value]) => (other as Readonly<Record<string, unknown>>)[key] === value)
+
+/** What the answer to a question most likely is. */
+export type Likely = boolean | "unknown"
+
+/** Options of a question. */
+export interface Asking {
+  /** What the answer most likely is; `true` if absent. */
+  readonly likely?: Likely
+  /** Only these bits of the field. */
+  readonly mask?: number
+}
+
+/** Whether a field of a result is a value. What is likely is taken for granted if the result is still to come. */
+export const is = <A extends object, K extends keyof A>(
+  result: A,
+  field: K,
+  value: A[K],
+  { likely = true, mask }: Asking = {}
+): boolean =>
+  isLater<A>(result)
+    ? result[ask](field, value, likely, mask)
+    : isEqual(masked(result[field], mask), masked(value, mask))
+
+/** Whether a field of two results is the same. */
+export const isSame = <A extends object, K extends keyof A>(
+  one: A,
+  other: A,
+  field: K,
+  { likely = true }: { readonly likely?: boolean } = {}
+): boolean => {
+  if (isLater<A>(one)) return one[compare](field, other, likely)
+  if (isLater<A>(other)) return other[compare](field, one, likely)
+  return isEqual(one[field], other[field])
+}

@@ -1,0 +1,339 @@
+/**
+ * The live layer: makes the calls of `calls.ts` on the kernel that this process runs on, and starts processes that make
+ * them for it.
+ *
+ * Every call is one raw syscall(2), without the C library's wrappers: those of setresuid(2) and others change every
+ * thread, and they know nothing of the processes of {@link fork}. What a call needs in memory is put together by the
+ * handlers, a file for each family of calls; `rpc/` is about how another process makes them.
+ *
+ * **Example** (A name of one's own)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Kernel, sys } from "runfx/native/Kernel"
+ * import * as Linux from "runfx/native/Linux"
+ *
+ * const kernel = Linux.make()
+ * const release = Effect.runSync(
+ *   Effect.provideService(Effect.map(sys.uname({}), (names) => names.release), Kernel, kernel)
+ * )
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { PreventSchedulerYield, Scheduler } from "effect/Scheduler"
+import * as Ahead from "../Ahead.ts"
+import { forAll } from "../definition.ts"
+import { Fork, make as makeFork, type Started } from "../Fork.ts"
+import { KeepsAlive } from "../KeepsAlive.ts"
+import { type Call, Kernel, type Result, SyscallError } from "../Kernel.ts"
+import { invalid, Refused } from "../Refused.ts"
+import { credentials } from "./credentials.ts"
+import { files } from "./files.ts"
+import { filters } from "./filters.ts"
+import * as Koffi from "./koffi.ts"
+import { messages } from "./messages.ts"
+import { mounts } from "./mounts.ts"
+import { namespaces } from "./namespaces.ts"
+import { network } from "./network.ts"
+import { paths } from "./paths.ts"
+import { processes } from "./processes.ts"
+import { type Attempt, BlockingCalls, type Come } from "./rpc/BlockingCalls.ts"
+import { type Client, gone, pending } from "./rpc/Client.ts"
+import { History } from "./rpc/History.ts"
+import { Journey } from "./rpc/Journey.ts"
+import { LoopBudget } from "./rpc/LoopBudget.ts"
+import type { Server } from "./rpc/ServerGroup.ts"
+import { type Awaited, type Progress, ServerPool } from "./rpc/ServerPool.ts"
+import { scheduling } from "./scheduling.ts"
+import { signals } from "./signals.ts"
+import { sockets, timeLimitOf } from "./sockets.ts"
+import type { Numbers } from "./syscallNumbers.ts"
+import * as Syscalls from "./Syscalls.ts"
+import { terminals } from "./terminals.ts"
+
+const handlersOf = (machine: Syscalls.Syscalls): Syscalls.Handlers =>
+  forAll<Syscalls.Handlers>()("handler in src/native/linux", {
+    ...processes(machine),
+    ...signals(machine),
+    ...namespaces(machine),
+    ...credentials(machine),
+    ...scheduling(machine),
+    ...files(machine),
+    ...paths(machine),
+    ...mounts(machine),
+    ...sockets(machine),
+    ...messages(machine),
+    ...terminals(machine),
+    ...network(machine),
+    ...filters(machine)
+  }, true)
+
+/** Which process makes the calls of a fiber; absent for this one. */
+const CurrentProcess = Context.Reference<Server | undefined>("runfx/native/CurrentProcess", {
+  defaultValue: () => undefined
+})
+
+/** The status of a child whose effect ended without `execve` or `exit_group`. */
+const lostStatus = 255
+
+/** A process that was made. */
+interface Spawned {
+  /** What it has of this process's descriptors; all if it is absent. */
+  readonly descriptors?: ReadonlyArray<number>
+  child?: Server
+  /** Ends it, if it still runs. */
+  end?: () => void
+  /** It is not asked for another call. */
+  forget?: () => void
+}
+
+/** Where a clone(2) puts the process that it made, for the one who started it. */
+const CurrentSpawn = Context.Reference<Spawned | undefined>("runfx/native/CurrentSpawn", {
+  defaultValue: () => undefined
+})
+
+/** An errno is often just an answer, and recording a stack trace costs more than the call. */
+const failed = (asked: Call, { code, detail, known }: Refused): SyscallError => {
+  const { stackTraceLimit } = Error
+  // with frozen intrinsics it stays as it is
+  Reflect.set(Error, "stackTraceLimit", 0)
+  try {
+    const { advice, call = asked } = known
+    return new SyscallError({
+      call,
+      code,
+      ...detail === undefined ? {} : { detail },
+      ...advice === undefined ? {} : { remedy: advice }
+    })
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit)
+  }
+}
+
+const exitOf = <A>(call: Call, make: () => A): Exit.Exit<A, SyscallError> => {
+  try {
+    return Exit.succeed(make())
+  } catch (cause) {
+    if (!(cause instanceof Refused)) throw cause
+    return Exit.fail(failed(call, cause))
+  }
+}
+
+/** What this process makes its own calls by. */
+interface Own {
+  readonly handlers: Syscalls.Handlers
+  readonly client: Pick<Client, "begin" | "made" | "resume">
+}
+
+/** Makes a call by the handlers of a process; by those of this one if none is given. */
+const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
+  const { client, handlers } = server === undefined ? own : ServerPool.slotOf(server)
+  if (phase === "resumes") client.resume()
+  else client.begin(phase === "waits")
+  const handler = handlers[call._tag as keyof Syscalls.Handlers] as (call: Call) => Result<typeof call>
+  const exit = exitOf(call, () => handler(call))
+  if (Exit.isSuccess(exit)) {
+    client.made(call, exit.value)
+    server?.files.made(call, exit.value)
+  }
+  return exit
+}
+
+/** A journey of a process: its effect runs ahead of it. */
+const journeyOf = (server: Server, numbers: Numbers, history: History, come: Come): Ahead.Journey =>
+  new Journey({
+    get memory() {
+      return server.slot.memory
+    },
+    numbers,
+    history,
+    get link() {
+      return server.slot.link.fd
+    },
+    get isFiltered() {
+      return server.slot.client.isFiltered
+    },
+    get files() {
+      return server.files
+    },
+    set files(files) {
+      server.files = files
+    },
+    handle: (call, raw) => {
+      const { client, handlers } = ServerPool.slotOf(server)
+      const handler = handlers[call._tag as keyof Syscalls.Handlers] as (call: Call) => unknown
+      return exitOf(call, () => client.by(raw, () => handler(call)))
+    },
+    make: (address, length, waits) => {
+      let begun = false
+      return come(server, () => {
+        const { client } = ServerPool.slotOf(server)
+        if (begun) client.resume()
+        else client.begin(waits)
+        begun = true
+        try {
+          // in a list a call that fails is an answer
+          return exitOf({ _tag: "getpid" }, () => client.makeList(address, length))
+        } catch (cause) {
+          if (cause !== pending) throw cause
+          return { slot: server.slot }
+        }
+      })
+    }
+  })
+
+/** A journey for a process that makes the calls of a fiber. */
+const journeys = (numbers: Numbers, history: History, come: Come): Effect.Effect<Ahead.Journey | undefined> =>
+  Effect.withFiber((fiber) => {
+    const server = fiber.getRef(CurrentProcess)
+    return Effect.sync(() =>
+      server === undefined || server.slot.server.current !== server || server.slot.client.isFiltered
+        ? undefined
+        : journeyOf(server, numbers, history, come)
+    )
+  })
+
+/**
+ * One for the whole process: its children and the threads that they come from are the process's, and outlive every layer;
+ * and one thread serves them all, so that each must know who waits.
+ */
+let live: Kernel["Service"] | undefined
+
+/**
+ * The kernel that this process runs on. The first time it loads koffi, which takes a millisecond.
+ *
+ * @throws if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
+ */
+export const make = (): Kernel["Service"] => live ??= makeWith(Koffi.load())
+
+const makeWith = (library: Koffi.Library): Kernel["Service"] => {
+  const machine = Syscalls.make(library)
+  const reset = () => machine.memory.reset()
+  const own: Own = { handlers: handlersOf(machine), client: { begin: reset, resume: reset, made: () => {} } }
+  const budget = new LoopBudget()
+  const pool = new ServerPool(library, machine, handlersOf)
+
+  const blocking = new BlockingCalls({
+    attempt: attempting(own),
+    budget,
+    when: (awaited, go) => pool.when(awaited, go),
+    whenReady: (watched, go, keepsAlive) => pool.watcher.when(watched, go, keepsAlive),
+    timeLimit: timeLimitOf(machine),
+    release: (server) => pool.release(server),
+    lose: (server) => pool.lose(server)
+  })
+
+  const cloning = (
+    call: Extract<Call, { readonly _tag: Syscalls.Cloning }>,
+    server: Server | undefined,
+    spawned: Spawned | undefined
+  ): Effect.Effect<number | void, SyscallError> => {
+    const progress = (function*(): Progress<number | void> {
+      ServerPool.check(call.flags)
+      if (call._tag === "reclone") {
+        if (server === undefined) throw invalid("only a process of the Fork service can go on in another one")
+        return yield* pool.reclone(server, call.flags)
+      }
+      if (spawned === undefined) throw invalid("a bare clone returns twice: use the Fork service")
+      const child = yield* pool.clone(call.flags, server, spawned.descriptors)
+      spawned.child = child
+      spawned.end = () => {
+        pool.end(child, lostStatus)
+        blocking.end(child)
+      }
+      spawned.forget = () => blocking.forget(child)
+      return child.pid
+    })()
+    return blocking.come(server, () => {
+      let awaited: Awaited | undefined
+      const exit = exitOf(call, () => {
+        const next = progress.next()
+        if (next.done === true) return next.value
+        awaited = next.value
+      })
+      return awaited ?? exit
+    })
+  }
+
+  const plain = <C extends Call>(call: C, server: Server | undefined, fiber: Fiber.Fiber<unknown, unknown>) =>
+    call._tag === "clone" || call._tag === "reclone"
+      ? cloning(call, server, fiber.getRef(CurrentSpawn)) as Effect.Effect<Result<C>, SyscallError>
+      : blocking.invoke(call, server, fiber.getRef(Scheduler).executionMode === "async", fiber.getRef(KeepsAlive))
+
+  const kernel: Kernel["Service"] = {
+    invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> =>
+      Effect.withFiber((fiber) => {
+        const server = fiber.getRef(CurrentProcess)
+        const journey = server === undefined ? undefined : fiber.getRef(Ahead.Current)
+        const make = () => plain(call, server, fiber)
+        if (journey === undefined) return make()
+        try {
+          return journey.invoke(call, fiber.getRef(Ahead.Guessed), make)
+        } catch (cause) {
+          if (cause !== gone) throw cause
+          return make()
+        }
+      })
+  }
+  Ahead.provide(kernel, journeys(machine.numbers, new History(), (server, next) => blocking.come(server, next)))
+  return kernel
+}
+
+/**
+ * Starts processes through a kernel. If the live kernel is wrapped, by a recorder or a fault injector, the wrapped one
+ * is passed here, so that the wrapper sees the `clone`.
+ */
+export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
+  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<number>) =>
+    Effect.contextWith((context: Context.Context<R>) =>
+      Effect.uninterruptible(Effect.suspend(() => {
+        const spawned: Spawned = descriptors === undefined ? {} : { descriptors }
+        return Effect.map(
+          Effect.provideService(kernel.invoke({ _tag: "clone", flags }), CurrentSpawn, spawned),
+          (pid): Started => {
+            const inside = context.pipe(
+              Context.add(CurrentProcess, spawned.child),
+              Context.add(PreventSchedulerYield, true)
+            ) as Context.Context<R>
+            // whatever its effect came to, a process must not stay behind
+            const ended = Effect.andThen(Effect.exit(child), kernel.invoke({ _tag: "exit_group", status: lostStatus }))
+            const fiber = Effect.runForkWith(inside)(ended)
+            // here its effect ends only if it is interrupted, or if a wrapper of the kernel refuses the exit
+            fiber.addObserver(() => spawned.end?.())
+            return { pid, fiber, forget: forgetting(fiber, spawned) }
+          }
+        )
+      }))
+    )
+  )
+
+/** How long what is left of a child's effect may take to come to its end, in milliseconds. */
+const farewell = 1000
+
+const forgetting = (fiber: Fiber.Fiber<unknown, unknown>, spawned: Spawned): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    spawned.forget?.()
+    fiber.interruptUnsafe()
+    if (fiber.pollUnsafe() !== undefined) return Effect.void
+    // not the clock of a test, and not interruptible
+    return Effect.uninterruptible(Effect.callback<void>((resume) => {
+      const done = () => {
+        clearTimeout(timer)
+        resume(Effect.void)
+      }
+      const timer = setTimeout(done, farewell)
+      fiber.addObserver(done)
+    }))
+  })
+
+/** {@link make} and {@link fork} as a layer. */
+export const layer: Layer.Layer<Kernel | Fork> = /* @__PURE__ */ Layer.effectContext(
+  /* @__PURE__ */ Effect.sync(() => {
+    const kernel = make()
+    return Context.make(Kernel, kernel).pipe(Context.add(Fork, fork(kernel)))
+  })
+)

@@ -1,0 +1,103 @@
+/**
+ * What the handlers need: system calls that throw their failure, and memory for the arguments.
+ */
+import * as process from "node:process"
+import type { Arguments, CallName, Result } from "../Kernel.ts"
+import { invalid, Refused, refused } from "../Refused.ts"
+import type { Library, Word } from "./koffi.ts"
+import { Scratch } from "./Scratch.ts"
+import { type Numbers, numbersFor } from "./syscallNumbers.ts"
+
+/** The calls that make a process, which only the live layer as a whole can. */
+export type Cloning = "clone" | "reclone"
+
+/** One function for each other call of the table: what makes a forgotten one an error of the compiler. */
+export type Handlers = {
+  readonly [N in Exclude<CallName, Cloning>]: (args: Arguments<N>) => Result<{ readonly _tag: N }>
+}
+
+/** A system call as the kernel answers it: a result, or an errno's negative. */
+export type Raw = (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => number
+
+/** A system call that throws {@link Refused}. */
+export type Syscall = (number: number, a?: Word, b?: Word, c?: Word, d?: Word, e?: Word, f?: Word) => number
+
+/** What the handlers get. */
+export interface Syscalls {
+  readonly numbers: Numbers
+  readonly memory: Scratch
+  /** Makes the call once. */
+  readonly call: Syscall
+  /** Makes the call again as long as a signal interrupts it. */
+  readonly retry: Syscall
+}
+
+// koffi cuts fractions off and turns NaN into a number: a wrong value must not become another descriptor
+const isWord = (value: Word): boolean => typeof value === "bigint" || Number.isSafeInteger(value)
+
+/** The largest errno: what is below its negative is no failure. */
+const largestErrno = 4095
+
+/** Calls that this thread makes itself. */
+const ownCalls = ({ errno, syscall }: Library): Raw => (number, a, b, c, d, e, f) => {
+  const result = Number(syscall(number, a, b, c, d, e, f))
+  return result === -1 ? -errno() : result
+}
+
+/** How often a call of another process is made again that was interrupted: a process that always says so holds nobody up. */
+const interruptions = 100
+
+/**
+ * Makes the machine of a loaded C library.
+ *
+ * @param other makes the calls of another process, which may not be honest, with the memory that it shares; without it they
+ *   are made by this thread
+ */
+export const make = (library: Library, other?: { readonly raw: Raw; readonly memory: Scratch }): Syscalls => {
+  const { memory, raw } = other ?? { raw: ownCalls(library), memory: new Scratch(library) }
+  const turns = other === undefined ? Infinity : interruptions
+
+  const attempt: Syscall = (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => {
+    if (!(isWord(a) && isWord(b) && isWord(c) && isWord(d) && isWord(e) && isWord(f))) {
+      throw invalid("an argument is not an integer")
+    }
+    return raw(number, a, b, c, d, e, f)
+  }
+
+  const call: Syscall = (number, a, b, c, d, e, f) => {
+    const result = attempt(number, a, b, c, d, e, f)
+    if (result < 0 && result >= -largestErrno) throw refused(-result)
+    return result
+  }
+
+  const retry: Syscall = (number, a, b, c, d, e, f) => {
+    for (let left = turns;; left--) {
+      const result = attempt(number, a, b, c, d, e, f)
+      if (result >= 0 || result < -largestErrno) return result
+      const failure = refused(-result)
+      if (failure.code !== "EINTR" || left <= 1) throw failure
+    }
+  }
+
+  return { numbers: numbersFor(process.arch), memory, call, retry }
+}
+
+/** Runs an attempt; if it fails, adds what `more` finds out about it, if anything. */
+export const explained = <A>(attempt: () => A, more: () => string | undefined): A => {
+  try {
+    return attempt()
+  } catch (cause) {
+    if (!(cause instanceof Refused)) throw cause
+    throw new Refused(cause.code, more())
+  }
+}
+
+/** Runs an attempt; a failure becomes `undefined`. */
+export const attempted = <A>(attempt: () => A): A | undefined => {
+  try {
+    return attempt()
+  } catch (cause) {
+    if (cause instanceof Refused) return undefined
+    throw cause
+  }
+}

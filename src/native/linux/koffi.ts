@@ -1,0 +1,94 @@
+/**
+ * Loads koffi and binds the foreign functions that runfx calls: the C library's syscall(2), and machine code of its own.
+ *
+ * The packages with koffi's addons are dependencies, and not koffi itself: its JavaScript takes 7 ms where an addon takes 1,
+ * and it has an install script, which package managers warn of or refuse.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import * as process from "node:process"
+
+/** An argument of a system call: an integer, an address, or a 64-bit value that a number can't hold. */
+export type Word = number | bigint
+
+/** What the C library provides. */
+export interface Library {
+  /** syscall(2): -1 for a failure, whose number {@link errno} then returns. */
+  readonly syscall: (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => Word
+  /** The number of the last failure; valid until the next call. */
+  readonly errno: () => number
+  /** The address of a buffer's memory. It stays: a buffer of more than 64 bytes is outside of V8's heap. */
+  readonly addressOf: (buffer: Uint8Array) => number
+  /** So many bytes of memory at an address that the caller has mapped. */
+  readonly memoryAt: (address: number, size: number) => ArrayBuffer
+  /** A function of machine code at an address, of so many integers to one. */
+  readonly functionAt: (address: number, parameters: number) => (...args: ReadonlyArray<Word>) => Word
+}
+
+/** The parts of koffi that are used. */
+interface Koffi {
+  readonly errno: () => number
+  readonly proto: (result: "long", parameters: ReadonlyArray<"long">) => unknown
+  readonly view: (address: number, size: number) => ArrayBuffer
+  readonly decode: (address: number, type: unknown) => (...args: ReadonlyArray<Word>) => Word
+  readonly load: (path: null) => {
+    readonly func: {
+      (name: "syscall", result: "long", parameters: ReadonlyArray<"long">): Library["syscall"]
+      (
+        name: "memmove",
+        result: "intptr_t",
+        parameters: readonly ["void *", "void *", "size_t"]
+      ): (to: Uint8Array, from: Uint8Array, size: number) => number
+    }
+  }
+}
+
+/**
+ * Whether the running C library is musl. The loader's file is looked for first: where it is not installed, nothing is
+ * read. Where it is, the process may still run on glibc alongside it, so the loaded files decide.
+ */
+const isMusl = (): boolean =>
+  existsSync(`/lib/ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`) &&
+  readFileSync("/proc/self/maps", "latin1").includes("/ld-musl-")
+
+const open = (base: string): Koffi => {
+  const name = `@koromix/koffi-linux-${process.arch}`
+  let directory: string
+  try {
+    directory = dirname(createRequire(base).resolve(`${name}/package.json`))
+  } catch (cause) {
+    throw new Error(`${name} is not installed: let the package manager install optional dependencies, too`, { cause })
+  }
+  const addon = { exports: {} }
+  process.dlopen(addon, join(directory, `${isMusl() ? "musl" : "linux"}_${process.arch}`, "koffi.node"))
+  return addon.exports as Koffi
+}
+
+/**
+ * Loads the C library's functions.
+ *
+ * `base` is the file, as a path or a file URL, from which the addon's package is resolved: this module's own by default. A bundle
+ * in the CommonJS format has no `import.meta.url`; there its bundler must define it
+ * (`define: { "import.meta.url": "__fileUrl" }` and a banner
+ * `const __fileUrl = require("node:url").pathToFileURL(__filename).href`), or the caller gives `base`.
+ *
+ * @throws if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
+ */
+export const load = (base: string = import.meta.url): Library => {
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) {
+    throw new Error(`runfx needs Linux on x64 or arm64; this is ${process.platform} on ${process.arch}`)
+  }
+  const koffi = open(base)
+  // null is the program itself, which has its C library loaded, whatever that library's name is
+  const library = koffi.load(null)
+  const memmove = library.func("memmove", "intptr_t", ["void *", "void *", "size_t"])
+  return {
+    syscall: library.func("syscall", "long", ["long", "long", "long", "long", "long", "long", "long"]),
+    errno: koffi.errno,
+    addressOf: (buffer) => memmove(buffer, buffer, 0),
+    memoryAt: (address, size) => koffi.view(address, size),
+    functionAt: (address, parameters) =>
+      koffi.decode(address, koffi.proto("long", Array.from({ length: parameters }, () => "long" as const)))
+  }
+}

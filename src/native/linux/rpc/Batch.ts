@@ -1,0 +1,106 @@
+/**
+ * A list of calls in the memory that this process has in common with a server: see `make_list` in server.c.
+ *
+ * What is expected of an entry is written alongside it before the server is asked, and never read back; of what the server
+ * writes this side reads the results only.
+ */
+import type { Word } from "../koffi.ts"
+import type { Memory } from "../Scratch.ts"
+import { entry as at, expected as kinds, number as numbers, sizes } from "./layout.ts"
+
+const entrySize = sizes.entry
+
+/** How many entries there may be. */
+export const mostEntries = 384
+/** Bytes that they take. */
+export const batchSize = mostEntries * entrySize
+
+/** What a result must be for the next entry to be made: anything, no failure, or a number. */
+export type Expected = "anything" | "success" | number
+
+/** The errno, EIO, for what no kernel answers. */
+const noAnswer = -5
+
+const two32 = 0x1_0000_0000
+
+/** One list. */
+export class Batch {
+  readonly address: number
+  readonly #words: Int32Array
+  readonly #view: DataView
+  #length = 0
+
+  constructor({ address, memory }: Memory) {
+    this.address = address
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, batchSize / 4)
+    this.#view = new DataView(memory.buffer, memory.byteOffset, batchSize)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  clear(): void {
+    this.#length = 0
+  }
+
+  /** Adds a call. */
+  call(number: number, args: readonly [Word, Word, Word, Word, Word, Word], expected: Expected): void {
+    const start = this.#entry(number, args)
+    this.#put(start + at.expected, typeof expected === "number" ? kinds.wanted : kinds[expected])
+    this.#put(start + at.wanted, typeof expected === "number" ? expected : 0)
+  }
+
+  /**
+   * Adds a check: of the eight bytes at an address, and of those at another one if that is given, whose bits of `mask`
+   * are compared.
+   */
+  check({ address, equals, mask, other = 0, value = 0n }: Check): void {
+    this.#entry(numbers.check, [address, other, mask, value, equals ? 1 : 0, 0])
+  }
+
+  /** If the call of an entry fails in one of two ways, the list continues after so many more. */
+  skip(entry: number, count: number, errnos: readonly [number, number]): void {
+    const start = entry * entrySize
+    this.#put(start + at.skip, count)
+    this.#put(start + at.skipOn, -errnos[0])
+    this.#put(start + at.skipOn + 8, -errnos[1])
+  }
+
+  /** Where the server writes what the call of an entry returned. */
+  resultAt(entry: number): number {
+    return this.address + entry * entrySize + at.result
+  }
+
+  /** What the call of an entry returned, if it was made. */
+  result(entry: number): number {
+    const word = (entry * entrySize + at.result) / 4
+    const result = this.#words[word + 1]! * two32 + (this.#words[word]! >>> 0)
+    return Number.isSafeInteger(result) ? result : noAnswer
+  }
+
+  #entry(number: number, args: readonly [Word, Word, Word, Word, Word, Word]): number {
+    const start = this.#length++ * entrySize
+    this.#put(start + at.number, number)
+    for (let index = 0; index < 6; index++) this.#put(start + at.arguments + index * 8, args[index]!)
+    this.#put(start + at.skip, 0)
+    return start
+  }
+
+  #put(offset: number, value: Word): void {
+    if (typeof value === "bigint") return this.#view.setBigUint64(offset, BigInt.asUintN(64, value), true)
+    const word = offset / 4
+    this.#words[word] = value
+    this.#words[word + 1] = Math.floor(value / two32)
+  }
+}
+
+/** A check of memory. */
+export interface Check {
+  readonly address: number
+  readonly other?: number
+  readonly mask: bigint
+  readonly value?: bigint
+  /** Whether they should be equal. */
+  readonly equals: boolean
+}

@@ -1,0 +1,212 @@
+/**
+ * The calls that a server makes for a handler.
+ *
+ * A handler is a plain function. If its call is not answered within a moment, it is left by throwing {@link pending}. Once the
+ * answer is there, the handler runs again, from its start: it gets the answers that it got before, with the memory of
+ * its arguments as it is, and with what the kernel wrote there. So a handler that makes several calls uses memory of its own
+ * for each to write to.
+ *
+ * Closing a handle cannot fail, so nobody waits for it: the close is queued, and made just before the next call.
+ */
+import * as process from "node:process"
+import { O } from "../../constants.ts"
+import type { Call } from "../../Kernel.ts"
+import type { Library, Word } from "../koffi.ts"
+import type { Scratch } from "../Scratch.ts"
+import { type Numbers, numbersFor } from "../syscallNumbers.ts"
+import type { Raw } from "../Syscalls.ts"
+import { number as numbers } from "./layout.ts"
+import type { Mailbox } from "./Mailbox.ts"
+
+/** Thrown if the process that should make a call has ended, or has become a program. */
+export const gone = Symbol("gone")
+
+/** Thrown if a call has not been answered yet. */
+export const pending = Symbol("pending")
+
+/** What is wrong with an effect that makes two calls at once in a child. */
+export const secondCall = (): Error =>
+  new Error("a child has one thread: while one of its calls waits, it can't make another")
+
+/** `FUTEX_WAKE` of futex(2). */
+const FUTEX_WAKE = 1
+
+/** The errno, EIO, for what no kernel answers. */
+const noAnswer = -5
+
+let turns = 0
+
+/** How often other processes have been asked for something, in this thread. */
+export const turnsOf = (): number => turns
+
+/** The calls of one mailbox. */
+export class Client {
+  readonly #library: Library
+  readonly #mailbox: Mailbox
+  readonly #memory: Scratch
+  readonly #numbers: Numbers
+  /** What the calls of the handler gave. */
+  #answers: Array<number> = []
+  /** How many of them the handler has been given. */
+  #given = 0
+  /** Whether an answer is still to be taken. */
+  #isPending = false
+  /** Whether the handler has been left. */
+  #isLeft = false
+  /** Whether the handler's call is known to wait: then it is not worth a look. */
+  #isToWait = false
+  #isFiltered = false
+  /** Makes the handler's calls, instead of this process. */
+  #other: Raw | undefined
+  /** Descriptors whose close(2) can't fail: handles, and those of mounts. */
+  readonly #handles = new Set<number>()
+
+  constructor(library: Library, mailbox: Mailbox, memory: Scratch) {
+    this.#library = library
+    this.#mailbox = mailbox
+    this.#memory = memory
+    this.#numbers = numbersFor(process.arch)
+  }
+
+  /** Whether a filter may refuse, or worse, what the effect has not asked for. */
+  get isFiltered(): boolean {
+    return this.#isFiltered
+  }
+
+  /** From the next call on a filter may be in force. */
+  #restrain(): void {
+    this.#isFiltered = true
+    this.#mailbox.restrain()
+  }
+
+  /** Another server has come. */
+  forget(): void {
+    this.#handles.clear()
+    this.#isPending = false
+    this.#isFiltered = false
+  }
+
+  /** A handler has ended, with a result. */
+  made(call: Call, result: unknown): void {
+    switch (call._tag) {
+      case "openat":
+      case "openat2":
+        if ((call.flags & O.PATH) !== 0) this.#handles.add(result as number)
+        break
+      case "open_tree":
+      case "fsopen":
+      case "fsmount":
+        this.#handles.add(result as number)
+        break
+      case "dup3":
+        this.#handles.delete(call.newfd)
+        break
+      case "close_range":
+        this.#handles.clear()
+        break
+    }
+  }
+
+  /**
+   * A handler starts.
+   *
+   * @param isToWait its call is known to wait
+   */
+  begin(isToWait = false): void {
+    if (this.#isPending && this.#mailbox.isAsked) throw secondCall()
+    this.#memory.reset()
+    this.#answers = []
+    this.#given = 0
+    this.#isPending = false
+    this.#isLeft = false
+    this.#isToWait = isToWait
+    this.#memory.isKept = false
+  }
+
+  /** Whether an answer to a handler that was given up is still to come. */
+  get isBusy(): boolean {
+    return this.#isPending && this.#mailbox.isAsked
+  }
+
+  /** A handler that was left starts again. */
+  resume(): void {
+    this.#memory.reset()
+    this.#memory.isKept = this.#isPending
+    this.#given = 0
+    this.#isLeft = false
+  }
+
+  /** Runs a handler whose calls are made by somebody else, who closes descriptors, too. */
+  by<A>(raw: Raw, use: () => A): A {
+    this.#handles.clear()
+    this.#other = raw
+    try {
+      return use()
+    } finally {
+      this.#other = undefined
+    }
+  }
+
+  /** Has the server make a list of calls: see Batch.ts. */
+  makeList(address: number, length: number): number {
+    return this.make(numbers.list, address, length, 0, 0, 0, 0)
+  }
+
+  /** Makes a call for a handler. */
+  readonly make: Raw = (number, a, b, c, d, e, f) => {
+    if (this.#other !== undefined) return this.#other(number, a, b, c, d, e, f)
+    // it may want to clean up on its way out: it will, when it has run again
+    if (this.#isLeft) throw pending
+    const given = this.#answers[this.#given]
+    if (given !== undefined) {
+      this.#given++
+      return given
+    }
+    if (this.#isPending) {
+      if (this.#mailbox.isAsked) return this.#leave()
+      this.#isPending = false
+      this.#memory.isKept = false
+      return this.#answered(this.#answer())
+    }
+    if (number === this.#numbers.close && this.#handles.delete(Number(a)) && this.#mailbox.close(Number(a))) {
+      return this.#answered(0)
+    }
+    if (number === this.#numbers.seccomp) this.#restrain()
+    this.#ask(number, a, b, c, d, e, f)
+    if (this.#isToWait || !this.#mailbox.look()) return this.#leave()
+    return this.#answered(this.#answer())
+  }
+
+  /** Asks for a call that nobody waits for; nothing if the server is busy, or has gone. */
+  post(number: number, argument: number): void {
+    if (this.#mailbox.ask(number, argument, 0, 0, 0, 0, 0)) this.#wake()
+  }
+
+  #ask(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): void {
+    turns++
+    if (!this.#mailbox.ask(number, a, b, c, d, e, f)) throw gone
+    this.#wake()
+  }
+
+  #wake(): void {
+    if (this.#mailbox.sleeps) this.#library.syscall(this.#numbers.futex, this.#mailbox.address, FUTEX_WAKE, 1, 0, 0, 0)
+  }
+
+  #answer(): number {
+    if (this.#mailbox.isFree) throw gone
+    const answer = this.#mailbox.result
+    return Number.isSafeInteger(answer) ? answer : noAnswer
+  }
+
+  #answered(answer: number): number {
+    this.#answers.push(answer)
+    this.#given++
+    return answer
+  }
+
+  #leave(): never {
+    this.#isPending = true
+    this.#isLeft = true
+    throw pending
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * When the parts of a journey began: the process notes it, among its other calls. This side hears of it later, all at once.
+ */
+import type { Scratch } from "../Scratch.ts"
+import type { Numbers } from "../syscallNumbers.ts"
+import type { Batch } from "./Batch.ts"
+
+/** `CLOCK_MONOTONIC` */
+const monotonic = 1
+/** `sizeof(struct timespec)` */
+const timespecSize = 16
+
+/** A note that is in the list. */
+interface Mark {
+  readonly part: number
+  readonly entry: number
+  readonly time: Buffer
+}
+
+/** The times of one journey. */
+export class Clock {
+  readonly #process: { readonly memory: Scratch; readonly numbers: Numbers; readonly isFiltered: boolean }
+  /** By part, in milliseconds. */
+  readonly #times = new Map<number, number>()
+  #marks: Array<Mark> = []
+
+  constructor(process: { readonly memory: Scratch; readonly numbers: Numbers; readonly isFiltered: boolean }) {
+    this.#process = process
+  }
+
+  /** How many notes are in the list. */
+  get marks(): number {
+    return this.#marks.length
+  }
+
+  /** Has the process note when a part begins: the first time, if it begins again. */
+  mark(part: number, batch: Batch): void {
+    const { isFiltered, memory, numbers } = this.#process
+    if (isFiltered || this.#times.has(part)) return
+    const { address, memory: time } = memory.piece(timespecSize)
+    this.#marks.push({ part, entry: batch.length, time })
+    batch.call(numbers.clock_gettime, [monotonic, address, 0, 0, 0, 0], "anything")
+  }
+
+  /** So many entries of the list were made. */
+  take(count: number): void {
+    for (const { entry, part, time } of this.#marks) {
+      if (entry >= count) continue
+      this.#times.set(part, Number(time.readBigInt64LE(0)) * 1e3 + Number(time.readBigInt64LE(8)) / 1e6)
+    }
+  }
+
+  clear(): void {
+    this.#marks = []
+  }
+
+  /** How long a part took, in milliseconds, if the process has noted that. */
+  between(part: number): number | undefined {
+    const [from, to] = [this.#times.get(part), this.#times.get(part + 1)]
+    return from === undefined || to === undefined || !(to >= from) ? undefined : to - from
+  }
+}

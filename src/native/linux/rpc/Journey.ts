@@ -1,0 +1,395 @@
+/**
+ * How an effect runs ahead of a server: see ../../Ahead.ts for what that is.
+ *
+ * A handler runs once when its call joins the list, and is given what is taken for granted; where it must read what the kernel
+ * writes it is left, and runs again with the answers once they are there, with the memory of its arguments as it is.
+ *
+ * What the server says held is its word, as any answer of its is: one that lies makes its own init go astray, as it could
+ * by its calls, and no other.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Ahead from "../../Ahead.ts"
+import { type Errno, numberOf } from "../../Errno.ts"
+import type { Call, Result, SyscallError } from "../../Kernel.ts"
+import type { Scratch } from "../Scratch.ts"
+import type { Raw } from "../Syscalls.ts"
+import { Batch, batchSize, mostEntries } from "./Batch.ts"
+import { checkResult } from "./checks.ts"
+import { Clock } from "./Clock.ts"
+import { expectedOf, fits, furtherOf, isAlone, mayWait } from "./guesses.ts"
+import { placeOf } from "./History.ts"
+import { comingFileSystem, comingStat, type Journeying } from "./later.ts"
+import { type Block, hasSkipped, isFailure, isOpen, isSameValue, Made, type Part, settled } from "./Made.ts"
+import type { Process } from "./Process.ts"
+
+/** A question in the list: of which part, which one of its, and what its answer was taken to be. */
+interface Asked {
+  readonly part: number
+  readonly question: string | undefined
+  readonly equals: boolean
+}
+
+/** What comes by chance (EAGAIN, EINTR) says nothing of the next time. */
+const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EINTR")])
+
+/** Thrown if a handler reads what is still to come. */
+const unanswered = Symbol("unanswered")
+
+/** What the calls of a part come to after it has turned out to be on the wrong way: its end has no meaning. */
+const astray = Effect.die(Symbol("astray"))
+
+/** Stands in the log for an effect that is run once. */
+const noCall = { _tag: "once" } as unknown as Call
+
+/** Room for the largest call, in bytes. */
+const room = 0x31000
+
+/** Steps of one process that run ahead. */
+export class Journey implements Ahead.Journey {
+  readonly #process: Process
+  #batch: Batch
+  /** Where the arguments begin. */
+  #start: number
+  readonly #parts: Array<Part> = []
+  #current = -1
+  #again: number | undefined
+  isLost = false
+  /** Calls whose entries are in the list, or that are still without an answer, in their order. */
+  #made: Array<Made> = []
+  /** By entry: in which part it was asked for. */
+  #checks = new Map<number, Asked>()
+  /** When each part began, by the process's own clock. */
+  readonly #clock: Clock
+  /** Codes of the block that begins with the next call. */
+  #entering: Block | undefined
+
+  constructor(process: Process) {
+    this.#process = process
+    this.#clock = new Clock(process)
+    const { batch, start } = listIn(process.memory)
+    this.#batch = batch
+    this.#start = start
+  }
+
+  readonly part = <A, E, R>(name: string, self: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
+    Effect.suspend(() => {
+      const index = ++this.#current
+      const known = this.#parts[index]
+      const answers = this.#process.history.of(name)
+      if (known === undefined) {
+        this.#parts.push({ name, log: [], next: 0, unlucky: 0, answers, files: this.#process.files.copy() })
+      } else {
+        known.next = 0
+        known.answers = answers
+        this.#process.files = known.files.copy()
+      }
+      this.isLost = false
+      this.#entering = undefined
+      this.#clock.mark(index, this.#batch)
+      return Effect.exit(Effect.uninterruptible(self))
+    })
+
+  readonly milliseconds = (part: number): number | undefined => this.#clock.between(part)
+
+  readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {
+    if (!this.isLost) this.#clock.mark(this.#current + 1, this.#batch)
+    return Effect.map(this.#flush() as Effect.Effect<void>, () => {
+      // a field that nobody could answer: the same part again, which then can be
+      const again = this.#again ?? (this.isLost ? this.#current : undefined)
+      this.#again = undefined
+      if (again !== undefined) this.#current = again - 1
+      return again
+    })
+  })
+
+  readonly invoke = <C extends Call>(
+    call: C,
+    guess: Ahead.Guess | undefined,
+    plain: () => Effect.Effect<Result<C>, SyscallError>
+  ): Effect.Effect<Result<C>, SyscallError> =>
+    this.#invoke(call, guess, plain) as Effect.Effect<Result<C>, SyscallError>
+
+  readonly once = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.contextWith((context: Context.Context<R>) => {
+      const alone = Effect.provideContext(self, Context.add(context, Ahead.Current, undefined) as Context.Context<R>)
+      return this.#invoke(noCall, undefined, () => alone as Effect.Effect<A, SyscallError>) as Effect.Effect<A, E>
+    })
+
+  readonly enter = (codes: readonly [Errno, Errno]): () => void => {
+    const block: Block = { codes }
+    this.#entering = block
+    return () => {
+      const { files, made } = block
+      this.#entering = undefined
+      if (this.isLost || made === undefined || made.isSettled || files === undefined) return
+      // what it leaves behind it would have to leave behind in any case
+      if (!this.#process.files.isSame(files)) return
+      made.codes = codes
+      made.until = this.#batch.length
+      const [one, other] = codes
+      this.#batch.skip(made.first, made.until - made.first - 1, [numberOf(one), numberOf(other)])
+    }
+  }
+
+  #invoke(
+    call: Call,
+    guess: Ahead.Guess | undefined,
+    plain: () => Effect.Effect<unknown, SyscallError>
+  ): Effect.Effect<unknown, SyscallError> {
+    if (this.isLost) return astray
+    const part = this.#parts[this.#current]!
+    const before = part.log[part.next]
+    if (before !== undefined) return this.#repeat(part, before, call)
+    if (call === noCall || isAlone(call) || call._tag === "dup3" && call.newfd === this.#process.link) {
+      return this.#alone(part, call, plain)
+    }
+    const { memory } = this.#process
+    if (this.#batch.length > mostEntries - 16 || memory.room < room && memory.used > this.#start) {
+      return Effect.andThen(this.#flush(), Effect.suspend(() => this.isLost ? astray : this.#join(part, call, guess)))
+    }
+    return this.#join(part, call, guess)
+  }
+
+  /** A call that was made when the part ran before. */
+  #repeat(part: Part, made: Made, call: Call): Effect.Effect<unknown, SyscallError> {
+    if (!isSameValue(made.call, call)) {
+      return Effect.die(new Error(`run again, an effect makes the call ${call._tag} in place of ${made.call._tag}`))
+    }
+    part.next++
+    const exit = made.exit!
+    if (Exit.isSuccess(exit)) this.#process.files.made(call, exit.value)
+    return exit
+  }
+
+  /** A call before which all others must have been made. */
+  #alone(
+    part: Part,
+    call: Call,
+    plain: () => Effect.Effect<unknown, SyscallError>
+  ): Effect.Effect<unknown, SyscallError> {
+    return Effect.andThen(
+      this.#flush(),
+      Effect.suspend(() =>
+        this.isLost ? astray : Effect.flatMap(Effect.exit(plain()), (exit) => {
+          // its arguments were where the list was; and by now it may be another process, with memory of its own
+          const { batch, start } = listIn(this.#process.memory)
+          this.#batch = batch
+          this.#start = start
+          this.#log(part, settled(call, part, exit))
+          return exit
+        })
+      )
+    )
+  }
+
+  #log(part: Part, made: Made): void {
+    part.log.push(made)
+    part.next = part.log.length
+  }
+
+  /** A call that joins the list. */
+  #join(part: Part, call: Call, guess: Ahead.Guess | undefined): Effect.Effect<unknown, SyscallError> {
+    const likely = fits(call, guess) ? guess : undefined
+    const made = new Made(call, part, this.#process.memory.used, this.#batch.length, likely)
+    const entering = this.#entering
+    if (entering !== undefined && entering.made === undefined) {
+      entering.made = made
+      entering.files = this.#process.files.copy()
+      this.#entering = undefined
+    }
+    this.#log(part, made)
+    this.#made.push(made)
+    this.#run(made)
+    if (made.exit === undefined) return this.#complete(made)
+    if (Exit.isSuccess(made.exit)) {
+      const { files } = this.#process
+      const { index } = made
+      const journeying = this.#journeying
+      if (call._tag === "statx") made.coming = comingStat(made.output, journeying, index, files.before(call)) as never
+      if (call._tag === "fstatfs") made.coming = comingFileSystem(made.output, journeying, index) as never
+      if (made.coming !== undefined) made.exit = Exit.succeed(made.coming)
+      else {
+        checkResult(made, this.#batch, this.#journeying)
+        files.made(call, made.exit.value)
+      }
+    }
+    return made.exit
+  }
+
+  readonly #journeying: Journeying = {
+    check: (check, question) => {
+      this.#checks.set(this.#batch.length, { part: this.#current, question, equals: check.equals })
+      this.#batch.check(check)
+    },
+    likely: (question, guess) => {
+      const answer = this.#parts[this.#current]!.answers?.get(question)
+      return answer === undefined ? guess : answer === 1
+    },
+    learn: (question, answer) => this.#learnAnswer(this.#parts[this.#current]!, question, answer),
+    lose: () => {
+      this.isLost = true
+    }
+  }
+
+  /** Runs the handler of a call, with the answers that there are, and what is taken for granted of the others. */
+  #run(made: Made): void {
+    const { memory, numbers } = this.#process
+    const { answers, call } = made
+    let given = 0
+    let isLeft = false
+    memory.isKept = answers.length > 0
+    const raw: Raw = (number, a, b, c, d, e, f) => {
+      // it may want to clean up on its way out: it will, when it has run again
+      if (isLeft) throw unanswered
+      if (given < answers.length) {
+        const answer = answers[given++]!
+        if (given === answers.length) memory.isKept = false
+        return answer
+      }
+      const [expected, value] = given + made.count === 0 && call._tag !== "rtnetlink"
+        ? expectedOf(made, this.#process.files)
+        : furtherOf(numbers, number, Number(c), this.#process.files)
+      this.#batch.call(number, [a, b, c, d, e, f], expected)
+      made.count++
+      made.output = Number(call._tag === "statx" ? e : call._tag === "getcwd" ? a : b)
+      isLeft = value === undefined
+      if (value === undefined) throw unanswered
+      return value
+    }
+    try {
+      made.exit = this.#process.handle(call, raw)
+    } catch (cause) {
+      if (cause !== unanswered) throw cause
+      made.exit = undefined
+    }
+    memory.isKept = false
+  }
+
+  /** Has the list made until a call that only the kernel can answer has its answer. */
+  #complete(made: Made): Effect.Effect<unknown, SyscallError> {
+    return Effect.andThen(
+      this.#flush(),
+      Effect.suspend(() => {
+        if (this.isLost) return astray
+        const exit = made.exit!
+        if (Exit.isSuccess(exit)) this.#process.files.made(made.call, exit.value)
+        return exit
+      })
+    )
+  }
+
+  /** Has all calls made that are in the list. */
+  #flush(): Effect.Effect<void, SyscallError> {
+    return Effect.suspend(() => {
+      const { length } = this.#batch
+      if (length === this.#clock.marks) this.#clear()
+      if (this.#batch.length === 0) return Effect.void
+      const waits = this.#made.some(({ call }) => mayWait(call))
+      return Effect.flatMap(this.#process.make(this.#batch.address, length, waits), (held) => this.#take(held, length))
+    })
+  }
+
+  /** Takes what a list has come to: which calls were made, and whether one, or a check, was not as it should be. */
+  #take(said: number, length: number): Effect.Effect<void, SyscallError> {
+    const held = said >= 0 && said <= length ? said : 0
+    const asked = held < length ? this.#checks.get(held) : undefined
+    const { known, lost, unlucky } = this.#sort(held)
+    if (unlucky !== undefined) this.#remember(unlucky)
+    this.#clock.take(held)
+    this.#clear()
+    this.#made = []
+    for (const one of known) {
+      // one that is waited for, since too much came otherwise, teaches as one does for which it came otherwise
+      if (one !== unlucky && one.exit === undefined && isFailure(one)) this.#remember(one)
+      if (one === unlucky || isOpen(one)) this.#learn(one)
+      else one.isSettled = true
+    }
+    if (held < length) {
+      // a server that makes less of a list than it should, and does not say why, has its init run again
+      if (unlucky === undefined && asked?.question !== undefined) {
+        this.#learnAnswer(this.#parts[asked.part]!, asked.question, !asked.equals)
+      }
+      const again = unlucky === undefined && asked !== undefined
+        ? asked.part
+        : lost === undefined
+        ? this.#current
+        : this.#parts.indexOf(lost)
+      this.isLost = true
+      this.#again = again
+      this.#parts.length = again + 1
+      this.#parts[again]!.unlucky++
+    }
+    // one that makes several calls, each by what the one before gave
+    if (this.#made.length > 0) return this.#flush()
+    this.#process.memory.used = this.#start
+    return Effect.void
+  }
+
+  /** Something else came than was taken for granted: the next one will take that for granted. */
+  #remember({ answers: [answer, further], call, index, part }: Made): void {
+    if (answer === undefined || further !== undefined || passing.has(answer)) return
+    this.#process.history.remember(part.name, placeOf(call, index), answer)
+  }
+
+  #learnAnswer({ name }: Part, question: string, answer: boolean): void {
+    this.#process.history.remember(name, question, answer ? 1 : 0)
+  }
+
+  #clear(): void {
+    this.#batch.clear()
+    this.#checks.clear()
+    this.#clock.clear()
+  }
+
+  /** Which calls were made, with what they gave; and the one, the last of these, that gave something else than it should. */
+  #sort(held: number): {
+    readonly known: ReadonlyArray<Made>
+    readonly unlucky: Made | undefined
+    readonly lost: Part | undefined
+  } {
+    const known: Array<Made> = []
+    let unlucky: Made | undefined
+    /** Of the first call that was not made. */
+    let lost: Part | undefined
+    let skipped = 0
+    for (const one of this.#made) {
+      const { count, first } = one
+      if (first < skipped || first > held) {
+        if (first > held) lost ??= one.part
+        one.part.log.splice(one.part.log.indexOf(one), 1)
+        one.part.next = one.part.log.length
+        continue
+      }
+      const end = first + count
+      if (end > held) unlucky = one
+      for (let entry = first; entry < Math.min(end, held + 1); entry++) one.answers.push(this.#batch.result(entry))
+      known.push(one)
+      if (one.until !== undefined && hasSkipped(one)) skipped = one.until
+    }
+    return { known, lost: unlucky?.part ?? lost, unlucky }
+  }
+
+  /** What a call has come to for certain, now that its answers are there. */
+  #learn(one: Made): void {
+    const { memory } = this.#process
+    const { coming } = one
+    one.first = this.#batch.length
+    one.count = 0
+    memory.used = one.memory
+    this.#run(one)
+    if (one.exit === undefined) return void this.#made.push(one)
+    one.isSettled = true
+    if (coming === undefined || Exit.isFailure(one.exit)) return
+    coming.come(one.exit.value as never)
+    this.#process.files.made(one.call, one.exit.value)
+  }
+}
+
+/** A list at the front of the memory for arguments, and where these begin then. */
+const listIn = (memory: Scratch): { readonly batch: Batch; readonly start: number } => {
+  memory.reset()
+  const batch = new Batch(memory.piece(batchSize))
+  return { batch, start: memory.used }
+}

@@ -1,0 +1,193 @@
+/**
+ * The client's side of a mailbox: the memory by which this process asks a server for system calls. Where its fields are is
+ * said in layout.ts; the server's side is `server.c`.
+ */
+import { performance } from "node:perf_hooks"
+import type { Word } from "../koffi.ts"
+import { mailbox as at, state } from "./layout.ts"
+
+/** Bits of the word of state, as 32-bit integers. */
+const [asked, died] = [state.asked | 0, state.died]
+
+/** Descriptors that can wait to be closed. */
+const closes = 63
+
+/** Bytes that a mailbox takes. */
+const mailboxSize = at.closeFds + closes * 4
+
+/** How often a sleeping server looks if its client still lives, in nanoseconds. */
+const heartbeat = 100_000_000
+
+/** How long JavaScript looks for an answer before it continues with something else, in milliseconds. */
+const moment = { most: 0.05, least: 0.002 } as const
+/** How often it looks between two looks at the clock. */
+const looksPerTick = 16
+
+const stateAt = at.state / 4
+const sleepsAt = at.serverSleeps / 4
+const resultAt = at.result / 4
+const ringsAt = at.rings / 4
+
+const two32 = 0x1_0000_0000
+
+/** One mailbox. It is used again, by one server after the other. */
+export class Mailbox {
+  readonly address: number
+  readonly #words: Int32Array
+  readonly #view: DataView
+  readonly #isAlone: boolean
+  #moment: number = moment.most
+  #isRestrained = false
+
+  /**
+   * @param memory of {@link mailboxSize} bytes, all zero
+   * @param cores with one, to look again and again only keeps the other side from running
+   */
+  constructor(memory: Buffer, address: number, cores: number) {
+    this.address = address
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, mailboxSize / 4)
+    this.#view = new DataView(memory.buffer, memory.byteOffset, mailboxSize)
+    this.#isAlone = cores === 1
+    this.initialise()
+  }
+
+  /** Fills memory that is new, or was given back. There is no server. */
+  initialise(): void {
+    this.link = undefined
+    this.#set(at.looks, this.#isAlone ? 0 : 1)
+    this.#setLong(at.serverTimeout + 8, heartbeat)
+    // a list of one: its head, with the way from the entry to the word of state, and the entry, which leads back
+    this.#setLong(at.robust, this.address + at.robustEntry)
+    this.#setLong(at.robust + 8, at.state - at.robustEntry)
+    this.#setLong(at.robustEntry, this.address + at.robust)
+    this.markFree()
+  }
+
+  /** Whether nobody serves it: the server has ended, or has become a program. */
+  get isFree(): boolean {
+    return (this.#state & died) !== 0
+  }
+  /** Whether an answer is still to come. */
+  get isAsked(): boolean {
+    const state = this.#state
+    return state < 0 && (state & died) === 0
+  }
+
+  /**
+   * Asks the server for a call.
+   *
+   * @returns whether there is one
+   */
+  ask(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): boolean {
+    this.#put(at.number, number)
+    this.#put(at.arguments, a)
+    this.#put(at.arguments + 8, b)
+    this.#put(at.arguments + 16, c)
+    this.#put(at.arguments + 24, d)
+    this.#put(at.arguments + 32, e)
+    this.#put(at.arguments + 40, f)
+    const state = this.#state
+    if ((state & (asked | died)) !== 0) return false
+    this.#words[ringsAt] = 0
+    return Atomics.compareExchange(this.#words, stateAt, state, state | asked) === state
+  }
+
+  /**
+   * Has the server close a descriptor before its next call.
+   *
+   * @returns whether there is room
+   */
+  close(fd: number): boolean {
+    const count = this.#words[at.closes / 4]!
+    if (!(count >= 0 && count < closes)) return false
+    this.#words[at.closeFds / 4 + count] = fd
+    this.#words[at.closes / 4] = count + 1
+    return true
+  }
+
+  /** Whether the server must be woken to hear of what it is asked. */
+  get sleeps(): boolean {
+    return Atomics.load(this.#words, sleepsAt) !== 0
+  }
+
+  /** Looks for an answer, for a moment; whether it is there. A look in vain makes the next one shorter, another one longer. */
+  look(): boolean {
+    if (!this.isAsked) return true
+    if (this.#isAlone) return false
+    const words = this.#words
+    const end = performance.now() + this.#moment
+    do {
+      for (let left = looksPerTick; left > 0; left--) {
+        const state = Atomics.load(words, stateAt)
+        if (state >= 0 || (state & died) !== 0) {
+          this.#moment = Math.min(this.#moment * 2, moment.most)
+          return true
+        }
+      }
+    } while (performance.now() < end)
+    this.#moment = Math.max(this.#moment / 2, moment.least)
+    return false
+  }
+
+  /**
+   * Has the server ring once it has answered. An answer that is already there may not be rung for.
+   *
+   * @returns whether it can ring: what a filter refuses it, or worse, it must not do
+   */
+  ring(): boolean {
+    if (this.#isRestrained) return false
+    Atomics.store(this.#words, ringsAt, 1)
+    return true
+  }
+
+  /** What the server answered last. */
+  get result(): number {
+    return this.#words[resultAt + 1]! * two32 + (this.#words[resultAt]! >>> 0)
+  }
+
+  /** A descriptor, the server's, by which it rings; it hangs up once nobody is left to ask. */
+  set link(fd: number | undefined) {
+    // poll(2) passes over a negative one
+    this.#set(at.link, fd ?? -1)
+  }
+
+  /** Where the child goes that the server's next clone(2) makes. */
+  set next(mailbox: Mailbox) {
+    this.#setLong(at.next, mailbox.address)
+  }
+
+  /** The server makes no call that it could not do without: a filter may refuse it. */
+  restrain(): void {
+    this.#isRestrained = true
+  }
+
+  /** Makes the mailbox ready for a new server, whose first answer says that it is there. */
+  prepare(): void {
+    this.#isRestrained = false
+    this.#set(at.closes, 0)
+    this.#set(at.serverSleeps, 0)
+    this.#set(at.rings, 1)
+    Atomics.store(this.#words, stateAt, asked)
+  }
+
+  /** There is no server, or none any more that can tell. */
+  markFree(): void {
+    Atomics.store(this.#words, stateAt, died)
+  }
+
+  get #state(): number {
+    return Atomics.load(this.#words, stateAt)
+  }
+  #put(offset: number, value: Word): void {
+    if (typeof value === "bigint") return this.#view.setBigUint64(offset, BigInt.asUintN(64, value), true)
+    const word = offset / 4
+    this.#words[word] = value
+    this.#words[word + 1] = Math.floor(value / two32)
+  }
+  #set(offset: number, value: number): void {
+    this.#words[offset / 4] = value
+  }
+  #setLong(offset: number, value: number): void {
+    this.#view.setBigInt64(offset, BigInt(value), true)
+  }
+}

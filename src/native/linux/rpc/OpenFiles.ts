@@ -1,0 +1,121 @@
+/**
+ * Which descriptors a process has, as far as its calls tell: the next one is the lowest that is free.
+ *
+ * It is a guess, and no more: if it is wrong the answer says so, and it is known from then on.
+ */
+import { F, O, TIOC } from "../../constants.ts"
+import type { Call } from "../../Kernel.ts"
+import type { Stat } from "../../results.ts"
+
+/** What most processes start with. */
+const usualMask = 0o22
+
+/** How many descriptors that it was not known to have a process may have taken between two calls. */
+const farAway = 1024
+
+/** The descriptors of one process. */
+export class OpenFiles {
+  readonly #open: Set<number>
+  /** Its file mode creation mask. */
+  mask: number
+  /** What statx(2) said of standard input, output and error. */
+  readonly #streams = new Map<number, Stat>()
+  /** Those of which it is known that exec leaves them open. */
+  readonly #inherited = new Set<number>()
+
+  constructor(open: Iterable<number> = [0, 1, 2], mask = usualMask) {
+    this.#open = new Set(open)
+    this.mask = mask
+  }
+
+  copy(): OpenFiles {
+    const copy = new OpenFiles(this.#open, this.mask)
+    for (const [fd, stat] of this.#streams) copy.#streams.set(fd, stat)
+    for (const fd of this.#inherited) copy.#inherited.add(fd)
+    return copy
+  }
+
+  /** What fcntl(2) will say of the flags of a descriptor, if that is known. */
+  flagsOf(call: Call): number | undefined {
+    return call._tag === "fcntl" && call.command === F.GETFD && this.#inherited.has(call.fd) ? 0 : undefined
+  }
+
+  /** What a call gave when it was made before, where that is still so. */
+  before(call: Call): Stat | undefined {
+    return call._tag === "statx" && call.path === "" ? this.#streams.get(call.dirfd) : undefined
+  }
+
+  /** The lowest free one, from a number on. */
+  next(from = 0): number {
+    let fd = from
+    while (this.#open.has(fd)) fd++
+    return fd
+  }
+
+  isSame({ size, ...other }: { readonly size: number; readonly has: (fd: number) => boolean }): boolean {
+    return size === this.#open.size && [...this.#open].every((fd) => other.has(fd))
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+  readonly has = (fd: number): boolean => this.#open.has(fd)
+
+  #add(fd: number): void {
+    // the kernel gives the lowest: those below are taken. A number that is far away is a stranger's, or wrong for a guess
+    if (fd < this.#open.size + farAway) {
+      for (let below = this.next(); below < fd; below = this.next(below)) this.#open.add(below)
+    }
+    this.#open.add(fd)
+  }
+
+  /** A call has been made, or is taken to have been, with success. */
+  made(call: Call, result: unknown): void {
+    switch (call._tag) {
+      case "openat":
+      case "openat2":
+      case "open_tree":
+      case "fsopen":
+      case "fsmount":
+      case "pidfd_open":
+      case "pidfd_getfd":
+      case "dup":
+      case "memfd_create":
+      case "socket":
+      case "bpf_prog_load":
+        return this.#add(result as number)
+      case "pipe2":
+      case "socketpair":
+        for (const fd of result as ReadonlyArray<number>) this.#add(fd)
+        return
+      case "recvmsg":
+        for (const fd of (result as { readonly fds: ReadonlyArray<number> }).fds) this.#add(fd)
+        return
+      case "umask":
+        this.mask = call.mask
+        return
+      case "statx":
+        if (call.path === "" && call.dirfd >= 0 && call.dirfd <= 2) this.#streams.set(call.dirfd, result as Stat)
+        return
+      case "dup3":
+        if ((call.flags & O.CLOEXEC) === 0) this.#inherited.add(call.newfd)
+        return void this.#open.add(call.newfd)
+      case "fcntl":
+        if (call.command === F.DUPFD_CLOEXEC) this.#open.add(result as number)
+        return
+      case "ioctl":
+        if (call.request === TIOC.GPTPEER) this.#add(result as number)
+        return
+      case "seccomp":
+        if (Number(result) > 0) this.#add(Number(result))
+        return
+      case "close":
+        this.#inherited.delete(call.fd)
+        return void this.#open.delete(call.fd)
+      case "close_range":
+        for (const fd of this.#open) if (fd >= call.first && fd <= call.last) this.#open.delete(fd)
+        return
+      default:
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * What calls return: which of them a process can be ahead of, and what is taken for granted of them.
+ */
+import type { Guess } from "../../Ahead.ts"
+import { calls } from "../../calls.ts"
+import { F, PR } from "../../constants.ts"
+import type { Row } from "../../definition.ts"
+import { numberOf } from "../../Errno.ts"
+import type { Call, CallName } from "../../Kernel.ts"
+import type { Numbers } from "../syscallNumbers.ts"
+import type { Expected } from "./Batch.ts"
+import { type Made, type Part, refusedBefore } from "./Made.ts"
+import type { OpenFiles } from "./OpenFiles.ts"
+
+/** Calls that are made by themselves, like those that only wait and those that do not return. */
+const alone: ReadonlySet<CallName> = new Set(["clone", "reclone", "connect", "seccomp"])
+
+/** Whether nothing may be taken for granted while a call is made. */
+export const isAlone = ({ _tag }: Call): boolean => {
+  const { result, waits }: Row = calls[_tag]
+  return result.kind === "never" || waits === "only" || alone.has(_tag)
+}
+
+/** Whether a call may wait for what somebody else does. */
+export const mayWait = ({ _tag }: Call): boolean => {
+  const { waits }: Row = calls[_tag]
+  return waits === "often" || waits === "only"
+}
+
+const opening: ReadonlySet<CallName> = new Set([
+  "openat",
+  "openat2",
+  "open_tree",
+  "fsopen",
+  "fsmount",
+  "dup",
+  "memfd_create",
+  "socket"
+])
+
+/** Options of prctl(2) that return 0. */
+const settings: ReadonlySet<number> = new Set([
+  PR.CAPBSET_DROP,
+  PR.CAP_AMBIENT,
+  PR.SET_DUMPABLE,
+  PR.SET_KEEPCAPS,
+  PR.SET_NO_NEW_PRIVS,
+  PR.SET_PDEATHSIG
+])
+
+/** The result that a call will have if nothing is wrong; `undefined` if only the call itself can tell. */
+const usualResult = (call: Call, files: OpenFiles): number | undefined => {
+  if (calls[call._tag].result.kind === "nothing") return 0
+  if (opening.has(call._tag)) return files.next()
+  switch (call._tag) {
+    case "statx":
+    case "fstatfs":
+      return 0
+    case "umask":
+      return files.mask
+    case "write":
+    case "sendmsg":
+      return call.data.length
+    case "dup3":
+      return call.newfd
+    case "fcntl":
+      return call.command === F.SETFD || call.command === F.SETFL ? 0 : undefined
+    case "prctl":
+      return settings.has(call.option) ? 0 : call.option === PR.CAPBSET_READ ? 1 : undefined
+    default:
+      return undefined
+  }
+}
+
+/** Whether a call has its answer in memory, and not as its result. */
+export const answersInMemory = (call: Call): boolean => call._tag === "prctl" && call.option === PR.GET_PDEATHSIG
+
+/** Whether a guess can be one about a call: of texts, only a working directory is checked. */
+export const fits = (call: Call, guess: Guess | undefined): boolean =>
+  guess?._tag !== "Gives" || typeof guess.value === "number" || call._tag === "getcwd"
+
+/** Calls that look for something, which may be there or not. */
+const looking: ReadonlySet<CallName> = new Set(["openat", "openat2", "readlinkat", "statx", "fstatfs"])
+
+/**
+ * How often a step may be wrong. Each time it runs again from its start: one with hundreds of wrong guesses (as many places to
+ * mount on that an image does not have) would run hundreds of times. From then on it waits for the answers to its look-ups.
+ */
+const mostUnlucky = 4
+
+const usually = (call: Call, part: Part, files: OpenFiles): readonly [Expected, number | undefined] => {
+  if (part.unlucky >= mostUnlucky && looking.has(call._tag)) return ["anything", undefined]
+  const usual = refusedBefore(part, call) ?? usualResult(call, files)
+  return usual === undefined ? ["anything", undefined] : [usual, usual]
+}
+
+/** What is expected of the first call of a handler, and what the handler is given until then. */
+export const expectedOf = (
+  { before, call, guess, part }: Made,
+  files: OpenFiles
+): readonly [Expected, number | undefined] => {
+  // it has failed in the same place for another container
+  if (before !== undefined && before < 0) return [before, before]
+  switch (guess?._tag) {
+    case "Bits":
+      return ["success", files.flagsOf(call) ?? guess.value]
+    case "Fails":
+      if (before !== undefined) return usually(call, part, files)
+      return [-numberOf(guess.code), -numberOf(guess.code)]
+    case "Gives": {
+      const result = typeof guess.value === "string"
+        ? Buffer.byteLength(guess.value) + 1
+        : answersInMemory(call)
+        ? 0
+        : before ?? guess.value
+      return [result, result]
+    }
+    case "Unseen":
+      return ["success", 0]
+    default:
+      return usually(call, part, files)
+  }
+}
+
+/** What is taken for granted of further calls that a handler makes: those of an exchange on a socket. */
+export const furtherOf = (
+  numbers: Numbers,
+  number: number,
+  size: number,
+  files: OpenFiles
+): readonly [Expected, number | undefined] => {
+  switch (number) {
+    case numbers.socket:
+      return [files.next(), files.next()]
+    case numbers.setsockopt:
+    case numbers.close:
+      return ["anything", 0]
+    case numbers.close_range:
+      return [0, 0]
+    case numbers.sendto:
+      return [size, size]
+    default:
+      return ["anything", undefined]
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Calls of this process that may wait, without waiting: each is made so that it returns at once, and if it would have waited,
+ * what for is known: descriptors, and for how long.
+ */
+import * as Exit from "effect/Exit"
+import { AT, F, LOCK, MSG, O, P, POLL, S, SO, STATX, W } from "../../constants.ts"
+import { type Call, type Result, SyscallError } from "../../Kernel.ts"
+import type { Watched } from "./Watcher.ts"
+
+/** Makes a call of this process. */
+export type Make = <C extends Call>(call: C) => Exit.Exit<Result<C>, SyscallError>
+
+/** What a call waits for. */
+export interface Wait {
+  /** Descriptors; absent if nothing tells of it, so that the call has to be tried again. */
+  readonly watched?: ReadonlyArray<Watched>
+  /** Gives back what was made to wait. */
+  readonly close?: () => void
+}
+
+/** `PIPE_BUF`: what poll(2) says that a pipe has room for. */
+const pipeBuffer = 4096
+
+/** Makes a call; nothing if it would wait. */
+export const atOnce = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> | undefined =>
+  attempt(make, call) as Exit.Exit<Result<C>, SyscallError> | undefined
+
+const attempt = (make: Make, call: Call): Exit.Exit<unknown, SyscallError> | undefined => {
+  switch (call._tag) {
+    case "recvmsg":
+      return unlessAgain(make, { ...call, flags: call.flags | MSG.DONTWAIT }, (call.flags & MSG.DONTWAIT) !== 0)
+    case "sendmsg":
+      return unlessAgain(make, { ...call, flags: call.flags | MSG.DONTWAIT }, (call.flags & MSG.DONTWAIT) !== 0)
+    case "read":
+      return isReady(make, call.fd, POLL.IN) || isNonblocking(make, call.fd) ? make(call) : undefined
+    case "write":
+      if (!isReady(make, call.fd, POLL.OUT) && !isNonblocking(make, call.fd)) return undefined
+      if (call.data.length <= pipeBuffer || isFile(make, call.fd)) return make(call)
+      // a pipe has room for this much; the rest is the next call's
+      return make({ ...call, data: call.data.subarray(0, pipeBuffer) })
+    case "flock":
+      return unlessAgain(make, { ...call, operation: call.operation | LOCK.NB }, (call.operation & LOCK.NB) !== 0)
+    case "nanosleep":
+      return call.nanoseconds > 0n ? undefined : make(call)
+    case "waitid": {
+      const exit = make({ ...call, options: call.options | W.NOHANG })
+      return Exit.isSuccess(exit) && exit.value === null && (call.options & W.NOHANG) === 0 ? undefined : exit
+    }
+    case "poll": {
+      const exit = make({ ...call, timeout: 0 })
+      const isIdle = Exit.isSuccess(exit) && exit.value.every((events) => events === 0)
+      return isIdle && call.timeout !== 0 ? undefined : exit
+    }
+    default:
+      return make(call)
+  }
+}
+
+const unlessAgain = (make: Make, call: Call, isAsked: boolean): Exit.Exit<unknown, SyscallError> | undefined => {
+  const exit: Exit.Exit<unknown, SyscallError> = make(call)
+  if (isAsked || Exit.isSuccess(exit)) return exit
+  const reason = exit.cause.reasons[0]
+  const isAgain = reason?._tag === "Fail" && reason.error.code === "EAGAIN"
+  return isAgain && !("fd" in call && call._tag !== "flock" && isNonblocking(make, call.fd)) ? undefined : exit
+}
+
+const isReady = (make: Make, fd: number, events: number): boolean => {
+  const ready = make({ _tag: "poll", fds: [fd], events, timeout: 0 })
+  return Exit.isSuccess(ready) && ready.value[0] !== 0
+}
+
+const isNonblocking = (make: Make, fd: number): boolean => {
+  const flags = make({ _tag: "fcntl", fd, command: F.GETFL, argument: 0 })
+  return Exit.isSuccess(flags) && (flags.value & O.NONBLOCK) !== 0
+}
+
+const isFile = (make: Make, fd: number): boolean => {
+  const stat = make({ _tag: "statx", dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS })
+  return Exit.isSuccess(stat) && (stat.value.mode & S.IFMT) === S.IFREG
+}
+
+/** The time limit of a socket, `SO_RCVTIMEO` or `SO_SNDTIMEO`, in milliseconds; `Infinity` without one. */
+export type TimeLimit = (fd: number, option: number) => number
+
+/** How long a call waits at most, in milliseconds. */
+export const limitOf = (call: Call, timeLimit: TimeLimit): number => {
+  switch (call._tag) {
+    case "nanosleep":
+      return Number(call.nanoseconds) / 1e6
+    case "poll":
+      return call.timeout >= 0 ? call.timeout : Infinity
+    case "read":
+    case "recvmsg":
+      return timeLimit(call.fd, SO.RCVTIMEO)
+    case "write":
+    case "sendmsg":
+      return timeLimit(call.fd, SO.SNDTIMEO)
+    default:
+      return Infinity
+  }
+}
+
+/** The result of a call that has waited as long as it may. */
+export const late = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> => {
+  const exit = (): Exit.Exit<unknown, SyscallError> => {
+    if (call._tag === "nanosleep") return Exit.void
+    return call._tag === "poll" ? make({ ...call, timeout: 0 }) : Exit.fail(new SyscallError({ call, code: "EAGAIN" }))
+  }
+  return exit() as Exit.Exit<Result<C>, SyscallError>
+}
+
+/** What a call that would wait waits for. */
+export const waitOf = (make: Make, call: Call): Wait => {
+  switch (call._tag) {
+    case "recvmsg":
+    case "read":
+      return { watched: [{ fd: call.fd, events: POLL.IN }] }
+    case "sendmsg":
+    case "write":
+      return { watched: [{ fd: call.fd, events: POLL.OUT }] }
+    case "nanosleep":
+      return { watched: [] }
+    case "poll":
+      // poll(2) passes over a negative one
+      return { watched: call.fds.filter((fd) => fd >= 0).map((fd) => ({ fd, events: call.events })) }
+    case "waitid":
+      return waitForEnd(make, call)
+    default:
+      return {}
+  }
+}
+
+/** A pidfd becomes readable at the end of one process, and for nothing else. */
+const waitForEnd = (make: Make, { id, idtype, options }: Extract<Call, { readonly _tag: "waitid" }>): Wait => {
+  if ((options & (W.STOPPED | W.CONTINUED)) !== 0) return {}
+  if (idtype === P.PIDFD) return { watched: [{ fd: id, events: POLL.IN }] }
+  if (idtype !== P.PID) return {}
+  const opened = make({ _tag: "pidfd_open", pid: id, flags: 0 })
+  if (!Exit.isSuccess(opened)) return {}
+  const fd = opened.value
+  return { watched: [{ fd, events: POLL.IN }], close: () => void make({ _tag: "close", fd }) }
+}

@@ -1,0 +1,270 @@
+/*
+ * System calls for another process to make: the server, and the start of one. How the room works is said in ServerPool.ts, and
+ * where the fields of the shared memory are in layout.ts.
+ *
+ * A server is a process that serves one mailbox. It trusts its client, but for one thing: the client may end at
+ * any time. The client does not trust the server, which may be in the hands of a container by then.
+ */
+#include "../../machine.h"
+#include "layout.h"
+
+typedef struct { s64 seconds, nanoseconds; } timespec;
+
+struct mailbox {
+  u32 state;
+  u32 server_sleeps;
+  u64 line[7];
+  u64 number;
+  u64 arguments[6];
+  u64 other_line;
+  s64 result;
+  u32 rings, unused;
+  struct mailbox *next;
+  struct { s32 fd; u16 events, revents; } link;
+  u64 unused_too[2];
+  timespec server_timeout;
+  u32 thread;
+  u32 looks;
+  u64 robust[3];
+  u64 robust_entry;
+  timespec no_time;
+  u64 unused_three;
+  u32 closes;
+  s32 close_fds[];
+};
+CHECK_MAILBOX
+
+struct head {
+  struct mailbox *mailbox;
+  u64 mask;
+  s32 error;
+  u32 call;
+  s32 image;
+  u32 closed_on_exec;
+  u64 all_signals;
+  char name[16];
+  u32 ranges;
+  u32 kept;
+  u64 argv;
+  u64 envp[3];
+  u32 list[];
+};
+CHECK_HEAD
+
+struct entry {
+  u64 number;
+  u64 arguments[6];
+  s64 result;
+  u64 expected;
+  s64 wanted;
+  u64 skip;
+  s64 skip_on[2];
+  u64 unused[3];
+};
+CHECK_ENTRY
+_Static_assert(sizeof(struct entry) == SIZE_ENTRY, "entry");
+
+static int is_asked(struct mailbox *mailbox) {
+  return (s32)__atomic_load_n(&mailbox->state, __ATOMIC_ACQUIRE) < 0;
+}
+
+/*
+ * Looks for a request for a moment, which is what most of the client's JavaScript between two calls takes; to be woken takes
+ * longer than that. A server that does not find one looks for half as long the next time: it is its container's processor.
+ */
+static int look(struct mailbox *mailbox, u64 *moment) {
+  u64 start = ticks();
+  do {
+    if (is_asked(mailbox)) return 1;
+    PAUSE();
+  } while (ticks() - start < *moment);
+  *moment /= 2;
+  return 0;
+}
+
+/* Sleeps until there is a request. Ends the process if its client has ended. */
+static void sleep(struct mailbox *mailbox) {
+  __atomic_exchange_n(&mailbox->server_sleeps, 1, __ATOMIC_SEQ_CST);
+  while (!is_asked(mailbox)) {
+    s64 result = syscall(SYS_futex, &mailbox->state, FUTEX_WAIT, mailbox->thread, &mailbox->server_timeout);
+    // EAGAIN: the word says something that it never says while somebody has use for this server
+    if (result != -EAGAIN_ && result != -ETIMEDOUT_) continue;
+#ifdef __x86_64__
+    syscall(SYS_poll, &mailbox->link, 1, 0);
+#else
+    syscall(SYS_ppoll, &mailbox->link, 1, &mailbox->no_time, 0, 8);
+#endif
+    if (mailbox->link.revents & POLLHUP) leave(255);
+  }
+  __atomic_store_n(&mailbox->server_sleeps, 0, __ATOMIC_RELEASE);
+}
+
+/* Closes what the client was done with meanwhile. */
+static void close_handles(struct mailbox *mailbox) {
+  u32 count = mailbox->closes;
+  if (count == 0) return;
+  while (count > 0) syscall(SYS_close, mailbox->close_fds[--count]);
+  mailbox->closes = 0;
+}
+
+/* Tells the kernel of the list by which it marks this server's end. */
+static s64 introduce(struct mailbox *mailbox) {
+  mailbox->thread = syscall(SYS_gettid);
+  return syscall(SYS_set_robust_list, mailbox->robust, sizeof mailbox->robust);
+}
+
+static s64 make(u64 number, const u64 with[6]) {
+  return syscall6(number, with[0], with[1], with[2], with[3], with[4], with[5]);
+}
+
+/* A check: eight bytes at an address, less those at a second one if there is one, and of these some bits; what they are, and whether they should be. */
+static int is_so(const u64 with[6]) {
+  u64 bits = *(u64 *)with[0];
+  if (with[1]) bits ^= *(u64 *)with[1];
+  return ((bits & with[2]) == with[3]) == with[4];
+}
+
+static int is_expected(const struct entry *entry) {
+  if (entry->expected == EXPECTED_ANYTHING) return 1;
+  if (entry->expected == EXPECTED_SUCCESS) return (u64)entry->result < (u64)-4095;
+  return entry->result == entry->wanted;
+}
+
+/*
+ * Makes a list of calls, each only if the one before gave what it should: returns how many entries held. If these are not all, the
+ * next one did not.
+ */
+static s64 make_list(struct entry *list, u64 count) {
+  u64 at = 0;
+  for (; at < count; at++) {
+    struct entry *entry = &list[at];
+    if ((s64)entry->number == NUMBER_CHECK) {
+      if (!is_so(entry->arguments)) break;
+      continue;
+    }
+    entry->result = make(entry->number, entry->arguments);
+    if (is_expected(entry)) continue;
+    if (entry->skip == 0 || (entry->result != entry->skip_on[0] && entry->result != entry->skip_on[1])) break;
+    at += entry->skip;
+  }
+  return at;
+}
+
+/* A new server: its first answer says that it is there. */
+static __attribute__((noreturn)) void serve(struct mailbox *mailbox) {
+  u64 moment = moment_ticks();
+  s64 result = introduce(mailbox);
+  for (;;) {
+    mailbox->result = result;
+    __atomic_exchange_n(&mailbox->state, mailbox->thread, __ATOMIC_SEQ_CST);
+    // the client is there to hear it as long as the other end of the link is
+    if (__atomic_load_n(&mailbox->rings, __ATOMIC_SEQ_CST)) syscall(SYS_write, mailbox->link.fd, "", 1);
+
+    if (!mailbox->looks || !look(mailbox, &moment)) {
+      u64 asleep = ticks();
+      sleep(mailbox);
+      if (ticks() - asleep < moment_ticks()) moment = moment_ticks();
+    }
+    close_handles(mailbox);
+
+    u64 *with = mailbox->arguments;
+    u64 number = mailbox->number;
+    struct mailbox *next = mailbox->next;
+    result = (s64)number == NUMBER_LIST ? make_list((struct entry *)with[0], with[1]) : make(number, with);
+    if (number == SYS_clone && result == 0) {
+      mailbox = next;
+      result = introduce(mailbox);
+    }
+  }
+}
+
+/* A call of a process that was spawned, which its client hears of if it fails. */
+static void must(struct head *head, u32 call, s64 result) {
+  if (result >= 0) return;
+  head->call = call;
+  __atomic_store_n(&head->error, (s32)result, __ATOMIC_RELEASE);
+  leave(127);
+}
+
+/* What a process that was spawned does with its copy of the client's descriptors. */
+static void close_others(struct head *head) {
+  u32 *list = head->list;
+  for (u32 left = head->ranges; left > 0; left--, list += 2) {
+    must(head, SYS_close_range, syscall(SYS_close_range, list[0], list[1], 0));
+  }
+  // execve(2) would close some of those that it keeps: the program marks them again
+  u32 *closed_on_exec = list;
+  for (u32 left = head->kept; left > 0; left--, list++) {
+    if (syscall(SYS_fcntl, *list, F_GETFD) != FD_CLOEXEC) continue;
+    syscall(SYS_fcntl, *list, F_SETFD, 0);
+    *closed_on_exec++ = *list;
+    head->closed_on_exec++;
+  }
+}
+
+/* In the memory of the client still. */
+static void execute(void *argument) {
+  struct head *head = argument;
+  close_others(head);
+  must(head, SYS_execveat, syscall(SYS_execveat, head->image, head->envp, &head->argv, head->envp, AT_EMPTY_PATH));
+}
+
+/*
+ * Makes a process that executes the program in `head->image`, which serves `head->mailbox`: its number. Its first act is to
+ * close all descriptors that it is not given. This thread goes on meanwhile: the process has a stack of its own.
+ */
+s64 spawn(u64 flags, struct head *head) {
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &head->all_signals, &head->mask, 8);
+  head->error = 0;
+  head->closed_on_exec = 0;
+  s64 pid = clone_onto(flags, (u64)head + SIZE_HEAD, execute, head);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &head->mask, 0, 8);
+  return pid;
+}
+
+/* The memory of the server's group. It is written here before the program is. */
+__attribute__((section(".parameters"))) volatile struct { u64 address, size, descriptor; } shared;
+
+/* The program's start. */
+__attribute__((noreturn)) void start(void) {
+  s64 address = syscall(SYS_mmap, shared.address, shared.size, 3, 0x11, shared.descriptor, 0);
+  if (address < 0) leave(255);
+  struct head *head = (struct head *)address;
+  u32 *closed_on_exec = head->list + 2 * head->ranges;
+  for (u32 left = head->closed_on_exec; left > 0; left--) syscall(SYS_fcntl, *closed_on_exec++, F_SETFD, FD_CLOEXEC);
+  // others who get hold of this process's descriptors could use them
+  syscall(SYS_close, shared.descriptor);
+  syscall(SYS_close, head->image);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &head->mask, 0, 8);
+  syscall(SYS_prctl, PR_SET_NAME, head->name);
+  serve(head->mailbox);
+}
+
+struct watch { s32 epoll, output; };
+CHECK_WATCH
+
+/* Runs in a thread of the client's process: hands on what epoll(7) tells, until it is told to end by an event that is zero. */
+static void forward(void *argument) {
+  struct watch *watch = argument;
+  struct epoll_event { u32 events; u64 data; }
+#ifdef __x86_64__
+  __attribute__((packed))
+#endif
+  events[64];
+  for (;;) {
+    s64 count = syscall(SYS_epoll_pwait, watch->epoll, events, 64, -1, 0, 8);
+    if (count == -EINTR_) continue;
+    if (count < 0) break;
+    for (s64 index = 0; index < count; index++) {
+      if (events[index].data == 0) goto end;
+    }
+    if (syscall(SYS_write, watch->output, events, count * sizeof *events) < 0) break;
+  }
+end:
+  syscall(SYS_close, watch->output);
+  syscall(SYS_close, watch->epoll);
+  for (;;) syscall(SYS_exit, 0);
+}
+
+/* Clones a thread of this process that watches descriptors: its number. */
+s64 watch(u64 flags, struct watch *watch, u64 stack) { return clone_onto(flags, stack, forward, watch); }

@@ -1,0 +1,26 @@
+/** The handlers of a server's calls, which leave its end of the link alone. */
+import { F } from "../../constants.ts"
+import * as Syscalls from "../Syscalls.ts"
+import type { Mailbox } from "./Mailbox.ts"
+import type { LinkEnd } from "./ServerGroup.ts"
+
+/** An effect knows nothing of the link: it does not cut it off by closing all that it does not know. */
+export const sparing = (handlers: Syscalls.Handlers, link: LinkEnd, mailbox: Mailbox): Syscalls.Handlers => ({
+  ...handlers,
+  close: (call) => call.fd === link.fd ? undefined : handlers.close(call),
+  close_range: ({ first, flags, last }) => {
+    const { fd } = link
+    if (fd === undefined || fd < first || fd > last) return handlers.close_range({ first, last, flags })
+    if (first < fd) handlers.close_range({ first, last: fd - 1, flags })
+    if (fd < last) handlers.close_range({ first: fd + 1, last, flags })
+  },
+  dup3: (call) => {
+    if (call.newfd === link.fd) {
+      // it gives way; if it can't, the server rings no more, and ends with its calls only
+      const command = F.DUPFD_CLOEXEC
+      link.fd = Syscalls.attempted(() => handlers.fcntl({ fd: call.newfd, command, argument: call.newfd + 1 }))
+      mailbox.link = link.fd
+    }
+    return handlers.dup3(call)
+  }
+})

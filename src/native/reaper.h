@@ -1,0 +1,57 @@
+/*
+ * Process 1 of a container whose program is its child: it reaps the processes that are left behind, hands signals on to the program,
+ * and ends as the program does. With it, all others of its pid namespace end.
+ *
+ * It has no descriptor, no handler and no memory but its own; and the filter, which is loaded by now, holds for it, too.
+ */
+
+/* What the rest can't do without is tried while somebody listens: a filter may refuse it. */
+static void try_all(void) {
+  u64 none = 0, all = ~0ul;
+  s64 no_time[2] = {0, 0};
+  must(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8));
+  s64 result = syscall(SYS_rt_sigtimedwait, &none, 0, no_time, 8);
+  if (result != -EAGAIN_) must(result);
+  result = syscall(SYS_wait4, -1, 0, WNOHANG, 0);
+  if (result != -ECHILD_) must(result);
+  must(syscall(SYS_kill, syscall(SYS_getpid), 0));
+}
+
+/* Its streams are the program's alone, and the channel must close when the program runs. */
+static void close_all(void) {
+  if (syscall(SYS_close_range, 0, ~0u, 0) == 0) return;
+  for (u32 fd = 0; fd < 4096; fd++) syscall(SYS_close, fd);
+}
+
+/* Waits for all that have ended; does not return if the program is among them. */
+static void reap(s64 program) {
+  for (;;) {
+    s32 status = 0;
+    s64 ended = syscall(SYS_wait4, -1, &status, WNOHANG, 0);
+    if (ended == -EINTR_) continue;
+    if (ended <= 0) return;
+    if (ended == program) leave((status & 0x7f) == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f));
+  }
+}
+
+/* Returns in the process that becomes the program; the other one goes on as process 1. */
+static void become_init(void) {
+  u64 none = 0, all = ~0ul;
+  try_all();
+  s64 program = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  must(program);
+  // a terminal's signals are for the program; while they are blocked, it may take the terminal
+  syscall(SYS_setpgid, program, program);
+  if (program == 0) {
+    s32 own = syscall(SYS_getpid);
+    syscall(SYS_ioctl, 0, TIOCSPGRP, &own);
+    must(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8));
+    return;
+  }
+  close_all();
+  for (;;) {
+    s64 signal = syscall(SYS_rt_sigtimedwait, &all, 0, 0, 8);
+    if (signal == SIGCHLD) reap(program);
+    else if (signal > 0) syscall(SYS_kill, program, signal);
+  }
+}
