@@ -1,0 +1,214 @@
+/**
+ * The course of a model machine: its state as it is now, who waits for what, and the time, which passes only if all wait.
+ *
+ * Whatever happens lets those who wait look again, after the fiber that runs now has stopped. If none of them can continue,
+ * the next deadline comes, or a program ends; if there is neither, the machine has come to a deadlock.
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { SchedulerDispatcher } from "effect/Scheduler"
+import { CLD } from "../native/constants.ts"
+import { nothingMore } from "../native/Fork.ts"
+import { type Call, render, type SyscallError } from "../native/Kernel.ts"
+import { end } from "./ending.ts"
+import type { State } from "./State.ts"
+import { apply } from "./transitions.ts"
+
+/** What a program does that took the place of a process; the model runs no programs, it only lets them end. */
+export interface Program {
+  /** Exit status; 0. */
+  readonly exit?: number
+  /** Nanoseconds of the model's time until it ends by itself; one minute. `"never"`: only a signal ends it. */
+  readonly after?: bigint | "never"
+}
+
+/** Everybody waits, and nothing will happen. */
+export class DeadlockError extends Error {
+  override readonly name = "DeadlockError"
+  constructor(waiting: State["waiting"]) {
+    super(
+      `every process of the model waits, and nothing will wake one:\n${
+        waiting.map(({ call, pid, why }) => `  process ${pid}: ${render(call)} waits for ${why}`).join("\n")
+      }`
+    )
+  }
+}
+
+/** A process that makes calls; reclone(2) changes its number. */
+export interface Cell {
+  pid: number
+}
+
+/** What is waited for, and at most how many nanoseconds. */
+export interface Wait {
+  readonly why: string
+  readonly timeout: bigint | undefined
+}
+
+/** A call, or a test, that waits. */
+interface Waiter {
+  readonly id: number
+  readonly cell: Cell
+  readonly deadline: bigint | undefined
+  /** Tries again; `undefined` while there is still nothing. */
+  readonly retry: (timedOut: boolean) => Effect.Effect<unknown, SyscallError> | undefined
+  readonly resume: (effect: Effect.Effect<unknown, SyscallError>) => void
+}
+
+const minute = 60_000_000_000n
+
+/** One machine in motion. */
+export class Course {
+  /** The machine as it is now. */
+  state: State
+  /** The first process, outside of all that is started. */
+  readonly root: Cell
+  /** Processes whose effects run, or will. */
+  readonly fibers: Set<number>
+  readonly #settings: Readonly<Record<string, Program>>
+  readonly #programs = new Map<number, { readonly at: bigint | undefined; readonly status: number }>()
+  readonly #waiters: Array<Waiter> = []
+  #dispatcher: SchedulerDispatcher | undefined
+  #nextWaiter = 1
+  /** Counts whatever happens, so that a check can tell whether something did since. */
+  #progress = 0
+  #isSweeping = false
+  #isChecking = false
+
+  constructor(state: State, settings: Readonly<Record<string, Program>>) {
+    const first = [...state.processes.keys()].at(-1)!
+    this.state = state
+    this.root = { pid: first }
+    this.fibers = new Set([first])
+    this.#settings = settings
+  }
+
+  /** Whether a process still makes calls. */
+  isAlive(pid: number): boolean {
+    const process = this.state.processes.get(pid)
+    return process !== undefined && process.status === "running" && !process.executed
+  }
+
+  /** Takes the order of events from the fiber of the first process. */
+  follow(cell: Cell, fiber: Fiber.Fiber<unknown, unknown>): void {
+    if (cell === this.root || this.#dispatcher === undefined) this.#dispatcher = fiber.currentDispatcher
+  }
+
+  #schedule(task: () => void): void {
+    this.#dispatcher?.scheduleTask(task, 0)
+  }
+
+  /** The first turn of a process, after the fiber that runs now has stopped. */
+  turnOf(cell: Cell): Effect.Effect<void> {
+    return Effect.callback<void>((resume) =>
+      this.#schedule(() => {
+        this.#progress++
+        if (this.isAlive(cell.pid)) resume(Effect.void)
+      })
+    )
+  }
+
+  #forget(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter)
+    if (index >= 0) this.#waiters.splice(index, 1)
+    this.state = { ...this.state, waiting: this.state.waiting.filter(({ id }) => id !== waiter.id) }
+  }
+
+  /** Ends the wait of some of those who wait. */
+  resume(isMeant: (cell: Cell) => boolean, effect: Effect.Effect<never, SyscallError>): void {
+    for (const waiter of this.#waiters.filter(({ cell }) => isMeant(cell))) {
+      this.#forget(waiter)
+      waiter.resume(effect)
+    }
+  }
+
+  /** Lets those who wait look again, after the fiber that runs now has stopped. */
+  wake(): void {
+    this.#progress++
+    if (this.#isSweeping || this.#waiters.length === 0) return
+    this.#isSweeping = true
+    this.#schedule(() => {
+      this.#isSweeping = false
+      for (const waiter of this.#waiters.slice()) {
+        if (!this.#waiters.includes(waiter)) continue
+        if (!this.isAlive(waiter.cell.pid)) {
+          this.#forget(waiter)
+          waiter.resume(nothingMore)
+          continue
+        }
+        const effect = waiter.retry(waiter.deadline !== undefined && waiter.deadline <= this.state.time)
+        if (effect === undefined) continue
+        this.#forget(waiter)
+        waiter.resume(effect)
+      }
+      this.#check()
+    })
+  }
+
+  /** Once nobody can continue: time passes, else a program ends, else it is a deadlock. */
+  #check(): void {
+    if (this.#isChecking || this.#waiters.length === 0) return
+    this.#isChecking = true
+    const seen = this.#progress
+    this.#schedule(() => {
+      this.#isChecking = false
+      if (this.#waiters.length === 0) return
+      if (this.#progress !== seen || this.#isSweeping) return this.#check()
+      for (const pid of this.fibers) if (!this.isAlive(pid)) this.fibers.delete(pid)
+      // somebody continues outside of the model; its next call brings us back
+      if ([...this.fibers].some((pid) => !this.#waiters.some(({ cell }) => cell.pid === pid))) return
+      this.#pass()
+    })
+  }
+
+  /** Lets time pass until the next thing happens. */
+  #pass(): void {
+    const times = [
+      ...this.#waiters.flatMap(({ deadline }) => deadline ?? []),
+      ...[...this.#programs.values()].flatMap(({ at }) => at ?? [])
+    ]
+    if (times.length === 0) {
+      const error = Effect.die(new DeadlockError(this.state.waiting))
+      const isRoot = (cell: Cell): boolean => cell === this.root
+      return this.resume(this.#waiters.some(({ cell }) => isRoot(cell)) ? isRoot : () => true, error)
+    }
+    const next = times.reduce((a, b) => a < b ? a : b)
+    this.state = { ...this.state, time: next > this.state.time ? next : this.state.time }
+    for (const [pid, { at, status }] of this.#programs) {
+      if (at === undefined || at > this.state.time) continue
+      this.#programs.delete(pid)
+      if (this.state.processes.get(pid)?.status === "running") {
+        this.state = apply(this.state, pid, (m) => end(m, pid, CLD.EXITED, status))
+      }
+    }
+    this.wake()
+  }
+
+  /** Waits until `retry` returns something. */
+  wait<A>(
+    cell: Cell,
+    call: Call,
+    { timeout, why }: Wait,
+    retry: (timedOut: boolean) => Effect.Effect<A, SyscallError> | undefined
+  ): Effect.Effect<A, SyscallError> {
+    return Effect.callback<A, SyscallError>((resume) => {
+      const deadline = timeout === undefined ? undefined : this.state.time + timeout
+      const id = this.#nextWaiter++
+      const waiter: Waiter = { id, cell, deadline, retry, resume: resume as Waiter["resume"] }
+      this.#waiters.push(waiter)
+      const waiting = { id, pid: cell.pid, call, why, ...deadline === undefined ? {} : { deadline } }
+      this.state = { ...this.state, waiting: [...this.state.waiting, waiting] }
+      this.#progress++
+      this.#check()
+      return Effect.sync(() => this.#forget(waiter))
+    })
+  }
+
+  /** A process has executed a program, if it has: the program will end. */
+  startProgram(pid: number): void {
+    const executed = this.state.executed.findLast((one) => one.pid === pid)
+    if (executed === undefined) return
+    const { after = minute, exit = 0 } = this.#settings[executed.path] ?? {}
+    this.#programs.set(pid, { at: after === "never" ? undefined : this.state.time + after, status: exit })
+  }
+}

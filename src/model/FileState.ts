@@ -1,0 +1,195 @@
+/** The state of a model machine, continued: nodes, mounts, and what descriptors lead to. */
+import type { Errno } from "../native/Errno.ts"
+import type { TerminalModes } from "../native/results.ts"
+import type { MountSettings, Room } from "./mountData.ts"
+import type { Credentials } from "./State.ts"
+
+/** A node of a file system: a number for stored ones, a text for those that are computed (`/proc`, cgroups). */
+export type NodeId = number | string
+
+/** A place in the mount tree: a node as one mount shows it. */
+export interface Location {
+  readonly mount: number
+  readonly node: NodeId
+}
+
+/** What a node is. `host` marks content of the real machine that has not been read yet. */
+export type Content =
+  | { readonly _tag: "Directory"; readonly entries: ReadonlyMap<string, NodeId>; readonly host?: string }
+  | { readonly _tag: "File"; readonly data: Uint8Array; readonly host?: string; readonly seals?: number }
+  | { readonly _tag: "Symlink"; readonly target: string }
+  | { readonly _tag: "Device"; readonly type: "c" | "b"; readonly major: number; readonly minor: number }
+  | {
+    readonly _tag: "Fifo"
+    readonly data: Uint8Array
+    /** The pages that hold the data: where in each it begins, and how much there is. */
+    readonly pages?: ReadonlyArray<{ readonly at: number; readonly length: number }>
+    /** Processes that slept in open(2) until the other end was opened, and have not gone on yet. */
+    readonly met?: ReadonlyArray<number>
+  }
+  /** `listening`: a peer outside of the model that takes every connection. */
+  | { readonly _tag: "Socket"; readonly listening: boolean }
+  /**
+   * What overlayfs shows: the node of the upper layer, once there is one, and those of the lower layers that it is merged
+   * from, the highest first. `entries`: the names that were looked up.
+   */
+  | {
+    readonly _tag: "Overlay"
+    readonly upper?: NodeId
+    readonly lowers: ReadonlyArray<NodeId>
+    readonly entries: ReadonlyMap<string, NodeId>
+  }
+
+/** A stored node. There are no hard links in the model: a node has one name. */
+export interface Node {
+  readonly id: number
+  readonly fs: number
+  readonly parent: NodeId
+  readonly name: string
+  /** Permission bits. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly content: Content
+  readonly xattrs?: ReadonlyMap<string, Uint8Array>
+  /** It was not made here: the real machine has it. */
+  readonly fromHost?: true
+}
+
+/** A file system instance (a superblock). */
+export interface FileSystem {
+  readonly id: number
+  readonly type: string
+  readonly source: string
+  readonly readonly: boolean
+  /** The user namespace that mounted it. */
+  readonly owner: number
+  readonly root: NodeId
+  readonly options: ReadonlyArray<string>
+  /** What a tmpfs has room for; absent: as much as the machine has memory. */
+  readonly room?: Room
+  /** The pid, net, ipc or cgroup hierarchy that it shows. */
+  readonly shows?: number
+  readonly dev: { readonly major: number; readonly minor: number }
+}
+
+/** A mount. */
+export interface Mount {
+  readonly id: number
+  /** The mount it is on, and the node there; absent for the bottom of a tree and for detached trees. */
+  readonly parent?: number
+  readonly mountpoint?: NodeId
+  readonly fs: number
+  readonly root: NodeId
+  /** The mount namespace; 0 for a detached tree. */
+  readonly ns: number
+  /** `MS_*` flags that belong to a mount: rdonly, nosuid, nodev, noexec, noatime, nodiratime, relatime, nosymfollow. */
+  readonly flags: number
+  /** Peer group, and the group it receives from. @see mount_namespaces(7) */
+  readonly shared?: number
+  readonly master?: number
+  readonly unbindable: boolean
+  /** It came with a more privileged mount namespace: it can't be taken off alone, and `lockedFlags` can't be cleared. */
+  readonly locked: boolean
+  readonly lockedFlags: number
+  readonly idmap?: number
+}
+
+/** What an open file description is. @see open(2) */
+export type FileKind =
+  /**
+   * `memfd`: as memfd_create(2) gave it, which does not count as open for writing (execve(2), ETXTBSY). `tree`: as
+   * open_tree(2) or fsmount(2) gave it, whose end is that of the detached tree.
+   */
+  | { readonly _tag: "Node"; readonly location: Location; readonly memfd?: true; readonly tree?: true }
+  | { readonly _tag: "Socket"; readonly socket: number }
+  | { readonly _tag: "Pid"; readonly pid: number }
+  | {
+    readonly _tag: "FsContext"
+    readonly type: string
+    readonly settings: MountSettings
+    readonly fs?: number
+    /** `parameters`: it takes options; `made`: there is an instance; `failed`: none could be made. */
+    readonly phase: "parameters" | "made" | "failed" | "mounted"
+  }
+  /** `hungUp`: the terminal is gone, or was taken from its session; nothing can be read or written any more. */
+  | {
+    readonly _tag: "Pty"
+    readonly pty: number
+    readonly side: "master" | "slave"
+    readonly location: Location
+    readonly hungUp?: true
+  }
+  | { readonly _tag: "BpfProgram"; readonly instructions: Uint8Array }
+  | { readonly _tag: "SeccompListener"; readonly pid: number }
+
+/** An open file description. */
+export interface OpenFile {
+  readonly id: number
+  /** Descriptors and messages in flight that hold it. */
+  readonly refs: number
+  readonly kind: FileKind
+  /** Access mode and status flags. */
+  readonly flags: number
+  readonly offset: number
+  readonly path: string
+  /** Who opened it: some files of /proc judge the opener. */
+  readonly opener: { readonly pid: number; readonly creds: Credentials; readonly userNs: number }
+  readonly lock?: "shared" | "exclusive"
+  /** Its other end is outside of the model: it takes what is written, and returns nothing. A terminal is in these modes. */
+  readonly outside?: true | TerminalModes
+}
+
+/** A message in flight. */
+export interface Queued {
+  readonly data: Uint8Array
+  /** Open file descriptions, each holding a reference. */
+  readonly files: ReadonlyArray<number>
+  /** Who sent it; absent if nobody had asked for credentials when it was sent. */
+  readonly sender?: { readonly numbers: ReadonlyMap<number, number>; readonly uid: number; readonly gid: number }
+  /** The socket that sent it, and what of its buffer the message takes until it is read. */
+  readonly from: number
+  readonly charge: number
+}
+
+/** A socket. */
+export interface Socket {
+  readonly id: number
+  readonly domain: number
+  readonly type: number
+  readonly peer?: number
+  readonly queue: ReadonlyArray<Queued>
+  readonly shutdownRead: boolean
+  readonly shutdownWrite: boolean
+  readonly passCredentials: boolean
+  readonly receiveTimeout: number
+  readonly error?: Errno
+  /** Of IPv4: its network namespace, and what bind(2) has given it. */
+  readonly net?: number
+  readonly bound?: { readonly address: string; readonly port: number }
+  readonly listening?: true
+  /** The far end of a connection that leaves the model: what was sent stays in its queue for tests to read. */
+  readonly external?: string
+}
+
+/** A pseudoterminal pair. */
+export interface Pty {
+  readonly id: number
+  readonly number: number
+  readonly fs: number
+  readonly node: number
+  readonly locked: boolean
+  readonly rows: number
+  /** Absent: those of a new one. */
+  readonly modes?: TerminalModes
+  readonly columns: number
+  readonly toMaster: Uint8Array
+  /** What slaves may read: whole lines, or pieces if there are no lines; and the line that is being typed. */
+  readonly lines: ReadonlyArray<Uint8Array>
+  readonly editing: Uint8Array
+  /** The process group in the foreground, while a session has the terminal. */
+  readonly foreground?: number
+  readonly masterClosed?: true
+  /** There were slaves, and the last is closed. */
+  readonly slavesClosed?: true
+}

@@ -1,0 +1,203 @@
+/**
+ * Namespaces of the machine that are not this process's, and the processes in them: a container may join them by
+ * `/proc/PID/ns/…`, or by a file on which one is mounted. Nothing is entered: what is not told from outside is as usual.
+ */
+import { readdirSync, statSync } from "node:fs"
+import type { IdRange, Namespace, NamespaceSet, NamespaceType, Process } from "../State.ts"
+import { hostMountTree, type Making } from "./hostMounts.ts"
+import { hostText } from "./hostUser.ts"
+import { link } from "./objects.ts"
+
+const types: ReadonlyArray<NamespaceType> = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"]
+
+/** Another process of the machine. */
+export interface Neighbour extends Pick<Process, "pid" | "numbers" | "ns" | "root" | "cgroups" | "comm" | "dumpable"> {
+  readonly creds: Partial<Process["creds"]>
+}
+
+const inodeOf = (path: string): number | undefined => {
+  try {
+    return statSync(path).ino
+  } catch {
+    // it has ended, or is not ours to look at
+    return undefined
+  }
+}
+
+const ownerOf = (path: string): number | undefined => {
+  try {
+    return statSync(path).uid
+  } catch {
+    return undefined
+  }
+}
+
+const statusOf = (pid: number): ReadonlyMap<string, string> =>
+  new Map((hostText(`/proc/${pid}/status`) ?? "").split("\n").map((line) => line.split(":\t") as [string, string]))
+
+const idMap = (pid: number, kind: "uid" | "gid"): ReadonlyArray<IdRange> | undefined => {
+  const ranges = [...(hostText(`/proc/${pid}/${kind}_map`) ?? "").matchAll(/(\d+)\s+(\d+)\s+(\d+)/g)].map(
+    ([, inside, outside, count]) => ({ inside: Number(inside), outside: Number(outside), count: Number(count) })
+  )
+  return ranges.length === 0 ? undefined : ranges
+}
+
+/** A process that is in a namespace, if there is one that may be looked at. */
+const memberOf = (type: NamespaceType, inode: number): number | undefined =>
+  readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).find((pid) =>
+    inodeOf(`/proc/${pid}/ns/${type}`) === inode
+  )
+
+const groupsOf = (pid: number): ReadonlyMap<number, string> =>
+  new Map(
+    (hostText(`/proc/${pid}/cgroup`) ?? "").trim().split("\n").flatMap((line) => {
+      const [number, , ...path] = line.split(":")
+      return number === undefined || path.length === 0 ? [] : [[Number(number), path.join(":")] as const]
+    })
+  )
+
+/** Finds namespaces of the machine, and makes those that the model does not have yet. */
+export class HostNamespaces {
+  readonly #making: Making
+  readonly #bottom: number
+  /** By inode number, as which the machine tells them apart. */
+  readonly #known = new Map<number, number>()
+
+  /** @param bottom the mount below all others */
+  constructor(making: Making, bottom: number) {
+    this.#making = making
+    this.#bottom = bottom
+    for (const type of types) {
+      const inode = inodeOf(`/proc/self/ns/${type}`)
+      if (inode !== undefined) this.#known.set(inode, making.ns[type])
+    }
+  }
+
+  /** What is mounted on a file of a namespace, as its mount tells it: `net:[4026531833]`. */
+  mounted(root: string): number | undefined {
+    const [, type, inode] = /^([a-z]+):\[(\d+)\]$/.exec(root) ?? []
+    const known = types.find((name) => name === type)
+    return known === undefined ? undefined : this.#find(known, Number(inode))
+  }
+
+  /** A process; `undefined` if it has ended. */
+  process(pid: number): Neighbour | undefined {
+    const status = statusOf(pid)
+    if (!status.has("Pid")) return undefined
+    const isOpen = inodeOf(`/proc/${pid}/ns/user`) !== undefined
+    const of = (type: NamespaceType): number =>
+      type === "user" && !isOpen ? this.#outOfReach() : this.#ofProcess(pid, type)
+    const ns = Object.fromEntries(types.map((type) => [type, of(type)])) as Record<NamespaceType, number>
+    const [uid = 0, euid = 0, suid = 0] = (status.get("Uid") ?? "").split("\t").map(Number)
+    const [gid = 0, egid = 0, sgid = 0] = (status.get("Gid") ?? "").split("\t").map(Number)
+    const set = (name: string): bigint => BigInt(`0x${status.get(name) ?? "0"}`)
+    const { mounts, namespaces } = this.#making.make
+    const own = namespaces.get(ns.mnt)
+    const root = own?.type === "mnt" ? own.root : this.#bottom
+    const inner = Number((status.get("NSpid") ?? "").split("\t").at(-1))
+    return {
+      pid,
+      numbers: new Map([
+        [this.#making.ns.pid, pid],
+        ...ns.pid === this.#making.ns.pid ? [] : [[ns.pid, inner] as const]
+      ]),
+      ns: { ...ns, pidForChildren: ns.pid, timeForChildren: ns.time } satisfies NamespaceSet,
+      root: { mount: root, node: mounts.get(root)!.root },
+      cgroups: groupsOf(pid),
+      comm: status.get("Name") ?? "",
+      // what may not be looked into belongs to root
+      dumpable: isOpen && ownerOf(`/proc/${pid}/fd`) === euid ? 1 : 0,
+      creds: {
+        uid,
+        euid,
+        suid,
+        gid,
+        egid,
+        sgid,
+        effective: set("CapEff"),
+        permitted: set("CapPrm"),
+        inheritable: set("CapInh"),
+        bounding: set("CapBnd"),
+        ambient: set("CapAmb")
+      }
+    }
+  }
+
+  /** A user namespace over which nobody here has a capability, for who may not be looked into. */
+  #outOfReach(): number {
+    return this.#making.make.namespace("user", {
+      parent: undefined,
+      level: 0,
+      ownerUid: 0,
+      ownerGid: 0,
+      uidMap: undefined,
+      gidMap: undefined,
+      setgroups: "allow",
+      creatorHadSetfcap: true
+    })
+  }
+
+  /** One that can't be told is taken for our own, as it is most often. */
+  #ofProcess(pid: number, type: NamespaceType): number {
+    const inode = inodeOf(`/proc/${pid}/ns/${type}`)
+    return inode === undefined ? this.#making.ns[type] : this.#find(type, inode, pid)
+  }
+
+  #find(type: NamespaceType, inode: number, pid = memberOf(type, inode)): number {
+    const there = this.#known.get(inode)
+    if (there !== undefined) return there
+    this.#known.set(inode, inode)
+    const { make, ns } = this.#making
+    // it is most often made in the user namespace that its processes are in
+    const owner = pid === undefined || type === "user" ? ns.user : this.#ofProcess(pid, "user")
+    const add = <T extends NamespaceType>(
+      type: T,
+      fields: Omit<Extract<Namespace, { readonly type: T }>, "id" | "owner" | "type">
+    ): number => make.namespace(type, fields, owner, inode)
+    switch (type) {
+      case "user":
+        return add("user", {
+          parent: ns.user,
+          level: 1,
+          ownerUid: pid === undefined ? 0 : Number(statusOf(pid).get("Uid")?.split("\t")[1] ?? 0),
+          ownerGid: pid === undefined ? 0 : Number(statusOf(pid).get("Gid")?.split("\t")[1] ?? 0),
+          uidMap: pid === undefined ? undefined : idMap(pid, "uid"),
+          gidMap: pid === undefined ? undefined : idMap(pid, "gid"),
+          setgroups: pid !== undefined && hostText(`/proc/${pid}/setgroups`)?.trim() === "deny" ? "deny" : "allow",
+          creatorHadSetfcap: true
+        })
+      case "pid":
+        return add("pid", { parent: ns.pid, level: 1, nextPid: 2 })
+      case "net": {
+        const id = add("net", { nextIndex: 2 })
+        link(make, id, 1, "lo", { mac: "00:00:00:00:00:00", mtu: 65536 })
+        return id
+      }
+      case "uts":
+        return add("uts", { nodename: "(unknown)", domainname: "(none)" })
+      case "ipc":
+        return add("ipc", {})
+      case "cgroup":
+        return add("cgroup", { roots: pid === undefined ? new Map() : groupsOf(pid) })
+      case "time":
+        return add("time", {
+          offsets: (pid === undefined ? undefined : hostText(`/proc/${pid}/timens_offsets`)) ?? "",
+          fixed: true
+        })
+      case "mnt":
+        return this.#mounts(pid, add("mnt", { root: this.#bottom }))
+    }
+  }
+
+  /** The mounts of another mount namespace, whose files are reached through a process in it. */
+  #mounts(pid: number | undefined, id: number): number {
+    const text = pid === undefined ? undefined : hostText(`/proc/${pid}/mountinfo`)
+    const { make } = this.#making
+    const bottom = make.mount(make.mounts.get(this.#bottom)!.fs, id)
+    make.change(id, "mnt", { root: bottom })
+    if (text !== undefined) {
+      hostMountTree(this.#making, { text, mntNs: id, bottom, below: `/proc/${pid}/root` })
+    }
+    return id
+  }
+}

@@ -1,0 +1,91 @@
+/** The links and routes of the machine that this runs on. */
+import { readdirSync, readlinkSync } from "node:fs"
+import * as os from "node:os"
+import { basename } from "node:path"
+import { formatAddress } from "../../native/inet.ts"
+import * as Routes from "../Routes.ts"
+import type { Link } from "../State.ts"
+import type { Builder } from "./Builder.ts"
+import { isDirectoryOnHost } from "./hostMounts.ts"
+import { hostText } from "./hostUser.ts"
+import { link } from "./objects.ts"
+
+export const hostLinks = (make: Builder, ns: number): void => {
+  let names: ReadonlyArray<string> = []
+  try {
+    names = readdirSync("/sys/class/net")
+  } catch {
+    // no sysfs: the machine has lo
+  }
+  const number = (name: string, file: string, otherwise: number): number =>
+    Number(hostText(`/sys/class/net/${name}/${file}`)?.trim() ?? otherwise)
+  const addresses = Object.entries(os.networkInterfaces())
+  let highest = 1
+  for (const name of names.length === 0 ? ["lo"] : names) {
+    const index = number(name, "ifindex", 1)
+    if (!Number.isInteger(index)) continue
+    highest = Math.max(highest, index)
+    const bridge = isDirectoryOnHost(`/sys/class/net/${name}`) &&
+      hostText(`/sys/class/net/${name}/bridge/bridge_id`) !== undefined
+    const master = nameOfLink(`/sys/class/net/${name}/master`)
+    const alias = hostText(`/sys/class/net/${name}/ifalias`)?.trim()
+    link(make, ns, index, name, {
+      kind: bridge ? "bridge" : "",
+      txQueueLength: number(name, "tx_queue_len", 1000),
+      ...master === undefined ? {} : { master: number(master, "ifindex", 0) },
+      ...alias === undefined || alias === "" ? {} : { alias },
+      ...hostText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`)?.trim() === "1" ? { ipv6Off: true } : {},
+      up: (number(name, "flags", 1) & 1) === 1,
+      mtu: number(name, "mtu", 1500),
+      mac: hostText(`/sys/class/net/${name}/address`)?.trim() ?? "00:00:00:00:00:00",
+      addresses: (addresses.find(([other]) => other === name)?.[1] ?? []).flatMap(({ cidr }) => cidr ?? [])
+    })
+  }
+  make.change(ns, "net", { nextIndex: highest + 1 })
+}
+
+const nameOfLink = (path: string): string | undefined => {
+  try {
+    return basename(readlinkSync(path))
+  } catch {
+    return undefined
+  }
+}
+
+/** The routes of the main tables; those of IPv4 without a preferred source, which the list does not have. */
+export const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Given> => {
+  const linkOf = (name: string | undefined): number | undefined => links.find((link) => link.name === name)?.index
+  const rows = (path: string): ReadonlyArray<ReadonlyArray<string>> =>
+    (hostText(path) ?? "").split("\n").map((line) => line.trim().split(/\s+/)).filter((row) => row.length > 1)
+  const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"))
+  // RTF_UP, and neither RTF_REJECT nor RTF_LOCAL (linux/route.h, linux/ipv6_route.h)
+  const isUsual = (flags: string | undefined): boolean => (Number.parseInt(flags ?? "0", 16) & 0x8000_0201) === 1
+  const four = rows("/proc/net/route").slice(1).flatMap(
+    ([name, to, by, flags, , , , mask]): ReadonlyArray<Routes.Given> => {
+      const link = linkOf(name)
+      if (link === undefined || !isUsual(flags)) return []
+      // of the machine's byte order, as everything that this runs on is little-endian
+      const text = (hex: string): string => formatAddress(bytes(hex).toReversed())
+      const prefix = Number.parseInt(mask!, 16).toString(2).replaceAll("0", "").length
+      return [{
+        family: 4,
+        destination: prefix === 0 ? null : `${text(to!)}/${prefix}`,
+        gateway: by === "00000000" ? null : text(by!),
+        link
+      }]
+    }
+  )
+  const six = rows("/proc/net/ipv6_route").flatMap((row): ReadonlyArray<Routes.Given> => {
+    const link = linkOf(row[9])
+    const [to, length] = [row[0]!, Number.parseInt(row[1]!, 16)]
+    // groups' routes come with addresses
+    if (link === undefined || !isUsual(row[8]) || to.startsWith("ff")) return []
+    return [{
+      family: 6,
+      destination: length === 0 ? null : `${formatAddress(bytes(to))}/${length}`,
+      gateway: /^0+$/.test(row[4]!) ? null : formatAddress(bytes(row[4]!)),
+      link
+    }]
+  })
+  return [...four, ...six]
+}
