@@ -15,13 +15,16 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { names as capabilityNames } from "./capabilities.ts"
-import { ConfigError, type Problem, problem } from "./ConfigError.ts"
+import { ConfigError, type Notice, notice, type Problem, problem } from "./ConfigError.ts"
 import type { Container, Process } from "./Container.ts"
 import * as Decode from "./decode.ts"
 import { parse } from "./Json.ts"
 import * as Libcontainer from "./Libcontainer.ts"
+import { isObsolete } from "./libcontainerNames.ts"
 import * as Oci from "./Oci.ts"
-import { type Names, validate } from "./validate.ts"
+import { names as ociNames } from "./ociNames.ts"
+import * as OciSchema from "./OciSchema.ts"
+import { type Names, validate, validateProcess } from "./validate.ts"
 
 /** The two formats: libcontainer's initConfig (or a bare Config), and the OCI `config.json`. */
 export type Format = "libcontainer" | "oci"
@@ -30,8 +33,8 @@ export type Format = "libcontainer" | "oci"
 export interface Decoded {
   readonly format: Format
   readonly container: Container
-  /** What stands in the document and has no effect. */
-  readonly warnings: ReadonlyArray<Problem>
+  /** What is in the document and has no effect. */
+  readonly notices: ReadonlyArray<Notice>
   /** How the document calls the parts of the container, for problems that are found later. */
   readonly names: Names
 }
@@ -54,96 +57,117 @@ const formatOf = (document: unknown): Format | undefined => {
   return "config" in document || "rootfs" in document ? "libcontainer" : undefined
 }
 
-/** The format of a document; `undefined` for what is neither, or no JSON. */
-export const detect = (text: string): Format | undefined =>
-  Result.match(parse(text), { onFailure: () => undefined, onSuccess: formatOf })
-
 const finish = (
   format: Format,
   container: Container,
   names: Names,
   problems: ReadonlyArray<Problem>,
-  warnings: ReadonlyArray<Problem>
+  notices: ReadonlyArray<Notice>
 ): Result.Result<Decoded, ConfigError> =>
   problems.length === 0
-    ? Result.succeed({ format, container, warnings, names })
+    ? Result.succeed({ format, container, notices, names })
     : Result.fail(new ConfigError({ problems }))
 
 const libcontainer = (document: unknown, overrides: ProcessOverrides): Result.Result<Decoded, ConfigError> => {
   const wrapped = Libcontainer.wrap(document)
   const input = isObject(wrapped) ? { ...wrapped, ...overrides } : wrapped
   const decoded = Decode.decode(Libcontainer.InitConfig, Libcontainer.Partial, input, ["config"])
-  const inDocument = Libcontainer.isBare(document)
-    ? (found: Problem): Problem => ({ ...found, path: found.path.replace(/^config\./, "") })
-    : (found: Problem): Problem => found
-  const obsolete = decoded.unknown.filter(Libcontainer.isObsolete).map(({ path }) =>
+  const nameIn = (name: string): string => Libcontainer.isBare(document) ? name.replace(/^config\./, "") : name
+  const inDocument = (found: Problem): Problem => ({ ...found, path: nameIn(found.path) })
+  const obsolete = decoded.unknown.filter(isObsolete).map(({ path }) =>
     problem(path, undefined, "has no effect: libcontainer has no such key any more")
   )
-  const mistaken = [...decoded.problems, ...decoded.unknown.filter((found) => !Libcontainer.isObsolete(found))]
+  const mistaken = [...decoded.problems, ...decoded.unknown.filter((found) => !isObsolete(found))]
   if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: mistaken.map(inDocument) }))
   const { container, names, problems, warnings } = Libcontainer.toContainer(decoded.value)
   const found = validate(container, names, decoded.broken)
+  const sections = Object.fromEntries(Object.entries(names.sections).map(([section, name]) => [section, nameIn(name)]))
   return finish(
     "libcontainer",
     container,
-    names,
+    { ...names, sections },
     [...mistaken, ...problems, ...found].map(inDocument),
-    [...obsolete, ...warnings].map(inDocument)
+    [...obsolete, ...warnings].map((found) => notice("warning", inDocument(found)))
   )
 }
 
-/** An ambient capability must be permitted and inheritable too; the others have no effect. @see capabilities(7) */
-const ambientWarnings = ({ process: { capabilities } }: Container): ReadonlyArray<Problem> => {
+/**
+ * An ambient capability must be permitted and inheritable too; the others have no effect. `runc spec` writes such a set,
+ * so it is no news for the user.
+ *
+ * @see capabilities(7)
+ */
+const ambientNotices = ({ process: { capabilities } }: Container): ReadonlyArray<Notice> => {
   if (capabilities === undefined) return []
   const { ambient, inheritable, permitted } = capabilities
   const lost = ambient.filter((capability) => !permitted.includes(capability) || !inheritable.includes(capability))
   return lost.length === 0 ? [] : [
-    problem(
-      "process.capabilities.ambient",
-      lost.map((capability) => `CAP_${capabilityNames[capability]}`),
-      "has no effect for what is not both permitted and inheritable"
+    notice(
+      "debug",
+      problem(
+        "process.capabilities.ambient",
+        lost.map((capability) => `CAP_${capabilityNames[capability]}`),
+        "has no effect for what is not both permitted and inheritable"
+      )
     )
   ]
 }
 
-const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, ConfigError> => {
-  const decoded = Decode.decode(Oci.Config, Oci.Partial, document, ["process", "linux"])
-  if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
-  const { container, problems } = Oci.toContainer(decoded.value, bundleDir)
-  const found = validate(container, Oci.names, decoded.broken)
-  const told = new Set([...decoded.problems, ...problems].map(({ path }) => path))
-  const warnings = decoded.unknown.map(({ path }) =>
-    problem(path, undefined, "has no effect: the specification has no such property here")
+const unknownNotices = (unknown: ReadonlyArray<Problem>): ReadonlyArray<Notice> =>
+  unknown.map(({ path }) =>
+    notice("warning", problem(path, undefined, "has no effect: the specification has no such property here"))
   )
-  warnings.push(...ambientWarnings(container))
-  return finish("oci", container, Oci.names, [
+
+const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, ConfigError> => {
+  const decoded = Decode.decode(OciSchema.Config, OciSchema.Partial, document, ["process", "linux"])
+  if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
+  const { container, notices: inDocument, problems } = Oci.toContainer(decoded.value, bundleDir)
+  const found = validate(container, ociNames, decoded.broken)
+  const told = new Set([...decoded.problems, ...problems].map(({ path }) => path))
+  const notices = [...unknownNotices(decoded.unknown)]
+  notices.push(...inDocument, ...ambientNotices(container))
+  return finish("oci", container, ociNames, [
     ...decoded.problems,
     ...problems,
     ...found.filter(({ path }) => !told.has(path))
-  ], warnings)
+  ], notices)
+}
+
+/** A process that can be run, and what of its document has no effect. */
+export interface DecodedProcess {
+  readonly process: Process
+  readonly notices: ReadonlyArray<Notice>
 }
 
 /**
  * Decodes a process that is to run in a container which is there: the OCI's `process` object, as a document of its own. It
  * is held to the rules that it would have to keep as the container's first process.
  */
-export const decodeProcess = (text: string, container: Container): Result.Result<Process, ConfigError> =>
+export const readProcess = (text: string, container: Container): Result.Result<DecodedProcess, ConfigError> =>
   Result.flatMap(parse(text), (process) => {
-    const decoded = Decode.decode(Oci.Config, Oci.Partial, { ociVersion: "1.2.0", root: { path: "/" }, process }, [
-      "process"
-    ])
+    const document = { ociVersion: "1.2.0", root: { path: "/" }, process }
+    const decoded = Decode.decode(OciSchema.Config, OciSchema.Partial, document, ["process"])
     if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
     const read = Oci.toContainer(decoded.value, "/")
     const told = [...decoded.problems, ...read.problems]
-    const rules = validate({ ...container, process: read.container.process }, Oci.names, decoded.broken)
+    const rules = validateProcess(read.container.process, container, ociNames, decoded.broken)
     const problems = [...told, ...rules.filter(({ path }) => !told.some((one) => one.path === path))]
       // what else the container is has been checked when it was made
       .filter(({ path }) => path.startsWith("process"))
-    return problems.length === 0 ? Result.succeed(read.container.process) : Result.fail(new ConfigError({ problems }))
+    if (problems.length > 0) return Result.fail(new ConfigError({ problems }))
+    const notices = [...unknownNotices(decoded.unknown), ...read.notices, ...ambientNotices(read.container)]
+    return Result.succeed({
+      process: read.container.process,
+      notices: notices.filter(({ path }) => path.startsWith("process"))
+    })
   })
 
+/** As {@link readProcess}, without what has no effect. */
+export const decodeProcess = (text: string, container: Container): Result.Result<Process, ConfigError> =>
+  Result.map(readProcess(text, container), ({ process }) => process)
+
 /**
- * Decodes libcontainer's initConfig, or a bare `Config` with the process fields (`args`, `env`, `cwd`, `user`) beside
+ * Decodes libcontainer's initConfig, or a bare `Config` with the process fields (`args`, `env`, `cwd`, `user`) alongside
  * its own or given as `overrides`.
  */
 export const decodeLibcontainer = (
@@ -155,14 +179,20 @@ export const decodeLibcontainer = (
     Result.map(({ container }) => container)
   )
 
+/** Without a bundle, its paths would be taken from the directory that the runtime happens to be in. */
+const absolute = (bundleDir: string): Result.Result<string, ConfigError> =>
+  typeof bundleDir === "string" && bundleDir.startsWith("/")
+    ? Result.succeed(bundleDir)
+    : Result.fail(new ConfigError({ problems: [problem("bundleDir", bundleDir, "must be an absolute path")] }))
+
 /** Decodes an OCI `config.json`; relative paths of the root and of bind sources are taken from the absolute `bundleDir`. */
 export const decodeOci = (text: string, bundleDir: string): Result.Result<Container, ConfigError> =>
   parse(text).pipe(
-    Result.flatMap((document) => oci(document, bundleDir)),
+    Result.flatMap((document) => Result.flatMap(absolute(bundleDir), (bundle) => oci(document, bundle))),
     Result.map(({ container }) => container)
   )
 
-/** Decodes either format, and tells which one it was and what has no effect. `overrides` are for libcontainer's. */
+/** Decodes either format, and returns which one it was and what has no effect. `overrides` are for libcontainer's. */
 export const decode = (
   text: string,
   bundleDir: string,
@@ -173,7 +203,7 @@ export const decode = (
       case "libcontainer":
         return libcontainer(document, overrides)
       case "oci":
-        return oci(document, bundleDir)
+        return Result.flatMap(absolute(bundleDir), (bundle) => oci(document, bundle))
       case undefined:
         return Result.fail(
           new ConfigError({
@@ -199,7 +229,7 @@ export const jsonSchemas = (): { readonly libcontainer: object; readonly oci: ob
       schemaOf(Libcontainer.BareConfig, "error")
     ]
   },
-  oci: { ...head, title: "OCI runtime configuration for Linux", ...schemaOf(Oci.Config, "ignore") }
+  oci: { ...head, title: "OCI runtime configuration for Linux", ...schemaOf(OciSchema.Config, "ignore") }
 })
 
 const head = { $schema: "https://json-schema.org/draft/2020-12/schema" }

@@ -2,29 +2,64 @@
  * How a configuration is refused: every problem at once, each with its place, its value and the rule that it breaks.
  */
 import * as Data from "effect/Data"
+import * as Redacted from "effect/Redacted"
 
 /** One broken rule. */
 export interface Problem {
   /** The field as the configuration names it: `linux.namespaces[2].path`; empty for the document itself. */
   readonly path: string
-  /** What stands there, as JSON-able data; absent where nothing does. */
+  /** The value there, as JSON-able data; absent if there is none. */
   readonly value?: unknown
   /** What should be there: `must be an absolute path`. */
   readonly rule: string
 }
 
-/** A problem; bigints of the value become texts, so that it stays JSON-able. */
+/** A problem; its value is made JSON-able, and no deeper or longer than can be shown. */
 export const problem = (path: string, value: unknown, rule: string): Problem =>
   value === undefined ? { path, rule } : { path, value: plain(value), rule }
 
-const plain = (value: unknown): unknown => {
-  if (typeof value === "bigint") return value.toString()
-  if (Array.isArray(value)) return value.map(plain)
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, plain(field)]))
+/** How deep a value is kept. What is deeper has nothing to do with a configuration, and may be without end. */
+const deepest = 8
+/** How many entries of a list or an object are kept. */
+const longest = 100
+
+const plain = (value: unknown, depth = 0): unknown => {
+  switch (typeof value) {
+    case "bigint":
+    case "symbol":
+    case "undefined":
+      return String(value)
+    case "number":
+      // JSON has neither
+      return Number.isFinite(value) ? value : String(value)
+    case "function":
+      return "a function"
+    case "object":
+      if (value === null) return null
+      // neither its own words nor its values: it says itself what may be shown
+      if (Redacted.isRedacted(value)) return String(value)
+      if (depth === deepest) return "…"
+      if (Array.isArray(value)) return value.slice(0, longest).map((entry) => plain(entry, depth + 1))
+      return Object.fromEntries(
+        Object.entries(value).slice(0, longest).map(([key, field]) => [key, plain(field, depth + 1)])
+      )
+    default:
+      return value
   }
-  return value
 }
+
+/**
+ * What a document says that does not come about, and stops nothing. The command prints a `warning` each time, and is thus
+ * for what the user can act on; a `debug` line, for the rest, is printed with `runfx --debug` or `RUNFX_DEBUG=1` only.
+ *
+ * The decoder decides which one it is: `notice("debug", problem(path, value, "has no effect: …"))`.
+ */
+export interface Notice extends Problem {
+  readonly level: "warning" | "debug"
+}
+
+/** A problem that stops nothing. */
+export const notice = (level: Notice["level"], found: Problem): Notice => ({ ...found, level })
 
 /** `linux.namespaces[2].path` from its parts; keys that are no plain words are quoted: `linux.sysctl["a.b"]`. */
 export const pathOf = (parts: ReadonlyArray<PropertyKey>): string =>
@@ -42,7 +77,8 @@ const shown = 120
 export const render = ({ path, rule, value }: Problem): string => {
   const place = path === "" ? "the configuration" : path
   if (value === undefined) return `${place}: ${rule}`
-  const text = JSON.stringify(value)
+  // a problem from elsewhere may hold anything
+  const text = JSON.stringify(plain(value))
   return `${place} = ${text.length > shown ? `${text.slice(0, shown)}…` : text}: ${rule}`
 }
 

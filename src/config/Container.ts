@@ -5,6 +5,8 @@
  * Everything is resolved as far as it can be without a kernel: capability names are numbers, mount options are flags,
  * rlimits are the kernel's numbers. Absent means "leave as it is".
  */
+import type { Redacted } from "effect/Redacted"
+import type { LinkOption } from "./mountOptions.ts"
 
 /** The eight types of namespace, by the names that `/proc/<pid>/ns` uses. @see namespaces(7) */
 export type NamespaceType = "user" | "mnt" | "pid" | "net" | "ipc" | "uts" | "cgroup" | "time"
@@ -42,6 +44,13 @@ export interface Mount {
   readonly data: ReadonlyArray<string>
   /** `tmpcopyup`: fill a new tmpfs with what it covers. */
   readonly copyUp: boolean
+  /** What a bind mount does with links, in place of following them. */
+  readonly links?: ReadonlyArray<LinkOption>
+  /**
+   * Of a procfs or sysfs: if the kernel refuses a new one to a user namespace, since parts of the caller's are covered,
+   * the caller's is bound, with what covers it, and read-only where it was. A warning says so.
+   */
+  readonly orCallers?: boolean
   /** Shift of ids on a bind mount. */
   readonly idMapping?: {
     readonly uidMappings: ReadonlyArray<IdMapping>
@@ -81,7 +90,7 @@ export interface Network {
   /** CIDR. */
   readonly ipv6Address?: string
   readonly ipv6Gateway?: string
-  /** In bytes; left alone where absent. */
+  /** In bytes; left alone if absent. */
   readonly mtu?: number
   readonly txQueueLength?: number
   /** Name of the host's end. */
@@ -211,7 +220,7 @@ export interface Capabilities {
   readonly ambient: ReadonlyArray<number>
 }
 
-/** Who the process runs as: by ids, or by a `user[:group]` text that is looked up in the container's files. */
+/** The user that the process runs as: by ids, or by a `user[:group]` text that is looked up in the container's files. */
 export type User =
   | { readonly _tag: "Ids"; readonly uid: number; readonly gid: number; readonly additionalGids: ReadonlyArray<number> }
   | { readonly _tag: "Named"; readonly spec: string; readonly additionalGids: ReadonlyArray<number> }
@@ -220,15 +229,18 @@ export type User =
 export interface Process {
   /** The program and its arguments; at least one. */
   readonly args: ReadonlyArray<string>
-  /** `NAME=value`, in order. */
-  readonly env: ReadonlyArray<string>
+  /**
+   * `NAME=value`, in order. One that is `Redacted` is shown nowhere, and is not written down: the caller gives it
+   * again for a further process in the container.
+   */
+  readonly env: ReadonlyArray<string | Redacted<string>>
   /** Absolute path inside the container. */
   readonly cwd: string
   readonly user: User
   readonly umask?: number
   readonly terminal: boolean
   readonly consoleSize?: { readonly rows: number; readonly columns: number }
-  /** Absent: the sets are left as they are. */
+  /** If absent, an init leaves the sets as they are, and `Runtime` gives the program none at all. */
   readonly capabilities?: Capabilities
   readonly noNewPrivileges: boolean
   readonly rlimits: ReadonlyArray<Rlimit>
@@ -269,6 +281,8 @@ export interface Container {
     { readonly clock: "monotonic" | "boottime"; readonly seconds: bigint; readonly nanoseconds: number }
   >
   readonly hostname?: string
+  /** The host name if `hostname` is absent. Nobody has asked for it: if it can't be set, the container has the host's. */
+  readonly defaultHostname?: string
   readonly domainname?: string
   readonly mounts: ReadonlyArray<Mount>
   readonly devices: ReadonlyArray<Device>
@@ -302,7 +316,11 @@ export const hasNamespace = (container: Container, type: NamespaceType): boolean
 export const makesNamespace = (container: Container, type: NamespaceType): boolean =>
   container.namespaces.some((namespace) => namespace.type === type && namespace.path === undefined)
 
-/** The host's id for an id of the container; `undefined` where no mapping holds it. Without mappings, the id itself. */
+/** The id that stands for root in a user namespace: 0, or the first that there is. */
+export const rootId = (mappings: ReadonlyArray<IdMapping>): number =>
+  mappings.length === 0 ? 0 : Math.min(...mappings.map(({ containerId }) => containerId))
+
+/** The host's id for an id of the container; `undefined` if no mapping holds it. Without mappings, the id itself. */
 export const hostId = (mappings: ReadonlyArray<IdMapping>, id: number): number | undefined => {
   if (mappings.length === 0) return id
   const mapping = mappings.find(({ containerId, size }) => containerId <= id && id < containerId + size)

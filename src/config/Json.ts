@@ -5,10 +5,27 @@ import * as Result from "effect/Result"
 import { parse as parseLossless } from "lossless-json"
 import { ConfigError, problem } from "./ConfigError.ts"
 
+/** What reads and writes doubles, as jq and JavaScript do, makes this of 2^64-1. */
+const rounded = "18446744073709552000"
+
 /** An integer that a double can't hold becomes a bigint (`RLIM_INFINITY` is 2^64-1); all else is a number. */
 const number = (text: string): number | bigint => {
   const value = Number(text)
+  if (text === rounded) return 2n ** 64n - 1n
   return Number.isSafeInteger(value) || !/^-?\d+$/.test(text) ? value : BigInt(text)
+}
+
+/** No configuration is nested more deeply, so that later readers can recurse without a look at the stack. */
+const deepest = 64
+
+const depthOf = (value: unknown): number => {
+  let depth = 0
+  let level: ReadonlyArray<unknown> = [value]
+  while (level.length > 0 && depth <= deepest) {
+    level = level.flatMap((one) => typeof one === "object" && one !== null ? Object.values(one) : [])
+    depth++
+  }
+  return depth
 }
 
 /** Go writes `null` for an empty list or object and reads it as "not there". */
@@ -22,11 +39,17 @@ const withoutNulls = (value: unknown): unknown => {
 
 /**
  * Reads a JSON text. Numbers beyond 2^53 become bigints, object fields that are `null` are left out, and a key that is
- * given twice with different values is refused, as nobody could tell which of them counts.
+ * given twice with different values is refused, since it is not known which of them counts.
  */
 export const parse = (text: string): Result.Result<unknown, ConfigError> =>
   Result.try({
-    try: () => withoutNulls(parseLossless(text.replace(/^\uFEFF/, ""), undefined, number)),
+    try: () => {
+      // a caller from plain JavaScript may give anything, a buffer for instance
+      if (typeof text !== "string") throw new SyntaxError("it is no text")
+      const value = parseLossless(text.replace(/^\uFEFF/, ""), undefined, number)
+      if (depthOf(value) > deepest) throw new RangeError()
+      return withoutNulls(value)
+    },
     catch: (error) =>
       new ConfigError({
         problems: [

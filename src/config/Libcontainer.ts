@@ -4,7 +4,7 @@
  * Keys are taken exactly as libcontainer wrote them, and a key that it did not have is refused: the format is closed, so
  * such a key is a mistake, and a container that starts without a setting is worse than one that does not start. The keys
  * of older samples that libcontainer itself had dropped (`restrict_sys`, `environment`, `tty`, `user` in the config, a
- * mount's `type`, `veth_prefix`) are told as warnings and have no effect, as they had none there.
+ * mount's `type`, `veth_prefix`) are reported as warnings and have no effect, as they had none there.
  *
  * Differences by intent: the inheritable set stays empty (CVE-2022-29162); a device without a mode gets 0666, not 000;
  * the devpts of a new user namespace that does not map gid 5 is mounted without it.
@@ -12,6 +12,7 @@
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import * as nodePath from "node:path/posix"
+import { given } from "../engine/given.ts"
 import { MS, SIG } from "../native/constants.ts"
 import * as capabilities from "./capabilities.ts"
 import { type Problem, problem } from "./ConfigError.ts"
@@ -29,7 +30,9 @@ import {
 } from "./Container.ts"
 import { allowAll, denyAll } from "./devices.ts"
 import { id, int64, limit64, may, oneOf, texts, uint32, uint64, whole } from "./fields.ts"
-import { type Names, type Section } from "./validate.ts"
+import { names } from "./libcontainerNames.ts"
+import { plainMount } from "./plainMount.ts"
+import { type Names } from "./validate.ts"
 
 /** Go's `int`, as far as a double holds it. */
 const int = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
@@ -162,7 +165,7 @@ export const Partial = Schema.Struct({
   config: may(ConfigSchema.mapFields(Struct.map(Schema.optionalKey)))
 })
 
-/** The schema of a bare `Config` with the fields of the process beside it. */
+/** The schema of a bare `Config` with the fields of the process alongside it. */
 export const BareConfig = Schema.Struct({ ...processFields, ...configFields })
 
 type InitConfig = typeof Partial.Type
@@ -177,7 +180,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 export const isBare = (document: unknown): boolean =>
   isObject(document) && !("config" in document) && "rootfs" in document
 
-/** The initConfig that a document is, or, for a bare `Config`, the one that it makes with the process fields beside it. */
+/** The initConfig that a document is, or, for a bare `Config`, the one that it makes with the process fields alongside it. */
 export const wrap = (document: unknown): unknown => {
   if (!isObject(document) || !isBare(document)) return document
   const entries = Object.entries(document)
@@ -188,64 +191,11 @@ export const wrap = (document: unknown): unknown => {
   }
 }
 
-const obsolete = /^config\.(restrict_sys|environment|tty|user)$|^config\.mounts\[\d+\]\.type$|\.veth_prefix$/
-
-/** Whether an unknown key is one that older samples have. */
-export const isObsolete = ({ path }: Problem): boolean => obsolete.test(path)
-
 // ── to the model ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** How an initConfig calls the parts of a container that has this many mounts of its own in front. */
-export const names = (baseMounts: number): Names => ({
-  sections: {
-    rootfs: "config.rootfs",
-    readonlyRootfs: "config.readonlyfs",
-    parentDeathSignal: "config.parent_death_signal",
-    mounts: "config.mounts",
-    devices: "config.devices",
-    mountLabel: "config.mount_label",
-    hostname: "config.hostname",
-    namespaces: "config.namespaces",
-    networks: "config.networks",
-    routes: "config.routes",
-    cgroup: "config.cgroups",
-    "cgroup.path": "config.cgroups.parent",
-    uidMappings: "config.uid_mappings",
-    gidMappings: "config.gid_mappings",
-    maskedPaths: "config.mask_paths",
-    readonlyPaths: "config.readonly_paths",
-    "process.args": "args",
-    "process.env": "env",
-    "process.cwd": "cwd",
-    "process.user": "user",
-    "process.capabilities": "config.capabilities",
-    "process.rlimits": "config.rlimits",
-    "process.apparmorProfile": "config.apparmor_profile",
-    "process.selinuxLabel": "config.process_label"
-  },
-  fields: {
-    containerId: "container_id",
-    hostId: "host_id",
-    fileMode: "file_mode",
-    options: "data",
-    strategy: "type",
-    macAddress: "mac_address",
-    ipv6Address: "ipv6_address",
-    ipv6Gateway: "ipv6_gateway",
-    txQueueLength: "txqueuelen",
-    hostInterfaceName: "host_interface_name",
-    temporaryPeerName: "temp_veth_peer_name",
-    interfaceName: "interface_name"
-  },
-  offsets: { mounts: baseMounts } satisfies { readonly [S in Section]?: number }
-})
-
-const some = <const K extends string, A>(key: K, value: A | undefined): { readonly [P in K]?: A } =>
-  value === undefined ? {} : { [key]: value } as { readonly [P in K]?: A }
-
 /** Go has no "not set": an empty text, and a 0 where 0 means nothing, stand for it. */
-const set = <const K extends string, A extends string | number | bigint>(key: K, value: A | undefined) =>
-  some(key, value === "" || value === 0 || value === 0n ? undefined : value)
+const set = <A extends string | number | bigint>(value: A | undefined) =>
+  value === "" || value === 0 || value === 0n ? undefined : value
 
 const mappings = (list: typeof IdMappings.Type | undefined): ReadonlyArray<IdMapping> =>
   (list ?? []).map(({ container_id, host_id, size }) => ({ containerId: container_id, hostId: host_id, size }))
@@ -258,35 +208,22 @@ const options = (data: string): ReadonlyArray<string> => data.match(/(?:[^,"]|"[
 const toMount = (mount: typeof MountSchema.Type): Mount => {
   const flags = mount.flags ?? 0
   return {
-    destination: mount.destination,
-    type: mount.device ?? "",
-    source: mount.source ?? "",
-    flags: propagationFlags.reduce((rest, flag) => rest & ~flag, flags),
-    clearedFlags: 0,
-    propagation: propagationFlags.filter((flag) => (flags & flag) !== 0),
-    recursiveAttributes: { set: 0, clear: 0 },
-    data: options(mount.data ?? ""),
-    copyUp: false
+    ...plainMount(
+      mount.destination,
+      mount.device ?? "",
+      mount.source ?? "",
+      propagationFlags.reduce((rest, flag) => rest & ~flag, flags),
+      options(mount.data ?? "")
+    ),
+    propagation: propagationFlags.filter((flag) => (flags & flag) !== 0)
   }
 }
 
-const mount = (destination: string, type: string, flags: number, data: ReadonlyArray<string> = []): Mount => ({
-  destination,
-  type,
-  source: type,
-  flags,
-  clearedFlags: 0,
-  propagation: [],
-  recursiveAttributes: { set: 0, clear: 0 },
-  data,
-  copyUp: false
-})
-
 /** The mounts that libcontainer made by itself, ahead of those of the configuration. */
 const baseMounts = (gidMappings: ReadonlyArray<IdMapping>): ReadonlyArray<Mount> => [
-  mount("/proc", "proc", MS.NOEXEC | MS.NOSUID | MS.NODEV),
-  mount("/dev", "tmpfs", MS.NOSUID | MS.STRICTATIME, ["mode=755"]),
-  mount("/dev/pts", "devpts", MS.NOSUID | MS.NOEXEC, [
+  plainMount("/proc", "proc", "proc", MS.NOEXEC | MS.NOSUID | MS.NODEV),
+  plainMount("/dev", "tmpfs", "tmpfs", MS.NOSUID | MS.STRICTATIME, ["mode=755"]),
+  plainMount("/dev/pts", "devpts", "devpts", MS.NOSUID | MS.NOEXEC, [
     "newinstance",
     "ptmxmode=0666",
     "mode=620",
@@ -301,7 +238,7 @@ const toDevice = (device: typeof DeviceSchema.Type): Device => ({
   type: types[device.type],
   major: device.major ?? 0,
   minor: device.minor ?? 0,
-  // the mode that lstat(2) tells has the type in it
+  // the mode from lstat(2) includes the type
   fileMode: device.file_mode === undefined || device.file_mode === 0 ? 0o666 : device.file_mode & 0o7777,
   uid: device.uid ?? 0,
   gid: device.gid ?? 0
@@ -310,36 +247,39 @@ const toDevice = (device: typeof DeviceSchema.Type): Device => ({
 const toNetwork = (network: typeof NetworkSchema.Type): Network => ({
   strategy: network.type,
   name: network.type === "loopback" && (network.name ?? "") === "" ? "lo" : network.name ?? "",
-  ...set("bridge", network.bridge),
-  ...set("macAddress", network.mac_address),
-  ...set("address", network.address),
-  ...set("gateway", network.gateway),
-  ...set("ipv6Address", network.ipv6_address),
-  ...set("ipv6Gateway", network.ipv6_gateway),
-  ...set("mtu", network.mtu),
-  ...set("txQueueLength", network.txqueuelen),
-  ...set("hostInterfaceName", network.host_interface_name),
-  ...set("temporaryPeerName", network.temp_veth_peer_name)
+  ...given({
+    bridge: set(network.bridge),
+    macAddress: set(network.mac_address),
+    address: set(network.address),
+    gateway: set(network.gateway),
+    ipv6Address: set(network.ipv6_address),
+    ipv6Gateway: set(network.ipv6_gateway),
+    mtu: set(network.mtu),
+    txQueueLength: set(network.txqueuelen),
+    hostInterfaceName: set(network.host_interface_name),
+    temporaryPeerName: set(network.temp_veth_peer_name)
+  })
 })
 
 const toNamespace = ({ path, type }: NonNullable<Config["namespaces"]>[number]): Namespace => ({
   type: namespaceTypes[type],
-  ...set("path", path)
+  ...given({ path: set(path) })
 })
 
-const toRoute = (route: NonNullable<Config["routes"]>[number]): Route => ({
-  ...set("destination", route.destination),
-  ...set("source", route.source),
-  ...set("gateway", route.gateway),
-  ...set("interfaceName", route.interface_name)
-})
+const toRoute = (route: NonNullable<Config["routes"]>[number]): Route =>
+  given({
+    destination: set(route.destination),
+    source: set(route.source),
+    gateway: set(route.gateway),
+    interfaceName: set(route.interface_name)
+  })
 
 const wildcard = (number: number | undefined): number | null => number === -1 ? null : number ?? 0
 
 const nonEmpty = <A extends object>(value: A): A | undefined => Object.keys(value).length === 0 ? undefined : value
 
 const toCgroup = (cgroup: typeof CgroupSchema.Type): Cgroup => ({
-  ...set("path", cgroup.name || cgroup.parent ? nodePath.join(cgroup.parent ?? "", cgroup.name ?? "") : ""),
+  ...given({ path: set(cgroup.name || cgroup.parent ? nodePath.join(cgroup.parent ?? "", cgroup.name ?? "") : "") }),
   devices: cgroup.allow_all_devices === true ? [allowAll] : [
     denyAll,
     ...(cgroup.allowed_devices ?? []).map(({ major, minor, permissions, type }) => ({
@@ -350,40 +290,32 @@ const toCgroup = (cgroup: typeof CgroupSchema.Type): Cgroup => ({
       access: permissions ?? ""
     }))
   ],
-  ...some(
-    "memory",
-    nonEmpty({
-      ...set("limit", cgroup.memory),
-      ...set("reservation", cgroup.memory_reservation),
-      ...set("swap", cgroup.memory_swap)
-    })
-  ),
-  ...some(
-    "cpu",
-    nonEmpty({
-      ...set("shares", cgroup.cpu_shares),
-      ...set("quota", cgroup.cpu_quota),
-      ...set("period", cgroup.cpu_period),
-      ...set("cpus", cgroup.cpuset_cpus),
-      ...set("mems", cgroup.cpuset_mems)
-    })
-  ),
-  ...some("blockIO", nonEmpty(set("weight", cgroup.blkio_weight))),
-  ...(cgroup.freezer === undefined || cgroup.freezer === "" ? {} : { freezer: cgroup.freezer })
+  ...given({
+    memory: nonEmpty(given({
+      limit: set(cgroup.memory),
+      reservation: set(cgroup.memory_reservation),
+      swap: set(cgroup.memory_swap)
+    })),
+    cpu: nonEmpty(given({
+      shares: set(cgroup.cpu_shares),
+      quota: set(cgroup.cpu_quota),
+      period: set(cgroup.cpu_period),
+      cpus: set(cgroup.cpuset_cpus),
+      mems: set(cgroup.cpuset_mems)
+    })),
+    blockIO: nonEmpty(given({ weight: set(cgroup.blkio_weight) })),
+    freezer: cgroup.freezer === "" ? undefined : cgroup.freezer
+  })
 })
 
 const refusedOfMount = (
-  { device, flags = 0, relabel = "" }: typeof MountSchema.Type,
+  { relabel = "" }: typeof MountSchema.Type,
   index: number
 ): ReadonlyArray<Problem> => {
-  const at = (field: string) => `config.mounts[${index}].${field}`
-  const relabels = relabel === "" ? [] : [
-    problem(at("relabel"), relabel, "relabelling the source for SELinux is not supported: remove it")
-  ]
-  const bare = device !== "bind" || (flags & MS.BIND) !== 0 ? [] : [
-    problem(at("flags"), flags, `must contain MS_BIND (${MS.BIND}), as the device is bind`)
-  ]
-  return [...relabels, ...bare]
+  const path = `config.mounts[${index}].relabel`
+  return relabel === ""
+    ? []
+    : [problem(path, relabel, "relabelling the source for SELinux is not supported: remove it")]
 }
 
 const refused = (config: Config): ReadonlyArray<Problem> => [
@@ -431,16 +363,16 @@ export const toContainer = (init: InitConfig): {
     uidMappings: mappings(config.uid_mappings),
     gidMappings,
     timeOffsets: [],
-    ...set("hostname", config.hostname),
+    ...given({ hostname: set(config.hostname) }),
     mounts: [...base, ...(config.mounts ?? []).map(toMount)],
     devices: (config.devices ?? []).map(toDevice),
     networks: networks.map(toNetwork),
     routes: (config.routes ?? []).map(toRoute),
-    ...some("cgroup", config.cgroups === undefined ? undefined : toCgroup(config.cgroups)),
+    ...given({ cgroup: config.cgroups === undefined ? undefined : toCgroup(config.cgroups) }),
     sysctl: {},
     maskedPaths: config.mask_paths ?? [],
     readonlyPaths: config.readonly_paths ?? [],
-    ...set("mountLabel", config.mount_label),
+    ...given({ mountLabel: set(config.mount_label) }),
     parentDeathSignal: signal > 0 ? signal : SIG.KILL,
     noNewKeyring: false,
     annotations: {},
@@ -460,8 +392,7 @@ export const toContainer = (init: InitConfig): {
       },
       noNewPrivileges: false,
       rlimits: (config.rlimits ?? []).map(({ hard, soft, type }) => ({ resource: type, soft, hard })),
-      ...set("apparmorProfile", config.apparmor_profile),
-      ...set("selinuxLabel", config.process_label)
+      ...given({ apparmorProfile: set(config.apparmor_profile), selinuxLabel: set(config.process_label) })
     }
   }
   return { container, problems: refused(config), warnings: idle(config), names: names(base.length) }

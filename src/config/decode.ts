@@ -2,7 +2,7 @@
  * Decoding with every problem at once.
  *
  * A schema stops at what it can't read, and rules between fields need fields that could be read. So where some parts of
- * a document are broken, they are taken out and the rest is decoded and checked all the same: one run of the tool tells
+ * a document are broken, they are taken out and the rest is decoded and checked all the same: one run of the tool reports
  * everything that is wrong, and a rule is left out only where a field that it reads is broken.
  */
 import * as Result from "effect/Result"
@@ -12,7 +12,7 @@ import { pathOf, type Problem, problem } from "./ConfigError.ts"
 
 /** What could be read of a document, and what is wrong with the rest. */
 export interface Decoded<A> {
-  /** Absent where the document is no object at all. */
+  /** Absent if the document is no object at all. */
   readonly value: A | undefined
   readonly problems: ReadonlyArray<Problem>
   /** Keys that the schema does not know. */
@@ -99,7 +99,7 @@ const without = (root: unknown, path: ReadonlyArray<PropertyKey>): unknown => {
 }
 
 /**
- * Decodes `input` by `strict`, or, where that fails, what is left without the broken fields by `lenient`: the same
+ * Decodes `input` by `strict`, or, if that fails, what is left without the broken fields by `lenient`: the same
  * schema with every field optional. `sectioned` names the objects whose fields are taken out one by one.
  */
 export const decode = <A extends L, L>(

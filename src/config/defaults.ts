@@ -5,6 +5,7 @@ import { MS } from "../native/constants.ts"
 import { numbers as capability } from "./capabilities.ts"
 import type { Capabilities, Container, IdMapping, Mount, Namespace } from "./Container.ts"
 import { defaultRules, denyAll, withDefaults } from "./devices.ts"
+import { plainMount } from "./plainMount.ts"
 import { numbers as rlimit } from "./rlimits.ts"
 
 /** What may differ from the default. */
@@ -15,18 +16,18 @@ export interface Options {
   /** In place of a `PATH` and `TERM`. */
   readonly env?: ReadonlyArray<string>
   readonly cwd?: string
-  /** `user[:group]`, looked up in the container; root where absent. */
+  /** `user[:group]`, looked up in the container; root if absent. */
   readonly user?: string
   readonly hostname?: string
   readonly terminal?: boolean
-  /** Whether the root can't be written; so where absent. */
+  /** Whether the root can't be written; so if absent. */
   readonly readonly?: boolean
-  /** Adds a new user namespace with these mappings; both must hold id 0. */
+  /** Adds a new user namespace with these mappings. */
   readonly mappings?: { readonly uid: ReadonlyArray<IdMapping>; readonly gid: ReadonlyArray<IdMapping> }
 }
 
 /** What the default program may: write audit records, signal others, bind low ports. */
-export const defaultCapabilities: Capabilities = {
+const defaultCapabilities: Capabilities = {
   bounding: [capability.AUDIT_WRITE, capability.KILL, capability.NET_BIND_SERVICE],
   effective: [capability.AUDIT_WRITE, capability.KILL, capability.NET_BIND_SERVICE],
   permitted: [capability.AUDIT_WRITE, capability.KILL, capability.NET_BIND_SERVICE],
@@ -35,8 +36,8 @@ export const defaultCapabilities: Capabilities = {
   ambient: []
 }
 
-/** Paths that tell or change too much of the host, hidden. */
-export const defaultMaskedPaths: ReadonlyArray<string> = [
+/** Paths that show or change too much of the host, hidden. */
+const defaultMaskedPaths: ReadonlyArray<string> = [
   "/proc/acpi",
   "/proc/asound",
   "/proc/kcore",
@@ -50,7 +51,7 @@ export const defaultMaskedPaths: ReadonlyArray<string> = [
 ]
 
 /** Paths that can be read and not written. */
-export const defaultReadonlyPaths: ReadonlyArray<string> = [
+const defaultReadonlyPaths: ReadonlyArray<string> = [
   "/proc/bus",
   "/proc/fs",
   "/proc/irq",
@@ -58,45 +59,27 @@ export const defaultReadonlyPaths: ReadonlyArray<string> = [
   "/proc/sysrq-trigger"
 ]
 
-const mount = (
-  destination: string,
-  type: string,
-  source: string,
-  flags: number,
-  data: ReadonlyArray<string> = []
-): Mount => ({
-  destination,
-  type,
-  source,
-  flags,
-  clearedFlags: 0,
-  propagation: [],
-  recursiveAttributes: { set: 0, clear: 0 },
-  data,
-  copyUp: false
-})
-
 const restricted = MS.NOSUID | MS.NOEXEC | MS.NODEV
 
 /** The group `tty`, which owns terminals. */
 const ttyGroup = 5
 
 const baseMounts = (hasTtyGroup: boolean): ReadonlyArray<Mount> => [
-  mount("/proc", "proc", "proc", 0),
-  mount("/dev", "tmpfs", "tmpfs", MS.NOSUID | MS.STRICTATIME, ["mode=755", "size=65536k"]),
-  mount("/dev/pts", "devpts", "devpts", MS.NOSUID | MS.NOEXEC, [
+  plainMount("/proc", "proc", "proc", 0),
+  plainMount("/dev", "tmpfs", "tmpfs", MS.NOSUID | MS.STRICTATIME, ["mode=755", "size=65536k"]),
+  plainMount("/dev/pts", "devpts", "devpts", MS.NOSUID | MS.NOEXEC, [
     "newinstance",
     "ptmxmode=0666",
     "mode=0620",
     // a group that the user namespace does not map makes the kernel refuse the mount
     ...(hasTtyGroup ? [`gid=${ttyGroup}`] : [])
   ]),
-  mount("/dev/shm", "tmpfs", "shm", restricted, ["mode=1777", "size=65536k"]),
-  mount("/dev/mqueue", "mqueue", "mqueue", restricted),
-  mount("/sys", "sysfs", "sysfs", restricted | MS.RDONLY)
+  plainMount("/dev/shm", "tmpfs", "shm", restricted, ["mode=1777", "size=65536k"]),
+  plainMount("/dev/mqueue", "mqueue", "mqueue", restricted),
+  plainMount("/sys", "sysfs", "sysfs", restricted | MS.RDONLY)
 ]
 
-const cgroupMount = mount("/sys/fs/cgroup", "cgroup", "cgroup", restricted | MS.RELATIME | MS.RDONLY)
+const cgroupMount = plainMount("/sys/fs/cgroup", "cgroup", "cgroup", restricted | MS.RELATIME | MS.RDONLY)
 
 const newNamespaces: ReadonlyArray<Namespace> = [
   { type: "pid" },
@@ -110,6 +93,8 @@ const newNamespaces: ReadonlyArray<Namespace> = [
 const maps = (mappings: ReadonlyArray<IdMapping>, id: number): boolean =>
   mappings.some(({ containerId, size }) => containerId <= id && id < containerId + size)
 
+const hasRoot = ({ gid, uid }: NonNullable<Options["mappings"]>): boolean => maps(uid, 0) && maps(gid, 0)
+
 /** The default container: private pid, network, IPC, UTS, mount and cgroup namespaces; a user namespace when asked. */
 export const defaultSpec = (options: Options): Container => ({
   rootfs: options.rootfs,
@@ -119,9 +104,11 @@ export const defaultSpec = (options: Options): Container => ({
   uidMappings: options.mappings?.uid ?? [],
   gidMappings: options.mappings?.gid ?? [],
   timeOffsets: [],
-  hostname: options.hostname ?? "runfx",
+  ...(options.hostname === undefined ? { defaultHostname: "runfx" } : { hostname: options.hostname }),
   mounts: [
-    ...baseMounts(options.mappings === undefined || maps(options.mappings.gid, ttyGroup)),
+    ...baseMounts(options.mappings === undefined || maps(options.mappings.gid, ttyGroup))
+      // the kernel makes no devpts for a user namespace without a root (devpts, mknod_ptmx)
+      .filter(({ type }) => type !== "devpts" || options.mappings === undefined || hasRoot(options.mappings)),
     cgroupMount
   ],
   devices: withDefaults([]),
@@ -148,16 +135,24 @@ export const defaultSpec = (options: Options): Container => ({
 })
 
 /**
- * The default container for a caller without privileges: root inside is the caller outside. Cgroups are left alone,
+ * The default container for a caller without privileges: root inside is the caller outside, unless other ids are given
+ * that the caller may map. Cgroups are left alone,
  * since they can't be changed without privileges or a delegation, and so their mount is left out.
  */
 export const rootlessSpec = (
-  options: Omit<Options, "mappings"> & { readonly uid: number; readonly gid: number }
+  options: Options & { readonly uid: number; readonly gid: number }
 ): Container => {
   const own = (hostId: number): ReadonlyArray<IdMapping> => [{ containerId: 0, hostId, size: 1 }]
   const { cgroup: _, ...container } = defaultSpec({
     ...options,
-    mappings: { uid: own(options.uid), gid: own(options.gid) }
+    mappings: options.mappings ?? { uid: own(options.uid), gid: own(options.gid) }
   })
-  return { ...container, mounts: container.mounts.filter((mount) => mount !== cgroupMount) }
+  const kernels = (type: string) => type === "proc" || type === "sysfs"
+  return {
+    ...container,
+    mounts: container.mounts
+      .filter((mount) => mount !== cgroupMount)
+      // in a container whose /proc is partly masked, the kernel refuses a new one
+      .map((mount) => kernels(mount.type) ? { ...mount, orCallers: true } : mount)
+  }
 }

@@ -3,6 +3,7 @@
  *
  * @see OCI config-linux.md, "Default Devices"
  */
+import { isDeepStrictEqual } from "node:util"
 import type { Device, DeviceRule } from "./Container.ts"
 
 const character = (path: string, major: number, minor: number): Device => ({
@@ -15,8 +16,8 @@ const character = (path: string, major: number, minor: number): Device => ({
   gid: 0
 })
 
-/** The nodes that are made where the configuration does not give its own; `/dev/ptmx` and `/dev/console` are no nodes. */
-export const defaultDevices: ReadonlyArray<Device> = [
+/** The nodes that are made if the configuration does not give its own; `/dev/ptmx` and `/dev/console` are no nodes. */
+const defaultDevices: ReadonlyArray<Device> = [
   character("/dev/null", 1, 3),
   character("/dev/zero", 1, 5),
   character("/dev/full", 1, 7),
@@ -47,12 +48,19 @@ export const allowAll: DeviceRule = rule(true, "a", null, null, "rwm")
 
 /**
  * What is allowed in every container, whatever else is: making nodes of any kind, as they can't be opened, the default
- * devices, and terminals.
+ * devices, terminals, and `/dev/net/tun`.
  */
 export const defaultRules: ReadonlyArray<DeviceRule> = [
   rule(true, "c", null, null, "m"),
   rule(true, "b", null, null, "m"),
   ...defaultDevices.map(({ major, minor }) => rule(true, "c", major, minor, "rwm")),
   rule(true, "c", 136, null, "rwm"),
-  rule(true, "c", 5, 2, "rwm")
+  rule(true, "c", 5, 2, "rwm"),
+  // no more than an interface of the container's own network namespace can be made with it
+  rule(true, "c", 10, 200, "rwm")
 ]
+
+/** Whether rules leave at least that allowed which every container is allowed: then no rule denies more than by default. */
+export const allowDefaults = (rules: ReadonlyArray<DeviceRule>): boolean =>
+  rules.every(({ allow }) => allow) ||
+  isDeepStrictEqual(rules.slice(-defaultRules.length), defaultRules)

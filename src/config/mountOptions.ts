@@ -5,6 +5,19 @@
  */
 import { MOUNT_ATTR, MS } from "../native/constants.ts"
 
+/**
+ * What a bind mount does with links, by the names that crun gave these options:
+ *
+ * - `copy-symlink`: a source that is a link is made again at the destination, and nothing is mounted
+ * - `src-nofollow`: a source that is a link is bound itself
+ * - `dest-nofollow`: a destination that is a link is mounted on itself
+ */
+export type LinkOption = "copy-symlink" | "src-nofollow" | "dest-nofollow"
+
+const linkOptions: ReadonlyArray<string> = ["copy-symlink", "src-nofollow", "dest-nofollow"] satisfies LinkOption[]
+
+const isLinkOption = (option: string): option is LinkOption => linkOptions.includes(option)
+
 /** What a list of options means. */
 export interface Options {
   readonly flags: number
@@ -13,6 +26,7 @@ export interface Options {
   readonly recursiveAttributes: { readonly set: number; readonly clear: number }
   readonly data: ReadonlyArray<string>
   readonly copyUp: boolean
+  readonly links: ReadonlyArray<LinkOption>
   /** `idmap` or `ridmap` was among them. */
   readonly idMap: "none" | "mount" | "tree"
 }
@@ -92,7 +106,7 @@ const clearAttributes: Readonly<Record<string, number>> = {
   rsymfollow: MOUNT_ATTR.NOSYMFOLLOW
 }
 
-/** The access time modes are one field of the kernel's, not bits of their own: whoever touches one clears the field. */
+/** The access time modes are one field of the kernel's, not bits of their own: to change one is to clear the field first. */
 const inAccessTimeField = (attribute: number): boolean => (attribute & ~MOUNT_ATTR._ATIME) === 0
 
 /** Every option that is not passed on to the file system. */
@@ -103,7 +117,7 @@ export const names: ReadonlyArray<string> = [
   setAttributes,
   clearAttributes,
   { tmpcopyup: 0, idmap: 0, ridmap: 0 }
-].flatMap((table) => Object.keys(table)).toSorted()
+].flatMap((table) => Object.keys(table)).concat(linkOptions).toSorted()
 
 /** Sorts options into flags, propagation, recursive attributes and the file system's own; the last of two opposites wins. */
 export const parse = (options: ReadonlyArray<string>): Options => {
@@ -115,6 +129,7 @@ export const parse = (options: ReadonlyArray<string>): Options => {
   let idMap: Options["idMap"] = "none"
   const propagation: Array<number> = []
   const data: Array<string> = []
+  const links: Array<LinkOption> = []
   for (const option of options) {
     if (Object.hasOwn(setFlags, option)) {
       flags |= setFlags[option]!
@@ -142,7 +157,8 @@ export const parse = (options: ReadonlyArray<string>): Options => {
     } else if (option === "tmpcopyup") copyUp = true
     else if (option === "idmap") idMap = "mount"
     else if (option === "ridmap") idMap = "tree"
+    else if (isLinkOption(option)) links.push(option)
     else if (option !== "") data.push(option)
   }
-  return { flags, clearedFlags, propagation, recursiveAttributes: { set, clear }, data, copyUp, idMap }
+  return { flags, clearedFlags, propagation, recursiveAttributes: { set, clear }, data, copyUp, links, idMap }
 }

@@ -14,13 +14,13 @@ const byName: Readonly<Record<string, number>> = { ...aliases, ...SIG }
 const realTimeMinimum = 34
 
 /**
- * The number of a signal as kill(1) takes it: `SIGTERM`, `term`, `15`, `RTMIN+1`, `SIGRTMAX-2`; `undefined` for what is
- * none.
+ * The number of a signal as kill(1) takes it: `SIGTERM`, `term`, `15`, `RTMIN+1`, `SIGRTMAX-2`, and 0, which sends none
+ * and only asks whether one could; `undefined` for what is none.
  */
 export const numberOf = (text: string): number | undefined => {
   if (/^\d+$/.test(text)) {
     const number = Number(text)
-    return number >= 1 && number <= last ? number : undefined
+    return number <= last ? number : undefined
   }
   const name = text.toUpperCase().replace(/^SIG/, "")
   if (Object.hasOwn(byName, name)) return byName[name]

@@ -22,7 +22,7 @@ export interface GroupEntry {
   readonly members: ReadonlyArray<string>
 }
 
-/** Who a process runs as, all resolved. */
+/** The user that a process runs as, all resolved. */
 export interface ExecUser {
   readonly uid: number
   readonly gid: number
@@ -31,29 +31,31 @@ export interface ExecUser {
   readonly home: string
 }
 
+/** The highest id: 2^32-1 is "leave it as it is" to setresuid(2). A configuration may give the same. */
+const highest = 2 ** 32 - 2
+/** The highest id that a group of the file may have: as docker, runc and podman read it. */
+const highestOfGroup = 2 ** 31 - 1
+
 /** A user or group that the container's files do not have, or an id out of range. */
 export class UserError extends Data.TaggedError("UserError")<{
   readonly reason: "user not found" | "group not found" | "out of range"
   /** What was looked for. */
   readonly value: string
+  /** The highest id that would do. */
+  readonly highest?: number
 }> {
   override get message(): string {
     if (this.reason === "user not found") return `Unable to find user ${this.value}`
     if (this.reason === "group not found") return `Unable to find group ${this.value}`
-    return `${this.value}: Uids and gids must be in range 0-2147483647`
+    return `${this.value}: Uids and gids must be in range 0-${this.highest ?? highest}`
   }
   /** What to do. */
   get advice(): string {
     return this.reason === "out of range"
-      ? "give an id from 0 to 2147483647"
+      ? `give an id from 0 to ${this.highest ?? highest}`
       : "give a name that the container's /etc/passwd and /etc/group have, or a numeric id"
   }
 }
-
-/** The highest id that may be given as a number. */
-const highestGiven = 2 ** 31 - 1
-/** The highest id that a file may hold: 2^32-1 is "leave it as it is" to setresuid(2). */
-const highestStored = 2 ** 32 - 2
 
 const integer = /^[+-]?\d+$/
 
@@ -77,16 +79,19 @@ export const parseGroup = (text: string): ReadonlyArray<GroupEntry> =>
 /** An id that was given as a number. */
 const given = (text: string): Result.Result<number, UserError> => {
   const id = Number(text) + 0 // -0 is 0
-  return id >= 0 && id <= highestGiven
+  return id >= 0 && id <= highest
     ? Result.succeed(id)
     : Result.fail(new UserError({ reason: "out of range", value: text }))
 }
 
 /** An id that a file holds: a negative one would reach the kernel as "leave it as it is" or as some other id. */
-const stored = (id: number): Result.Result<number, UserError> =>
-  id >= 0 && id <= highestStored
-    ? Result.succeed(id)
-    : Result.fail(new UserError({ reason: "out of range", value: String(id) }))
+const stored = (id: number): Result.Result<number, UserError> => given(String(id))
+
+/** The id of a group that was asked for by its name. */
+const storedOfGroup = (id: number): Result.Result<number, UserError> =>
+  id > highestOfGroup
+    ? Result.fail(new UserError({ reason: "out of range", value: String(id), highest: highestOfGroup }))
+    : stored(id)
 
 /**
  * Resolves `user[:group]` against the texts of the container's passwd and group files.
@@ -124,12 +129,12 @@ export const resolveUser = (
   })
 
 /** The id of one group, given by name or number. */
-export const resolveGroup = (group: string, groupText: string): Result.Result<number, UserError> => {
+const resolveGroup = (group: string, groupText: string): Result.Result<number, UserError> => {
   if (integer.test(group)) return given(group)
   const entry = parseGroup(groupText).find(({ name }) => name === group)
   return entry === undefined
     ? Result.fail(new UserError({ reason: "group not found", value: group }))
-    : stored(entry.gid)
+    : storedOfGroup(entry.gid)
 }
 
 /** The ids of additional groups, given by name or number: in order, each once. */
@@ -139,6 +144,6 @@ export const resolveGroups = (
 ): Result.Result<ReadonlyArray<number>, UserError> =>
   Result.map(Result.all(groups.map((group) => resolveGroup(group, groupText))), (ids) => [...new Set(ids)])
 
-/** The home directory of a uid; `/` where the file does not have it or leaves it empty. */
+/** The home directory of a uid; `/` if the file does not have it or leaves it empty. */
 export const homeOf = (uid: number, passwdText: string): string =>
   parsePasswd(passwdText).find((entry) => entry.uid === uid)?.home || "/"

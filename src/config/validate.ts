@@ -1,10 +1,10 @@
 /**
  * The rules that hold for every container, wherever its configuration came from.
  *
- * {@link validate} needs no kernel and tells all problems at once; {@link validateHost} asks the host.
+ * {@link validate} needs no kernel and reports all problems at once; {@link validateHost} asks the host.
  */
 import { type Problem } from "./ConfigError.ts"
-import { type Container } from "./Container.ts"
+import type { Container, Process } from "./Container.ts"
 import { cgroup, cgroupPath, memoryPolicy, parentDeathSignal, personality, sysctl } from "./rules/kernel.ts"
 import { mappings, names, namespaces, newUserJoinsNothing, timeOffsets } from "./rules/namespaces.ts"
 import { networks, routes } from "./rules/network.ts"
@@ -30,11 +30,24 @@ import {
   rootfs,
   rootPropagation
 } from "./rules/rootfs.ts"
-import { inNames, modelNames, nameOf, type Names, type Rule, type Section } from "./rules/Rule.ts"
+import {
+  type Found,
+  found,
+  inNames,
+  modelNames,
+  nameOf,
+  type Names,
+  placeOf,
+  type Rule,
+  type Section
+} from "./rules/Rule.ts"
 import { seccomp } from "./rules/seccomp.ts"
+import { container as containerShape } from "./shape/container.ts"
+import { process as processShape } from "./shape/process.ts"
+import type { Place, Shape } from "./shape/Shape.ts"
 
 export { validateHost } from "./rules/host.ts"
-export { modelNames, type Names, type Section } from "./rules/Rule.ts"
+export { modelNames, type Names } from "./rules/Rule.ts"
 export { seccompActions, seccompArchitectures, seccompFlags, seccompOperators } from "./rules/seccomp.ts"
 
 const rules: ReadonlyArray<Rule> = [
@@ -72,11 +85,26 @@ const rules: ReadonlyArray<Rule> = [
   parentDeathSignal
 ]
 
+/** What is wrong with what a value is made of. */
+const shapeProblems = (shape: Shape, value: unknown, top: Place): ReadonlyArray<Found> => {
+  const all: Array<Found> = []
+  shape(value, top, (at, value, rule) => {
+    const { rest, section } = placeOf(at)
+    all.push(found(section, rest, value, rule))
+  })
+  return all
+}
+
+/** Whether one section is the other one, or within it. */
+const overlap = (one: string, other: string): boolean =>
+  one === other || one === "" || other === "" || one.startsWith(`${other}.`) || other.startsWith(`${one}.`)
+
 /**
  * All problems of a container that can be told without a kernel, in the order of the rules.
  *
- * `names` says how the format calls things. Rules that read a section of `broken` (by the format's name) are left out:
- * what could not be read can't be judged.
+ * The container may come from plain JavaScript: what it is made of is looked at first, down to misspelt keys, and a rule
+ * is left out where what it reads is not what the type says. `names` says how the format calls things. Rules that read a
+ * section of `broken` (by the format's name) are left out, too: what could not be read can't be judged.
  *
  * **Example** (A container made in code)
  *
@@ -89,9 +117,37 @@ export const validate = (
   names: Names = modelNames,
   broken: ReadonlyArray<string> = []
 ): ReadonlyArray<Problem> => {
-  const isBroken = (section: Section): boolean => {
-    const name = nameOf(section, names)
-    return broken.some((path) => name === path || name.startsWith(`${path}.`) || path.startsWith(`${name}.`))
-  }
-  return rules.filter(({ reads }) => !reads.some(isBroken)).flatMap(({ check }) => check(container)).map(inNames(names))
+  const misshapen = shapeProblems(containerShape, container, [])
+  return judge(rules, container, misshapen, names, broken)
+}
+
+/**
+ * The problems of a process that is to run in a container which is there: the same rules that its first process has to
+ * keep. What else the container is has been judged when it was made.
+ */
+export const validateProcess = (
+  process: Process,
+  container: Container,
+  names: Names = modelNames,
+  broken: ReadonlyArray<string> = []
+): ReadonlyArray<Problem> => {
+  const misshapen = shapeProblems(processShape, process, ["process"])
+  const ofProcess = rules.filter(({ reads }) => reads.some((section) => section.startsWith("process.")))
+  return judge(ofProcess, { ...container, process }, misshapen, names, broken)
+}
+
+const judge = (
+  rules: ReadonlyArray<Rule>,
+  container: Container,
+  misshapen: ReadonlyArray<Found>,
+  names: Names,
+  broken: ReadonlyArray<string>
+): ReadonlyArray<Problem> => {
+  const isBroken = (section: Section): boolean =>
+    misshapen.some((one) => overlap(one.section, section)) ||
+    broken.some((path) => overlap(nameOf(section, names), path))
+  return [
+    ...misshapen,
+    ...rules.filter(({ reads }) => !reads.some(isBroken)).flatMap(({ check }) => check(container))
+  ].map(inNames(names))
 }

@@ -1,5 +1,5 @@
 /**
- * What a running pipeline tells while it runs: an ambient listener that by default hears nothing.
+ * What a pipeline reports while it runs: to an ambient listener, by default to none.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

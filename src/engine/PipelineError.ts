@@ -2,51 +2,113 @@
  * How a pipeline fails: which step, why, what was undone, what could not be.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import { textOf } from "./errorText.ts"
 
-/** A compensation that failed; it rides beside the first error, never instead of it. */
+/** A compensation that failed; it rides alongside the first error, never instead of it. */
 export interface RollbackFailure {
   /** The step whose compensation failed. */
   readonly step: string
   readonly cause: Cause.Cause<unknown>
 }
 
+/** A step, and the pipeline that it is part of. */
+export interface Place {
+  readonly pipeline: string
+  readonly step: string
+}
+
+/** The step in which a defect came up: an annotation of its cause, since a defect is no error of a pipeline. */
+export class DiedIn extends Context.Service<DiedIn, Place>()("runfx/DiedIn") {}
+
 /**
  * The failure of a pipeline.
  *
- * `reason` is the error of the step that failed, as that step's type says; `Effect.catchReason` reaches into it.
+ * `reason` is the error of the step that failed, as that step's type says. If that step only reports the failure of another
+ * pipeline, as the parent's steps report that of the init, `reason` is the other one's, and `path` leads there.
+ *
+ * **Example** (One error among many)
+ *
+ * ```ts
+ * const code = Runtime.run(options).pipe(
+ *   Effect.map(({ code }) => code),
+ *   Effect.catchReason("PipelineError", "ProgramNotFound", () => Effect.succeed(127))
+ * )
+ * ```
  */
 export class PipelineError<out E = unknown> extends Data.TaggedError("PipelineError")<{
   readonly pipeline: string
   /** The step that failed. */
   readonly step: string
   readonly reason: any
-  /** What an operator can do about it, where the step or the call knows. */
+  /** What an operator can do about it, if the step or the call knows. */
   readonly advice: string | undefined
   /** Steps whose work was taken back, in the order in which that was done. */
   readonly undone: ReadonlyArray<string>
   /** Irreversible steps that had been done: the process must exit. */
   readonly residue: ReadonlyArray<string>
   readonly rollback: ReadonlyArray<RollbackFailure>
+  /** The failure of another pipeline, if the step reports that. */
+  readonly cause?: PipelineError
 }> {
   declare readonly reason: E
+
+  /** The steps from this pipeline's to the one that failed first. */
+  get path(): readonly [Place, ...ReadonlyArray<Place>] {
+    const { cause, pipeline, step } = this
+    return [{ pipeline, step }, ...cause?.path ?? []]
+  }
+
   override get message(): string {
-    const lines = [`${this.pipeline}: ${this.step}: ${textOf(this.reason)}`]
-    // an error that came from another process's pipeline brings its own advice
-    if (this.advice !== undefined && !lines[0]!.includes(this.advice)) lines.push(`  what to do: ${this.advice}`)
-    for (const { cause, step } of this.rollback) {
-      lines.push(`  and then undoing ${step} failed: ${textOf(Cause.squash(cause))}`)
-    }
-    return lines.join("\n")
+    return render(this)
   }
 }
 
-/**
- * The error at the bottom: through the pipeline of the parent, and that of the init whose failure it reports.
- */
-export const rootCause = (error: unknown): unknown => error instanceof PipelineError ? rootCause(error.reason) : error
+/** The failure of the pipeline in which it began: another one's steps only report it. */
+export const innermost = (error: PipelineError): PipelineError =>
+  error.cause === undefined ? error : innermost(error.cause)
 
-const textOf = (error: unknown): string => error instanceof globalThis.Error ? error.message : String(error)
+/** What has happened: the way to the step, and the error at the bottom. */
+const headline = (error: unknown): string =>
+  error instanceof PipelineError
+    ? [...error.path.flatMap(({ pipeline, step }) => [pipeline, step]), textOf(error.reason)].join(": ")
+    : textOf(error)
+
+const undoings = (error: PipelineError): ReadonlyArray<string> => [
+  ...error.cause === undefined ? [] : undoings(error.cause),
+  ...error.rollback.map(({ cause, step }) => `  and then undoing ${step} failed: ${textOf(Cause.squash(cause))}`)
+]
+
+/** What to do about an error: as the outermost pipeline says it, which has it of its step. */
+const adviceOf = (error: unknown): string | undefined => {
+  const advice = typeof error === "object" && error !== null && "advice" in error ? error.advice : undefined
+  return typeof advice === "string" ? advice : undefined
+}
+
+/** An error as text: what has happened, what to do about it, and what failed while it was undone. */
+export const render = (error: unknown): string => {
+  const advice = adviceOf(error)
+  return [
+    headline(error),
+    ...(advice === undefined ? [] : [`  what to do: ${advice}`]),
+    ...error instanceof PipelineError ? undoings(error) : []
+  ]
+    .join("\n")
+}
+
+/** The error at the bottom: that of the step that failed first. */
+export const rootCause = (error: unknown): unknown => error instanceof PipelineError ? error.reason : error
+
+/**
+ * The exit code of an error: the one it names itself (126, 127), else 1. It may come from a process of the container: no
+ * error is a success, and no number ends in one of Node's own errors.
+ */
+export const exitCodeOf = (error: unknown): number => {
+  const cause = rootCause(error)
+  const code = typeof cause === "object" && cause !== null && "exitCode" in cause ? cause.exitCode : undefined
+  return typeof code === "number" && Number.isInteger(code) && code >= 1 && code <= 255 ? code : 1
+}
 
 /** A pipeline assembled from data that can't run: which rules it breaks, all of them. */
 export class InvalidPipelineError extends Data.TaggedError("InvalidPipelineError")<{

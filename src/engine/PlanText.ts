@@ -1,55 +1,26 @@
 /**
  * A plan as plain text: the processes side by side, in the order of time.
  */
-import { O } from "../native/constants.ts"
-import type { CallName } from "../native/Kernel.ts"
 import type { Plan, PlannedCall, Row } from "./Plan.ts"
+import { onlyLooks, summary } from "./planSummary.ts"
 
 /** How a plan is printed. */
 export interface Options {
   /** Columns of the whole page; 120. */
   readonly width?: number
-  /** Print what each call gives back; only failures are told otherwise. */
+  /** Print what each call returns; otherwise only failures are shown. */
   readonly results?: boolean
   /** Print every call; otherwise those are left out that only look, and that open and close descriptors. */
   readonly all?: boolean
 }
 
-/** Calls that change nothing outside of the process: looking, and the bookkeeping of descriptors. */
-const looking: ReadonlySet<string> = new Set<CallName>([
-  "capget",
-  "close",
-  "dup",
-  "faccessat2",
-  "fstatfs",
-  "getcwd",
-  "getdents64",
-  "getgroups",
-  "getpid",
-  "getppid",
-  "getrandom",
-  "getresgid",
-  "getresuid",
-  "openat",
-  "openat2",
-  "pidfd_open",
-  "poll",
-  "read",
-  "readlinkat",
-  "statx",
-  "uname"
-])
-
-const isShown = ({ args, name, outcome }: PlannedCall, all: boolean): boolean =>
-  all || outcome._tag === "Failed" || !looking.has(name) ||
-  // opening a file can make it
-  (name.startsWith("openat") && (Number(args["flags"]) & O.CREAT) !== 0)
+const isShown = (call: PlannedCall, all: boolean): boolean => all || call.outcome._tag === "Failed" || !onlyLooks(call)
 
 const fold = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let rest = text
   while (rest.length > width) {
-    // after a comma or a space where there is one in the second half
+    // after a comma or a space if there is one in the second half
     const cut = Math.max(rest.lastIndexOf(" ", width - 1), rest.lastIndexOf(",", width - 2) + 1)
     const at = cut > width / 2 ? cut : width
     lines.push(rest.slice(0, at).trimEnd())
@@ -58,14 +29,16 @@ const fold = (text: string, width: number): ReadonlyArray<string> => {
   return [...lines, rest]
 }
 
-const outcomeText = ({ outcome }: PlannedCall, results: boolean): string => {
+const outcomeText = ({ outcome, handles = [] }: PlannedCall, results: boolean): string => {
   switch (outcome._tag) {
     case "Failed":
-      return ` = -1 ${outcome.code}`
+      return ` = -1 ${outcome.code}${handles.includes(outcome.code) ? ", handled" : ""}`
     case "Ends":
       return ""
-    case "Returned":
-      return results && outcome.result !== null ? ` = ${JSON.stringify(outcome.result)}` : ""
+    case "Returned": {
+      const result = results && outcome.result !== null ? ` = ${JSON.stringify(outcome.result)}` : ""
+      return handles.length === 0 ? result : `${result} (handles ${handles.join(", ")})`
+    }
   }
 }
 
@@ -78,7 +51,13 @@ const cell = (row: Row, width: number, { all = false, results = false }: Options
 ]
 
 /**
- * Prints a plan: one column for each process, each row below those that came before it.
+ * Prints a plan: one column for each process, each row below those that came before it, and a summary at the end.
+ *
+ * `(handles ENOENT)` says of a call that the step does something else if it fails so: it continues, or ends with an error that
+ * says more. That way is not shown.
+ *
+ * A descriptor is shown as the file that it is, and a pid as the process. A word in `<>` is what can't be
+ * known before: a time, a pid, a number that the kernel chooses, or that is random.
  *
  * **Example** (Its look)
  *
@@ -100,6 +79,8 @@ export const render = (plan: Plan, options: Options = {}): string => {
   const line = (cells: ReadonlyArray<string>): string => cells.map((text) => text.padEnd(each)).join(" │ ").trimEnd()
   const out = [plan.title, "", line(sides), sides.map(() => "─".repeat(each)).join("─┼─")]
   for (const row of plan.rows) {
+    // outside of a step there is often nothing to see but looks
+    if (row.step === "" && row.calls.every((call) => !isShown(call, options.all === true))) continue
     for (const text of cell(row, each, options)) out.push(line(sides.map((side) => side === row.side ? text : "")))
   }
   if (plan.fails === undefined && plan.rollback.length > 0) {
@@ -112,5 +93,6 @@ export const render = (plan: Plan, options: Options = {}): string => {
     if (advice !== undefined) out.push(`  what to do: ${advice}`)
     if (residue.length > 0) out.push(`  not undone in place: ${residue.join(", ")}`)
   }
+  out.push("", ...summary(plan))
   return `${out.join("\n")}\n`
 }

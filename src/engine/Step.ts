@@ -1,5 +1,5 @@
 /**
- * A step: a header of plain data, an Effect that does it, and, where that is possible, an Effect that undoes it.
+ * A step: a header of plain data, an Effect that does it, and, if that is possible, an Effect that undoes it.
  *
  * The header can't drift from the effect: `make` refuses a `run` that uses a service which `requires` does not name, and
  * one whose result is not what `provides` promises.
@@ -35,7 +35,7 @@ import { undoing } from "./Events.ts"
  * - `compensated`: `undo`, or what `run` registered with {@link onRollback}, takes it back
  * - `harmless`: nothing outside the process was changed, nothing is left to take back
  * - `irreversible`: it can't be taken back in place (a changed uid, an entered namespace): the process must report and
- *   exit, and whoever started it removes what is left
+ *   exit, and the process that started it removes what is left
  * - `terminal`: the program is replaced or has ended; nothing may follow
  */
 export type Reversal = "compensated" | "harmless" | "irreversible" | "terminal"
@@ -46,7 +46,7 @@ export type Key = Context.Key<any, any> & { readonly key: string }
 /** The services that keys stand for, as they appear in the requirements of an Effect. */
 export type Identifier<K> = K extends Context.Key<infer I, any> ? I : never
 
-/** The value that a key stands for. */
+/** The value of a key. */
 export type Shape<K> = K extends Context.Key<any, infer S> ? S : never
 
 /** What a terminal step provides, for the types: a step behind it does not compile. */
@@ -64,7 +64,7 @@ export class Rollback extends Context.Service<Rollback, {
  *
  * - `Name`: its literal name, the handle for edits
  * - `Requires`: keys of what earlier steps, or the inputs of the pipeline, must provide
- * - `Provides`: key of what it gives to later steps
+ * - `Provides`: key of what it hands to later steps
  * - `E`: what it can fail with
  */
 export interface Step<out Name extends string, out Requires, out Provides, out E> extends Any {
@@ -88,6 +88,10 @@ export interface Any {
   readonly advice: Readonly<Partial<Record<Errno, string>>>
   readonly key: Key | undefined
   readonly run: Effect.Effect<unknown, unknown, any>
+  /** Whether an interruption waits until the step is done. */
+  readonly atOnce: boolean
+  /** Whether it may run ahead of the process that makes its calls. */
+  readonly replayable: boolean
   readonly undo: ((result: never) => Effect.Effect<void, unknown, any>) | undefined
 }
 
@@ -109,7 +113,7 @@ type Promised<A, P> = [P] extends [never] ? unknown
   : [A] extends [Shape<P>] ? unknown
   : { readonly "the result is not what `provides` promises": Shape<P> }
 
-/** What {@link make} takes beside the name. */
+/** What {@link make} takes alongside the name. */
 export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key, Rev extends Reversal> {
   readonly doc: string
   readonly calls: ReadonlyArray<CallName>
@@ -120,6 +124,13 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
   readonly reversal: Rev
   readonly advice?: Readonly<Partial<Record<Errno, string>>>
   readonly run: Effect.Effect<A, E, R> & DeclaredOnly<R, Req> & Promised<A, P>
+  /** The step is done as a whole: an interruption waits, for half of it could not be taken back. `false` if absent. */
+  readonly atOnce?: boolean
+  /**
+   * Run again with the same answers to its calls, `run` makes the same calls and comes to the same, and it does nothing
+   * else than to make calls: so it may run ahead of the process that makes them. `false` if absent. See `native/Ahead.ts`.
+   */
+  readonly replayable?: boolean
   /** Takes back what `run` did; gets its result. Runs uninterruptibly, after a later step failed. */
   readonly undo?: (result: NoInfer<A>) => Effect.Effect<void, SyscallError, Identifier<Req[number]> | Kernel>
 }
@@ -128,7 +139,7 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
  * Makes a step.
  *
  * A step that makes several things registers the compensation of each as soon as it exists, with {@link onRollback}, so
- * that a failure half-way takes back the first half; a step that does one thing gives `undo`.
+ * that a failure half-way takes back the first half; a step that does one thing has `undo`.
  *
  * Beside an `undo` that takes the result, write `run` as `Effect.gen(…)`, as a pipe, or as a constant of its own: where it
  * is a bare call (`Effect.map(x, f)`), TypeScript types the parameter of `undo` before it knows the result, as `unknown`.
@@ -152,6 +163,8 @@ export const make = <
   provides: options.provides?.key,
   reversal: options.reversal,
   advice: options.advice ?? {},
+  atOnce: options.atOnce ?? false,
+  replayable: options.replayable ?? false,
   key: options.provides,
   run: options.run as Any["run"],
   undo: options.undo as Any["undo"]

@@ -7,20 +7,22 @@ import { Fork } from "../native/Fork.ts"
 import { cloneInit } from "../steps/parent/cloneInit.ts"
 import { connectNetworks } from "../steps/parent/connectNetworks.ts"
 import { createCgroup } from "../steps/parent/createCgroup.ts"
+import { createState } from "../steps/parent/createState.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
 import { Launch } from "../steps/parent/Launch.ts"
+import { leaveState } from "../steps/parent/leaveState.ts"
 import { limitCgroup } from "../steps/parent/limitCgroup.ts"
 import { openChannel } from "../steps/parent/openChannel.ts"
 import { raiseLimits } from "../steps/parent/raiseLimits.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
 import { runSideCar } from "../steps/parent/runSideCar.ts"
-import { createState, saveState } from "../steps/parent/state.ts"
+import { saveState } from "../steps/parent/saveState.ts"
 import { writeIdMaps } from "../steps/parent/writeIdMaps.ts"
 
 /** From a configuration to a program that runs in a container; on failure nothing of it is left. */
 export const create = Pipeline.make(
   { name: "create", doc: "start a container", inputs: [Launch, Fork] },
-  // the id is taken before anything is made under its name
+  // the id is taken before anything is made under its name; from here on, each thing is written down before it is made
   createState,
   createCgroup,
   limitCgroup,
@@ -34,5 +36,6 @@ export const create = Pipeline.make(
   raiseLimits,
   // before the program runs: if this process is killed now, a later command finds the container and can remove it
   saveState,
-  releaseInit
+  releaseInit,
+  leaveState
 )

@@ -5,11 +5,13 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"
 import { cloneInit } from "../steps/parent/cloneInit.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
+import { findCgroup } from "../steps/parent/findCgroup.ts"
+import { idsAreMapped } from "../steps/parent/idsAreMapped.ts"
 import { Launch } from "../steps/parent/Launch.ts"
 import { openChannel } from "../steps/parent/openChannel.ts"
 import { raiseLimits } from "../steps/parent/raiseLimits.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
-import { findCgroup, idsAreMapped, Running } from "../steps/parent/running.ts"
+import { Running } from "../steps/parent/Running.ts"
 
 /** From a running container to one more program in it. */
 export const exec = Pipeline.make(

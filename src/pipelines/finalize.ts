@@ -8,10 +8,17 @@ import { closeExecFrom } from "../steps/closeExecFrom.ts"
 import { dropBoundingSet } from "../steps/dropBoundingSet.ts"
 import { dropCapabilities } from "../steps/dropCapabilities.ts"
 import { exec } from "../steps/exec.ts"
-import { Environment, LimitsSet, NamespaceRoot, NoNewPrivileges, ParentDeathSignal } from "../steps/facts.ts"
 import { findProgram } from "../steps/findProgram.ts"
-import { Init } from "../steps/Init.ts"
-import { InCgroup } from "../steps/joinCgroup.ts"
+import {
+  Environment,
+  InCgroup,
+  LimitsSet,
+  NamespaceRoot,
+  NoNewPrivileges,
+  ParentDeathSignal,
+  StdioConnected
+} from "../steps/init/facts.ts"
+import { Init } from "../steps/init/Init.ts"
 import { loadSeccompBeforeUser } from "../steps/loadSeccompBeforeUser.ts"
 import { prepareSeccomp } from "../steps/prepareSeccomp.ts"
 import { reportReady } from "../steps/reportReady.ts"
@@ -22,13 +29,23 @@ import { setKeepCaps } from "../steps/setKeepCaps.ts"
 import { setupUser } from "../steps/setupUser.ts"
 import { verifyParent } from "../steps/verifyParent.ts"
 import { verifyWorkingDirectory } from "../steps/verifyWorkingDirectory.ts"
+import { writeTrampoline } from "../steps/writeTrampoline.ts"
 
-/** Why in this order: each line says what the next one would take away. */
-export const finalize = Pipeline.make(
+const steps = Pipeline.make(
   {
     name: "finalize",
     doc: "give up what the program may not have, and become it",
-    inputs: [Init, InCgroup, NamespaceRoot, Environment, PathsMasked, LimitsSet, ParentDeathSignal, NoNewPrivileges]
+    inputs: [
+      Init,
+      StdioConnected,
+      InCgroup,
+      NamespaceRoot,
+      Environment,
+      PathsMasked,
+      LimitsSet,
+      ParentDeathSignal,
+      NoNewPrivileges
+    ]
   },
   // no handle on the host is left when the first path of the container is used (CVE-2024-21626)
   closeExecFrom,
@@ -52,11 +69,19 @@ export const finalize = Pipeline.make(
   restoreParentDeathSignal,
   // a parent that died before that line sends no signal any more
   verifyParent,
+  // what is wrong with the filter is reported while the parent still listens
+  prepareSeccomp,
   // as the program's user, in its directory, in its root
   findProgram,
-  // what is wrong with the filter is told while there is somebody to tell
-  prepareSeccomp,
+  // while what fails can be reported in full
+  writeTrampoline,
   reportReady,
   // loads the filter, as the last thing
   exec
 )
+
+/** The type of {@link finalize}: a name that an editor shows in place of all steps. */
+export interface Finalize extends Pipeline.Of<typeof steps> {}
+
+/** Why in this order: each line says what the next one would take away. */
+export const finalize: Finalize = steps

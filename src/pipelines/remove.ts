@@ -3,7 +3,11 @@
  * pipeline `kill`.
  */
 import * as Pipeline from "../engine/Pipeline.ts"
-import { checkStopped, disconnectNetworks, Removal, removeCgroup, removeState } from "../steps/parent/remove.ts"
+import { checkStopped } from "../steps/parent/checkStopped.ts"
+import { disconnectNetworks } from "../steps/parent/disconnectNetworks.ts"
+import { Removal } from "../steps/parent/Removal.ts"
+import { removeCgroup } from "../steps/parent/removeCgroup.ts"
+import { removeState } from "../steps/parent/removeState.ts"
 
 /** From a stopped container to nothing. */
 export const remove = Pipeline.make(

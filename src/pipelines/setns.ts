@@ -2,34 +2,37 @@
  * What happens when a process is executed in a running container: the pipeline of that process.
  */
 import * as Pipeline from "../engine/Pipeline.ts"
-import { adoptMounts } from "../steps/adoptRoot.ts"
+import { adoptMounts } from "../steps/adoptMounts.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
+import { connectStdio } from "../steps/connectStdio.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
-import { Init } from "../steps/Init.ts"
+import { Init } from "../steps/init/Init.ts"
 import { joinCgroup } from "../steps/joinCgroup.ts"
 import { joinNamespaces } from "../steps/joinNamespaces.ts"
-import { openConsoleForExec } from "../steps/openConsole.ts"
+import { joinSessionKeyring } from "../steps/joinSessionKeyring.ts"
+import { openConsoleForExec } from "../steps/openConsoleForExec.ts"
 import { populateEnv } from "../steps/populateEnv.ts"
 import { protectProcess } from "../steps/protectProcess.ts"
 import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
-import { joinSessionKeyring } from "../steps/sessionKeyring.ts"
+import { setInitialAffinity } from "../steps/setInitialAffinity.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
 import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
-import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
+import { setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
 import { startSession } from "../steps/startSession.ts"
 import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
 import { finalize } from "./finalize.ts"
 
-/** From the fresh process into the container, to the program. */
-export const setns = Pipeline.make(
+const steps = Pipeline.make(
   { name: "setns", doc: "a further process of a running container", inputs: [Init] },
   populateEnv,
-  // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
+  // the application's own streams are nothing for those who may see this process later
+  connectStdio,
+  // as execCPUAffinity asks: before the cgroup and its cpuset hold the process
   setInitialAffinity,
   // before anything else: what it starts, and the memory that it takes, can't be outside of its limits
   joinCgroup,
@@ -40,7 +43,7 @@ export const setns = Pipeline.make(
   // before the container's processes can see this one (CVE-2016-9962)
   protectProcess,
   joinNamespaces,
-  // nothing is to be made; what stands below may ask that it is done
+  // makes nothing here; steps below require that it was done
   unshareNamespaces,
   forkIntoNamespaces,
   // asks /proc/self whether groups may be dropped: the container's /proc shows only who is in its pid namespace
@@ -59,3 +62,9 @@ export const setns = Pipeline.make(
   setScheduling,
   ...finalize.steps
 )
+
+/** The type of {@link setns}: a name that an editor shows in place of all steps. */
+export interface Setns extends Pipeline.Of<typeof steps> {}
+
+/** From the fresh process into the container, to the program. */
+export const setns: Setns = steps

@@ -8,12 +8,14 @@ import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
+import { connectStdio } from "../steps/connectStdio.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
-import { Init } from "../steps/Init.ts"
+import { Init } from "../steps/init/Init.ts"
 import { joinCgroup } from "../steps/joinCgroup.ts"
 import { joinNamespaces } from "../steps/joinNamespaces.ts"
 import { maskPaths } from "../steps/maskPaths.ts"
 import { openConsole } from "../steps/openConsole.ts"
+import { openPort } from "../steps/openPort.ts"
 import { populateEnv } from "../steps/populateEnv.ts"
 import { protectProcess } from "../steps/protectProcess.ts"
 import { readonlyPaths } from "../steps/readonlyPaths.ts"
@@ -24,31 +26,34 @@ import { createWorkingDirectory } from "../steps/rootfs/createWorkingDirectory.t
 import { enterRoot } from "../steps/rootfs/enterRoot.ts"
 import { linkDevices } from "../steps/rootfs/linkDevices.ts"
 import { mountFilesystems } from "../steps/rootfs/mountFilesystems.ts"
-import { ownershipInside } from "../steps/rootfs/ownership.ts"
+import { ownershipInside } from "../steps/rootfs/ownershipInside.ts"
 import { reopenDevNull } from "../steps/rootfs/reopenDevNull.ts"
 import { setRootPropagation } from "../steps/rootfs/setRootPropagation.ts"
 import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
 import { sessionKeyring } from "../steps/sessionKeyring.ts"
 import { setDomainname } from "../steps/setDomainname.ts"
 import { setHostname } from "../steps/setHostname.ts"
+import { setInitialAffinity } from "../steps/setInitialAffinity.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
 import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
-import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
+import { setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupNetwork } from "../steps/setupNetwork.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
 import { setupRoute } from "../steps/setupRoute.ts"
 import { startSession } from "../steps/startSession.ts"
 import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
+import { verifyMounts } from "../steps/verifyMounts.ts"
 import { writeSysctl } from "../steps/writeSysctl.ts"
 import { finalize } from "./finalize.ts"
 
-/** From the fresh process to the program. */
-export const standard = Pipeline.make(
+const steps = Pipeline.make(
   { name: "standard", doc: "the first process of a container", inputs: [Init] },
   // bad input ends it before anything is done
   populateEnv,
-  // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
+  // the application's own streams are nothing for those who may see this process later
+  connectStdio,
+  // as execCPUAffinity asks: before the cgroup and its cpuset hold the process
   setInitialAffinity,
   // before anything else: what it starts, and the memory that it takes, can't be outside of its limits
   joinCgroup,
@@ -69,6 +74,8 @@ export const standard = Pipeline.make(
   // ── network: while no path of the container is used yet ──────────────────────────────────────────────────────────
   setupNetwork,
   setupRoute,
+  // while nobody else is in the container
+  openPort,
   // ── the root file system ─────────────────────────────────────────────────────────────────────────────────────────
   ownershipInside,
   // what is mounted from here on must not reach the host
@@ -93,6 +100,8 @@ export const standard = Pipeline.make(
   // after the sysctls, which they would make unwritable
   readonlyPaths,
   maskPaths,
+  // the last look at the root as a whole, by a process that may look everywhere and open what it needs
+  verifyMounts,
   // ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
   // late: a low limit on descriptors or memory is meant for the program, not for the way to it
   setupRlimits,
@@ -102,3 +111,9 @@ export const standard = Pipeline.make(
   setScheduling,
   ...finalize.steps
 )
+
+/** The type of {@link standard}: a name that an editor shows in place of all steps. */
+export interface Standard extends Pipeline.Of<typeof steps> {}
+
+/** From the fresh process to the program. */
+export const standard: Standard = steps

@@ -3,18 +3,20 @@
  * may not make device nodes. The side-car (`usernsSetup`) builds the root while this one waits.
  */
 import * as Pipeline from "../engine/Pipeline.ts"
-import { adoptBuiltRoot } from "../steps/adoptRoot.ts"
+import { adoptBuiltRoot } from "../steps/adoptBuiltRoot.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
+import { connectStdio } from "../steps/connectStdio.ts"
 import { enterBuiltRoot } from "../steps/enterBuiltRoot.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
-import { Init } from "../steps/Init.ts"
+import { Init } from "../steps/init/Init.ts"
 import { joinCgroup } from "../steps/joinCgroup.ts"
 import { joinNamespaces } from "../steps/joinNamespaces.ts"
 import { maskPaths } from "../steps/maskPaths.ts"
 import { openConsole } from "../steps/openConsole.ts"
+import { openPort } from "../steps/openPort.ts"
 import { populateEnv } from "../steps/populateEnv.ts"
 import { protectProcess } from "../steps/protectProcess.ts"
 import { readonlyPaths } from "../steps/readonlyPaths.ts"
@@ -23,21 +25,24 @@ import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
 import { sessionKeyring } from "../steps/sessionKeyring.ts"
 import { setDomainname } from "../steps/setDomainname.ts"
 import { setHostname } from "../steps/setHostname.ts"
+import { setInitialAffinity } from "../steps/setInitialAffinity.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
 import { setOomScoreAdj } from "../steps/setOomScoreAdj.ts"
-import { setInitialAffinity, setScheduling } from "../steps/setScheduling.ts"
+import { setScheduling } from "../steps/setScheduling.ts"
 import { setUmask } from "../steps/setUmask.ts"
 import { setupRlimits } from "../steps/setupRlimits.ts"
 import { startSession } from "../steps/startSession.ts"
 import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
+import { verifyMounts } from "../steps/verifyMounts.ts"
 import { writeSysctl } from "../steps/writeSysctl.ts"
 import { finalize } from "./finalize.ts"
 
-/** From the fresh process to the program, in a root that the side-car builds. */
-export const userns = Pipeline.make(
+const steps = Pipeline.make(
   { name: "userns", doc: "the first process of a container whose root a side-car builds", inputs: [Init] },
   populateEnv,
-  // where execCPUAffinity has it: before the cgroup and its cpuset hold the process
+  // the application's own streams are nothing for those who may see this process later
+  connectStdio,
+  // as execCPUAffinity asks: before the cgroup and its cpuset hold the process
   setInitialAffinity,
   // before anything else: what it starts, and the memory that it takes, can't be outside of its limits
   joinCgroup,
@@ -55,6 +60,8 @@ export const userns = Pipeline.make(
   announceNamespaces,
   startSession,
   sessionKeyring,
+  // the side-car has taken the loopback interface up
+  openPort,
   // ── the root that was built ──────────────────────────────────────────────────────────────────────────────────────
   // a working directory outside of the old root was not moved along by pivot_root
   enterBuiltRoot,
@@ -68,6 +75,8 @@ export const userns = Pipeline.make(
   applyLabels,
   readonlyPaths,
   maskPaths,
+  // the last look at the root as a whole, by a process that may look everywhere and open what it needs
+  verifyMounts,
   // ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
   setupRlimits,
   saveParentDeathSignal,
@@ -75,3 +84,9 @@ export const userns = Pipeline.make(
   setScheduling,
   ...finalize.steps
 )
+
+/** The type of {@link userns}: a name that an editor shows in place of all steps. */
+export interface Userns extends Pipeline.Of<typeof steps> {}
+
+/** From the fresh process to the program, in a root that the side-car builds. */
+export const userns: Userns = steps

@@ -7,7 +7,7 @@ import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
 import { finishSideCar } from "../steps/finishSideCar.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
-import { Init } from "../steps/Init.ts"
+import { Init } from "../steps/init/Init.ts"
 import { joinNamespaces } from "../steps/joinNamespaces.ts"
 import { protectProcess } from "../steps/protectProcess.ts"
 import { remountReadonly } from "../steps/remountReadonly.ts"
@@ -17,19 +17,18 @@ import { createWorkingDirectory } from "../steps/rootfs/createWorkingDirectory.t
 import { enterRoot } from "../steps/rootfs/enterRoot.ts"
 import { linkDevices } from "../steps/rootfs/linkDevices.ts"
 import { mountFilesystems } from "../steps/rootfs/mountFilesystems.ts"
-import { ownershipOutside } from "../steps/rootfs/ownership.ts"
+import { ownershipOutside } from "../steps/rootfs/ownershipOutside.ts"
 import { setRootPropagation } from "../steps/rootfs/setRootPropagation.ts"
 import { setupNetwork } from "../steps/setupNetwork.ts"
 import { setupRoute } from "../steps/setupRoute.ts"
 import { unshareNamespaces } from "../steps/unshareNamespaces.ts"
 
-/** Network, routes and root of a container with a user namespace, from outside of it. */
-export const usernsSetup = Pipeline.make(
+const steps = Pipeline.make(
   { name: "usernsSetup", doc: "the side-car that builds the root from outside of the user namespace", inputs: [Init] },
   awaitParent,
   protectProcess,
   joinNamespaces,
-  // nothing is to be made; what stands below may ask that it is done
+  // makes nothing here; steps below require that it was done
   unshareNamespaces,
   // procfs shows the pid namespace of the process that mounts it
   forkIntoNamespaces,
@@ -49,3 +48,9 @@ export const usernsSetup = Pipeline.make(
   remountReadonly,
   finishSideCar
 )
+
+/** The type of {@link usernsSetup}: a name that an editor shows in place of all steps. */
+export interface UsernsSetup extends Pipeline.Of<typeof steps> {}
+
+/** Network, routes and root of a container with a user namespace, from outside of it. */
+export const usernsSetup: UsernsSetup = steps

@@ -1,5 +1,6 @@
 /**
- * Become root of the user namespace that was entered, once its id maps are written.
+ * Become root of the user namespace that was entered, once its id maps are written: if it has no id 0, the first id
+ * that it has. What counts are the capabilities, and the change of an id that is not root's takes none away.
  *
  * Until then the ids are still those of the host, which may have no name inside. All capabilities of the namespace are
  * held from the entry on, whatever the ids are, so nothing is lost on the way. Groups come last: what can be denied must
@@ -10,26 +11,33 @@
  * @see user_namespaces(7)
  */
 import * as Effect from "effect/Effect"
-import { hasNamespace } from "../config/Container.ts"
+import { hasNamespace, rootId } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
-import { NamespaceRoot } from "./facts.ts"
-import { Init } from "./Init.ts"
-import { setGroups, setGroupsCalls } from "./setGroups.ts"
+import { NamespaceRoot } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { setGroups, setGroupsCalls } from "./init/setGroups.ts"
 
-/** Sets all ids to 0 and drops the groups, where the container has a user namespace. */
+/** Sets all ids to 0, or the first that there is, and drops the groups, if the container has a user namespace. */
 export const becomeNamespaceRoot = Step.make("becomeNamespaceRoot", {
   doc: "become root of the user namespace",
   calls: ["setresgid", "setresuid", ...setGroupsCalls],
   requires: [Init],
   provides: NamespaceRoot,
   reversal: "irreversible",
-  advice: { EINVAL: "map id 0 of the container in uidMappings and gidMappings: the init becomes root inside" },
+  replayable: true,
+  advice: {
+    EPERM: "a security module takes the capabilities of user namespaces away (Ubuntu: sysctl " +
+      "kernel.apparmor_restrict_unprivileged_userns is 1): load an AppArmor profile with \"userns,\" for the runtime, set " +
+      "the sysctl to 0, or run as root",
+    EINVAL: "the user namespace that is joined must have an id 0, or uidMappings and gidMappings what it has"
+  },
   run: Effect.gen(function*() {
     const { container, joins } = yield* Init
     if (!hasNamespace(container, "user") && !joins.some(({ type }) => type === "user")) return true as const
-    yield* sys.setresgid({ rgid: 0, egid: 0, sgid: 0 })
-    yield* sys.setresuid({ ruid: 0, euid: 0, suid: 0 })
+    const [uid, gid] = [rootId(container.uidMappings), rootId(container.gidMappings)]
+    yield* sys.setresgid({ rgid: gid, egid: gid, sgid: gid })
+    yield* sys.setresuid({ ruid: uid, euid: uid, suid: uid })
     yield* setGroups([])
     return true as const
   })

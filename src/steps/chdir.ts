@@ -7,24 +7,18 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { orOn, sys } from "../native/Kernel.ts"
-import { DescriptorsClosed, WorkingDirectory } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { directoryAdvice } from "./init/directoryAdvice.ts"
+import { DescriptorsClosed, WorkingDirectory } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
-/** What to do about a working directory that can't be entered. */
-export const directoryAdvice = {
-  ENOENT: "create the directory in the root file system, or set process.cwd to one that is there",
-  ENOTDIR: "process.cwd must be a directory",
-  EACCES: "the program's user needs search permission on process.cwd and on every directory above it",
-  ELOOP: "process.cwd goes round in symbolic links"
-} as const
-
-/** Enters `process.cwd`, or leaves it for later where permission is lacking. */
+/** Enters `process.cwd`, or leaves it for later if permission is lacking. */
 export const chdir = Step.make("chdir", {
   doc: "enter the working directory",
   calls: ["chdir"],
   requires: [Init, DescriptorsClosed],
   provides: WorkingDirectory,
   reversal: "irreversible",
+  replayable: true,
   advice: directoryAdvice,
   run: Effect.gen(function*() {
     const { cwd: path } = (yield* Init).process

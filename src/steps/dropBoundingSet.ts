@@ -2,27 +2,45 @@
  * Reduce the capability bounding set to the configured one: what is not in it can't be gained by any exec, not even by
  * one of a set-user-id or file-capability binary.
  *
- * The loop ends where the kernel says so, not at the last capability that this program knows: what a newer kernel adds
+ * The loop ends when the kernel says so, not at the last capability that this program knows: what a newer kernel adds
  * would stay, and come back to root with exec. A capability that is configured but not there is an error rather than a
  * container with less than it was promised.
  *
  * @see capabilities(7), PR_CAPBSET_DROP(2const)
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { nameOf } from "../config/capabilities.ts"
+import { last, nameOf } from "../config/capabilities.ts"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { PR } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
-import { BoundingSetLocked, CapabilitiesUnavailable } from "./errors.ts"
-import { BoundingSetDropped } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { CapabilitiesUnavailable } from "./init/errors.ts"
+import { BoundingSetDropped } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+
+/** The bounding set holds a capability that the process may not take out of it. */
+export class BoundingSetLocked extends Data.TaggedError("BoundingSetLocked")<{
+  readonly capability: string
+}> {
+  override get message(): string {
+    return `can't drop ${this.capability} from the bounding set: the process lacks CAP_SETPCAP`
+  }
+  get advice(): string {
+    return "run the runtime with CAP_SETPCAP, or give the container a user namespace, in which its root has it"
+  }
+}
 
 /** A capability set is 64 bits wide. */
 const width = 64
 
 type Answer = "held" | "absent" | "unknown"
 
-const prctl = (option: number, capability: number) => sys.prctl({ option, arg2: capability, arg3: 0, arg4: 0, arg5: 0 })
+const prctl = (option: number, capability: number) => {
+  const call = sys.prctl({ option, arg2: capability, arg3: 0, arg4: 0, arg5: 0 })
+  // what this program has no name for, most kernels do not know either
+  return capability <= last ? call : Ahead.likelyFails("EINVAL")(call)
+}
 
 const orUnknown = (error: SyscallError): Effect.Effect<Answer, SyscallError> =>
   error.code === "EINVAL" ? Effect.succeed("unknown") : Effect.fail(error)
@@ -35,7 +53,7 @@ const read = (capability: number): Effect.Effect<Answer, SyscallError, Kernel> =
 
 const drop = (capability: number): Effect.Effect<Answer, SyscallError | BoundingSetLocked, Kernel> =>
   Effect.catch(Effect.as(prctl(PR.CAPBSET_DROP, capability), "absent"), (error) =>
-    // refused without CAP_SETPCAP, even where there is nothing to drop
+    // refused without CAP_SETPCAP, even if there is nothing to drop
     error.code === "EPERM" ? unlessHeld(capability) : orUnknown(error))
 
 const unlessHeld = (capability: number): Effect.Effect<Answer, SyscallError | BoundingSetLocked, Kernel> =>
@@ -47,13 +65,14 @@ const unlessHeld = (capability: number): Effect.Effect<Answer, SyscallError | Bo
         : Effect.succeed(answer)
   )
 
-/** Makes the bounding set exactly `capabilities.bounding`; leaves it alone where no capabilities are configured. */
+/** Makes the bounding set exactly `capabilities.bounding`; leaves it alone if no capabilities are configured. */
 export const dropBoundingSet = Step.make("dropBoundingSet", {
   doc: "reduce the capability bounding set to the configured one",
   calls: ["prctl"],
   requires: [Init],
   provides: BoundingSetDropped,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { capabilities } = (yield* Init).process
     if (capabilities === undefined) return { lastCapability: undefined }

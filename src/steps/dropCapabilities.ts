@@ -4,8 +4,8 @@
  * Effective, permitted and inheritable go in one capset(2). The ambient set follows, since it takes only what is both
  * permitted and inheritable by then; it is what a program of a user other than root keeps over its exec.
  *
- * What the process does not hold can't be given: that is an error that names the capabilities. (The OCI specification
- * would have a runtime go on with less. Here a container has what its configuration says, or does not start.)
+ * What the process does not hold can't be given: that is an error that names the capabilities. (The OCI specification has a
+ * runtime continue with less, and a warning: the command leaves out of a document what can't be had before it starts.)
  *
  * @see capabilities(7), capset(2), PR_CAP_AMBIENT(2const)
  */
@@ -15,9 +15,9 @@ import type { Capabilities } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { CapabilitiesUnavailable } from "./errors.ts"
-import { BoundingSetDropped, CapabilitiesSet, ExecUser } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { CapabilitiesUnavailable } from "./init/errors.ts"
+import { BoundingSetDropped, CapabilitiesSet, ExecUser } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
 const ambient = (operation: number, capability: number) =>
   sys.prctl({ option: PR.CAP_AMBIENT, arg2: operation, arg3: capability, arg4: 0, arg5: 0 })
@@ -29,13 +29,14 @@ const ambient = (operation: number, capability: number) =>
 export const raisable = ({ ambient, inheritable, permitted }: Capabilities): ReadonlyArray<number> =>
   ambient.filter((capability) => permitted.includes(capability) && inheritable.includes(capability))
 
-/** Sets the five sets; leaves them alone where no capabilities are configured. */
+/** Sets the five sets; leaves them alone if no capabilities are configured. */
 export const dropCapabilities = Step.make("dropCapabilities", {
   doc: "set the capability sets to exactly the configured ones",
   calls: ["capget", "capset", "prctl"],
   requires: [Init, BoundingSetDropped, ExecUser],
   provides: CapabilitiesSet,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { capabilities: wanted } = (yield* Init).process
     if (wanted === undefined) return

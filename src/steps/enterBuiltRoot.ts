@@ -2,7 +2,7 @@
  * Enter the root that the side-car has built.
  *
  * pivot_root(2) by the side-car has moved this process's root along, since it sat on the old one. It moves a working
- * directory only where that was the old root too: any other one would still be a directory of the host.
+ * directory only if that was the old root too: any other one would still be a directory of the host.
  *
  * @see pivot_root(2)
  */
@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { AT, O, STATX } from "../native/constants.ts"
 import { orOn, sys } from "../native/Kernel.ts"
-import { InNamespaces } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { InNamespaces } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 import { InRoot } from "./rootfs/facts.ts"
 
 /** The side-car has not moved this process into the container's root. */
@@ -29,6 +29,7 @@ export const enterBuiltRoot = Step.make("enterBuiltRoot", {
   requires: [Init, InNamespaces],
   provides: InRoot,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { container } = yield* Init
     yield* sys.chdir({ path: "/" })

@@ -2,8 +2,8 @@
  * Become the program: the last step of every init pipeline, which on success never returns.
  *
  * What executes it is never the host's runtime, which a container's root could open by `/proc/self/exe` and overwrite
- * (CVE-2019-5736): the process that makes an init's calls runs a sealed memory file. Where there is a seccomp filter,
- * another tiny program stands in between, which loads it, so that a filter need not allow what this process still does.
+ * (CVE-2019-5736): the process that makes an init's calls runs a sealed memory file. If there is a seccomp filter,
+ * another tiny program is in between, which loads it, so that a filter need not allow what this process still does.
  *
  * @see execve(2), execveat(2), seccomp(2)
  */
@@ -11,28 +11,30 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { SECCOMP } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { advice, calls, execThroughTrampoline } from "../native/trampoline.ts"
+import { execTrampoline } from "../native/trampoline.ts"
+import { environmentFor } from "./init/environment.ts"
+import { execAdvice, execStep } from "./init/execAdvice.ts"
 import {
   CapabilitiesSet,
   Environment,
+  ExecFilter,
   ExecUser,
+  InCgroup,
   LimitsSet,
   NoNewPrivileges,
   ParentDeathSignalSet,
   ProcessRestored,
-  Program
-} from "./facts.ts"
-import { Init } from "./Init.ts"
-import { InCgroup } from "./joinCgroup.ts"
-import { environmentFor } from "./populateEnv.ts"
-import { ExecFilter } from "./prepareSeccomp.ts"
+  Program,
+  Trampoline
+} from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { limitFileSize } from "./init/rlimits.ts"
 import { PathsMasked } from "./rootfs/facts.ts"
-import { limitFileSize } from "./setupRlimits.ts"
 
 /** Executes the program that `findProgram` found, with the arguments and the environment of the configuration. */
-export const exec = Step.make("exec", {
+export const exec = Step.make(execStep, {
   doc: "become the program",
-  calls: [...calls, "prlimit64", "seccomp", "execve"],
+  calls: ["prlimit64", "execveat", "seccomp", "execve"],
   // InCgroup: a program that is executed outside of its container's cgroup has no limits, and kill would miss it
   requires: [
     Init,
@@ -41,6 +43,7 @@ export const exec = Step.make("exec", {
     ExecUser,
     Program,
     ExecFilter,
+    Trampoline,
     PathsMasked,
     LimitsSet,
     NoNewPrivileges,
@@ -49,21 +52,17 @@ export const exec = Step.make("exec", {
     ParentDeathSignalSet
   ],
   reversal: "terminal",
-  advice: {
-    ...advice,
-    ENOENT: "the program's interpreter is missing: the one its #! line names, or the dynamic loader of its libc",
-    ENOEXEC: "the program is neither a binary for this machine nor a script with a #! line",
-    E2BIG: "arguments and environment together are too large"
-  },
+  advice: execAdvice,
   run: Effect.gen(function*() {
-    const { channel, process: { args, rlimits, selinuxLabel } } = yield* Init
+    const { process: { args, rlimits } } = yield* Init
     const { path } = yield* Program
     const { filter } = yield* ExecFilter
+    const { fd } = yield* Trampoline
     const envp = environmentFor(yield* Environment, yield* ExecUser)
-    if (filter !== undefined && selinuxLabel === undefined) {
-      return yield* execThroughTrampoline({ path, argv: args, envp, channel, filter }, limitFileSize(rlimits))
-    }
+    // the last limit of all: the trampoline is a file that was written
     yield* limitFileSize(rlimits)
+    if (fd !== undefined) return yield* execTrampoline({ fd, argv: args, envp })
+    // if no memory file may be executed, a filter has to allow what this process still does, as most do.
     // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them. (A profile of
     // AppArmor is entered here, and inherited by the program.)
     if (filter !== undefined) yield* sys.seccomp({ operation: SECCOMP.SET_MODE_FILTER, ...filter })

@@ -1,34 +1,109 @@
 /**
- * Find the program: `args[0]` as it is where it has a slash, else in the directories of the `PATH` that the program will
+ * Find the program: `args[0]` as it is if it has a slash, else in the directories of the `PATH` that the program will
  * have. A program that is not there is an error of the start, with the exit status that a shell gives: 127, or 126 where
  * it may not be executed.
  *
- * It stands behind everything that decides what the process may reach: as the program's user, in its directory.
+ * It comes after everything that decides what the process may reach: as the program's user, in its directory.
  *
  * @see execvp(3), POSIX "Command Search and Execution"
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { AT, AT_FACCESSAT, S, STATX } from "../native/constants.ts"
+import * as Files from "../native/Files.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
-import { ProgramNotExecutable, ProgramNotFound } from "./errors.ts"
-import { Environment, ExecUser, Program, VerifiedDirectory } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { Environment, ExecUser, Program, VerifiedDirectory } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+
+/** The program is there and can't be executed. Its exit status is 126, as in a shell. */
+export class ProgramNotExecutable extends Data.TaggedError("ProgramNotExecutable")<{
+  /** `args[0]`. */
+  readonly name: string
+  /** Where it was found. */
+  readonly path: string
+  readonly problem: string
+  readonly uid: number
+}> {
+  readonly exitCode = 126
+  override get message(): string {
+    return `the program ${this.path} can't be executed by uid ${this.uid}: ${this.problem}`
+  }
+  get advice(): string {
+    return this.problem === "permission denied"
+      ? `give uid ${this.uid} execute permission on the file and search permission on its directories, ` +
+        "and look for a noexec mount"
+      : "process.args[0] must name a program"
+  }
+}
+
+/** There is no such program. Its exit status is 127, as in a shell. */
+export class ProgramNotFound extends Data.TaggedError("ProgramNotFound")<{
+  /** `args[0]`. */
+  readonly name: string
+  /** The `PATH` that was searched; empty if it is not set, `null` if the name is a path. */
+  readonly searched: string | null
+  /** Directories of it that could not be searched. */
+  readonly unsearched: ReadonlyArray<string>
+}> {
+  readonly exitCode = 127
+  override get message(): string {
+    const { name, searched } = this
+    if (searched === null) return `the program ${JSON.stringify(name)} does not exist in the container`
+    if (searched === "") return `the program ${JSON.stringify(name)} can't be looked up: PATH is not set`
+    return `the program ${JSON.stringify(name)} is in no directory of PATH=${searched}` +
+      (this.unsearched.length === 0 ? "" : `, of which ${this.unsearched.join(", ")} can't be searched`)
+  }
+  get advice(): string {
+    if (this.searched === null) return "check process.args[0] against the container's root file system"
+    return this.searched === ""
+      ? "set PATH in process.env, or give the program by its absolute path"
+      : "check PATH in process.env and the container's root file system, or give the program by its absolute path"
+  }
+}
 
 const X_OK = 1
 
 type Finding = "executable" | "absent" | "not a regular file" | "permission denied"
 
-const look = (path: string): Effect.Effect<Finding, SyscallError, Kernel> =>
+/** Where most programs are. */
+const usual = ["/bin/", "/usr/bin/"]
+
+const look = (path: string, isThere = true): Effect.Effect<Finding, SyscallError, Kernel> =>
   Effect.gen(function*() {
     // a directory passes the check of permissions
-    const { mode } = yield* sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.TYPE })
-    if ((mode & S.IFMT) !== S.IFREG) return "not a regular file"
+    const found = sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.TYPE })
+    const stat = yield* isThere ? found : Ahead.likelyFails("ENOENT")(found)
+    if (!Files.isType(stat, S.IFREG)) return "not a regular file"
     yield* sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: AT_FACCESSAT.EACCESS })
     return "executable" as Finding
   }).pipe(
     orOn<Finding>(["ENOENT", "ENOTDIR"], "absent"),
-    orOn<Finding>(["EACCES"], "permission denied")
+    Effect.catchIf(
+      ({ call, code }) => code === "EACCES" && call._tag === "faccessat2",
+      () => Effect.succeed<Finding>("permission denied")
+    )
+  )
+
+/** What a look into a directory can fail with that says nothing of the other directories. */
+const ofDirectory: ReadonlySet<SyscallError["code"]> = new Set<SyscallError["code"]>([
+  "EACCES",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "ENODEV",
+  "ENXIO",
+  "EIO",
+  "ESTALE",
+  "ETIMEDOUT"
+])
+
+/** A look into a directory of the `PATH`: one that can't be searched has not the program. */
+const lookIn = (path: string): Effect.Effect<Finding | "unsearchable", SyscallError, Kernel> =>
+  Effect.catchIf(
+    look(path, usual.some((directory) => path.startsWith(directory))),
+    ({ call, code }) => call._tag === "statx" && ofDirectory.has(code),
+    () => Effect.succeed("unsearchable" as const)
   )
 
 /** Where `name` may be: an empty directory of the `PATH` is the current one. */
@@ -45,18 +120,24 @@ export const findProgram = Step.make("findProgram", {
   requires: [Init, Environment, ExecUser, VerifiedDirectory],
   provides: Program,
   reversal: "harmless",
+  replayable: true,
   run: Effect.gen(function*() {
     const { process } = yield* Init
     const { path } = yield* Environment
     const { uid } = yield* ExecUser
     const name = process.args[0] ?? ""
+    const isPath = name.includes("/")
     let refused: { readonly path: string; readonly problem: Finding } | undefined
+    const unsearched: Array<string> = []
     for (const candidate of candidates(name, path)) {
-      const finding = yield* look(candidate)
+      const finding = isPath
+        ? yield* look(candidate).pipe(orOn<Finding>(["EACCES"], "permission denied"))
+        : yield* lookIn(candidate)
       if (finding === "executable") return { path: candidate }
-      if (finding !== "absent") refused ??= { path: candidate, problem: finding }
+      if (finding === "unsearchable") unsearched.push(candidate.slice(0, -name.length - 1))
+      else if (finding !== "absent") refused ??= { path: candidate, problem: finding }
     }
     if (refused !== undefined) return yield* new ProgramNotExecutable({ name, ...refused, uid })
-    return yield* new ProgramNotFound({ name, searched: name.includes("/") ? null : path ?? "" })
+    return yield* new ProgramNotFound({ name, searched: isPath ? null : path ?? "", unsearched })
   })
 })

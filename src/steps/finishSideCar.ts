@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
-import { send } from "./channel.ts"
-import { Init } from "./Init.ts"
+import { send } from "./channel/channel.ts"
+import { Init } from "./init/Init.ts"
 import { RootSealed } from "./rootfs/facts.ts"
 
 /** Says "Done" and exits with status 0. */
@@ -16,6 +16,7 @@ export const finishSideCar = Step.make("finishSideCar", {
   // what the init waits for is all of it
   requires: [Init, RootSealed],
   reversal: "terminal",
+  replayable: true,
   run: Effect.gen(function*() {
     const { channel } = yield* Init
     yield* send(channel, { _tag: "Done" })

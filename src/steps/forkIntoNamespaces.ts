@@ -1,8 +1,8 @@
 /**
- * Clone once more where a pid or time namespace was joined or made: they take effect for children only.
+ * Clone once more if a pid or time namespace was joined or made: they take effect for children only.
  *
  * After this step the process is another one, with the same parent; the old one has exited with status 0. The parent
- * learns the new pid from the credentials that the kernel puts beside the next message on the channel.
+ * learns the new pid from the credentials that the kernel adds to the next message on the channel.
  *
  * @see pid_namespaces(7), time_namespaces(7)
  */
@@ -10,16 +10,17 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { CLONE } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { Forked, NamespacesMade } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { Forked, NamespacesMade } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
-/** Goes on in a child, where that is needed. */
+/** Continues in a child, if that is needed. */
 export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
   doc: "go on in a child, which is inside of the pid and time namespaces",
   calls: ["setsid", "reclone"],
   requires: [Init, NamespacesMade],
   provides: Forked,
   reversal: "irreversible",
+  replayable: true,
   advice: {
     EAGAIN: "the user's process limit (RLIMIT_NPROC) or the cgroup's pids limit is reached",
     ENOMEM: "the pid namespace's first process has ended: the container is stopped"

@@ -6,14 +6,11 @@
  *
  * @see cgroups(7)
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import * as Cgroup from "./cgroup/Cgroup.ts"
-import { Init } from "./Init.ts"
-
-/** The process is in the container's cgroups, or there are none. */
-export class InCgroup extends Context.Service<InCgroup, true>()("runfx/InCgroup") {}
+import { InCgroup } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
 /** Joins the cgroups of `Init.cgroup`. */
 export const joinCgroup = Step.make("joinCgroup", {
@@ -22,6 +19,7 @@ export const joinCgroup = Step.make("joinCgroup", {
   requires: [Init],
   provides: InCgroup,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { cgroup } = yield* Init
     if (cgroup !== undefined) yield* Cgroup.joinSelf(cgroup)

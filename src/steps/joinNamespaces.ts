@@ -14,16 +14,54 @@
  *
  * @see setns(2), namespaces(7)
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { NamespaceType } from "../config/Container.ts"
+import { flagOf } from "../config/namespaceFlags.ts"
 import * as Step from "../engine/Step.ts"
 import { AT, O } from "../native/constants.ts"
+import { type Errno, textOf } from "../native/Errno.ts"
 import { sys } from "../native/Kernel.ts"
-import { NamespaceJoinError } from "./errors.ts"
-import { NamespacesJoined, Unreachable } from "./facts.ts"
-import { Init } from "./Init.ts"
-import { flagOf } from "./parent/namespacePlan.ts"
-import { isAlive, statCalls } from "./processes.ts"
+import { NamespacesJoined, Unreachable } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { isAlive, statCalls } from "./proc/processes.ts"
+
+/** A namespace that can't be joined. */
+export class NamespaceJoinError extends Data.TaggedError("NamespaceJoinError")<{
+  readonly operation: "open" | "join"
+  readonly type: NamespaceType
+  readonly path: string
+  readonly code: Errno
+}> {
+  override get message(): string {
+    const { code, operation, path, type } = this
+    return `can't ${operation} the ${type} namespace ${path}: ${code} (${textOf(code)})`
+  }
+  get advice(): string | undefined {
+    const { operation, path, type } = this
+    switch (this.code) {
+      case "ENOENT":
+      case "ESRCH":
+        return `${path} is gone: the process that it belonged to has ended, or the path was never bound`
+      case "EACCES":
+        return `the process that ${path} belongs to is another user's, or not to be looked into: run as that user or as root`
+      case "EPERM":
+        return type === "user"
+          ? "joining a user namespace needs CAP_SYS_ADMIN in it, which its owner outside and root have: run as one of them"
+          : `joining needs CAP_SYS_ADMIN${
+            type === "mnt" ? " and CAP_SYS_CHROOT" : ""
+          }, also in the user namespace that ` +
+            "owns it: join that user namespace too, or run as root of the host"
+      case "EINVAL":
+        if (operation === "open") return undefined
+        return type === "user"
+          ? `${path} must be another user namespace than the one that the runtime is in already`
+          : `${path} must be a namespace of the type ${type}`
+      default:
+        return undefined
+    }
+  }
+}
 
 interface Opened {
   readonly type: NamespaceType
@@ -59,6 +97,7 @@ export const joinNamespaces = Step.make("joinNamespaces", {
   requires: [Init, Unreachable],
   provides: NamespacesJoined,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { joined, joins } = yield* Init
     const opened: Array<Opened> = []

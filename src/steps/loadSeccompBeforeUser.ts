@@ -3,13 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { Init } from "./Init.ts"
+import { Init } from "./init/Init.ts"
 import { advice, loadFilter } from "./seccomp/load.ts"
 
 /**
  * Loads the seccomp filter of a process that may still gain privileges.
  *
- * Without `no_new_privs`, seccomp(2) asks for CAP_SYS_ADMIN; so this stands before the capabilities and the user change,
+ * Without `no_new_privs`, seccomp(2) asks for CAP_SYS_ADMIN; so this comes before the capabilities and the user change,
  * and the filter must allow what the init does after it (setresuid, capset, execve, …). Where `noNewPrivileges` is set,
  * `exec` loads the filter that
  * `prepareSeccomp` compiles, and this step does nothing.
@@ -21,6 +21,7 @@ export const loadSeccompBeforeUser = Step.make("loadSeccompBeforeUser", {
   calls: ["seccomp"],
   requires: [Init],
   reversal: "irreversible",
+  replayable: true,
   advice,
   run: Effect.flatMap(
     Init,

@@ -1,18 +1,12 @@
 /**
- * Compile the seccomp filter that is loaded right before the program, where that takes no privilege.
+ * Compile the seccomp filter that is loaded right before the program, if that takes no privilege.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import process from "node:process"
 import * as Step from "../engine/Step.ts"
-import type { Filter } from "../native/trampoline.ts"
-import { Init } from "./Init.ts"
+import { ExecFilter } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 import { compile } from "./seccomp/compile.ts"
-
-/** The seccomp filter that `exec` loads as the last thing before the program; absent where there is none to load then. */
-export class ExecFilter extends Context.Service<ExecFilter, {
-  readonly filter: Filter | undefined
-}>()("runfx/ExecFilter") {}
 
 /**
  * Compiles the seccomp filter of a process that can't gain privileges.
@@ -29,6 +23,7 @@ export const prepareSeccomp = Step.make("prepareSeccomp", {
   requires: [Init],
   provides: ExecFilter,
   reversal: "harmless",
+  replayable: true,
   run: Effect.gen(function*() {
     const { container: { seccomp }, process: { noNewPrivileges } } = yield* Init
     if (seccomp === undefined || !noNewPrivileges) return { filter: undefined }

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { Unreachable } from "./facts.ts"
+import { Unreachable } from "./init/facts.ts"
 
 /** Makes the process not dumpable. */
 export const protectProcess = Step.make("protectProcess", {
@@ -19,5 +19,6 @@ export const protectProcess = Step.make("protectProcess", {
   calls: ["prctl"],
   provides: Unreachable,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.as(sys.prctl({ option: PR.SET_DUMPABLE, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }), true as const)
 })

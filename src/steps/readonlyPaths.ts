@@ -1,24 +1,43 @@
 /**
  * Make paths of the container read-only: each becomes a mount of its own, bound on itself.
  *
+ * A path is found below the handle of the mount that holds it. So it is the procfs that this start has mounted whose parts
+ * become read-only, wherever it is by now.
+ *
  * @see OCI config-linux.md#readonly-paths
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import * as Files from "../native/Files.ts"
-import type { Kernel, SyscallError } from "../native/Kernel.ts"
-import { Init } from "./Init.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { Init } from "./init/Init.ts"
 import { attach, makeReadonly } from "./rootfs/attach.ts"
 import { cloneOfHandle } from "./rootfs/bind.ts"
 import { PathError } from "./rootfs/errors.ts"
-import { InRoot, PathsReadonly, RootSealed } from "./rootfs/facts.ts"
+import { InRoot, type Kept, PathsReadonly, RootSealed } from "./rootfs/facts.ts"
+import { ifThere, isWithin, without } from "./rootfs/places.ts"
 
-const makePathReadonly = (root: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
-  Files.using(Files.resolve(root, path), (fd) =>
-    // the clone has the mounts below the path, or it would uncover what they cover; it keeps nosuid, nodev and noexec
-    Files.using(cloneOfHandle(fd, true), (tree) => Effect.andThen(makeReadonly(tree), attach(tree, fd)))).pipe(
-      Effect.catchIf(({ call, code }) => call._tag === "openat2" && code === "ENOENT", () => Effect.void)
-    )
+/** A read-only clone of a place, attached to it. */
+const cover = (place: number): Effect.Effect<number, SyscallError, Kernel> =>
+  // the clone has the mounts below the path, or it would uncover what they cover; it keeps nosuid, nodev and noexec
+  Files.keeping(cloneOfHandle(place, true), (tree) => Effect.andThen(makeReadonly(tree), attach(tree, place)))
+
+const makePathReadonly = Effect.fnUntraced(function*(root: number, kept: ReadonlyArray<Kept>, path: string) {
+  const destination = Files.clean(path)
+  // what is attached on the root itself nobody sees who has it as root
+  if (destination === "/") return yield* Effect.as(makeReadonly(root), kept)
+  let all = kept
+  yield* ifThere(root, kept, path, (place) =>
+    Effect.gen(function*() {
+      const fd = yield* cover(place)
+      const covered = kept.filter((mount) => isWithin(mount.destination, destination))
+      if (covered.length === 0) return yield* sys.close({ fd })
+      // what the program finds there from now on is the clone
+      yield* Effect.forEach(covered, (mount) => sys.close({ fd: mount.fd }), { discard: true })
+      all = [...without(kept, destination), { destination, fd, fresh: false }]
+    }))
+  return all
+})
 
 /** Makes each path read-only that is there. */
 export const readonlyPaths = Step.make("readonlyPaths", {
@@ -27,14 +46,23 @@ export const readonlyPaths = Step.make("readonlyPaths", {
   requires: [Init, InRoot, RootSealed],
   provides: PathsReadonly,
   reversal: "irreversible",
-  advice: { EPERM: "read-only paths need a mount namespace that the container owns" },
+  replayable: true,
+  advice: {
+    EPERM: "read-only paths need a mount namespace that the container owns",
+    ELOOP: "correct linux.readonlyPaths: the path leads through links in circles, or through a magic link of /proc",
+    EACCES: "correct linux.readonlyPaths: the container's root has no search permission on the way there",
+    EINVAL: "let no other process change the root file system while the container starts",
+    ENOSPC: "the mount namespace is full: raise /proc/sys/fs/mount-max"
+  },
   run: Effect.gen(function*() {
     const { container } = yield* Init
     const { fd } = yield* InRoot
-    yield* Effect.forEach(container.readonlyPaths, (path) =>
-      makePathReadonly(fd, path).pipe(
+    let { kept } = yield* RootSealed
+    for (const path of container.readonlyPaths) {
+      kept = yield* makePathReadonly(fd, kept, path).pipe(
         Effect.mapError((reason) => new PathError({ path, what: "make read-only", reason }))
-      ), { discard: true })
-    return true as const
+      )
+    }
+    return { kept }
   })
 })

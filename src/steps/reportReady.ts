@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { send } from "./channel.ts"
-import { Init } from "./Init.ts"
+import { send } from "./channel/channel.ts"
+import { Init } from "./init/Init.ts"
 
 /** Says "Ready". */
 export const reportReady = Step.make("reportReady", {
@@ -13,6 +13,7 @@ export const reportReady = Step.make("reportReady", {
   calls: ["sendmsg"],
   requires: [Init],
   reversal: "harmless",
+  replayable: true,
   run: Effect.gen(function*() {
     const { channel } = yield* Init
     yield* send(channel, { _tag: "Ready" })

@@ -11,27 +11,27 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { F, FD, O, RLIMIT, SIG, SIG_HOW } from "../native/constants.ts"
-import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
-import { RlimitError } from "./errors.ts"
-import { ProcessRestored } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { ProcessRestored } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { RlimitError } from "./init/rlimits.ts"
 
 const stdio = [0, 1, 2]
 
 const inherit = Effect.fnUntraced(function*(fd: number) {
-  const flags = yield* sys.fcntl({ fd, command: F.GETFD, argument: 0 })
+  const flags = yield* Ahead.likelyBits(FD.CLOEXEC, FD.CLOEXEC)(sys.fcntl({ fd, command: F.GETFD, argument: 0 }))
   if ((flags & FD.CLOEXEC) !== 0) yield* sys.fcntl({ fd, command: F.SETFD, argument: flags & ~FD.CLOEXEC })
 })
 
 const block = Effect.fnUntraced(function*(fd: number) {
-  const flags = yield* sys.fcntl({ fd, command: F.GETFL, argument: 0 })
+  const flags = yield* Ahead.likelyBits(O.NONBLOCK, 0)(sys.fcntl({ fd, command: F.GETFL, argument: 0 }))
   if ((flags & O.NONBLOCK) !== 0) yield* sys.fcntl({ fd, command: F.SETFL, argument: flags & ~O.NONBLOCK })
 })
 
 /** A caller may start the runtime with a part of stdio closed; then the program starts so too. */
-const ifOpen = (effect: Effect.Effect<void, SyscallError, Kernel>) =>
-  Effect.catchIf(effect, ({ code }) => code === "EBADF", () => Effect.void)
+const ifOpen = (effect: Effect.Effect<void, SyscallError, Kernel>) => orOn(["EBADF"], undefined)(effect)
 
 /** Restores signals, limits and descriptors. */
 export const restoreProcess = Step.make("restoreProcess", {
@@ -40,17 +40,18 @@ export const restoreProcess = Step.make("restoreProcess", {
   requires: [Init],
   provides: ProcessRestored,
   reversal: "irreversible",
+  replayable: true,
   advice: { EBADF: "a descriptor that is to be preserved is not open: check --preserve-fds" },
   run: Effect.gen(function*() {
     const { nofile, preservedFds, process } = yield* Init
     const { hard, soft } = process.rlimits.findLast(({ resource }) => resource === RLIMIT.NOFILE) ?? nofile
     yield* Effect.mapError(
-      sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: { soft, hard } }),
+      Ahead.unseen(sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: { soft, hard } })),
       ({ code }) => new RlimitError({ resource: RLIMIT.NOFILE, soft, hard, code })
     )
     yield* sys.rt_sigaction({ signal: SIG.PIPE, disposition: "SIG_DFL" })
     yield* sys.rt_sigaction({ signal: SIG.XFSZ, disposition: "SIG_DFL" })
-    yield* sys.rt_sigprocmask({ how: SIG_HOW.SETMASK, signals: [] })
+    yield* Ahead.unseen(sys.rt_sigprocmask({ how: SIG_HOW.SETMASK, signals: [] }))
     for (const fd of stdio) yield* ifOpen(Effect.andThen(inherit(fd), block(fd)))
     for (let fd = 3; fd < 3 + preservedFds; fd++) yield* inherit(fd)
   }).pipe(Effect.as(true as const))

@@ -1,6 +1,6 @@
 /**
- * Let the process die with its parent, where the configuration asks for it, and remember the signal: a change of the
- * user clears it.
+ * Let the process die with its parent, if the configuration asks for it or the caller stays with it, and remember the
+ * signal: a change of the user clears it.
  *
  * It comes after {@link forkIntoNamespaces}, since a child does not inherit it. A parent that has died before is found
  * by {@link verifyParent}.
@@ -11,20 +11,21 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { ParentDeathSignal } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { ParentDeathSignal } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
 /** Sets `parentDeathSignal`, or asks for the one that is set. */
 export const saveParentDeathSignal = Step.make("saveParentDeathSignal", {
-  doc: "die with the parent where that is asked for, and remember the signal",
+  doc: "die with the parent if the configuration asks for it, and remember the signal",
   calls: ["prctl"],
   requires: [Init],
   provides: ParentDeathSignal,
   reversal: "irreversible",
+  replayable: true,
   advice: { EINVAL: "parentDeathSignal must be the number of a signal" },
   run: Effect.gen(function*() {
-    const { container } = yield* Init
-    const signal = container.parentDeathSignal
+    const { container, parentDeathSignal } = yield* Init
+    const signal = container.parentDeathSignal ?? parentDeathSignal
     if (signal === undefined) {
       return { signal: yield* sys.prctl({ option: PR.GET_PDEATHSIG, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }) }
     }

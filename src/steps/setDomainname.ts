@@ -2,8 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"
-import { InNamespaces } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { InNamespaces } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { nameRefused } from "./init/nameRefused.ts"
 
 /** Sets the domain name of the container's UTS namespace. @see setdomainname(2) */
 export const setDomainname = Step.make("setDomainname", {
@@ -11,13 +12,11 @@ export const setDomainname = Step.make("setDomainname", {
   calls: ["setdomainname"],
   requires: [Init, InNamespaces],
   reversal: "irreversible",
-  advice: {
-    EINVAL: "a domain name has at most 64 bytes",
-    EPERM:
-      "setting the domain name needs CAP_SYS_ADMIN in the user namespace that owns the UTS namespace: add a new uts namespace"
-  },
-  run: Effect.flatMap(
-    Init,
-    ({ container: { domainname } }) => domainname === undefined ? Effect.void : sys.setdomainname({ name: domainname })
-  )
+  replayable: true,
+  run: Effect.gen(function*() {
+    const { container } = yield* Init
+    const { domainname: name } = container
+    if (name === undefined) return
+    yield* Effect.mapError(sys.setdomainname({ name }), (reason) => nameRefused("domainname", container, reason))
+  })
 })

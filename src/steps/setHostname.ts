@@ -1,23 +1,38 @@
 /** Name the container. */
 import * as Effect from "effect/Effect"
+import { hasNamespace } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { sys } from "../native/Kernel.ts"
-import { InNamespaces } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { InNamespaces } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { nameRefused } from "./init/nameRefused.ts"
 
-/** Sets the host name of the container's UTS namespace. @see sethostname(2) */
+/**
+ * Sets the host name of the container's UTS namespace. A name that nobody has asked for is left out if it can't be set:
+ * container engines forbid the call to their containers.
+ *
+ * @see sethostname(2)
+ */
 export const setHostname = Step.make("setHostname", {
   doc: "set the host name",
   calls: ["sethostname"],
   requires: [Init, InNamespaces],
   reversal: "irreversible",
-  advice: {
-    EINVAL: "a host name has at most 64 bytes",
-    EPERM:
-      "setting the host name needs CAP_SYS_ADMIN in the user namespace that owns the UTS namespace: add a new uts namespace"
-  },
-  run: Effect.flatMap(
-    Init,
-    ({ container: { hostname } }) => hostname === undefined ? Effect.void : sys.sethostname({ name: hostname })
-  )
+  replayable: true,
+  run: Effect.gen(function*() {
+    const { container } = yield* Init
+    const { defaultHostname, hostname } = container
+    // in a namespace of others the name is theirs
+    const name = hostname ?? (hasNamespace(container, "uts") ? defaultHostname : undefined)
+    if (name === undefined) return
+    yield* Effect.catchTag(
+      sys.sethostname({ name }),
+      "SyscallError",
+      (reason) =>
+        hostname === undefined && (reason.code === "EPERM" || reason.code === "ENOSYS")
+          ? Ahead.once(Effect.logDebug(`the container has the host's name: ${reason.message}`))
+          : Effect.fail(nameRefused("hostname", container, reason))
+    )
+  })
 })

@@ -7,16 +7,17 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { BoundingSetDropped, KeepCaps } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { BoundingSetDropped, KeepCaps } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
-/** Turns `PR_SET_KEEPCAPS` on, where the configuration sets capabilities. */
+/** Turns `PR_SET_KEEPCAPS` on, if the configuration sets capabilities. */
 export const setKeepCaps = Step.make("setKeepCaps", {
   doc: "keep the permitted capabilities over the change of the user",
   calls: ["prctl"],
   requires: [Init, BoundingSetDropped],
   provides: KeepCaps,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { process } = yield* Init
     if (process.capabilities === undefined) return { kept: false }

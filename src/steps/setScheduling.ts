@@ -4,41 +4,34 @@
  * @see sched(7), ioprio_set(2), personality(2), set_mempolicy(2)
  */
 import * as Effect from "effect/Effect"
-import type { Container, Process } from "../config/Container.ts"
+import type { Process } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { IOPRIO_WHO } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { Init } from "./Init.ts"
+import { Init } from "./init/Init.ts"
 
 /** More processors than any kernel is built for; those that are not there, or not in the cpuset, don't count. */
-const everyCpu: ReadonlyArray<number> = Array.from({ length: 8192 }, (_, cpu) => cpu)
+const everyCpu = (): ReadonlyArray<number> => Array.from({ length: 8192 }, (_, cpu) => cpu)
 
 /**
- * The processors to set. Where a cpuset or an initial affinity is configured, an affinity that was inherited must not
- * stay: since Linux 6.2 the kernel keeps it when a process is moved into a cpuset.
- */
-const affinityOf = (container: Container, { cpuAffinity }: Process): ReadonlyArray<number> | undefined => {
-  if (cpuAffinity?.final !== undefined) return cpuAffinity.final
-  return cpuAffinity?.initial !== undefined || container.cgroup?.cpu?.cpus !== undefined ? everyCpu : undefined
-}
-
-/**
- * Restricts the process to `cpuAffinity.initial`, where the configuration has it: before it is moved into its cgroup.
+ * Sets the processors: those that are configured, or else all that the cgroup allows. An affinity that the runtime was
+ * started with (by taskset(1), or `CPUAffinity=` of its service) is not the container's, and since Linux 6.2 the kernel
+ * keeps it when a process is moved into a cpuset.
  *
- * @see OCI config.md#posix-process, execCPUAffinity
+ * A configuration that asks for nothing does not fail if a filter around the runtime forbids the call.
  */
-export const setInitialAffinity = Step.make("setInitialAffinity", {
-  doc: "restrict the process to the initial processors",
-  calls: ["sched_setaffinity"],
-  requires: [Init],
-  reversal: "irreversible",
-  advice: { EINVAL: "none of the processors of execCPUAffinity.initial may be used: compare with /proc/self/status" },
-  run: Effect.gen(function*() {
-    const { process } = yield* Init
-    const cpus = process.cpuAffinity?.initial
-    if (cpus !== undefined) yield* sys.sched_setaffinity({ pid: 0, cpus })
-  })
-})
+const setAffinity = ({ cpuAffinity }: Process) => {
+  const reset = sys.sched_setaffinity({ pid: 0, cpus: everyCpu() })
+  if (cpuAffinity?.final !== undefined) return sys.sched_setaffinity({ pid: 0, cpus: cpuAffinity.final })
+  if (cpuAffinity?.initial !== undefined) return reset
+  return Effect.catchTag(
+    reset,
+    "SyscallError",
+    ({ message }) =>
+      Ahead.once(Effect.logDebug(`the container keeps the processors that runfx was started on: ${message}`))
+  )
+}
 
 /** Sets processors, scheduler, i/o priority, personality and memory policy, as far as the configuration has them. */
 export const setScheduling = Step.make("setScheduling", {
@@ -46,19 +39,21 @@ export const setScheduling = Step.make("setScheduling", {
   calls: ["sched_setaffinity", "sched_setattr", "ioprio_set", "personality", "set_mempolicy"],
   requires: [Init],
   reversal: "irreversible",
+  replayable: true,
   advice: {
     EPERM:
       "real-time scheduling, a lower nice value and the real-time i/o class need CAP_SYS_NICE on the host, and on " +
       "cgroup v1 real-time scheduling a linux.resources.cpu.realtimeRuntime above 0; " +
       "SCHED_DEADLINE needs all processors besides",
-    EINVAL: "a processor, node, policy or priority is not one that this machine and kernel have",
+    EINVAL:
+      "a processor or node is not one that this machine and the cpuset have, or this kernel has no such policy or " +
+      "priority",
     EBUSY: "the processors have no time left for the runtime that SCHED_DEADLINE asks for"
   },
   run: Effect.gen(function*() {
     const { container, process } = yield* Init
     // first, since SCHED_DEADLINE is refused to a process that is restricted to some processors
-    const cpus = affinityOf(container, process)
-    if (cpus !== undefined) yield* sys.sched_setaffinity({ pid: 0, cpus })
+    yield* setAffinity(process)
     if (process.scheduler !== undefined) {
       const { deadline, flags, nice, period, policy, priority, runtime } = process.scheduler
       yield* sys.sched_setattr({

@@ -1,15 +1,12 @@
 /**
  * Bring the container's interfaces up, from inside. The parent has made what they need on the host, and waits no more.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
-import { InNamespaces } from "./facts.ts"
-import { Init } from "./Init.ts"
-import { strategyOf } from "./network/NetworkStrategies.ts"
-
-/** The interfaces are up, with their addresses: routes can be added. */
-export class NetworkUp extends Context.Service<NetworkUp, true>()("runfx/NetworkUp") {}
+import * as Ahead from "../native/Ahead.ts"
+import { InNamespaces, NetworkUp } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { ours, strategyOf } from "./network/NetworkStrategies.ts"
 
 /** Lets the strategy of each network initialize it, in the order of the configuration. */
 export const setupNetwork = Step.make("setupNetwork", {
@@ -18,6 +15,7 @@ export const setupNetwork = Step.make("setupNetwork", {
   requires: [Init, InNamespaces],
   provides: NetworkUp,
   reversal: "irreversible",
+  replayable: true,
   advice: {
     EPERM: "changing the network takes CAP_NET_ADMIN in the user namespace that owns the container's network namespace",
     ENODEV: "the interface is not in the container's network namespace: check that the parent's part made it",
@@ -31,7 +29,8 @@ export const setupNetwork = Step.make("setupNetwork", {
     const { container } = yield* Init
     for (const network of container.networks) {
       const strategy = yield* strategyOf(network)
-      yield* strategy.initialize(network)
+      const initialize = strategy.initialize(network)
+      yield* ours.has(strategy) ? initialize : Ahead.once(initialize)
     }
     return true as const
   })

@@ -4,11 +4,12 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Route } from "../config/Container.ts"
+import { given } from "../engine/given.ts"
 import * as Step from "../engine/Step.ts"
 import { formatCidr, hasHostBits, networkOf, parseAddress, parseCidr } from "../native/inet.ts"
 import { sys } from "../native/Kernel.ts"
-import { Init } from "./Init.ts"
-import { NetworkUp } from "./setupNetwork.ts"
+import { NetworkUp } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
 /** A route that makes no sense, as found before the kernel is asked. */
 export class RouteError extends Data.TaggedError("RouteError")<{
@@ -25,7 +26,7 @@ export class RouteError extends Data.TaggedError("RouteError")<{
 /** Checks in this order: something given, destination, source, gateway; the first failure counts. */
 const check = (route: Route, index: number): Effect.Effect<void, RouteError> => {
   const fail = (problem: string, advice?: string): Effect.Effect<never, RouteError> =>
-    Effect.fail(new RouteError({ index, problem, ...(advice === undefined ? {} : { advice }) }))
+    Effect.fail(new RouteError({ index, problem, ...given({ advice }) }))
   const { destination, gateway, interfaceName, source } = route
   if (destination === undefined && source === undefined && gateway === undefined) {
     return fail("one of destination, source or gateway must not be blank")
@@ -63,6 +64,7 @@ export const setupRoute = Step.make("setupRoute", {
   calls: ["rtnetlink"],
   requires: [Init, NetworkUp],
   reversal: "irreversible",
+  replayable: true,
   advice: {
     EPERM: "adding a route takes CAP_NET_ADMIN in the user namespace that owns the container's network namespace",
     ENODEV: "no interface of this name is in the container: it must be the name of one of its networks",

@@ -10,6 +10,7 @@
  *
  * @see credentials(7), passwd(5), group(5)
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { hostId } from "../config/Container.ts"
 import { homeOf, resolveUser } from "../config/user.ts"
@@ -17,10 +18,35 @@ import * as Step from "../engine/Step.ts"
 import { AT, O, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
-import { UnmappedId, UserFileError } from "./errors.ts"
-import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./facts.ts"
-import { Init } from "./Init.ts"
-import { setGroups, setGroupsCalls } from "./setGroups.ts"
+import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { setGroups, setGroupsCalls } from "./init/setGroups.ts"
+
+/** A file of the container that names its users or groups and that can't be used. */
+export class UserFileError extends Data.TaggedError("UserFileError")<{
+  readonly path: string
+  readonly problem: string
+}> {
+  override get message(): string {
+    return `can't look up the user in the container's ${this.path}: it ${this.problem}`
+  }
+  get advice(): string {
+    return "give the user by numbers, which needs no file, or repair the file"
+  }
+}
+
+/** A user or group id that the user namespace has no name for. */
+export class UnmappedId extends Data.TaggedError("UnmappedId")<{
+  readonly kind: "uid" | "gid"
+  readonly id: number
+}> {
+  override get message(): string {
+    return `can't change to ${this.kind} ${this.id}: it is not mapped in the container's user namespace`
+  }
+  get advice(): string {
+    return `map ${this.kind} ${this.id} in ${this.kind}Mappings, or run the process as another user`
+  }
+}
 
 type Resolved = ExecUser["Service"]
 
@@ -54,12 +80,7 @@ const readFile = (path: string): Effect.Effect<string, UserFileError | SyscallEr
   )
 
 /** An image may be without these files. */
-const readIfThere = (path: string) =>
-  Effect.catchIf(
-    readFile(path),
-    (error) => error._tag === "SyscallError" && (error.code === "ENOENT" || error.code === "ENOTDIR"),
-    () => Effect.succeed("")
-  )
+const readIfThere = (path: string) => readFile(path).pipe(orOn(["ENOENT", "ENOTDIR"], ""))
 
 const resolve = Effect.gen(function*() {
   const { user } = (yield* Init).process
@@ -96,7 +117,7 @@ const giveStdio = (uid: number) =>
         ? sys.fchownat({ dirfd: fd, path: "", uid, gid: stat.gid, flags: AT.EMPTY_PATH })
         : Effect.void
     }).pipe(
-      // closed; of another user namespace; of a read-only file system; or the id is unmapped, which setresuid will tell
+      // closed; of another user namespace; of a read-only file system; or the id is unmapped, which setresuid will report
       orOn(["EBADF", "EPERM", "EROFS", "EINVAL", "EACCES"], undefined)
     ), { discard: true })
 
@@ -122,8 +143,12 @@ export const setupUser = Step.make("setupUser", {
   requires: [Init, NamespaceRoot, Environment, KeepCaps],
   provides: ExecUser,
   reversal: "irreversible",
+  replayable: true,
   advice: {
-    EPERM: "changing the user needs CAP_SETUID and CAP_SETGID: run as root, or give the container a user namespace",
+    EPERM:
+      "changing the user needs CAP_SETUID and CAP_SETGID in the container's user namespace: run the runtime with " +
+      "them, or start the program as the caller; if the runtime has them, a security module or a seccomp filter " +
+      "around it forbids the call",
     EAGAIN: "the user has reached its process limit (RLIMIT_NPROC)"
   },
   run: Effect.gen(function*() {

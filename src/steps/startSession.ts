@@ -4,15 +4,19 @@
  *
  * @see setsid(2)
  */
-import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { sys } from "../native/Kernel.ts"
+import { InNamespaces } from "./init/facts.ts"
 
 /** Makes the process the leader of a new session and of a new process group. */
 export const startSession = Step.make("startSession", {
   doc: "start a session of its own",
   calls: ["setsid"],
+  // until then the parent knows the process by the session of the one that cloned it
+  requires: [InNamespaces],
   reversal: "irreversible",
+  replayable: true,
   advice: { EPERM: "the process leads a process group already: start it in a fork" },
-  run: Effect.asVoid(sys.setsid({}))
+  run: Ahead.unseen(sys.setsid({}))
 })

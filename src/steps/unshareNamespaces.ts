@@ -11,20 +11,25 @@ import type { Container } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { CLONE } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
-import { NamespacesJoined, NamespacesMade } from "./facts.ts"
-import { Init } from "./Init.ts"
-import { selfCalls, writeSelf } from "./procSelf.ts"
+import { refusalCalls, whyNoNamespace } from "./caller/whyNoNamespace.ts"
+import type { NamespaceRefused } from "./init/errors.ts"
+import { NamespacesJoined, NamespacesMade } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+import { selfCalls, writeSelf } from "./proc/self.ts"
 
 /** How often an unshare(2) that gave EINVAL is tried again: some kernels give it where another call races with it. */
 const retries = 5
 const pause = 1_000_000n
 
-const unshare = (flags: number, left = retries): Effect.Effect<void, SyscallError, Kernel> =>
+const tried = (flags: number, left = retries): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.catchIf(
     sys.unshare({ flags }),
     ({ code }) => code === "EINVAL" && left > 0,
-    () => Effect.andThen(sys.nanosleep({ nanoseconds: pause }), unshare(flags, left - 1))
+    () => Effect.andThen(sys.nanosleep({ nanoseconds: pause }), tried(flags, left - 1))
   )
+
+const unshare = (flags: number): Effect.Effect<void, NamespaceRefused, Kernel> =>
+  Effect.catch(tried(flags), (reason) => Effect.flatMap(whyNoNamespace(reason, flags), Effect.fail))
 
 const offsetsOf = ({ timeOffsets }: Container): string =>
   timeOffsets.map(({ clock, nanoseconds, seconds }) => `${clock} ${seconds} ${nanoseconds}\n`).join("")
@@ -32,14 +37,13 @@ const offsetsOf = ({ timeOffsets }: Container): string =>
 /** Makes the namespaces of `Init.unshare`. */
 export const unshareNamespaces = Step.make("unshareNamespaces", {
   doc: "make the namespaces that clone could not make",
-  calls: ["unshare", "nanosleep", ...selfCalls],
+  calls: ["unshare", "nanosleep", ...new Set([...selfCalls, ...refusalCalls])],
   requires: [Init, NamespacesJoined],
   provides: NamespacesMade,
   reversal: "irreversible",
+  replayable: true,
   advice: {
-    EPERM: "new namespaces need CAP_SYS_ADMIN in the user namespace that the process is in; offsets need CAP_SYS_TIME",
-    ENOSPC: "a limit of /proc/sys/user/max_*_namespaces is reached",
-    EINVAL: "a namespace type may be unknown to this kernel: compare the configuration with /proc/self/ns",
+    EPERM: "offsets of clocks need CAP_SYS_TIME in the user namespace that owns the time namespace",
     ERANGE: "with its offset a clock would be negative, or beyond 146 years"
   },
   run: Effect.gen(function*() {

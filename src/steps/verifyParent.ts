@@ -3,26 +3,28 @@
  * a parent that died before it was set would leave an orphan that nobody waits for.
  *
  * In a pid namespace of its own a process sees 0 for a parent outside, living or dead; there the end of file on the
- * channel tells.
+ * channel says.
  *
  * @see getppid(2)
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { sys } from "../native/Kernel.ts"
-import { ParentGone } from "./awaitParent.ts"
-import { ParentDeathSignalSet } from "./facts.ts"
-import { Init } from "./Init.ts"
+import { ParentGone } from "./init/errors.ts"
+import { ParentDeathSignalSet } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
 
-/** Fails with {@link ParentGone} where the parent has changed. */
+/** Fails with {@link ParentGone} if the parent has changed. */
 export const verifyParent = Step.make("verifyParent", {
   doc: "check that the parent is still there",
   calls: ["getppid"],
   requires: [Init, ParentDeathSignalSet],
   reversal: "harmless",
+  replayable: true,
   run: Effect.gen(function*() {
     const { parentPid } = yield* Init
-    const ppid = yield* sys.getppid({})
+    const ppid = yield* Ahead.likely(parentPid)(sys.getppid({}))
     if (ppid !== parentPid) {
       return yield* new ParentGone({ while: `process ${parentPid} started this one, and now its parent is ${ppid}` })
     }

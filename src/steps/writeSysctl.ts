@@ -4,16 +4,41 @@
  *
  * @see OCI config-linux.md#sysctl, sysctl(8), proc_sys(5)
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
+import type { Errno } from "../native/Errno.ts"
 import * as Files from "../native/Files.ts"
+import { SyscallError } from "../native/Kernel.ts"
 import * as Procfs from "../native/Procfs.ts"
-import { InNamespaces } from "./facts.ts"
-import { Init } from "./Init.ts"
-import { SysctlError, SysctlNameError } from "./rootfs/errors.ts"
+import { InNamespaces } from "./init/facts.ts"
+import { Init } from "./init/Init.ts"
+
+/** A name of a sysctl that is none. */
+export class SysctlNameError extends Data.TaggedError("SysctlNameError")<{
+  readonly key: string
+}> {
+  override get message(): string {
+    return `sysctl ${JSON.stringify(this.key)}: not a name of the form net.ipv4.ip_forward`
+  }
+}
+
+/** A parameter of the kernel that could not be set. */
+export class SysctlError extends Data.TaggedError("SysctlError")<{
+  readonly key: string
+  readonly value: string
+  readonly reason: SyscallError
+}> {
+  get code(): Errno {
+    return this.reason.code
+  }
+  override get message(): string {
+    return `sysctl ${this.key}=${this.value}: ${this.reason.message}`
+  }
+}
 
 /**
- * The path of a parameter below `/proc/sys`; `undefined` where the name is none. As in sysctl.d(5), the first separator
+ * The path of a parameter below `/proc/sys`; `undefined` if the name is none. As in sysctl.d(5), the first separator
  * says which of the two stands for a slash: `net.ipv4.conf.eth0/100.forwarding` and
  * `net/ipv4/conf/eth0.100/forwarding` are the same.
  */
@@ -29,6 +54,7 @@ export const writeSysctl = Step.make("writeSysctl", {
   calls: [...new Set([...Procfs.openProcCalls, ...Procfs.useProcCalls])],
   requires: [Init, InNamespaces],
   reversal: "irreversible",
+  replayable: true,
   advice: {
     ENOENT: "this kernel has no such parameter, or the module that brings it is not loaded",
     EACCES: "the parameter is read-only, or belongs to a namespace that the container does not have for itself",

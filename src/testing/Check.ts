@@ -15,23 +15,28 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { nameOf } from "../config/capabilities.ts"
+import { textOf } from "../engine/errorText.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"
-import { PipelineError } from "../engine/PipelineError.ts"
+import { innermost, PipelineError } from "../engine/PipelineError.ts"
 import * as Plan from "../engine/Plan.ts"
+import * as ModelKernel from "../model/ModelKernel.ts"
+import type { Options as Seed } from "../model/Seed.ts"
+import type { Executed, State } from "../model/State.ts"
 import type { Errno } from "../native/Errno.ts"
 import type { Fork } from "../native/Fork.ts"
-import { type CallName, type Kernel, render, SyscallError } from "../native/Kernel.ts"
+import { type CallName, type Kernel, SyscallError } from "../native/Kernel.ts"
+import { differences, type Part } from "./differences.ts"
 import * as Faults from "./Faults.ts"
-import * as ModelKernel from "./ModelKernel.ts"
 import * as PlanDiff from "./PlanDiff.ts"
 import * as Recorder from "./Recorder.ts"
-import type { Options as Seed } from "./Seed.ts"
-import type { Executed, State } from "./State.ts"
+import { trail, type Trailed } from "./trail.ts"
+
+export { differences, type Part } from "./differences.ts"
+export { trail } from "./trail.ts"
 
 /** How something is run. */
 export interface Options {
-  /** The machine before: a short description, a state (`seed`, `fromHost`), or a machine that goes on. */
+  /** The machine before: a short description, a state (`seed`, `fromHost`), or a machine that continues. */
   readonly machine?: Seed | State | ModelKernel.ModelKernel
   /** What programs do that are executed. */
   readonly programs?: Readonly<Record<string, ModelKernel.Program>>
@@ -42,25 +47,17 @@ export interface Options {
 }
 
 /** What came of a run. */
-export interface Checked<out A, out E> {
+export interface Checked<out A, out E> extends Trailed {
   readonly exit: Exit.Exit<A, E>
   /** The machine before and after. */
   readonly before: State
   readonly after: State
-  /** Every call of every process, in the order of time. */
-  readonly calls: ReadonlyArray<Recorder.Entry>
   /** Programs that were executed, in order. */
   readonly executed: ReadonlyArray<Executed>
   /** How many calls were made to fail. */
   readonly faults: number
-  /** The machine itself, to go on with. */
+  /** The machine itself, for a further run. */
   readonly model: ModelKernel.ModelKernel
-  readonly shown: number
-}
-
-/** A check that does not hold. */
-export class CheckFailed extends Error {
-  override readonly name = "CheckFailed"
 }
 
 /**
@@ -99,62 +96,11 @@ export const run = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>, options: O
   }
 }
 
-// ── texts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── a check that does not hold ───────────────────────────────────────────────────────────────────────────────────────
 
-const resultText = (result: unknown): string => {
-  if (typeof result === "bigint" || typeof result === "number") return ` = ${result}`
-  if (result instanceof Uint8Array) return ` = ${result.length} bytes`
-  if (result === undefined || result === null) return ""
-  const text = JSON.stringify(
-    result,
-    (_, value) =>
-      typeof value === "bigint" ? String(value) : value instanceof Uint8Array ? `${value.length} bytes` : value
-  ) ?? ""
-  return ` = ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`
-}
-
-const callText = ({ call, outcome }: Recorder.Entry): string => {
-  switch (outcome._tag) {
-    case "Failed":
-      return `${render(call)} = -1 ${outcome.error.code}`
-    case "Pending":
-      return `${render(call)} …`
-    case "Returned":
-      return `${render(call)}${resultText(outcome.result)}`
-  }
-}
-
-/**
- * Prints the last calls of a process, with their steps, arguments, and what each gave; without `side`, of all processes.
- *
- * **Example** (Its look)
- *
- * ```text
- * the last 3 of 212 calls of init:
- *   standard/setupUser
- *     setresgid(1000, 1000, 1000)
- *     setresuid(1000, 1000, 1000) = -1 EPERM
- *   (outside of a step)
- *     exit_group(1) …
- * ```
- */
-export const trail = (checked: Checked<unknown, unknown>, side?: string): string => {
-  const all = side === undefined ? checked.calls : checked.calls.filter((entry) => entry.side === side)
-  const last = all.slice(-checked.shown)
-  if (last.length === 0) return "no call was made"
-  const of = side === undefined ? "" : ` of ${side}`
-  const out = [last.length === all.length ? `the calls${of}:` : `the last ${last.length} of ${all.length} calls${of}:`]
-  let head = ""
-  for (const entry of last) {
-    const step = entry.step === ""
-      ? "(outside of a step)"
-      : `${entry.undoing ? "undo " : ""}${entry.pipeline}/${entry.step}`
-    const place = side === undefined ? `${entry.side}: ${step}` : step
-    if (place !== head) out.push(`  ${place}`)
-    head = place
-    out.push(`    ${callText(entry)}`)
-  }
-  return out.join("\n")
+/** A check that does not hold. */
+export class CheckFailed extends Error {
+  override readonly name = "CheckFailed"
 }
 
 const fail = (
@@ -166,16 +112,11 @@ const fail = (
   throw new CheckFailed([what, ...lines.map((line) => `  ${line}`), "", trail(checked, side)].join("\n"))
 }
 
-/** The innermost failure of a pipeline: where it began. */
-const innermost = (error: unknown): unknown =>
-  error instanceof PipelineError && error.reason instanceof PipelineError ? innermost(error.reason) : error
-
 /** The process in which a failure began; absent where that can't be told. */
 const sideOf = ({ calls }: Checked<unknown, unknown>, error: unknown): string | undefined => {
+  if (!(error instanceof PipelineError)) return calls.at(-1)?.side
   const first = innermost(error)
-  return first instanceof PipelineError
-    ? calls.findLast(({ pipeline, step }) => pipeline === first.pipeline && step === first.step)?.side
-    : calls.at(-1)?.side
+  return calls.findLast(({ pipeline, step }) => pipeline === first.pipeline && step === first.step)?.side
 }
 
 const indented = (text: string): ReadonlyArray<string> => text.split("\n")
@@ -183,7 +124,7 @@ const indented = (text: string): ReadonlyArray<string> => text.split("\n")
 // ── how it ended ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * It must have succeeded; gives the result.
+ * It must have succeeded; returns the result.
  *
  * **Example** (What a failure looks like)
  *
@@ -199,7 +140,7 @@ const indented = (text: string): ReadonlyArray<string> => text.split("\n")
 export const succeeded = <A, E>(checked: Checked<A, E>): A => {
   if (Exit.isSuccess(checked.exit)) return checked.exit.value
   const error = Cause.squash(checked.exit.cause)
-  const text = error instanceof Error ? error.message : String(error)
+  const text = textOf(error)
   return fail(checked, "it failed:", indented(text), sideOf(checked, error))
 }
 
@@ -228,7 +169,7 @@ const codeOf = (error: unknown): unknown => {
 }
 
 /**
- * It must have failed, with a typed error and no defect; gives the error.
+ * It must have failed, with a typed error and no defect; returns the error.
  *
  * **Example** (A fault, and what it must lead to)
  *
@@ -244,16 +185,12 @@ export const failed = <A, E>(checked: Checked<A, E>, expected: Failure = {}): E 
   const error = cause.reasons.find(Cause.isFailReason)?.error
   if (error === undefined || Cause.hasDies(cause)) {
     const defect = Cause.squash(cause)
-    return fail(
-      checked,
-      "it did not fail, but died:",
-      indented(defect instanceof Error ? defect.message : String(cause))
-    )
+    const text = defect instanceof Error ? defect.message : String(cause)
+    return fail(checked, "it did not fail, but died:", indented(text))
   }
-  const first = innermost(error)
-  const message = error instanceof Error ? error.message : String(error)
+  const message = textOf(error)
   const actual = {
-    step: first instanceof PipelineError ? first.step : undefined,
+    step: error instanceof PipelineError ? innermost(error).step : undefined,
     code: codeOf(error),
     undone: error instanceof PipelineError ? error.undone : undefined
   }
@@ -270,74 +207,8 @@ export const failed = <A, E>(checked: Checked<A, E>, expected: Failure = {}): E 
 
 // ── what there is after it ───────────────────────────────────────────────────────────────────────────────────────────
 
-/** A value of which some parts are told; maps by some of their keys. */
-export type Part<T> = T extends bigint | number | string | boolean | null | undefined | Uint8Array ? T
-  : T extends ReadonlyMap<infer K, infer V> ? ReadonlyMap<K, Part<V>>
-  : T extends ReadonlyArray<infer V> ? ReadonlyArray<Part<V>>
-  : { readonly [K in keyof T]?: Part<T[K]> }
-
-const capabilitySets = new Set(["effective", "permitted", "inheritable", "bounding", "ambient"])
-
-const valueText = (value: unknown, key: string): string => {
-  if (typeof value === "bigint") {
-    if (!capabilitySets.has(key)) return String(value)
-    const held = Array.from({ length: 64 }, (_, number) => number).filter((number) => value >> BigInt(number) & 1n)
-    return held.length > 38 ? `0x${value.toString(16)}` : `{${held.map(nameOf).join(", ")}}`
-  }
-  if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString("utf8"))
-  if (value instanceof Map) return `a map of ${[...value.keys()].join(", ") || "nothing"}`
-  if (value === undefined) return "nothing"
-  const text = JSON.stringify(
-    value,
-    (_, part) => typeof part === "bigint" ? String(part) : part instanceof Map ? [...part.keys()] : part
-  )
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text
-}
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map) &&
-  !(value instanceof Uint8Array)
-
 /**
- * The parts in which a value differs from an expected one, a line each. Of objects and maps only what is expected is
- * looked at; with `whole`, also what is there beyond that.
- *
- * **Example** (Capability sets by name)
- *
- * ```ts
- * Check.differences({ uid: 0, ambient: 32n }, { uid: 1000, ambient: 0n })
- * // ["uid: 0 in place of 1000", "ambient: {CAP_KILL} in place of {}"]
- * ```
- */
-export const differences = (
-  actual: unknown,
-  expected: unknown,
-  { whole = false }: { readonly whole?: boolean } = {}
-): ReadonlyArray<string> => {
-  const visit = (actual: unknown, expected: unknown, path: string, key: string): ReadonlyArray<string> => {
-    if (Object.is(actual, expected)) return []
-    const at = (name: string): string => path === "" ? name : `${path}.${name}`
-    if (actual instanceof Map && expected instanceof Map) {
-      const keys = whole ? new Set([...expected.keys(), ...actual.keys()]) : expected.keys()
-      return [...keys].flatMap((name) => visit(actual.get(name), expected.get(name), at(String(name)), String(name)))
-    }
-    if (Array.isArray(actual) && Array.isArray(expected) && actual.length === expected.length) {
-      return expected.flatMap((value, index) => visit(actual[index], value, `${path}[${index}]`, key))
-    }
-    if (isRecord(actual) && isRecord(expected)) {
-      const keys = whole ? new Set([...Object.keys(expected), ...Object.keys(actual)]) : Object.keys(expected)
-      return [...keys].flatMap((name) => visit(actual[name], expected[name], at(name), name))
-    }
-    const [is, wanted] = [valueText(actual, key), valueText(expected, key)]
-    const same = actual instanceof Uint8Array && expected instanceof Uint8Array &&
-      Buffer.compare(actual, expected) === 0
-    return same ? [] : [`${path === "" ? "" : `${path}: `}${is} in place of ${wanted}`]
-  }
-  return visit(actual, expected, "", "")
-}
-
-/**
- * A program must have been executed, the last one as expected; gives it.
+ * A program must have been executed, the last one as expected; returns it.
  *
  * **Example** (What a failure looks like)
  *
@@ -386,7 +257,7 @@ export const state = <T>(
 /** A table of the machine; of `nodes` those that a path leads to, of `mounts` those in the namespace of some process. */
 export type Table = "cgroups" | "files" | "links" | "mounts" | "nodes" | "processes" | "routes" | "sockets" | "sysctls"
 
-/** The tables that {@link unchanged} looks at unless it is told which. */
+/** The tables that {@link unchanged} looks at by default. */
 export const tables: ReadonlyArray<Table> = [
   "cgroups",
   "files",
@@ -415,14 +286,8 @@ const named = (state: State): ReadonlyMap<unknown, unknown> => {
   return found
 }
 
-const rowsOf = (state: State, table: Table): ReadonlyMap<unknown, unknown> => {
-  if (table === "nodes") return named(state)
-  const rows = new Map<unknown, unknown>(state[table])
-  if (table !== "mounts") return rows
-  const used = new Set([...state.processes.values()].map(({ ns }) => ns.mnt))
-  for (const [id, { ns }] of state.mounts) if (!used.has(ns)) rows.delete(id)
-  return rows
-}
+const rowsOf = (state: State, table: Table): ReadonlyMap<unknown, unknown> =>
+  table === "nodes" ? named(state) : state[table]
 
 /**
  * The run must have left the machine as it was: after a failure that was rolled back, or after the removal of what was
@@ -465,9 +330,9 @@ export const order = (
 }
 
 /**
- * The calls of a run as a plan; `pipelines` tell what their steps are for.
+ * The calls of a run as a plan; `pipelines` say what their steps are for.
  *
- * **Example** (Written beside the test, to compare with later)
+ * **Example** (Written next to the test, to compare with later)
  *
  * ```ts
  * fs.writeFileSync("web.plan.json", Plan.toText(Check.plan(checked, { pipelines: [create, standard] })))
@@ -487,7 +352,7 @@ export const plan = (
 /**
  * The calls must be those of an expected plan; see `PlanDiff` for the text of a difference.
  *
- * **Example** (A plan that is kept beside the test)
+ * **Example** (A plan that is kept next to the test)
  *
  * ```ts
  * const expected = Effect.runSync(Plan.fromText(fs.readFileSync("web.plan.json", "utf8")))

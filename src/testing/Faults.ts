@@ -1,13 +1,15 @@
 /**
  * Makes calls fail that would have succeeded: to see that what follows a failure works too.
  *
- * A rule wraps any kernel, live or model. A call that is made to fail does not reach the kernel.
+ * A rule wraps any kernel, live or model. A call that is made to fail does not reach the kernel; except close(2), which
+ * releases the descriptor also where it reports an error (close(2), "Dealing with error returns from close()").
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type { Errno } from "../native/Errno.ts"
-import { Fork } from "../native/Fork.ts"
-import { type Call, Kernel, type Result, SyscallError } from "../native/Kernel.ts"
+import { type Fork, make as makeFork } from "../native/Fork.ts"
+import { type Call, type Kernel, type Result, SyscallError } from "../native/Kernel.ts"
+import { layerOf } from "./layer.ts"
 
 /** Says for a call, and its number from 1 on over all processes, whether it fails, and how. */
 export type Rule = (call: Call, number: number) => Errno | undefined
@@ -70,31 +72,28 @@ export const make = (rule: Rule): Faults => {
       const code = rule(call, count)
       if (code === undefined) return effect
       injected.push(call)
-      return Effect.fail(new SyscallError({ call, code }))
+      const failure = Effect.fail(new SyscallError({ call, code }))
+      return call._tag === "close" && code !== "EBADF" ? Effect.andThen(Effect.ignore(effect), failure) : failure
     })
   const kernel: Faults["kernel"] = (inner) => ({
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => guard(call, inner.invoke(call))
   })
-  const fork: Faults["fork"] = (inner) => ({
-    spawn: (flags, child) => guard({ _tag: "clone", flags }, inner.spawn(flags, child))
-  })
+  const fork: Faults["fork"] = (inner) =>
+    makeFork((flags, child, descriptors) => guard({ _tag: "clone", flags }, inner.start(flags, child, descriptors)))
   return {
     kernel,
     fork,
-    layer: Layer.mergeAll(
-      Layer.effect(Kernel, Effect.map(Kernel, kernel)),
-      Layer.effect(Fork, Effect.map(Fork, fork))
-    ),
+    layer: layerOf(kernel, fork),
     count: () => count,
     injected: () => injected
   }
 }
 
 /**
- * Runs a program once without faults to count its calls, and then once for each call with that call failing; gives what
+ * Runs a program once without faults to count its calls, and then once for each call with that call failing; returns what
  * each run gave, in order, the run without faults first.
  *
- * The program is given the injector for one run and has to make everything else anew.
+ * The program is given the injector for one run and has to make everything else again.
  *
  * **Example** (Nothing is left behind, whichever call fails)
  *

@@ -1,10 +1,10 @@
 /**
- * The difference of two plans, as small as it can be told: steps that came, went or stand elsewhere, calls that came or
+ * The smallest difference of two plans: steps that came, went or moved, calls that came or
  * went, and of a call that changed the arguments that did.
  *
  * Each process is compared by itself: who of two goes first is not a difference.
  *
- * **Example** (A plan that is kept beside a test)
+ * **Example** (A plan that is kept next to a test)
  *
  * ```ts
  * const expected = yield* Plan.fromText(fs.readFileSync("web.plan.json", "utf8"))
@@ -13,6 +13,7 @@
  */
 import { isDeepStrictEqual } from "node:util"
 import type { Plan, PlannedCall, Row } from "../engine/Plan.ts"
+import { append } from "../engine/planRows.ts"
 
 /** Where a change is: the process, and the step. */
 export interface Place {
@@ -30,7 +31,7 @@ export interface ArgumentChange {
   readonly actual: unknown
 }
 
-/** One change. `after` is the step of the same process that stands before, `undefined` for none. */
+/** One change. `after` is the step of the same process that comes before, `undefined` for none. */
 export type Change =
   | {
     readonly _tag: "StepAdded" | "StepRemoved"
@@ -70,8 +71,10 @@ const stepsOf = ({ rows }: Plan, side: string): ReadonlyArray<Step> => {
     if (row.side !== side) continue
     const name = `${row.pipeline}/${row.step}/${row.undoing}`
     const last = steps.at(-1)
-    if (last?.name === name) last.calls.push(...row.calls)
-    else steps.push({ name, place: placeOf(row), calls: [...row.calls] })
+    const step = last?.name === name ? last : { name, place: placeOf(row), calls: [] }
+    if (step !== last) steps.push(step)
+    // a wait that another process came between is still one
+    for (const call of row.calls) append(step.calls, call)
   }
   const seen = new Map<string, number>()
   return steps.map(({ calls, name, place }) => {
@@ -138,12 +141,15 @@ const diffSide = (expected: ReadonlyArray<Step>, actual: ReadonlyArray<Step>): R
 const outcomeText = ({ outcome }: PlannedCall): string =>
   outcome._tag === "Failed" ? ` = -1 ${outcome.code}` : outcome._tag === "Ends" ? " …" : ""
 
+/** An argument by what it stands for, since numbers differ from run to run. */
+const argument = ({ args, names }: PlannedCall, name: string): unknown => names?.[name] ?? args[name]
+
 const sameCall = (a: PlannedCall, b: PlannedCall): boolean =>
-  a.name === b.name && isDeepStrictEqual(a.args, b.args) && outcomeText(a) === outcomeText(b)
+  a.name === b.name && changedArguments(a, b).length === 0 && outcomeText(a) === outcomeText(b)
 
 const changedArguments = (expected: PlannedCall, actual: PlannedCall): ReadonlyArray<ArgumentChange> =>
   [...new Set([...Object.keys(expected.args), ...Object.keys(actual.args)])].flatMap((name) => {
-    const [old, now] = [expected.args[name], actual.args[name]]
+    const [old, now] = [argument(expected, name), argument(actual, name)]
     return isDeepStrictEqual(old, now) ? [] : [{ name, expected: old, actual: now }]
   })
 
@@ -200,6 +206,25 @@ const valueText = (value: unknown): string => {
   return JSON.stringify(value)
 }
 
+/** How much of two long texts that differ is shown on either side of the difference. */
+const around = 24
+
+/** From one text to another; of long ones what is around their difference. */
+const changeText = (old: string, now: string): string => {
+  if (Math.max(old.length, now.length) <= 160) return `${old} → ${now}`
+  let start = 0
+  while (start < old.length && old[start] === now[start]) start++
+  let end = 0
+  const most = Math.min(old.length, now.length) - start
+  while (end < most && old[old.length - 1 - end] === now[now.length - 1 - end]) end++
+  const from = Math.max(0, start - around)
+  const part = (text: string): string => {
+    const to = Math.min(text.length, text.length - end + around)
+    return `${from > 0 ? "…" : ""}${text.slice(from, to)}${to < text.length ? "…" : ""}`
+  }
+  return `${part(old)} → ${part(now)}`
+}
+
 const line = (sign: string, call: PlannedCall): string => `  ${sign} ${call.text}${outcomeText(call)}`
 
 const changeLines = (change: Change): ReadonlyArray<string> => {
@@ -218,7 +243,7 @@ const changeLines = (change: Change): ReadonlyArray<string> => {
       return [
         line("~", change.actual),
         ...change.args.map(({ actual, expected, name }) =>
-          `      ${name}: ${valueText(expected)} → ${valueText(actual)}`
+          `      ${name}: ${changeText(valueText(expected), valueText(actual))}`
         ),
         ...outcomeText(change.expected) === outcomeText(change.actual) ? [] : [
           `      outcome:${outcomeText(change.expected) || " success"} →${outcomeText(change.actual) || " success"}`
@@ -256,4 +281,20 @@ export const render = (changes: ReadonlyArray<Change>): string => {
     out.push(...changeLines(change))
   }
   return out.join("\n")
+}
+
+const ending = (plan: Plan): ReadonlyArray<string> => [
+  ...plan.fails === undefined ? [] : [`fails: ${plan.fails.step}: ${plan.fails.error}`],
+  ...(plan.stays ?? []).map((line) => `stays: ${line}`)
+]
+
+/** Two plans' differences as text: those of their calls, of how they end, and of what stays; nothing for none. */
+export const between = (expected: Plan, actual: Plan): string => {
+  const [old, now] = [ending(expected), ending(actual)]
+  const ends = [
+    ...old.filter((line) => !now.includes(line)).map((line) => `  - ${line}`),
+    ...now.filter((line) => !old.includes(line)).map((line) => `  + ${line}`)
+  ]
+  return [render(diff(expected, actual)), ...ends.length === 0 ? [] : [["at the end", ...ends].join("\n")]]
+    .filter((text) => text !== "").join("\n")
 }

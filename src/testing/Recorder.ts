@@ -1,15 +1,19 @@
 /**
  * Writes down every call of a pipeline, over all its processes in the order of time.
  *
- * It wraps any kernel. With the model kernel that is a plan or a test's log; with the live kernel it sees this process
- * only, since a forked child has its own memory.
+ * It wraps any kernel: the model, for a plan or a test's log, or the live one. In both, the
+ * JavaScript of the parent asks for the calls of a child, so that those of every process are seen. Those of the exec
+ * trampoline, which is machine code, are read from its image.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import { CurrentStep } from "../engine/Events.ts"
-import { Fork } from "../native/Fork.ts"
-import { type Call, Kernel, type Result, SyscallError } from "../native/Kernel.ts"
+import { type Images, images } from "../model/trampolineCalls.ts"
+import type { Errno } from "../native/Errno.ts"
+import { type Fork, make as makeFork } from "../native/Fork.ts"
+import { type Call, Handled, type Kernel, type Result, SyscallError } from "../native/Kernel.ts"
+import { layerOf } from "./layer.ts"
 
 /** What a call came to; `Pending` for one that has not returned: it waits, or it never will (execve, exit_group). */
 export type Outcome =
@@ -28,6 +32,16 @@ export interface Entry {
   readonly undoing: boolean
   readonly call: Call
   readonly outcome: Outcome
+  /** For a clone: the process that it made. */
+  readonly child?: string
+  /** The errnos that the step handles, as far as they are noted: in a plan. */
+  readonly handled?: ReadonlyArray<Errno>
+}
+
+/** A step that has begun; it may make no call. */
+export interface Begun extends Pick<Entry, "pipeline" | "side" | "step"> {
+  /** How many calls were made before it. */
+  readonly after: number
 }
 
 /** The name of the process that a fiber is. A consumer may set it around an Effect. */
@@ -41,6 +55,9 @@ export interface Recorder {
   /** Both, from what is in the context. */
   readonly layer: Layer.Layer<Kernel | Fork, never, Kernel | Fork>
   readonly entries: () => ReadonlyArray<Entry>
+  /** Writes down that a step has begun. */
+  readonly begin: (step: Pick<Begun, "pipeline" | "side" | "step">) => void
+  readonly begun: () => ReadonlyArray<Begun>
 }
 
 /**
@@ -56,24 +73,50 @@ export interface Recorder {
  */
 export const make = (): Recorder => {
   const entries: Array<Entry> = []
+  const begun: Array<Begun> = []
+  const programs: Images = images()
   let children = 0
 
-  const record = <A, R>(call: Call, effect: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
+  const record = <A, R>(
+    call: Call,
+    effect: Effect.Effect<A, SyscallError, R>,
+    resultOf: (value: A) => unknown = (value) => value,
+    child?: string
+  ): Effect.Effect<A, SyscallError, R> =>
     Effect.withFiber((fiber) => {
       const where = fiber.getRef(CurrentStep)
+      const note = fiber.getRef(Handled)
+      const handled = note?.codes ?? []
+      // the note is for one call
+      if (note !== undefined) note.codes = []
       const entry: Entry = {
         side: fiber.getRef(Side),
         pipeline: where?.pipeline ?? "",
         step: where?.step ?? "",
         undoing: where?.undoing ?? false,
         call,
-        outcome: { _tag: "Pending" }
+        outcome: { _tag: "Pending" },
+        ...child === undefined ? {} : { child },
+        ...handled.length === 0 ? {} : { handled }
       }
       entries.push(entry)
+      // what follows an execve that does not return
+      const inside = programs.callsOf(entry.side, call).map((call, index, all): Entry => ({
+        ...entry,
+        handled: [],
+        call,
+        outcome: index === all.length - 1 ? { _tag: "Pending" } : { _tag: "Returned", result: 0 }
+      }))
+      entries.push(...inside)
       // from the end: few calls, if any, were made since
-      const set = (outcome: Outcome): void => void (entries[entries.lastIndexOf(entry)] = { ...entry, outcome })
+      const set = (outcome: Outcome): void => {
+        const at = entries.lastIndexOf(entry)
+        entries[at] = { ...entry, outcome }
+        if (outcome._tag === "Failed" && inside.length > 0) entries.splice(at + 1, inside.length)
+        if (outcome._tag === "Returned") programs.learn(entry.side, call, outcome.result)
+      }
       return Effect.tapError(
-        Effect.tap(effect, (result) => Effect.sync(() => set({ _tag: "Returned", result }))),
+        Effect.tap(effect, (value) => Effect.sync(() => set({ _tag: "Returned", result: resultOf(value) }))),
         (error) => Effect.sync(() => set({ _tag: "Failed", error }))
       )
     })
@@ -81,21 +124,21 @@ export const make = (): Recorder => {
   const kernel: Recorder["kernel"] = (inner) => ({
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => record(call, inner.invoke(call))
   })
-  const fork: Recorder["fork"] = (inner) => ({
-    spawn: (flags, child) =>
+  const fork: Recorder["fork"] = (inner) =>
+    makeFork((flags, child, descriptors) =>
       Effect.suspend(() => {
         children++
         const side = children === 1 ? "init" : `init ${children}`
-        return record({ _tag: "clone", flags }, inner.spawn(flags, Effect.provideService(child, Side, side)))
+        const inside = Effect.provideService(child, Side, side)
+        return record({ _tag: "clone", flags }, inner.start(flags, inside, descriptors), ({ pid }) => pid, side)
       })
-  })
+    )
   return {
     kernel,
     fork,
-    layer: Layer.mergeAll(
-      Layer.effect(Kernel, Effect.map(Kernel, kernel)),
-      Layer.effect(Fork, Effect.map(Fork, fork))
-    ),
-    entries: () => entries
+    layer: layerOf(kernel, fork),
+    entries: () => entries,
+    begin: (step) => void begun.push({ ...step, after: entries.length }),
+    begun: () => begun
   }
 }

@@ -24,11 +24,11 @@
  * recorder.entries().map(({ call }) => call._tag)
  * ```
  */
+export { UnmodelledError } from "../model/Machine.ts"
+export * as ModelKernel from "../model/ModelKernel.ts"
+export { fromHost, type Options, seed, type SeedFile } from "../model/Seed.ts"
+export type * as State from "../model/State.ts"
 export * as Check from "./Check.ts"
 export * as Faults from "./Faults.ts"
-export { UnmodelledError } from "./Machine.ts"
-export * as ModelKernel from "./ModelKernel.ts"
 export * as PlanDiff from "./PlanDiff.ts"
 export * as Recorder from "./Recorder.ts"
-export { fromHost, type Options, seed, type SeedFile } from "./Seed.ts"
-export type * as State from "./State.ts"

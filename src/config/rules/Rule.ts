@@ -1,17 +1,19 @@
 /** What a rule is, and how its findings become problems in the words of a format. */
+import * as capabilities from "../capabilities.ts"
 import { pathOf, type Problem, problem } from "../ConfigError.ts"
 import { type Container, type NamespaceType } from "../Container.ts"
 
-/** The parts of a container that rules read and name. */
+/** The parts of a container that rules read and name; the empty one is the container itself. */
 export type Section =
-  | Exclude<keyof Container, "process">
+  | keyof Container
+  | ""
   | "cgroup.path"
   | `process.${Exclude<keyof Container["process"], symbol | number>}`
 
 /** How a format calls the parts of the model; what it does not name is called as in the model. */
 export interface Names {
   readonly sections: Readonly<Partial<Record<Section, string>>>
-  /** Names of fields below a section. */
+  /** Names of fields below a section, or below one section only: `mounts.type`. */
   readonly fields: Readonly<Record<string, string>>
   /** How many entries of a list the model has in front of those that the document gave. */
   readonly offsets: Readonly<Partial<Record<Section, number>>>
@@ -66,8 +68,11 @@ export const paths = (section: Section, list: ReadonlyArray<string>): ReadonlyAr
 
 /** The highest uid or gid: 2^32-1 means "leave it" to the kernel. */
 export const highestId = 2 ** 32 - 2
+/** Whether a number is a whole one of a range. */
+export const isWithin = (value: number, low: number, high: number): boolean =>
+  Number.isInteger(value) && value >= low && value <= high
 /** Whether a number is a uid or gid that a process can have. */
-export const isId = (id: number): boolean => Number.isInteger(id) && id >= 0 && id <= highestId
+export const isId = (id: number): boolean => isWithin(id, 0, highestId)
 
 /** The types of namespaces in words. */
 export const kindOf: Readonly<Record<NamespaceType, string>> = {
@@ -87,19 +92,39 @@ export const needs = (type: NamespaceType): string => `needs a private ${kindOf[
 /** What a uid or gid must be. */
 export const idRule = `must be a whole number from 0 to ${highestId}`
 
+/** The section of a place in the model, and the way from there. */
+export const placeOf = (
+  at: ReadonlyArray<string | number>
+): { readonly section: Section; readonly rest: ReadonlyArray<string | number> } => {
+  const [first = "", second] = at
+  const deeper = second !== undefined && (first === "process" || first === "cgroup" && second === "path")
+  // a key that the model does not have is a section, too: it is called as it is written
+  return deeper
+    ? { section: `${first}.${second}` as Section, rest: at.slice(2) }
+    : { section: first as Section, rest: at.slice(1) }
+}
+
+/** What a capability must be. */
+export const capabilityRule = `must be a capability from 0 to ${capabilities.last}`
+
 /** A section as the format calls it. */
-export const nameOf = (section: Section, names: Names): string => names.sections[section] ?? section
+export const nameOf = (section: Section, names: Names): string => own(names.sections, section) ?? section
+
+/** A key may be any word of a caller, also one that every object has. */
+const own = <A>(table: Readonly<Partial<Record<string, A>>>, key: string): A | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined
 
 /** A finding as a problem in the words of the format. */
 export const inNames = (names: Names) => ({ at, rule, section, value }: Found): Problem => {
-  const offset = names.offsets[section] ?? 0
+  const offset = own(names.offsets, section) ?? 0
   const parts = at.map((part, depth) =>
-    typeof part !== "number" ? names.fields[part] ?? part : depth === 0 ? part - offset : part
+    typeof part !== "number"
+      ? own(names.fields, `${section}.${part}`) ?? own(names.fields, part) ?? part
+      : depth === 0
+      ? part - offset
+      : part
   )
-  return problem(nameOf(section, names) + (parts.length === 0 ? "" : suffix(parts)), value, rule)
-}
-
-const suffix = (parts: ReadonlyArray<string | number>): string => {
-  const path = pathOf(parts)
-  return path.startsWith("[") ? path : `.${path}`
+  const top = nameOf(section, names)
+  // a key that is no word is quoted
+  return problem(pathOf([...(top === "" ? [] : top.split(".")), ...parts]), value, rule)
 }

@@ -3,7 +3,7 @@ import { MPOL, MPOL_F, PER } from "../../native/constants.ts"
 import { hasNamespace, type NamespaceType } from "../Container.ts"
 import { parseNumberList } from "../numberList.ts"
 import * as signals from "../signals.ts"
-import { each, found, needs, type Rule, when } from "./Rule.ts"
+import { each, found, isWithin, needs, type Rule, when } from "./Rule.ts"
 
 /** Kernel parameters that belong to the IPC namespace, apart from `fs.mqueue.*`. @see ipc_namespaces(7) */
 const ipcParameters: ReadonlySet<string> = new Set([
@@ -17,7 +17,7 @@ const ipcParameters: ReadonlySet<string> = new Set([
   "kernel.shm_rmid_forced"
 ])
 
-/** The namespace that keeps a kernel parameter apart from the host's; `undefined` where none does. */
+/** The namespace that keeps a kernel parameter apart from the host's; `undefined` if none does. */
 export const namespaceOf = (key: string): NamespaceType | undefined =>
   ipcParameters.has(key) || key.startsWith("fs.mqueue.") ?
     "ipc"
@@ -77,17 +77,23 @@ export const cgroup: Rule = {
           () => at(["devices", index, "access"], rule.access, "must be some of `rwm`")
         ),
         ...when(
-          rule.major !== null && rule.major < 0,
-          () => at(["devices", index, "major"], rule.major, "must not be negative")
+          rule.major !== null && !isWithin(rule.major, 0, 2 ** 32 - 1),
+          () => at(["devices", index, "major"], rule.major, "must not be negative, and a whole number")
         ),
         ...when(
-          rule.minor !== null && rule.minor < 0,
-          () => at(["devices", index, "minor"], rule.minor, "must not be negative")
+          rule.minor !== null && !isWithin(rule.minor, 0, 2 ** 32 - 1),
+          () => at(["devices", index, "minor"], rule.minor, "must not be negative, and a whole number")
         )
       ]),
       ...when(
-        memory?.swappiness !== undefined && memory.swappiness > 100n,
+        memory?.swappiness !== undefined && (memory.swappiness < 0n || memory.swappiness > 100n),
         () => at(["memory", "swappiness"], memory?.swappiness, "must be from 0 to 100")
+      ),
+      ...(["limit", "reservation", "swap", "kernel", "kernelTcp"] as const).flatMap((field) =>
+        when(
+          (memory?.[field] ?? 0n) < -1n,
+          () => at(["memory", field], memory?.[field], "must be a size in bytes, or -1 for no limit")
+        )
       ),
       ...when(
         memory?.limit !== undefined && memory.swap !== undefined && memory.swap > 0n && memory.limit > memory.swap,
@@ -157,7 +163,7 @@ export const parentDeathSignal: Rule = {
   reads: ["parentDeathSignal"],
   check: ({ parentDeathSignal: signal }) =>
     when(
-      signal !== undefined && !(signal >= 1 && signal <= signals.last),
+      signal !== undefined && !isWithin(signal, 1, signals.last),
       () => found("parentDeathSignal", [], signal, `must be a signal from 1 to ${signals.last}`)
     )
 }

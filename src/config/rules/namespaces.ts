@@ -1,11 +1,12 @@
 /** Rules of namespaces, id mappings, clock offsets and names. */
-import { type Container, hasNamespace, hostId, type IdMapping, makesNamespace } from "../Container.ts"
+import { type Container, hasNamespace, type IdMapping, makesNamespace } from "../Container.ts"
 import {
   each,
   type Found,
   found,
   highestId,
   isId,
+  isWithin,
   kindOf,
   needs,
   noNul,
@@ -29,7 +30,7 @@ export const namespaces: Rule = {
 
 /**
  * A new user namespace owns the namespaces that are made with it. One that is joined by path belongs to another user
- * namespace, in which this process has no rights; and whoever prepares the root from outside would do it in that
+ * namespace, in which this process has no rights; and the process that prepares the root from outside would do it in that
  * namespace, which may be the host's.
  */
 export const newUserJoinsNothing: Rule = {
@@ -97,10 +98,6 @@ const namespaceMappings = (container: Container) => (section: "uidMappings" | "g
     ...when(
       !given && isNew,
       () => found(section, [], undefined, "must be given, as a new user namespace is asked for")
-    ),
-    ...when(
-      given && isNew && hostId(list, 0) === undefined,
-      () => found(section, [], undefined, "must map id 0: the namespace is set up by its root")
     )
   ]
 }
@@ -123,7 +120,7 @@ export const timeOffsets: Rule = {
       container.timeOffsets,
       ({ clock, nanoseconds }) =>
         when(
-          !(nanoseconds >= 0 && nanoseconds < 1_000_000_000),
+          !isWithin(nanoseconds, 0, 999_999_999),
           () => found("timeOffsets", [clock, "nanoseconds"], nanoseconds, "must be a whole number from 0 to 999999999")
         )
     )

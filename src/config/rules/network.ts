@@ -1,7 +1,7 @@
 /** Rules of networks and routes. */
 import { isIP } from "node:net"
 import { hasNamespace } from "../Container.ts"
-import { each, found, needs, type Rule, when } from "./Rule.ts"
+import { each, found, isWithin, needs, type Rule, when } from "./Rule.ts"
 
 const isCidr = (text: string, version?: 4 | 6): boolean => {
   const [ip = "", prefix = "", ...rest] = text.split("/")
@@ -75,7 +75,7 @@ export const networks: Rule = {
           () => at("macAddress", network.macAddress, "must be a MAC address: 02:42:ac:11:00:02")
         ),
         ...when(
-          network.mtu !== undefined && !(network.mtu >= 68 && network.mtu <= 0x7fffffff),
+          network.mtu !== undefined && !isWithin(network.mtu, 68, 0x7fffffff),
           () => at("mtu", network.mtu, "must be at least 68")
         ),
         ...when(

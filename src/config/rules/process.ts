@@ -3,7 +3,19 @@ import { IOPRIO_CLASS, SCHED } from "../../native/constants.ts"
 import * as capabilities from "../capabilities.ts"
 import { hostId, type IdMapping, makesNamespace } from "../Container.ts"
 import * as rlimits from "../rlimits.ts"
-import { each, type Found, found, idRule, isId, noNul, pathRule, type Rule, when } from "./Rule.ts"
+import {
+  capabilityRule,
+  each,
+  type Found,
+  found,
+  idRule,
+  isId,
+  isWithin,
+  noNul,
+  pathRule,
+  type Rule,
+  when
+} from "./Rule.ts"
 
 /** There is a program to execute. */
 export const args: Rule = {
@@ -15,15 +27,20 @@ export const args: Rule = {
   ]
 }
 
-/** Each entry of the environment is `NAME=value`. */
+/** Each entry of the environment is `NAME=value`. What it holds may be a secret, and is not told. */
 export const env: Rule = {
   reads: ["process.env"],
   check: ({ process: { env } }) =>
-    each(env, (entry, index) => [
-      ...when(entry.indexOf("=") < 1, () => found("process.env", [index], entry, "must be NAME=value")),
-      ...when(entry.includes("\0"), () => found("process.env", [index], entry, noNul))
-    ])
+    // what is redacted is looked at by the init only
+    each(env, (entry, index) =>
+      typeof entry !== "string" ? [] : [
+        ...when(entry.indexOf("=") < 1, () => found("process.env", [index], undefined, "must be NAME=value")),
+        ...when(entry.includes("\0"), () => found("process.env", [index], nameIn(entry), noNul))
+      ])
 }
+
+const nameIn = (entry: string): string | undefined =>
+  entry.indexOf("=") < 1 ? undefined : `${entry.slice(0, entry.indexOf("="))}=…`
 
 /** The working directory is absolute. */
 export const cwd: Rule = {
@@ -74,13 +91,8 @@ export const capabilitySets: Rule = {
         each(
           sets[name],
           (number, index) =>
-            when(!(Number.isInteger(number) && number >= 0 && number <= capabilities.last), () =>
-              found(
-                "process.capabilities",
-                [name, index],
-                number,
-                `must be a capability from 0 to ${capabilities.last}`
-              ))
+            when(!isWithin(number, 0, capabilities.last), () =>
+              found("process.capabilities", [name, index], number, capabilityRule))
         )
       ),
       // capset(2) refuses it with EPERM
@@ -115,7 +127,7 @@ export const limits: Rule = {
 }
 
 const within = (value: number | undefined, low: number, high: number): boolean =>
-  value === undefined || Number.isInteger(value) && value >= low && value <= high
+  value === undefined || isWithin(value, low, high)
 
 /** The score of the out-of-memory killer, the umask and the i/o priority are in range. */
 export const scores: Rule = {

@@ -1,8 +1,23 @@
 /** Rules of the root file system: its path, mounts, masked and read-only paths, devices. */
+import * as nodePath from "node:path/posix"
+import { isDeepStrictEqual } from "node:util"
 import { MS } from "../../native/constants.ts"
-import { hasNamespace, hostId, makesNamespace, type Mount } from "../Container.ts"
+import { type Device, hasNamespace, hostId, makesNamespace, type Mount } from "../Container.ts"
 import { mappingProblems } from "./namespaces.ts"
-import { each, type Found, found, idRule, isId, needs, noNul, pathRule, paths, type Rule, when } from "./Rule.ts"
+import {
+  each,
+  type Found,
+  found,
+  idRule,
+  isId,
+  isWithin,
+  needs,
+  noNul,
+  pathRule,
+  paths,
+  type Rule,
+  when
+} from "./Rule.ts"
 
 /** The path of the root file system is absolute and in its shortest form. */
 export const rootfs: Rule = {
@@ -42,7 +57,8 @@ export const rootPropagation: Rule = {
   reads: ["rootPropagation"],
   check: ({ rootPropagation }) =>
     when(
-      rootPropagation !== undefined && !propagationFlags.has(rootPropagation & ~MS.REC),
+      rootPropagation !== undefined &&
+        !(Number.isInteger(rootPropagation) && propagationFlags.has(rootPropagation & ~MS.REC)),
       () => found("rootPropagation", [], rootPropagation, "must be private, slave, shared or unbindable")
     )
 }
@@ -60,15 +76,12 @@ const mountProblems = (mount: Mount, index: number): ReadonlyArray<Found> => {
   const at = (field: string, value: unknown, rule: string) => found("mounts", [index, field], value, rule)
   const bind = (mount.flags & MS.BIND) !== 0
   const destination = pathRule(mount.destination)
+  const links = mount.links ?? []
   return [
     ...when(destination !== undefined, () => at("destination", mount.destination, destination!)),
     ...when(
-      destination === undefined && /^[/.]*$/.test(mount.destination),
+      destination === undefined && nodePath.normalize(mount.destination).replaceAll("/", "") === "",
       () => at("destination", mount.destination, "must be below the root: nothing is mounted on the root itself")
-    ),
-    ...when(
-      mount.destination.split("/").includes(".."),
-      () => at("destination", mount.destination, "must not contain `..`")
     ),
     ...when(
       !bind && mount.type === "",
@@ -81,6 +94,16 @@ const mountProblems = (mount: Mount, index: number): ReadonlyArray<Found> => {
     ...when(
       bind && mount.data.length > 0,
       () => at("options", mount.data, "a bind mount takes no options of the file system")
+    ),
+    ...when(
+      !bind && mount.type === "bind" && (mount.flags & MS.REMOUNT) === 0,
+      () =>
+        at("options", undefined, `must have \`bind\` or \`rbind\` (the flag ${MS.BIND}): the type alone binds nothing`)
+    ),
+    ...when(links.length > 0 && !bind, () => at("options", links, "needs a bind mount")),
+    ...when(
+      links.includes("copy-symlink") && links.some((option) => option !== "copy-symlink"),
+      () => at("options", links, "`copy-symlink` mounts nothing: leave out `src-nofollow` and `dest-nofollow`")
     ),
     ...when(mount.data.some((option) => option.includes("\0")), () => at("options", mount.data, noNul)),
     ...when(mount.copyUp && mount.type !== "tmpfs", () => at("options", "tmpcopyup", "needs a tmpfs")),
@@ -127,6 +150,8 @@ export const mountOwners: Rule = {
       }))
 }
 
+const isSameDevice = (one: Device, other: Device): boolean => isDeepStrictEqual({ ...one, path: other.path }, other)
+
 /** Devices have absolute paths, and numbers and owners in range. */
 export const devices: Rule = {
   reads: ["devices"],
@@ -135,28 +160,29 @@ export const devices: Rule = {
       const at = (field: string, value: unknown, rule: string) => found("devices", [index, field], value, rule)
       const rule = pathRule(device.path)
       const number = device.type === "p" ? [] : [
-        ...when(!(device.major >= 0 && device.major <= 0xfff), () =>
+        ...when(!isWithin(device.major, 0, 0xfff), () =>
           at("major", device.major, "must be a whole number from 0 to 4095")),
-        ...when(!(device.minor >= 0 && device.minor <= 0xfffff), () =>
+        ...when(!isWithin(device.minor, 0, 0xfffff), () =>
           at("minor", device.minor, "must be a whole number from 0 to 1048575"))
       ]
       return [
         ...when(rule !== undefined, () =>
           at("path", device.path, rule!)),
-        ...when(device.path.split("/").includes(".."), () =>
-          at("path", device.path, "must not contain `..`")),
         ...when(
-          devices.findIndex(({ path }) =>
-            path === device.path
-          ) < index,
-          () => at("path", device.path, "must not be given twice")
+          // engines add what the configuration has already
+          devices.slice(0, index).some((other) =>
+            nodePath.normalize(other.path) === nodePath.normalize(device.path) && !isSameDevice(other, device)
+          ),
+          () =>
+            at("path", device.path, "must not be given twice with different values")
         ),
         ...number,
         ...when((device.fileMode & ~0o7777) !== 0, () =>
           at("fileMode", device.fileMode, "must be permission bits, 0 to 4095 (07777)")),
         ...when(!isId(device.uid), () =>
           at("uid", device.uid, idRule)),
-        ...when(!isId(device.gid), () => at("gid", device.gid, idRule))
+        ...when(!isId(device.gid), () =>
+          at("gid", device.gid, idRule))
       ]
     })
 }

@@ -1,5 +1,5 @@
 /** Rules of the seccomp filter, and the names that it may use. */
-import { each, found, type Rule, when } from "./Rule.ts"
+import { each, found, isWithin, type Rule, when } from "./Rule.ts"
 
 /** The actions that OCI names. @see OCI config-linux.md, "Seccomp" */
 export const seccompActions = [
@@ -78,7 +78,8 @@ export const seccomp: Rule = {
       ...known(["defaultAction"], seccomp.defaultAction, seccompActions),
       ...when(
         seccomp.defaultAction === "SCMP_ACT_NOTIFY",
-        () => at(["defaultAction"], seccomp.defaultAction, "can't be the default: nobody could even start the program")
+        () =>
+          at(["defaultAction"], seccomp.defaultAction, "can't be the default: the program could not even be started")
       ),
       ...when(
         seccomp.defaultErrnoRet !== undefined && !takesErrno(seccomp.defaultAction),
@@ -95,7 +96,7 @@ export const seccomp: Rule = {
         ),
         ...each(entry.args, (arg, position) => [
           ...when(
-            !(arg.index >= 0 && arg.index <= 5),
+            !isWithin(arg.index, 0, 5),
             () => at(["syscalls", index, "args", position, "index"], arg.index, "must be from 0 to 5")
           ),
           ...known(["syscalls", index, "args", position, "op"], arg.op, seccompOperators)

@@ -12,11 +12,12 @@
  * yield* Cgroup.join(manager, pid)
  * ```
  */
-export { create, type CreateError, destroy, directoryCalls, exists } from "./create.ts"
+export { create, destroy, directoryCalls, exists, intent } from "./create.ts"
 export * from "./errors.ts"
-export { freeze, type FreezeError, freezerCalls, type FreezerState, isFrozen, setState, thaw } from "./freezer.ts"
-export { detect, type Hierarchies, type Hierarchy } from "./Hierarchies.ts"
-export { applyLimits, limitCalls, type LimitError, requiredControllers } from "./limits.ts"
-export { type CgroupManager, type Group, groupOf, groups, plan, unified } from "./Manager.ts"
-export { join, joinSelf, killAll, memberCalls, pids } from "./members.ts"
-export { type BlkioEntry, type Stats, stats, statsCalls } from "./stats.ts"
+export { freeze, freezerCalls, isFrozen, thaw } from "./freezer.ts"
+export { detect } from "./Hierarchies.ts"
+export { applyLimits, limitCalls, requiredControllers } from "./limits.ts"
+export { type CgroupManager, groupOf, groups, plan, unified } from "./Manager.ts"
+export { join, joinSelf, killAll, memberCalls, pids, population } from "./members.ts"
+export { type Shortage, shortage, shortageCalls } from "./shortage.ts"
+export { stats } from "./stats.ts"

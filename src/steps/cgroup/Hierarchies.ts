@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
-import { type MountInfo, parseMountInfo } from "../mountinfo.ts"
+import { type MountInfo, parseMountInfo } from "../proc/mountinfo.ts"
 import { NoCgroupHierarchy } from "./errors.ts"
 import { readText } from "./files.ts"
 import { unified } from "./Manager.ts"
@@ -17,7 +17,7 @@ export interface Hierarchy {
   /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
   readonly keys: ReadonlyArray<string>
   readonly mountpoint: string
-  /** This process's own cgroup, below the mount point; `/` for its root, and where it is not below. */
+  /** This process's own cgroup, below the mount point; `/` for its root, and if it is not below. */
   readonly own: string
   /** Whether it is below what is mounted. */
   readonly isBelow: boolean
@@ -43,7 +43,7 @@ export const parseProcCgroup = (text: string): ReadonlyMap<string, string> => {
   return own
 }
 
-/** The own cgroup below a mount point that shows only the part of the hierarchy below `root`; absent where it is not. */
+/** The own cgroup below a mount point that shows only the part of the hierarchy below `root`; absent if it is not. */
 const below = (root: string, own: string): string | undefined => {
   // outside of the cgroup namespace's root, the kernel prints "/../x": nothing below this mount
   if (own.split("/").includes("..")) return undefined
@@ -102,8 +102,8 @@ const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }), readText)
 
 /**
- * Finds the hierarchies of this host: what the mount table says. Whoever uses one sees whether it is there, by the magic
- * number of its file system.
+ * Finds the hierarchies of this host: what the mount table says. The process that uses one sees whether it is there, by
+ * the magic number of its file system.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
   const mounts = parseMountInfo(yield* readProc("/proc/self/mountinfo"))

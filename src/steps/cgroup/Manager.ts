@@ -1,5 +1,5 @@
 /**
- * Where a container's cgroups are: plain data, so that it can stand in the container's state and be read by a later
+ * Where a container's cgroups are: plain data, so that it can be part of the container's state and be read by a later
  * command.
  */
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type { Hierarchies } from "./Hierarchies.ts"
  * A container's cgroups.
  *
  * `v1`: one hierarchy a controller (or a few); `v2`: the unified hierarchy alone; `hybrid`: the controllers in v1
- * hierarchies and a cgroup2 hierarchy beside them, which then freezes and kills.
+ * hierarchies and a cgroup2 hierarchy alongside them, which then freezes and kills.
  */
 export interface CgroupManager {
   readonly version: "v1" | "v2" | "hybrid"
@@ -23,6 +23,12 @@ export interface CgroupManager {
   readonly mountpoints: Readonly<Record<string, string>>
   /** The directories, absolute, that `create` made, parents first: what `destroy` removes besides the groups. */
   readonly made: ReadonlyArray<string>
+  /**
+   * The inode of each directory that is or was the container's, by path: in a cgroup file system no two directories ever
+   * have the same one. A group that is missing here was about to be made when this was written down: there may be one by
+   * its name, with nobody of the container in it. Absent as a whole in what 0.1.0 has written: paths alone are believed.
+   */
+  readonly inodes?: Readonly<Record<string, bigint>>
 }
 
 /** The key of the cgroup2 hierarchy in {@link CgroupManager.paths}. */
@@ -37,6 +43,8 @@ export interface Group {
   readonly path: string
   /** Below the mount point, without a slash in front. */
   readonly relative: string
+  /** What distinguishes it from another one that has its name by now; `"unmade"`: it was about to be made. */
+  readonly inode?: bigint | "unmade"
 }
 
 /** The directories of a container's cgroups, each once. */
@@ -47,7 +55,8 @@ export const groups = (manager: CgroupManager): ReadonlyArray<Group> => {
     if (known !== undefined) known.keys.push(key)
     else {
       const mountpoint = manager.mountpoints[key]!
-      byPath.set(path, { keys: [key], mountpoint, path, relative: relativeTo(mountpoint, path) })
+      const identity = manager.inodes === undefined ? {} : { inode: manager.inodes[path] ?? "unmade" as const }
+      byPath.set(path, { keys: [key], mountpoint, path, relative: relativeTo(mountpoint, path), ...identity })
     }
   }
   return [...byPath.values()]
@@ -60,18 +69,18 @@ export const relativeTo = (mountpoint: string, path: string): string => {
   return path.slice(start)
 }
 
-/** The group that serves a key; `undefined` where there is none. */
+/** The group that serves a key; `undefined` if there is none. */
 export const groupFor = (all: ReadonlyArray<Group>, key: string): Group | undefined =>
   all.find(({ keys }) => keys.includes(key))
 
-/** The directory that a key stands for; `undefined` where the container has no such hierarchy. */
+/** The directory that a key stands for; `undefined` if the container has no such hierarchy. */
 export const groupOf = (manager: CgroupManager, key: string): Group | undefined => groupFor(groups(manager), key)
 
 /**
  * Decides where a container's cgroups go. Pure; nothing is made yet.
  *
  * An absolute path is below each hierarchy's root; a relative one is below the caller's own cgroup; without a path the
- * name is made from the id. In a pure v2 hierarchy a relative path is *beside* the caller's own cgroup, since a cgroup
+ * name is made from the id. In a pure v2 hierarchy a relative path is *next to* the caller's own cgroup, since a cgroup
  * that holds processes can't have controllers switched on for its children (cgroups(7), "no internal processes").
  */
 export const plan = (

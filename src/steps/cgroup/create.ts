@@ -3,14 +3,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { AT } from "../../native/constants.ts"
+import { AT, STATX } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupControllerMissing, CgroupInUse, CgroupNotEmpty, CgroupThreaded, type NotACgroup } from "./errors.ts"
 import {
   directoriesIn,
   fileCalls,
   gone,
+  isThere,
   openDirectory,
   pause,
   readIn,
@@ -28,8 +29,11 @@ export const directoryCalls = [...fileCalls, "getdents64", "mkdirat", "unlinkat"
 /** What {@link create} can fail with. */
 export type CreateError = SyscallError | NotACgroup | CgroupInUse | CgroupThreaded | CgroupControllerMissing
 
-/** How long {@link destroy} waits altogether for groups that are busy, in milliseconds. */
-const patience = 2000
+/**
+ * How long {@link destroy} waits altogether for groups that are busy, in milliseconds: if a process is in one, and if there is
+ * none any more and the kernel is not done with the last one. On a busy machine a pause of 1 ms takes a hundred.
+ */
+const patience = { occupied: 2000, empty: 20_000 } as const
 
 const words = (text: string): ReadonlyArray<string> => text.split(/\s+/).filter((word) => word !== "")
 
@@ -38,33 +42,63 @@ const words = (text: string): ReadonlyArray<string> => text.split(/\s+/).filter(
  * should this step or a later one fail.
  *
  * `required` are v2 controllers to be switched on for the groups (those of `requiredControllers`); a pure v2 group gets all
- * others too, where they can be had. What was switched on in groups that were there before stays on: to switch it off
+ * others too, if they can be had. What was switched on in groups that were there before stays on: to switch it off
  * would take the limits from whatever else has come to live beside this container since.
  *
- * Gives the manager with what was made, to be kept. Fails with {@link CgroupInUse} where a group is there and is not
+ * `isStillOurs` says whether the container is still the one that this is done for: see {@link removeMade}.
+ *
+ * Returns the manager with what was made, to be kept. Fails with {@link CgroupInUse} if a group is there and is not
  * empty, or frozen; {@link CgroupControllerMissing}; {@link CgroupThreaded}.
  */
 export const create = Effect.fnUntraced(function*(
   manager: CgroupManager,
-  required: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
+  required: ReadonlyMap<string, ReadonlyArray<string>> = new Map(),
+  isStillOurs: Effect.Effect<boolean, SyscallError, Kernel> = Effect.succeed(true)
 ) {
   const made: Array<string> = []
-  const waiting: Waiting = { slept: 0 }
+  const inodes: Record<string, bigint> = {}
+  const undoing: Undoing = { waiting: { slept: 0 }, inodes, isStillOurs }
   for (const group of groups(manager)) {
     const isUnified = group.keys.includes(unified)
-    if (!isUnified && !group.keys.includes("cpuset") && (yield* makeAtOnce(group, waiting))) {
+    if (!isUnified && !group.keys.includes("cpuset") && (yield* makeAtOnce(group, undoing))) {
       made.push(group.path)
       continue
     }
     const wanted = !isUnified ? [] : manager.version === "v2" ? "all" as const : [...required.keys()]
-    const making = { wanted, required, made, waiting }
+    const making = { wanted, required, made, undoing }
     yield* withHierarchy(
       group.mountpoint,
       (root) => walk(root, group, group.relative.split("/"), group.mountpoint, making)
     )
   }
-  return { ...manager, made } satisfies CgroupManager
+  return { ...manager, made, inodes } satisfies CgroupManager
 })
+
+/**
+ * What {@link create} is about to make, to be written down before it does: the groups that are not there yet, and the
+ * directories above them.
+ */
+export const intent = (planned: CgroupManager): Effect.Effect<CgroupManager, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const paths: Record<string, string> = {}
+    const mountpoints: Record<string, string> = {}
+    const made: Array<string> = []
+    for (const group of groups(planned)) {
+      if (yield* isThere(group)) continue
+      const missing = [group.path]
+      for (let cut = group.relative.lastIndexOf("/"); cut > 0; cut = group.relative.lastIndexOf("/", cut - 1)) {
+        const above = group.path.slice(0, cut - group.relative.length)
+        if (yield* isThere({ ...group, path: above })) break
+        missing.unshift(above)
+      }
+      made.push(...missing)
+      for (const key of group.keys) {
+        paths[key] = group.path
+        mountpoints[key] = group.mountpoint
+      }
+    }
+    return { ...planned, paths, mountpoints, made: [...new Set(made)], inodes: {} }
+  })
 
 interface Making {
   /** Controllers of v2 to switch on. */
@@ -72,16 +106,24 @@ interface Making {
   /** Controllers that must be there, with the limits that ask for them. */
   readonly required: ReadonlyMap<string, ReadonlyArray<string>>
   readonly made: Array<string>
-  /** For the removal on rollback: one wait for all directories. */
+  readonly undoing: Undoing
+}
+
+/** For the removal on rollback. */
+interface Undoing {
+  /** One wait for all directories. */
   readonly waiting: Waiting
+  /** Of what was made or found. */
+  readonly inodes: Record<string, bigint>
+  readonly isStillOurs: Effect.Effect<boolean, SyscallError, Kernel>
 }
 
 /**
  * Makes a group of version 1 below one that is there, in one call. Its path leads through no link: the mount table knows
- * where a hierarchy is, and in one there are no links. Whoever enters the group sees whether it is one.
+ * where a hierarchy is, and in one there are no links. The process that enters the group sees whether it is one.
  */
-const makeAtOnce = (group: Group, waiting: Waiting): Effect.Effect<boolean, SyscallError, Kernel | Step.Rollback> =>
-  makeDirectory(AT.FDCWD, group.path, group.path, group, waiting).pipe(orOn(["ENOENT"], false))
+const makeAtOnce = (group: Group, undoing: Undoing): Effect.Effect<boolean, SyscallError, Kernel | Step.Rollback> =>
+  makeDirectory(AT.FDCWD, group.path, group.path, group, undoing).pipe(orOn(["ENOENT"], false))
 
 /** Makes one level below `dirfd`, which is `at`, and those below it. */
 const walk = (
@@ -95,12 +137,16 @@ const walk = (
     const [name, ...rest] = segments
     const path = `${at === "/" ? "" : at}/${name}`
     if (making.wanted.length > 0) yield* enable(dirfd, at, making)
-    const fresh = yield* makeDirectory(dirfd, name!, path, group, making.waiting)
+    const fresh = yield* makeDirectory(dirfd, name!, path, group, making.undoing)
     if (fresh) making.made.push(path)
     // a new group of version 1 is as it should be
     if (fresh && rest.length === 0 && !group.keys.includes("cpuset") && !group.keys.includes(unified)) return
     yield* using(openDirectory(dirfd, name!), (child) =>
       Effect.gen(function*() {
+        if (!fresh && rest.length === 0) {
+          const { ino } = yield* sys.statx({ dirfd: child, path: "", flags: AT.EMPTY_PATH, mask: STATX.INO })
+          making.undoing.inodes[path] = ino
+        }
         if (group.keys.includes("cpuset")) yield* inheritCpuset(dirfd, child, fresh)
         if (rest.length > 0) return yield* walk(child, group, rest, path, making)
         if (!fresh) yield* refuseUsed(child, group, path)
@@ -114,12 +160,16 @@ const makeDirectory = (
   name: string,
   path: string,
   { mountpoint }: Group,
-  waiting: Waiting
+  undoing: Undoing
 ): Effect.Effect<boolean, SyscallError, Kernel | Step.Rollback> =>
   Effect.uninterruptible(
     sys.mkdirat({ dirfd, path: name, mode: 0o755 }).pipe(
-      Effect.andThen(Step.onRollback(removeMade(mountpoint, path, waiting))),
-      Effect.as(true),
+      Effect.andThen(Step.onRollback(Effect.suspend(() => removeMade(mountpoint, path, undoing)))),
+      Effect.andThen(sys.statx({ dirfd, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.INO })),
+      Effect.map(({ ino }) => {
+        undoing.inodes[path] = ino
+        return true
+      }),
       orOn(["EEXIST"], false)
     )
   )
@@ -186,32 +236,55 @@ const refuseThreaded = (dirfd: number, path: string): Effect.Effect<void, Syscal
     if (type !== "domain") return yield* new CgroupThreaded({ path, type })
   })
 
-/** Removes a directory that `create` made, and waits for processes in it that are about to end. */
+/**
+ * Removes a directory that `create` made, and waits for processes in it that are about to end.
+ *
+ * If the container was deleted by another command meanwhile, and its id was used again, the directory of this name may be
+ * the new one's, and may have been that already when its inode was asked for. Then it goes only if it is empty.
+ */
 const removeMade = (
   mountpoint: string,
   path: string,
-  waiting: Waiting
+  { inodes, isStillOurs, waiting }: Undoing
 ): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> => {
-  return removeGroup({ keys: [], mountpoint, path, relative: relativeTo(mountpoint, path) }, waiting)
+  const inode = inodes[path]
+  const group: Group = { keys: [], mountpoint, path, relative: relativeTo(mountpoint, path) }
+  return Effect.flatMap(isStillOurs, (ours) =>
+    inode === undefined || !ours
+      ? removeIfEmpty(inode === undefined ? group : { ...group, inode })
+      : removeGroup({ ...group, inode }, waiting))
 }
+
+/** A group that there may be, with nobody of the container in it: removed if it is empty, left if it is another's. */
+const removeIfEmpty = (group: Group): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.flatMap(isThere(group), (there) =>
+    there
+      ? sys.unlinkat({ dirfd: AT.FDCWD, path: group.path, flags: AT.REMOVEDIR }).pipe(
+        orOn([...gone, "EBUSY", "ENOTEMPTY"], undefined)
+      )
+      : Effect.void)
 
 interface Waiting {
   /** Milliseconds that were waited already. */
   slept: number
 }
 
-/** Removes a group with all groups below it; nothing where it is gone. */
+/** Removes a group with all groups below it; nothing if it is gone. */
 const removeGroup = (
   group: Group,
   waiting: Waiting
-): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> =>
-  Effect.catchIf(
-    // an empty directory that is no group would be removed as well: what is in the manager was made by `create`
-    sys.unlinkat({ dirfd: AT.FDCWD, path: group.path, flags: AT.REMOVEDIR }),
-    // where it is not there, whether its hierarchy is
-    ({ code }) => code === "EBUSY" || code === "ENOTEMPTY" || code === "ENOENT",
-    () => removeBelow(group, waiting)
-  ).pipe(orOn(gone, undefined))
+): Effect.Effect<void, SyscallError | NotACgroup | CgroupNotEmpty, Kernel> => {
+  if (group.inode === "unmade") return removeIfEmpty(group)
+  // an empty directory that is no group would be removed as well: what is in the manager was made by `create`
+  const remove = sys.unlinkat({ dirfd: AT.FDCWD, path: group.path, flags: AT.REMOVEDIR }).pipe(
+    // ENOENT: it is not there; is its hierarchy?
+    onErrno(["EBUSY", "ENOTEMPTY", "ENOENT"], () => removeBelow(group, waiting)),
+    orOn(gone, undefined)
+  )
+  if (group.inode === undefined) return remove
+  // the removal of a container and the start of one with the same id take turns, by the lock: what is seen here stays
+  return Effect.flatMap(isThere(group), (there) => there ? remove : Effect.void)
+}
 
 const removeBelow = (
   group: Group,
@@ -240,7 +313,7 @@ const removeTree = (
       orOn(gone, "removed" as const),
       orOn(["EBUSY", "ENOTEMPTY"], "busy" as const)
     )
-    for (let sleep = 1;; sleep *= 2) {
+    for (let sleep = 1;; sleep = Math.min(sleep * 2, 200)) {
       if ((yield* remove) === "removed") return
       const below = yield* using(openDirectory(parent, name), (fd) =>
         Effect.gen(function*() {
@@ -249,13 +322,13 @@ const removeTree = (
           return children.length
         })).pipe(orOn(gone, 0))
       if (below > 0 && (yield* remove) === "removed") return
-      if (waiting.slept >= patience) {
+      if (waiting.slept >= patience.occupied) {
         const pids = yield* using(openDirectory(parent, name), pidsOfGroup).pipe(orOn(gone, []))
-        return yield* new CgroupNotEmpty({ path, pids, milliseconds: waiting.slept })
+        if (pids.length > 0 || waiting.slept >= patience.empty) {
+          return yield* new CgroupNotEmpty({ path, pids, milliseconds: waiting.slept })
+        }
       }
-      const milliseconds = Math.min(sleep, patience - waiting.slept)
-      yield* pause(milliseconds)
-      waiting.slept += milliseconds
+      waiting.slept += yield* pause(sleep)
     }
   })
 
@@ -263,7 +336,8 @@ const removeTree = (
  * Removes the groups, with those that the container made below them, and the directories above that `create` made, unless
  * others use those by now. What is gone already is no failure: it can be repeated.
  *
- * A group is busy as long as a process in it has not quite ended; it is tried again after 1, 2, 4, … ms, 2 s in all.
+ * A group is busy as long as a process in it has not quite ended; it is tried again after 1, 2, 4, … ms, as long as
+ * {@link patience} says.
  * Every group is tried; the first failure is the one that is given: {@link CgroupNotEmpty} with the pids.
  */
 export const destroy = Effect.fnUntraced(function*(manager: CgroupManager) {
@@ -277,12 +351,14 @@ export const destroy = Effect.fnUntraced(function*(manager: CgroupManager) {
   for (const path of parents) {
     const group = all.find((group) => path.startsWith(`${group.mountpoint}/`) && group.path.startsWith(`${path}/`))
     if (group === undefined) continue
+    const inode = manager.inodes?.[path]
+    if (inode !== undefined && !(yield* isThere({ ...group, path, inode }))) continue
     const relative = relativeTo(group.mountpoint, path)
     yield* withHierarchy(group.mountpoint, (root) => removeIfUnused(root, relative)).pipe(orOn(gone, undefined))
   }
 })
 
-/** A directory above the container's group: removed where it has become empty, left where others are in it. */
+/** A directory above the container's group: removed if it has become empty, left if others are in it. */
 const removeIfUnused = (root: number, relative: string): Effect.Effect<void, SyscallError, Kernel> => {
   const cut = relative.lastIndexOf("/")
   const remove = (dirfd: number) =>

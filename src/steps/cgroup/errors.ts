@@ -5,7 +5,7 @@ import type { SyscallError } from "../../native/Kernel.ts"
 /** No cgroup file system is mounted, so that no cgroup can be made. */
 export class NoCgroupHierarchy extends Data.TaggedError("NoCgroupHierarchy")<{}> {
   get advice(): string {
-    return "mount one (mount -t cgroup2 none /sys/fs/cgroup), or take the cgroup out of the configuration"
+    return "mount one (mount -t cgroup2 none /sys/fs/cgroup), or ask for no cgroup (--cgroups none)"
   }
   override get message(): string {
     return "no cgroup hierarchy is mounted: /proc/self/mountinfo has no file system of type cgroup or cgroup2"
@@ -72,7 +72,7 @@ export class CgroupControllerMissing extends Data.TaggedError("CgroupControllerM
   /** The fields of the configuration that ask for it: `memory.limit`. */
   readonly limits: ReadonlyArray<string>
   readonly controller: string
-  /** Where the controller would have to be; absent where no hierarchy has it. */
+  /** Where the controller would have to be; absent if no hierarchy has it. */
   readonly path?: string
   /** Why the controller could not be switched on there. */
   readonly reason?: SyscallError
@@ -82,7 +82,12 @@ export class CgroupControllerMissing extends Data.TaggedError("CgroupControllerM
       return `processes in ${this.path} itself keep controllers from being switched on for its children: move them to a ` +
         "child cgroup, or choose a cgroup path elsewhere"
     }
-    return `take ${this.limits.join(", ")} out of the configuration, or provide the controller`
+    const { controller, limits, reason } = this
+    if (reason?.code === "EACCES" || reason?.code === "EPERM") {
+      return `the controller ${controller} is not delegated to the caller: have it delegated (systemd: Delegate=yes), or ` +
+        `take ${limits.join(", ")} out of the configuration`
+    }
+    return `take ${limits.join(", ")} out of the configuration, or provide the controller`
   }
   override get message(): string {
     const where = this.path === undefined ? "is in no mounted hierarchy" : `is not available in ${this.path}`
@@ -142,6 +147,34 @@ export class CgroupValueRefused extends Data.TaggedError("CgroupValueRefused")<{
   }
 }
 
+/** The device rules of version 2 are a BPF program, and the kernel does not take it. */
+export class DeviceFilterRefused extends Data.TaggedError("DeviceFilterRefused")<{
+  readonly path: string
+  readonly reason: SyscallError
+}> {
+  /** The errno. */
+  get code(): SyscallError["code"] {
+    return this.reason.code
+  }
+  get advice(): string | undefined {
+    switch (this.reason.code) {
+      case "EPERM":
+        return "a device filter takes CAP_BPF (or CAP_SYS_ADMIN) and CAP_NET_ADMIN on the host, and no seccomp filter " +
+          "around the runtime that forbids bpf(2): run with these, deny no more devices than is the default, or ask for " +
+          "no cgroup (--cgroups none)"
+      case "EINVAL":
+        return "this kernel may lack CONFIG_CGROUP_BPF: use another one, or ask for no cgroup (--cgroups none)"
+      case "E2BIG":
+        return "there are more device rules, or more device filters on the cgroups above, than the kernel takes"
+      default:
+        return this.reason.advice
+    }
+  }
+  override get message(): string {
+    return `the device rules can't be set for the cgroup ${this.path}: ${this.reason.call._tag}: ${this.reason.code}`
+  }
+}
+
 /** A limit that the kind of cgroup in use has no word for, or a value that makes no sense. */
 export class CgroupLimitInvalid extends Data.TaggedError("CgroupLimitInvalid")<{
   readonly limit: string
@@ -159,6 +192,8 @@ export class CgroupLimitInvalid extends Data.TaggedError("CgroupLimitInvalid")<{
 export class CgroupJoinError extends Data.TaggedError("CgroupJoinError")<{
   readonly path: string
   readonly pid: number
+  /** What the cgroup controls. */
+  readonly controllers?: ReadonlyArray<string>
   readonly reason: SyscallError
 }> {
   get code(): SyscallError["code"] {
@@ -166,6 +201,12 @@ export class CgroupJoinError extends Data.TaggedError("CgroupJoinError")<{
   }
   get advice(): string | undefined {
     switch (this.reason.code) {
+      case "EINVAL":
+        return this.controllers?.includes("cpu") === true
+          ? "a process with a real-time policy can't be in a cgroup without real-time run time (cpu.rt_runtime_us): start " +
+            "runfx without that policy (not by chrt -f or -r), give linux.resources.cpu.realtimeRuntime, or ask for no " +
+            "cgroup (--cgroups none)"
+          : undefined
       case "EBUSY":
         return "the cgroup has controllers switched on for children of its own, so it can't hold processes itself"
       case "ENOSPC":
@@ -174,7 +215,9 @@ export class CgroupJoinError extends Data.TaggedError("CgroupJoinError")<{
         return "the cgroup is part of a threaded subtree: choose another path"
       case "EACCES":
       case "EPERM":
-        return "the caller must be able to write cgroup.procs here and in the nearest common ancestor"
+        return "the caller must be able to write cgroup.procs here and in the nearest common ancestor of this cgroup and " +
+          "its own: start runfx inside of the part of the tree that was delegated (systemd-run --user --scope -p " +
+          "Delegate=yes), or ask for no cgroup (--cgroups none)"
       default:
         return undefined
     }

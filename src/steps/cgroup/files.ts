@@ -1,19 +1,21 @@
 /**
  * How cgroup files are reached: from the root of a hierarchy down, by handle, never through a link, never out of it, and
- * never made where they are missing. (A directory of version 1 is made and removed by its path: see `create.ts`.)
+ * never made if they are missing. (A directory of version 1 is made and removed by its path: see `create.ts`.)
  *
  * A path as text could lead elsewhere by the time it is used; and a regular file named `cgroup.procs` in a plain directory
  * would take every write and do nothing.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { AT, MAGIC, O, RESOLVE } from "../../native/constants.ts"
-import { readAll, using } from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import * as Ahead from "../../native/Ahead.ts"
+import { AT, MAGIC, O, RESOLVE, STATX } from "../../native/constants.ts"
+import { entriesOf, readAll, using } from "../../native/Files.ts"
+import { type Kernel, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { NotACgroup } from "./errors.ts"
-import type { Group } from "./Manager.ts"
+import { type Group, unified } from "./Manager.ts"
 
 /** The calls that {@link withGroup}, {@link readIn} and {@link writeIn} make. */
-export const fileCalls = ["openat", "openat2", "fstatfs", "read", "write", "close"] as const
+export const fileCalls = ["openat", "openat2", "fstatfs", "statx", "read", "write", "close"] as const
 
 /** How every look-up below a group is done. */
 export const inside = RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
@@ -28,44 +30,78 @@ export const withHierarchy = <A, E, R>(
     (fd) => Effect.andThen(checkGroup(fd, mountpoint), use(fd))
   )
 
-const checkGroup = (fd: number, path: string): Effect.Effect<void, SyscallError | NotACgroup, Kernel> =>
+const checkGroup = (
+  fd: number,
+  path: string,
+  isUnified = false
+): Effect.Effect<void, SyscallError | NotACgroup, Kernel> =>
   Effect.flatMap(
     sys.fstatfs({ fd }),
-    ({ type }) =>
-      type === MAGIC.CGROUP_SUPER_MAGIC || type === MAGIC.CGROUP2_SUPER_MAGIC
+    (system) =>
+      Ahead.is(system, "type", MAGIC.CGROUP_SUPER_MAGIC, { likely: !isUnified }) ||
+        Ahead.is(system, "type", MAGIC.CGROUP2_SUPER_MAGIC)
         ? Effect.void
-        : Effect.fail(new NotACgroup({ path, type }))
+        : Effect.suspend(() => Effect.fail(new NotACgroup({ path, type: system.type })))
   )
 
 /** Opens a directory below another one, as a handle (`O_PATH`). */
 export const openDirectory = (dirfd: number, path: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
-/** Runs `use` with a handle to the directory of a group; `ENOENT` where it is gone. */
+/**
+ * Runs `use` with a handle to the directory of a group; `ENOENT` if it is gone. A group that is another one's by now,
+ * although it has the name of this one, is gone as well; and so is one that was about to be made.
+ */
 export const withGroup = <A, E, R>(
   group: Group,
   use: (fd: number) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | SyscallError | NotACgroup, R | Kernel> =>
-  withHierarchy(group.mountpoint, (root) => using(openDirectory(root, group.relative), use))
+  withHierarchy(
+    group.mountpoint,
+    (root) => using(openDirectory(root, group.relative), (fd) => Effect.andThen(checkIdentity(fd, group), use(fd)))
+  )
 
-/** Writes a value to a file of a group, in one call, without a handle to the group. */
+const checkIdentity = (fd: number, group: Group): Effect.Effect<void, SyscallError, Kernel> =>
+  group.inode === undefined ? Effect.void : Effect.flatMap(
+    sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.INO }),
+    (stat) =>
+      typeof group.inode === "bigint" && Ahead.is(stat, "ino", group.inode) ? Effect.void : Effect.fail(anothers(group))
+  )
+
+const anothers = ({ path }: Group): SyscallError =>
+  new SyscallError({
+    call: { _tag: "openat", dirfd: AT.FDCWD, path, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 },
+    code: "ENOENT",
+    detail: "the cgroup of this name is not the container's: that one was removed, and this one was made later"
+  })
+
+/** Whether the directory at a group's path is that group; `false` if it is another one, or there is none. */
+export const isThere = (group: Group): Effect.Effect<boolean, SyscallError, Kernel> =>
+  sys.statx({ dirfd: AT.FDCWD, path: group.path, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.INO }).pipe(
+    Effect.map(({ ino }) => typeof group.inode !== "bigint" || ino === group.inode),
+    orOn(gone, false)
+  )
+
+/** Writes a value to a file of a group, in one call. */
 export const writeTo = (
-  { mountpoint, relative }: Group,
+  group: Group,
   file: string,
   value: string
-): Effect.Effect<void, SyscallError | NotACgroup, Kernel> => {
-  const path = [mountpoint, relative, file].filter((part) => part !== "").join("/")
-  return using(
+): Effect.Effect<void, SyscallError | NotACgroup, Kernel> =>
+  using(
     sys.openat2({
       dirfd: AT.FDCWD,
-      path,
-      flags: O.WRONLY | O.CLOEXEC,
+      path: group.path,
+      flags: O.PATH | O.DIRECTORY | O.CLOEXEC,
       mode: 0,
       resolve: RESOLVE.NO_MAGICLINKS | RESOLVE.NO_SYMLINKS
     }),
-    (fd) => Effect.andThen(checkGroup(fd, path), Effect.asVoid(sys.write({ fd, data: Buffer.from(value) })))
+    (fd) =>
+      Effect.andThen(
+        Effect.andThen(checkGroup(fd, group.path, group.keys.includes(unified)), checkIdentity(fd, group)),
+        writeIn(fd, file, value)
+      )
   )
-}
 
 /** Everything that an open file still holds, as text. */
 export const readText = (fd: number): Effect.Effect<string, SyscallError, Kernel> =>
@@ -75,7 +111,7 @@ export const readText = (fd: number): Effect.Effect<string, SyscallError, Kernel
 export const readIn = (dirfd: number, file: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.CLOEXEC, mode: 0, resolve: inside }), readText)
 
-/** Opens a file in an open group for writing; `ENOENT` where there is no such file. */
+/** Opens a file in an open group for writing; `ENOENT` if there is no such file. */
 export const openIn = (dirfd: number, file: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: file, flags: O.WRONLY | O.CLOEXEC, mode: 0, resolve: inside })
 
@@ -83,7 +119,7 @@ export const openIn = (dirfd: number, file: string): Effect.Effect<number, Sysca
 export const writeValue = (fd: number, value: string): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.asVoid(sys.write({ fd, data: Buffer.from(value) }))
 
-/** Writes a value to a file in an open group; `ENOENT` where there is no such file. */
+/** Writes a value to a file in an open group; `ENOENT` if there is no such file. */
 export const writeIn = (dirfd: number, file: string, value: string): Effect.Effect<void, SyscallError, Kernel> =>
   using(openIn(dirfd, file), (fd) => writeValue(fd, value))
 
@@ -91,23 +127,44 @@ export const writeIn = (dirfd: number, file: string, value: string): Effect.Effe
 export const directoriesIn = (dirfd: number): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
   using(
     sys.openat2({ dirfd, path: ".", flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside }),
-    (fd) =>
-      Effect.gen(function*() {
-        const names: Array<string> = []
-        while (true) {
-          const entries = yield* sys.getdents64({ fd })
-          if (entries.length === 0) return names
-          for (const entry of entries) if (entry.type === "d") names.push(entry.name)
-        }
-      })
+    (fd) => Effect.map(entriesOf(fd), (entries) => entries.filter(({ type }) => type === "d").map(({ name }) => name))
   )
+
+/**
+ * Visits all groups below an open one, parents first: with a handle of the group that each is in, and its name there. A
+ * group without groups of its own is not opened: its link count says so (kernfs counts directories, as file systems do).
+ */
+export const eachBelow = <E, R>(
+  dirfd: number,
+  visit: (parent: number, name: string) => Effect.Effect<void, E, R>
+): Effect.Effect<void, E | SyscallError, R | Kernel> =>
+  Effect.gen(function*() {
+    for (const name of yield* directoriesIn(dirfd).pipe(orOn(gone, []))) {
+      yield* visit(dirfd, name)
+      const links = yield* sys.statx({ dirfd, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.NLINK }).pipe(
+        Effect.map(({ nlink }) => nlink),
+        orOn(gone, 0)
+      )
+      if (links === 0 || links === leafLinks) continue
+      yield* using(openDirectory(dirfd, name), (child) => eachBelow(child, visit)).pipe(orOn(gone, undefined))
+    }
+  })
+
+/** `.` and the entry in the parent. */
+const leafLinks = 2
 
 /** What the kernel answers about a cgroup that has been removed. */
 export const gone: ReadonlyArray<SyscallError["code"]> = ["ENOENT", "ENODEV"]
 
 /**
  * Waits, and lets the other fibers of this process have a turn; so a wait of many short pauses neither holds up a server
- * nor is deaf to interruption.
+ * nor is deaf to interruption. Returns how long it took by the clock, in milliseconds: more than was asked for on a machine
+ * that is busy, and never less, so that a sum of pauses is a bound.
  */
-export const pause = (milliseconds: number): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.andThen(sys.nanosleep({ nanoseconds: BigInt(milliseconds) * 1_000_000n }), Effect.yieldNow)
+export const pause = (milliseconds: number): Effect.Effect<number, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const start = yield* Clock.currentTimeMillis
+    yield* sys.nanosleep({ nanoseconds: BigInt(milliseconds) * 1_000_000n })
+    yield* Effect.yieldNow
+    return Math.max(milliseconds, (yield* Clock.currentTimeMillis) - start)
+  })

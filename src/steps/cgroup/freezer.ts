@@ -1,7 +1,7 @@
 /**
  * Freezing and thawing a container's cgroup, with bounded waits.
  *
- * The unified hierarchy does it where there is one, since its freezer can't get stuck half-way and lets a frozen process be
+ * The unified hierarchy does it if there is one, since its freezer can't get stuck half-way and lets a frozen process be
  * killed; v1's `freezer.state` elsewhere. A container is taken for frozen, and is thawed, in both.
  *
  * @see the kernel's admin-guide/cgroup-v2.rst, "cgroup.freeze", and cgroup-v1/freezer-subsystem.rst
@@ -9,19 +9,19 @@
 import * as Effect from "effect/Effect"
 import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupCannotFreeze, FreezeTimeout, type NotACgroup } from "./errors.ts"
-import { fileCalls, gone, pause, readIn, withGroup, writeIn } from "./files.ts"
+import { eachBelow, fileCalls, gone, pause, readIn, withGroup, writeIn } from "./files.ts"
 import { type CgroupManager, type Group, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that {@link freeze}, {@link thaw} and {@link isFrozen} may make. */
-export const freezerCalls = [...fileCalls, "nanosleep"] as const
+export const freezerCalls = [...fileCalls, "getdents64", "nanosleep"] as const
 
 /** What {@link freeze} can fail with. */
 export type FreezeError = SyscallError | NotACgroup | CgroupCannotFreeze | FreezeTimeout
 
 /** How long to wait for all processes to stand still, in milliseconds. */
-export const defaultPatience = 10_000
+const defaultPatience = 10_000
 
-/** How long to wait for them to go on. */
+/** How long to wait for them to continue. */
 const thawPatience = 2_000
 
 /** How often v1 is asked again before the wait ends, however short the pauses were. */
@@ -34,7 +34,7 @@ const freezerGroups = (manager: CgroupManager): ReadonlyArray<Group> =>
  * Freezes all processes of the container, and waits until they stand still.
  *
  * Whatever goes wrong, and on interruption, it thaws again. Fails with {@link FreezeTimeout} after `milliseconds`,
- * {@link CgroupCannotFreeze} where no hierarchy can.
+ * {@link CgroupCannotFreeze} if no hierarchy can.
  */
 export const freeze = (
   manager: CgroupManager,
@@ -82,8 +82,7 @@ const awaitV2 = (
         const state = wanted === "FROZEN" ? "THAWED" : "FROZEN"
         return yield* new FreezeTimeout({ path: group.path, wanted, state, milliseconds: slept })
       }
-      yield* pause(sleep)
-      slept += sleep
+      slept += yield* pause(sleep)
     }
   })
 
@@ -106,35 +105,45 @@ const freezeV1 = (
     for (let tries = 1; tries <= v1Tries && (tries === 1 || slept < milliseconds); tries++) {
       if (tries % 50 === 0) {
         yield* writeIn(dirfd, "freezer.state", "THAWED")
-        yield* pause(10)
-        slept += 10
+        slept += yield* pause(10)
       }
       yield* writeIn(dirfd, "freezer.state", "FROZEN")
       state = yield* stateOf(dirfd)
       if (state === "FROZEN") return
       // the first tries follow at once: it is a matter of microseconds as a rule
       const sleep = tries < 5 ? 0 : Math.min(tries, 20)
-      if (sleep > 0) yield* pause(sleep)
-      slept += sleep
+      if (sleep > 0) slept += yield* pause(sleep)
     }
     return yield* new FreezeTimeout({ path: group.path, wanted: "FROZEN", state, milliseconds: slept })
   }).pipe(orThaw(writeIn(dirfd, "freezer.state", "THAWED")))
 
 /**
- * Lets all processes of the container go on, in each hierarchy that could have frozen it, and waits until they do.
+ * Lets all processes of the container continue, in each hierarchy that could have frozen it, and waits until they do.
+ *
+ * With `whole` also the groups below, which the container may have frozen itself: a process in one does not die of
+ * SIGKILL (version 1).
  *
  * A container that is not frozen, whose groups are gone, or that has none: nothing to do. Fails with
- * {@link FreezeTimeout} where a group above this one keeps it frozen.
+ * {@link FreezeTimeout} if a group above this one keeps it frozen.
  */
-export const thaw = (manager: CgroupManager): Effect.Effect<void, SyscallError | NotACgroup | FreezeTimeout, Kernel> =>
+export const thaw = (
+  manager: CgroupManager,
+  { whole = false }: { readonly whole?: boolean } = {}
+): Effect.Effect<void, SyscallError | NotACgroup | FreezeTimeout, Kernel> =>
   Effect.gen(function*() {
     // all are written before any is waited for, so that a failure of one does not keep the other frozen
     const writes = yield* Effect.forEach(freezerGroups(manager), (group) =>
       Effect.result(
-        withGroup(group, (dirfd) =>
-          group.keys.includes(unified)
-            ? writeIn(dirfd, "cgroup.freeze", "0")
-            : writeIn(dirfd, "freezer.state", "THAWED")).pipe(orOn(gone, undefined))
+        withGroup(group, (dirfd) => {
+          const [file, value] = group.keys.includes(unified)
+            ? ["cgroup.freeze", "0"] as const
+            : ["freezer.state", "THAWED"] as const
+          const below = eachBelow(
+            dirfd,
+            (parent, name) => writeIn(parent, `${name}/${file}`, value).pipe(orOn(gone, undefined))
+          )
+          return Effect.andThen(writeIn(dirfd, file, value), whole ? below : Effect.void)
+        }).pipe(orOn(gone, undefined))
       ))
     for (const write of writes) if (write._tag === "Failure") return yield* Effect.fail(write.failure)
     for (const group of freezerGroups(manager)) {
@@ -154,8 +163,7 @@ const awaitThawedV1 = (dirfd: number, group: Group): Effect.Effect<void, Syscall
       if (slept >= thawPatience) {
         return yield* new FreezeTimeout({ path: group.path, wanted: "THAWED", state, milliseconds: slept })
       }
-      yield* pause(sleep)
-      slept += sleep
+      slept += yield* pause(sleep)
     }
   })
 
@@ -177,12 +185,3 @@ export const isFrozen = (manager: CgroupManager): Effect.Effect<boolean, Syscall
     ),
     (frozen) => frozen.includes(true)
   )
-
-/** Kept for callers that freeze by name: the two states of OCI and of libcontainer. */
-export type FreezerState = "FROZEN" | "THAWED"
-
-/** Freezes or thaws, by name. */
-export const setState = (
-  manager: CgroupManager,
-  state: FreezerState
-): Effect.Effect<void, FreezeError, Kernel> => state === "FROZEN" ? freeze(manager) : thaw(manager)

@@ -3,23 +3,26 @@
  */
 import * as Effect from "effect/Effect"
 import type { Cgroup } from "../../config/Container.ts"
+import { allowDefaults } from "../../config/devices.ts"
 import { O } from "../../native/constants.ts"
 import { compileDeviceFilter } from "../../native/deviceFilter.ts"
 import { using } from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { authority, authorityCalls, holds } from "../caller/authority.ts"
 import {
   CgroupControllerMissing,
   CgroupFileMissing,
   CgroupLimitInvalid,
   CgroupValueRefused,
+  DeviceFilterRefused,
   type NotACgroup
 } from "./errors.ts"
 import { fileCalls, inside, openIn, readIn, withGroup, writeIn, writeValue } from "./files.ts"
 import { type CgroupManager, type Group, groupFor, groups, unified } from "./Manager.ts"
-import { type Controller, controllers, deviceWrites, type Invalid, type Setting, unifiedSettings } from "./settings.ts"
+import { type Controller, controllers, deviceWrites, type Setting, type Settings, unifiedSettings } from "./settings.ts"
 
 /** The calls that {@link applyLimits} may make. */
-export const limitCalls = [...fileCalls, "bpf_prog_load", "bpf_prog_attach"] as const
+export const limitCalls = [...new Set([...fileCalls, ...authorityCalls]), "bpf_prog_load", "bpf_prog_attach"] as const
 
 /** What {@link applyLimits} can fail with. */
 export type LimitError =
@@ -29,8 +32,9 @@ export type LimitError =
   | CgroupFileMissing
   | CgroupValueRefused
   | CgroupLimitInvalid
+  | DeviceFilterRefused
 
-/** `BPF_F_ALLOW_MULTI`: programs of the groups above go on to be asked as well. */
+/** `BPF_F_ALLOW_MULTI`: programs of the groups above are still asked as well. */
 const allowMulti = 2
 
 /** Which of its columns a controller is served by, in this container's hierarchies. */
@@ -44,7 +48,7 @@ const served = (
   return other === undefined ? undefined : { group: other, name: v2, v2: true }
 }
 
-const limitsOf = (settings: ReadonlyArray<Setting | Invalid>): ReadonlyArray<string> => [
+const limitsOf = (settings: Settings): ReadonlyArray<string> => [
   ...new Set(settings.map(({ limit }) => limit))
 ]
 
@@ -77,21 +81,22 @@ export const requiredControllers = (
   return required
 }
 
-/** The controller that the file of a `unified` key belongs to: what stands before the first dot. */
+/** The controller that the file of a `unified` key belongs to: what is before the first dot. */
 const controllerOf = (setting: Setting): string => setting.candidates[0]!.file.split(".", 1)[0]!
 
 /**
  * Writes every limit that the configuration asks for, and the device rules.
  *
- * Fails with {@link CgroupControllerMissing} where no hierarchy has the controller, {@link CgroupFileMissing} where the
- * kernel has no such file, {@link CgroupValueRefused} where it does not take the value, and {@link CgroupLimitInvalid}.
+ * Fails with {@link CgroupControllerMissing} if no hierarchy has the controller, {@link CgroupFileMissing} if the
+ * kernel has no such file, {@link CgroupValueRefused} if it does not take the value, and {@link CgroupLimitInvalid}.
  * What is not asked for is not touched.
  *
  * Limits that depend on each other (memory and swap, period and quota) can be raised and lowered in either order: one
  * that is refused is tried once more when the others of its controller are written.
  *
  * In v2 the device rules are a BPF program, which needs `CAP_BPF` (or `CAP_SYS_ADMIN`) and `CAP_NET_ADMIN` in the initial
- * user namespace: a caller without them leaves `devices` empty.
+ * user namespace. A caller who has neither these nor `CAP_MKNOD` continues without one, unless the rules deny more than those
+ * of every container do.
  */
 export const applyLimits = (manager: CgroupManager, cgroup: Cgroup): Effect.Effect<void, LimitError, Kernel> =>
   Effect.gen(function*() {
@@ -115,17 +120,21 @@ export const applyLimits = (manager: CgroupManager, cgroup: Cgroup): Effect.Effe
 const applyTo = (
   group: Group | undefined,
   controller: string,
-  settings: ReadonlyArray<Setting | Invalid>,
+  settings: Settings,
   cgroup: Cgroup
 ): Effect.Effect<void, LimitError, Kernel> => {
-  if (settings.length === 0) return Effect.void
   const invalid = settings.find((setting) => setting._tag === "Invalid")
   if (invalid !== undefined) return Effect.fail(new CgroupLimitInvalid(invalid))
   const wanted = settings.filter((setting) => setting._tag === "Setting")
+  const ignored = settings.filter((setting) => setting._tag === "Ignored")
+  const told = Effect.forEach(ignored, ({ limit, problem }) => Effect.logDebug(`${limit} ${problem}`), {
+    discard: true
+  })
+  if (wanted.length === 0) return told
   if (group === undefined) {
-    return Effect.fail(new CgroupControllerMissing({ limits: limitsOf(settings), controller }))
+    return Effect.fail(new CgroupControllerMissing({ limits: limitsOf(wanted), controller }))
   }
-  return withGroup(group, (dirfd) =>
+  const written = withGroup(group, (dirfd) =>
     Effect.gen(function*() {
       if (controller === "memory" && cgroup.memory?.checkBeforeUpdate === true && group.keys.includes(unified)) {
         yield* refuseBelowUsage(dirfd, cgroup.memory.limit ?? -1n)
@@ -139,6 +148,7 @@ const applyTo = (
       }
       for (const setting of again) yield* apply(dirfd, group, controller, setting)
     }))
+  return Effect.andThen(told, written)
 }
 
 /** v2 kills what is above a new limit; v1 refuses the limit by itself. */
@@ -172,7 +182,7 @@ const apply = (
       const result = yield* Effect.result(writeIn(dirfd, file, value))
       if (result._tag === "Success") return
       const reason = result.failure
-      // only a failing open tells of a missing file; a write may give ENOENT for what its value names
+      // only a failing open means a missing file; a write may fail with ENOENT for what its value names
       if (reason.call._tag === "openat2" && reason.code === "ENOENT") continue
       return yield* new CgroupValueRefused({ limit, controller, file: `${group.path}/${file}`, value, reason })
     }
@@ -233,16 +243,25 @@ const applyDevices = (
         )
     )).pipe(
       Effect.catchTag("SyscallError", (reason) =>
-        Effect.fail(
-          reason.call._tag.startsWith("bpf")
-            ? new CgroupValueRefused({
-              limit,
-              controller: "devices",
-              file: v2.path,
-              value: "a BPF program",
-              reason
-            })
-            : reason
-        ))
+        reason.call._tag.startsWith("bpf")
+          ? withoutFilter(devices, new DeviceFilterRefused({ path: v2.path, reason }))
+          : Effect.fail(reason))
     )
 }
+
+/**
+ * Continues without a filter if it would deny nothing that the container could do: a caller who may load none may not
+ * make device nodes either, nor may what it starts. Rules that deny more than every container is denied are a wish of the
+ * configuration, and are not dropped.
+ */
+const withoutFilter = (
+  devices: Cgroup["devices"],
+  refused: DeviceFilterRefused
+): Effect.Effect<void, SyscallError | DeviceFilterRefused, Kernel> =>
+  Effect.flatMap(
+    authority,
+    (caller) =>
+      refused.reason.code === "EPERM" && !(caller.initial && holds(caller, "MKNOD")) && allowDefaults(devices)
+        ? Effect.logDebug(`the container has no device filter: ${refused.message}`)
+        : Effect.fail(refused)
+  )

@@ -2,10 +2,9 @@
  * The processes of a container, as its cgroups know them: who is in, putting one in, killing all.
  */
 import * as Effect from "effect/Effect"
-import { using } from "../../native/Files.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, CgroupJoinError, type NotACgroup } from "./errors.ts"
-import { directoriesIn, fileCalls, gone, openDirectory, readIn, withGroup, writeIn, writeTo } from "./files.ts"
+import { eachBelow, fileCalls, gone, readIn, withGroup, writeIn, writeTo } from "./files.ts"
 import { type CgroupManager, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that the functions of this module may make. */
@@ -18,7 +17,7 @@ const joinDistance = 30_000_000n
 /**
  * Puts a process, with all of its threads, into all groups. Groups that are gone are an error.
  *
- * EINVAL is tried again, 5 times at a distance of 30 ms: the kernel gives it for a process that is just being made.
+ * EINVAL is tried again, 5 times at a distance of 30 ms: the kernel returns it for a process that is just being made.
  */
 export const join = (
   manager: CgroupManager,
@@ -31,7 +30,12 @@ export const join = (
           const result = yield* Effect.result(writeIn(dirfd, "cgroup.procs", String(pid)))
           if (result._tag === "Success") return
           if (result.failure.code !== "EINVAL" || tries === joinTries) {
-            return yield* new CgroupJoinError({ path: group.path, pid, reason: result.failure })
+            return yield* new CgroupJoinError({
+              path: group.path,
+              pid,
+              controllers: group.keys,
+              reason: result.failure
+            })
           }
           yield* sys.nanosleep({ nanoseconds: joinDistance })
         }
@@ -51,28 +55,37 @@ export const joinSelf = (
     Effect.catchTag(
       writeTo(group, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0"),
       "SyscallError",
-      (reason) => Effect.fail(new CgroupJoinError({ path: group.path, pid: 0, reason }))
+      (reason) => Effect.fail(new CgroupJoinError({ path: group.path, pid: 0, controllers: group.keys, reason }))
     ), { discard: true })
+
+/**
+ * The lines of `cgroup.procs` in an open group and all groups below it. In one look a group: its name and its file are
+ * opened together, and how many directories are in it is known by its link count.
+ */
+const linesOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const lines: Array<number> = [...(yield* linesOf(dirfd, "cgroup.procs"))]
+    yield* eachBelow(dirfd, (parent, name) =>
+      Effect.map(linesOf(parent, `${name}/cgroup.procs`), (more) => {
+        for (const line of more) lines.push(line)
+      }))
+    return lines
+  })
+
+const linesOf = (dirfd: number, file: string): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
+  // ENOTSUP: a threaded group has threads only, its processes are listed where the subtree begins
+  Effect.map(readIn(dirfd, file).pipe(orOn([...gone, "ENOTSUP"], "")), parsePids)
 
 /** The pids in an open group and all groups below it; those that this pid namespace has no number for are left out. */
 export const pidsOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    // ENOTSUP: a threaded group has threads only, its processes are listed where the subtree begins
-    const own = yield* readIn(dirfd, "cgroup.procs").pipe(orOn([...gone, "ENOTSUP"], ""))
-    // 0 stands for a process of another pid namespace; to signal it would mean to signal ourselves
-    const pids = parsePids(own).filter((pid) => pid > 0)
-    const children = yield* directoriesIn(dirfd).pipe(orOn(gone, []))
-    for (const child of children) {
-      pids.push(...(yield* using(openDirectory(dirfd, child), pidsOfGroup).pipe(orOn(gone, []))))
-    }
-    return pids
-  })
+  // 0 stands for a process of another pid namespace; to signal it would mean to signal ourselves
+  Effect.map(linesOfGroup(dirfd), (lines) => lines.filter((pid) => pid > 0))
 
-const parsePids = (text: string): Array<number> =>
-  text.split("\n").filter((line) => /^\d+$/.test(line)).map((line) => Number(line))
+const parsePids = (text: string): ReadonlyArray<number> =>
+  text === "" ? [] : text.split("\n").filter((line) => /^\d+$/.test(line)).map((line) => Number(line))
 
 /**
- * The pids of all processes in any of the container's groups and those below them, ascending. Empty where the groups are
+ * The pids of all processes in any of the container's groups and those below them, ascending. Empty if the groups are
  * gone. A process that has ended and waits for its parent (a zombie) is not among them.
  */
 export const pids = (
@@ -83,9 +96,18 @@ export const pids = (
     (lists) => [...new Set(lists.flat())].toSorted((a, b) => a - b)
   )
 
+/** How many processes are in the container's groups, with those that this pid namespace has no number for. */
+export const population = (
+  manager: CgroupManager
+): Effect.Effect<number, SyscallError | NotACgroup, Kernel> =>
+  Effect.map(
+    Effect.forEach(groups(manager), (group) => withGroup(group, linesOfGroup).pipe(orOn(gone, []))),
+    (lists) => Math.max(0, ...lists.map(({ length }) => length))
+  )
+
 /**
  * Kills all processes in the cgroup2 group and below, at once and without a gap through which a fork could slip, frozen or
- * not. `false` where that is not to be had: no cgroup2 hierarchy, no `cgroup.kill` (before Linux 5.14), or no group any
+ * not. `false` if that is not to be had: no cgroup2 hierarchy, no `cgroup.kill` (before Linux 5.14), or no group any
  * more.
  */
 export const killAll = (manager: CgroupManager): Effect.Effect<boolean, SyscallError | NotACgroup, Kernel> => {

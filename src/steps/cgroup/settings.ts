@@ -1,8 +1,8 @@
 /**
  * The limits of a configuration as files and values: one table, a row a controller, a column for each kind of hierarchy.
  *
- * Pure. Zero means "not set" for memory, shares, quota, periods, weights and pids, as the runtimes before this one read
- * it; -1 means "no limit".
+ * Pure. Zero means "not set" for memory, shares, quota, periods and weights, as the runtimes before this one read it; -1
+ * means "no limit". What only the other version has is left out, with a warning: engines write it on every host.
  *
  * @see cgroups(7), the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst, OCI config-linux.md#control-groups
  */
@@ -19,14 +19,22 @@ export interface Setting {
   readonly optional: boolean
 }
 
-/** A limit that this kind of hierarchy has no word for, or a value without sense. */
+/** A value without sense. */
 export interface Invalid {
   readonly _tag: "Invalid"
   readonly limit: string
   readonly problem: string
 }
 
-type Settings = ReadonlyArray<Setting | Invalid>
+/** A limit that this kind of hierarchy has no word for. */
+export interface Ignored {
+  readonly _tag: "Ignored"
+  readonly limit: string
+  readonly problem: string
+}
+
+/** What is written to one controller. */
+export type Settings = ReadonlyArray<Setting | Invalid | Ignored>
 
 const one = (limit: string, file: string, value: string | bigint | number, optional = false): Settings => [
   { _tag: "Setting", limit, candidates: [{ file, value: String(value) }], optional }
@@ -34,7 +42,9 @@ const one = (limit: string, file: string, value: string | bigint | number, optio
 
 const invalid = (limit: string, problem: string): Settings => [{ _tag: "Invalid", limit, problem }]
 
-const noSuch = (limit: string, version: "v1" | "v2"): Settings => invalid(limit, `cgroup ${version} has no such limit`)
+const onlyInV1 = (limit: string): Settings => [
+  { _tag: "Ignored", limit, problem: "has no effect: cgroup v2 has no such limit" }
+]
 
 /** Settings of a value that is set: neither absent nor zero. */
 const ifSet = (value: bigint | undefined, settings: (value: bigint) => Settings): Settings =>
@@ -65,8 +75,9 @@ export const ioWeightOfBlkio = (weight: number): number => 1 + Math.floor((weigh
 /** `memory.swap.max` from memory and swap together; a text that says why there is none. */
 export const swapOf = (memoryAndSwap: bigint, memory: bigint): bigint | string => {
   if (memoryAndSwap < 0n) return -1n
-  if (memory === 0n) return "is memory and swap together, so that memory.limit is needed beside it"
-  if (memory < 0n) return "is memory and swap together, so that it can't be limited while memory.limit is not"
+  if (memory === 0n) return "is memory and swap together, so that memory.limit is needed too"
+  // of memory without a limit nothing can be taken away: runc takes it for the swap alone
+  if (memory < 0n) return memoryAndSwap
   if (memoryAndSwap < memory) return "is memory and swap together, so that it can't be less than memory.limit"
   return memoryAndSwap - memory
 }
@@ -103,11 +114,11 @@ const memoryV2 = ({ memory }: Cgroup): Settings =>
         : one("memory.swap", "memory.swap.max", orMax(swap), swap <= 0n)
     }),
     ...ifSet(memory.reservation, (value) => one("memory.reservation", "memory.low", orMax(value))),
-    ...ifSet(memory.kernel, () => noSuch("memory.kernel", "v2")),
-    ...ifSet(memory.kernelTcp, () => noSuch("memory.kernelTcp", "v2")),
-    ...ifGiven(memory.swappiness, () => noSuch("memory.swappiness", "v2")),
-    ...(memory.useHierarchy === false ? noSuch("memory.useHierarchy", "v2") : []),
-    ...(memory.disableOomKiller === true ? noSuch("memory.disableOomKiller", "v2") : [])
+    ...ifSet(memory.kernel, () => onlyInV1("memory.kernel")),
+    ...ifSet(memory.kernelTcp, () => onlyInV1("memory.kernelTcp")),
+    ...ifGiven(memory.swappiness, () => onlyInV1("memory.swappiness")),
+    ...(memory.useHierarchy === false ? onlyInV1("memory.useHierarchy") : []),
+    ...(memory.disableOomKiller === true ? onlyInV1("memory.disableOomKiller") : [])
   ]
 
 // the period comes before the quota, which may not exceed it; the burst after the quota, which it may not exceed
@@ -128,8 +139,8 @@ const cpuV2 = ({ cpu }: Cgroup): Settings =>
     ...(cpu.idle === 1n ? [] : ifSet(cpu.shares, (value) => one("cpu.shares", "cpu.weight", weightOfShares(value)))),
     ...cpuMax(cpu.quota ?? 0n, cpu.period ?? 0n),
     ...ifGiven(cpu.burst, (value) => one("cpu.burst", "cpu.max.burst", value)),
-    ...ifSet(cpu.realtimePeriod, () => noSuch("cpu.realtimePeriod", "v2")),
-    ...ifSet(cpu.realtimeRuntime, () => noSuch("cpu.realtimeRuntime", "v2")),
+    ...ifSet(cpu.realtimePeriod, () => onlyInV1("cpu.realtimePeriod")),
+    ...ifSet(cpu.realtimeRuntime, () => onlyInV1("cpu.realtimeRuntime")),
     ...ifGiven(cpu.idle, (value) => one("cpu.idle", "cpu.idle", value))
   ]
 
@@ -144,7 +155,9 @@ const cpuset = ({ cpu }: Cgroup): Settings => [
   ...(cpu?.mems === undefined || cpu.mems === "" ? [] : one("cpu.mems", "cpuset.mems", cpu.mems))
 ]
 
-const pids = ({ pids }: Cgroup): Settings => ifSet(pids?.limit, (value) => one("pids.limit", "pids.max", orMax(value)))
+/** None at all is a limit like another (runtime-spec 1.3). The one process that is there is not forbidden by it. */
+const pids = ({ pids }: Cgroup): Settings =>
+  ifGiven(pids?.limit, (value) => one("pids.limit", "pids.max", value === 0n ? 1 : orMax(value)))
 
 type Throttle =
   | "throttleReadBpsDevice"
@@ -214,7 +227,7 @@ const ioV2 = ({ blockIO: io }: Cgroup): Settings =>
         { file: "io.bfq.weight", value: String(weight) },
         { file: "io.weight", value: `default ${ioWeightOfBlkio(weight)}` }
       )),
-    ...positive(io.leafWeight, () => noSuch("blockIO.leafWeight", "v2")),
+    ...positive(io.leafWeight, () => onlyInV1("blockIO.leafWeight")),
     ...devices(io).flatMap(({ device, weight }) =>
       positive(weight, (weight) =>
         either(
@@ -223,9 +236,7 @@ const ioV2 = ({ blockIO: io }: Cgroup): Settings =>
           { file: "io.weight", value: `${device} ${ioWeightOfBlkio(weight)}` }
         ))
     ),
-    ...devices(io).flatMap(({ leafWeight }) =>
-      positive(leafWeight, () => noSuch("blockIO.weightDevice.leafWeight", "v2"))
-    ),
+    ...devices(io).flatMap(({ leafWeight }) => positive(leafWeight, () => onlyInV1("blockIO.weightDevice.leafWeight"))),
     ...throttled(io, (limit, _, key, { major, minor, rate }) =>
       one(limit, "io.max", `${major}:${minor} ${key}=${rate === 0n ? "max" : rate}`))
   ]
@@ -260,9 +271,9 @@ const netPrio = ({ network }: Cgroup): Settings =>
   )
 
 const onlyV1 = (settings: (cgroup: Cgroup) => Settings) => (cgroup: Cgroup): Settings =>
-  settings(cgroup).flatMap(({ limit }) => noSuch(limit, "v2"))
+  settings(cgroup).flatMap(({ limit }) => onlyInV1(limit))
 
-/** A row: the name of a controller in each kind of hierarchy, and what it is told there. */
+/** A row: the name of a controller in each kind of hierarchy, and what is written to it there. */
 export interface Controller {
   readonly v1: string
   readonly v2: string

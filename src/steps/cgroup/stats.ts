@@ -4,20 +4,18 @@
  * @see the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst
  */
 import * as Effect from "effect/Effect"
+import { given } from "../../engine/given.ts"
 import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, type NotACgroup } from "./errors.ts"
-import { fileCalls, gone, readIn, withGroup } from "./files.ts"
+import { gone, readIn, withGroup } from "./files.ts"
 import { type CgroupManager, type Group, groupOf, unified } from "./Manager.ts"
 import { parseKeyed } from "./members.ts"
-
-/** The calls that {@link stats} makes. */
-export const statsCalls = fileCalls
 
 /** One number of a block device. */
 export interface BlkioEntry {
   readonly major: number
   readonly minor: number
-  /** `Read`, `Write`, …; empty where the kernel does not tell kinds apart. */
+  /** `Read`, `Write`, …; empty if the kernel does not tell kinds apart. */
   readonly op: string
   readonly value: bigint
 }
@@ -47,6 +45,8 @@ export interface Stats {
   }
   readonly pids?: {
     readonly current: bigint
+    /** The most at one time; since Linux 6.1 in v2, 6.12 in v1. */
+    readonly peak?: bigint
     /** Absent: none. */
     readonly limit?: bigint
   }
@@ -108,7 +108,7 @@ export const parseIoStat = (
     const devices: Array<{ major: number; minor: number; values: ReadonlyMap<string, bigint> }> = []
     for (const line of text.split("\n")) {
       const match = /^(\d+):(\d+)((?: \S+=\S+)*) *$/.exec(line)
-      // a device that has done nothing yet stands there without numbers, or, in some kernels, without a line break
+      // a device that has done nothing yet is there without numbers, or, in some kernels, without a line break
       if (line.trim() === "" || /^(\d+:\d+ *)+$/.test(line)) continue
       if (match === null) return yield* new CgroupFileInvalid({ file: "io.stat", line })
       const pairs = match[3]!.trim().split(" ").map((pair) => pair.split("=", 2) as [string, string])
@@ -165,7 +165,7 @@ const memoryV1 = (dirfd: number) =>
     const limit = yield* number(dirfd, "memory.limit_in_bytes")
     return {
       usage,
-      ...(maxUsage === undefined ? {} : { maxUsage }),
+      ...given({ maxUsage }),
       failures: (yield* number(dirfd, "memory.failcnt")) ?? 0n,
       ...(limit === undefined || limit >= unlimited ? {} : { limit }),
       stat: yield* keyed(dirfd, "memory.stat")
@@ -180,9 +180,9 @@ const memoryV2 = (dirfd: number) =>
     const limit = yield* number(dirfd, "memory.max")
     return {
       usage,
-      ...(maxUsage === undefined ? {} : { maxUsage }),
+      ...given({ maxUsage }),
       failures: (yield* keyed(dirfd, "memory.events"))["max"] ?? 0n,
-      ...(limit === undefined ? {} : { limit }),
+      ...given({ limit }),
       stat: yield* keyed(dirfd, "memory.stat")
     }
   })
@@ -192,14 +192,15 @@ const pids = (dirfd: number) =>
     const current = yield* number(dirfd, "pids.current")
     if (current === undefined) return undefined
     const limit = yield* number(dirfd, "pids.max")
-    return { current, ...(limit === undefined ? {} : { limit }) }
+    const peak = yield* number(dirfd, "pids.peak")
+    return { current, ...given({ peak, limit }) }
   })
 
 const blkioV1 = (dirfd: number) =>
   Effect.gen(function*() {
     const entries = (file: string) =>
       Effect.flatMap(readIn(dirfd, file).pipe(orOn(["ENOENT", "ENOTSUP"], "")), (text) => parseBlkio(file, text))
-    // the scheduler's own numbers where it keeps any (CFQ and its successor BFQ), else those of the throttling layer
+    // the scheduler's own numbers if it keeps any (CFQ and its successor BFQ), else those of the throttling layer
     for (const family of ["blkio", "blkio.bfq"]) {
       const serviced = yield* entries(`${family}.io_serviced_recursive`)
       if (serviced.length === 0) continue
@@ -266,9 +267,6 @@ export const stats = (
     const v1Blkio = groupOf(manager, "blkio")
     const blkio = yield* v1Blkio === undefined ? from(v2, ioV2) : from(v1Blkio, blkioV1)
     return {
-      ...(cpu === undefined ? {} : { cpu }),
-      ...(memory === undefined ? {} : { memory }),
-      ...(tasks === undefined ? {} : { pids: tasks }),
-      ...(blkio === undefined ? {} : { blkio })
+      ...given({ cpu, memory, pids: tasks, blkio })
     }
   })

@@ -4,16 +4,17 @@ import * as Step from "../../engine/Step.ts"
 import { orOn } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { gone } from "../cgroup/files.ts"
-import { Frozen, KillTarget } from "./KillTarget.ts"
+import { Frozen } from "./facts.ts"
+import { KillTarget } from "./KillTarget.ts"
 
-/** A container that can't be frozen soon is killed all the same. */
+/** How long to wait for the freeze. After that the container is killed unfrozen. */
 const milliseconds = 2000
 
 /**
- * Freezes the cgroup. From here on, whatever fails, it is thawed.
+ * Freezes the cgroup. Whatever fails from here on, the cgroup is thawed again.
  *
- * A process in uninterruptible sleep can keep the cgroup from freezing in time, and some have no freezer. That must not
- * save the container from being killed: it goes on unfrozen, and `reap` makes sure that nothing has got away.
+ * A process in uninterruptible sleep can keep the cgroup from freezing in time, and some cgroups have no freezer. That must
+ * not save the container: the kill continues unfrozen, and `reap` finds what has got away.
  */
 export const freeze = Step.make("freeze", {
   doc: "hold the container's processes still, so that none forks away",
@@ -24,7 +25,7 @@ export const freeze = Step.make("freeze", {
   run: Effect.gen(function*() {
     const { cgroup } = yield* KillTarget
     if (cgroup === undefined) return { frozen: false }
-    // before the first write: also a freeze that was interrupted half-way is taken back
+    // before the first write, so that a freeze that is interrupted half-way is taken back too
     yield* Step.onRollback(Cgroup.thaw(cgroup))
     return yield* Cgroup.freeze(cgroup, { milliseconds }).pipe(
       Effect.as({ frozen: true }),

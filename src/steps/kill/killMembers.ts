@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { SIG } from "../../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { openProcess, signalThrough } from "../processes.ts"
+import { openProcess, signalThrough } from "../proc/processes.ts"
 
 /** The calls that {@link killMembers} makes. */
 export const killCalls = [...Cgroup.memberCalls, "pidfd_open", "pidfd_send_signal"] as const
@@ -17,8 +17,8 @@ const batch = 256
 const rounds = 20
 
 /**
- * Kills all: by `cgroup.kill` where there is one, for it leaves no gap; else one by one, and again as long as there are
- * new ones (a frozen cgroup has none).
+ * Kills all. If the kernel has `cgroup.kill`, that does it without a gap. Otherwise the processes are killed one by one, and
+ * the list is read again as long as there are new ones (a frozen cgroup has none).
  */
 export const killMembers = (
   manager: Cgroup.CgroupManager
@@ -35,7 +35,7 @@ export const killMembers = (
     }
   })
 
-/** Gives the pids that were dealt with. */
+/** Kills the processes of one batch, and returns the pids that were looked at. */
 const signalBatch = (
   manager: Cgroup.CgroupManager,
   pids: ReadonlyArray<number>
@@ -48,7 +48,7 @@ const signalBatch = (
           const pidfd = yield* openProcess(pid)
           if (pidfd !== undefined) handles.set(pid, pidfd)
         }
-        // whoever is still in the list now that its descriptor is open is the process that the descriptor is of
+        // a pid that is still in the list now that its descriptor is open is the process of that descriptor
         const inside = new Set(yield* Cgroup.pids(manager))
         for (const [pid, pidfd] of handles) if (inside.has(pid)) yield* signalThrough(pidfd, SIG.KILL)
         return pids

@@ -1,40 +1,49 @@
 /** Wait until all processes have ended. */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import type { ChildStatus } from "../../native/calls.ts"
 import { P, SIG, W } from "../../native/constants.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { ChildStatus } from "../../native/results.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { pause } from "../cgroup/files.ts"
-import { hasEnded, isAlive, type ProcessIdentity, readStat, signal, signalCalls } from "../processes.ts"
+import { procView } from "../proc/numbers.ts"
+import { hasEnded, isAlive, type ProcessIdentity, readStat, signal, signalCalls } from "../proc/processes.ts"
+import { ProcessesRemain } from "./errors.ts"
+import { Listed, Reaped, Thawed } from "./facts.ts"
 import { killCalls, killMembers } from "./killMembers.ts"
-import { KillTarget, Listed, ProcessesRemain, Reaped, Thawed } from "./KillTarget.ts"
+import { KillTarget } from "./KillTarget.ts"
 
-/** How long to wait, in milliseconds, where the target does not say. */
+/** How long to wait, in milliseconds, if the target does not say. */
 const defaultPatience = 10_000
 
 /**
- * How many rounds a listed child of ours that is dead is left to whoever waits for it in this process: each round gives
- * other fibers, and the signal that wakes them, their turn. Who runs the container and who kills it are often one process.
+ * For how many rounds a dead child of ours is left to another fiber of this process that waits for it. Each round gives that
+ * fiber, and the signal that wakes it, a turn. One process often runs the container and kills it.
  */
 const courtesy = 3
 
-/** Asks once for the status of a child: `null` where it has not ended, `"stranger"` where it is no child of the caller. */
+/**
+ * Asks once for the status of a child: `null` if it has not ended, `"stranger"` if it is no child of the caller, or if a
+ * seccomp filter of the caller forbids the question.
+ */
 const reapOne = (pid: number): Effect.Effect<ChildStatus | null | "stranger", SyscallError, Kernel> =>
-  sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG }).pipe(orOn(["ECHILD"], "stranger" as const))
+  sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG }).pipe(
+    orOn(["ECHILD", "ENOSYS"], "stranger" as const)
+  )
 
 /**
- * Waits until every process has ended: reaps those that are children of the caller, all at the same time, since the end of
- * a pid namespace's init waits for every other member to be reaped; but not before other fibers of this process, which may
- * wait for their status, had the chance to. For the others it is enough that they are dead, a zombie of another parent
- * counts as that.
+ * Waits until every process has ended.
  *
- * What has got away before the list was made is found in the cgroup here, and killed as well. Never waits for ever: fails
- * with {@link ProcessesRemain}.
+ * Children of the caller are reaped. All of them are asked for in each round, since the init of a pid namespace can't end
+ * before every other member is reaped. Other fibers of this process, which may wait for a child's status, come first.
+ * A process of another parent counts as ended as soon as it is dead, even as a zombie.
+ *
+ * Processes that got away before the list was made are found in the cgroup here, and killed as well. The wait is bounded: at
+ * its end the step fails with {@link ProcessesRemain}.
  */
 export const reap = Step.make("reap", {
   doc: "wait until all processes have ended, and reap those that are ours",
-  calls: [...killCalls, ...signalCalls, "getpid", "waitid"],
+  calls: [...new Set([...killCalls, ...signalCalls, ...Cgroup.freezerCalls, "getpid" as const, "waitid" as const])],
   requires: [KillTarget, Listed, Thawed],
   provides: Reaped,
   reversal: "harmless",
@@ -43,6 +52,7 @@ export const reap = Step.make("reap", {
     const statuses: Array<ChildStatus> = []
     let waiting: ReadonlyArray<ProcessIdentity> = yield* Listed
     const self = waiting.length === 0 ? 0 : yield* sys.getpid({})
+    const view = waiting.length === 0 ? undefined : yield* procView
     let ours: ReadonlyArray<number> = children
     const dead = new Map<number, number>()
     let slept = 0
@@ -56,8 +66,8 @@ export const reap = Step.make("reap", {
       ours = oursLeft
       const left: Array<ProcessIdentity> = []
       for (const process of waiting) {
-        // compared first: a pid that is another process's by now, maybe another child of ours, is not asked for
-        const stat = yield* readStat(process.pid)
+        // compare first: the pid may belong to another process by now, maybe to another child of ours
+        const stat = yield* readStat(process.pid, view)
         if (stat === undefined || stat.startTime !== process.startTime) continue
         const rounds = hasEnded(stat) ? (dead.get(process.pid) ?? 0) + 1 : 0
         dead.set(process.pid, rounds)
@@ -66,7 +76,7 @@ export const reap = Step.make("reap", {
           continue
         }
         const status = yield* reapOne(process.pid)
-        if (status === "stranger" ? yield* isAlive(process) : status === null) left.push(process)
+        if (status === "stranger" ? yield* isAlive(process, view) : status === null) left.push(process)
         else if (status !== null && status !== "stranger") statuses.push(status)
       }
       waiting = left
@@ -74,17 +84,20 @@ export const reap = Step.make("reap", {
       const pids = [...new Set([...waiting.map(({ pid }) => pid), ...ours, ...inside])]
       if (pids.length === 0) return statuses
       if (slept >= patience) {
-        const stats = yield* Effect.forEach(pids, readStat)
+        const stats = yield* Effect.forEach(pids, (pid) => readStat(pid, view))
         return yield* new ProcessesRemain({
           pids,
           states: stats.map((stat) => stat?.state ?? "?"),
           milliseconds: slept
         })
       }
-      if (cgroup !== undefined && inside.length > 0 && sleep > 1) yield* killMembers(cgroup)
+      if (cgroup !== undefined && inside.length > 0 && sleep > 1) {
+        // the container may have frozen a group of its own below: those processes die only once they are thawed
+        yield* Cgroup.thaw(cgroup, { whole: true })
+        yield* killMembers(cgroup)
+      }
       if (init !== undefined && cgroup === undefined) yield* signal(init, SIG.KILL)
-      yield* pause(sleep)
-      slept += sleep
+      slept += yield* pause(sleep)
       yield* Effect.yieldNow
     }
   })

@@ -2,13 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { SIG } from "../../native/constants.ts"
-import { signal, signalCalls } from "../processes.ts"
+import { signal, signalCalls } from "../proc/processes.ts"
+import { Listed, Signalled } from "./facts.ts"
 import { killCalls, killMembers } from "./killMembers.ts"
-import { KillTarget, Listed, Signalled } from "./KillTarget.ts"
+import { KillTarget } from "./KillTarget.ts"
 
 /**
- * SIGKILL to every process of the container. One that has ended by itself is fine. A process that is frozen in a v1
- * cgroup keeps the signal until it is thawed.
+ * Sends SIGKILL to every process of the container; it is no failure if one has ended already. A process that is frozen in a
+ * v1 cgroup gets the signal once it is thawed.
  */
 export const signalAll = Step.make("signalAll", {
   doc: "send SIGKILL to each process",

@@ -1,12 +1,13 @@
-/** Let the processes go on, so that they can die. */
+/** Let the processes continue, so that they can die. */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { Frozen, KillTarget, Signalled, Thawed } from "./KillTarget.ts"
+import { Frozen, Signalled, Thawed } from "./facts.ts"
+import { KillTarget } from "./KillTarget.ts"
 
-/** Thaws whatever is frozen, by the kill or by an earlier pause: in a v1 cgroup, SIGKILL waits for that. */
+/** Thaws what the kill or an earlier pause has frozen: in a v1 cgroup, SIGKILL takes effect only after that. */
 export const thaw = Step.make("thaw", {
-  doc: "let the processes go on, so that the signal reaches them",
+  doc: "let the processes continue, so that the signal reaches them",
   calls: Cgroup.freezerCalls,
   requires: [KillTarget, Frozen, Signalled],
   provides: Thawed,

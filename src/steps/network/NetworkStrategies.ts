@@ -24,6 +24,9 @@ export const NetworkStrategies = Context.Reference<ReadonlyArray<Strategy>>("run
   defaultValue: () => [loopback, veth]
 })
 
+/** Those of this package, which only make calls; another one may do whatever it likes. */
+export const ours: ReadonlySet<Strategy> = new Set([loopback, veth])
+
 /** The strategy of a network. */
 export const strategyOf = (network: Network): Effect.Effect<Strategy, UnknownStrategyError> =>
   Effect.flatMap(NetworkStrategies, (strategies) => {

@@ -30,7 +30,10 @@ import type { NetworkError } from "./NetworkError.ts"
 export interface Created {
   /** The network, with the names that were chosen for it. */
   readonly network: Network
-  /** The interfaces that this network added to the host, in the order in which they were made. */
+  /**
+   * The interfaces that this network added to the host, in the order in which they were made. Empty also if a start was
+   * cut short before it could write down which there were.
+   */
   readonly links: ReadonlyArray<HostLink>
 }
 

@@ -1,5 +1,5 @@
 /**
- * The bridge that connects containers on the host: found, or made by whoever comes first; removed by whoever leaves last.
+ * The bridge that connects containers on the host: found, or made by the first container; removed by the last.
  *
  * A bridge that runfx made carries a mark, its alias; one without is somebody else's and is never removed.
  */
@@ -12,7 +12,7 @@ import { type BridgesLocked, withBridges } from "./lock.ts"
 import { NetworkError } from "./NetworkError.ts"
 
 /** What marks a bridge that runfx made: its alias (`ip link` shows it). */
-export const mark = "runfx"
+const mark = "runfx"
 
 /** A bridge, and whether it goes when nobody uses it any more. */
 export interface Bridge {

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Answer, Link, Request } from "../../native/Rtnetlink.ts"
 
-/** What the kernel tells of an interface. */
+/** What the kernel reports about an interface. */
 export type LinkInfo = Answer & { readonly _tag: "Link" }
 
 /**
- * An interface on the host that we made. The index tells it from a later one of the same name: names are reused, an
+ * An interface on the host that we made. The index distinguishes it from a later one of the same name: names are reused, an
  * index is not for as long as the host runs.
  */
 export interface HostLink {
@@ -31,7 +31,7 @@ export const links: Effect.Effect<ReadonlyArray<LinkInfo>, SyscallError, Kernel>
   (answers) => answers.filter(isLink)
 )
 
-/** One interface; fails with `ENODEV` where there is none. */
+/** One interface; fails with `ENODEV` if there is none. */
 export const linkOf = (link: Link): Effect.Effect<LinkInfo, SyscallError, Kernel> =>
   Effect.flatMap(sys.rtnetlink({ request: { _tag: "LinkGet", link } }), (answers) => {
     const found = answers.find(isLink)
@@ -46,7 +46,7 @@ export const ifThere = <A, R>(
 ): Effect.Effect<A | undefined, SyscallError, R> =>
   Effect.catch(effect, (error) => error.code === "ENODEV" ? Effect.succeed(undefined) : Effect.fail(error))
 
-/** The interface that we made, if it is still there under its index; `undefined` where it is gone. */
+/** The interface that we made, if it is still there under its index; `undefined` if it is gone. */
 export const stillOurs = (link: HostLink): Effect.Effect<LinkInfo | undefined, SyscallError, Kernel> =>
   Effect.map(ifThere(linkOf(link.index)), (found) => found?.kind === link.kind ? found : undefined)
 

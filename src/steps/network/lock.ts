@@ -1,7 +1,7 @@
 /**
  * A lock for the bridges of a network namespace.
  *
- * Whoever removes a bridge looks first whether anything is connected to it, and whoever connects to one has found it
+ * A process that removes a bridge looks first whether anything is connected to it, and one that connects to it has found it
  * before: between the two looks and the deeds nobody else may come. The lock is on the namespace itself
  * (`/proc/self/ns/net`), so it reaches exactly as far as the names of interfaces do, whatever state root or mount
  * namespace a run has; it leaves no file, and ends with the process that holds it.

@@ -8,6 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"
+import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
 import { parseAddress, parseCidr } from "../../native/inet.ts"
 import { sys } from "../../native/Kernel.ts"
@@ -24,7 +25,7 @@ const fail = (network: Network, field: keyof Network, problem: string, advice?: 
     network: network.name,
     field,
     problem,
-    ...(advice === undefined ? {} : { advice })
+    ...given({ advice })
   })
 
 // ── what can be told without the kernel ──────────────────────────────────────────────────────────────────────────────
@@ -78,7 +79,7 @@ const makePair = (network: Network, name: string, target: Target) =>
       name,
       peer: peerOf(network),
       peerNetnsPid: target.initPid,
-      ...(network.txQueueLength === undefined ? {} : { txQueueLength: network.txQueueLength })
+      ...given({ txQueueLength: network.txQueueLength })
     })
     yield* Step.onRollback(ifThere(request({ _tag: "LinkDelete", link: name })))
     const { index, kind } = yield* linkOf(name)
@@ -101,10 +102,10 @@ const create = Effect.fnUntraced(function*(network: Network, target: Target) {
       _tag: "LinkSet",
       link: link.index,
       master: bridge.link.index,
-      ...(network.mtu === undefined ? {} : { mtu: network.mtu }),
+      ...given({ mtu: network.mtu }),
       up: true
     })
-    // a bridge with our mark is removed by whoever leaves last
+    // a bridge with our mark is removed by the container that leaves last
     const created: Created = {
       network: { ...network, hostInterfaceName: name },
       links: network.createBridge !== undefined && bridge.ours ? [bridge.link, link] : [link]
@@ -113,7 +114,13 @@ const create = Effect.fnUntraced(function*(network: Network, target: Target) {
   }))
 })
 
-const remove = Effect.fnUntraced(function*({ links }: Created) {
+const remove = Effect.fnUntraced(function*({ links, network }: Created) {
+  if (links.length === 0 && network.createBridge !== undefined && network.bridge !== undefined) {
+    // a start that was cut short: the pair goes with the container's network namespace, a bridge that it made does not
+    const { index, kind, name } = (yield* ifThere(linkOf(network.bridge))) ?? {}
+    if (kind === "bridge") yield* removeBridge({ index: index!, kind, name: name! })
+    return
+  }
   // the pair before the bridge: a bridge that still has a port stays
   for (const link of links.toReversed()) {
     yield* link.kind === "bridge" ? removeBridge(link) : removeLink(link)
@@ -125,16 +132,15 @@ const remove = Effect.fnUntraced(function*({ links }: Created) {
 const initialize = Effect.fnUntraced(function*(network: Network) {
   yield* check(network)
   const { index, name } = yield* linkOf(peerOf(network))
-  // while it is down, as the kernel wants it for a rename; each is changed only where it is given
+  // while it is down, as the kernel wants it for a rename; each is changed only if it is given
   const changes = {
     ...(name === network.name ? {} : { name: network.name }),
-    ...(network.macAddress === undefined ? {} : { mac: network.macAddress }),
-    ...(network.mtu === undefined ? {} : { mtu: network.mtu })
+    ...given({ mac: network.macAddress, mtu: network.mtu })
   }
   if (Object.keys(changes).length > 0) yield* request({ _tag: "LinkSet", link: index, ...changes })
   if (network.address !== undefined) yield* request({ _tag: "AddressAdd", link: index, address: network.address })
   if (network.ipv6Address !== undefined) {
-    // whoever configures addresses knows that they are free; a tentative one could not be bound for a second or two
+    // the configuration's author knows that the addresses are free; a tentative one could not be bound for a second or two
     yield* request({ _tag: "AddressAdd", link: index, address: network.ipv6Address, nodad: true })
   }
   yield* request({ _tag: "LinkSet", link: index, up: true })

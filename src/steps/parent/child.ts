@@ -1,7 +1,7 @@
 /**
  * Children of this process that become part of a container: a handle for each as soon as it exists, and their end.
  *
- * A child may clone another one beside itself, on its way into a pid namespace (`CLONE_PARENT`), and may die before it
+ * A child may clone a sibling, on its way into a pid namespace (`CLONE_PARENT`), and may die before it
  * could tell the pid of that one. But it makes a process group of its own first, and by that the other one is found.
  *
  * @see waitid(2), setsid(2)
@@ -11,15 +11,19 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
+import { keeping } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { reap } from "./conversation.ts"
+import { ChannelGarbled } from "./errors.ts"
 
 /** A child of this process. */
 export interface Child {
   readonly pid: number
-  /** Stands for what it cloned beside itself as soon as the parent knows that one. */
+  /** A handle of the child, or of its sibling as soon as the parent knows that one. */
   readonly pidfd: number
+  /** What is left of its effect comes to its end: see `Fork`. */
+  readonly forget: Effect.Effect<void>
 }
 
 /** The calls that {@link spawnChild} and {@link killAndReap} make; for the headers of steps. */
@@ -51,18 +55,21 @@ const reapGroup = Effect.fnUntraced(function*(pid: number) {
     if (status === undefined) return
     if (status !== null) continue
     // a child of ours is in the group and lives: so the number of the group can't be another one's
-    yield* ignoring("ESRCH", sys.kill({ pid: -pid, signal: SIG.KILL }))
+    yield* sys.kill({ pid: -pid, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined))
     yield* sys.nanosleep({ nanoseconds: BigInt(groupPause) * 1_000_000n })
   }
 })
 
-const ignoring = <R>(code: SyscallError["code"], self: Effect.Effect<void, SyscallError, R>) =>
-  Effect.catchIf(self, (error) => error.code === code, () => Effect.void)
+/**
+ * Kills a child and its sibling, and reaps them. It is no failure if they are reaped already. Its effect ends with it,
+ * whatever that came to.
+ */
+export const end = ({ forget, pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.ensuring(endProcess(pid, pidfd), forget)
 
-/** Kills a child and what it cloned beside itself, and reaps them. What is reaped already is fine. */
-export const end = ({ pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
+const endProcess = (pid: number, pidfd: number): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
-    const sent = yield* Effect.exit(ignoring("ESRCH", sys.pidfd_send_signal({ pidfd, signal: SIG.KILL })))
+    const sent = yield* Effect.exit(sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined)))
     // EPERM: it is another user by now, and the caller lacks CAP_KILL; a child that has failed ends by itself, though
     const ended = yield* reap(pidfd, Exit.isSuccess(sent) ? deathBound : ownEndBound)
     if (Exit.isFailure(sent) && ended === null) return yield* sent
@@ -70,28 +77,30 @@ export const end = ({ pid, pidfd }: Child): Effect.Effect<void, SyscallError, Ke
   })
 
 /** As {@link end}, and closes the handle, whatever the end came to. */
-export const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
+const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(Effect.exit(end(child)), (ended) => Effect.andThen(sys.close({ fd: child.pidfd }), ended))
 
 /**
- * Starts a child and gives its handle; one for which there is no handle does not live on.
+ * Starts a child and returns its handle. If there is no handle for the child, it is killed.
  *
+ * @param descriptors all that the child has in addition to the standard streams
  * @param undo makes of the child's end what is done on rollback
  */
 export const spawnChild = <R>(
   flags: number,
   child: Effect.Effect<unknown, unknown, R>,
+  descriptors: ReadonlyArray<number>,
   undo: (end: Effect.Effect<void, SyscallError, Kernel>) => Effect.Effect<void, SyscallError, Kernel> = (end) => end
 ): Effect.Effect<Child, SyscallError, R | Kernel | Fork | Step.Rollback> =>
   // no interruption between the child and its handle
   Effect.uninterruptible(Effect.gen(function*() {
     const fork = yield* Fork
-    const pid = yield* fork.spawn(flags, child)
+    const { forget, pid } = yield* fork.start(flags, child, descriptors)
     const pidfd = yield* Effect.catchCause(sys.pidfd_open({ pid, flags: 0 }), (cause) =>
-      Effect.flatMap(Effect.exit(killUnheld(pid)), (ended) =>
-        // what its end failed with stands beside why there is no handle
+      Effect.flatMap(Effect.exit(Effect.ensuring(killUnheld(pid), forget)), (ended) =>
+        // if stopping the child fails too, both causes are reported
         Effect.failCause(Exit.isFailure(ended) ? Cause.combine(cause, ended.cause) : cause)))
-    const held: Child = { pid, pidfd }
+    const held: Child = { pid, pidfd, forget }
     yield* Step.onRollback(undo(killAndReap(held)))
     return held
   }))
@@ -101,4 +110,33 @@ const killUnheld = (pid: number): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.andThen(
     sys.kill({ pid, signal: SIG.KILL }),
     Effect.asVoid(sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }))
+  )
+
+const stranger = (pid: number) =>
+  Effect.fail(new ChannelGarbled({ waitingFor: "its word \"Entered\"", got: `the pid of a stranger (${pid})` }))
+
+/**
+ * A handle of a process that a child has named as the one in which it continues. Its word may be that of a process of the
+ * container, by which another one would be signalled in its place, be it another child of this process. So the kernel says
+ * whether it is a child of this process, and of the session that its predecessor has made before it cloned it: nobody can
+ * join a session later.
+ *
+ * @param predecessor the child's pid, which it may have been reaped under
+ * @see setsid(2), getsid(2)
+ */
+export const openSuccessor = (
+  pid: number,
+  predecessor: number
+): Effect.Effect<number, SyscallError | ChannelGarbled, Kernel> =>
+  keeping(
+    sys.pidfd_open({ pid, flags: 0 }).pipe(onErrno(["ESRCH", "EINVAL"], () => stranger(pid))),
+    (pidfd) =>
+      Effect.gen(function*() {
+        yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOHANG | W.NOWAIT }).pipe(
+          onErrno(["ECHILD"], () => stranger(pid))
+        )
+        // a child that is not reaped: the number is still its own
+        const session = yield* sys.getsid({ pid }).pipe(onErrno(["ESRCH"], () => stranger(pid)))
+        if (session !== predecessor) yield* stranger(pid)
+      })
   )

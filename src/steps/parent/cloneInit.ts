@@ -2,62 +2,66 @@
  * Clone the process that becomes the container's init, with its new namespaces. It waits on the channel until the parent
  * lets it in; on rollback it is killed and reaped.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Event } from "../../engine/Events.ts"
+import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
 import { CLONE } from "../../native/constants.ts"
 import { Fork } from "../../native/Fork.ts"
-import { sys } from "../../native/Kernel.ts"
-import { initMain } from "../initMain.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { refusalCalls, whyNoNamespace } from "../caller/whyNoNamespace.ts"
+import type { NamespaceRefused } from "../init/errors.ts"
+import { descriptorsOf } from "../init/Init.ts"
+import { emptyReport, initMain } from "../init/initMain.ts"
 import { childCalls, spawnChild } from "./child.ts"
-import { ContainerCgroup } from "./createCgroup.ts"
-import { Channel, ClonedProcess } from "./facts.ts"
+import { Channel, ClonedProcess, ContainerCgroup } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** Clones the init. */
 export const cloneInit = Step.make("cloneInit", {
   doc: "clone the process that becomes the container, in its new namespaces",
-  calls: ["getpid", ...childCalls],
+  calls: ["getpid", ...new Set([...childCalls, ...refusalCalls])],
   requires: [Launch, Channel, ContainerCgroup, Fork],
   provides: ClonedProcess,
   reversal: "compensated",
   advice: {
-    EPERM: "new namespaces need CAP_SYS_ADMIN: run as root, or give the container a user namespace",
-    EINVAL: "a namespace type may be unknown to this kernel: compare the configuration with /proc/self/ns",
-    ENOSPC: "a limit of /proc/sys/user/max_*_namespaces is reached",
-    EAGAIN: "the user's process limit (RLIMIT_NPROC) or the pids limit of the caller's cgroup is reached"
+    EAGAIN:
+      "no more processes are allowed: the user's limit (RLIMIT_NPROC, ulimit -u), pids.max of the caller's cgroup " +
+      "or of one above it, or the host's kernel.pid_max or kernel.threads-max is reached",
+    ENOMEM: "the kernel has no memory for another process, or the memory limit of the caller's cgroup is reached"
   },
   run: Effect.gen(function*() {
-    const launch = yield* Launch
+    const { init, namespaces, patience, record } = yield* Launch
     const channel = yield* Channel
     const { manager } = yield* ContainerCgroup
-    const events: Array<Event> = []
-    const { clone, joins, unshare } = launch.namespaces
+    const report = emptyReport()
+    const { clone, joins, unshare } = namespaces
     const leavesPidNamespace = ((clone | unshare) & CLONE.NEWPID) !== 0 || joins.some(({ type }) => type === "pid")
-    // getppid(2) is 0 where the parent is outside of the pid namespace; one that is cloned anew has the same parent
+    // getppid(2) is 0 if the parent is outside of the pid namespace; a process that is cloned again has the same parent
     const parentPid = leavesPidNamespace ? 0 : yield* sys.getpid({})
     const child = initMain(
-      launch.init,
+      init,
       {
-        id: launch.id,
-        container: launch.container,
-        process: launch.process,
-        ...(manager === undefined ? {} : { cgroup: manager }),
+        ...record,
+        ...given({ cgroup: manager }),
         channel: channel.child,
         parentPid,
         joins,
-        ...(launch.joined === undefined ? {} : { joined: launch.joined }),
-        unshare,
-        preservedFds: launch.preservedFds,
-        nofile: launch.nofile,
-        ...(launch.consoleSocket === undefined ? {} : { consoleSocket: launch.consoleSocket })
+        unshare
       },
-      channel.parent,
-      (event) => void events.push(event)
+      report
     )
-    const cloned = yield* spawnChild(clone, child)
+    const preserved = Array.from({ length: record.preservedFds }, (_, index) => 3 + index)
+    const passed = [...(record.stdio ?? []), ...descriptorsOf(record).map(([, fd]) => fd)]
+    const sockets = [record.consoleSocket, record.port?.socket].filter((fd) => fd !== undefined)
+    const deadline = (yield* Clock.currentTimeMillis) + patience
+    const cloned = yield* Effect.catch(
+      spawnChild(clone, child, [...preserved, ...passed, channel.child, ...sockets]),
+      (error): Effect.Effect<never, SyscallError | NamespaceRefused, Kernel> =>
+        error.call._tag === "clone" ? Effect.flatMap(whyNoNamespace(error, clone), Effect.fail) : Effect.fail(error)
+    )
     // as long as this side holds the child's end, the init's death would not close the channel
     yield* channel.closeChild
-    return { ...cloned, events }
+    return { ...cloned, deadline, report }
   })
 })

@@ -1,28 +1,30 @@
 /** Make the host's side of the container's networks, now that its network namespace is there. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { createNetworks, networkAdvice, networkCalls } from "../createNetworks.ts"
-import type { Created } from "../network/Strategy.ts"
+import { createNetworks, networkAdvice, networkCalls } from "../network/createNetworks.ts"
+import * as Store from "../state/Store.ts"
 import { peerCalls, whileInitWaits } from "./conversation.ts"
-import { Channel, EnteredProcess } from "./facts.ts"
+import { Channel, EnteredProcess, HostNetworks, StateDirectory } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** What the networks added to the host: what is to be removed at the end. */
-export class HostNetworks extends Context.Service<HostNetworks, ReadonlyArray<Created>>()("runfx/HostNetworks") {}
-
-/** Makes the host's side of each network; on rollback it is removed. */
+/** Makes the host's side of each network, which is written down before; on rollback it is removed. */
 export const connectNetworks = Step.make("connectNetworks", {
   doc: "make the host's side of the container's networks",
-  calls: [...networkCalls, ...peerCalls],
-  requires: [Launch, Channel, EnteredProcess],
+  calls: [...new Set([...networkCalls, ...peerCalls, ...Store.storeCalls])],
+  requires: [Launch, StateDirectory, Channel, EnteredProcess],
   provides: HostNetworks,
   reversal: "compensated",
   advice: networkAdvice,
   run: Effect.gen(function*() {
-    const { container, patience } = yield* Launch
+    const { record: { container } } = yield* Launch
     const { parent: channel } = yield* Channel
-    const { pid, pidfd } = yield* EnteredProcess
-    return yield* whileInitWaits({ channel, pidfd, patience }, createNetworks(container.networks, pid))
+    const { note } = yield* StateDirectory
+    const { pid, pidfd, report } = yield* EnteredProcess
+    // the loopback interface is there already, and is inside
+    if (container.networks.some(({ strategy }) => strategy !== "loopback")) {
+      const intended = container.networks.map((network) => ({ network, links: [] }))
+      yield* note((known) => ({ ...known, networks: intended }))
+    }
+    return yield* whileInitWaits({ channel, pidfd, report }, createNetworks(container.networks, pid))
   })
 })

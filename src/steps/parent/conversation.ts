@@ -2,43 +2,69 @@
  * The parent's side of the channel: bounded waits that leave the event loop its turn, so that signals and interruption
  * get through.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Process } from "../../config/Container.ts"
+import { given } from "../../engine/given.ts"
 import { PipelineError } from "../../engine/PipelineError.ts"
 import * as c from "../../native/constants.ts"
-import { type Kernel, orOn, sys, SyscallError } from "../../native/Kernel.ts"
+import { KeepsAlive } from "../../native/KeepsAlive.ts"
+import { type Kernel, onErrno, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { failureOf as execFailure } from "../../native/trampoline.ts"
-import { type Message, receive, receiveCalls, type Received } from "../channel.ts"
-import { classes } from "../errorClasses.ts"
-import { ExecRefused } from "../errors.ts"
-import { exec } from "../exec.ts"
-import { ChannelGarbled, InitDied, InitStuck } from "./errors.ts"
+import { type Message, receive, receiveCalls, type Received } from "../channel/channel.ts"
+import { execAdvice, execStep } from "../init/execAdvice.ts"
+import type { Report } from "../init/initMain.ts"
+import { filterStep, kernelNames } from "../seccomp/needed.ts"
+import { ChannelGarbled, ExecRefused, forbiddenExecAdvice, InitDied, InitStuck, seccompAdvice } from "./errors.ts"
+import type { WhyDied } from "./whyDied.ts"
 
 /** The far end: the channel, and the process behind it. */
-export interface Peer {
+export interface FarEnd {
   readonly channel: number
   readonly pidfd: number
+  /** What its steps tell, which needs no channel. */
+  readonly report: Report
+  /** Looks for why the process has died without a word. */
+  readonly why?: Effect.Effect<WhyDied, never, Kernel>
+}
+
+/** A far end whose words are waited for. */
+export interface Peer extends FarEnd {
+  /**
+   * How long the whole start may take, in milliseconds: a process that holds the channel can't have each word waited
+   * for again.
+   */
   readonly patience: number
+  /** When that is over, by the clock. */
+  readonly deadline: number
+  /** The process is the one that becomes the program: if it ends, nobody else is left to say a word. */
+  readonly isLast?: true
 }
 
 /** An init that ends with a message of ours unread resets the channel; what it has said itself is still there. */
-const receiveAny = ({ channel }: Peer): Effect.Effect<Received, SyscallError, Kernel> =>
-  Effect.catchIf(
-    receive(channel, classes),
-    ({ code }) => code === "ECONNRESET",
-    () => receive(channel, classes)
-  )
+const receiveAny = ({ channel }: FarEnd): Effect.Effect<Received, SyscallError, Kernel> =>
+  receive(channel).pipe(onErrno(["ECONNRESET"], () => receive(channel)))
 
-/** How long one look at the channel lasts, in milliseconds; data ends it at once. */
-const glance = 20
+/**
+ * How long one look at the channel lasts, in milliseconds, before the clock is asked if the start has taken too long; data ends it
+ * at once. Each look begins with a registration, which costs more than the look.
+ */
+const glance = 100
 
 /** The next thing on the channel. Fails with {@link InitStuck} when nothing came in time. */
 const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
-  const deadline = (yield* Clock.currentTimeMillis) + peer.patience
+  const fds = peer.isLast === true ? [peer.channel, peer.pidfd] : [peer.channel]
+  let hasEnded = false
   while (true) {
-    const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout: glance })
+    const left = peer.deadline - (yield* Clock.currentTimeMillis)
+    const timeout = Math.max(1, Math.min(Math.ceil(left) + 1, glance))
+    const [events, end = 0] = yield* sys.poll({ fds, events: c.POLL.IN, timeout })
     if (events !== 0) return yield* receiveAny(peer)
-    if ((yield* Clock.currentTimeMillis) > deadline) {
+    // it closes the channel before its end is reported. If somebody in the container holds the channel, no end of that comes
+    if (hasEnded) return { _tag: "Closed" } as const
+    hasEnded = end !== 0
+    if ((yield* Clock.currentTimeMillis) > peer.deadline) {
       return yield* new InitStuck({ waitingFor, milliseconds: peer.patience })
     }
     yield* Effect.yieldNow
@@ -49,11 +75,11 @@ const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
 export const peerCalls = ["poll", ...receiveCalls, "waitid"] as const
 
 /**
- * Does the parent's part while the init waits for it. Where that fails and the init has ended meanwhile, or has reported a
+ * Does the parent's part while the init waits for it. If that fails and the init has ended meanwhile, or has reported a
  * failure, then that is the result: the other one only follows from it (`ESRCH`, `EPIPE`).
  */
 export const whileInitWaits = <A, E, R>(
-  peer: Peer,
+  peer: FarEnd,
   part: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Failure, R | Kernel> =>
   Effect.catch(part, (error) =>
@@ -63,14 +89,16 @@ export const whileInitWaits = <A, E, R>(
       const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout })
       if (events === 0) return yield* Effect.fail(error)
       const received = yield* receiveAny(peer)
-      return yield* Effect.flatMap(failureOf(peer, received, "the parent to do its part"), Effect.fail)
+      return yield* failBy(peer, received, "the parent to do its part")
     }))
 
-/** Reaps a process through its pidfd, in bounded time, in milliseconds; `null` where it lives on or is not ours. */
+/** Reaps a process through its pidfd, in bounded time, in milliseconds; `null` if it still lives or is not ours. */
 export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {
+  const deadline = (yield* Clock.currentTimeMillis) + milliseconds
   for (let left = milliseconds;; left -= glance) {
     const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
-    if (events !== 0 || left <= glance) break
+    // on a busy machine a look takes longer than it should
+    if (events !== 0 || left <= glance || (yield* Clock.currentTimeMillis) > deadline) break
     yield* Effect.yieldNow
   }
   return yield* sys.waitid({ idtype: c.P.PIDFD, id: pidfd, options: c.W.EXITED | c.W.NOHANG }).pipe(
@@ -78,7 +106,13 @@ export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: num
   )
 })
 
-type Failure = PipelineError | SyscallError | InitDied | InitStuck | ChannelGarbled
+/**
+ * The failure of an init, as it was. Which errors its steps have is known to those who chose its pipeline, and who add them to
+ * the type of what they fail with.
+ */
+export type InitFailed = PipelineError<never>
+
+type Failure = InitFailed | SyscallError | InitDied | InitStuck | ChannelGarbled
 
 /** Waits for one message; the init's own failure becomes this side's failure, as it was. */
 export const await_ = (
@@ -87,16 +121,28 @@ export const await_ = (
 ): Effect.Effect<{ readonly message: Message; readonly pid: number | undefined }, Failure, Kernel> =>
   Effect.flatMap(next(peer, `its word "${tag}"`), (received) => {
     if (received._tag === "Message" && received.message._tag === tag) return Effect.succeed(received)
-    return Effect.flatMap(failureOf(peer, received, `its word "${tag}"`), Effect.fail)
+    return failBy(peer, received, `its word "${tag}"`)
   })
 
 /**
- * Waits for the end of file that tells that exec has closed the channel.
+ * Waits for as long as it takes, without a look in between, until the init ends or says something: both are a failure. This
+ * process does not stay for it.
+ */
+export const untilItFails = (peer: FarEnd, waitingFor: string): Effect.Effect<never, Failure, Kernel> =>
+  Effect.gen(function*() {
+    const wait = sys.poll({ fds: [peer.channel, peer.pidfd], events: c.POLL.IN, timeout: -1 })
+    const [events = 0] = yield* Effect.provideService(wait, KeepsAlive, false)
+    const received: Received = events === 0 ? { _tag: "Closed" } : yield* receiveAny(peer)
+    return yield* failBy(peer, received, waitingFor)
+  })
+
+/**
+ * Waits for the end of file: exec has closed the channel.
  *
  * The exec trampoline, which can't write JSON, reports a failed execve(2) as `E` and the errno in four bytes. That is the
- * failure of the init's last step, and is told as such.
+ * failure of the init's last step, and is reported as such.
  */
-export const awaitExec = (
+const awaitExec = (
   peer: Peer,
   pipeline: string,
   execve: SyscallError["call"]
@@ -104,31 +150,70 @@ export const awaitExec = (
   Effect.flatMap(next(peer, "the exec of the program"), (received) => {
     if (received._tag === "Closed") return Effect.void
     const code = received._tag === "Raw" ? execFailure(received.data) : undefined
-    if (code === undefined) return Effect.flatMap(failureOf(peer, received, "the exec of the program"), Effect.fail)
-    return Effect.fail(
-      new PipelineError({
-        pipeline,
-        step: exec.name,
-        reason: new ExecRefused({ reason: new SyscallError({ call: execve, code }) }),
-        advice: exec.advice[code],
-        undone: [],
-        residue: [],
-        rollback: []
-      })
-    )
+    if (code === undefined) return failBy(peer, received, "the exec of the program")
+    const reason = new SyscallError({ call: execve, code })
+    return Effect.flatMap(peer.why ?? Effect.succeed<WhyDied>({}), ({ refusesExec }) =>
+      Effect.fail(
+        new PipelineError({
+          pipeline,
+          step: execStep,
+          reason: new ExecRefused({ reason }),
+          advice: refusesExec === true ? forbiddenExecAdvice : execAdvice[code] ?? reason.advice,
+          undone: [],
+          residue: [],
+          rollback: []
+        })
+      ))
   })
 
-const failureOf = (
+/** Waits for "Ready", and until exec has closed the channel behind it: then the program runs. */
+export const programRuns = (
   peer: Peer,
-  received: Received,
-  waitingFor: string
-): Effect.Effect<Failure, SyscallError, Kernel> => {
+  pipeline: string,
+  { args, env }: Process
+): Effect.Effect<void, Failure, Kernel> =>
+  Effect.andThen(
+    await_(peer, "Ready"),
+    awaitExec(peer, pipeline, { _tag: "execve", path: args[0] ?? "", argv: args, envp: env.map(String) })
+  )
+
+/** A call that the configuration's own filter refuses has no other cause, whatever its step says of the errno. */
+const explained = (peer: FarEnd, error: PipelineError): Effect.Effect<PipelineError, never, Kernel> =>
+  Effect.gen(function*() {
+    const { reason, residue } = error
+    if (!(reason instanceof SyscallError) || !residue.includes(filterStep) || peer.why === undefined) return error
+    const { forbidden = [] } = yield* peer.why
+    const refused = kernelNames(reason.call._tag).filter((name) => forbidden.includes(name))
+    return refused.length > 0 ? new PipelineError({ ...error, advice: seccompAdvice(refused) }) : error
+  })
+
+/** Fails with what the init has failed with; a defect stays one. */
+const failAsInit = (peer: FarEnd, cause: Cause.Cause<unknown>): Effect.Effect<never, InitFailed, Kernel> => {
+  const error = Cause.hasDies(cause) ? undefined : cause.reasons.find(Cause.isFailReason)?.error
+  return error instanceof PipelineError
+    ? Effect.flatMap(explained(peer, error), (error) => Effect.fail(error as InitFailed))
+    : Effect.failCause(cause as Cause.Cause<never>)
+}
+
+/** Fails with what something that was not waited for means. */
+const failBy = (peer: FarEnd, received: Received, waitingFor: string): Effect.Effect<never, Failure, Kernel> => {
+  const { failure } = peer.report
   if (received._tag === "Closed") {
-    return Effect.map(reap(peer.pidfd, 1000), (status) => new InitDied({ waitingFor, status }))
+    return Effect.gen(function*() {
+      const status = yield* reap(peer.pidfd, 1000)
+      const { forbidden, shortage }: WhyDied = peer.why === undefined ? {} : yield* peer.why
+      return yield* new InitDied({
+        waitingFor,
+        status,
+        ...given({ shortage, forbidden })
+      })
+    })
   }
-  if (received._tag === "Raw") {
-    return Effect.succeed(new ChannelGarbled({ waitingFor, got: `${received.data.length} bytes that are no message` }))
-  }
-  if (received.message._tag === "Failed") return Effect.succeed(received.message.error as PipelineError)
-  return Effect.succeed(new ChannelGarbled({ waitingFor, got: `"${received.message._tag}"` }))
+  // somebody else may say so by the channel, once the process can be reached: then it has not
+  const hasFailed = received._tag === "Message" && received.message._tag === "Failed" && failure !== undefined
+  if (hasFailed) return failAsInit(peer, failure)
+  const got = received._tag === "Raw"
+    ? `${received.data.length} bytes that are no message`
+    : `"${received.message._tag}"`
+  return Effect.fail(new ChannelGarbled({ waitingFor, got }))
 }

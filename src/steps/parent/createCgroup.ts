@@ -1,31 +1,48 @@
 /** Make the container's cgroups, before there is a process that could go anywhere else. */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
+import * as Store from "../state/Store.ts"
+import { ContainerCgroup, StateDirectory } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** The container's cgroups; absent where its configuration asks for none. */
-export class ContainerCgroup extends Context.Service<ContainerCgroup, {
-  readonly manager: Cgroup.CgroupManager | undefined
-}>()("runfx/ContainerCgroup") {}
+const notAllowed =
+  "the caller may not make cgroups here: run as root, start runfx in a cgroup that is delegated to the " +
+  "caller (systemd-run --user --scope -p Delegate=yes), or ask for no cgroup (--cgroups none)"
 
-/** Makes the cgroups; on rollback they are removed, with waiting for the last process in them. */
+/**
+ * Makes the cgroups, each written down before it is made and with what identifies it afterwards; on rollback they are
+ * removed, with waiting for the last process in them.
+ */
 export const createCgroup = Step.make("createCgroup", {
   doc: "make the container's cgroups",
-  calls: [...Cgroup.directoryCalls],
-  requires: [Launch],
+  calls: [...new Set([...Cgroup.directoryCalls, ...Store.storeCalls])],
+  requires: [Launch, StateDirectory],
   provides: ContainerCgroup,
   reversal: "compensated",
   advice: {
-    EACCES: "the caller may not make cgroups here: run as root, have a cgroup delegated, or ask for no cgroup",
-    EPERM: "the caller may not make cgroups here: run as root, have a cgroup delegated, or ask for no cgroup",
-    EROFS: "/sys/fs/cgroup is mounted read-only here: mount it writable, or ask for no cgroup"
+    EACCES: notAllowed,
+    EPERM: notAllowed,
+    EAGAIN:
+      "a cgroup above allows no more below it: raise its cgroup.max.descendants or cgroup.max.depth, or ask for no " +
+      "cgroup (--cgroups none)",
+    ENOSPC: "the kernel has no room for another cgroup of this kind: remove unused cgroups, or ask for no " +
+      "cgroup (--cgroups none)",
+    EROFS:
+      "the cgroup file system is mounted read-only here (see /proc/self/mountinfo): mount it writable, or ask for no " +
+      "cgroup (--cgroups none)"
   },
   run: Effect.gen(function*() {
-    const { container, id } = yield* Launch
+    const { container, id } = (yield* Launch).record
     if (container.cgroup === undefined) return { manager: undefined }
+    const { isStillOurs, note } = yield* StateDirectory
     const planned = yield* Cgroup.plan(yield* Cgroup.detect, { id, path: container.cgroup.path })
-    return { manager: yield* Cgroup.create(planned, Cgroup.requiredControllers(planned, container.cgroup)) }
+    const intent = yield* Cgroup.intent(planned)
+    yield* note((known) => ({ ...known, cgroup: intent }))
+    const required = Cgroup.requiredControllers(planned, container.cgroup)
+    const manager = yield* Cgroup.create(planned, required, isStillOurs)
+    // only now are the inodes known to be those of this container: until it is deleted, nobody else has its names
+    yield* note((known) => ({ ...known, cgroup: manager }))
+    return { manager }
   })
 })

@@ -1,26 +1,52 @@
 /**
- * What can go wrong with a process that the parent has started, beside what the process itself reports.
+ * What can go wrong with a process that the parent has started, in addition to what the process itself reports.
  */
 import * as Data from "effect/Data"
-import type { ChildStatus } from "../../native/calls.ts"
 import { CLD, SIG } from "../../native/constants.ts"
+import { SyscallError } from "../../native/Kernel.ts"
+import type { ChildStatus } from "../../native/results.ts"
+import { describeShortage, type Shortage } from "../cgroup/shortage.ts"
 
 /** The init ended without a word: it was killed, or it crashed. Never a success. */
 export class InitDied extends Data.TaggedError("InitDied")<{
   /** What the parent waited for. */
   readonly waitingFor: string
-  /** How it ended, where that could be learned. */
+  /** How it ended, if that is known. */
   readonly status: ChildStatus | null
+  /** What its cgroup says that was short. */
+  readonly shortage?: Shortage
+  /** Calls of the start that the configuration's seccomp filter refuses, by the kernel's names. */
+  readonly forbidden?: ReadonlyArray<string>
 }> {
   override get message(): string {
-    return `the init died before it was ready, while the parent waited for ${this.waitingFor}: ${describe(this.status)}`
+    const { shortage, status, waitingFor } = this
+    return `the init died before it was ready, while the parent waited for ${waitingFor}: ${describe(status)}` +
+      (shortage === undefined ? "" : `; ${describeShortage(shortage)}`)
   }
   get advice(): string | undefined {
-    return this.status?.code === CLD.KILLED && this.status.status === SIG.KILL
-      ? "it was killed from outside: look for the out-of-memory killer in the kernel's log, and at the memory and pids limits"
+    const { forbidden = [], shortage, status } = this
+    if (shortage !== undefined) {
+      return shortage.killed > 0
+        ? "the start itself takes some 1 MiB: give linux.resources.memory.limit more, or leave it out"
+        : "give linux.resources.pids.limit more, or leave it out"
+    }
+    const killedBy = status?.code === CLD.EXITED || status === null ? undefined : status.status
+    if (forbidden.length > 0 && killedBy !== SIG.KILL) return seccompAdvice(forbidden)
+    return killedBy === SIG.KILL
+      ? "it was killed from outside: look for the out-of-memory killer in the kernel's log, or for a process that kills it"
       : undefined
   }
 }
+
+/** What to do if a filter refuses the call that starts the program. */
+export const forbiddenExecAdvice =
+  "the seccomp filter does not allow execve, by which the program itself is started: allow it in " +
+  "linux.seccomp"
+
+/** What to do if a filter that is loaded early refuses calls of the start. */
+export const seccompAdvice = (forbidden: ReadonlyArray<string>): string =>
+  `the seccomp filter is loaded before the start is over, and does not allow ${forbidden.join(", ")}: allow what is ` +
+  "needed of these in linux.seccomp, or set process.noNewPrivileges, with which the filter is loaded last"
 
 const describe = (status: ChildStatus | null): string => {
   if (status === null) return "its end could not be learned"
@@ -49,5 +75,22 @@ export class ChannelGarbled extends Data.TaggedError("ChannelGarbled")<{
 }> {
   override get message(): string {
     return `the init sent ${this.got} where the parent waited for ${this.waitingFor}`
+  }
+}
+
+/** The program was found, and the kernel would not execute it: seen at the very end, by its errno alone. */
+export class ExecRefused extends Data.TaggedError("ExecRefused")<{
+  readonly reason: SyscallError
+}> {
+  /** The errno. */
+  get code(): SyscallError["code"] {
+    return this.reason.code
+  }
+  /** As a shell has it: 127 where something is missing, which is the program's interpreter then, else 126. */
+  get exitCode(): number {
+    return this.code === "ENOENT" ? 127 : 126
+  }
+  override get message(): string {
+    return this.reason.message
   }
 }

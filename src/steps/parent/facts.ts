@@ -3,8 +3,14 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Process } from "../../config/Container.ts"
 import type { Event } from "../../engine/Events.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import type { Report } from "../init/initMain.ts"
+import type { Created } from "../network/Strategy.ts"
+import { ContainerNotFound } from "../state/errors.ts"
+import type { State } from "../state/State.ts"
 
 /** The two ends of the channel to the init. */
 export class Channel extends Context.Service<Channel, {
@@ -19,8 +25,12 @@ export class Channel extends Context.Service<Channel, {
 export class ClonedProcess extends Context.Service<ClonedProcess, {
   readonly pid: number
   readonly pidfd: number
-  /** What its steps have told so far. */
-  readonly events: ReadonlyArray<Event>
+  /** When its start must be over, in milliseconds of the clock: see `Launch.patience`. */
+  readonly deadline: number
+  /** What is left of its effect comes to its end: see `Fork`. */
+  readonly forget: Effect.Effect<void>
+  /** What its steps tell, and what they fail with. */
+  readonly report: Report
 }>()("runfx/ClonedProcess") {}
 
 /** The process may use its ids: the maps of its user namespace are written, or it has none of its own. */
@@ -34,9 +44,45 @@ export class EnteredProcess extends Context.Service<EnteredProcess, {
   /** As the parent sees it. */
   readonly pid: number
   readonly pidfd: number
+  /** As those of the cloned process. */
+  readonly deadline: number
+  readonly report: Report
 }>()("runfx/EnteredProcess") {}
 
-/** The program runs. The events tell what the init did on the way. */
+/** The init has done all that it can do without its program. */
+export class InitWaits extends Context.Service<InitWaits, true>()("runfx/InitWaits") {}
+
+/** The program is known, and the init knows it. */
+export class HandedOut extends Context.Service<HandedOut, {
+  readonly process: Process
+  /** When it must run, in milliseconds of the clock: nobody has counted how long the init has waited. */
+  readonly deadline: number
+}>()("runfx/HandedOut") {}
+
+/** The program runs. The events say what the init did on the way. */
 export class Started extends Context.Service<Started, {
   readonly events: ReadonlyArray<Event>
 }>()("runfx/Started") {}
+
+/** The container's first process has ended. */
+export class Stopped extends Context.Service<Stopped, true>()("runfx/Stopped") {}
+
+/** What the networks added to the host: what is to be removed at the end. */
+export class HostNetworks extends Context.Service<HostNetworks, ReadonlyArray<Created>>()("runfx/HostNetworks") {}
+
+/** The container's cgroups; absent if its configuration asks for none. */
+export class ContainerCgroup extends Context.Service<ContainerCgroup, {
+  readonly manager: Cgroup.CgroupManager | undefined
+}>()("runfx/ContainerCgroup") {}
+
+/** The container's directory is there, and its id is taken. */
+export class StateDirectory extends Context.Service<StateDirectory, {
+  readonly path: string
+  /** Changes what is written down. Fails if another command has deleted the container meanwhile. */
+  readonly note: (
+    change: (known: State) => State
+  ) => Effect.Effect<State, SyscallError | ContainerNotFound, Kernel>
+  /** Whether it has not been deleted by another command. */
+  readonly isStillOurs: Effect.Effect<boolean, SyscallError, Kernel>
+  readonly letGo: Effect.Effect<void, SyscallError, Kernel>
+}>()("runfx/StateDirectory") {}

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { ContainerCgroup } from "./createCgroup.ts"
+import { ContainerCgroup } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** Applies the limits of the configuration to the cgroups. */
@@ -14,7 +14,7 @@ export const limitCgroup = Step.make("limitCgroup", {
   requires: [Launch, ContainerCgroup],
   reversal: "harmless",
   run: Effect.gen(function*() {
-    const { container } = yield* Launch
+    const { container } = (yield* Launch).record
     const { manager } = yield* ContainerCgroup
     if (manager !== undefined && container.cgroup !== undefined) {
       yield* Cgroup.applyLimits(manager, container.cgroup)

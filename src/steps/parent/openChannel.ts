@@ -1,12 +1,14 @@
 /**
  * Make the channel to the init. Packets keep message boundaries; the kernel attests the sender of each
- * (`SO_PASSCRED`), so a process that is cloned anew inside the container can't lie about its pid.
+ * (`SO_PASSCRED`), so a process that is cloned later inside the container can't lie about its pid.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { SO, SOCK } from "../../native/constants.ts"
+import { F, SO, SOCK } from "../../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { descriptorsOf } from "../init/Init.ts"
 import { Channel } from "./facts.ts"
+import { Launch } from "./Launch.ts"
 
 /** Closes a descriptor, once: its number may be another one's when a later step wants to close it as well. */
 const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
@@ -19,16 +21,29 @@ const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
   }))
 }
 
+/** The child's end, under a number that is not one of those that its program will have a descriptor under. */
+const clearOf = (numbers: ReadonlyArray<number>, fd: number): Effect.Effect<number, SyscallError, Kernel> =>
+  numbers.includes(fd)
+    ? Effect.ensuring(
+      sys.fcntl({ fd, command: F.DUPFD_CLOEXEC, argument: Math.max(...numbers) + 1 }),
+      Effect.ignore(sys.close({ fd }))
+    )
+    : Effect.succeed(fd)
+
 /** Makes the socket pair; closes on rollback what is still open of it. */
 export const openChannel = Step.make("openChannel", {
   doc: "make the socket pair that the init and its parent talk over",
-  calls: ["socketpair", "setsockopt", "close"],
+  calls: ["socketpair", "fcntl", "setsockopt", "close"],
+  requires: [Launch],
   provides: Channel,
   reversal: "compensated",
   run: Effect.uninterruptible(Effect.gen(function*() {
-    const [parent, child] = yield* sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC })
-    const channel = { parent, child, closeParent: closing(parent), closeChild: closing(child) }
-    yield* Step.onRollback(channel.closeParent)
+    const { record } = yield* Launch
+    const [parent, end] = yield* sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC })
+    const closeParent = closing(parent)
+    yield* Step.onRollback(closeParent)
+    const child = yield* clearOf(descriptorsOf(record).map(([number]) => number), end)
+    const channel = { parent, child, closeParent, closeChild: closing(child) }
     yield* Step.onRollback(channel.closeChild)
     yield* sys.setsockopt({ fd: parent, option: SO.PASSCRED, value: 1 })
     return channel

@@ -20,9 +20,9 @@ export const raiseLimits = Step.make("raiseLimits", {
   reversal: "harmless",
   advice: { EPERM: "raising a hard limit takes CAP_SYS_RESOURCE: ask for a lower one, or start with a higher one" },
   run: Effect.gen(function*() {
-    const { container, patience, process } = yield* Launch
+    const { record: { container, process } } = yield* Launch
     const { parent: channel } = yield* Channel
-    const { pid, pidfd } = yield* EnteredProcess
+    const { pid, pidfd, report } = yield* EnteredProcess
     if (!hasNamespace(container, "user")) return
     const raise = ({ hard, resource }: Rlimit) =>
       Effect.gen(function*() {
@@ -30,7 +30,7 @@ export const raiseLimits = Step.make("raiseLimits", {
         if (hard > now.hard) yield* sys.prlimit64({ pid, resource, limit: { soft: now.soft, hard } })
       })
     yield* whileInitWaits(
-      { channel, pidfd, patience },
+      { channel, pidfd, report },
       Effect.forEach(process.rlimits, raise, { discard: true })
     )
   })

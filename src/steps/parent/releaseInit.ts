@@ -1,35 +1,34 @@
 /**
- * Let the init go on to its program, and wait until exec has closed the channel.
+ * Let the init continue to its program, and wait until exec has closed the channel.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { send } from "../channel.ts"
-import { await_, awaitExec, whileInitWaits } from "./conversation.ts"
-import { Channel, ClonedProcess, EnteredProcess, Started } from "./facts.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { send } from "../channel/channel.ts"
+import { programRuns, whileInitWaits } from "./conversation.ts"
+import { Channel, ClonedProcess, ContainerCgroup, EnteredProcess, Started } from "./facts.ts"
 import { Launch } from "./Launch.ts"
+import { peerOf } from "./peerOf.ts"
 
 /** Says "Go", waits for "Ready" and for the end of file behind it. */
 export const releaseInit = Step.make("releaseInit", {
   doc: "let the init go on, and wait until its program runs",
-  calls: ["sendmsg", "poll", "recvmsg", "waitid", "close"],
-  requires: [Launch, Channel, ClonedProcess, EnteredProcess],
+  calls: ["sendmsg", "poll", "recvmsg", "waitid", ...Cgroup.shortageCalls],
+  requires: [Launch, Channel, ContainerCgroup, ClonedProcess, EnteredProcess],
   provides: Started,
   reversal: "harmless",
   run: Effect.gen(function*() {
-    const launch = yield* Launch
+    const { init, record } = yield* Launch
     const { closeParent, parent: channel } = yield* Channel
-    const { pidfd } = yield* EnteredProcess
-    const { events } = yield* ClonedProcess
-    const peer = { channel, pidfd, patience: launch.patience }
+    const { forget } = yield* ClonedProcess
+    const entered = yield* EnteredProcess
+    const peer = yield* peerOf(entered)
     yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
-    yield* await_(peer, "Ready")
-    yield* awaitExec(peer, launch.init.name, {
-      _tag: "execve",
-      path: launch.process.args[0] ?? "",
-      argv: launch.process.args,
-      envp: launch.process.env
-    })
+    yield* programRuns(peer, init.name, record.process)
     yield* closeParent
+    // what its fiber does on its way out is no news of the init
+    const events = [...entered.report.events]
+    yield* forget
     return { events }
   })
 })

@@ -12,26 +12,23 @@ import { SO, SOCK } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
 import { sys } from "../../native/Kernel.ts"
-import { send } from "../channel.ts"
-import { initMain } from "../initMain.ts"
-import { type Child, childCalls, end, spawnChild } from "./child.ts"
-import { await_, reap, whileInitWaits } from "./conversation.ts"
+import { send } from "../channel/channel.ts"
+import { emptyReport, initMain } from "../init/initMain.ts"
+import { pathNumber, viewCalls } from "../proc/numbers.ts"
+import { type Child, childCalls, end, openSuccessor, spawnChild } from "./child.ts"
+import { await_, type Peer, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-const shared: ReadonlyArray<readonly [NamespaceType, string]> = [
-  ["mnt", "mnt"],
-  ["net", "net"],
-  ["ipc", "ipc"],
-  ["uts", "uts"],
-  // procfs shows the pid namespace of the process that mounts it
-  ["pid", "pid"]
-]
+/** The namespaces that it shares. Of the pid namespace, since procfs shows that of the process that mounts it. */
+const shared: ReadonlyArray<NamespaceType> = ["mnt", "net", "ipc", "uts", "pid"]
 
-/** Runs the side-car to its end; does nothing where there is none. */
+/** Runs the side-car to its end; does nothing if there is none. */
 export const runSideCar = Step.make("runSideCar", {
   doc: "build the root from outside of the user namespace",
-  calls: ["socketpair", "setsockopt", "getpid", "sendmsg", "recvmsg", ...childCalls],
+  calls: [
+    ...new Set(["socketpair", "setsockopt", "sendmsg", "recvmsg", "getsid", ...viewCalls, ...childCalls] as const)
+  ],
   requires: [Launch, Channel, EnteredProcess, Fork],
   reversal: "compensated",
   run: Effect.gen(function*() {
@@ -40,32 +37,39 @@ export const runSideCar = Step.make("runSideCar", {
     const { parent } = yield* Channel
     const init = yield* EnteredProcess
     yield* whileInitWaits(
-      { channel: parent, pidfd: init.pidfd, patience: launch.patience },
-      build(launch, launch.sideCar, init.pid)
+      { channel: parent, pidfd: init.pidfd, report: init.report },
+      build(launch, launch.sideCar, init)
     )
   })
 })
 
-const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pipeline.Any, initPid: number) {
+type Entered = EnteredProcess["Service"]
+
+const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pipeline.Any, init: Entered) {
+  const { container, id, nofile, process } = launch.record
   let finished = false
   const unlessFinished = <A, E, R>(undo: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => finished ? Effect.void : Effect.asVoid(undo))
 
   const parentPid = yield* sys.getpid({})
-  const child = (channel: number, parentEnd: number) =>
+  const initNumber = yield* pathNumber(init.pid)
+  const report = emptyReport()
+  const child = (channel: number) =>
     initMain(sideCar, {
-      id: launch.id,
-      container: launch.container,
-      process: launch.process,
+      id,
+      container,
+      process,
       channel,
       parentPid,
       joins: shared
-        .filter(([type]) => hasNamespace(launch.container, type))
-        .map(([type, file]) => ({ type, path: `/proc/${initPid}/ns/${file}` })),
+        .filter((type) => hasNamespace(container, type)).map((type) => ({
+          type,
+          path: `/proc/${initNumber}/ns/${type}`
+        })),
       unshare: 0,
       preservedFds: 0,
-      nofile: launch.nofile
-    }, parentEnd)
+      nofile
+    }, report)
   // nothing of it waits; an interruption in between would leave the child's end open
   const { channel, first } = yield* Effect.uninterruptible(Effect.gen(function*() {
     const [channel, childEnd] = yield* sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC })
@@ -75,15 +79,16 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
       () =>
         Effect.andThen(
           sys.setsockopt({ fd: channel, option: SO.PASSCRED, value: 1 }),
-          spawnChild(0, child(childEnd, channel), unlessFinished)
+          spawnChild(0, child(childEnd), [childEnd], unlessFinished)
         )
     )
     return { channel, first }
   }))
 
-  const second = yield* talk(channel, first, launch.patience, unlessFinished).pipe(
+  const peer = { channel, pidfd: first.pidfd, report, patience: launch.patience, deadline: init.deadline }
+  const second = yield* talk(peer, first, unlessFinished).pipe(
     // first of all: a member of the pid namespace that is not reaped keeps its init from ending, whose status is asked for
-    // next; what fails here fails again on rollback, where it is told
+    // next; what fails here fails again on rollback, which reports it
     Effect.tapError(() => Effect.exit(end(first)))
   )
   // a member of the pid namespace that is not reaped would keep the init from ever ending
@@ -91,22 +96,28 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
   yield* Effect.forEach(pidfds, (pidfd) => reap(pidfd, launch.patience), { discard: true })
   yield* Effect.uninterruptible(Effect.suspend(() => {
     finished = true
-    return Effect.forEach([channel, ...pidfds], (fd) => sys.close({ fd }), { discard: true })
+    return Effect.ensuring(
+      Effect.forEach([channel, ...pidfds], (fd) => sys.close({ fd }), { discard: true }),
+      first.forget
+    )
   }))
 })
 
-/** Leads the side-car to its end; gives a descriptor of the process that it cloned where it joined a pid namespace. */
+/** Leads the side-car to its end. If it joined a pid namespace, returns a descriptor of the process that it cloned. */
 const talk = Effect.fnUntraced(function*(
-  channel: number,
+  peer: Peer,
   first: Child,
-  patience: number,
   unlessFinished: <A, E, R>(undo: Effect.Effect<A, E, R>) => Effect.Effect<void, E, R>
 ) {
-  const peer = { channel, pidfd: first.pidfd, patience }
+  const { channel } = peer
   yield* whileInitWaits(peer, send(channel, { _tag: "Enter" }))
   const { pid } = yield* await_(peer, "Entered")
-  const second = pid === undefined || pid === first.pid ? undefined : yield* sys.pidfd_open({ pid, flags: 0 })
-  if (second !== undefined) yield* Step.onRollback(unlessFinished(sys.close({ fd: second })))
+  const second = pid === undefined || pid === first.pid
+    ? undefined
+    // no interruption between the handle and its end
+    : yield* Effect.uninterruptible(
+      Effect.tap(openSuccessor(pid, first.pid), (fd) => Step.onRollback(unlessFinished(sys.close({ fd }))))
+    )
   yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
   yield* await_(peer, "Done")
   return second

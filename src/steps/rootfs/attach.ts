@@ -2,11 +2,13 @@
  * What all mounts share: errors that name the mount, attributes by handle, and the attaching.
  */
 import * as Effect from "effect/Effect"
-import { AT, MOUNT_ATTR, MOVE_MOUNT, S } from "../../native/constants.ts"
+import { AT, MOUNT_ATTR, MOVE_MOUNT, O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
 import { propagationOf } from "./attributes.ts"
 import { type About, type Doing, MountError } from "./errors.ts"
+import type { Kept } from "./facts.ts"
+import { isRigid, startOf } from "./places.ts"
 
 /** The calls that the functions of this module make. */
 export const attachCalls = ["mount_setattr", "move_mount"] as const
@@ -61,15 +63,31 @@ export const attach = (mount: number, target: number): Done =>
     flags: MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH
   })
 
-/** A place to mount on, of the type that the mount needs; made where it is missing. */
+/**
+ * A place to mount on, of the type that the mount needs; made if it is missing. It is looked up below the mounts that
+ * are there already, and at places that are trusted later without following a link.
+ */
 export const target = (
-  root: number,
-  destination: string,
+  { making, root }: { readonly root: number; readonly making: Files.Making },
+  kept: ReadonlyArray<Kept>,
+  about: About,
   directory: boolean,
-  making: Files.Making
-): Effect.Effect<number, SyscallError, Kernel> =>
-  directory ? Files.makeDirectories(root, destination, making) : Files.makeFile(root, destination, making)
+  flags = 0
+): Effect.Effect<number, SyscallError, Kernel> => {
+  const start = startOf(root, kept, about.destination)
+  const how = { ...making, flags, resolve: isRigid(about) ? RESOLVE.NO_SYMLINKS : 0 }
+  return directory ? Files.makeDirectories(start.root, start.path, how) : Files.makeFile(start.root, start.path, how)
+}
 
-/** Whether an open descriptor is of a directory. */
-export const isDirectory = (fd: number): Effect.Effect<boolean, SyscallError, Kernel> =>
-  Effect.map(Files.stat(fd), (stat) => Files.isType(stat, S.IFDIR))
+/** A directory to mount on, if it is there already. */
+export const there = (
+  { root }: { readonly root: number },
+  kept: ReadonlyArray<Kept>,
+  about: About
+): Effect.Effect<number, SyscallError, Kernel> => {
+  const start = startOf(root, kept, about.destination)
+  return Files.resolve(start.root, start.path, {
+    flags: O.DIRECTORY,
+    resolve: isRigid(about) ? RESOLVE.NO_SYMLINKS : 0
+  })
+}

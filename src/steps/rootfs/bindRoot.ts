@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { MS } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { Init } from "../Init.ts"
+import { Init } from "../init/Init.ts"
 import { attach, setPropagation } from "./attach.ts"
 import { cloneOfHandle } from "./bind.ts"
 import { MountsContained, RootHandle } from "./facts.ts"
-import { openRootfs, openRootfsAdvice } from "./setRootPropagation.ts"
+import { openRootfs, openRootfsAdvice } from "./openRootfs.ts"
 
 /** Binds the root file system onto itself; without a mount namespace it only opens it. */
 export const bindRoot = Step.make("bindRoot", {
@@ -20,6 +20,7 @@ export const bindRoot = Step.make("bindRoot", {
   requires: [Init, MountsContained],
   provides: RootHandle,
   reversal: "irreversible",
+  replayable: true,
   advice: openRootfsAdvice,
   run: Effect.gen(function*() {
     const { container } = yield* Init

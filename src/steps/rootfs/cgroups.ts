@@ -1,9 +1,9 @@
 /**
  * The container's view of its cgroups, on hosts with version 1, with version 2, and with both.
  *
- * With a cgroup namespace a new mount shows the container's own cgroup as root; without one, and where the kernel does
+ * With a cgroup namespace a new mount shows the container's own cgroup as root; without one, and if the kernel does
  * not allow a mount, the container's own cgroup is bound from the host. A process in a cgroup namespace can't tell where on
- * the host that is; so where nobody else does, a mount that the kernel does not allow is an error.
+ * the host that is; so if nobody else does, a mount that the kernel does not allow is an error.
  *
  * @see cgroups(7), cgroup_namespaces(7)
  */
@@ -15,13 +15,14 @@ import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
 import { hierarchiesOf, type Hierarchy, parseProcCgroup } from "../cgroup/Hierarchies.ts"
 import { type CgroupManager, groups, unified } from "../cgroup/Manager.ts"
-import { parseMountInfo } from "../mountinfo.ts"
-import { attach, attachCalls, during, makeReadonly, setAttributes } from "./attach.ts"
+import { parseMountInfo } from "../proc/mountinfo.ts"
+import { attach, attachCalls, during, makeReadonly, setAttributes, target } from "./attach.ts"
 import { attributesOf } from "./attributes.ts"
 import { applyPropagation, cloneOf } from "./bind.ts"
 import { type About, type MountError, MountRefusedError } from "./errors.ts"
+import type { Kept } from "./facts.ts"
 import { filesystemCalls, makeFilesystem } from "./filesystem.ts"
-import { linkCalls, makeLink, refuseTarget, type Setting, settingCalls } from "./setting.ts"
+import { linkCalls, makeLink, type Mounting, refuseTarget, targetCalls } from "./mounting.ts"
 
 /** The calls that {@link mountCgroups} makes. */
 export const cgroupCalls = [
@@ -30,7 +31,7 @@ export const cgroupCalls = [
   ...filesystemCalls,
   ...Files.makeCalls,
   ...attachCalls,
-  ...settingCalls,
+  ...targetCalls,
   ...linkCalls,
   "open_tree"
 ] as const
@@ -40,22 +41,22 @@ interface Shown {
   /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
   readonly keys: ReadonlyArray<string>
   readonly mountpoint: string
-  /** The directory of the container's own cgroup on the host, where that can be told; or why it has none there. */
+  /** The directory of the container's own cgroup on the host, if that can be told; or why it has none there. */
   readonly own: string | MountRefusedError | undefined
 }
 
 /** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
 type Subject = "self" | "1"
 
-const subject = ({ container, ownership }: Setting): Subject | undefined =>
+const subject = ({ container, ownership }: Mounting): Subject | undefined =>
   !ownership.outside ? "self" : hasNamespace(container, "pid") ? "1" : undefined
 
 const find = (
-  { container }: Setting,
+  { container }: Mounting,
   about: About,
   whose: Subject
 ): Effect.Effect<ReadonlyArray<Shown>, SyscallError, Kernel> => {
-  // in a cgroup namespace of its own a process is told that it is at the root, wherever on the host that is
+  // in a cgroup namespace of its own a process sees itself at the root, wherever on the host that is
   const isTold = whose !== "self" || !hasNamespace(container, "cgroup")
   const outside = ({ keys, mountpoint }: Hierarchy) =>
     new MountRefusedError({
@@ -86,13 +87,13 @@ const joinedIn = (manager: CgroupManager): ReadonlyArray<Shown> =>
   groups(manager).map(({ keys, mountpoint, path }) => ({ keys, mountpoint, own: path }))
 
 /** All hierarchies, and where the container's own cgroups are. */
-const hierarchiesFor = Effect.fnUntraced(function*(setting: Setting, about: About, whose: Subject) {
-  const { cgroup, container } = setting
-  const found = during(about, "open the source")(find(setting, about, whose))
+const hierarchiesFor = Effect.fnUntraced(function*(mounting: Mounting, about: About, whose: Subject) {
+  const { cgroup, container } = mounting
+  const found = during(about, "open the source")(find(mounting, about, whose))
   if (cgroup === undefined) return yield* found
   const joined = joinedIn(cgroup)
   if (makesNamespace(container, "mnt")) return joined
-  // in a mount namespace that is joined they may be mounted elsewhere, or not at all; what is mounted anew needs no path
+  // in a mount namespace that is joined they may be mounted elsewhere, or not at all; a new mount needs no path
   if (hasNamespace(container, "cgroup")) return joined.map((hierarchy): Shown => ({ ...hierarchy, own: undefined }))
   const there = yield* found
   if (there.length > 0) return there
@@ -110,7 +111,7 @@ const refusedHere = (error: MountError): boolean => error.code === "EPERM" || er
  * `/proc/<pid>/cgroup` fit; that is what version 2 containers expect.
  */
 const view = (
-  setting: Setting,
+  mounting: Mounting,
   about: About,
   options: ReadonlyArray<string>,
   attributes: number,
@@ -122,8 +123,8 @@ const view = (
       cloneOf(source, false),
       (fd) => setAttributes(fd, attributes, (attributes & MOUNT_ATTR._ATIME) === 0 ? 0 : MOUNT_ATTR._ATIME)
     ).pipe(during({ ...about, type: "bind", source }, "open the source"))
-  // a side-car is not in the container's cgroup namespace either: what it mounts anew would show the host's root
-  const fresh = !setting.ownership.outside && (hasNamespace(setting.container, "cgroup") || whole)
+  // a side-car is not in the container's cgroup namespace either: a mount that it makes would show the host's root
+  const fresh = !mounting.ownership.outside && (hasNamespace(mounting.container, "cgroup") || whole)
   if (!fresh && own !== undefined) return typeof own === "string" ? bind(own) : Effect.fail(own)
   const made = makeFilesystem(about, options, attributes)
   return typeof own === "string" ? Effect.catchIf(made, refusedHere, () => bind(own)) : made
@@ -150,20 +151,20 @@ const mountHierarchy = Effect.fnUntraced(function*(
 })
 
 const mountV1 = Effect.fnUntraced(function*(
-  setting: Setting,
+  mounting: Mounting,
   about: About,
   mount: Mount,
   hierarchies: ReadonlyArray<Shown>,
   place: number
 ) {
   const attributes = attributesOf(mount.flags)
-  const owner = setting.making.owner
+  const owner = mounting.making.owner
   const base = makeFilesystem(
     { ...about, type: "tmpfs", source: "cgroup" },
     ["mode=755", ...(owner === undefined ? [] : [`uid=${owner.uid}`, `gid=${owner.gid}`])],
     attributes & ~MOUNT_ATTR.RDONLY
   )
-  yield* Files.using(
+  return yield* Files.keeping(
     base,
     Effect.fnUntraced(function*(fd) {
       yield* during(about, "attach")(attach(fd, place))
@@ -175,11 +176,11 @@ const mountV1 = Effect.fnUntraced(function*(
           type: isUnified ? "cgroup2" : "cgroup",
           destination: `${about.destination}/${name}`
         }
-        yield* mountHierarchy(named, fd, name, view(setting, named, isUnified ? [] : keys, attributes, own))
-        // where a hierarchy holds several controllers, each has a link of its own name: cpu -> cpu,cpuacct
+        yield* mountHierarchy(named, fd, name, view(mounting, named, isUnified ? [] : keys, attributes, own))
+        // if a hierarchy holds several controllers, each has a link of its own name: cpu -> cpu,cpuacct
         const links = keys.filter((key) => key !== name && key !== unified && !key.startsWith("name="))
         for (const path of links) {
-          yield* during(named, "resolve the target")(makeLink(fd, path, name, setting.making))
+          yield* during(named, "resolve the target")(makeLink(fd, path, name, mounting.making))
         }
       }
       if ((attributes & MOUNT_ATTR.RDONLY) !== 0) yield* during(about, "set the attributes")(makeReadonly(fd))
@@ -188,9 +189,14 @@ const mountV1 = Effect.fnUntraced(function*(
   ).pipe(during(about, "attach"))
 })
 
-/** Mounts what a container sees of its cgroups: the `cgroup` mount of a configuration. */
-export const mountCgroups = Effect.fnUntraced(function*(setting: Setting, mount: Mount, about: About) {
-  const whose = subject(setting)
+/** Mounts what a container sees of its cgroups: the `cgroup` mount of a configuration. Returns a descriptor of the mount. */
+export const mountCgroups = Effect.fnUntraced(function*(
+  mounting: Mounting,
+  mount: Mount,
+  about: About,
+  kept: ReadonlyArray<Kept>
+) {
+  const whose = subject(mounting)
   if (whose === undefined) {
     return yield* new MountRefusedError({
       ...about,
@@ -199,16 +205,16 @@ export const mountCgroups = Effect.fnUntraced(function*(setting: Setting, mount:
       advice: "give the container a pid namespace, or leave out the cgroup mount"
     })
   }
-  const hierarchies = yield* hierarchiesFor(setting, about, whose)
+  const hierarchies = yield* hierarchiesFor(mounting, about, whose)
   const isV1 = ({ keys }: Shown) => !keys.includes(unified)
-  const place = Files.makeDirectories(setting.root, about.destination, setting.making)
-  yield* Files.using(during(about, "resolve the target")(place), (fd) =>
+  const place = target(mounting, kept, about, true)
+  const made = (fd: number) =>
     Effect.andThen(
-      refuseTarget(setting, about, fd),
+      refuseTarget(mounting, about, fd),
       about.type === "cgroup2" || !hierarchies.some(isV1)
-        ? Files.using(
+        ? Files.keeping(
           view(
-            setting,
+            mounting,
             { ...about, type: "cgroup2" },
             mount.data,
             attributesOf(mount.flags),
@@ -220,6 +226,7 @@ export const mountCgroups = Effect.fnUntraced(function*(setting: Setting, mount:
               Effect.andThen(during(about, "set the propagation")(applyPropagation(tree, mount)))
             )
         )
-        : mountV1(setting, about, mount, hierarchies, fd)
-    )).pipe(during(about, "attach"))
+        : mountV1(mounting, about, mount, hierarchies, fd)
+    )
+  return yield* Files.using(during(about, "resolve the target")(place), made).pipe(during(about, "attach"))
 })

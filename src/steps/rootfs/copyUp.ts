@@ -97,13 +97,7 @@ const copyEntry = Effect.fnUntraced(function*(from: number, to: number, name: st
 })
 
 const copyEntries = (from: number, to: number): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    for (;;) {
-      const entries = yield* sys.getdents64({ fd: from })
-      if (entries.length === 0) return
-      for (const { name } of entries) yield* copyEntry(from, to, name)
-    }
-  })
+  Files.forEachEntry(from, ({ name }) => copyEntry(from, to, name))
 
 /** Copies what a directory holds into another: `directory` may be an `O_PATH` descriptor, `mount` the root of a tmpfs. */
 export const copyUp = (directory: number, mount: number): Effect.Effect<void, SyscallError, Kernel> =>

@@ -2,27 +2,38 @@
  * The container's device nodes.
  *
  * A node is made and then looked at by handle: what an image or a mount put there first may be anything (CVE-2025-31133
- * began with a `/dev/null` that was none). Where the kernel forbids mknod (a user namespace) the host's node is bound,
+ * began with a `/dev/null` that was none). If the kernel forbids mknod (a user namespace) the host's node is bound,
  * after a look at its number.
  *
  * @see mknod(2), OCI config-linux.md#devices
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { type Container, type Device, hasNamespace } from "../../config/Container.ts"
+import { type Device, hasNamespace } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
+import * as Ahead from "../../native/Ahead.ts"
 import { AT, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, onErrno, orOn, sys, SyscallError } from "../../native/Kernel.ts"
-import { Init } from "../Init.ts"
+import { Init } from "../init/Init.ts"
 import { attach } from "./attach.ts"
 import { cloneOfHandle } from "./bind.ts"
-import { DeviceError, PathError } from "./errors.ts"
-import { DevicesCreated, Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
-import { isBind, makingFor } from "./setting.ts"
+import { PathError } from "./errors.ts"
+import { DevicesCreated, type Kept, Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
+import { bindsDev, makingFor } from "./mounting.ts"
+import { holderOf, isWithin, startOf } from "./places.ts"
 
-/** Whether the container brings a `/dev` of its own by a bind mount, which is then left as it is. */
-export const bindsDev = (container: Container): boolean =>
-  container.mounts.some((mount) => isBind(mount) && Files.clean(mount.destination) === "/dev")
+/** A device that could not be made, or something else in its place. */
+export class DeviceError extends Data.TaggedError("DeviceError")<{
+  /** Path inside the container. */
+  readonly path: string
+  readonly why: string
+  readonly advice: string
+}> {
+  override get message(): string {
+    return `device ${this.path}: ${this.why}`
+  }
+}
 
 const types = { c: S.IFCHR, b: S.IFBLK, p: S.IFIFO } as const
 
@@ -131,8 +142,8 @@ const create = Effect.fnUntraced(function*(parent: number, device: Device, { bou
     onErrno(["EEXIST"], () => existing),
     Effect.andThen(Files.using(entry(parent, name), (fd) =>
       Effect.flatMap(refuseOther(device, path, fd), (stat) =>
-        // other numbers may be those of whoever has none here
-        uid === 0 && gid === 0 && stat.uid === 0 && stat.gid === 0
+        // other numbers may be those of users who have none here
+        uid === 0 && gid === 0 && Ahead.is(stat, "uid", 0) && Ahead.is(stat, "gid", 0)
           ? Effect.void
           : sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })))),
     Effect.catchIf(
@@ -144,9 +155,16 @@ const create = Effect.fnUntraced(function*(parent: number, device: Device, { bou
   )
 })
 
+/** Where the directory of devices is looked up. */
+interface Start {
+  readonly root: number
+  readonly path: string
+  readonly lookup: Files.Lookup
+}
+
 /** Creates devices that follow each other in one directory, which is opened once. */
 const createIn = Effect.fnUntraced(
-  function*(root: number, directory: string, devices: ReadonlyArray<Device>, manner: Manner) {
+  function*(at: Start, devices: ReadonlyArray<Device>, manner: Manner) {
     const path = Files.clean(devices[0]!.path)
     if (path === "/") {
       return yield* new DeviceError({ path, why: "the root is a directory", advice: "correct the device's path" })
@@ -155,7 +173,7 @@ const createIn = Effect.fnUntraced(
       Effect.forEach(devices, (device) => inPath(Files.clean(device.path), create(parent, device, manner)), {
         discard: true
       })
-    yield* inPath(path, Files.using(Files.makeDirectories(root, directory, manner.making), each))
+    yield* inPath(path, Files.using(Files.makeDirectories(at.root, at.path, { ...manner.making, ...at.lookup }), each))
   }
 )
 
@@ -171,6 +189,17 @@ const byDirectory = (devices: ReadonlyArray<Device>) => {
   return groups
 }
 
+/**
+ * Where a directory of devices is looked up. A `/dev` of the image's that is a link could lead into a volume of the host,
+ * where nodes have no business (CVE-2026-47766): it is refused.
+ */
+const devStart = (root: number, kept: ReadonlyArray<Kept>, directory: string): Start => ({
+  ...startOf(root, kept, directory),
+  lookup: isWithin(directory, "/dev") && holderOf(kept, directory)?.fresh !== true
+    ? { resolve: RESOLVE.NO_SYMLINKS }
+    : {}
+})
+
 /** Creates the device nodes, unless the user binds a `/dev`. */
 export const createDevices = Step.make("createDevices", {
   doc: "create the container's device nodes",
@@ -178,8 +207,14 @@ export const createDevices = Step.make("createDevices", {
   requires: [Init, RootHandle, Mounted, MountsContained, Ownership],
   provides: DevicesCreated,
   reversal: "irreversible",
+  replayable: true,
   advice: {
+    ENOTDIR: "the image has a file where a directory must be on the way to the device: fix it, or mount a tmpfs there",
+    EACCES: "the container's root may not write in the directory of the device: mount a tmpfs there",
+    ENOSPC: "make room on the file system that holds the device: a tmpfs with a larger size",
     EROFS: "mount a tmpfs on /dev, or put the device nodes into the image",
+    ELOOP:
+      "the image has a symlink at /dev, or below it, where a real directory must be: fix it, or mount a tmpfs on /dev",
     EPERM: "without CAP_MKNOD device nodes can only be bound from the host, which needs a mount namespace"
   },
   run: Effect.gen(function*() {
@@ -187,14 +222,15 @@ export const createDevices = Step.make("createDevices", {
     const { fd: root } = yield* RootHandle
     const ownership = yield* Ownership
     const { contained } = yield* MountsContained
+    const { kept } = yield* Mounted
     if (container.devices.length === 0 || bindsDev(container)) return
     const making = yield* makingFor(ownership)
-    // the kernel refuses mknod of devices to whoever is not the host's root
+    // the kernel refuses mknod of devices to all but the host's root
     const bound = contained && hasNamespace(container, "user") && !ownership.outside
     yield* Files.withoutUmask(
       Effect.forEach(
         byDirectory(container.devices),
-        ({ devices, directory }) => createIn(root, directory, devices, { ownership, making, bound }),
+        ({ devices, directory }) => createIn(devStart(root, kept, directory), devices, { ownership, making, bound }),
         { discard: true }
       )
     )

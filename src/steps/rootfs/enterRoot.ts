@@ -6,16 +6,50 @@
  *
  * @see pivot_root(2), chroot(2)
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MNT, MOUNT_ATTR, MOVE_MOUNT, MS, O } from "../../native/constants.ts"
+import type { Errno } from "../../native/Errno.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
-import { Init } from "../Init.ts"
-import { parseMountInfo } from "../mountinfo.ts"
+import { Init } from "../init/Init.ts"
+import { type MountInfo, parseMountInfo } from "../proc/mountinfo.ts"
 import { attach, setPropagation } from "./attach.ts"
 import { InRoot, Mounted, MountsContained, RootHandle } from "./facts.ts"
+
+/** A procfs or sysfs of the host that can neither be taken away nor covered, if the host's mounts stay. */
+export class HostMountError extends Data.TaggedError("HostMountError")<{
+  readonly mountpoint: string
+  readonly type: string
+  readonly reason: SyscallError
+}> {
+  get code(): Errno {
+    return this.reason.code
+  }
+  override get message(): string {
+    return `hide the host's ${this.type} on ${this.mountpoint}: ${this.reason.message}`
+  }
+  get advice(): string | undefined {
+    return this.code === "EACCES"
+      ? `leave out noPivotRoot, or unmount ${this.mountpoint}: the container's root may not search the way there, and an uncovered ${this.type} would let the container mount another one`
+      : undefined
+  }
+}
+
+/** A procfs or sysfs of the host that no path leads to, if the host's mounts stay. */
+export class HiddenHostMountError extends Data.TaggedError("HiddenHostMountError")<{
+  readonly mountpoint: string
+  readonly type: string
+}> {
+  override get message(): string {
+    return `hide the host's ${this.type} on ${this.mountpoint}: another mount is on top of the way there, so it can't be taken away`
+  }
+  get advice(): string {
+    return `leave out noPivotRoot, or unmount ${this.mountpoint} on the host: with a user namespace of its own the container could mount another ${this.type}, of which nothing is masked`
+  }
+}
 
 type Done = Effect.Effect<void, SyscallError, Kernel>
 
@@ -42,33 +76,55 @@ const emptyTmpfs = Files.using(
     )
 )
 
+const readMounts = (proc: number) => Effect.map(Procfs.readProc(proc, "self/mountinfo"), parseMountInfo)
+
+/** Those that show all of a procfs or sysfs, outside of the container's root; but not where something covers one itself. */
+const shownOf = (mounts: ReadonlyArray<MountInfo>, rootfs: string): ReadonlyArray<MountInfo> =>
+  mounts.filter(({ id, mountpoint, root, type }) =>
+    (type === "proc" || type === "sysfs") && root === "/" && mountpoint !== rootfs &&
+    !mountpoint.startsWith(`${rootfs}/`) &&
+    !mounts.some((other) => other.parent === id && other.mountpoint === mountpoint)
+  )
+
+const hide = ({ mountpoint, type }: MountInfo) =>
+  Files.using(openHostPath(mountpoint), (fd) =>
+    Effect.gen(function*() {
+      const { mountRoot } = yield* Files.stat(fd)
+      // another mount of the same place was on top and is gone
+      if (!mountRoot) return
+      yield* setPropagation(fd, MS.SLAVE | MS.REC)
+      yield* sys.umount2({ target: mountpoint, flags: MNT.DETACH }).pipe(
+        // locked in a user namespace
+        onErrno(["EINVAL", "EPERM"], () => Files.using(emptyTmpfs, (tmpfs) => attach(tmpfs, fd)))
+      )
+    })).pipe(
+      // it was below another that is gone; or it is below one that covers the way there
+      Effect.catchIf(
+        ({ call, code }) => call._tag === "openat2" && (code === "ENOENT" || code === "ENOTDIR"),
+        () => Effect.void
+      ),
+      Effect.mapError((reason) => new HostMountError({ mountpoint, type, reason }))
+    )
+
 /**
  * Without pivot_root the host's mounts stay in the namespace. A procfs or sysfs of which nothing is covered would let
- * a process that gets a user namespace of its own mount another, uncovered one; so they are taken away or covered.
+ * a process that gets a user namespace of its own mount another, uncovered one; so they are taken away or covered. The
+ * kernel does not ask whether a path leads to the one that it finds (`mnt_already_visible`); so one that can't be reached
+ * is an error.
  */
-const hideKernelFilesystems = Effect.fnUntraced(function*(rootfs: string) {
-  const mounts = parseMountInfo(
-    yield* Files.using(Procfs.openProc, (proc) => Procfs.readProc(proc, "self/mountinfo"))
-  )
-  const full = mounts.filter(({ mountpoint, root, type }) =>
-    (type === "proc" || type === "sysfs") && root === "/" && mountpoint !== rootfs &&
-    !mountpoint.startsWith(`${rootfs}/`)
-  )
-  for (const { mountpoint } of full.toReversed()) {
-    yield* Files.using(openHostPath(mountpoint), (fd) =>
-      Effect.gen(function*() {
-        const { mountRoot } = yield* Files.stat(fd)
-        // another mount of the same place was on top and is gone
-        if (!mountRoot) return
-        yield* setPropagation(fd, MS.SLAVE | MS.REC)
-        yield* sys.umount2({ target: mountpoint, flags: MNT.DETACH }).pipe(
-          // locked in a user namespace
-          onErrno(["EINVAL", "EPERM"], () => Files.using(emptyTmpfs, (tmpfs) => attach(tmpfs, fd)))
-        )
-      })).pipe(
-        // it was below another that is gone
-        Effect.catchIf(({ call, code }) => call._tag === "openat2" && code === "ENOENT", () => Effect.void)
-      )
+const hideKernelFilesystems = Effect.fnUntraced(function*(proc: number, rootfs: string) {
+  for (let before = Infinity, all = Infinity;;) {
+    const mounts = yield* readMounts(proc)
+    const shown = shownOf(mounts, rootfs)
+    if (shown[0] === undefined) return
+    // what was in the way may be gone: as long as there are fewer, once more
+    if (shown.length >= before && mounts.length >= all) {
+      const { mountpoint, type } = shown[0]
+      return yield* new HiddenHostMountError({ mountpoint, type })
+    }
+    before = shown.length
+    all = mounts.length
+    for (const mount of shown.toReversed()) yield* hide(mount)
   }
 })
 
@@ -77,9 +133,13 @@ const chrootHere: Done = Effect.gen(function*() {
   yield* sys.chdir({ path: "/" })
 })
 
-const move = (root: number, rootfs: string): Done =>
+const move = (
+  root: number,
+  rootfs: string
+): Effect.Effect<void, SyscallError | HostMountError | HiddenHostMountError, Kernel> =>
   Effect.gen(function*() {
-    yield* hideKernelFilesystems(rootfs)
+    // one that is opened before its place is taken away still serves
+    yield* Files.using(Procfs.openProc, (proc) => hideKernelFilesystems(proc, rootfs))
     yield* sys.fchdir({ fd: root })
     yield* sys.move_mount({
       fromDirfd: root,
@@ -112,6 +172,7 @@ export const enterRoot = Step.make("enterRoot", {
   requires: [Init, RootHandle, Mounted, MountsContained],
   provides: InRoot,
   reversal: "irreversible",
+  replayable: true,
   advice: {
     EINVAL: "if the host runs from an initramfs, set noPivotRoot: pivot_root does not work there",
     EPERM:

@@ -43,43 +43,99 @@ export type Doing =
   | "attach"
   | "verify"
 
-const adviceFor = ({ destination, source, type }: About, what: Doing, code: Errno): string | undefined => {
-  if (what === "open the source") {
-    if (code === "ENOENT") return `create ${source} on the host, or correct the mount's source`
-    if (code === "EACCES") {
-      return `give the container's root search permission on every directory above ${source}, or run without a user namespace`
-    }
-    if (code === "EINVAL") {
-      return "in a user namespace a directory with mounts below it can only be bound with all of them: use rbind"
-    }
+type Advice = (about: About) => string
+type ByErrno = Readonly<Partial<Record<Errno, Advice>>>
+
+const forSource: ByErrno = {
+  ENOENT: ({ source }) => `create ${source} on the host, or correct the mount's source`,
+  ENOTDIR: ({ source }) => `correct the mount's source: a file of the host is on the way to ${source}`,
+  ELOOP: ({ source }) => `correct the mount's source: the links on the way to ${source} lead in circles`,
+  EACCES: ({ source }) =>
+    `give the container's root search permission on every directory above ${source}, or run without a user namespace`,
+  EINVAL: () => "in a user namespace a directory with mounts below it can only be bound with all of them: use rbind",
+  ENAMETOOLONG: () => "correct the mount's source: it is longer than the kernel takes"
+}
+
+const forTarget: ByErrno = {
+  ELOOP: ({ destination }) => `the image has a symlink at ${destination} where a real directory must be; fix the image`,
+  ENOTDIR: ({ destination }) => `the image has a file where a directory must be on the way to ${destination}`,
+  EROFS: ({ destination }) => `make ${destination} in the image: it can't be created on a read-only file system`,
+  EACCES: ({ destination }) => `the container's root may not write in the parent directory of ${destination}`,
+  EPERM: ({ destination }) => `create ${destination} in the image: its file system does not allow that here`,
+  EOVERFLOW: ({ destination }) =>
+    `make ${destination} in the image, or give the image to ids that the container's mappings hold`,
+  ENOSPC: ({ destination }) => `make room on the file system that holds ${destination}, or make it in the image`,
+  EDQUOT: ({ destination }) => `make ${destination} in the image: the quota of its file system is used up`,
+  ENAMETOOLONG: () => "correct the mount's destination: it is longer than the kernel takes"
+}
+
+const forAttaching: ByErrno = {
+  EINVAL: ({ destination }) =>
+    `check whether another process changes the root file system while the container starts: ${destination} is no longer a place to mount on`,
+  ENOTDIR: ({ destination }) =>
+    `the image has a file at ${destination} where a directory must be, or a directory where a file must be`,
+  ENOSPC: () => "the mount namespace is full: raise /proc/sys/fs/mount-max, or have fewer mounts"
+}
+
+const forCreating: ByErrno = {
+  ENOENT: ({ source }) => `correct the mount's source, ${JSON.stringify(source)}, and the paths in its options`,
+  ENOTBLK: ({ source }) => `the mount's source, ${JSON.stringify(source)}, must be a block device`,
+  ENXIO: ({ source }) => `the device ${source} is not there: see lsblk`,
+  EACCES: ({ source }) =>
+    `the runtime may not open ${JSON.stringify(source)}, or may not write to it: add the option ro`,
+  EINVAL: ({ type }) => `${type} does not take these options together: see the manual of the file system, and dmesg`
+}
+
+const forCopying: ByErrno = {
+  ENOSPC: ({ destination }) => `give the tmpfs on ${destination} a larger size, or leave out tmpcopyup`,
+  EPERM: ({ destination }) =>
+    `leave out tmpcopyup: ${destination} holds device nodes, or files of ids that are not mapped, which can't be copied here`,
+  EINVAL: ({ destination }) => `leave out tmpcopyup: ${destination} holds files of ids that are not mapped`,
+  EACCES: ({ destination }) => `leave out tmpcopyup: the container's root may not read all that is at ${destination}`,
+  EXDEV: ({ destination }) => `leave out tmpcopyup: something is mounted below ${destination}`,
+  ELOOP: ({ destination }) => `let no other process change ${destination} while the container starts`
+}
+
+/** What the kernel lets a user namespace not do. */
+const forbidden = ({ source, type }: About, what: Doing): string => {
+  if (type === "sysfs") {
+    return "in a user namespace sysfs needs a new network namespace too; without one, bind /sys from the host"
   }
-  if (what === "resolve the target") {
-    if (code === "ELOOP") {
-      return `the image has a symlink at ${destination} where a real directory must be; fix the image`
-    }
-    if (code === "ENOTDIR") return `the image has a file where a directory must be on the way to ${destination}`
-    if (code === "EROFS") return `make ${destination} in the image: it can't be created on a read-only file system`
-    if (code === "EACCES") return `the container's root may not write in the parent directory of ${destination}`
+  if (type === "proc") {
+    return "in a user namespace proc needs a new pid namespace too, and a host /proc without mounts on it; without them, bind /proc from the host"
   }
+  if (type === "bind" && what === "set the attributes") {
+    return `${source} is mounted with flags (ro, nosuid, nodev, noexec, atime) that a user namespace may not clear: leave out the options that clear them`
+  }
+  if (type === "bind") return `the runtime may not clone or attach mounts: it needs CAP_SYS_ADMIN in its user namespace`
+  return `the kernel lets a user namespace mount few file systems, and ${type} is not among them here: mount it on the host and bind it, or run without a user namespace`
+}
+
+const adviceFor = (about: About, what: Doing, code: Errno): string | undefined => {
+  const { source, type } = about
   if (what.startsWith("option ") && (code === "EINVAL" || code === "ENOENT")) {
     return `${type} does not take this option, or not with this value: see the manual of the file system, and dmesg`
   }
   if (what === "open the file system" && code === "ENODEV") {
     return `this kernel has no file system ${type}: load its module`
   }
-  if (code === "EPERM") {
-    if (type === "sysfs") {
-      return "in a user namespace sysfs needs a new network namespace beside it; without one, bind /sys from the host"
-    }
-    if (type === "proc") {
-      return "in a user namespace proc needs a new pid namespace beside it, and a host /proc of which nothing is covered"
-    }
-    if (type === "bind" && what === "set the attributes") {
-      return `${source} is mounted with flags (ro, nosuid, nodev, noexec, atime) that a user namespace may not clear: leave out the options that clear them`
-    }
-    return `the kernel lets a user namespace mount few file systems, and ${type} is not among them here: mount it on the host and bind it, or run without a user namespace`
-  }
+  const table = what === "open the source"
+    ? forSource
+    : what === "resolve the target"
+    ? forTarget
+    : what === "attach"
+    ? forAttaching
+    : what === "create the file system"
+    ? forCreating
+    : what === "copy up"
+    ? forCopying
+    : {}
+  const told = table[code]?.(about)
+  if (told !== undefined) return told
+  if (code === "EPERM") return forbidden(about, what)
   if (code === "EBUSY") return `${source} is in use: another mount holds it with other options`
+  if (code === "EMFILE" || code === "ENFILE") return "raise the limit of open files (ulimit -n): each mount needs some"
+  if (code === "ENOMEM") return "the kernel has no memory left for mounts: see dmesg, and the limits of the cgroup"
   return undefined
 }
 
@@ -114,15 +170,17 @@ export class MountRefusedError extends Data.TaggedError("MountRefusedError")<
   }
 }
 
-/** A device that could not be made, or something else in its place. */
-export class DeviceError extends Data.TaggedError("DeviceError")<{
-  /** Path inside the container. */
+/** What is at a path is not what this start has put there: somebody has changed the root file system meanwhile. */
+export class RootChangedError extends Data.TaggedError("RootChangedError")<{
   readonly path: string
-  readonly why: string
-  readonly advice: string
+  /** What is found there: `is not the mount that was made for it`. */
+  readonly found: string
 }> {
   override get message(): string {
-    return `device ${this.path}: ${this.why}`
+    return `${this.path} ${this.found}: another process changed the root file system while the container started`
+  }
+  get advice(): string {
+    return "let no other process write to the root file system while a container starts on it"
   }
 }
 
@@ -151,39 +209,4 @@ export class NotNullDeviceError extends Data.TaggedError("NotNullDeviceError")<{
   get advice(): string {
     return "let the container have its own /dev (a tmpfs) with /dev/null among its devices, in place of what the image or a bind mount puts there"
   }
-}
-
-/** A parameter of the kernel that could not be set. */
-export class SysctlError extends Data.TaggedError("SysctlError")<{
-  readonly key: string
-  readonly value: string
-  readonly reason: SyscallError
-}> {
-  get code(): Errno {
-    return this.reason.code
-  }
-  override get message(): string {
-    return `sysctl ${this.key}=${this.value}: ${this.reason.message}`
-  }
-}
-
-/** A name of a sysctl that is none. */
-export class SysctlNameError extends Data.TaggedError("SysctlNameError")<{
-  readonly key: string
-}> {
-  override get message(): string {
-    return `sysctl ${JSON.stringify(this.key)}: not a name of the form net.ipv4.ip_forward`
-  }
-}
-
-/** All of them by tag, for whoever brings errors back from another process. */
-export const classes = {
-  UnmappedIdError,
-  MountError,
-  MountRefusedError,
-  DeviceError,
-  PathError,
-  NotNullDeviceError,
-  SysctlError,
-  SysctlNameError
 }

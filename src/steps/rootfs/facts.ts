@@ -4,6 +4,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Stat } from "../../native/results.ts"
 import type { UnmappedIdError } from "./errors.ts"
 
 /**
@@ -11,7 +12,7 @@ import type { UnmappedIdError } from "./errors.ts"
  * the user namespace, writes the container's own ids; a side-car outside of it writes the host's ids for them.
  */
 export class Ownership extends Context.Service<Ownership, {
-  /** Whether the process stands outside the container's user namespace. */
+  /** Whether the process is outside the container's user namespace. */
   readonly outside: boolean
   readonly uid: (containerId: number) => Effect.Effect<number, UnmappedIdError>
   readonly gid: (containerId: number) => Effect.Effect<number, UnmappedIdError>
@@ -19,7 +20,7 @@ export class Ownership extends Context.Service<Ownership, {
 
 /** Mounts made from here on do not reach the host. */
 export class MountsContained extends Context.Service<MountsContained, {
-  /** False where the container has no mount namespace of its own: then nothing may be mounted at all. */
+  /** False if the container has no mount namespace of its own: then nothing may be mounted at all. */
   readonly contained: boolean
 }>()("runfx/rootfs/MountsContained") {}
 
@@ -29,8 +30,20 @@ export class RootHandle extends Context.Service<RootHandle, {
   readonly fd: number
 }>()("runfx/rootfs/RootHandle") {}
 
+/** A mount that this start has made, by a handle: a process that renames what it is on can't put another in its place. */
+export interface Kept {
+  /** Where the program finds it, in its shortest form. */
+  readonly destination: string
+  /** A descriptor of its root, close-on-exec. */
+  readonly fd: number
+  /** Whether this start alone has filled it, so that no link in it is anybody else's. */
+  readonly fresh: boolean
+}
+
 /** The container's mounts are there. */
 export class Mounted extends Context.Service<Mounted, {
+  /** Those that later steps work in, or look after. */
+  readonly kept: ReadonlyArray<Kept>
   /** Mounts that become read-only once everything in them is made; `fd` is a descriptor of the mount's root. */
   readonly readonlyLater: ReadonlyArray<{ readonly destination: string; readonly fd: number }>
 }>()("runfx/rootfs/Mounted") {}
@@ -44,11 +57,24 @@ export class InRoot extends Context.Service<InRoot, {
 /** The container's devices are there. */
 export class DevicesCreated extends Context.Service<DevicesCreated, true>()("runfx/rootfs/DevicesCreated") {}
 
-/** Nothing more is made in the root: it is read-only, and so are its mounts, where they are to be. */
-export class RootSealed extends Context.Service<RootSealed, true>()("runfx/rootfs/RootSealed") {}
+/** Nothing more is made in the root: it is read-only, and so are its mounts, if they are to be. */
+export class RootSealed extends Context.Service<RootSealed, {
+  /** The mounts that paths are made read-only and masked in. */
+  readonly kept: ReadonlyArray<Kept>
+}>()("runfx/rootfs/RootSealed") {}
 
 /** The paths are read-only that are to be. */
-export class PathsReadonly extends Context.Service<PathsReadonly, true>()("runfx/rootfs/PathsReadonly") {}
+export class PathsReadonly extends Context.Service<PathsReadonly, {
+  /** The mounts, with the read-only ones in the place of those that they cover. */
+  readonly kept: ReadonlyArray<Kept>
+}>()("runfx/rootfs/PathsReadonly") {}
 
-/** The paths are masked that are to be: the root shows no more than the program may see. */
+/** The paths are covered that are to be masked. */
+export class PathsCovered extends Context.Service<PathsCovered, {
+  readonly kept: ReadonlyArray<Kept>
+  /** The root of the file system that covers directories; absent if none is covered. */
+  readonly cover: Stat | undefined
+}>()("runfx/rootfs/PathsCovered") {}
+
+/** Mounts and masks are where the program will look: the root shows no more than the program may see. */
 export class PathsMasked extends Context.Service<PathsMasked, true>()("runfx/rootfs/PathsMasked") {}

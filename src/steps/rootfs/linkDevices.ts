@@ -5,14 +5,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { O } from "../../native/constants.ts"
+import * as Ahead from "../../native/Ahead.ts"
+import { O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
-import { Init } from "../Init.ts"
-import { bindsDev } from "./createDevices.ts"
+import { orOn, sys } from "../../native/Kernel.ts"
+import { Init } from "../init/Init.ts"
 import { PathError } from "./errors.ts"
 import { Mounted, Ownership, RootHandle } from "./facts.ts"
-import { linkCalls, makeLink, makingFor } from "./setting.ts"
+import { bindsDev, linkCalls, makeLink, makingFor } from "./mounting.ts"
+import { ifThere } from "./places.ts"
 
 const links = [
   ["fd", "/proc/self/fd"],
@@ -46,11 +47,14 @@ const linkPtmx = (dev: number, making: Files.Making) =>
     ))
 
 const linkCore = (root: number, dev: number, making: Files.Making) =>
-  Files.using(
+  Ahead.ifOpen(
+    ["ENOENT", "ENOENT"],
     Files.resolve(root, "/proc/kcore", { flags: O.NOFOLLOW }),
-    () => Effect.catchIf(link(dev, "core", "/proc/kcore", making), exists, () => Effect.void)
-  ).pipe(
-    orOn(["ENOENT"], undefined)
+    (fd) =>
+      Files.using(
+        Effect.succeed(fd),
+        () => Effect.catchIf(link(dev, "core", "/proc/kcore", making), exists, () => Effect.void)
+      )
   )
 
 const linkAll = Effect.fnUntraced(function*(root: number, dev: number, making: Files.Making) {
@@ -67,19 +71,21 @@ export const linkDevices = Step.make("linkDevices", {
   calls: [...linkCalls, "readlinkat", "unlinkat"],
   requires: [Init, RootHandle, Mounted, Ownership],
   reversal: "irreversible",
-  advice: { EROFS: "mount a tmpfs on /dev, or put the links into the image" },
+  replayable: true,
+  advice: {
+    EROFS: "mount a tmpfs on /dev, or put the links into the image",
+    ELOOP: "the image has a symlink at /dev, where a real directory must be: fix it",
+    EACCES: "the container's root may not write in /dev: mount a tmpfs there",
+    EPERM: "the container's root may not write in /dev: mount a tmpfs there",
+    ENOSPC: "make room on the file system of /dev: a tmpfs with a larger size"
+  },
   run: Effect.gen(function*() {
     const { container } = yield* Init
     const { fd: root } = yield* RootHandle
     if (bindsDev(container)) return
-    const dev: Effect.Effect<number | undefined, SyscallError, Kernel> = Effect.catchIf(
-      Files.resolve(root, "/dev", { flags: O.DIRECTORY }),
-      ({ code }) => code === "ENOENT",
-      () => Effect.succeed(undefined)
-    )
-    const fd = yield* dev
-    if (fd === undefined) return
     const making = yield* makingFor(yield* Ownership)
-    yield* Files.using(Effect.succeed(fd), (dev) => linkAll(root, dev, making))
+    // a link of the image's could lead into a volume of the host (CVE-2026-41579, CVE-2026-47766)
+    const how = { flags: O.DIRECTORY, resolve: RESOLVE.NO_SYMLINKS }
+    yield* ifThere(root, (yield* Mounted).kept, "/dev", (dev) => linkAll(root, dev, making), how)
   })
 })

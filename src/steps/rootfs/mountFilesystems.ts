@@ -8,26 +8,33 @@
  * @see OCI config.md#mounts, mount_namespaces(7)
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import { hasNamespace, hostId, makesNamespace, type Mount } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
+import * as Ahead from "../../native/Ahead.ts"
 import { AT, MOUNT_ATTR, MS, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
-import { Init } from "../Init.ts"
-import { attach, attachCalls, during, makeReadonly } from "./attach.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { Init } from "../init/Init.ts"
+import { attach, attachCalls, during, makeReadonly, target, there } from "./attach.ts"
 import { attributesOf, superblockOptionsOf } from "./attributes.ts"
 import { applyOptions, applyPropagation, applyRecursive, bind, bindCalls } from "./bind.ts"
+import { callersOwn, isTooRevealing } from "./callersOwn.ts"
 import { cgroupCalls, mountCgroups } from "./cgroups.ts"
 import { copyUp, copyUpCalls } from "./copyUp.ts"
 import { type About, MountError, MountRefusedError, type UnmappedIdError } from "./errors.ts"
-import { Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
+import { type Kept, Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
 import { filesystemCalls, fits, makeFilesystem } from "./filesystem.ts"
-import { aboutOf, isBind, makingFor, refuseDestination, refuseTarget, type Setting } from "./setting.ts"
+import { aboutOf, isBind, makingFor, type Mounting, refuseDestination, refuseTarget } from "./mounting.ts"
+import { holderOf, isFresh, isRigid, isWithin, reliedOn, without } from "./places.ts"
 
 type Problem = MountError | MountRefusedError | UnmappedIdError
 
-/** What a mount leaves to be made read-only later. */
-type Later = { readonly destination: string; readonly fd: number } | undefined
+/** A mount that was made: a descriptor of its root, and whether it is to be made read-only later. */
+interface Made {
+  readonly fd: number
+  readonly postponed: boolean
+}
 
 /** File systems of the kernel itself, whose superblock several mounts share or that have nothing to protect in it. */
 const pseudo = new Set(["proc", "sysfs", "tmpfs", "mqueue", "devpts", "cgroup", "cgroup2"])
@@ -38,9 +45,9 @@ const unlabelled = new Set(["proc", "sysfs", "mqueue", "cgroup", "cgroup2"])
 const hasOption = (options: ReadonlyArray<string>, key: string): boolean =>
   options.some((option) => option === key || option.startsWith(`${key}=`))
 
-/** `uid=` and `gid=` as ids that this process must write; the group of terminals only where it is mapped. */
+/** `uid=` and `gid=` as ids that this process must write; the group of terminals only if it is mapped. */
 const withIds = Effect.fnUntraced(
-  function*({ container, ownership }: Setting, type: string, options: ReadonlyArray<string>) {
+  function*({ container, ownership }: Mounting, type: string, options: ReadonlyArray<string>) {
     const out: Array<string> = []
     for (const option of options) {
       const match = /^([ug]id)=(\d+)$/.exec(option)
@@ -61,24 +68,24 @@ const withIds = Effect.fnUntraced(
 )
 
 /**
- * What a new file system holds that has the ids of whoever made it, and takes no option for them; `""` is its root.
+ * What a new file system holds that has the ids of the process that made it, and takes no option for them; `""` is its root.
  *
  * The root of a devpts is root's of the user namespace that mounts it, and its ptmx the caller's (devpts_fill_super,
  * mknod_ptmx). The one mqueue of an ipc namespace is made together with it (mq_init_ns), before the init has the ids of the
- * container; where the namespace is another's, so are its queues.
+ * container; if the namespace is another's, so are its queues.
  */
-const madeWithIds = ({ container }: Setting, type: string): ReadonlyArray<string> =>
+const madeWithIds = ({ container }: Mounting, type: string): ReadonlyArray<string> =>
   type === "devpts" ? ["", "ptmx"] : type === "mqueue" && makesNamespace(container, "ipc") ? [""] : []
 
 /** A new file system that belongs to the container's root; it is attached nowhere, so nobody else can change it. */
 const makeOwned = (
-  setting: Setting,
+  mounting: Mounting,
   about: About,
   options: ReadonlyArray<string>,
   attributes: number
 ): Effect.Effect<number, MountError, Kernel> => {
-  const { owner } = setting.making
-  const names = madeWithIds(setting, about.type)
+  const { owner } = mounting.making
+  const names = madeWithIds(mounting, about.type)
   if (owner === undefined || names.length === 0) return makeFilesystem(about, options, attributes)
   // nothing can be given away on a mount that is read-only
   return Files.keeping(makeFilesystem(about, options, attributes & ~MOUNT_ATTR.RDONLY), (dirfd) =>
@@ -97,12 +104,12 @@ const makeOwned = (
 }
 
 /** The mount that now covers a place, by path, if it is one. */
-const remade = (setting: Setting, about: About): Effect.Effect<number, MountError | MountRefusedError, Kernel> =>
+const remade = (mounting: Mounting, about: About): Effect.Effect<number, MountError | MountRefusedError, Kernel> =>
   during(about, "verify")(Files.keeping(
-    Files.resolve(setting.root, about.destination),
+    Files.resolve(mounting.root, about.destination),
     (fd) =>
-      Effect.flatMap(Files.stat(fd), ({ mountRoot }) =>
-        mountRoot ? Effect.void : new MountRefusedError({
+      Effect.flatMap(Files.stat(fd), (stat) =>
+        Ahead.is(stat, "mountRoot", true) ? Effect.void : new MountRefusedError({
           ...about,
           why: "another process changed the root file system while it was mounted",
           advice: "let no other process write to the root file system while the container starts"
@@ -111,7 +118,7 @@ const remade = (setting: Setting, about: About): Effect.Effect<number, MountErro
 
 /** By mount(2), for options that are too long for fsconfig(2). The host's /proc is still there. */
 const mountByPath = Effect.fnUntraced(function*(
-  setting: Setting,
+  mounting: Mounting,
   mount: Mount,
   about: About,
   options: ReadonlyArray<string>,
@@ -129,14 +136,14 @@ const mountByPath = Effect.fnUntraced(function*(
     flags: postponed ? mount.flags & ~MS.RDONLY : mount.flags,
     data: data.length === 0 ? null : data.join(",")
   }))
-  return yield* remade(setting, about)
+  return yield* remade(mounting, about)
 })
 
 /** The place must still lead to the mount that was made: what is at /proc and /sys is trusted later. */
-const verify = Effect.fnUntraced(function*({ root }: Setting, about: About, fd: number) {
+const verify = Effect.fnUntraced(function*({ root }: Mounting, about: About, fd: number) {
   const made = yield* Files.stat(fd)
   const found = yield* Files.using(Files.resolve(root, about.destination, { resolve: RESOLVE.NO_SYMLINKS }), Files.stat)
-  if (found.mountId !== made.mountId || !found.mountRoot) {
+  if (!Ahead.isSame(found, made, "mountId") || !Ahead.is(found, "mountRoot", true)) {
     return yield* new MountRefusedError({
       ...about,
       why: "another process put something else there while it was mounted",
@@ -151,62 +158,94 @@ const fill = Effect.fnUntraced(function*(mount: Mount, about: About, target: num
 })
 
 /** What only a mount that is attached can be given. */
-const finish = Effect.fnUntraced(function*(setting: Setting, mount: Mount, about: About, fd: number) {
+const finish = Effect.fnUntraced(function*(mounting: Mounting, mount: Mount, about: About, fd: number) {
   yield* during(about, "set the attributes")(applyRecursive(fd, mount))
   yield* during(about, "set the propagation")(applyPropagation(fd, mount))
-  if (isRigid(mount)) yield* during(about, "verify")(verify(setting, about, fd))
+  if (isRigid(mount)) yield* during(about, "verify")(verify(mounting, about, fd))
 })
 
-const mountOn = Effect.fnUntraced(function*(setting: Setting, mount: Mount, about: About, target: number) {
-  const stat = yield* refuseTarget(setting, about, target)
-  const wanted = yield* withIds(setting, mount.type, mount.data)
+/**
+ * What a tmpfs gets that says nothing of its mode: that of the directory which it covers, or, if none was, anybody may
+ * write.
+ */
+const modeOf = ({ mode }: { readonly mode: number }, isNew: boolean): string =>
+  (isNew ? 0o1777 : mode & 0o7777).toString(8)
+
+const mountOn = Effect.fnUntraced(function*(
+  mounting: Mounting,
+  mount: Mount,
+  about: About,
+  target: number,
+  isNew: boolean
+) {
+  const stat = yield* refuseTarget(mounting, about, target)
+  const wanted = yield* withIds(mounting, mount.type, mount.data)
   const options = [
     ...superblockOptionsOf(mount.flags),
     ...((mount.flags & MS.RDONLY) !== 0 && !pseudo.has(mount.type) ? ["ro"] : []),
     ...wanted,
-    ...(mount.type === "tmpfs" && !hasOption(wanted, "mode") ? [`mode=${(stat.mode & 0o7777).toString(8)}`] : []),
-    ...(setting.container.mountLabel !== undefined && !unlabelled.has(mount.type)
-      ? [`context=${setting.container.mountLabel}`]
+    ...(mount.type === "tmpfs" && !hasOption(wanted, "mode") ? [`mode=${modeOf(stat, isNew)}`] : []),
+    ...(mounting.container.mountLabel !== undefined && !unlabelled.has(mount.type)
+      ? [`context=${mounting.container.mountLabel}`]
       : [])
   ]
   const readonly = (mount.flags & MS.RDONLY) !== 0
   const postponed = readonly && (mount.type === "tmpfs" || about.destination === "/dev")
   const attributes = attributesOf(mount.flags) & ~(postponed ? MOUNT_ATTR.RDONLY : 0)
 
+  const made: Effect.Effect<number, Problem, Kernel> = makeOwned(mounting, about, options, attributes)
+  const gotten = mount.orCallers === true
+    ? Effect.catchIf(made, isTooRevealing, (refused) => callersOwn(mount, about, refused))
+    : made
   const attached: Effect.Effect<number, Problem | SyscallError, Kernel> = fits(mount.source, options)
-    ? Files.keeping(makeOwned(setting, about, options, attributes), (fd) => fill(mount, about, target, fd))
-    : mountByPath(setting, mount, about, options, postponed, target)
-  const fd = yield* during(about, "attach")(Files.keeping(attached, (fd) => finish(setting, mount, about, fd)))
-  if (postponed) return { destination: about.destination, fd }
-  yield* during(about, "attach")(sys.close({ fd }))
-  return undefined
+    ? Files.keeping(gotten, (fd) => fill(mount, about, target, fd))
+    : mountByPath(mounting, mount, about, options, postponed, target)
+  const fd = yield* during(about, "attach")(Files.keeping(attached, (fd) => finish(mounting, mount, about, fd)))
+  return { fd, postponed }
 })
 
-/** A link in the image must not choose where these two are, for later steps and programs trust them. */
-const isRigid = ({ type }: Mount): boolean => type === "proc" || type === "sysfs"
+/** Whether there is something in what holds a place: an image's directory, a sysfs. */
+const isFilled = (kept: ReadonlyArray<Kept>, { destination }: About): boolean => {
+  const holder = holderOf(kept, destination)
+  return holder?.fresh !== true || isWithin(destination, "/sys")
+}
 
-const mountFilesystem = (setting: Setting, mount: Mount, about: About): Effect.Effect<Later, Problem, Kernel> => {
-  const place = Files.makeDirectories(setting.root, about.destination, {
-    ...setting.making,
-    resolve: isRigid(mount) ? RESOLVE.NO_SYMLINKS : 0
-  })
+const mountFilesystem = (
+  mounting: Mounting,
+  mount: Mount,
+  about: About,
+  kept: ReadonlyArray<Kept>
+): Effect.Effect<Made, Problem, Kernel> => {
+  let isNew = false
+  const place = there(mounting, kept, about).pipe(
+    // there is nothing in a new tmpfs, and in no other new file system is there a place for another one
+    isFilled(kept, about) ? identity : Ahead.likelyFails("ENOENT"),
+    onErrno(["ENOENT"], () => {
+      isNew = true
+      return target(mounting, kept, about, true)
+    })
+  )
   return Files.using(
     during(about, "resolve the target")(place),
-    (target) => mountOn(setting, mount, about, target)
+    (target) => mountOn(mounting, mount, about, target, isNew)
   ).pipe(during(about, "attach"))
 }
 
 /** `remount`: other options for a mount that is there. */
-const remount = (setting: Setting, mount: Mount, about: About): Effect.Effect<void, Problem, Kernel> =>
-  Files.using(remade(setting, about), (fd) =>
-    refuseTarget(setting, about, fd).pipe(
+const remount = (mounting: Mounting, mount: Mount, about: About): Effect.Effect<void, Problem, Kernel> =>
+  Files.using(remade(mounting, about), (fd) =>
+    refuseTarget(mounting, about, fd).pipe(
       Effect.andThen(during(about, "set the attributes")(applyOptions(fd, mount))),
       Effect.andThen(during(about, "set the attributes")(applyRecursive(fd, mount))),
       Effect.andThen(during(about, "set the propagation")(applyPropagation(fd, mount)))
     )).pipe(during(about, "verify"))
 
-const mountOne = Effect.fnUntraced(function*(setting: Setting, mount: Mount) {
-  const about = aboutOf(mount)
+const mountOne = Effect.fnUntraced(function*(
+  mounting: Mounting,
+  mount: Mount,
+  about: About,
+  kept: ReadonlyArray<Kept>
+) {
   if (mount.idMapping !== undefined) {
     return yield* new MountRefusedError({
       ...about,
@@ -215,12 +254,34 @@ const mountOne = Effect.fnUntraced(function*(setting: Setting, mount: Mount) {
     })
   }
   yield* refuseDestination(about)
-  if ((mount.flags & MS.REMOUNT) !== 0) return yield* Effect.as(remount(setting, mount, about), undefined)
-  if (isBind(mount)) return yield* Effect.as(bind(setting, mount, about), undefined)
-  if (mount.type === "cgroup" || mount.type === "cgroup2") {
-    return yield* Effect.as(mountCgroups(setting, mount, about), undefined)
+  if ((mount.flags & MS.REMOUNT) !== 0) return yield* Effect.as(remount(mounting, mount, about), undefined)
+  if (isBind(mount)) {
+    const fd = yield* bind(mounting, mount, about, kept)
+    return fd === undefined ? undefined : { fd, postponed: false }
   }
-  return yield* mountFilesystem(setting, mount, about)
+  if (mount.type === "cgroup" || mount.type === "cgroup2") {
+    return { fd: yield* mountCgroups(mounting, mount, about, kept), postponed: false }
+  }
+  return yield* mountFilesystem(mounting, mount, about, kept)
+})
+
+/** All mounts in their order, each below those that are there already. */
+const mountAll = Effect.fnUntraced(function*(mounting: Mounting) {
+  const relied = reliedOn(mounting.container)
+  const readonlyLater: Array<{ readonly destination: string; readonly fd: number }> = []
+  let kept: ReadonlyArray<Kept> = []
+  for (const mount of mounting.container.mounts) {
+    const about = aboutOf(mount)
+    const made = yield* mountOne(mounting, mount, about, kept)
+    if (made === undefined) continue
+    const { fd, postponed } = made
+    const { destination } = about
+    if (postponed) readonlyLater.push({ destination, fd })
+    kept = without(kept, destination)
+    if (relied.has(mount)) kept = [...kept, { destination, fd, fresh: isFresh(mount) }]
+    else if (!postponed) yield* during(about, "attach")(sys.close({ fd }))
+  }
+  return { kept, readonlyLater }
 })
 
 /** Mounts everything that the configuration lists. */
@@ -243,13 +304,14 @@ export const mountFilesystems = Step.make("mountFilesystems", {
   requires: [Init, RootHandle, MountsContained, Ownership],
   provides: Mounted,
   reversal: "irreversible",
+  replayable: true,
   run: Effect.gen(function*() {
     const { cgroup, container } = yield* Init
     const { fd: root } = yield* RootHandle
     const { contained } = yield* MountsContained
     const ownership = yield* Ownership
     const [first] = container.mounts
-    if (first === undefined) return { readonlyLater: [] }
+    if (first === undefined) return { kept: [], readonlyLater: [] }
     if (!contained) {
       return yield* new MountRefusedError({
         ...aboutOf(first),
@@ -258,9 +320,7 @@ export const mountFilesystems = Step.make("mountFilesystems", {
       })
     }
     const making = yield* makingFor(ownership)
-    const mountAll = (setting: Setting): Effect.Effect<ReadonlyArray<Later>, Problem | SyscallError, Kernel> =>
-      Files.withoutUmask(Effect.forEach(container.mounts, (mount) => mountOne(setting, mount)))
-    const later = yield* mountAll({ container, root, rootStat: yield* Files.stat(root), ownership, cgroup, making })
-    return { readonlyLater: later.filter((mount) => mount !== undefined) }
+    const rootStat = yield* Files.stat(root)
+    return yield* Files.withoutUmask(mountAll({ container, root, rootStat, ownership, cgroup, making }))
   })
 })

@@ -10,30 +10,32 @@ import * as Step from "../../engine/Step.ts"
 import { O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { Stat } from "../../native/results.ts"
+import { StdioConnected } from "../init/facts.ts"
 import { NotNullDeviceError } from "./errors.ts"
 import { InRoot } from "./facts.ts"
 
-const onNull = (fd: number): Effect.Effect<boolean, SyscallError, Kernel> =>
+const stream = (fd: number): Effect.Effect<Stat | undefined, SyscallError, Kernel> =>
   Files.stat(fd).pipe(
-    Effect.map(Files.isNull),
     // closed, and stays so
-    orOn(["EBADF"], false)
+    orOn(["EBADF"], undefined)
   )
 
 /** Opens the container's null device again where descriptors 0 to 2 are the host's. */
 export const reopenDevNull = Step.make("reopenDevNull", {
   doc: "exchange the host's /dev/null on standard input, output and error for the container's",
   calls: ["statx", "openat2", "dup3", "close"],
-  requires: [InRoot],
+  requires: [InRoot, StdioConnected],
   reversal: "irreversible",
+  replayable: true,
   advice: {
     ENOENT:
       "add /dev/null (c 1:3) to the container's devices, or connect standard input, output and error to something else"
   },
   run: Effect.gen(function*() {
     const { fd: root } = yield* InRoot
-    const wanted: Array<number> = []
-    for (const fd of [0, 1, 2]) if (yield* onNull(fd)) wanted.push(fd)
+    const streams = yield* Effect.forEach([0, 1, 2], stream)
+    const wanted = [0, 1, 2].filter((fd) => streams[fd] !== undefined && Files.isNull(streams[fd], "unknown"))
     if (wanted.length === 0) return
     // first without opening: to open a device or a fifo of the image's choice would have effects of its own
     yield* Files.using(

@@ -6,42 +6,31 @@
 import * as Effect from "effect/Effect"
 import { hasNamespace } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
-import { AT, MS, O, RESOLVE } from "../../native/constants.ts"
+import * as Ahead from "../../native/Ahead.ts"
+import { AT, MS, O } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
-import { InNamespaces } from "../facts.ts"
-import { Init } from "../Init.ts"
+import { InNamespaces } from "../init/facts.ts"
+import { Init } from "../init/Init.ts"
 import { setPropagation } from "./attach.ts"
 import { MountsContained } from "./facts.ts"
+import { openRootfs, openRootfsAdvice } from "./openRootfs.ts"
 
-/** Opens the host's directory that becomes the root; its path must hold no symlink. */
-export const openRootfs = (path: string): Effect.Effect<number, SyscallError, Kernel> =>
-  sys.openat2({
-    dirfd: AT.FDCWD,
-    path,
-    flags: O.PATH | O.DIRECTORY | O.CLOEXEC,
-    mode: 0,
-    resolve: RESOLVE.NO_SYMLINKS
-  })
-
-/** What can go wrong with {@link openRootfs}, and what to do about it. */
-export const openRootfsAdvice = {
-  ENOENT: "create the root file system's directory, or correct root.path",
-  ENOTDIR: "root.path must be a directory",
-  ELOOP: "give root.path with all symlinks resolved (realpath)",
-  EACCES:
-    "give the user that is the container's root search permission on every directory above root.path (chmod o+x), or move the root file system"
-} as const
-
-/** A descriptor of the root of the mount that holds a directory; closes the descriptor it is given. */
-const mountOf = (fd: number): Effect.Effect<number, SyscallError, Kernel> =>
-  Effect.flatMap(Files.stat(fd), ({ mountRoot }) =>
-    mountRoot
+/**
+ * A descriptor of the root of the mount that holds a directory; closes the descriptor it is given.
+ *
+ * @param depth how far below `/` the directory is: most of them are on the mount that is there
+ */
+const mountOf = (fd: number, depth: number): Effect.Effect<number, SyscallError, Kernel> =>
+  Effect.flatMap(Files.stat(fd), (stat) =>
+    Ahead.is(stat, "mountRoot", true, { likely: depth <= 0 })
       ? Effect.succeed(fd)
       : sys.openat({ dirfd: fd, path: "..", flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }).pipe(
         Effect.tap(() => sys.close({ fd })),
-        Effect.flatMap(mountOf)
+        Effect.flatMap((parent) => mountOf(parent, depth - 1))
       ))
+
+const depthOf = (path: string): number => path.split("/").filter((name) => name !== "").length
 
 /** Sets the propagation of `/` and of the mount that holds the root file system. */
 export const setRootPropagation = Step.make("setRootPropagation", {
@@ -50,7 +39,13 @@ export const setRootPropagation = Step.make("setRootPropagation", {
   requires: [Init, InNamespaces],
   provides: MountsContained,
   reversal: "irreversible",
-  advice: openRootfsAdvice,
+  replayable: true,
+  advice: {
+    ...openRootfsAdvice,
+    EINVAL:
+      "the runtime's own root directory is no mount point, as in a chroot(2): enter it by pivot_root(2) (unshare " +
+      "--mount --root), or bind it on itself first"
+  },
   run: Effect.gen(function*() {
     const { container } = yield* Init
     if (!hasNamespace(container, "mnt")) return { contained: false }
@@ -61,7 +56,7 @@ export const setRootPropagation = Step.make("setRootPropagation", {
     )
     // pivot_root(2) refuses a new root whose parent mount is shared, and binding the root there would reach the host
     yield* Files.using(
-      Effect.flatMap(openRootfs(container.rootfs), mountOf),
+      Effect.flatMap(openRootfs(container.rootfs), (fd) => mountOf(fd, depthOf(container.rootfs))),
       (fd) => setPropagation(fd, MS.PRIVATE)
     )
     return { contained: true }

@@ -5,11 +5,11 @@
  *
  * 1. A calling convention that the filter does not list kills the thread, as libseccomp does by default. The native one
  *    is always listed. On x86-64, x32 calls are such a convention of their own (their numbers have bit 30 set).
- * 2. A number above the highest one that the filter names gives ENOSYS where the default action is not permissive, so
- *    that a C library that tries a newer call falls back to the older one, where EPERM would make it give up.
- * 3. Of the rules for the call, the first whose conditions hold; else the first without conditions; else the default.
- *    (libseccomp forgets all rules with conditions for a call as soon as one without is added, before or behind: an
- *    exception that the configuration states is then silently lost. Here it holds.)
+ * 2. A number above the highest one that the filter names returns ENOSYS if the default action is not permissive, so
+ *    that a C library that tries a newer call falls back to the older one, where EPERM would make it give up. On x86, the
+ *    calls that were in a multiplexer first do not count.
+ * 3. Of the rules for the call, the one that libseccomp would have decide (`decisionTree.ts`); else the default. A rule
+ *    that says what the default says is none.
  *
  * Conventions of 32-bit systems compare the low 32 bits of an argument only. On x86, rules for socket(2) and its
  * relatives and for System V IPC hold for the multiplexers socketcall(2) and ipc(2) too, unless the configuration has a
@@ -24,10 +24,14 @@
 import * as Result from "effect/Result"
 import type { Seccomp } from "../../config/Container.ts"
 import * as Bpf from "../../native/bpf.ts"
-import { SECCOMP_FILTER_FLAG } from "../../native/constants.ts"
-import { numberOf } from "../../native/Errno.ts"
 import { type SyscallArch, syscallNumbers, X32_BIT } from "../../native/syscallTables.ts"
-import { SeccompError } from "./SeccompError.ts"
+import { actionOf, enosys, flagsOf, killThread, permissive } from "./actions.ts"
+import { type Architecture, conventions, isNarrow, listed } from "./conventions.ts"
+import { type Branch, decisionTree, type Test } from "./decisionTree.ts"
+import { isMultiplexed } from "./multiplexers.ts"
+import { byName, rulesFor, rulesOf, unknownNames } from "./rules.ts"
+import { type Checked, refuse } from "./SeccompError.ts"
+import { type Nodes, sharedNodes } from "./sharedNodes.ts"
 
 /** A filter, ready to load. */
 export interface Compiled {
@@ -39,301 +43,23 @@ export interface Compiled {
   readonly unknown: ReadonlyArray<string>
 }
 
-/** The machine's architecture, as Node names it. */
-export type Machine = "x64" | "arm64"
-
-type Checked<A> = Result.Result<A, SeccompError>
-type Condition = Seccomp["syscalls"][number]["args"][number]
-
-const refuse = (field: string, value: string, problem: string, advice: string): Checked<never> =>
-  Result.fail(new SeccompError({ field: `linux.seccomp.${field}`, value, problem, advice }))
-
-// ── actions and flags ────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** `SECCOMP_RET_*` of `linux/seccomp.h`. */
-const returned: Readonly<Record<string, number>> = {
-  SCMP_ACT_KILL: 0,
-  SCMP_ACT_KILL_THREAD: 0,
-  SCMP_ACT_TRAP: 0x00030000,
-  SCMP_ACT_ERRNO: 0x00050000,
-  SCMP_ACT_TRACE: 0x7ff00000,
-  SCMP_ACT_LOG: 0x7ffc0000,
-  SCMP_ACT_ALLOW: 0x7fff0000,
-  SCMP_ACT_KILL_PROCESS: 0x80000000
-}
-const killThread = 0
-const enosys = returned["SCMP_ACT_ERRNO"]! | numberOf("ENOSYS")
-
-/** The highest value beside an action: an errno (`MAX_ERRNO`), or 16 bits for the tracer. */
-const highest: Readonly<Record<string, number>> = { SCMP_ACT_ERRNO: 4095, SCMP_ACT_TRACE: 0xffff }
-
-/** Actions under which an unknown system call reaches the kernel, or a tracer, that answers it. */
-const permissive = new Set(["SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"])
-
-const actionOf = (
-  name: string,
-  errnoRet: number | undefined,
-  nameField: string,
-  errnoField: string
-): Checked<number> => {
-  if (name === "SCMP_ACT_NOTIFY") {
-    return refuse(
-      nameField,
-      name,
-      "needs a seccomp listener, which runfx does not offer",
-      "use SCMP_ACT_ERRNO or SCMP_ACT_LOG"
-    )
-  }
-  const action = returned[name]
-  if (action === undefined) {
-    return refuse(nameField, name, "is not an action", `use one of ${Object.keys(returned).join(", ")}`)
-  }
-  const limit = highest[name]
-  if (limit === undefined) {
-    return errnoRet === undefined
-      ? Result.succeed(action)
-      : refuse(errnoField, String(errnoRet), `can't be given with ${name}, which returns no errno`, "leave it out")
-  }
-  const value = errnoRet ?? numberOf("EPERM")
-  return Number.isInteger(value) && value >= 0 && value <= limit
-    ? Result.succeed(action + value)
-    : refuse(
-      errnoField,
-      String(value),
-      `is not a number from 0 to ${limit}`,
-      "give an errno as a number: 1 is EPERM, 38 ENOSYS"
-    )
-}
-
-/** TSYNC is left out: the init has one thread. */
-const flagBits: Readonly<Record<string, number>> = {
-  SECCOMP_FILTER_FLAG_TSYNC: 0,
-  SECCOMP_FILTER_FLAG_LOG: SECCOMP_FILTER_FLAG.LOG,
-  SECCOMP_FILTER_FLAG_SPEC_ALLOW: SECCOMP_FILTER_FLAG.SPEC_ALLOW
-}
-
-const flagsOf = (names: ReadonlyArray<string>): Checked<number> => {
-  let flags = 0
-  for (const [index, name] of names.entries()) {
-    const bit = flagBits[name]
-    if (bit === undefined) {
-      return refuse(
-        `flags[${index}]`,
-        name,
-        "is not a flag that runfx can set",
-        `use some of ${Object.keys(flagBits).join(", ")}`
-      )
-    }
-    flags |= bit
-  }
-  return Result.succeed(flags)
-}
-
-// ── architectures ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/**
- * What one machine can run: by the value that the kernel reports (`AUDIT_ARCH_*` of `linux/audit.h`), the conventions that
- * share it. The machine's own one stands first.
- */
-const conventions: Readonly<
-  Record<Machine, ReadonlyArray<{ readonly audit: number; readonly archs: ReadonlyArray<SyscallArch> }>>
-> = {
-  x64: [{ audit: 0xc000003e, archs: ["X86_64", "X32"] }, { audit: 0x40000003, archs: ["X86"] }],
-  arm64: [{ audit: 0xc00000b7, archs: ["AARCH64"] }, { audit: 0x40000028, archs: ["ARM"] }]
-}
-const allArchs = Object.values(conventions).flat().flatMap(({ archs }) => archs)
-
-/** Conventions of other machines: a program of theirs can't run here, so there is nothing to filter. */
-const foreign = /^(MIPS(EL)?(64(N32)?)?|PPC(64(LE)?)?|S390X?|PARISC(64)?|RISCV64|LOONGARCH64|M68K|SHEB?)$/
-
-const isNarrow = (arch: SyscallArch): boolean => arch !== "X86_64" && arch !== "AARCH64"
-
-const listed = (machine: Machine, names: ReadonlyArray<string>): Checked<ReadonlySet<SyscallArch>> => {
-  const here = conventions[machine].flatMap((convention) => convention.archs)
-  const archs = new Set<SyscallArch>([here[0]!])
-  for (const [index, name] of names.entries()) {
-    const bare = name.replace(/^SCMP_ARCH_/, "")
-    const found = here.find((arch) => arch === bare)
-    if (found !== undefined) archs.add(found)
-    else if (bare === name || !(bare === "NATIVE" || foreign.test(bare) || allArchs.some((arch) => arch === bare))) {
-      return refuse(
-        `architectures[${index}]`,
-        name,
-        "is not an architecture",
-        "use a name such as SCMP_ARCH_X86_64 or SCMP_ARCH_AARCH64"
-      )
-    }
-  }
-  return Result.succeed(archs)
-}
-
-/** The number by which socketcall(2) knows a call on x86. */
-const socketcalls: ReadonlyMap<string, number> = new Map(
-  ("socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown setsockopt " +
-    "getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg").split(" ").map((name, index) => [name, index + 1])
-)
-
-/** The number by which ipc(2) knows a call on x86. */
-const ipcs: ReadonlyMap<string, number> = new Map([
-  ["semop", 1],
-  ["semget", 2],
-  ["semctl", 3],
-  ["semtimedop", 4],
-  ["msgsnd", 11],
-  ["msgrcv", 12],
-  ["msgget", 13],
-  ["msgctl", 14],
-  ["shmat", 21],
-  ["shmdt", 22],
-  ["shmget", 23],
-  ["shmctl", 24]
-])
-
-const multiplexers: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map([
-  ["socketcall", socketcalls],
-  ["ipc", ipcs]
-])
-
-// ── rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** One rule for the calls of some names: the conditions that must all hold, and what the filter then returns. */
-interface Rule {
-  readonly names: ReadonlyArray<string>
-  readonly conditions: ReadonlyArray<Condition>
-  readonly value: number
-}
-
-const operators = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map((name) => `SCMP_CMP_${name}`)
-
-const rulesOf = (seccomp: Seccomp): Checked<ReadonlyArray<Rule>> =>
-  Result.gen(function*() {
-    const rules: Array<Rule> = []
-    for (const [index, { action, args, errnoRet, names }] of seccomp.syscalls.entries()) {
-      const field = `syscalls[${index}]`
-      const value = yield* actionOf(action, errnoRet, `${field}.action`, `${field}.errnoRet`)
-      for (const [position, { index: argument, op }] of args.entries()) {
-        if (!Number.isInteger(argument) || argument < 0 || argument > 5) {
-          return yield* refuse(
-            `${field}.args[${position}].index`,
-            String(argument),
-            "is not an argument",
-            "use a number from 0 to 5"
-          )
-        }
-        if (!operators.includes(op)) {
-          return yield* refuse(
-            `${field}.args[${position}].op`,
-            op,
-            "is not a comparison",
-            `use one of ${operators.join(", ")}`
-          )
-        }
-      }
-      const alternatives = new Set(args.map((condition) => condition.index)).size < args.length
-      for (const conditions of alternatives ? args.map((condition) => [condition]) : [args]) {
-        rules.push({ names, conditions, value })
-      }
-    }
-    return rules
-  })
-
-type RulesByName = ReadonlyMap<string, ReadonlyArray<Rule>>
-
-const byName = (rules: ReadonlyArray<Rule>): RulesByName => {
-  const lists = new Map<string, Array<Rule>>()
-  for (const rule of rules) {
-    for (const name of rule.names) {
-      const list = lists.get(name)
-      if (list === undefined) lists.set(name, [rule])
-      else list.push(rule)
-    }
-  }
-  return lists
-}
-
-/** Rules for the calls that a multiplexer of x86 stands for, as rules for the multiplexer. */
-const multiplexed = (calls: ReadonlyMap<string, number>, rules: RulesByName): ReadonlyArray<Rule> =>
-  [...calls].flatMap(([name, selector]) =>
-    (rules.get(name) ?? []).map((rule) => ({
-      names: rule.names,
-      value: rule.value,
-      // the multiplexer's first argument selects the call; it takes the place of the call's own first argument
-      conditions: [
-        { index: 0, op: "SCMP_CMP_EQ", value: BigInt(selector), valueTwo: 0n },
-        ...rule.conditions.filter(({ index }) => index !== 0)
-      ]
-    }))
-  )
-
-const rulesFor = (arch: SyscallArch, name: string, rules: RulesByName): ReadonlyArray<Rule> => {
-  const own = rules.get(name) ?? []
-  const calls = arch === "X86" ? multiplexers.get(name) : undefined
-  return calls === undefined || own.some(({ conditions }) => conditions.length === 0)
-    ? own
-    : [...own, ...multiplexed(calls, rules)]
-}
-
-/** Names that no convention knows, of this machine or another. `tables` are those that have been read already. */
-const unknownNames = (
-  rules: RulesByName,
-  tables: ReadonlyMap<SyscallArch, ReadonlyMap<string, number>>
-): ReadonlyArray<string> => {
-  let missing = [...rules.keys()].filter((name) => !socketcalls.has(name) && !ipcs.has(name))
-  for (const arch of allArchs) {
-    if (missing.length === 0) break
-    const table = tables.get(arch) ?? syscallNumbers(arch)
-    missing = missing.filter((name) => !table.has(name))
-  }
-  return missing
-}
-
-// ── code ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 /** Offsets in `struct seccomp_data`; both halves of an argument, which is little-endian. */
 const nr = 0
 const audit = 4
 const low = (index: number): number => 16 + 8 * index
 const high = (index: number): number => low(index) + 4
 
-const lowBits = (value: bigint): number => Number(BigInt.asUintN(32, value))
-const highBits = (value: bigint): number => Number(BigInt.asUintN(32, value >> 32n))
+const allBits = 0xffffffff
 
-/** Compares an argument, its high half first: only where that is equal does the low half decide. */
-const compare = ({ index, op, value, valueTwo }: Condition, narrow: boolean, yes: Bpf.Node, no: Bpf.Node): Bpf.Node => {
-  const equal = (wanted: bigint, yes: Bpf.Node, no: Bpf.Node): Bpf.Node => {
-    const lower = Bpf.load(low(index), Bpf.branch("==", lowBits(wanted), yes, no))
-    return narrow ? lower : Bpf.load(high(index), Bpf.branch("==", highBits(wanted), lower, no))
-  }
-  const greater = (test: ">" | ">=", yes: Bpf.Node, no: Bpf.Node): Bpf.Node => {
-    const lower = Bpf.load(low(index), Bpf.branch(test, lowBits(value), yes, no))
-    if (narrow) return lower
-    return Bpf.load(
-      high(index),
-      Bpf.branch(">", highBits(value), yes, Bpf.branch("==", highBits(value), lower, no))
-    )
-  }
-  const masked = (mask: bigint, wanted: bigint): Bpf.Node => {
-    const lower = Bpf.load(low(index), Bpf.and(lowBits(mask), Bpf.branch("==", lowBits(wanted), yes, no)))
-    if (narrow) return lower
-    return Bpf.load(high(index), Bpf.and(highBits(mask), Bpf.branch("==", highBits(wanted), lower, no)))
-  }
-  switch (op) {
-    case "SCMP_CMP_NE":
-      return equal(value, no, yes)
-    case "SCMP_CMP_EQ":
-      return equal(value, yes, no)
-    case "SCMP_CMP_GT":
-      return greater(">", yes, no)
-    case "SCMP_CMP_GE":
-      return greater(">=", yes, no)
-    case "SCMP_CMP_LE":
-      return greater(">", no, yes)
-    case "SCMP_CMP_LT":
-      return greater(">=", no, yes)
-    default:
-      // a wanted bit outside the mask could never be seen; like libseccomp, it is not asked for
-      return masked(value, valueTwo & value)
-  }
+/** A test of half an argument, and where it leads. */
+const testing = (
+  { argument, half, mask, test, value }: Test,
+  yes: Bpf.Node,
+  no: Bpf.Node,
+  { and, branch, load }: Nodes
+): Bpf.Node => {
+  const decided = branch(test, value, yes, no)
+  return load(half === "high" ? high(argument) : low(argument), mask === allBits ? decided : and(mask, decided))
 }
 
 /** What is returned from a number on, up to the next one. */
@@ -349,31 +75,17 @@ const search = (ranges: ReadonlyArray<Range>, from = 0, to = ranges.length): Bpf
   return Bpf.branch(">=", ranges[middle]!.from, search(ranges, middle, to), search(ranges, from, middle))
 }
 
-/** Makes the node that returns a value: one for each value, so that neighbours which return the same become one range. */
-type Returning = (value: number) => Bpf.Node
-
-const makeReturning = (): Returning => {
-  const nodes = new Map<number, Bpf.Node>()
-  return (value) => {
-    const node = nodes.get(value) ?? Bpf.ret(value)
-    nodes.set(value, node)
-    return node
-  }
+/** What one system call gets: what the tree of its rules returns, else the default. */
+const decide = (branch: Branch, nodes: Nodes, otherwise: Bpf.Node): Bpf.Node => {
+  if (branch === undefined) return otherwise
+  if (typeof branch === "number") return nodes.ret(branch)
+  return branch.reduceRight(
+    (next, test) => testing(test, decide(test.yes, nodes, next), decide(test.no, nodes, next), nodes),
+    otherwise
+  )
 }
 
-/** What one system call gets: the rules with conditions in their order, then the first without, then the default. */
-const decide = (list: ReadonlyArray<Rule>, narrow: boolean, returning: Returning, byDefault: Bpf.Node): Bpf.Node => {
-  const general = list.find(({ conditions }) => conditions.length === 0)
-  let node = general === undefined ? byDefault : returning(general.value)
-  for (const { conditions, value } of list.toReversed()) {
-    if (conditions.length === 0) continue
-    const otherwise = node
-    node = conditions.reduceRight((yes, condition) => compare(condition, narrow, yes, otherwise), returning(value))
-  }
-  return node
-}
-
-/** Adds a range, unless it goes on as the one before. Ranges are added from the lowest number up. */
+/** Adds a range, unless it continues as the one before. Ranges are added from the lowest number up. */
 const push = (ranges: Array<Range>, from: number, node: Bpf.Node): void => {
   const last = ranges.at(-1)
   if (last?.from === from) ranges.pop()
@@ -384,9 +96,9 @@ const push = (ranges: Array<Range>, from: number, node: Bpf.Node): void => {
  * Compiles a seccomp configuration for a machine. Pure: loads nothing, asks no kernel.
  *
  * Fails with {@link SeccompError} for a name that is none (action, flag, architecture, comparison), for
- * `SCMP_ACT_NOTIFY`, for an `errnoRet` beside an action that has none, and for a filter of more than 4,096 instructions.
+ * `SCMP_ACT_NOTIFY`, for an `errnoRet` with an action that has none, and for a filter of more than 4,096 instructions.
  */
-export const compile = (seccomp: Seccomp, machine: Machine): Checked<Compiled> =>
+export const compile = (seccomp: Seccomp, machine: Architecture): Checked<Compiled> =>
   Result.gen(function*() {
     const defaultValue = yield* actionOf(
       seccomp.defaultAction,
@@ -396,32 +108,39 @@ export const compile = (seccomp: Seccomp, machine: Machine): Checked<Compiled> =
     )
     const flags = yield* flagsOf(seccomp.flags)
     const archs = yield* listed(machine, seccomp.architectures)
-    const rules = byName(yield* rulesOf(seccomp))
+    const rules = byName(yield* rulesOf(seccomp, defaultValue))
+    const named = new Set(seccomp.syscalls.flatMap(({ names }) => names))
 
-    const returning = makeReturning()
-    const byDefault = returning(defaultValue)
-    const beyond = permissive.has(seccomp.defaultAction) ? byDefault : returning(enosys)
+    const nodes = sharedNodes()
+    const byDefault = nodes.ret(defaultValue)
+    const beyond = permissive.has(seccomp.defaultAction) ? byDefault : nodes.ret(enosys)
     const tables = new Map([...archs].map((arch) => [arch, syscallNumbers(arch)]))
 
     /** Adds the ranges of one convention, whose numbers start at `first`. */
     const add = (ranges: Array<Range>, arch: SyscallArch, first: number): void => {
       const table = tables.get(arch)
-      if (table === undefined) return push(ranges, first, returning(killThread))
+      if (table === undefined) return push(ranges, first, nodes.ret(killThread))
       push(ranges, first, byDefault)
-      let highest: number | undefined
+      // the calls that x86 had in a multiplexer first are not counted by libseccomp, which knows them by that
+      const highest = Math.max(
+        0,
+        ...[...table].flatMap(([name, number]) =>
+          named.has(name) && !(arch === "X86" && isMultiplexed(name)) ? number : []
+        )
+      )
+      // without a number there is no highest one
+      const known = (number: number): boolean => highest === 0 || beyond === byDefault || number <= highest
       // the table is in the order of the numbers
       for (const [name, number] of table) {
         const list = rulesFor(arch, name, rules)
-        if (list.length === 0) continue
-        push(ranges, number, decide(list, isNarrow(arch), returning, byDefault))
+        if (list.length === 0 || !known(number)) continue
+        push(ranges, number, decide(decisionTree(list, isNarrow(arch)), nodes, byDefault))
         push(ranges, number + 1, byDefault)
-        highest = number
       }
-      // without a number there is no highest one
-      if (highest !== undefined) push(ranges, highest + 1, beyond)
+      if (highest > 0) push(ranges, highest + 1, beyond)
     }
 
-    let root = returning(killThread)
+    let root = nodes.ret(killThread)
     for (const { archs: sharing, audit: value } of conventions[machine].toReversed()) {
       if (!sharing.some((arch) => archs.has(arch))) continue
       const ranges: Array<Range> = []

@@ -7,7 +7,7 @@ import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { compile } from "./compile.ts"
 import type { SeccompError } from "./SeccompError.ts"
 
-/** Compiles a filter for this machine and loads it into the calling thread; nothing where there is none. */
+/** Compiles a filter for this machine and loads it into the calling thread; nothing if there is none. */
 export const loadFilter = (seccomp: Seccomp | undefined): Effect.Effect<void, SeccompError | SyscallError, Kernel> =>
   seccomp === undefined
     ? Effect.void

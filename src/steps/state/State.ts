@@ -4,19 +4,40 @@
  * @see OCI runtime.md#state
  */
 import type { Container, NamespaceType } from "../../config/Container.ts"
+import { textOf } from "../../engine/errorText.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { Created } from "../network/Strategy.ts"
-import type { ProcessIdentity } from "../processes.ts"
+import type { Numbering } from "../proc/numbers.ts"
+import type { ProcessIdentity } from "../proc/processes.ts"
 import * as Json from "./json.ts"
 
-/** The version of the file's form. A file of another version is refused, not guessed at. */
-export const version = 1
+/**
+ * The version of the file's form. A file of another version is refused, not guessed at. The fields that 0.1.0 did not have
+ * are optional: its states can be read, and are believed as far as they go.
+ */
+const version = 1
 
-/** The state of a container. Its status is not among it: that is asked of the kernel, see `status`. */
+/**
+ * The state of a container. Its status is not among it: that is asked of the kernel, see `status`.
+ *
+ * It is written before anything of the container is made, and again before each thing that outlives its maker: so that
+ * whatever is cut short when, a later command knows what there may be.
+ */
 export interface State {
   readonly id: string
-  /** The container's first process, as the caller's pid namespace numbers it; absent while there is none yet. */
-  readonly init?: ProcessIdentity
+  /** Chosen at random: a later container of the same id has another one. */
+  readonly nonce?: string
+  /** The inode of the state directory. */
+  readonly directory?: bigint
+  /** What the pids of this state are numbers of; absent if `/proc` could not tell. */
+  readonly numbering?: Numbering
+  /**
+   * The process that is starting the container, or that runs it in the foreground and removes it in the end. Absent for
+   * one that nobody waits for.
+   */
+  readonly runner?: ProcessIdentity
+  /** The container's first process, as `numbering` has it; absent while there is none yet. */
+  readonly init?: InitIdentity
   /** Absent: the container has no cgroup of its own. */
   readonly cgroup?: CgroupManager
   /** `/proc/<pid>/ns/<type>` or the path that was joined, of each namespace that is not the host's. */
@@ -36,8 +57,23 @@ export interface State {
   readonly extra?: Readonly<Record<string, unknown>>
 }
 
-/** The state as the text of the state file. */
-export const encode = (state: State): string => Json.stringify({ version, ...state })
+/** A container's first process. */
+export interface InitIdentity extends ProcessIdentity {
+  /** The pid namespace that it is in itself, as its link `ns/pid` names it: by that it is found from outside. */
+  readonly pidNamespace?: string
+}
+
+/**
+ * A configuration as it is kept: without the environment, which is where secrets are, and which no later command needs.
+ */
+export const withoutSecrets = (container: Container): Container => ({
+  ...container,
+  process: { ...container.process, env: [] }
+})
+
+/** The state as the text of the state file; the environment is not in it. */
+export const encode = (state: State): string =>
+  Json.stringify({ version, ...state, container: withoutSecrets(state.container) })
 
 type Check = (value: unknown) => boolean
 
@@ -51,15 +87,23 @@ const isMapOf = (check: Check): Check => (value) =>
 const has = (checks: Readonly<Record<string, Check>>): Check => (value) =>
   isRecord(value) && Object.entries(checks).every(([key, check]) => check((value as Record<string, unknown>)[key]))
 
-// the configuration was validated before it was saved, by more than a look at its shape; here it is told from damage
+// the configuration was validated before it was saved, by more than a look at its shape; here it is distinguished from damage
+const isBigint: Check = (value) => typeof value === "bigint"
+const identity = { pid: (pid: unknown) => isNumber(pid) && pid !== 0, startTime: isBigint }
+
 const fields: Readonly<Record<string, Check>> = {
   id: isText,
-  init: isOptional(has({ pid: (pid) => isNumber(pid) && pid !== 0, startTime: (time) => typeof time === "bigint" })),
+  nonce: isOptional(isText),
+  directory: isOptional(isBigint),
+  numbering: isOptional(has({ boot: isOptional(isText), pidNamespace: isText })),
+  runner: isOptional(has(identity)),
+  init: isOptional(has({ ...identity, pidNamespace: isOptional(isText) })),
   cgroup: isOptional(has({
     version: (value) => value === "v1" || value === "v2" || value === "hybrid",
     paths: isMapOf(isText),
     mountpoints: isMapOf(isText),
-    made: isListOf(isText)
+    made: isListOf(isText),
+    inodes: isOptional(isMapOf(isBigint))
   })),
   namespacePaths: isMapOf(isText),
   rootfs: isText,
@@ -92,14 +136,14 @@ const damageOf = (state: Readonly<Record<string, unknown>>): string | undefined 
 const isState = (state: Readonly<Record<string, unknown>>): state is Readonly<Record<string, unknown>> & State =>
   damageOf(state) === undefined
 
-/** Reads the text of a state file; a text that says what is wrong with it, where it can't. */
+/** Reads the text of a state file; a text that says what is wrong with it, if it can't. */
 export const decode = (text: string): State | string => {
   if (text === "") return "the file is empty"
   let value: unknown
   try {
     value = Json.parse(text)
   } catch (cause) {
-    return `the file is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`
+    return `the file is not JSON: ${textOf(cause)}`
   }
   if (!isRecord(value)) return "the file holds no object"
   const { version: found, ...state } = value as Record<string, unknown>

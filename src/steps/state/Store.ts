@@ -1,23 +1,49 @@
 /**
  * Where the states of containers are kept: a directory each, `<root>/<id>`, with a file `state.json`.
  *
- * A file is replaced as a whole, so that whoever reads it sees the old or the new one. All look-ups go down from a handle
- * of the root and follow no link. Commands on the same container take a lock.
+ * A file is replaced as a whole, so that a reader sees the old or the new one. Commands that remove the same container
+ * take a lock (`directory.ts`). The process that makes a container takes none, so that one that hangs in its start can
+ * be deleted; it holds handles of its directory from the first moment on ({@link Claim}): what it writes and removes
+ * there is its own, also when others have deleted the container meanwhile and have used its id again; and to undo a
+ * start takes no further descriptor.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
-import { keeping, readAll, stat, using, writeAll } from "../../native/Files.ts"
+import { AT, O, S, STATX } from "../../native/constants.ts"
+import { entriesOf, isType, stat, using, writeAll } from "../../native/Files.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
-import { pause } from "../cgroup/files.ts"
-import { ContainerNotFound, IdInUse, InvalidId, StateCorrupt, StateLocked, StateUntrusted } from "./errors.ts"
+import {
+  checkId,
+  directoryMode,
+  inside,
+  isId,
+  locked,
+  makeRoot,
+  openIn,
+  openRoot,
+  pathOf,
+  removeContents,
+  removeTree,
+  type StoreError,
+  unlinkIfThere,
+  withDirectory
+} from "./directory.ts"
+import { advised, ContainerNotFound, IdInUse, type InvalidId, StateCorrupt, type StateLocked } from "./errors.ts"
 import { decode, encode, type State } from "./State.ts"
+
+export { checkId, type StoreError } from "./directory.ts"
 
 /** The name of the state file in a container's directory. */
 export const stateFile = "state.json"
 
 /**
- * The name that stands in a container's directory as long as its process has been made but was not started: `created`
+ * A copy of it, for the removal of a container whose state file was damaged: without it, nobody would know where its
+ * cgroups and its process are.
+ */
+const copyFile = ".state.json.copy"
+
+/**
+ * The name that is in a container's directory as long as its process has been made but was not started: `created`
  * rather than `running`.
  */
 export const startGate = "exec.fifo"
@@ -37,169 +63,270 @@ export const storeCalls = [
   "statx",
   "getresuid",
   "fchmod",
+  "fchmodat",
+  "getrandom",
   "nanosleep"
 ] as const
 
-const idPattern = /^[A-Za-z0-9_+.-]{1,1024}$/
+// ── making a container ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Whether a text can be a container's id. */
-export const isId = (id: string): boolean => idPattern.test(id) && id !== "." && id !== ".."
-
-/** An id, or {@link InvalidId}. */
-export const checkId = (id: string): Effect.Effect<string, InvalidId> =>
-  isId(id) ? Effect.succeed(id) : Effect.fail(new InvalidId({ id }))
-
-/** Where states are kept if nobody says otherwise: `/run/runfx` for root, else below `$XDG_RUNTIME_DIR`. */
-export const defaultRoot = (
-  euid: number,
-  environment: { readonly XDG_RUNTIME_DIR?: string | undefined }
-): string => {
-  if (euid === 0) return "/run/runfx"
-  return `${environment.XDG_RUNTIME_DIR || `/run/user/${euid}`}/runfx`
+/** A container's directory, in the hands of the process that has made it. */
+export interface Claim {
+  readonly id: string
+  readonly path: string
+  /** A readable handle of the directory. */
+  readonly directory: number
+  /** The directory's inode. */
+  readonly inode: bigint
+  /** Closes the handles, once. */
+  readonly letGo: Effect.Effect<void, SyscallError, Kernel>
 }
 
-const inside = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
-
-/** What every access can fail with. */
-export type StoreError = SyscallError | StateUntrusted
-
-/** Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon. */
-const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
-  keeping(openAnyRoot(root), (fd) => checkRoot(root, fd))
-
-const checkRoot = Effect.fnUntraced(function*(root: string, fd: number) {
-  const { mode, uid } = yield* stat(fd)
-  const { effective } = yield* sys.getresuid({})
-  const bits = mode & 0o7777
-  if ((uid !== 0 && uid !== effective) || (bits & 0o022) !== 0) {
-    return yield* new StateUntrusted({ path: root, owner: uid, mode: bits })
-  }
-})
-
-const openAnyRoot = (root: string): Effect.Effect<number, SyscallError, Kernel> =>
-  sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 })
-
-/** A readable handle, since flock(2) takes no `O_PATH` one. */
-const openIn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
-  sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
-
-const pathOf = (root: string, id: string): string => `${root}/${id}`
-
-/** Runs `use` with a handle of a container's directory. */
-const withDirectory = <A, E, R>(
-  root: string,
-  id: string,
-  use: (fd: number) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound, R | Kernel> =>
-  Effect.andThen(
-    checkId(id),
-    Effect.acquireUseRelease(
-      using(openRoot(root), (fd) => openIn(fd, id)).pipe(
-        onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
-      ),
-      use,
-      (fd) => sys.close({ fd })
-    )
-  )
-
-/** Makes the root and what is missing above it; only the owner may look into it. */
-const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> => {
-  const make = sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(orOn(["EEXIST"], undefined))
-  return make.pipe(onErrno(["ENOENT"], (error) => {
-    const end = root.lastIndexOf("/")
-    return end <= 0 ? Effect.fail(error) : Effect.andThen(makeRoot(root.slice(0, end)), make)
+/** Closes descriptors, once: the numbers may be others' when a later step wants to close them as well. */
+const closing = (fds: ReadonlyArray<number>): Effect.Effect<void, SyscallError, Kernel> => {
+  let open = true
+  return Effect.uninterruptible(Effect.suspend(() => {
+    if (!open) return Effect.void
+    open = false
+    return Effect.forEach(fds, (fd) => sys.close({ fd }), { discard: true })
   }))
 }
 
 /**
- * Makes the directory of a new container, and the root where it is missing. Run inside of a step: the directory is
- * registered to be removed, should this step or a later one fail.
+ * Makes the directory of a new container, and the root if it is missing, and writes down the first state there. Run
+ * inside of a step: the directory is registered to be removed, should this step or a later one fail.
  *
- * Gives its path. Fails with {@link IdInUse}, {@link InvalidId}.
+ * Fails with {@link IdInUse}, {@link InvalidId}.
+ *
+ * @param first what is known before anything else is made
  */
 export const create = (
   root: string,
-  id: string
-): Effect.Effect<string, StoreError | InvalidId | IdInUse, Kernel | Step.Rollback> =>
+  id: string,
+  first?: (inode: bigint) => State
+): Effect.Effect<Claim, StoreError | InvalidId | IdInUse | ContainerNotFound, Kernel | Step.Rollback> =>
   Effect.gen(function*() {
     yield* checkId(id)
-    const path = pathOf(root, id)
     yield* makeRoot(root)
-    yield* using(openRoot(root), (dirfd) =>
-      Effect.uninterruptible(
-        sys.mkdirat({ dirfd, path: id, mode: 0o711 }).pipe(
-          onErrno(["EEXIST"], () => Effect.fail(new IdInUse({ id, path }))),
-          Effect.andThen(Step.onRollback(remove(root, id)))
-        )
-      ).pipe(
-        // the process's umask may have taken bits away that a process of another user needs to reach its own files there
-        Effect.andThen(using(openIn(dirfd, id), (fd) => sys.fchmod({ fd, mode: 0o711 })))
-      ))
-    return path
+    // nothing of it waits
+    return yield* Effect.uninterruptible(make(root, id, first))
   })
 
-/** A name of this length for the file that replaces the other; one command holds the lock, so one is enough. */
-const draft = `.${stateFile}.new`
+const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inode: bigint) => State) | undefined) {
+  const path = pathOf(root, id)
+  const inUse = new IdInUse({ id, path })
+  const rootFd = yield* openRoot(root)
+  const closeRoot = closing([rootFd])
+  yield* Step.onRollback(closeRoot)
+  yield* sys.mkdirat({ dirfd: rootFd, path: id, mode: directoryMode }).pipe(
+    onErrno(["EEXIST"], () => Effect.fail(inUse))
+  )
+  // with something in it, it is another's: deleted meanwhile, and made again
+  const removeEmpty = sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR }).pipe(
+    orOn(["ENOENT", "ENOTEMPTY", "EEXIST"], undefined)
+  )
+  let undo: Effect.Effect<void, SyscallError, Kernel> = removeEmpty
+  yield* Step.onRollback(Effect.suspend(() => undo))
+  // the process's umask may have taken bits away that a process of another user needs to reach its own files there
+  yield* sys.fchmodat({ dirfd: rootFd, path: id, mode: directoryMode })
+  const directory = yield* openIn(rootFd, id)
+  const letGo = closing([directory])
+  undo = Effect.ensuring(removeEmpty, Effect.ignore(letGo))
+  const { ino: inode } = yield* stat(directory)
+  const claim: Claim = { id, path, directory, inode, letGo: Effect.andThen(letGo, closeRoot) }
+  if (first !== undefined) {
+    // deleted before it was opened, and made again by another: it belongs to the one whose state is in it first
+    yield* write(directory, stateFile, encode(first(inode)), noReplace).pipe(
+      onErrno(["EEXIST"], () => Effect.fail(inUse)),
+      onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
+    )
+  }
+  undo = Effect.ensuring(discard(claim, rootFd), Effect.ignore(letGo))
+  return claim
+})
+
+const deletedMeanwhile = ({ id, path }: Claim): ContainerNotFound =>
+  new ContainerNotFound({ id, path, meanwhile: true })
+
+/** Removes a claimed directory, unless others have done so; one of the same name that is another's stays. */
+const discard = (
+  { directory, id, inode }: Claim,
+  rootFd: number
+): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    yield* removeContents(directory, stateFile)
+    const named = yield* sys.statx({ dirfd: rootFd, path: id, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.INO })
+    if (named.ino === inode) yield* sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR })
+  }).pipe(orOn(["ENOENT"], undefined))
+
+/**
+ * Whether a claimed container is still there; fails with {@link ContainerNotFound} if another command has deleted it.
+ * The process that deletes it removes what its state lists.
+ */
+export const checkClaim = (claim: Claim): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
+  Effect.flatMap(
+    sys.statx({ dirfd: claim.directory, path: "", flags: AT.EMPTY_PATH, mask: STATX.NLINK }),
+    ({ nlink }) => nlink === 0 ? Effect.fail(deletedMeanwhile(claim)) : Effect.void
+  )
+
+/** Writes the state of a claimed container. Fails with {@link ContainerNotFound} if another has deleted it. */
+export const saveIn = (claim: Claim, state: State): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
+  Effect.suspend(() => {
+    const text = encode(state)
+    return Effect.andThen(write(claim.directory, stateFile, text, 0), write(claim.directory, copyFile, text, 0))
+  }).pipe(
+    // in a directory without a name nothing can be made
+    onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
+  )
+
+// ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `RENAME_NOREPLACE`: what is there stays. @see rename(2) */
+const noReplace = 1
+
+/** The name of the file that takes the place of the other; followed by what no other writer has. */
+const draft = `.${stateFile}.`
 
 /**
  * Writes the state of a container, the old one or none before it. The new file is complete before it takes the place
- * of the old one. It is not forced to the disk: what it tells of does not outlive the machine's next start.
+ * of the old one. It is not forced to the disk: what it describes does not outlive the machine's next start.
  */
 export const save = (
   root: string,
   state: State
 ): Effect.Effect<void, StoreError | InvalidId | ContainerNotFound, Kernel> =>
-  withDirectory(root, state.id, (dirfd) => replace(dirfd, encode(state)))
+  withDirectory(root, state.id, (dirfd) => write(dirfd, stateFile, encode(state), 0))
 
-const replace = Effect.fnUntraced(function*(dirfd: number, text: string) {
-  const discard = unlinkIfThere(dirfd, draft)
-  const flags = O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC
-  const open = sys.openat2({ dirfd, path: draft, flags, mode: 0o600, resolve: inside })
-  // one that is there was left behind by a command that was killed
-  const fresh = open.pipe(onErrno(["EEXIST"], () => Effect.andThen(discard, open)))
-  const written = using(fresh, (fd) => writeAll(fd, Buffer.from(text)))
-  const moved = sys.renameat2({ olddirfd: dirfd, oldpath: draft, newdirfd: dirfd, newpath: stateFile, flags: 0 })
-  yield* Effect.onError(Effect.andThen(written, moved), () => Effect.exit(discard))
-})
-
-const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
-  sys.unlinkat({ dirfd, path, flags: 0 }).pipe(orOn(["ENOENT"], undefined))
+const write = Effect.fnUntraced(function*(dirfd: number, file: string, text: string, flags: number) {
+  const name = draft + Buffer.from(yield* sys.getrandom({ count: 8 })).toString("hex")
+  const open = sys.openat2({
+    dirfd,
+    path: name,
+    flags: O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC,
+    mode: 0o600,
+    resolve: inside
+  })
+  const written = using(
+    open,
+    // whatever the umask has left of the mode
+    (fd) => Effect.andThen(sys.fchmod({ fd, mode: 0o600 }), writeAll(fd, Buffer.from(text)))
+  )
+  const move = (flags: number) =>
+    sys.renameat2({ olddirfd: dirfd, oldpath: name, newdirfd: dirfd, newpath: file, flags })
+  // EINVAL: a file system (of a network) that does not know whether there is one
+  const moved = flags === 0 ? move(0) : move(flags).pipe(onErrno(["EINVAL"], () => move(0)))
+  yield* Effect.onError(Effect.andThen(written, moved), () => Effect.exit(unlinkIfThere(dirfd, name)))
+}, advised)
 
 /** What {@link load} can fail with. */
 export type LoadError = StoreError | InvalidId | ContainerNotFound | StateCorrupt
 
+/** No state is as long as that, in bytes; what is, is something else. */
+const maxLength = 64 << 20
+
+const names: Readonly<Record<number, string>> = {
+  [S.IFDIR]: "a directory",
+  [S.IFLNK]: "a symbolic link",
+  [S.IFIFO]: "a pipe",
+  [S.IFSOCK]: "a socket",
+  [S.IFCHR]: "a device",
+  [S.IFBLK]: "a device"
+}
+
+/** Reads the state file: a regular file of a sensible length, and never what could keep the reader waiting. */
+const readState = (
+  dirfd: number,
+  name: string,
+  file: string
+): Effect.Effect<string, SyscallError | StateCorrupt, Kernel> => {
+  const corrupt = (problem: string) => Effect.fail(new StateCorrupt({ file, problem }))
+  const long = `the file is longer than ${maxLength} bytes, so it is no state`
+  const look = sys.statx({ dirfd, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.BASIC_STATS })
+  const open = sys.openat2({
+    dirfd,
+    path: name,
+    flags: O.RDONLY | O.CLOEXEC | O.NONBLOCK | O.NOCTTY,
+    mode: 0,
+    resolve: inside
+  })
+  return Effect.gen(function*() {
+    // before it is opened: to open a device may do something
+    const before = yield* look
+    if (!isType(before, S.IFREG)) {
+      return yield* corrupt(`it is ${names[before.mode & S.IFMT] ?? "something else"}, not a regular file`)
+    }
+    return yield* using(open, (fd) =>
+      Effect.gen(function*() {
+        const found = yield* stat(fd)
+        if (!isType(found, S.IFREG)) return yield* corrupt("it is not a regular file")
+        if (found.size > BigInt(maxLength)) return yield* corrupt(long)
+        const chunks: Array<Uint8Array> = []
+        for (let length = 0; length <= maxLength;) {
+          const chunk = yield* sys.read({ fd, count: 65536 })
+          if (chunk.length === 0) return Buffer.concat(chunks).toString("utf8")
+          chunks.push(chunk)
+          length += chunk.length
+        }
+        return yield* corrupt(long)
+      }))
+  }).pipe(
+    onErrno(["ENOENT"], () => {
+      const problem =
+        "the file is missing: a command that was making or deleting this container was cut short, or is at it"
+      return Effect.fail(new StateCorrupt({ file, problem, missing: true }))
+    }),
+    onErrno(["ELOOP", "ENXIO", "EACCES", "EISDIR", "ENODEV"], ({ code }) => corrupt(`the file can't be read: ${code}`))
+  )
+}
+
 /**
- * Reads the state of a container. Fails with {@link ContainerNotFound}, and with {@link StateCorrupt} where the directory
+ * Reads the state of a container. Fails with {@link ContainerNotFound}, and with {@link StateCorrupt} if the directory
  * is there but its file is missing or damaged.
  */
-export const load = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> =>
+export const load = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> => loadFrom(root, id, stateFile)
+
+/** The state as it was when runfx wrote it last, for a container whose state file was damaged since. */
+export const loadCopy = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> =>
+  loadFrom(root, id, copyFile)
+
+const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, LoadError, Kernel> =>
   withDirectory(root, id, (dirfd) =>
     Effect.gen(function*() {
-      const file = `${pathOf(root, id)}/${stateFile}`
-      const open = sys.openat2({
-        dirfd,
-        path: stateFile,
-        // not blocked by a fifo that somebody has put there
-        flags: O.RDONLY | O.CLOEXEC | O.NONBLOCK,
-        mode: 0,
-        resolve: inside
-      })
-      const text = yield* using(open, readAll).pipe(
-        Effect.map((bytes) => bytes.toString("utf8")),
-        onErrno(["ENOENT"], () => {
-          const problem =
-            "the file is missing: a command that was making or deleting this container was cut short, or is at it"
-          return Effect.fail(new StateCorrupt({ file, problem }))
-        })
-      )
-      const state = decode(text)
+      const file = `${pathOf(root, id)}/${name}`
+      const state = decode(yield* readState(dirfd, name, file))
       if (typeof state === "string") return yield* new StateCorrupt({ file, problem: state })
       if (state.id !== id) {
         const problem = `the file is of the container ${JSON.stringify(state.id)}`
         return yield* new StateCorrupt({ file, problem })
       }
       return state
-    }))
+    })).pipe(
+      onErrno(
+        ["ENOTDIR", "ELOOP"],
+        () => Effect.fail(new StateCorrupt({ file: pathOf(root, id), problem: "it is not a directory" }))
+      )
+    )
+
+/**
+ * Whether the directory of a container's id is still that container's, and not a later one's. It stays so as long as the
+ * lock is held.
+ */
+export const isOf = (root: string, state: State): Effect.Effect<boolean, StoreError | InvalidId, Kernel> =>
+  Effect.gen(function*() {
+    const inode = yield* inodeOf(root, state.id)
+    if (state.directory !== undefined && inode !== state.directory) return false
+    const now = yield* Effect.result(load(root, state.id))
+    if (now._tag === "Success") return now.success.nonce === state.nonce
+    // damaged since, in the directory that was made for it
+    return now.failure._tag === "StateCorrupt" ? true : yield* Effect.fail(now.failure)
+  }).pipe(Effect.catchTag("ContainerNotFound", () => Effect.succeed(false)))
+
+/** The inode of a container's directory. */
+export const inodeOf = (
+  root: string,
+  id: string
+): Effect.Effect<bigint, StoreError | InvalidId | ContainerNotFound, Kernel> =>
+  Effect.map(withDirectory(root, id, stat), ({ ino }) => ino)
 
 /** Whether the container's process waits to be started. */
 export const isGated = (
@@ -216,41 +343,19 @@ export const isGated = (
       )
   )
 
-/** How deep directories are removed; runfx makes none below a container's, so this is for what others put there. */
-const maxDepth = 32
-
 /**
- * Removes the directory of a container with all that is in it. What is gone already is no failure. The state file goes
- * last, so that a removal that was cut short can be repeated by id.
+ * Removes the directory of a container with all that is in it, or whatever has its name. What is gone already is no
+ * failure. The state file goes last, so that a removal that was cut short can be repeated by id.
  */
 export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
   Effect.andThen(
     checkId(id),
-    using(openRoot(root), (dirfd) => removeTree(dirfd, id, maxDepth)).pipe(orOn(["ENOENT"], undefined))
+    using(openRoot(root), (dirfd) => {
+      const remove = removeTree(dirfd, id, stateFile)
+      // a start that continues meanwhile has written its state once more: it sees the end of its directory next time
+      return [1, 2, 3].reduce((tried) => onErrno(["ENOTEMPTY", "EEXIST"], () => remove)(tried), remove)
+    }).pipe(orOn(["ENOENT"], undefined))
   )
-
-const removeTree = (parent: number, name: string, depth: number): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.andThen(
-    using(openIn(parent, name), (dirfd) => empty(dirfd, depth)),
-    sys.unlinkat({ dirfd: parent, path: name, flags: AT.REMOVEDIR })
-  )
-
-const empty = Effect.fnUntraced(function*(dirfd: number, depth: number) {
-  const rank = ({ name }: { readonly name: string }) => name === stateFile ? 1 : 0
-  for (const entry of (yield* entriesOf(dirfd)).toSorted((a, b) => rank(a) - rank(b))) {
-    if (entry.type === "d" && depth > 0) yield* removeTree(dirfd, entry.name, depth - 1)
-    else yield* unlinkIfThere(dirfd, entry.name)
-  }
-})
-
-const entriesOf = Effect.fnUntraced(function*(fd: number) {
-  const entries: Array<{ readonly name: string; readonly type: string }> = []
-  for (;;) {
-    const more = yield* sys.getdents64({ fd })
-    if (more.length === 0) return entries
-    for (const { name, type } of more) entries.push({ name, type })
-  }
-})
 
 /** One container of a list: its state, or why that can't be read. */
 export type Entry =
@@ -268,7 +373,7 @@ export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreErr
     )
     const entries: Array<Entry> = []
     for (const { name: id, type } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
-      if (type !== "d" || !isId(id)) continue
+      if (!["d", "l", "?"].includes(type) || !isId(id)) continue
       const result = yield* Effect.result(load(root, id))
       if (result._tag === "Success") entries.push({ id, state: result.success })
       else if (result.failure._tag !== "ContainerNotFound") entries.push({ id, error: result.failure })
@@ -276,38 +381,14 @@ export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreErr
     return entries
   })
 
-/** How long to wait for another command, in milliseconds. */
-const lockPatience = 10_000
-
 /**
  * Runs an effect while no other command works on the container. Waits for one that does, at most `milliseconds`; fails
- * with {@link StateLocked} then, and with {@link ContainerNotFound} where that one has deleted the container.
- *
- * The lock goes with the descriptor: a command that dies leaves none behind.
- *
- * @see flock(2)
+ * with {@link StateLocked} then, and with {@link ContainerNotFound} if that one has deleted the container.
  */
 export const withLock = <A, E, R>(
   root: string,
   id: string,
   use: Effect.Effect<A, E, R>,
-  { milliseconds = lockPatience }: { readonly milliseconds?: number } = {}
+  { milliseconds }: { readonly milliseconds?: number } = {}
 ): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound | StateLocked, R | Kernel> =>
-  withDirectory(root, id, (fd) =>
-    Effect.gen(function*() {
-      let slept = 0
-      for (let sleep = 1;; sleep = Math.min(sleep * 2, 50)) {
-        const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(
-          Effect.as(true),
-          orOn(["EAGAIN"], false)
-        )
-        if (taken) break
-        if (slept >= milliseconds) return yield* new StateLocked({ id, milliseconds: slept })
-        yield* pause(sleep)
-        slept += sleep
-      }
-      // who held the lock may have deleted the container: then this handle is of a directory without a name
-      const { nlink } = yield* sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.NLINK })
-      if (nlink === 0) return yield* new ContainerNotFound({ id, path: pathOf(root, id) })
-      return yield* use
-    }))
+  withDirectory(root, id, (fd) => locked(fd, id, pathOf(root, id), use, milliseconds))

@@ -1,5 +1,25 @@
 /** What can be wrong with the directory of a container's state. */
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { given } from "../../engine/given.ts"
+import { SyscallError } from "../../native/Kernel.ts"
+
+/** What to do if a state can't be written, whichever step writes it. */
+export const unwritable: Readonly<Record<string, string | undefined>> = {
+  EROFS: "the directory of states is on a read-only file system: give another one with --root",
+  ENOSPC: "the file system of the directory of states is full: make room, or give another one with --root",
+  EDQUOT: "the quota of the file system of the directory of states is used up: give another one with --root",
+  EFBIG: "the runtime may write no file as long as a state: raise the limit of a file's size (ulimit -f)"
+}
+
+/**
+ * Has a failure to write a state say what to do itself: the advice of a step is about what the step is for, such as cgroups.
+ */
+export const advised = <A, R>(self: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
+  Effect.mapError(self, (error) => {
+    const { call, code, detail, remedy = unwritable[code] } = error
+    return remedy === undefined ? error : new SyscallError({ call, code, remedy, ...given({ detail }) })
+  })
 
 /** An id that can't name a container. */
 export class InvalidId extends Data.TaggedError("InvalidId")<{
@@ -31,11 +51,18 @@ export class IdInUse extends Data.TaggedError("IdInUse")<{
 export class ContainerNotFound extends Data.TaggedError("ContainerNotFound")<{
   readonly id: string
   readonly path: string
+  /** Another command has deleted it while this one was at work on it. */
+  readonly meanwhile?: boolean
 }> {
   get advice(): string {
-    return "look at the list of containers; a container that was made with another --root is not in it"
+    return this.meanwhile === true
+      ? "nothing of it is left: start it again, if it was not deleted on purpose"
+      : "look at the list of containers; a container that was made with another --root is not in it"
   }
   override get message(): string {
+    if (this.meanwhile === true) {
+      return `the container ${JSON.stringify(this.id)} was deleted by another command meanwhile`
+    }
     return `there is no container with the id ${JSON.stringify(this.id)}: ${this.path} does not exist`
   }
 }
@@ -44,9 +71,11 @@ export class ContainerNotFound extends Data.TaggedError("ContainerNotFound")<{
 export class StateCorrupt extends Data.TaggedError("StateCorrupt")<{
   readonly file: string
   readonly problem: string
+  /** There is no file. */
+  readonly missing?: boolean
 }> {
   get advice(): string {
-    return "delete --force ends what is in the container's default cgroup, and removes that and the directory"
+    return "delete --force ends and removes what is left of the container: a copy of its state lists what there is"
   }
   override get message(): string {
     return `${this.file}: ${this.problem}`
@@ -66,6 +95,19 @@ export class StateLocked extends Data.TaggedError("StateLocked")<{
   }
 }
 
+/** There is nowhere to keep states. */
+export class NoStateRoot extends Data.TaggedError("NoStateRoot")<{
+  readonly path: string
+  readonly reason: SyscallError
+}> {
+  get advice(): string {
+    return "give a directory of your own with --root, or set XDG_RUNTIME_DIR to one"
+  }
+  override get message(): string {
+    return `there is no directory for the states of containers, and none can be made: ${this.reason.message}`
+  }
+}
+
 /** Others than the caller and root could have written what the state directory says. */
 export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
   readonly path: string
@@ -74,11 +116,27 @@ export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
   readonly mode: number
 }> {
   get advice(): string {
-    return "a state says whom to kill and what to remove: keep it in a directory of your own that nobody else can write"
+    return "a state lists what to kill and what to remove: keep it in a directory that no other user can " +
+      "write, and give that with --root"
   }
   override get message(): string {
     return `the state directory ${this.path} is not to be trusted: it belongs to uid ${this.owner} and has the mode 0${
       this.mode.toString(8)
     }`
+  }
+}
+
+/** The container's process is of a pid namespace that this process can't look into. */
+export class ProcessUnseen extends Data.TaggedError("ProcessUnseen")<{
+  readonly id: string
+  readonly pid: number
+  readonly pidNamespace: string
+}> {
+  get advice(): string {
+    return "do it from that pid namespace or from one above it, with its own /proc (nsenter has --pid --mount)"
+  }
+  override get message(): string {
+    return `the first process of the container ${JSON.stringify(this.id)} is number ${this.pid} of the pid namespace ` +
+      `${this.pidNamespace}, which can't be seen from here: whether it runs can't be determined, and no process is signalled`
   }
 }

@@ -2,50 +2,52 @@
  * JSON that keeps bigints: `123n` is written as `{"$bigint":"123"}`. An object of the data that has a key like that itself
  * is wrapped, so that every value comes back as it was.
  */
+import { tagged, untagged } from "../../engine/taggedJson.ts"
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+type Parts = Readonly<Record<string, unknown>>
 
-const onlyKey = (value: Readonly<Record<string, unknown>>): string | undefined => {
+/** What an array or an object holds, each part changed; the same array or object if no part of it changes. */
+const withParts = (whole: object, change: (part: unknown) => unknown): object => {
+  if (Array.isArray(whole)) {
+    const parts = whole.map((part) => change(part))
+    return parts.every((part, index) => part === whole[index]) ? whole : parts
+  }
+  let isSame = true
+  const parts = Object.entries(whole).map(([key, part]) => {
+    const changed = change(part)
+    isSame &&= changed === part
+    return [key, changed] as const
+  })
+  // not by assignment: "__proto__" must stay a key like any other
+  return isSame ? whole : Object.fromEntries(parts)
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
+
+const onlyKey = (value: object): string | undefined => {
+  if (Array.isArray(value)) return undefined
   const keys = Object.keys(value)
   return keys.length === 1 ? keys[0] : undefined
 }
 
-/** Whether a value is written as JSON writes it: it holds no bigint, and nothing that looks like one that was packed. */
-const isPlain = (value: unknown): boolean => {
-  if (typeof value === "bigint") return false
-  if (typeof value !== "object" || value === null) return true
-  if (Array.isArray(value)) return value.every(isPlain)
-  for (const key in value) {
-    if (key === "$bigint" || key === "$object" || !isPlain((value as Readonly<Record<string, unknown>>)[key])) {
-      return false
-    }
-  }
-  return true
-}
-
-/** With bigints packed; what holds none is given back as it is. */
+/** With bigints packed; what holds none is returned as it is. */
 const pack = (value: unknown): unknown => {
-  if (isPlain(value)) return value
-  if (typeof value === "bigint") return { $bigint: String(value) }
-  if (Array.isArray(value)) return value.map(pack)
-  if (!isRecord(value)) return value
-  // not by assignment: "__proto__" must stay a key like any other
-  const packed = Object.fromEntries(Object.entries(value).map(([key, field]) => [key, pack(field)]))
+  if (typeof value === "bigint") return tagged(value)
+  if (!isObject(value)) return value
+  const packed = withParts(value, pack)
   const key = onlyKey(value)
   return key === "$bigint" || key === "$object" ? { $object: packed } : packed
 }
 
-const unpack = (value: unknown, wrapped = false): unknown => {
-  if (Array.isArray(value)) return value.map((item) => unpack(item))
-  if (!isRecord(value)) return value
-  if (!wrapped) {
-    const key = onlyKey(value)
-    const content = key === undefined ? undefined : value[key]
-    if (key === "$bigint" && typeof content === "string" && /^-?\d+$/.test(content)) return BigInt(content)
-    if (key === "$object") return unpack(content, true)
+const unpack = (value: unknown): unknown => {
+  if (!isObject(value)) return value
+  const key = onlyKey(value)
+  if (key === "$bigint" || key === "$object") {
+    const content = (value as Parts)[key]
+    if (key === "$object") return isObject(content) ? withParts(content, unpack) : content
+    if (typeof content === "string" && /^-?\d+$/.test(content)) return untagged(value as Parts)
   }
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, unpack(field)]))
+  return withParts(value, unpack)
 }
 
 /** Plain data as JSON text; fields that are `undefined` are left out. */

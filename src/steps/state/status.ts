@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import type { Kernel } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { isAlive, statCalls } from "../processes.ts"
 import type { ContainerNotFound, InvalidId } from "./errors.ts"
 import type { State } from "./State.ts"
 import { isGated, storeCalls, type StoreError } from "./Store.ts"
+import { initOf, type Whereabouts, whereaboutsCalls } from "./whereabouts.ts"
 
 /**
  * - `creating`: there is no process yet
@@ -17,20 +17,33 @@ import { isGated, storeCalls, type StoreError } from "./Store.ts"
  * - `running`
  * - `paused`: it runs, but its cgroup is frozen, by whomever
  * - `stopped`: its first process has ended; a zombie has
+ * - `unknown`: its first process is of a pid namespace that can't be seen from here
  */
-export type Status = "creating" | "created" | "running" | "paused" | "stopped"
+export type Status = "creating" | "created" | "running" | "paused" | "stopped" | "unknown"
 
 /** The calls that {@link status} may make. */
-export const statusCalls = [...new Set([...statCalls, ...Cgroup.freezerCalls, ...storeCalls])]
+export const statusCalls = [
+  ...new Set([...whereaboutsCalls, ...Cgroup.freezerCalls, ...Cgroup.memberCalls, ...storeCalls])
+]
 
 /** The status of a container whose state is kept below `root`. */
 export const status = (
   root: string,
-  { cgroup, id, init }: State
+  state: State,
+  known?: Whereabouts
 ): Effect.Effect<Status, StoreError | Cgroup.NotACgroup | InvalidId | ContainerNotFound, Kernel> =>
   Effect.gen(function*() {
-    if (init === undefined) return "creating"
-    if (!(yield* isAlive(init))) return "stopped"
-    if (cgroup !== undefined && (yield* Cgroup.isFrozen(cgroup))) return "paused"
-    return (yield* isGated(root, id)) ? "created" : "running"
+    const { cgroup, id } = state
+    switch ((known ?? (yield* initOf(state)))._tag) {
+      case "None":
+        return "creating"
+      case "Ended":
+        return "stopped"
+      case "Unseen":
+        // also those are counted that have no number here
+        return cgroup !== undefined && (yield* Cgroup.population(cgroup)) > 0 ? "running" : "unknown"
+      case "Alive":
+        if (cgroup !== undefined && (yield* Cgroup.isFrozen(cgroup))) return "paused"
+        return (yield* isGated(root, id)) ? "created" : "running"
+    }
   })

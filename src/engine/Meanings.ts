@@ -1,0 +1,334 @@
+/**
+ * What the numbers in calls stand for: a descriptor is the file that it was opened for, a pid is a process, the index of
+ * an interface is its name. It is read from the calls themselves, in the order in which they were made, so that two runs
+ * can be compared whose numbers differ.
+ */
+import type { Argument } from "../native/Argument.ts"
+import * as Arg from "../native/Argument.ts"
+import { rowOf } from "../native/calls.ts"
+import { AT, F, IOPRIO_WHO, KEYCTL, P, TIOC } from "../native/constants.ts"
+import type { Call } from "../native/Kernel.ts"
+import { hiddenIn } from "./Unknowable.ts"
+
+/** A call on record, as far as it is needed here. */
+export interface Made {
+  /** Which process. */
+  readonly side: string
+  readonly step: string
+  readonly call: Call
+  /** Whether it did what it was asked for, and what it gave. */
+  readonly returned: boolean
+  readonly result?: unknown
+  /** For a clone: the process that it made. */
+  readonly child?: string
+}
+
+/** By argument: a text in place of its value. Only for arguments that mean something else than their value. */
+export type Names = Readonly<Record<string, string>>
+
+interface Process {
+  /** By number. */
+  readonly fds: Map<number, string>
+  readonly pids: Map<number, string>
+}
+
+type Value = unknown
+
+const isPid = (call: Call, argument: string, kind: Argument<unknown>): boolean =>
+  kind === Arg.pid ||
+  (call._tag === "waitid" && argument === "id" && (call.idtype === P.PID || call.idtype === P.PGID)) ||
+  (call._tag === "ioprio_set" && argument === "who" && call.which === IOPRIO_WHO.PROCESS)
+
+const isFd = (call: Call, argument: string, kind: Argument<unknown>): boolean =>
+  kind === Arg.fd || (call._tag === "waitid" && argument === "id" && call.idtype === P.PIDFD)
+
+const join = (directory: string | undefined, path: string): string =>
+  path === ""
+    ? directory ?? ""
+    : path.startsWith("/") && directory === undefined
+    ? path
+    : directory === undefined
+    ? path
+    : `${directory === "/" ? "" : directory}/${path.replace(/^\/+/, "")}`
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+
+const text = (data: Uint8Array): string | undefined => {
+  const plain = Buffer.from(data).toString("utf8")
+  // eslint-disable-next-line no-control-regex
+  return /^[\t\n\x20-\x7e\u00a0-\uffff]*$/.test(plain) ? plain : undefined
+}
+
+/** The fewest digits of something random that are taken for it. */
+const fewest = 6
+
+/** A text with a word in place of something random in it, or of the beginning of that. */
+const withoutRandom = (text: string, random: string): string => {
+  for (let length = random.length; length >= fewest; length--) {
+    const part = random.slice(0, length)
+    if (text.includes(part)) return text.replaceAll(part, "<random>")
+  }
+  return text
+}
+
+/** Reads calls in the order in which they were made, and says of each what its numbers stand for. */
+export class Meanings {
+  readonly #processes = new Map<string, Process>()
+  /** Names of descriptors that are on their way to another process. */
+  readonly #flying: Array<string> = []
+  readonly #links = new Map<number, string>()
+  readonly #keyrings = new Map<number, string>()
+  /** Bytes from getrandom(2), in hexadecimal. */
+  readonly #random: Array<string> = []
+  readonly #pairs = new Map<string, number>()
+  readonly #known: Map<number, string>
+  #others = 0
+
+  /** @param pids what is known of processes before the first call */
+  constructor(pids: ReadonlyMap<number, string> = new Map()) {
+    this.#known = new Map(pids)
+  }
+
+  /** What the arguments of the next call stand for. */
+  next(made: Made): Names {
+    const names = this.#namesOf(made)
+    this.#learn(made)
+    return names
+  }
+
+  #process(side: string): Process {
+    const known = this.#processes.get(side)
+    if (known !== undefined) return known
+    const process = { fds: new Map<number, string>(), pids: new Map<number, string>() }
+    this.#processes.set(side, process)
+    return process
+  }
+
+  #fd(side: string, fd: number): string | undefined {
+    return fd < 3 ? undefined : this.#process(side).fds.get(fd)
+  }
+
+  /** A process that no call has named gets a number of its own. */
+  #pid(side: string, pid: number): string | undefined {
+    if (pid <= 0) return pid < -1 ? `-${this.#pid(side, -pid)}` : undefined
+    const known = this.#process(side).pids.get(pid) ?? this.#known.get(pid)
+    if (known !== undefined) return known
+    const name = this.#others++ === 0 ? "another process" : `another process ${this.#others}`
+    this.#known.set(pid, name)
+    return name
+  }
+
+  #knownPid(side: string, pid: number): string | undefined {
+    return this.#process(side).pids.get(pid) ?? this.#known.get(pid)
+  }
+
+  /** A text without what could not be known before it was made. */
+  #text(side: string, value: string): string {
+    const named = hiddenIn(value, (pid) => this.#knownPid(side, pid))
+    return this.#random.reduce(withoutRandom, named)
+  }
+
+  #namesOf({ call, side }: Made): Names {
+    const names: Record<string, string> = {}
+    const args = rowOf(call._tag).arguments
+    const values = call as unknown as Readonly<Record<string, Value>>
+    for (const [argument, kind] of Object.entries(args)) {
+      const value = values[argument]
+      const name = this.#nameOf(call, side, argument, kind, value)
+      if (name !== undefined) names[argument] = name
+    }
+    return names
+  }
+
+  #nameOf(call: Call, side: string, argument: string, kind: Argument<unknown>, value: Value): string | undefined {
+    if (typeof value === "number") {
+      if (isFd(call, argument, kind)) {
+        const name = this.#fd(side, value)
+        return name === undefined ? undefined : `<${name}>`
+      }
+      if (isPid(call, argument, kind)) {
+        const name = this.#pid(side, value)
+        return name === undefined ? undefined : `<${name}>`
+      }
+      if (call._tag === "keyctl") return this.#keyrings.get(value)
+      if (call._tag === "close_range" && argument !== "flags") {
+        const [next, word] = argument === "first" ? [value - 1, "after"] : [value + 1, "before"]
+        const name = this.#fd(side, next)
+        return name === undefined ? undefined : `<${word} ${name}>`
+      }
+      return undefined
+    }
+    if (Array.isArray(value) && kind === Arg.fds) {
+      return `[${
+        (value as ReadonlyArray<number>).map((fd) => {
+          const name = this.#fd(side, fd)
+          return name === undefined ? String(fd) : `<${name}>`
+        }).join(", ")
+      }]`
+    }
+    if (value instanceof Uint8Array) {
+      const plain = text(value)
+      if (plain !== undefined) return this.#changed(side, plain, true)
+      // the image of a program that runs before the container's: what it does is in the plan
+      const file = call._tag === "write" ? this.#fd(side, call.fd) : undefined
+      return file?.startsWith("memfd:") === true ? `<a program of ${value.length} bytes>` : undefined
+    }
+    if (typeof value === "string") return this.#changed(side, value, false)
+    if (call._tag === "rtnetlink" && isRecord(value)) return this.#request(side, value)
+    return undefined
+  }
+
+  /** A text, if it has something in it that can't be known before; pids alone only in data that is written. */
+  #changed(side: string, value: string, data: boolean): string | undefined {
+    const pid = data && /^\d+$/.test(value) ? this.#knownPid(side, Number(value)) : undefined
+    if (pid !== undefined) return JSON.stringify(`<${pid}>`)
+    const hidden = this.#text(side, value)
+    return hidden === value ? undefined : JSON.stringify(hidden)
+  }
+
+  #request(side: string, { _tag, ...fields }: Readonly<Record<string, unknown>>): string | undefined {
+    const named = Object.fromEntries(
+      Object.entries(fields).map(([key, value]) => {
+        if (typeof value === "string") return [key, this.#text(side, value)]
+        if (typeof value !== "number") return [key, value]
+        const name = key.endsWith("Fd")
+          ? this.#fd(side, value)
+          : key.endsWith("Pid")
+          ? this.#pid(side, value)
+          : key === "link" || key === "master"
+          ? this.#links.get(value)
+          : undefined
+        return [key, name === undefined ? value : `<${name}>`]
+      })
+    )
+    const text = `${String(_tag)}${JSON.stringify(named)}`
+    return text === `${String(_tag)}${JSON.stringify(fields)}` ? undefined : text
+  }
+
+  // ── what a call means ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #learn(made: Made): void {
+    const { call, result, returned, side } = made
+    const process = this.#process(side)
+    if (!returned) return
+    const open = (fd: unknown, name: string): void => void (typeof fd === "number" && process.fds.set(fd, name))
+    const at = (dirfd: number): string | undefined =>
+      dirfd === AT.FDCWD ? undefined : process.fds.get(dirfd) ?? `descriptor ${dirfd}`
+    const path = (dirfd: number, name: string): string =>
+      this.#text(side, name.startsWith("/") && call._tag !== "openat2" ? name : join(at(dirfd), name))
+    switch (call._tag) {
+      case "openat":
+      case "openat2":
+      case "open_tree": {
+        const place = path(call.dirfd, call.path)
+        const copied = call._tag === "open_tree" && (call.flags & 1) !== 0
+        return open(result, copied ? `mount of ${place}` : place)
+      }
+      case "dup":
+      case "pidfd_getfd":
+        return open(result, call._tag === "dup" ? process.fds.get(call.fd) ?? String(call.fd) : "a descriptor of it")
+      case "dup3":
+        return open(call.newfd, process.fds.get(call.oldfd) ?? String(call.oldfd))
+      case "fcntl":
+        if (call.command === F.DUPFD_CLOEXEC) open(result, process.fds.get(call.fd) ?? String(call.fd))
+        return
+      case "close":
+        return void process.fds.delete(call.fd)
+      case "memfd_create":
+        return open(result, `memfd:${call.name}`)
+      case "fsopen":
+        return open(result, `new ${call.type}`)
+      case "fsmount":
+        return open(result, `mount of ${process.fds.get(call.fd) ?? "a new file system"}`)
+      case "socket":
+        return open(result, `socket of ${made.step || side}`)
+      case "connect":
+        return void process.fds.set(call.fd, `socket to ${call.path}`)
+      case "socketpair":
+      case "pipe2": {
+        const [first, second] = result as readonly [number, number]
+        const key = `${side} ${made.step}`
+        const number = (this.#pairs.get(key) ?? 0) + 1
+        this.#pairs.set(key, number)
+        const of = `${made.step || side}${number === 1 ? "" : ` ${number}`}`
+        const [one, other] = call._tag === "pipe2" ? ["read end", "write end"] : ["one end", "other end"]
+        open(first, `${one} of ${of}`)
+        return open(second, `${other} of ${of}`)
+      }
+      case "pidfd_open":
+        return open(result, `pidfd of ${this.#pid(side, call.pid)}`)
+      case "sendmsg":
+        for (const fd of call.fds) this.#flying.push(process.fds.get(fd) ?? String(fd))
+        return
+      case "recvmsg": {
+        const { credentials, fds } = result as {
+          readonly fds: ReadonlyArray<number>
+          readonly credentials: { readonly pid: number } | null
+        }
+        for (const fd of fds) open(fd, this.#flying.shift() ?? "a descriptor that was sent")
+        if (credentials !== null && credentials.pid > 0 && this.#knownPid(side, credentials.pid) === undefined) {
+          process.pids.set(credentials.pid, `init in its namespaces`)
+        }
+        return
+      }
+      case "ioctl":
+        if (call.request === TIOC.GPTPEER) open(result, `terminal of ${process.fds.get(call.fd) ?? call.fd}`)
+        return
+      case "seccomp":
+        return open(Number(result) > 0 ? result : undefined, "seccomp listener")
+      case "bpf_prog_load":
+        return open(result, "program for devices")
+      default:
+        return this.#learnNumber(made)
+    }
+  }
+
+  /** The same for numbers that are no descriptors. */
+  #learnNumber({ call, child, result, side }: Made): void {
+    const process = this.#process(side)
+    switch (call._tag) {
+      case "getrandom":
+        return void this.#random.push(Buffer.from(result as Uint8Array).toString("hex"))
+      case "keyctl":
+        if (call.operation === KEYCTL.JOIN_SESSION_KEYRING) this.#keyrings.set(result as number, "<session keyring>")
+        return
+      case "getpid":
+        return void process.pids.set(result as number, side)
+      case "getppid":
+        if ((result as number) > 0) process.pids.set(result as number, `parent of ${side}`)
+        return
+      case "clone": {
+        process.pids.set(result as number, child ?? "a child")
+        return
+      }
+      case "rtnetlink":
+        for (const answer of result as ReadonlyArray<{ readonly _tag: string; index?: number; name?: string }>) {
+          if (answer._tag === "Link") this.#links.set(answer.index!, this.#text(side, answer.name!))
+        }
+        return
+      default:
+    }
+  }
+
+  /** A new process begins with what its parent has. */
+  fork(parent: string, child: string): void {
+    const { fds } = this.#process(parent)
+    this.#processes.set(child, { fds: new Map(fds), pids: new Map() })
+  }
+}
+
+/** A text in place of another is cut as that is. */
+const shortened = (word: string): string =>
+  word.startsWith("\"") && word.length > 200 ? Arg.quote(JSON.parse(word) as string) : word
+
+/** A call as strace(1) would print it, with what its numbers stand for in place of them. */
+export const render = (call: Call, names: Names): string => {
+  const args = rowOf(call._tag).arguments
+  const values = call as unknown as Readonly<Record<string, never>>
+  const texts = Object.keys(args).map((name) => {
+    const word = names[name]
+    return word === undefined ? args[name]!.render(values[name]!) : shortened(word)
+  })
+  return `${call._tag}(${texts.join(", ")})`
+}

@@ -1,0 +1,57 @@
+/** What a pipeline is: a name, what it takes, and steps in order, each with its types. */
+import { type Pipeable, Prototype } from "effect/Pipeable"
+import type { PipelineError } from "../PipelineError.ts"
+import type * as Step from "../Step.ts"
+
+/** Steps in order, as a tuple. */
+export type Steps = ReadonlyArray<Step.Any>
+
+/** Keys of services, as a tuple. */
+export type Keys = ReadonlyArray<Step.Key>
+
+/**
+ * A pipeline: its name, what it takes, and its steps in order.
+ *
+ * - `Inputs`: keys of what the caller must provide
+ * - `S`: the steps, as a tuple
+ */
+export interface Pipeline<out Inputs extends Keys, out S extends Steps> extends Pipeable {
+  readonly name: string
+  /** What it is for, in a line. */
+  readonly doc: string
+  readonly inputs: Inputs
+  readonly steps: S
+}
+
+/** The pipeline without its types. */
+export type Any = Pipeline<Keys, Steps>
+
+/**
+ * The type of a pipeline, for an interface that gives it a name: so an editor shows the name, and not the steps.
+ *
+ * **Example** (A pipeline of one's own)
+ *
+ * ```ts
+ * const steps = Pipeline.make({ name: "box", doc: "a box", inputs: [] }, openRoot, enterRoot)
+ * export interface Box extends Pipeline.Of<typeof steps> {}
+ * export const box: Box = steps
+ * ```
+ */
+export type Of<P extends Any> = Pipeline<P["inputs"], P["steps"]>
+
+/** The literal names of the steps. */
+export type Names<P> = P extends Any ? Step.Name<P["steps"][number]> : never
+/** What the steps can fail with. */
+export type Errors<P> = P extends Any ? Step.Error<P["steps"][number]> : never
+/** What a run of a pipeline fails with. The failure of another pipeline, which a step reports, becomes its own. */
+export type Failure<P> = PipelineError<Reason<Errors<P>>>
+
+/** The error of the step that failed first. */
+export type Reason<E> = E extends PipelineError<infer R> ? R : E
+
+/** The services that the steps provide; what a run returns, as a Context. */
+export type Provided<P> = P extends Any ? Step.Identifier<Step.Provides<P["steps"][number]>> : never
+
+/** Makes the value; what it holds is not looked at. */
+export const of = <I extends Keys, S extends Steps>(self: Omit<Pipeline<I, S>, "pipe">): Pipeline<I, S> =>
+  Object.assign(Object.create(Prototype), self)

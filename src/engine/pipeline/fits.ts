@@ -1,0 +1,62 @@
+/** Which changes fit a pipeline, for the compiler: the steps that they name are there, and no name is used twice. */
+import type * as Step from "../Step.ts"
+import type { After, Before, Changes, Instead, Last, Move, Swap, When } from "./changes.ts"
+import type { Any, Names, Steps } from "./Definition.ts"
+import type { Literal, Twice } from "./rules.ts"
+
+type NamesOf<S extends Steps> = Step.Name<S[number]>
+
+/** What is left of two words after the letters that they begin with in common. */
+type Tails<A extends string, B extends string> = A extends `${infer H}${infer T}`
+  ? B extends `${H}${infer U}` ? Tails<T, U> : readonly [A, B]
+  : readonly [A, B]
+
+type Rest<A> = A extends `${string}${infer T}` ? T : never
+
+type Swapped<A> = A extends `${infer H}${infer I}${infer T}` ? `${I}${H}${T}` : never
+
+/** The words that one letter more, less, other or exchanged makes of a word. */
+type Near<N extends string, Known extends string> = Known extends string
+  ? Tails<Lowercase<N>, Lowercase<Known>> extends readonly [infer A, infer B]
+    ? A extends B | Rest<B> | Swapped<B> ? Known
+    : Rest<A> extends B | Rest<B> ? Known
+    : never
+  : never
+  : never
+
+type Missing<N, Known> = Exclude<Literal<N>, Known> extends infer M extends string
+  ? M extends string ? string extends Known ? never
+    : [Near<M, Extract<Known, string>>] extends [never] ? `there is no step "${M}"`
+    : `there is no step "${M}": did you mean "${Near<M, Extract<Known, string>>}"?`
+  : never
+  : never
+
+type Repeated<Put extends Steps, Known> = `step "${Extract<Literal<NamesOf<Put>>, Known> | Twice<Put>}" stands twice`
+
+type MisfitOf<C, Known> = C extends Before<infer N, infer Put> | After<infer N, infer Put>
+  ? Missing<N, Known> | Repeated<Put, Known>
+  : C extends Instead<infer N, infer Put> ? Missing<N, Known> | Repeated<Put, Exclude<Known, N>>
+  : C extends Last<infer Put> ? Repeated<Put, Known>
+  : C extends Move<infer N, any, infer M> | Swap<infer N, infer M> ? Missing<N | M, Known>
+  : C extends When<infer D> ? Misfits<D, Known>
+  : never
+
+type Behind<C, Known> = C extends Before<any, infer Put> | After<any, infer Put> | Last<infer Put>
+  ? Known | Literal<NamesOf<Put>>
+  : C extends Instead<infer N, infer Put> ? Exclude<Known, N> | Literal<NamesOf<Put>>
+  : C extends When<infer D> ? Known | BehindAll<D, Known>
+  : Known
+
+type BehindAll<C extends Changes, Known> = C extends readonly [infer D, ...infer Rest extends Changes]
+  ? BehindAll<Rest, Behind<D, Known>>
+  : Known
+
+/** What of the changes does not fit, in words; `never` if all do. Only names count. */
+type Misfits<C extends Changes, Known, Found = never> = C extends readonly [infer D, ...infer Rest extends Changes]
+  ? Misfits<Rest, Behind<D, Known>, Found | MisfitOf<D, Known>>
+  : Found
+
+type MisfitsIn<P, C extends Changes> = P extends Any ? Misfits<C, Names<P>> : never
+
+/** A pipeline that can be edited so; of another, what does not fit, which no value is. */
+export type Editable<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? P : MisfitsIn<P, C>

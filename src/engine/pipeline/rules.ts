@@ -1,0 +1,70 @@
+/**
+ * The rules of a pipeline, for the compiler and, word for word, for what is assembled from data: each name stands once, each
+ * requirement is provided by an earlier step or by an input, and nothing follows a terminal step.
+ */
+import type * as Step from "../Step.ts"
+import type { Any, Steps } from "./Definition.ts"
+
+// What the compiler prints first is the type of a parameter. So a parameter that must not be passed what is wrong has the
+// sentence about it as its type.
+
+/** The names of keys. */
+export type KeyName<K> = K extends { readonly key: infer N extends string } ? N : never
+
+type Lacking<H extends Step.Any, Have> = Exclude<KeyName<Step.Requires<H>>, Have>
+
+type ProblemOf<H extends Step.Any, Have, Seen> =
+  | (Step.Name<H> extends Seen ? `step "${Step.Name<H>}" stands twice` : never)
+  | ("~terminal" extends Have ? `step "${Step.Name<H>}" stands after a terminal step` : never)
+  | ([Lacking<H, Have>] extends [never] ? never
+    : `step "${Step.Name<H>}" requires "${Lacking<H, Have>}", which no earlier step provides`)
+
+/** All rules that a list of steps breaks, in words; `never` if it breaks none. */
+type Broken<S extends Steps, Have, Seen = never, Found = never> = S extends
+  readonly [infer H extends Step.Any, ...infer T extends Steps]
+  ? Broken<T, Have | KeyName<Step.Provides<H>>, Seen | Literal<Step.Name<H>>, Found | ProblemOf<H, Have, Seen>>
+  : Found
+
+/** The name itself; none for a name that only the run will know. */
+export type Literal<N> = string extends N ? never : N
+
+/** All rules that a pipeline breaks, in words; `never` if it breaks none, or if only its run can tell. */
+export type Problems<P> = P extends Any ? Broken<P["steps"], KeyName<P["inputs"][number]>> : never
+
+/** Names that stand twice among steps. */
+export type Twice<S extends Steps, Seen = never, Found = never> = S extends
+  readonly [infer H extends Step.Any, ...infer T extends Steps]
+  ? Twice<T, Seen | Literal<Step.Name<H>>, Found | (Step.Name<H> extends Seen ? Step.Name<H> : never)>
+  : Found
+
+/** Steps with different names; of another list, what is wrong with it, which no value is. */
+export type Unique<S extends Steps> = {
+  [K in keyof S]: Step.Name<S[K]> extends Twice<S> ? `step "${Step.Name<S[K]>}" stands twice` : S[K]
+}
+
+/** A pipeline that can run; of one that can't, what is wrong with it, which no value is. */
+export type Runnable<P> = [Problems<P>] extends [never] ? P : Problems<P>
+
+/** Every rule that a pipeline breaks, in words; the run-time twin of the check that `run` asks of the compiler. */
+export const problems = (self: Any): ReadonlyArray<string> => {
+  const have = new Set(self.inputs.map((key) => key.key))
+  const seen = new Set<string>()
+  const out: Array<string> = []
+  let terminal: string | undefined
+  for (const step of self.steps) {
+    if (seen.has(step.name)) out.push(`step "${step.name}" stands twice`)
+    if (terminal !== undefined) out.push(`step "${step.name}" stands after "${terminal}", which is terminal`)
+    for (const key of step.requires) {
+      if (have.has(key)) continue
+      const later = self.steps.find((other) => other.provides === key)
+      out.push(
+        `step "${step.name}" requires "${key}", which no earlier step provides` +
+          (later === undefined ? "" : ` ("${later.name}" does, and must stand before it)`)
+      )
+    }
+    seen.add(step.name)
+    if (step.provides !== undefined) have.add(step.provides)
+    if (step.reversal === "terminal") terminal = step.name
+  }
+  return out
+}

@@ -1,0 +1,11 @@
+/**
+ * What makes an init wait for its program: all that does not depend on it comes before `awaitProgram`, and what does
+ * behind it.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { awaitProgram } from "../steps/awaitProgram.ts"
+import { changeDirectory } from "../steps/changeDirectory.ts"
+import { populateLateEnv } from "../steps/populateLateEnv.ts"
+
+/** For every init that looks for its program. */
+export const late = Pipeline.insertAllBefore("findProgram", [awaitProgram, populateLateEnv, changeDirectory])

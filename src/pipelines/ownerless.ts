@@ -1,0 +1,15 @@
+/**
+ * Find the containers that nobody owns any more, for `prune`. Nothing is changed: each that is found is then removed by
+ * `remove` or `removeBroken`, which look again under the container's lock.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { StateRoot } from "../steps/list/facts.ts"
+import { DetachedToo, judgeOwners } from "../steps/list/judgeOwners.ts"
+import { readStates } from "../steps/list/readStates.ts"
+
+/** From a directory of states to a verdict on each container. */
+export const ownerless = Pipeline.make(
+  { name: "ownerless", doc: "find the containers that have no owner any more", inputs: [StateRoot, DetachedToo] },
+  readStates,
+  judgeOwners
+)

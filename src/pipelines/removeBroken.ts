@@ -1,0 +1,21 @@
+/**
+ * Remove what a container has left whose state can't be read, not even the copy of it: damage, or a start that was killed
+ * before it could write anything down. Its id is all that is known.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { Broken } from "../steps/broken/Broken.ts"
+import { findRemains } from "../steps/broken/findRemains.ts"
+import { removeEntry } from "../steps/broken/removeEntry.ts"
+import { removeRemains } from "../steps/broken/removeRemains.ts"
+import { kill } from "./kill.ts"
+
+/** From an id to nothing. */
+export const removeBroken = Pipeline.make(
+  { name: "removeBroken", doc: "remove a container whose state can't be read", inputs: [Broken] },
+  findRemains,
+  // a cgroup with a process in it can't be removed
+  ...kill.steps,
+  removeRemains,
+  // last: with it goes the id, by which a removal that failed above can be repeated
+  removeEntry
+)

@@ -1,0 +1,18 @@
+/**
+ * Send a signal to a container that runs. SIGKILL is for the pipeline `kill`.
+ */
+import * as Pipeline from "../engine/Pipeline.ts"
+import { listReceivers } from "../steps/signal/listReceivers.ts"
+import { sendSignal } from "../steps/signal/sendSignal.ts"
+import { SignalTarget } from "../steps/signal/SignalTarget.ts"
+import { thawToContinue } from "../steps/signal/thawToContinue.ts"
+
+/** From a signal to the processes that have it. */
+export const signal = Pipeline.make(
+  { name: "signal", doc: "send a signal to a container that runs", inputs: [SignalTarget] },
+  // a process that is frozen does not act on SIGCONT
+  thawToContinue,
+  // after the thaw: what is forked from there on is a child of a process that gets the signal
+  listReceivers,
+  sendSignal
+)

@@ -1,0 +1,21 @@
+/**
+ * Take over the mounts of a running container, for a process that joins its mount namespace.
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../engine/Step.ts"
+import { InNamespaces } from "./init/facts.ts"
+import { PathsMasked } from "./rootfs/facts.ts"
+
+/**
+ * Of the container's first process: what it made read-only and masked is so for each process that joins its mount
+ * namespace.
+ */
+export const adoptMounts = Step.make("adoptMounts", {
+  doc: "take the mounts as the container's first process has made them",
+  calls: [],
+  requires: [InNamespaces],
+  provides: PathsMasked,
+  reversal: "harmless",
+  replayable: true,
+  run: Effect.succeed(true as const)
+})

@@ -1,0 +1,25 @@
+/** Find what a container without a readable state has left. */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { KillTarget } from "../kill/KillTarget.ts"
+import { Broken } from "./Broken.ts"
+
+/** By its id alone, only the cgroup of the default path can be found. */
+export const findRemains = Step.make("findRemains", {
+  doc: "find the cgroup that a container of this id has by default",
+  calls: ["openat", "read", "close"],
+  requires: [Broken],
+  provides: KillTarget,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { id, left } = yield* Broken
+    if (left === "no directory") return { children: [] }
+    const found = yield* Effect.flatMap(Cgroup.detect, (hierarchies) => Cgroup.plan(hierarchies, { id })).pipe(
+      Effect.catchTag("NoCgroupHierarchy", () => Effect.succeed(undefined))
+    )
+    if (found === undefined) return { children: [] }
+    // without inodes no group is known to be its own: a process in one is another's
+    return { children: [], cgroup: left === "missing" ? { ...found, inodes: {} } : found }
+  })
+})

@@ -1,0 +1,61 @@
+/**
+ * The channel between the init and its parent: one `SOCK_SEQPACKET` unix socket, one JSON document a packet.
+ *
+ *     parent → init   Enter     your id maps are written: enter your namespaces
+ *     init → parent   Entered   I am in them (the kernel vouches for my pid: `SO_PASSCRED`)
+ *     parent → init   Go        your network is there: continue
+ *     init → parent   Waiting   nothing is missing but the program, which this process has to tell (`awaitProgram`)
+ *     init → parent   Ready     nothing is left to do but exec
+ *                     end of file behind Ready: the program runs
+ *                     Failed    at any time: a step has failed
+ *     side-car → parent  Done   the root is built
+ *
+ * An end of file without Ready is a dead init, which is an error, never a success.
+ *
+ * Behind Ready the far end may be in the wrong hands: the exec trampoline runs with the container's credentials, and
+ * where those are root's, a process of the container can trace it and send what it likes. So whatever comes is looked at
+ * before it is believed, and descriptors that come along are closed.
+ */
+import * as Effect from "effect/Effect"
+import * as c from "../../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { Message as Packet } from "../../native/results.ts"
+
+const words = ["Enter", "Entered", "Go", "Waiting", "Ready", "Done", "Failed"] as const
+
+/** What travels. */
+export interface Message {
+  readonly _tag: (typeof words)[number]
+}
+
+/** Larger than any message, in bytes; a packet that is longer is none. */
+const largest = 256
+
+/** Sends one message. No `SIGPIPE`: a closed peer is `EPIPE`. */
+export const send = (fd: number, message: Message): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.asVoid(sys.sendmsg({ fd, data: Buffer.from(JSON.stringify(message)), fds: [], flags: c.MSG.NOSIGNAL }))
+
+/** A message with who sent it, or the end of the channel, or bytes that are none: those of the exec trampoline. */
+export type Received =
+  | { readonly _tag: "Message"; readonly message: Message; readonly pid: number | undefined }
+  | { readonly _tag: "Closed" }
+  | { readonly _tag: "Raw"; readonly data: Uint8Array }
+
+/** The calls that {@link receive} makes; for the headers of steps. */
+export const receiveCalls = ["recvmsg", "close"] as const
+
+/** Waits for the next message, without bound: for the init, whose parent's death closes the channel. */
+export const receive = (fd: number): Effect.Effect<Received, SyscallError, Kernel> =>
+  Effect.flatMap(
+    sys.recvmsg({ fd, size: largest, flags: c.MSG.CMSG_CLOEXEC }),
+    (packet) => Effect.as(Effect.forEach(packet.fds, (fd) => sys.close({ fd }), { discard: true }), parse(packet))
+  )
+
+const parse = ({ credentials, data }: Packet): Received => {
+  if (data.length === 0) return { _tag: "Closed" }
+  const text = Buffer.from(data).toString("latin1")
+  const word = words.find((word) => text === JSON.stringify({ _tag: word }))
+  return word === undefined
+    ? { _tag: "Raw", data }
+    : { _tag: "Message", message: { _tag: word }, pid: credentials?.pid }
+}

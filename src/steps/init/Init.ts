@@ -1,0 +1,89 @@
+/**
+ * What the init pipelines take: the container, the process to become, and the handles that the parent left.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { Container, NamespaceType, Process } from "../../config/Container.ts"
+import type { Limit } from "../../native/results.ts"
+import type { CgroupManager } from "../cgroup/Manager.ts"
+import type { ProcessIdentity } from "../proc/processes.ts"
+
+/** Three descriptors, none of which is 0, 1 or 2: for standard input, output and error. */
+export type Stdio = readonly [stdin: number, stdout: number, stderr: number]
+
+/** A port on which the container's programs reach the application. */
+export interface Port {
+  /** From 1 to 65535, on the container's 127.0.0.1. */
+  readonly number: number
+  /** A connected unix socket that takes the socket which listens there. */
+  readonly socket: number
+}
+
+/** What a program inherits of its caller. Each field is an option of a start: `handles` in `runtime/options.ts` checks it. */
+export interface Inherited {
+  /**
+   * Descriptors of the caller, above 2 and close-on-exec, that become the program's standard input, output and error;
+   * absent: those of the runtime. They stay the caller's, which closes them when the program runs.
+   */
+  readonly stdio?: Stdio
+  /** How many descriptors from 3 on the program inherits. */
+  readonly preservedFds: number
+  /**
+   * Further descriptors of the program, by the number that it has them under: descriptors of the caller, above 2 and
+   * close-on-exec, none of which has a number that is a key. They stay the caller's, as those of `stdio` do.
+   */
+  readonly descriptors?: Readonly<Record<number, number>>
+  /** A connected unix socket that takes the terminal's master; present if `process.terminal` is set. */
+  readonly consoleSocket?: number
+  /** A port of the container's loopback interface, on which the caller answers; the first process opens it. */
+  readonly port?: Port
+  /** The soft and hard `RLIMIT_NOFILE` of a program whose configuration does not say it. */
+  readonly nofile: Limit
+}
+
+/** Pairs of the number that a program has a descriptor under, and the caller's. */
+export const descriptorsOf = (
+  { descriptors = {} }: Pick<Inherited, "descriptors">
+): ReadonlyArray<readonly [number: number, fd: number]> =>
+  Object.entries(descriptors).map(([number, fd]) => [Number(number), fd])
+
+/** All that is known of a new process before anything is made for it. `Launch` holds it whole. */
+export interface InitRecord extends Inherited {
+  /** The container's id. */
+  readonly id: string
+  readonly container: Container
+  /** The process to become: `container.process`, or another one that is executed in the container. */
+  readonly process: Process
+  /** Whose namespaces are joined, if all are those of one process: its number may be another one's by now. */
+  readonly joined?: ProcessIdentity
+  /** The process to become, if that is known only when all else is done: see `awaitProgram`. */
+  readonly late?: Effect.Effect<Process>
+  /** Whether a process 1 of our own stands before the program: see `native/trampoline.ts`. */
+  readonly reaper?: boolean
+  /** The signal that the program gets when the runtime ends, if its container asks for none itself. */
+  readonly parentDeathSignal?: number
+}
+
+/** The input of every init pipeline: its record, and what the parent has made for it. */
+export class Init extends Context.Service<
+  Init,
+  InitRecord & {
+    /** The cgroups to join; absent if there are none. */
+    readonly cgroup?: CgroupManager
+    /** This side's end of the channel to the parent: a `SOCK_SEQPACKET` unix socket, close-on-exec. */
+    readonly channel: number
+    /** What getppid(2) returns in this process while the parent lives: 0 in a new pid namespace. */
+    readonly parentPid: number
+    /**
+     * Namespaces to join, in any order: those of the container that have a path, or, for exec, all of the running
+     * container's.
+     */
+    readonly joins: ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }>
+    /**
+     * Flags (`CLONE_NEW*`) of the namespaces that this process makes itself, after it has joined the others: the cgroup
+     * namespace always, and all of them if clone(2) could not (a joined user namespace must own the new ones; a time
+     * namespace takes effect for children only).
+     */
+    readonly unshare: number
+  }
+>()("runfx/Init") {}

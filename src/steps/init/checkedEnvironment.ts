@@ -1,0 +1,55 @@
+/** The environment of a program, as it is given, and as it is when it was checked. */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { Process } from "../../config/Container.ts"
+import type { Environment } from "./facts.ts"
+
+/** An entry of `process.env` that is none. */
+export class InvalidEnvironment extends Data.TaggedError("InvalidEnvironment")<{
+  readonly index: number
+  /** The name of the variable; its value may be a secret. */
+  readonly name: string
+  /** What is wrong with it: `has no "="`. */
+  readonly problem: string
+}> {
+  override get message(): string {
+    return `process.env[${this.index}]${this.name === "" ? "" : ` (${JSON.stringify(this.name)})`} ${this.problem}`
+  }
+  get advice(): string {
+    return "write every entry as NAME=value"
+  }
+}
+
+const problemOf = (entry: string): string | undefined => {
+  // a caller from plain JavaScript can redact anything
+  if (typeof entry !== "string") return "is no text"
+  if (entry.includes("\0")) return "holds a NUL byte"
+  const equals = entry.indexOf("=")
+  if (equals === -1) return "has no \"=\""
+  return equals === 0 ? "has an empty name" : undefined
+}
+
+/** What an error may say of an entry: what is behind its name may be a secret, and all of what has none. */
+const nameOf = (entry: string): string =>
+  typeof entry === "string" && entry.includes("=") ? entry.split("=", 1)[0]! : ""
+
+/** Checks `process.env`; keeps the last value of each name. */
+export const checkedEnvironment = (
+  env: Process["env"]
+): Effect.Effect<Environment["Service"], InvalidEnvironment> =>
+  Effect.gen(function*() {
+    const values = new Map<string, string>()
+    for (const [index, given] of env.entries()) {
+      // here it is read, and nowhere else
+      const entry = Redacted.isRedacted(given) ? Redacted.value(given) : given
+      const problem = problemOf(entry)
+      if (problem !== undefined) return yield* new InvalidEnvironment({ index, name: nameOf(entry), problem })
+      const equals = entry.indexOf("=")
+      const name = entry.slice(0, equals)
+      // a Map keeps the place of the first mention; it is the last that counts
+      values.delete(name)
+      values.set(name, entry.slice(equals + 1))
+    }
+    return { entries: [...values], path: values.get("PATH") }
+  })

@@ -1,0 +1,9 @@
+/** What to do about a working directory that cannot be entered: two steps try, each as another user. */
+
+/** What to do about a working directory that can't be entered. */
+export const directoryAdvice = {
+  ENOENT: "create the directory in the root file system, or set process.cwd to one that is there",
+  ENOTDIR: "process.cwd must be a directory",
+  EACCES: "the program's user needs search permission on process.cwd and on every directory above it",
+  ELOOP: "process.cwd goes round in symbolic links"
+} as const

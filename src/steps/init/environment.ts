@@ -1,0 +1,21 @@
+/** The environment of the program, once its user is known. */
+import type { Environment, ExecUser } from "./facts.ts"
+
+/**
+ * The environment as execve(2) takes it. `HOME` is the user's home directory if it is unset or empty.
+ *
+ * **Example** (What exec passes)
+ *
+ * ```ts
+ * const envp = environmentFor(yield* Environment, yield* ExecUser)
+ * // ["PATH=/bin", "HOME=/root"]
+ * ```
+ */
+export const environmentFor = (
+  { entries }: Environment["Service"],
+  { home }: Pick<ExecUser["Service"], "home">
+): ReadonlyArray<string> => {
+  const hasHome = entries.some(([name, value]) => name === "HOME" && value !== "")
+  const all = hasHome ? entries : [...entries.filter(([name]) => name !== "HOME"), ["HOME", home] as const]
+  return all.map(([name, value]) => `${name}=${value}`)
+}

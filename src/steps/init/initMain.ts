@@ -1,0 +1,47 @@
+/**
+ * The main of a process that becomes part of a container: runs its pipeline, and reports a failure to the parent.
+ *
+ * The process makes the calls, but its steps run here, beside the parent's. So what they tell, and what they fail with, the
+ * parent is given as it is, and the process itself only says that it has failed.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { type Event, Events } from "../../engine/Events.ts"
+import * as Pipeline from "../../engine/Pipeline.ts"
+import { exitCodeOf } from "../../engine/PipelineError.ts"
+import { type Kernel, sys } from "../../native/Kernel.ts"
+import { send } from "../channel/channel.ts"
+import { Init } from "./Init.ts"
+
+/** What an init tells its parent, apart from the words on the channel. */
+export interface Report {
+  /** What its steps have done, in order. */
+  readonly events: Array<Event>
+  /** What it has failed with. */
+  failure: Cause.Cause<unknown> | undefined
+}
+
+/** A report with nothing in it yet. */
+export const emptyReport = (): Report => ({ events: [], failure: undefined })
+
+/** Runs an init pipeline in a process that was just made, and never returns: the process ends in exec or exits. */
+export const initMain = (
+  pipeline: Pipeline.Any,
+  init: Init["Service"],
+  report: Report
+): Effect.Effect<never, unknown, Kernel> =>
+  Effect.gen(function*() {
+    const exit = yield* Pipeline.runUnchecked(pipeline).pipe(
+      Effect.provideService(Init, init),
+      Effect.provideService(Events, (event) => Effect.sync(() => void report.events.push(event))),
+      Effect.exit
+    )
+    // a pipeline that ends without exec or exit has lost its last step
+    const cause = Exit.isFailure(exit)
+      ? exit.cause
+      : Cause.die(new Error(`the pipeline "${pipeline.name}" ended without an exec`))
+    report.failure = cause
+    yield* send(init.channel, { _tag: "Failed" })
+    return yield* sys.exit_group({ status: exitCodeOf(Cause.squash(cause)) })
+  })

@@ -1,0 +1,81 @@
+/**
+ * Set resource limits: what the init does for itself, its parent from outside a user namespace, and the last step.
+ *
+ * @see prlimit(2)
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { Rlimit } from "../../config/Container.ts"
+import * as Rlimits from "../../config/rlimits.ts"
+import * as Ahead from "../../native/Ahead.ts"
+import { RLIMIT } from "../../native/constants.ts"
+import { type Errno, textOf } from "../../native/Errno.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+
+/** Limits that are set later than the others. */
+const late: ReadonlySet<number> = new Set([RLIMIT.NOFILE, RLIMIT.FSIZE])
+
+const raise = (pid: number, { hard, resource }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.flatMap(sys.prlimit64({ pid, resource, limit: null }), (current) =>
+    hard <= current.hard
+      ? Effect.void
+      : Effect.asVoid(sys.prlimit64({ pid, resource, limit: { soft: current.soft, hard } })))
+
+const set = (pid: number, { hard, resource, soft }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
+  Ahead.unseen(sys.prlimit64({ pid, resource, limit: { soft, hard } }))
+
+/**
+ * Sets the limits of an init that has still to run {@link restoreProcess}; `pid` 0 is the caller.
+ *
+ * **Example** (The parent, for an init in a user namespace)
+ *
+ * ```ts
+ * yield* applyRlimits(pid, process.rlimits)
+ * ```
+ */
+export const applyRlimits = (
+  pid: number,
+  rlimits: ReadonlyArray<Rlimit>
+): Effect.Effect<void, RlimitError, Kernel> =>
+  Effect.forEach(rlimits, (rlimit) =>
+    Effect.mapError(
+      late.has(rlimit.resource) ? raise(pid, rlimit) : set(pid, rlimit),
+      ({ code }) => new RlimitError({ ...rlimit, code })
+    ), { discard: true })
+
+/** Sets the configured limit of the size of files, if there is one; the last limit of all. */
+export const limitFileSize = (rlimits: ReadonlyArray<Rlimit>): Effect.Effect<void, RlimitError, Kernel> =>
+  Effect.forEach(
+    rlimits.filter(({ resource }) => resource === RLIMIT.FSIZE),
+    (rlimit) => Effect.mapError(set(0, rlimit), ({ code }) => new RlimitError({ ...rlimit, code })),
+    { discard: true }
+  )
+
+/** A resource limit that the kernel refuses. */
+export class RlimitError extends Data.TaggedError("RlimitError")<{
+  /** The kernel's number. */
+  readonly resource: number
+  readonly soft: bigint
+  readonly hard: bigint
+  readonly code: Errno
+}> {
+  override get message(): string {
+    const { code, hard, resource, soft } = this
+    return `can't set ${Rlimits.nameOf(resource)} to soft ${limitText(soft)}, hard ${limitText(hard)}: ` +
+      `${code} (${textOf(code)})`
+  }
+  get advice(): string | undefined {
+    switch (this.code) {
+      case "EPERM":
+        return "raising a hard limit needs CAP_SYS_RESOURCE on the host" +
+          (this.resource === Rlimits.numberOf("RLIMIT_NOFILE") ? ", and no more than /proc/sys/fs/nr_open" : "") +
+          ": configure at most the runtime's own hard limit"
+      case "EINVAL":
+        return "the soft limit must not be above the hard one"
+      default:
+        return undefined
+    }
+  }
+}
+
+const limitText = (value: bigint): string => value === Rlimits.infinity ? "unlimited" : String(value)

@@ -1,0 +1,25 @@
+/**
+ * What the steps of a kill hand to each other.
+ */
+import * as Context from "effect/Context"
+import type { ChildStatus } from "../../native/results.ts"
+import type { ProcessIdentity } from "../proc/processes.ts"
+
+/** Whether the container's processes stand still. */
+export class Frozen extends Context.Service<Frozen, {
+  readonly frozen: boolean
+  /** Why not, if a freeze was tried. */
+  readonly reason?: string
+}>()("runfx/Frozen") {}
+
+/** The container's processes. */
+export class Listed extends Context.Service<Listed, ReadonlyArray<ProcessIdentity>>()("runfx/Listed") {}
+
+/** Every process has its SIGKILL. */
+export class Signalled extends Context.Service<Signalled, true>()("runfx/Signalled") {}
+
+/** Nothing is frozen any more. */
+export class Thawed extends Context.Service<Thawed, true>()("runfx/Thawed") {}
+
+/** All have ended. The value has the status of each that was a child of the caller. */
+export class Reaped extends Context.Service<Reaped, ReadonlyArray<ChildStatus>>()("runfx/Reaped") {}

@@ -1,0 +1,23 @@
+/** The processes of a cgroup, each named so that no later one can be taken for it. */
+import * as Effect from "effect/Effect"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { procView } from "../proc/numbers.ts"
+import { identify, type ProcessIdentity, statCalls } from "../proc/processes.ts"
+
+/** The calls that {@link membersOf} makes. */
+export const membersOfCalls = [...new Set([...Cgroup.memberCalls, ...statCalls])]
+
+/** The processes that are in the cgroup, its groups below included. */
+export const membersOf = Effect.fnUntraced(function*(cgroup: Cgroup.CgroupManager) {
+  const found: Array<ProcessIdentity> = []
+  const pids = yield* Cgroup.pids(cgroup)
+  if (pids.length === 0) return found
+  const view = yield* procView
+  for (const pid of pids) {
+    const process = yield* identify(pid, view)
+    if (process !== undefined) found.push(process)
+  }
+  // the pid of a process that has ended may belong to one outside by now: a pid that is listed twice is inside
+  const still = new Set(yield* Cgroup.pids(cgroup))
+  return found.filter(({ pid }) => still.has(pid))
+})

@@ -1,0 +1,25 @@
+/** What the steps that look at all containers hand to each other. */
+import * as Context from "effect/Context"
+import type { State } from "../state/State.ts"
+import type { Status } from "../state/status.ts"
+import type { Entry } from "../state/Store.ts"
+
+/** The directory whose containers are looked at. */
+export class StateRoot extends Context.Service<StateRoot, string>()("runfx/StateRoot") {}
+
+/** All containers that have a directory there: the state of each, or why it can't be read. */
+export class Entries extends Context.Service<Entries, ReadonlyArray<Entry>>()("runfx/Entries") {}
+
+/** A container of a list. */
+export type Listed =
+  | {
+    readonly id: string
+    readonly state: State
+    readonly status: Status
+    /** Of the first process, as the caller's pid namespace numbers it; 0 if there is none, or it can't be seen. */
+    readonly pid: number
+  }
+  | { readonly id: string; readonly error: Error }
+
+/** All containers, each with its status. */
+export class Listing extends Context.Service<Listing, ReadonlyArray<Listed>>()("runfx/Listing") {}

@@ -1,0 +1,112 @@
+/**
+ * Judge of each container whether it is anybody's.
+ *
+ * What lives is never judged to be removed, nor what is another's: of another user, of an owner who lives, of a pid
+ * namespace that can't be judged from here. A detached container that has ended belongs to its maker until that one says
+ * otherwise: an engine still wants to ask for its state.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { pause } from "../cgroup/files.ts"
+import type { ContainerNotFound, InvalidId, StateCorrupt } from "../state/errors.ts"
+import type { State } from "../state/State.ts"
+import { statusCalls } from "../state/status.ts"
+import * as Store from "../state/Store.ts"
+import { initOf, runnerOf } from "../state/whereabouts.ts"
+import { Entries, StateRoot } from "./facts.ts"
+
+/** Whether detached containers that have ended are judged to be nobody's as well. */
+export class DetachedToo extends Context.Service<DetachedToo, boolean>()("runfx/DetachedToo") {}
+
+/** What is to become of a container, and why. */
+export type Verdict =
+  | { readonly _tag: "Keep"; readonly id: string; readonly why: string }
+  /** `state` is the one that was judged; absent if it had none. */
+  | { readonly _tag: "Remove"; readonly id: string; readonly why: string; readonly state?: State }
+  /** Nothing can be told of it. */
+  | { readonly _tag: "Unknown"; readonly id: string; readonly error: JudgeError }
+
+/** Why nothing can be told of a container. */
+export type JudgeError = Store.StoreError | InvalidId | StateCorrupt | Cgroup.NotACgroup
+
+/** The verdicts on all containers. */
+export class Verdicts extends Context.Service<Verdicts, ReadonlyArray<Verdict>>()("runfx/Verdicts") {}
+
+type Sentence = readonly ["Keep" | "Remove", string]
+
+/** The verdict on a container whose state can be read. */
+const judge = Effect.fnUntraced(function*(state: State, euid: number, detachedToo: boolean) {
+  const keep = (why: string): Sentence => ["Keep", why]
+  const remove = (why: string): Sentence => ["Remove", why]
+  if (state.owner !== euid) return keep(`it is of another user (uid ${state.owner})`)
+  const init = yield* initOf(state)
+  if (init._tag === "Alive") return keep("it runs")
+  if (init._tag === "Unseen") {
+    return keep(`it is of the pid namespace ${init.pidNamespace}, which can't be seen from here`)
+  }
+  const runner = yield* runnerOf(state)
+  if (runner._tag === "Unseen") {
+    return keep(`its owner is of the pid namespace ${runner.pidNamespace}, which can't be seen from here`)
+  }
+  if (runner._tag === "Alive") return keep(`its owner, process ${runner.process.pid}, lives`)
+  // in what was about to be made nobody is yet
+  if (state.cgroup !== undefined && (yield* Cgroup.population(state.cgroup)) > 0) {
+    return keep("processes that it has left behind still run in its cgroup")
+  }
+  if (init._tag === "None") {
+    return runner._tag === "Ended"
+      ? remove("its start was cut short")
+      : keep("it is being started, or its start was cut short: who did it can't be told")
+  }
+  if (runner._tag === "Ended") return remove("it has ended, and so has its owner")
+  return detachedToo
+    ? remove("it was detached, and has ended")
+    : keep("it was detached, and has ended: its maker may still ask for it")
+})
+
+/** How long an empty directory must stay as it is before it is taken for what is left of a start, in milliseconds. */
+const settling = 1000
+
+const isMissing = (error: { readonly _tag: string }): boolean =>
+  error._tag === "StateCorrupt" && (error as StateCorrupt).missing === true
+
+/** A directory without a state is that of a start that has just begun, or that was cut short right then. */
+const staysEmpty = Effect.fnUntraced(function*(root: string, id: string) {
+  const inode = yield* Store.inodeOf(root, id)
+  for (let slept = 0; slept < settling; slept += 50) yield* pause(50)
+  const again = yield* Effect.result(Store.load(root, id))
+  return again._tag === "Failure" && isMissing(again.failure) && (yield* Store.inodeOf(root, id)) === inode
+})
+
+/** Judges all of them. One that is deleted meanwhile is left out. */
+export const judgeOwners = Step.make("judgeOwners", {
+  doc: "judge of each container whether it runs, or anybody still owns it",
+  calls: [...new Set([...statusCalls, "getresuid" as const])],
+  requires: [StateRoot, Entries, DetachedToo],
+  provides: Verdicts,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const root = yield* StateRoot
+    const detachedToo = yield* DetachedToo
+    const { effective: euid } = yield* sys.getresuid({})
+    const verdicts: Array<Verdict> = []
+    for (const entry of yield* Entries) {
+      const { id } = entry
+      const judged: Effect.Effect<Verdict, JudgeError | ContainerNotFound | SyscallError, Kernel> = "state" in entry
+        ? Effect.map(judge(entry.state, euid, detachedToo), ([_tag, why]) => ({ _tag, id, why, state: entry.state }))
+        : Effect.map(isMissing(entry.error) ? staysEmpty(root, id) : Effect.succeed(false), (stays) =>
+          stays
+            ? { _tag: "Remove", id, why: "its start was cut short before anything was made" }
+            : { _tag: "Unknown", id, error: entry.error })
+      const verdict = yield* Effect.result(judged)
+      if (verdict._tag === "Success") verdicts.push(verdict.success)
+      else if (verdict.failure._tag !== "ContainerNotFound") {
+        verdicts.push({ _tag: "Unknown", id, error: verdict.failure })
+      }
+    }
+    return verdicts
+  })
+})

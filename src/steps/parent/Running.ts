@@ -1,0 +1,8 @@
+/**
+ * The input of the pipeline that executes a process in a running container.
+ */
+import * as Context from "effect/Context"
+import type { State } from "../state/State.ts"
+
+/** The running container that a process is executed in. */
+export class Running extends Context.Service<Running, State>()("runfx/Running") {}

@@ -1,0 +1,64 @@
+/**
+ * Take the container's id, and keep a record of what a start makes: each thing is written down before it is made, so that
+ * whatever is cut short when, a later command finds all of it.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { given } from "../../engine/given.ts"
+import * as Step from "../../engine/Step.ts"
+import { sys } from "../../native/Kernel.ts"
+import { numbering } from "../proc/numbers.ts"
+import { identify, statCalls } from "../proc/processes.ts"
+import { unwritable } from "../state/errors.ts"
+import { type State, withoutSecrets } from "../state/State.ts"
+import * as Store from "../state/Store.ts"
+import { StateDirectory } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** Makes the state directory with a record of the process that makes it; on rollback it is removed. */
+export const createState = Step.make("createState", {
+  doc: "take the container's id: make its state directory, and write down who makes it",
+  calls: [...new Set([...Store.storeCalls, ...statCalls])],
+  requires: [Launch],
+  provides: StateDirectory,
+  reversal: "compensated",
+  advice: {
+    ...unwritable,
+    EACCES: "the caller may not write there: give a directory of its own with --root",
+    EPERM: "the caller may not write there: give a directory of its own with --root",
+    ENOENT: "the directory of states can't be made there: give another one with --root",
+    ENOTDIR: "the directory of states must be a directory: give another one with --root"
+  },
+  run: Effect.gen(function*() {
+    const { bundle, record: { container, id }, stateRoot } = yield* Launch
+    yield* Store.checkId(id)
+    const runner = yield* identify(yield* sys.getpid({}))
+    const known = yield* numbering
+    let state: State = {
+      id,
+      nonce: Buffer.from(yield* sys.getrandom({ count: 16 })).toString("hex"),
+      ...given({ numbering: known, runner }),
+      namespacePaths: {},
+      rootfs: container.rootfs,
+      ...(bundle === "" ? {} : { bundle }),
+      created: new Date(yield* Clock.currentTimeMillis).toISOString(),
+      owner: (yield* sys.getresuid({})).effective,
+      networks: [],
+      container: withoutSecrets(container)
+    }
+    const claim = yield* Store.create(stateRoot, id, (directory) => (state = { ...state, directory }))
+    return {
+      path: claim.path,
+      note: (change) =>
+        Effect.suspend(() => {
+          state = change(state)
+          return Effect.as(Store.saveIn(claim, state), state)
+        }),
+      isStillOurs: Store.checkClaim(claim).pipe(
+        Effect.as(true),
+        Effect.catchTag("ContainerNotFound", () => Effect.succeed(false))
+      ),
+      letGo: claim.letGo
+    } satisfies StateDirectory["Service"]
+  })
+})

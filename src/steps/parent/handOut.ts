@@ -1,0 +1,32 @@
+/**
+ * Wait until the program is known, and tell it to the init, which has waited for nothing else.
+ *
+ * The wait has no bound, and the program's time has not begun. An init that ends meanwhile is a failure at once.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { untilItFails } from "./conversation.ts"
+import { Channel, ContainerCgroup, EnteredProcess, HandedOut, InitWaits } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+import { peerOf } from "./peerOf.ts"
+
+/** Hands the program out. */
+export const handOut = Step.make("handOut", {
+  doc: "wait until the program is known, and tell it to the init",
+  calls: ["poll", "recvmsg", "close", "waitid", ...Cgroup.shortageCalls],
+  requires: [Launch, Channel, ContainerCgroup, EnteredProcess, InitWaits],
+  provides: HandedOut,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { late, patience, record } = yield* Launch
+    const peer = yield* peerOf(yield* EnteredProcess)
+    const process = late === undefined
+      ? record.process
+      : yield* Effect.raceFirst(late.program, untilItFails(peer, "the caller to say what its program is"))
+    const deadline = (yield* Clock.currentTimeMillis) + patience
+    if (late !== undefined) yield* late.handOut(process)
+    return { process, deadline }
+  })
+})

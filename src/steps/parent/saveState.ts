@@ -1,0 +1,72 @@
+/**
+ * Write down the container as it is, at the end of a start.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { given } from "../../engine/given.ts"
+import * as Step from "../../engine/Step.ts"
+import { AT } from "../../native/constants.ts"
+import { orOn, sys } from "../../native/Kernel.ts"
+import { procNumber, procView } from "../proc/numbers.ts"
+import { identify, statCalls } from "../proc/processes.ts"
+import type { State } from "../state/State.ts"
+import * as Store from "../state/Store.ts"
+import { ContainerCgroup, EnteredProcess, HostNetworks, StateDirectory } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+
+/** The container's state is on the disk. */
+export class SavedState extends Context.Service<SavedState, State>()("runfx/SavedState") {}
+
+/**
+ * A container that is to run on by itself could not be found again.
+ *
+ * @public
+ */
+export class InitUnidentified extends Data.TaggedError("InitUnidentified")<{ readonly pid: number }> {
+  override get message(): string {
+    return `/proc does not show process ${this.pid}, the container's first one: no later command could find it`
+  }
+  get advice(): string {
+    return "mount a procfs of this pid namespace on /proc (unshare has --mount-proc), or run it in the foreground"
+  }
+}
+
+/** Writes the state; its removal belongs to `createState`. */
+export const saveState = Step.make("saveState", {
+  doc: "write down what belongs to the container",
+  calls: [...new Set([...Store.storeCalls, ...statCalls, "readlinkat" as const])],
+  requires: [Launch, StateDirectory, ContainerCgroup, HostNetworks, EnteredProcess],
+  provides: SavedState,
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { attached, record: { container } } = yield* Launch
+    const { note } = yield* StateDirectory
+    const { manager } = yield* ContainerCgroup
+    const { pid } = yield* EnteredProcess
+    const networks = yield* HostNetworks
+    const view = yield* procView
+    const identity = yield* identify(pid, view)
+    if (identity === undefined && !attached) return yield* new InitUnidentified({ pid })
+    const number = identity === undefined ? undefined : yield* procNumber(pid, view)
+    const pidNamespace = number === undefined
+      ? undefined
+      // what the runtime may not trace, it may not ask either
+      : yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
+        orOn(["ENOENT", "EACCES", "EPERM"], undefined)
+      )
+    return yield* note(({ runner, ...known }) => ({
+      ...known,
+      // a runner that stays to the end removes the container; one that leaves it to itself does not own it
+      ...(attached && runner !== undefined ? { runner } : {}),
+      ...(identity === undefined
+        ? {}
+        : { init: { ...identity, ...given({ pidNamespace }) } }),
+      ...given({ cgroup: manager }),
+      namespacePaths: number === undefined
+        ? {}
+        : Object.fromEntries(container.namespaces.map(({ type }) => [type, `/proc/${number}/ns/${type}`])),
+      networks
+    }))
+  })
+})

@@ -1,0 +1,34 @@
+/** Why an init has died without a word, or was refused a call: its cgroup counts, and its filter says what it forbids. */
+import * as Effect from "effect/Effect"
+import { given } from "../../engine/given.ts"
+import type { Kernel } from "../../native/Kernel.ts"
+import type { CgroupManager } from "../cgroup/Manager.ts"
+import { type Shortage, shortage } from "../cgroup/shortage.ts"
+import { earlyFilter, refusedCalls, refuses } from "../seccomp/needed.ts"
+import type { Launch } from "./Launch.ts"
+
+/** What can be said about an end. */
+export interface WhyDied {
+  readonly shortage?: Shortage
+  /** Calls of the start that the configuration's seccomp filter refuses. */
+  readonly forbidden?: ReadonlyArray<string>
+  /** Whether that filter refuses the very last call, whenever it is loaded. */
+  readonly refusesExec?: boolean
+}
+
+/** Looks; what can't be looked up explains nothing. */
+export const whyDied = (
+  { init, record: { container, process } }: Launch["Service"],
+  cgroup: CgroupManager | undefined
+): Effect.Effect<WhyDied, never, Kernel> =>
+  Effect.gen(function*() {
+    const found = cgroup === undefined ? undefined : yield* Effect.orElseSucceed(shortage(cgroup), () => undefined)
+    const seccomp = earlyFilter(container, process)
+    const forbidden = seccomp === undefined ? [] : refusedCalls(seccomp, init)
+    const refusesExec = container.seccomp !== undefined && refuses(container.seccomp, "execve")
+    return {
+      refusesExec,
+      ...given({ shortage: found }),
+      ...(forbidden.length === 0 ? {} : { forbidden })
+    }
+  })

@@ -1,0 +1,104 @@
+/**
+ * Processes from outside: whether one is still the one that it was, and signals that can't hit another.
+ *
+ * A pid is a number that is used again. What names a process for good is its pid together with its start time; what pins
+ * one is a descriptor of it. A signal goes through a descriptor, after the start time was compared.
+ *
+ * A pid is also a number of one pid namespace, and `/proc` may show another one's (`procNumbers.ts`).
+ *
+ * @see proc_pid_stat(5), pidfd_open(2)
+ */
+import * as Effect from "effect/Effect"
+import { using } from "../../native/Files.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type ProcView, procView, readBelowProc, viewCalls } from "./numbers.ts"
+
+/** The calls that {@link readStat}, {@link identify} and {@link isAlive} make. */
+export const statCalls = viewCalls
+
+/** The calls that {@link signal} makes. */
+export const signalCalls = [...statCalls, "pidfd_send_signal"] as const
+
+/** A process, named so that no later one can be taken for it. Plain data. */
+export interface ProcessIdentity {
+  readonly pid: number
+  /** When it was started, in clock ticks since the boot. */
+  readonly startTime: bigint
+}
+
+/** What `/proc/<pid>/stat` says, as far as it is needed. */
+export interface ProcessStat extends ProcessIdentity {
+  /** One letter: R, S, D, T, t, I, Z (zombie), X (dead). */
+  readonly state: string
+  readonly parent: number
+}
+
+/** Reads a line of `/proc/<pid>/stat`; `undefined` if it is not one. */
+export const parseStat = (text: string): ProcessStat | undefined => {
+  // the second field is the command's name in parentheses, and may hold spaces, parentheses and line breaks itself
+  const open = text.indexOf("(")
+  const close = text.lastIndexOf(")")
+  if (open < 0 || close < open) return undefined
+  const fields = text.slice(close + 1).trim().split(" ")
+  const [pid, state, parent, startTime] = [text.slice(0, open).trim(), fields[0], fields[1], fields[19]]
+  if (!/^\d+$/.test(pid) || !/^[A-Za-z]$/.test(state ?? "")) return undefined
+  if (!/^\d+$/.test(parent ?? "") || !/^\d+$/.test(startTime ?? "")) return undefined
+  return { pid: Number(pid), state: state!, parent: Number(parent), startTime: BigInt(startTime!) }
+}
+
+/** What the kernel reports about a process now; `undefined` if there is none. */
+export const readStat = (
+  pid: number,
+  view?: ProcView
+): Effect.Effect<ProcessStat | undefined, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const seen = view ?? (yield* procView)
+    const text = yield* readBelowProc(pid, "stat", seen)
+    const stat = text === undefined ? undefined : parseStat(text)
+    if (stat === undefined || seen._tag === "Own") return stat
+    // the numbers are those of another namespace: of them only the caller's own can be told
+    return { ...stat, pid, parent: seen._tag === "Other" && stat.parent === seen.self ? yield* sys.getpid({}) : 0 }
+  })
+
+/** The identity of the process that has a pid now; `undefined` if there is none, or `/proc` can't tell. */
+export const identify = (
+  pid: number,
+  view?: ProcView
+): Effect.Effect<ProcessIdentity | undefined, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const seen = view ?? (yield* procView)
+    if (seen._tag === "None") return undefined
+    const stat = yield* readStat(pid, seen)
+    return stat === undefined ? undefined : { pid: stat.pid, startTime: stat.startTime }
+  })
+
+/** Whether a process has ended, although its parent may not have asked for its status yet. */
+export const hasEnded = ({ state }: ProcessStat): boolean => state === "Z" || state === "X" || state === "x"
+
+/** Whether a process is the one that it was, and has not ended: a zombie has. */
+export const isAlive = (process: ProcessIdentity, view?: ProcView): Effect.Effect<boolean, SyscallError, Kernel> =>
+  Effect.map(
+    readStat(process.pid, view),
+    (stat) => stat !== undefined && stat.startTime === process.startTime && !hasEnded(stat)
+  )
+
+/** A descriptor of the process that has a pid now; `undefined` if there is none. */
+export const openProcess = (pid: number): Effect.Effect<number | undefined, SyscallError, Kernel> =>
+  // EINVAL: the pid is a thread's, no process's, by now
+  sys.pidfd_open({ pid, flags: 0 }).pipe(orOn(["ESRCH", "EINVAL"], undefined))
+
+/** Sends a signal through a descriptor; `false` if the process has ended. */
+export const signalThrough = (pidfd: number, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
+  Effect.as(sys.pidfd_send_signal({ pidfd, signal }), true).pipe(
+    orOn(["ESRCH"], false)
+  )
+
+/** Sends a signal to a process, and to no other that has its pid by now; `false` if it has ended. */
+export const signal = (process: ProcessIdentity, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const pidfd = yield* openProcess(process.pid)
+    if (pidfd === undefined) return false
+    return yield* using(Effect.succeed(pidfd), () =>
+      // the descriptor is open before the comparison, so that what is compared is what is signalled
+      Effect.flatMap(isAlive(process), (alive) => alive ? signalThrough(pidfd, signal) : Effect.succeed(false)))
+  })

@@ -1,0 +1,115 @@
+/**
+ * Paths of the container by the mounts that this start has made.
+ *
+ * Somebody who may rename in the root file system can exchange what a mount stands on for something else, at any moment of
+ * the start: the mount moves along, and its path leads elsewhere. So what must be done to a mount, or in it, is done by its
+ * handle, wherever it is; and before the program starts, {@link verifyMounts} looks whether it is where it should.
+ *
+ * @see rename(2) RENAME_EXCHANGE, CVE-2019-16884, CVE-2025-52881
+ */
+import * as Effect from "effect/Effect"
+import type { Container, Mount } from "../../config/Container.ts"
+import * as Ahead from "../../native/Ahead.ts"
+import { MS } from "../../native/constants.ts"
+import * as Files from "../../native/Files.ts"
+import { type Kernel, onErrno, type SyscallError } from "../../native/Kernel.ts"
+import type { Kept } from "./facts.ts"
+
+/** Whether a path is another one, or below it; both in their shortest form. */
+export const isWithin = (path: string, above: string): boolean =>
+  above === "/" || path === above || path.startsWith(`${above}/`)
+
+/** Where later steps, and programs, trust what they find: no link of the image may lead there. */
+const trusted = new Set(["/proc", "/sys", "/dev"])
+
+/** Whether later steps and programs trust what they find at a path: `/proc`, `/sys`, `/dev`. */
+export const isTrusted = (destination: string): boolean => trusted.has(destination)
+
+/** Whether the place of a mount must be found without any link. */
+export const isRigid = ({ destination, type }: { readonly destination: string; readonly type: string }): boolean =>
+  type === "proc" || type === "sysfs" || isTrusted(Files.clean(destination))
+
+const isCgroups = ({ type }: Mount): boolean => type === "cgroup" || type === "cgroup2"
+
+/** File systems in which a new mount holds nothing that somebody else has put there. */
+const filledByNobody = new Set(["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"])
+
+/** Whether a mount is empty but for what this start makes in it. */
+export const isFresh = ({ copyUp, type }: Mount): boolean => !copyUp && filledByNobody.has(type)
+
+/** The mounts of a container that later steps, or later mounts, work in or look after. */
+export const reliedOn = (container: Container): ReadonlySet<Mount> => {
+  const destinations = container.mounts.map(({ destination }) => Files.clean(destination))
+  const paths = [...container.maskedPaths, ...container.readonlyPaths, ...container.devices.map(({ path }) => path)]
+    .map(Files.clean)
+  return new Set(container.mounts.filter((mount, index) => {
+    const within = (path: string) => isWithin(path, destinations[index]!)
+    return isRigid(mount) || isCgroups(mount) || paths.some(within) ||
+      isFresh(mount) && destinations.slice(index + 1).some(within)
+  }))
+}
+
+/** The mounts of a container that no later one covers. */
+export const uncovered = (container: Container): ReadonlyArray<Mount> => {
+  const made = container.mounts.filter(({ flags }) => (flags & MS.REMOUNT) === 0)
+  const destinations = made.map(({ destination }) => Files.clean(destination))
+  return made.filter((_, index) =>
+    !destinations.slice(index + 1).some((later) => isWithin(destinations[index]!, later))
+  )
+}
+
+/** What is left of the kept mounts where another mount covers a place. */
+export const without = (kept: ReadonlyArray<Kept>, covered: string): ReadonlyArray<Kept> =>
+  kept.filter(({ destination }) => !isWithin(destination, covered))
+
+/** The kept mount that holds a path: the one nearest to it. */
+export const holderOf = (kept: ReadonlyArray<Kept>, path: string): Kept | undefined =>
+  kept.filter(({ destination }) => isWithin(path, destination))
+    .toSorted((one, other) => other.destination.length - one.destination.length)[0]
+
+/** The rest of a path below a directory above it, without a leading slash. */
+const below = (path: string, directory: string): string => path.slice(directory === "/" ? 1 : directory.length + 1)
+
+/**
+ * Where something is to be made: a directory, and the path below it. In a mount that this start alone has filled it is
+ * below that mount's handle.
+ */
+export const startOf = (
+  root: number,
+  kept: ReadonlyArray<Kept>,
+  path: string
+): { readonly root: number; readonly path: string } => {
+  const holder = holderOf(kept, path)
+  return holder === undefined || !holder.fresh
+    ? { root, path }
+    : { root: holder.fd, path: `/${below(path, holder.destination)}` }
+}
+
+/** Uses what is at a path, found below the handle of the mount that holds it; does nothing if nothing is there. */
+export const ifThere = <E, R>(
+  root: number,
+  kept: ReadonlyArray<Kept>,
+  path: string,
+  use: (fd: number) => Effect.Effect<void, E, R>,
+  how: Files.Lookup = {}
+): Effect.Effect<void, E | SyscallError, R | Kernel> => {
+  const absolute = Files.clean(path)
+  const holder = holderOf(kept, absolute)
+  if (holder?.destination === absolute) return use(holder.fd)
+  const found = holder === undefined
+    ? Files.resolve(root, path, how)
+    : Files.resolveBelow(holder.fd, below(absolute, holder.destination), how).pipe(
+      // a link that leads out of the mount means what it means to the program
+      onErrno(["EXDEV"], () => Files.resolve(root, path, how))
+    )
+  return Ahead.ifOpen(["ENOENT", "ENOTDIR"], found, (fd) => Files.using(Effect.succeed(fd), use))
+}
+
+/** What is a directory if it is there at all, of what is often masked; everything else is most likely a file. */
+export const usuallyDirectories = new Set([
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/scsi",
+  "/sys/firmware",
+  "/sys/devices/virtual/powercap"
+])

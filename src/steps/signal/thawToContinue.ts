@@ -1,0 +1,23 @@
+/** Thaw a container that gets SIGCONT. */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import { SIG } from "../../native/constants.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { CanContinue, SignalTarget } from "./SignalTarget.ts"
+
+/**
+ * SIGCONT also thaws the cgroups, whatever has frozen them: a pause, a kill that was cut short, or the container itself.
+ * No other signal does: a process that is frozen keeps it until it is thawed.
+ */
+export const thawToContinue = Step.make("thawToContinue", {
+  doc: "thaw the container's cgroups, if the signal is SIGCONT",
+  calls: Cgroup.freezerCalls,
+  requires: [SignalTarget],
+  provides: CanContinue,
+  reversal: "irreversible",
+  run: Effect.gen(function*() {
+    const { cgroup, signal } = yield* SignalTarget
+    if (signal === SIG.CONT && cgroup !== undefined) yield* Cgroup.thaw(cgroup, { whole: true })
+    return true as const
+  })
+})

@@ -1,0 +1,169 @@
+/**
+ * The directories of the states: the root, and a directory for each container. All look-ups go down from a handle of the
+ * root and follow no link.
+ */
+import * as Effect from "effect/Effect"
+import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
+import { entriesOf, keeping, stat, using } from "../../native/Files.ts"
+import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { pause } from "../cgroup/files.ts"
+import { ContainerNotFound, InvalidId, StateLocked, StateUntrusted } from "./errors.ts"
+
+const idPattern = /^[A-Za-z0-9_+.-]{1,1024}$/
+
+/** Whether a text can be a container's id. */
+export const isId = (id: string): boolean => idPattern.test(id) && id !== "." && id !== ".."
+
+/** An id, or {@link InvalidId}. */
+export const checkId = (id: string): Effect.Effect<string, InvalidId> =>
+  isId(id) ? Effect.succeed(id) : Effect.fail(new InvalidId({ id }))
+
+/** How every look-up below the root is done. */
+export const inside = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
+
+/** What every access can fail with. */
+export type StoreError = SyscallError | StateUntrusted
+
+/** Where a container's directory is. */
+export const pathOf = (root: string, id: string): string => `${root}/${id}`
+
+/** Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon. */
+export const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
+  keeping(
+    sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
+    (fd) => checkRoot(root, fd)
+  )
+
+const checkRoot = Effect.fnUntraced(function*(root: string, fd: number) {
+  const { mode, uid } = yield* stat(fd)
+  const { effective } = yield* sys.getresuid({})
+  const bits = mode & 0o7777
+  if ((uid !== 0 && uid !== effective) || (bits & 0o022) !== 0) {
+    return yield* new StateUntrusted({ path: root, owner: uid, mode: bits })
+  }
+  // made under a umask that took the owner's own bits away
+  if (uid === effective && uid !== 0 && (bits & 0o700) !== 0o700) {
+    yield* sys.fchmodat({ dirfd: AT.FDCWD, path: root, mode: 0o700 })
+  }
+})
+
+/** The mode of a container's directory: processes of its other users reach their own files there. */
+export const directoryMode = 0o711
+
+/** A readable handle, since flock(2) and getdents(2) take no `O_PATH` one. */
+export const openIn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
+  sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
+
+/** As {@link openIn}; one of the caller's own that was made under a umask of 0777 gets the mode that it should have. */
+const openOwn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
+  openIn(dirfd, name).pipe(
+    onErrno(["EACCES"], (refused) =>
+      sys.fchmodat({ dirfd, path: name, mode: directoryMode }).pipe(
+        Effect.mapError(() => refused),
+        Effect.andThen(openIn(dirfd, name))
+      ))
+  )
+
+/** Makes the root and what is missing above it; only the owner may look into it, whatever the umask. */
+export const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> => {
+  const make = sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
+    Effect.andThen(sys.fchmodat({ dirfd: AT.FDCWD, path: root, mode: 0o700 })),
+    orOn(["EEXIST"], undefined)
+  )
+  return make.pipe(onErrno(["ENOENT"], (error) => {
+    const end = root.lastIndexOf("/")
+    return end <= 0 ? Effect.fail(error) : Effect.andThen(makeRoot(root.slice(0, end)), make)
+  }))
+}
+
+/** Runs `use` with a handle of a container's directory. */
+export const withDirectory = <A, E, R>(
+  root: string,
+  id: string,
+  use: (fd: number) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound, R | Kernel> =>
+  Effect.andThen(
+    checkId(id),
+    Effect.acquireUseRelease(
+      using(openRoot(root), (fd) => openOwn(fd, id)).pipe(
+        onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
+      ),
+      use,
+      (fd) => sys.close({ fd })
+    )
+  )
+
+/** How long to wait for another command, in milliseconds. */
+const lockPatience = 10_000
+
+/**
+ * Runs an effect while no other command works on the directory that a handle is of. Fails with {@link StateLocked} if
+ * another one does so for longer than `milliseconds`, and with {@link ContainerNotFound} if that one has deleted the
+ * container: then the handle is of a directory without a name.
+ *
+ * The lock goes with the descriptor: a command that dies leaves none behind. It is let go of by name, since a process that
+ * was forked meanwhile has a copy of the descriptor.
+ *
+ * @see flock(2)
+ */
+export const locked = <A, E, R>(
+  fd: number,
+  id: string,
+  path: string,
+  use: Effect.Effect<A, E, R>,
+  milliseconds: number = lockPatience
+): Effect.Effect<A, E | SyscallError | ContainerNotFound | StateLocked, R | Kernel> =>
+  Effect.acquireUseRelease(
+    Effect.void,
+    () =>
+      Effect.gen(function*() {
+        yield* take(fd, id, milliseconds)
+        const { nlink } = yield* sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.NLINK })
+        if (nlink === 0) return yield* new ContainerNotFound({ id, path })
+        return yield* use
+      }),
+    () => sys.flock({ fd, operation: LOCK.UN })
+  )
+
+const take = Effect.fnUntraced(function*(fd: number, id: string, milliseconds: number) {
+  let slept = 0
+  for (let sleep = 1;; sleep = Math.min(sleep * 2, 50)) {
+    const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(Effect.as(true), orOn(["EAGAIN"], false))
+    if (taken) return
+    if (slept >= milliseconds) return yield* new StateLocked({ id, milliseconds: slept })
+    slept += yield* pause(sleep)
+  }
+})
+
+/** How deep directories are removed; runfx makes none below a container's, so this is for what others put there. */
+const maxDepth = 32
+
+/** Removes a file; nothing if it is gone. */
+export const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
+  sys.unlinkat({ dirfd, path, flags: 0 }).pipe(orOn(["ENOENT"], undefined))
+
+/** Removes what a name stands for: a directory with all that is in it, or whatever else somebody has put there. */
+export const removeTree = (
+  parent: number,
+  name: string,
+  last: string,
+  depth: number = maxDepth
+): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.andThen(
+    using(openOwn(parent, name), (dirfd) => removeContents(dirfd, last, depth)),
+    sys.unlinkat({ dirfd: parent, path: name, flags: AT.REMOVEDIR })
+  ).pipe(onErrno(["ENOTDIR", "ELOOP"], () => unlinkIfThere(parent, name)))
+
+/** Removes all that is in an open directory; what is named `last` goes last. */
+export const removeContents = (
+  dirfd: number,
+  last: string,
+  depth: number = maxDepth
+): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const rank = ({ name }: { readonly name: string }) => name === last ? 1 : 0
+    for (const { name, type } of (yield* entriesOf(dirfd)).toSorted((a, b) => rank(a) - rank(b))) {
+      const isDirectory = (type === "d" || type === "?") && depth > 0
+      yield* isDirectory ? removeTree(dirfd, name, last, depth - 1) : unlinkIfThere(dirfd, name)
+    }
+  })

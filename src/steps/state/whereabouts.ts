@@ -1,0 +1,96 @@
+/**
+ * Where a process that was written down is now, and whether it is still that one.
+ *
+ * A pid means what it meant when it was written down, or nothing. In the same pid namespace it is the same number; from an
+ * ancestor of that namespace the process is found among all that can be seen, by its start time, its pid namespace and
+ * its numbers; from anywhere else nothing can be told of it, and it is not touched.
+ */
+import * as Effect from "effect/Effect"
+import { AT, O } from "../../native/constants.ts"
+import { entriesOf, using } from "../../native/Files.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { initialPidNamespace, type Numbering, numbering, numbersOf, procView, readProcFile } from "../proc/numbers.ts"
+import { hasEnded, parseStat, type ProcessIdentity, readStat, statCalls } from "../proc/processes.ts"
+
+import type { InitIdentity, State } from "./State.ts"
+
+/** The calls that {@link whereabouts} makes. */
+export const whereaboutsCalls = [...statCalls, "getdents64"] as const
+
+/** What can be told of a process that was written down. */
+export type Whereabouts =
+  /** None was written down. */
+  | { readonly _tag: "None" }
+  /** It lives; its pid is the caller's number for it. */
+  | { readonly _tag: "Alive"; readonly process: ProcessIdentity }
+  /** Until its parent has asked for its status, there is a zombie. */
+  | { readonly _tag: "Ended"; readonly zombie?: ProcessIdentity }
+  /** It is of a pid namespace that can't be seen from here. */
+  | { readonly _tag: "Unseen"; readonly pidNamespace: string }
+
+const ended: Whereabouts = { _tag: "Ended" }
+
+/** Where a process is whose pid was a number of `known`; absent: of the caller's own pid namespace. */
+const whereabouts = (
+  process: InitIdentity | undefined,
+  known: Numbering | undefined
+): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    if (process === undefined) return { _tag: "None" }
+    if (known !== undefined) {
+      const here = yield* numbering
+      if (here === undefined) return { _tag: "Unseen", pidNamespace: known.pidNamespace }
+      // nothing outlives the machine
+      if (here.boot !== undefined && known.boot !== undefined && here.boot !== known.boot) return ended
+      if (here.pidNamespace !== known.pidNamespace) return yield* search(process, known, here)
+    }
+    const stat = yield* readStat(process.pid)
+    if (stat === undefined || stat.startTime !== process.startTime) return ended
+    const found = { pid: process.pid, startTime: process.startTime }
+    return hasEnded(stat) ? { _tag: "Ended", zombie: found } : { _tag: "Alive", process: found }
+  })
+
+/** Where the first process of a container is. */
+export const initOf = ({ init, numbering }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
+  whereabouts(init, numbering)
+
+/** Where the process is that starts a container or stays with it. */
+export const runnerOf = ({ numbering, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
+  whereabouts(runner, numbering)
+
+const namespaceOf = (pid: number): Effect.Effect<string | undefined, SyscallError, Kernel> =>
+  sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${pid}/ns/pid` }).pipe(
+    orOn(["ENOENT", "ESRCH", "EACCES", "EPERM"], undefined)
+  )
+
+const fileOf = (pid: number, file: string): Effect.Effect<string, SyscallError, Kernel> =>
+  readProcFile(`/proc/${pid}/${file}`).pipe(orOn(["ENOENT", "ESRCH", "EACCES"], ""))
+
+/** Looks for a process of another pid namespace among all that `/proc` shows. */
+const search = Effect.fnUntraced(function*(process: InitIdentity, known: Numbering, here: Numbering) {
+  const unseen: Whereabouts = { _tag: "Unseen", pidNamespace: known.pidNamespace }
+  // in another namespace's numbers what is found could not be used
+  if ((yield* procView)._tag !== "Own") return unseen
+  const pids = (yield* using(
+    sys.openat({ dirfd: AT.FDCWD, path: "/proc", flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
+    entriesOf
+  )).flatMap(({ name }) => /^\d+$/.test(name) ? [Number(name)] : [])
+  // a descendant's processes are all seen here, or (hidepid) the first process is not seen either
+  let isBelow = here.pidNamespace === initialPidNamespace && pids.includes(1)
+  for (const pid of pids) {
+    const stat = parseStat(yield* fileOf(pid, "stat"))
+    if (stat === undefined) continue
+    if (stat.startTime !== process.startTime) {
+      isBelow ||= (yield* namespaceOf(pid)) === known.pidNamespace
+      continue
+    }
+    if (!numbersOf(yield* fileOf(pid, "status")).slice(1).includes(process.pid)) continue
+    const namespace = yield* namespaceOf(pid)
+    if (namespace === undefined || process.pidNamespace === undefined) return unseen
+    if (namespace !== process.pidNamespace) continue
+    return stat.state === "Z" || stat.state === "X"
+      ? ended
+      : { _tag: "Alive", process: { pid, startTime: stat.startTime } } satisfies Whereabouts
+  }
+  return isBelow ? ended : unseen
+})

@@ -1,0 +1,15 @@
+/** Both services of a kernel, wrapped. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Fork } from "../native/Fork.ts"
+import { Kernel } from "../native/Kernel.ts"
+
+/** Makes a layer of the wrappers of both, around what is in the context. */
+export const layerOf = (
+  kernel: (inner: Kernel["Service"]) => Kernel["Service"],
+  fork: (inner: Fork["Service"]) => Fork["Service"]
+): Layer.Layer<Kernel | Fork, never, Kernel | Fork> =>
+  Layer.mergeAll(
+    Layer.effect(Kernel, Effect.map(Kernel, kernel)),
+    Layer.effect(Fork, Effect.map(Fork, fork))
+  )
