@@ -1,8 +1,8 @@
 /**
  * `runfx`: the main modules under one name each.
  *
- * Every module can also be imported by its path (`runfx/engine/Pipeline`), which loads that module and what it needs, and
- * nothing else: the better choice where the time to start counts. `runfx/testing` has the model kernel.
+ * Each public module can also be imported by its path (`runfx/engine/Pipeline`), which loads that module and what it needs, and
+ * nothing else: the better choice if the time to start counts. `runfx/testing` has the model kernel.
  *
  * **Example** (A program in a container that may do less than the default one)
  *
@@ -30,17 +30,21 @@ export { create } from "./pipelines/create.ts"
 export { exec } from "./pipelines/exec.ts"
 export { finalize } from "./pipelines/finalize.ts"
 export { kill } from "./pipelines/kill.ts"
+export { list } from "./pipelines/list.ts"
+export { ownerless } from "./pipelines/ownerless.ts"
 export { remove } from "./pipelines/remove.ts"
+export { removeBroken } from "./pipelines/removeBroken.ts"
 export { setns } from "./pipelines/setns.ts"
+export { signal } from "./pipelines/signal.ts"
 export { standard } from "./pipelines/standard.ts"
 export { userns } from "./pipelines/userns.ts"
 export { usernsSetup } from "./pipelines/usernsSetup.ts"
-export * as Facts from "./steps/facts.ts"
-export { Init } from "./steps/Init.ts"
+export * as Facts from "./steps/init/facts.ts"
+export { Init } from "./steps/init/Init.ts"
 export { NetworkStrategies } from "./steps/network/NetworkStrategies.ts"
 export type { Strategy } from "./steps/network/Strategy.ts"
 
 // ── the kernel ───────────────────────────────────────────────────────────────────────────────────────────────────────
 export { Fork } from "./native/Fork.ts"
 export { type Call, Kernel, render, sys, SyscallError } from "./native/Kernel.ts"
-export * as Linux from "./native/Linux.ts"
+export * as Linux from "./native/linux/Linux.ts"

@@ -1,8 +1,9 @@
-/** `runfx delete`: everything that belongs to a container goes. */
+/** `runfx delete`: removes a container and everything that belongs to it. */
 import * as Effect from "effect/Effect"
-import * as Runtime from "../runtime/Runtime.ts"
+import { given } from "../engine/given.ts"
+import { remove } from "../runtime/removing.ts"
 import { type GlobalOptions, onLinux } from "./edge.ts"
-import { flowOption } from "./support.ts"
+import { flowOption } from "./flowOption.ts"
 
 /** The options of `delete`. */
 export interface DeleteCommand extends GlobalOptions {
@@ -15,10 +16,6 @@ export interface DeleteCommand extends GlobalOptions {
 export const delete_ = ({ flow, force, id, root }: DeleteCommand): Promise<void> =>
   onLinux(Effect.gen(function*() {
     const { strategies } = yield* flowOption(flow)
-    yield* Runtime.remove(id, {
-      ...(root === undefined ? {} : { stateRoot: root }),
-      ...(force === undefined ? {} : { force }),
-      ...(strategies === undefined ? {} : { strategies })
-    })
+    yield* remove(id, given({ stateRoot: root, force, strategies }))
     return 0
   }))

@@ -6,90 +6,154 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import process from "node:process"
-import { rootCause } from "../engine/PipelineError.ts"
+import { DiedIn, exitCodeOf, type Place, render, rootCause } from "../engine/PipelineError.ts"
+import { visible } from "../engine/visible.ts"
 import { Fork } from "../native/Fork.ts"
 import { Kernel } from "../native/Kernel.ts"
-import * as Linux from "../native/Linux.ts"
-import { ending } from "../runtime/signals.ts"
+import * as Linux from "../native/linux/Linux.ts"
+import { catchSignals, isEnding } from "../runtime/caught.ts"
+import * as Streams from "../runtime/streams.ts"
+import { lookUpModes, lookUpSize, OwnModes, OwnSize } from "../runtime/terminal.ts"
+import { leaveHungUp } from "./hungUp.ts"
 
 /** Options of every subcommand. */
 export interface GlobalOptions {
   /** Directory of the state of all containers. */
   readonly root?: string
+  /** Print also what helps to find a fault. */
+  readonly debug?: boolean
 }
 
-const property = (error: unknown, name: string): unknown =>
-  typeof error === "object" && error !== null ? (error as Readonly<Record<string, unknown>>)[name] : undefined
-
-/** The exit code of an error: the one it names itself (126, 127), else 1. */
-const exitCodeOf = (error: unknown): number => {
-  const code = property(rootCause(error), "exitCode")
-  return typeof code === "number" ? code : 1
-}
+/** An error as the user sees it: what happened, and what to do about it. */
+export const report = (error: unknown): string => visible(`runfx: ${render(error)}\n`)
 
 /**
- * An error as the user sees it: what happened, and what to do about it. Names in it may be an image's, or the words of a
- * process of the container: what would command the user's terminal is shown as `\\x1b`.
+ * What the effects log is a line on standard error: `runfx: warning: …`, and with {@link debugging} also
+ * `runfx: debug: …`. `Effect.logWarning` is for what the user can act on; everything else is `Effect.logDebug`.
  */
-export const report = (error: unknown): string => {
-  const message = error instanceof Error ? error.message : String(error)
-  const advice = property(error, "advice")
-  const hasAdvice = typeof advice === "string" && !message.includes(advice)
-  const text = `runfx: ${message}${hasAdvice ? `\n  what to do: ${advice}` : ""}\n`
-  return text.replace(
-    /[^\P{Cc}\n\t]/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`
-  )
+const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+  const level = logLevel === "Warn" ? "warning" : logLevel.toLowerCase()
+  const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+  Streams.write("stderr", visible(`runfx: ${level}: ${text}\n`))
+})
+
+/** Whether debug lines are asked for: `--debug`, or `RUNFX_DEBUG` with any value other than 0 or none. */
+const debugging = (): boolean => !["", "0", undefined].includes(process.env["RUNFX_DEBUG"])
+
+/** A defect is a bug of ours, or of the step that it came up in: it is shown with its stack. */
+const reportDefect = (defect: unknown, place?: Place): string => {
+  const where = place === undefined ? "runfx" : `the step ${place.step} of ${place.pipeline}`
+  const what = defect instanceof Error ? defect.stack ?? defect.message : String(defect)
+  return visible(`runfx: this is a bug in ${where}: ${what}\n`)
 }
 
-/** A defect is a bug of ours: it is shown with its stack. */
-const reportDefect = (defect: unknown): string =>
-  `runfx: this is a bug in runfx: ${defect instanceof Error ? defect.stack ?? defect.message : String(defect)}\n`
+/** What came from outside while a subcommand ran. */
+interface Outside {
+  /** The last signal that would have ended this process. */
+  signal?: number
+  /** The first error of standard output or standard error. */
+  lost?: Streams.StreamError
+  /** The first error that Node or one of its callbacks has thrown and that could not be caught. */
+  thrown?: { readonly error: unknown }
+}
 
 /**
- * Runs a subcommand on the live kernel, and sets the exit code of this process: what the effect gives, or 1 and a message
- * for a failure. SIGINT and its like interrupt it, which rolls back what it had begun, unless it passes them on itself.
+ * Reports what would end this process and leave behind everything that it has made: signals, lost streams, uncaught
+ * errors.
+ *
+ * @param end is called for each of them that no other listener handles
+ * @returns what has happened so far, and a function that stops the reports
+ */
+const outside = (end: () => void): { readonly seen: Outside; readonly stop: () => void } => {
+  const seen: Outside = {}
+  const stops = [
+    catchSignals((signal, taken) => {
+      if (!isEnding(signal)) return false
+      seen.signal = signal
+      // another listener passes it on to the running program, and this process waits for the program's end
+      if (!taken) end()
+      return true
+    }),
+    Streams.watch((error) => {
+      seen.lost ??= error
+      end()
+    })
+  ]
+  const thrown = (error: unknown) => {
+    seen.thrown ??= { error }
+    end()
+  }
+  process.on("uncaughtException", thrown)
+  return {
+    seen,
+    stop: () => {
+      process.off("uncaughtException", thrown)
+      stops.forEach((stop) => stop())
+    }
+  }
+}
+
+/** The message at the end, and the exit code. */
+const ending = (exit: Exit.Exit<number, unknown>, { lost, signal, thrown }: Outside): readonly [string, number] => {
+  const texts: Array<string> = []
+  const codes: Array<number> = []
+  const failed = (text: string, code: number) => {
+    texts.push(text)
+    codes.push(code)
+  }
+  const failure = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isFailReason) : undefined
+  const isLost = failure !== undefined && rootCause(failure.error) instanceof Streams.StreamError
+  if (lost !== undefined && !isLost) failed(report(lost), lost.exitCode)
+  if (failure !== undefined) failed(report(failure.error), exitCodeOf(failure.error))
+  else if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+    const place = Context.getOrUndefined(Cause.annotations(exit.cause), DiedIn)
+    failed(reportDefect(Cause.squash(exit.cause), place), 1)
+  }
+  if (thrown !== undefined) failed(reportDefect(thrown.error), 1)
+  if (Exit.isFailure(exit) && codes.length === 0) codes.push(128 + (signal ?? 15))
+  return [texts.join(""), codes[0] ?? (Exit.isSuccess(exit) ? exit.value : 1)]
+}
+
+/**
+ * Runs a subcommand on the live kernel, and sets the exit code of this process: what the effect returns, or 1 and a
+ * message for a failure. SIGINT and similar signals interrupt it, which rolls back what it had begun, unless it passes
+ * them on itself; so does an error of standard output or standard error.
  */
 export const onLinux = async (
   effect: Effect.Effect<number, unknown, Kernel | Fork>
 ): Promise<void> => {
-  // a reader that has seen enough (head, less) closes the pipe: no failure of ours
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error
-    process.exit(0)
-  })
-  const kernel = Linux.make()
-  const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, Linux.fork(kernel)))
-  let interrupted: number | undefined
-  const interrupt = (name: NodeJS.Signals, signal: number) => {
-    interrupted = signal
-    // another listener knows better: it passes it on to the program that runs, whose answer is awaited then
-    if (process.listenerCount(name) > 1) return
-    Effect.runFork(Fiber.interrupt(fiber))
-  }
-  // first: the effect makes things before it gives the event loop a turn, and a signal without a listener would end this
+  let end: () => void = () => {}
+  // first: the effect makes things before it lets the event loop run, and a signal without a listener would end this
   // process with all of them left behind
-  for (const name of ending) process.on(name, interrupt)
-  const fiber = Effect.runFork(Effect.provideContext(effect, context))
-  const exit = await Effect.runPromise(Fiber.await(fiber))
-  for (const name of ending) process.off(name, interrupt)
-
-  if (Exit.isSuccess(exit)) {
-    process.exitCode = exit.value
-    return
+  const { seen, stop } = outside(() => end())
+  const kernel = Linux.make()
+  const context = Context.make(Kernel, kernel).pipe(
+    Context.add(Fork, Linux.fork(kernel)),
+    Context.add(OwnSize, Effect.provideService(lookUpSize, Kernel, kernel)),
+    Context.add(OwnModes, Effect.provideService(lookUpModes, Kernel, kernel)),
+    Context.add(Logger.CurrentLoggers, new Set([logger])),
+    Context.add(References.MinimumLogLevel, debugging() ? "Debug" : "Info")
+  )
+  const exit = await new Promise<Exit.Exit<number, unknown>>((resolve) => {
+    const fiber = Effect.runFork(Effect.provideContext(effect, context))
+    end = () => fiber.interruptUnsafe()
+    fiber.addObserver(resolve)
+  })
+  // everything is undone by now; the remaining output may never be read
+  const leave = () => {
+    Effect.runSync(Effect.provideContext(leaveHungUp, context))
+    process.exit(128 + (seen.signal ?? 15))
   }
-  const failure = exit.cause.reasons.find(Cause.isFailReason)
-  if (failure !== undefined) {
-    process.stderr.write(report(failure.error))
-    process.exitCode = exitCodeOf(failure.error)
-    return
-  }
-  if (Cause.hasInterruptsOnly(exit.cause)) {
-    process.exitCode = 128 + (interrupted ?? 15)
-    return
-  }
-  process.stderr.write(reportDefect(Cause.squash(exit.cause)))
-  process.exitCode = 1
+  end = () => seen.signal === undefined ? undefined : leave()
+  const interrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+  if (!interrupted) await Streams.flushed()
+  const [text, code] = ending(exit, seen)
+  process.exitCode = code
+  if (text !== "") await new Promise((resolve) => void Streams.write("stderr", text, resolve))
+  if (interrupted && Streams.isPending()) leave()
+  Effect.runSync(Effect.provideContext(leaveHungUp, context))
+  stop()
 }

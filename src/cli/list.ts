@@ -1,11 +1,14 @@
-/** `runfx list`: all containers. */
+/** `runfx list`: prints all containers. */
 import * as Effect from "effect/Effect"
-import process from "node:process"
-import * as Runtime from "../runtime/Runtime.ts"
+import { visible, visibleJson, visibleLine } from "../engine/visible.ts"
+import { stateRoot as defaultRoot } from "../runtime/caller.ts"
+import { list as listContainers } from "../runtime/list.ts"
+import type * as Runtime from "../runtime/Runtime.ts"
+import { print, printError } from "../runtime/streams.ts"
 import { type GlobalOptions, onLinux } from "./edge.ts"
 
 /** The options of `list`. */
-export interface ListCommand extends GlobalOptions {
+interface ListCommand extends GlobalOptions {
   readonly format: string
   readonly quiet?: boolean
 }
@@ -13,7 +16,9 @@ export interface ListCommand extends GlobalOptions {
 const titles = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
 
 /** Columns as wide as their widest cell, two spaces apart. */
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+const table = (texts: ReadonlyArray<ReadonlyArray<string>>): string => {
+  // a bundle's path may hold anything
+  const rows = texts.map((cells) => cells.map(visibleLine))
   const widths = titles.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}\n`)
     .join("")
@@ -21,19 +26,17 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
 
 const row = (listed: Runtime.Listed): ReadonlyArray<string> => {
   if ("error" in listed) return [listed.id, "0", "broken", "", "", ""]
-  const { id, state, status } = listed
-  const pid = status === "stopped" || status === "creating" ? 0 : state.init?.pid ?? 0
+  const { id, pid, state, status } = listed
   return [id, String(pid), status, state.bundle ?? "", state.created, String(state.owner)]
 }
 
 /** The fields of `runc list --format json`, for one container. */
 const plain = (listed: Runtime.Listed): object => {
   if ("error" in listed) return { id: listed.id, status: "broken", error: listed.error.message }
-  const { id, state, status } = listed
-  const alive = status !== "stopped" && status !== "creating"
+  const { id, pid, state, status } = listed
   return {
     id,
-    pid: alive ? state.init?.pid ?? 0 : 0,
+    pid,
     status,
     bundle: state.bundle ?? "",
     rootfs: state.rootfs,
@@ -43,15 +46,15 @@ const plain = (listed: Runtime.Listed): object => {
   }
 }
 
-/** Prints them. One whose state can't be read is shown as broken, and why on standard error. */
+/** Prints them. A container whose state can't be read is shown as broken, with the reason on standard error. */
 export const list = ({ format, quiet, root }: ListCommand): Promise<void> =>
   onLinux(Effect.gen(function*() {
-    const all = yield* Runtime.list(root ?? (yield* Runtime.stateRoot))
-    if (quiet === true) process.stdout.write(all.map(({ id }) => `${id}\n`).join(""))
-    else if (format === "json") process.stdout.write(`${JSON.stringify(all.map(plain), null, 2)}\n`)
-    else process.stdout.write(table([titles, ...all.map(row)]))
+    const all = yield* listContainers(root ?? (yield* defaultRoot))
+    if (quiet === true) yield* print(all.map(({ id }) => `${visibleLine(id)}\n`).join(""))
+    else if (format === "json") yield* print(`${visibleJson(JSON.stringify(all.map(plain), null, 2))}\n`)
+    else yield* print(table([titles, ...all.map(row)]))
     for (const listed of all) {
-      if ("error" in listed) process.stderr.write(`runfx: ${listed.id}: ${listed.error.message}\n`)
+      if ("error" in listed) yield* printError(visible(`runfx: ${listed.id}: ${listed.error.message}\n`))
     }
     return 0
   }))

@@ -1,95 +1,163 @@
-/** `runfx run`: a program in a new container, to its end. */
+/** `runfx run`: runs a program in a new container, and waits for its end. */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import process from "node:process"
-import { Events } from "../engine/Events.ts"
+import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
+import { visible } from "../engine/visible.ts"
+import { SIG } from "../native/constants.ts"
+import type { Fork } from "../native/Fork.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
 import { create } from "../pipelines/create.ts"
+import { caller, stateRoot as defaultRoot } from "../runtime/caller.ts"
 import { containerOf, type ContainerOptions } from "../runtime/containerOf.ts"
-import * as Runtime from "../runtime/Runtime.ts"
-import { relaySignals } from "../runtime/signals.ts"
+import { create as createContainer } from "../runtime/create.ts"
+import { launchOf } from "../runtime/launch.ts"
+import { OptionError } from "../runtime/OptionError.ts"
+import { run as runContainer } from "../runtime/run.ts"
+import type * as Runtime from "../runtime/Runtime.ts"
+import { printError } from "../runtime/streams.ts"
 import { ownSize } from "../runtime/terminal.ts"
 import { checkId } from "../steps/state/Store.ts"
-import { type GlobalOptions, onLinux } from "./edge.ts"
-import { chosenId, consoleSocket, flowOption, freeAddress, journal, timings, writePid } from "./support.ts"
+import type { Confinement } from "./confinement.ts"
+import type { GlobalOptions } from "./edge.ts"
+import { flowOption } from "./flowOption.ts"
+import { foreground, type ForegroundCommand } from "./foreground.ts"
+import { timeOf, withPodmanOptions } from "./podman.ts"
+import type { PodmanOptions } from "./podmanOptions.ts"
+import { activation, chosenId, freeAddress, inherited, tell } from "./support.ts"
 
 /** The options of `run`; those of `plan run` are among them. */
-export interface RunCommand extends GlobalOptions, ContainerOptions {
+export interface RunCommand extends GlobalOptions, ForegroundCommand, ContainerOptions, PodmanOptions, Confinement {
   readonly id?: string
   readonly type?: Runtime.InitType
   readonly flow?: string
-  readonly detach?: boolean
-  readonly pidFile?: string
   readonly showPlan?: boolean
-  readonly timings?: boolean
   readonly preserveFds?: number
-  readonly consoleSocket?: string
+  readonly init?: boolean
 }
 
-/** What `run` hands to the runtime. */
+/** With it come the proxy and HTTP, which take as long to load as half of a start. */
+const confinement = Effect.promise(() => import("./confinement.ts"))
+
+const isConfined = ({ allow, workspace }: Confinement): boolean => allow !== undefined || workspace !== undefined
+
+/** What `run` passes to the runtime. */
 export const runOptions = (command: RunCommand) =>
   Effect.gen(function*() {
-    const stateRoot = command.root ?? (yield* Runtime.stateRoot)
+    const stateRoot = command.root ?? (yield* defaultRoot)
     // before it becomes part of a path that other checks would complain about
     const id = yield* checkId(command.id ?? chosenId())
     const flow = yield* flowOption(command.flow)
     const chosen = yield* containerOf(
       { ...command, strategies: flow.strategies?.map(({ name }) => name) ?? [] },
-      yield* Runtime.caller,
+      yield* caller,
       `${stateRoot}/${id}`,
       freeAddress(stateRoot, id)
     )
-    for (const warning of chosen.warnings) process.stderr.write(`runfx: warning: ${warning}\n`)
-    const size = ownSize()
+    for (const found of chosen.notices) yield* tell(found)
+    const container = yield* withPodmanOptions(chosen.container, command)
+    const size = yield* ownSize
+    const sockets = activation(process.env, process.pid)
     const options: Runtime.RunOptions = {
       id,
       stateRoot,
-      container: size === undefined || chosen.container.process.consoleSize !== undefined
-        ? chosen.container
-        : { ...chosen.container, process: { ...chosen.container.process, consoleSize: size } },
+      container: {
+        ...container,
+        process: {
+          ...container.process,
+          env: [...container.process.env, ...sockets.env],
+          ...given({ consoleSize: container.process.consoleSize ?? size })
+        }
+      },
+      ...given({ names: chosen.names, type: command.type, init: command.init }),
       bundle: chosen.bundle,
       scratch: chosen.scratch,
-      ...(command.type === undefined ? {} : { type: command.type }),
       ...flow,
-      ...(command.preserveFds === undefined ? {} : { preservedFds: command.preserveFds })
+      ...(yield* inherited),
+      // those of socket activation come first, as with runc
+      preservedFds: sockets.count + (command.preserveFds ?? 0)
     }
-    return options
+    if (!isConfined(command)) return options
+    const { confined } = yield* confinement
+    return yield* confined(options, command)
   })
 
 const showPlan = (options: Runtime.RunOptions) =>
-  Effect.map(Runtime.launchOf(options), ({ init, sideCar }) => {
-    const lines = [create, init, ...(sideCar === undefined ? [] : [sideCar])].map((pipeline) =>
+  Effect.map(launchOf(options), ({ init, sideCar }) => {
+    const lines = [create, init, sideCar].filter((pipeline) => pipeline !== undefined).map((pipeline) =>
       `${pipeline.name} (${pipeline.doc}):\n${
         Pipeline.describe(pipeline).map(({ doc, name }) => `  ${name.padEnd(26)} ${doc}\n`).join("")
       }`
     )
-    process.stderr.write(`${lines.join("\n")}\n`)
-  })
+    return printError(visible(`${lines.join("\n")}\n`))
+  }).pipe(Effect.flatten)
+
+const checkTime = ({ detach, time }: RunCommand): Effect.Effect<unknown, OptionError> => {
+  if (time === undefined) return Effect.void
+  return detach === true
+    ? Effect.fail(
+      new OptionError({ option: "--time", value: time, rule: "needs somebody who waits: leave out --detach" })
+    )
+    : timeOf(time)
+}
+
+/** Runs a container to its end. */
+type Run = (
+  options: Runtime.RunOptions,
+  onRunning: (running: Runtime.RunningProcess) => Effect.Effect<void, unknown, Kernel>
+) => Effect.Effect<Runtime.Ended, unknown, Kernel | Fork>
+
+/** With what runs beside it. */
+const accompanied = (command: RunCommand, run: Run): Run => (options, onRunning) =>
+  !isConfined(command) ? run(options, onRunning) : Effect.scoped(
+    Effect.flatMap(
+      Effect.flatMap(confinement, ({ beside }) => beside(command)),
+      (door) =>
+        door === undefined
+          ? run(options, onRunning)
+          : run({ ...options, port: door.port }, (running) => Effect.andThen(door.open, onRunning(running)))
+    )
+  )
+
+/** Ends a program when its time is over, and says so. If it can't be ended, the run fails, and what it has made is removed. */
+const limited = (command: RunCommand): Run => (options, onRunning) =>
+  command.time === undefined ? runContainer(options, onRunning) : Effect.scoped(Effect.gen(function*() {
+    const time = yield* Effect.orDie(timeOf(command.time!))
+    const scope = yield* Effect.scope
+    const failed = yield* Deferred.make<never, SyscallError>()
+    let isOver = false
+    const end = ({ pidfd }: Runtime.RunningProcess) =>
+      sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(
+        Effect.andThen(Effect.sync(() => void (isOver = true))),
+        // it has ended by itself
+        onErrno(["ESRCH"], () => Effect.void),
+        Effect.catchCause((cause) => Deferred.failCause(failed, cause))
+      )
+    const ended = yield* Effect.raceFirst(
+      runContainer(
+        options,
+        (running) => Effect.andThen(Effect.forkIn(Effect.delay(end(running), time), scope), onRunning(running))
+      ),
+      Deferred.await(failed)
+    )
+    // after its end: a reader that does not read would hold the limit up
+    if (isOver) yield* printError(`runfx: the program is ended: its time is over (--time ${command.time})\n`)
+    return ended
+  }))
 
 /** Runs it. The exit code is the program's. */
-export const run = (command: RunCommand): Promise<void> => {
-  const { events, listen } = journal()
-  return onLinux(
-    Effect.gen(function*() {
-      const base = yield* runOptions(command)
-      const options = { ...base, ...(yield* consoleSocket(command.consoleSocket)) }
-      if (command.showPlan === true) yield* showPlan(options)
-      if (command.detach === true) {
-        const running = yield* Runtime.create(options)
-        writePid(command.pidFile, running.pid)
-        process.stdout.write(`${options.id}\n`)
-        if (command.timings === true) process.stderr.write(timings([...events, ...running.events]))
-        return 0
-      }
-      const relay = yield* relaySignals
-      const ended = yield* Runtime.run(options, (running) =>
-        Effect.suspend(() => {
-          writePid(command.pidFile, running.pid)
-          return relay.to(running.pidfd)
-        })).pipe(
-          Effect.provideService(Events, (event) => Effect.andThen(listen(event), relay.listen(event)))
-        )
-      if (command.timings === true) process.stderr.write(timings([...events, ...ended.events]))
-      return ended.code
-    }).pipe(Effect.scoped, Effect.provideService(Events, listen))
-  )
-}
+export const run = (command: RunCommand): Promise<void> =>
+  foreground(command, {
+    options: runOptions(command),
+    processOf: ({ container }) => container.process,
+    seccompOf: ({ container }) => container.seccomp,
+    before: (options) =>
+      Effect.andThen(
+        checkTime(command),
+        command.showPlan === true ? showPlan(options) : Effect.void
+      ),
+    announce: ({ id }) => `${id}\n`,
+    detached: createContainer,
+    run: accompanied(command, limited(command))
+  })

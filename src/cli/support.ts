@@ -2,34 +2,99 @@
  * What several subcommands share.
  */
 import * as Effect from "effect/Effect"
-import { createHash } from "node:crypto"
-import { writeFileSync } from "node:fs"
 import process from "node:process"
+import { type Notice, render } from "../config/ConfigError.ts"
+import type { Container, Process } from "../config/Container.ts"
 import type { Event } from "../engine/Events.ts"
-import { AF, SOCK } from "../native/constants.ts"
+import { AF, CLD, RLIMIT, SIG, SOCK } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { bridge } from "../runtime/containerOf.ts"
-import { type FlowError, type LoadedFlow, loadFlow } from "../runtime/flow.ts"
-import * as Runtime from "../runtime/Runtime.ts"
+import { list } from "../runtime/list.ts"
+import { OptionError } from "../runtime/OptionError.ts"
+import type * as Runtime from "../runtime/Runtime.ts"
+import { nofileFor, startedNofile } from "../runtime/started.ts"
+import { describeShortage } from "../steps/cgroup/shortage.ts"
 
-/** Loads `--flow`, where it is given. */
-export const flowOption = (file: string | undefined): Effect.Effect<Partial<LoadedFlow>, FlowError> =>
-  file === undefined ? Effect.succeed({}) : loadFlow(file)
-
-/** Connects `--console-socket`, where it is given. */
+/** Connects `--console-socket`, if it is given. */
 export const consoleSocket = (
   path: string | undefined
-): Effect.Effect<{ readonly consoleSocket?: number }, SyscallError, Kernel> =>
+): Effect.Effect<{ readonly consoleSocket?: number }, SyscallError | OptionError, Kernel> =>
   path === undefined ? Effect.succeed({}) : Effect.gen(function*() {
     const fd = yield* sys.socket({ domain: AF.UNIX, type: SOCK.STREAM | SOCK.CLOEXEC, protocol: 0 })
-    yield* sys.connect({ fd, path })
+    yield* Effect.mapError(sys.connect({ fd, path }), ({ message }) =>
+      new OptionError({
+        option: "--console-socket",
+        value: path,
+        rule: `${message}: it must be a unix socket on which the program that takes the terminal listens already`
+      }))
     return { consoleSocket: fd }
   })
 
-/** Writes `--pid-file`, where it is given. */
-export const writePid = (file: string | undefined, pid: number): void => {
-  if (file !== undefined) writeFileSync(file, String(pid))
+/** What the program inherits from the start of this command. */
+export const inherited: Effect.Effect<Pick<Runtime.ProcessHandles, "nofile">, SyscallError, Kernel> = Effect.suspend(
+  () => {
+    const soft = startedNofile(process.env, process.pid)
+    if (soft === undefined) return Effect.succeed({})
+    return Effect.map(
+      sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: null }),
+      (own) => ({ nofile: nofileFor(own, soft) })
+    )
+  }
+)
+
+/**
+ * The sockets of socket activation, which belong to the program: descriptors from 3 on, and the variables that announce
+ * them. A service manager sets in the environment for which process they are.
+ *
+ * @see sd_listen_fds(3)
+ */
+export const activation = (
+  environment: Readonly<Record<string, string | undefined>>,
+  pid: number
+): { readonly count: number; readonly env: ReadonlyArray<string> } => {
+  const { LISTEN_FDNAMES: names, LISTEN_FDS: count = "", LISTEN_PID: of } = environment
+  if (of !== String(pid) || !/^[1-9]\d{0,5}$/.test(count)) return { count: 0, env: [] }
+  // 1: in the program's own pid namespace
+  const env = [`LISTEN_FDS=${count}`, "LISTEN_PID=1", ...(names === undefined ? [] : [`LISTEN_FDNAMES=${names}`])]
+  return { count: Number(count), env }
 }
+
+/** Prints which settings of a configuration have no effect, on the level that the decoder has chosen. */
+export const tell = (found: Notice): Effect.Effect<void> =>
+  found.level === "warning" ? Effect.logWarning(render(found)) : Effect.logDebug(render(found))
+
+/**
+ * Reports causes that the program itself can't know: its container had run out of something, or the kernel ended it for a
+ * call that its seccomp filter forbids.
+ */
+export const tellEnd = (
+  id: string,
+  { shortage, status }: Runtime.Ended,
+  seccomp?: Container["seccomp"]
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    if (shortage !== undefined) yield* Effect.logWarning(`container ${id}: ${describeShortage(shortage)}`)
+    const forbidden = seccomp !== undefined && status.code !== CLD.EXITED && status.status === SIG.SYS
+    if (forbidden) yield* Effect.logWarning(`container ${id}: its program made a call that the seccomp filter forbids`)
+  })
+
+/**
+ * A detached program can't have a terminal whose other end this command holds: it would be hung up at once.
+ */
+export const held = (
+  { terminal }: Pick<Process, "terminal">,
+  { consoleSocket }: Pick<Runtime.ProcessHandles, "consoleSocket">
+): Effect.Effect<void, OptionError> =>
+  terminal && consoleSocket === undefined
+    ? Effect.fail(
+      new OptionError({
+        option: "--detach",
+        value: "with a terminal",
+        rule: "no process would hold the terminal's other end, and the program would be hung up at once: " +
+          "give --console-socket, or leave out --tty (process.terminal in a configuration) or --detach"
+      })
+    )
+    : Effect.void
 
 /** The events of the parent, as they come. */
 export const journal = (): {
@@ -40,7 +105,7 @@ export const journal = (): {
   return { events, listen: (event) => Effect.sync(() => void events.push(event)) }
 }
 
-/** The time of each step, parent and init one after the other, in milliseconds. */
+/** The time of each step in milliseconds, first the parent's, then the init's. */
 export const timings = (events: ReadonlyArray<Event>): string =>
   events
     .flatMap((event) => event._tag === "Completed" || event._tag === "Failed" ? [event] : [])
@@ -49,25 +114,31 @@ export const timings = (events: ReadonlyArray<Event>): string =>
     )
     .join("")
 
+/** FNV-1a of 32 bits: spreads ids over addresses. `node:crypto` has better ones, and takes some milliseconds to load. */
+const hashOf = (text: string): number => {
+  let hash = 0x811c9dc5
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  return hash
+}
+
 /**
- * An address of the bridge's network for a container: chosen by its id, the next free one where a container that runs has
+ * An address of the bridge's network for a container: chosen by its id, or the next free one if a running container has
  * it already.
  */
 export const freeAddress = (stateRoot: string, id: string): Effect.Effect<string, never, Kernel> =>
   Effect.gen(function*() {
-    // what can't be listed can't be avoided either; the kernel then has the last word
-    const others = yield* Effect.orElseSucceed(Runtime.list(stateRoot), () => [])
+    // what can't be listed can't be avoided; the kernel reports a conflict
+    const others = yield* Effect.orElseSucceed(list(stateRoot), () => [])
     const taken = new Set(
       others.flatMap((other) => "state" in other ? other.state.container.networks.map(({ address }) => address) : [])
     )
     const [a, b] = bridge.gateway.split(".")
     // neither the network's own address, nor the gateway, nor the broadcast address
     const size = 2 ** 16 - 3
-    let index = createHash("sha256").update(id).digest().readUInt32BE() % size
+    let index = hashOf(id) % size
     while (taken.has(`${a}.${b}.${index + 2 >> 8}.${index + 2 & 255}/${bridge.prefix}`)) index = (index + 1) % size
     return `${a}.${b}.${index + 2 >> 8}.${index + 2 & 255}`
   })
 
-/** An id for a container that was given none. */
-export const chosenId = (): string =>
-  createHash("sha256").update(`${process.pid} ${process.hrtime.bigint()}`).digest("hex").slice(0, 12)
+/** An id for a container without a given one, of 48 random bits. Nobody has to be unable to guess it. */
+export const chosenId = (): string => Math.floor(Math.random() * 2 ** 48).toString(16).padStart(12, "0")

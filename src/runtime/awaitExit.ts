@@ -1,69 +1,37 @@
-/**
- * Wait for a child's end on the event loop: `SIGCHLD` wakes, waitid(2) tells.
- */
+/** The end of a child. */
 import * as Effect from "effect/Effect"
-import process from "node:process"
-import type { ChildStatus } from "../native/calls.ts"
 import { CLD, P, W } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
-
-/** `SIGCHLD`s are merged by the kernel, and a parent may have blocked it: look at least this often, in milliseconds. */
-const heartbeat = 1000
-
-const allowListeners = (more: number): void => {
-  const limit = process.getMaxListeners()
-  // 0 is no limit
-  if (limit !== 0) process.setMaxListeners(limit + more)
-}
-
-/** Wakes on every `SIGCHLD` and every heartbeat; one that came while nobody waited is kept. */
-const childSignals = Effect.acquireRelease(
-  Effect.sync(() => {
-    let pending = false
-    let resume: (() => void) | undefined
-    const wake = () => {
-      pending = true
-      resume?.()
-    }
-    // Node warns of a leak above ten; there may be as many waits as there are containers
-    allowListeners(1)
-    process.on("SIGCHLD", wake)
-    // a signal handler alone does not keep Node's event loop alive; a timer does
-    const timer = setInterval(wake, heartbeat)
-    const next = Effect.callback<void>((done) => {
-      resume = () => {
-        resume = undefined
-        pending = false
-        done(Effect.void)
-      }
-      if (pending) resume()
-    })
-    return { next, wake, timer }
-  }),
-  ({ timer, wake }) =>
-    Effect.sync(() => {
-      process.off("SIGCHLD", wake)
-      allowListeners(-1)
-      clearInterval(timer)
-    })
-)
+import type { ChildStatus, ResourceUsage } from "../native/results.ts"
 
 /**
- * Waits for a child to end, reaps it, and tells how it ended.
+ * Waits for a child to end, reaps it, and returns how it ended.
  *
  * @param pidfd a descriptor of the child
  * @see waitid(2), pidfd_open(2)
  */
 export const awaitExit = (pidfd: number): Effect.Effect<ChildStatus, SyscallError, Kernel> =>
-  Effect.scoped(Effect.gen(function*() {
-    // the handler stands before the first look, so that an end between the two is not missed
-    const { next } = yield* childSignals
-    while (true) {
-      const status = yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOHANG })
-      if (status !== null) return status
-      yield* next
-    }
-  }))
+  Effect.flatMap(
+    sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED }),
+    (status) => status === null ? awaitExit(pidfd) : Effect.succeed(status)
+  )
 
-/** The exit code that stands for an end, as shells and runc give it: the status, or 128 and the signal's number. */
+/**
+ * As {@link awaitExit}, with what the child has used, and its own children that it has waited for. What a pid namespace had
+ * running when its first process ended is not among that: the kernel reaps it without counting (`zap_pid_ns_processes`).
+ *
+ * @see wait4(2), getrusage(2)
+ */
+export const awaitUsage = (
+  { pid, pidfd }: { readonly pid: number; readonly pidfd: number }
+): Effect.Effect<{ readonly status: ChildStatus; readonly usage?: ResourceUsage }, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const status = yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOWAIT })
+    if (status === null) return yield* awaitUsage({ pid, pidfd })
+    // the number is the child's own, as long as nobody has reaped it
+    const reaped = yield* sys.wait4({ pid })
+    return reaped === null ? { status: yield* awaitExit(pidfd) } : { status, usage: reaped.usage }
+  })
+
+/** The exit code for an end, as shells and runc have it: the status, or 128 and the signal's number. */
 export const exitCode = ({ code, status }: ChildStatus): number => code === CLD.EXITED ? status : 128 + status

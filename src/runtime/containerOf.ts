@@ -1,21 +1,29 @@
 /**
- * The container that a command line asks for: from a bundle, a configuration file, a directory, or nothing at all, with
- * what the options change.
+ * The container of a command line: from a bundle, a configuration file, a directory, or none of these, with the changes
+ * of the options.
  */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { readFileSync, realpathSync } from "node:fs"
-import { dirname, join, resolve } from "node:path"
+import { dirname, join } from "node:path"
 import { isDeepStrictEqual } from "node:util"
 import { numbers as capabilityNumbers } from "../config/capabilities.ts"
 import * as Config from "../config/Config.ts"
-import { ConfigError, render } from "../config/ConfigError.ts"
+import { ConfigError, type Notice, render } from "../config/ConfigError.ts"
 import type { Capabilities, Container, Network } from "../config/Container.ts"
 import * as Defaults from "../config/defaults.ts"
 import { defaultRules, denyAll } from "../config/devices.ts"
-import { validate } from "../config/validate.ts"
+import type { UserError } from "../config/user.ts"
+import { type Names, validate } from "../config/validate.ts"
+import { textOf } from "../engine/errorText.ts"
+import { given } from "../engine/given.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Authority, rulesHost } from "../steps/caller/authority.ts"
+import { available } from "../steps/caller/available.ts"
+import { withGrantable } from "./grantable.ts"
+import * as HostFiles from "./hostFiles.ts"
+import { mappedUser } from "./mappedUser.ts"
+import { OptionError } from "./OptionError.ts"
 
-/** What a command line can say about the process. */
+/** The options of the process. */
 export interface ProcessOptions {
   readonly cmd: ReadonlyArray<string>
   readonly tty?: boolean
@@ -25,7 +33,7 @@ export interface ProcessOptions {
   readonly capAdd?: ReadonlyArray<string>
 }
 
-/** What a command line can say about the container. */
+/** The options of the container. */
 export interface ContainerOptions extends ProcessOptions {
   readonly bundle?: string
   readonly config?: string
@@ -37,55 +45,47 @@ export interface ContainerOptions extends ProcessOptions {
   readonly strategies?: ReadonlyArray<string>
   readonly readOnly?: boolean
   readonly rootless?: boolean
+  /** `none`: no cgroup, whatever the configuration says. */
+  readonly cgroups?: string
+  /** `false`: the container stays in the caller's session keyring. */
+  readonly newKeyring?: boolean
 }
 
 /** A container, and where its root comes from. */
 export interface Chosen {
   readonly container: Container
-  /** The bundle's directory; empty where there is none. */
+  /** The bundle's directory; empty if there is none. */
   readonly bundle: string
-  /** Whether the root is the host's own files, with writes that are thrown away. */
+  /** Whether the root is the host's own files, with writes that are discarded. */
   readonly scratch: boolean
-  /** What stands in the configuration and has no effect. */
-  readonly warnings: ReadonlyArray<string>
-}
-
-/** An option that can't be used. */
-export class OptionError extends Data.TaggedError("OptionError")<{
-  readonly option: string
-  readonly value: string
-  readonly rule: string
-}> {
-  override get message(): string {
-    return `${this.option} ${this.value}: ${this.rule}`
-  }
-}
-
-/** The ids that a user without privileges has, and the caller's choice of a user namespace. */
-export interface Caller {
-  readonly uid: number
-  readonly gid: number
+  /** The names of the container's parts in the configuration; absent without a configuration. */
+  readonly names?: Names
+  /** What is in the configuration and has no effect. */
+  readonly notices: ReadonlyArray<Notice>
 }
 
 const readText = (option: string, file: string): Effect.Effect<string, OptionError> =>
   Effect.try({
-    try: () => readFileSync(file, "utf8"),
-    catch: (error) =>
-      new OptionError({ option, value: file, rule: error instanceof Error ? error.message : String(error) })
+    try: () => HostFiles.readText(file),
+    catch: (error) => new OptionError({ option, value: file, rule: textOf(error) })
   })
 
 const realDirectory = (option: string, directory: string): Effect.Effect<string, OptionError> =>
   Effect.try({
-    try: () => realpathSync(directory),
-    catch: (error) =>
-      new OptionError({ option, value: directory, rule: error instanceof Error ? error.message : String(error) })
+    try: () => HostFiles.realPath(directory),
+    catch: (error) => new OptionError({ option, value: directory, rule: textOf(error) })
   })
 
-/** Capabilities by name, with or without `CAP_`; `ALL` is all that there are. */
-const capabilitiesOf = (texts: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<number>, OptionError> =>
-  Effect.forEach(texts.flatMap((text) => text.split(",")), (text) => {
+/** Capabilities by name, with or without `CAP_`; `ALL` is all that are available. */
+const capabilitiesOf = (
+  texts: ReadonlyArray<string>,
+  container: Container
+): Effect.Effect<ReadonlyArray<number>, OptionError | SyscallError, Kernel> =>
+  Effect.forEach(texts.flatMap((text) => text.split(",")), (
+    text
+  ): Effect.Effect<ReadonlyArray<number>, OptionError | SyscallError, Kernel> => {
     const name = text.toUpperCase().replace(/^CAP_/, "")
-    if (name === "ALL") return Effect.succeed(Object.values(capabilityNumbers))
+    if (name === "ALL") return available(container)
     const number = (capabilityNumbers as Readonly<Record<string, number>>)[name]
     return number === undefined
       ? Effect.fail(new OptionError({ option: "--cap-add", value: text, rule: "is not the name of a capability" }))
@@ -102,32 +102,56 @@ const withCapabilities = (sets: Capabilities | undefined, added: ReadonlyArray<n
   return { ...rest, bounding: add(bounding), effective: add(effective), permitted: add(permitted) }
 }
 
-/** A process with what the options change. */
+/** The variables of `--env`; fails for a text without `=`. A name is shown, a value is not. */
+const variables = (given: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, OptionError> => {
+  const wrong = given.find((text) => text.indexOf("=") < 1)
+  return wrong === undefined
+    ? Effect.succeed(given)
+    : Effect.fail(new OptionError({ option: "--env", value: wrong.replace(/=.*/s, "=…"), rule: "must be NAME=value" }))
+}
+
+/**
+ * A process with the changes of the options.
+ *
+ * @param container where it will run: that decides which capabilities are available
+ */
 export const withProcessOptions = (
   base: Container["process"],
-  options: ProcessOptions
-): Effect.Effect<Container["process"], OptionError> =>
-  Effect.map(capabilitiesOf(options.capAdd ?? []), (added) => {
+  options: ProcessOptions,
+  container: Container
+): Effect.Effect<Container["process"], OptionError | SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const env = yield* variables(options.env ?? [])
+    const added = yield* capabilitiesOf(options.capAdd ?? [], container)
     const capabilities = withCapabilities(base.capabilities, added)
     return {
       ...base,
       ...(options.cmd.length === 0 ? {} : { args: options.cmd }),
-      ...(options.tty === undefined ? {} : { terminal: options.tty }),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.user === undefined
-        ? {}
-        : { user: { _tag: "Named" as const, spec: options.user, additionalGids: [] } }),
-      ...(capabilities === undefined ? {} : { capabilities }),
-      env: [...base.env, ...(options.env ?? [])]
+      ...given({
+        terminal: options.tty,
+        cwd: options.cwd,
+        user: options.user === undefined
+          ? undefined
+          : { _tag: "Named" as const, spec: options.user, additionalGids: [] },
+        capabilities
+      }),
+      env: [...base.env, ...env]
     }
   })
 
-/** The process that a file describes, to be run in a container that is there. */
+/** The process that a file describes, to be run in an existing container. */
 export const processOf = (
   file: string,
   container: Container
-): Effect.Effect<Container["process"], OptionError | ConfigError> =>
-  Effect.flatMap(readText("--process", file), (text) => Effect.fromResult(Config.decodeProcess(text, container)))
+): Effect.Effect<Container["process"], OptionError | ConfigError | SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const read = yield* Effect.fromResult(Config.readProcess(yield* readText("--process", file), container))
+    const { notices, process } = yield* withGrantable(read.process, container)
+    for (const found of [...read.notices, ...notices]) {
+      yield* found.level === "warning" ? Effect.logWarning(render(found)) : Effect.logDebug(render(found))
+    }
+    return process
+  })
 
 /** The network of `--network bridge`: one bridge for all containers, an address of it for each. */
 export const bridge = { name: "runfx0", gateway: "10.189.0.1", prefix: 16 }
@@ -168,52 +192,101 @@ const networksOf = <R>(
 const shell = "/bin/sh"
 
 /**
- * A user may not make cgroups, unless one was delegated. Who names none and limits nothing, as `runc spec --rootless`
- * writes it, gets none; who asks for one is told by the step that makes it.
+ * A caller without privileges over the host may not make cgroups, unless one was delegated. If the configuration names
+ * none and limits nothing, as that of `runc spec --rootless`, the container gets none. If it asks for a cgroup that can't
+ * be made, the step that makes it fails.
  */
 const withoutIdleCgroup = (container: Container): Container => {
-  const { cgroup, ...rest } = container
+  const { cgroup } = container
   const idle = cgroup !== undefined && Object.keys(cgroup).every((key) => key === "devices") &&
     isDeepStrictEqual(cgroup.devices, [denyAll, ...defaultRules])
-  return idle ? rest : container
+  return idle ? withoutCgroup(container) : container
 }
+
+const withoutCgroup = (container: Container): Container => {
+  const { cgroup: _, ...rest } = container
+  return rest
+}
+
+/** `--cgroups none`. */
+const withCgroups = (container: Container, asked: string | undefined): Effect.Effect<Container, OptionError> => {
+  if (asked === undefined) return Effect.succeed(container)
+  return asked === "none"
+    ? Effect.succeed(withoutCgroup(container))
+    : Effect.fail(new OptionError({ option: "--cgroups", value: asked, rule: "must be none" }))
+}
+
+/** Default limits are reduced to those of the caller, since the configuration does not ask for them. */
+const fitted = (container: Container): Effect.Effect<Container, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const rlimits = yield* Effect.forEach(container.process.rlimits, (limit) =>
+      Effect.map(sys.prlimit64({ pid: 0, resource: limit.resource, limit: null }), ({ hard: own }) => {
+        const hard = limit.hard < own ? limit.hard : own
+        return { ...limit, hard, soft: limit.soft < hard ? limit.soft : hard }
+      }))
+    return { ...container, process: { ...container.process, rlimits } }
+  })
 
 const base = (
   options: ContainerOptions,
-  caller: Caller,
+  caller: Authority,
   scratchRoot: string
-): Effect.Effect<Chosen, OptionError | ConfigError> =>
+): Effect.Effect<Chosen & { readonly user?: Container["process"]["user"] }, ContainerError, Kernel> =>
   Effect.gen(function*() {
     const file = options.config ?? (options.bundle === undefined ? undefined : join(options.bundle, "config.json"))
     if (file !== undefined) {
-      const bundle = yield* realDirectory("--bundle", options.bundle ?? dirname(resolve(file)))
+      const bundle = yield* realDirectory("--bundle", options.bundle ?? dirname(file))
       const option = options.config === undefined ? "--bundle" : "--config"
       const text = yield* readText(option, file)
       const overrides = options.cmd.length === 0 ? {} : { args: options.cmd }
-      const { container, warnings } = yield* Effect.mapError(
+      const { container, names, notices } = yield* Effect.mapError(
         Effect.fromResult(Config.decode(text, bundle, overrides)),
         ({ problems }) =>
-          // what is wrong with the document as a whole is told of its file
+          // what is wrong with the document as a whole is reported for its file
           new ConfigError({ problems: problems.map((found) => found.path === "" ? { ...found, path: file } : found) })
       )
+      // resolved once, as with --rootfs; validateHost reports what is wrong with it, by the document's name for it
+      const rootfs = yield* Effect.orElseSucceed(realDirectory(option, container.rootfs), () => container.rootfs)
+      const granted = yield* withGrantable(container.process, container, names.sections["process.capabilities"])
       return {
-        container: caller.uid === 0 ? container : withoutIdleCgroup(container),
+        container: {
+          ...(rulesHost(caller) ? container : withoutIdleCgroup(container)),
+          rootfs,
+          process: granted.process
+        },
         bundle,
         scratch: false,
-        warnings: warnings.map(render)
+        names,
+        notices: [...notices, ...granted.notices]
       }
     }
-    const given = {
+    const spec = {
       rootfs: options.rootfs === undefined ? scratchRoot : yield* realDirectory("--rootfs", options.rootfs),
-      args: options.cmd.length === 0 ? [shell] : options.cmd,
+      args: [shell],
       readonly: options.readOnly ?? false
     }
-    const unprivileged = caller.uid !== 0
-    const container = unprivileged || options.rootless === true
-      ? Defaults.rootlessSpec({ ...given, ...caller })
-      : Defaults.defaultSpec(given)
-    return { container, bundle: "", scratch: options.rootfs === undefined, warnings: [] }
+    const about = { bundle: "", scratch: options.rootfs === undefined, notices: [] }
+    if (rulesHost(caller) && options.rootless !== true) {
+      return { ...about, container: yield* fitted(Defaults.defaultSpec(spec)) }
+    }
+    const { gid, uid, user } = yield* mappedUser(
+      options.user,
+      caller,
+      options.rootfs === undefined ? "/" : spec.rootfs
+    )
+    if (user !== undefined && options.tty === true) {
+      const rule = "has no root, for which the kernel makes no terminal: have ids granted in /etc/subuid and " +
+        "/etc/subgid, or leave out --tty"
+      return yield* new OptionError({ option: "--user", value: options.user!, rule })
+    }
+    const container = yield* fitted(
+      Defaults.rootlessSpec({ ...spec, uid: caller.uid, gid: caller.gid, mappings: { uid, gid } })
+    )
+    return { ...about, container, ...given({ user }) }
   })
+
+/** What {@link containerOf} can fail with. */
+export type ContainerError = OptionError | ConfigError | SyscallError | UserError
 
 /**
  * The container that the options ask for. Its configuration is read and checked; nothing is made.
@@ -223,26 +296,26 @@ const base = (
  */
 export const containerOf = <R = never>(
   options: ContainerOptions,
-  caller: Caller,
+  caller: Authority,
   scratchRoot: string,
   address: Effect.Effect<string, never, R>
-): Effect.Effect<Chosen, OptionError | ConfigError, R> =>
+): Effect.Effect<Chosen, ContainerError, R | Kernel> =>
   Effect.gen(function*() {
-    const chosen = yield* base(options, caller, scratchRoot)
+    const { user, ...chosen } = yield* base(options, caller, scratchRoot)
     const networks = yield* networksOf(options, address)
-    const program = yield* withProcessOptions(chosen.container.process, { ...options, cmd: options.cmd })
+    const changed = yield* withProcessOptions(chosen.container.process, options, chosen.container)
+    const program = user === undefined ? changed : { ...changed, user }
     const container: Container = {
-      ...chosen.container,
-      ...(networks === undefined ? {} : { networks }),
-      ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
-      ...(options.readOnly === undefined ? {} : { readonlyRootfs: options.readOnly }),
+      ...yield* withCgroups(chosen.container, options.cgroups),
+      ...given({ networks, hostname: options.hostname, readonlyRootfs: options.readOnly }),
+      ...(options.newKeyring === false ? { noNewKeyring: true } : {}),
       process: program
     }
-    return { ...chosen, container: yield* checked(container) }
+    return { ...chosen, container: yield* checked(container, chosen.names) }
   })
 
-/** What the options have changed is held to the same rules as what a file says. */
-const checked = (container: Container): Effect.Effect<Container, ConfigError> => {
-  const problems = validate(container)
+/** The changes of the options are checked by the same rules as a file. */
+const checked = (container: Container, names?: Names): Effect.Effect<Container, ConfigError> => {
+  const problems = validate(container, names)
   return problems.length === 0 ? Effect.succeed(container) : Effect.fail(new ConfigError({ problems }))
 }

@@ -8,7 +8,7 @@
  * import * as Pipeline from "runfx/engine/Pipeline"
  * import * as Step from "runfx/engine/Step"
  * import { sys } from "runfx/native/Kernel"
- * import type { standard } from "runfx/pipelines/standard"
+ * import type { Standard } from "runfx/pipelines/standard"
  *
  * const quiet = Step.make("quiet", {
  *   doc: "lower the priority of the program",
@@ -17,18 +17,19 @@
  *   run: sys.ioprio_set({ which: 1, who: 0, ioprio: 3 << 13 })
  * })
  *
- * export default (preset: typeof standard) => Pipeline.check(Pipeline.insertAfter(preset, "setupRlimits", quiet))
+ * export default (preset: Standard) => Pipeline.check(Pipeline.insertAfter(preset, "setupRlimits", quiet))
  * ```
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
+import { textOf } from "../engine/errorText.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import { InvalidPipelineError } from "../engine/PipelineError.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 
-/** The file of a flow is no flow. */
+/** The file is not a flow. */
 export class FlowError extends Data.TaggedError("FlowError")<{
   readonly file: string
   readonly problem: string
@@ -39,23 +40,30 @@ export class FlowError extends Data.TaggedError("FlowError")<{
   }
 }
 
-/** What a flow's module gives. */
+/** An edit of a preset pipeline, or what makes one; a problem that it finds may be its failure. */
+export type Flow<Preset extends Pipeline.Any, P extends Pipeline.Any = Pipeline.Any> = (
+  preset: Preset
+) => P | Effect.Effect<P, FlowError | InvalidPipelineError>
+
+/** What a flow's module exports. */
 export interface LoadedFlow {
-  /** The module's default export, applied to a preset; the preset itself where there is none. */
+  /** The module's default export, applied to a preset; without one, the preset itself. */
   readonly flow: (preset: Pipeline.Any) => Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError>
-  /** The module's `strategies`: kinds of network beside the built-in ones. */
+  /** The module's `strategies`: kinds of network in addition to the built-in ones. */
   readonly strategies: ReadonlyArray<Strategy>
 }
 
-const isPipeline = (value: unknown): value is Pipeline.Any =>
-  typeof value === "object" && value !== null && "steps" in value && Array.isArray(value.steps) && "inputs" in value
+const isStep = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" && "run" in value
 
-const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+const isPipeline = (value: unknown): value is Pipeline.Any =>
+  typeof value === "object" && value !== null && "steps" in value && Array.isArray(value.steps) &&
+  value.steps.every(isStep) && "inputs" in value
 
 /**
  * Checks a pipeline that is to run in a process of a container: the order of its steps, and that it ends in exec.
  */
-export const checked = (pipeline: Pipeline.Any): Effect.Effect<Pipeline.Any, InvalidPipelineError> =>
+const checked = (pipeline: Pipeline.Any): Effect.Effect<Pipeline.Any, InvalidPipelineError> =>
   Effect.suspend(() => {
     const last = pipeline.steps.at(-1)
     const problems = [
@@ -67,38 +75,62 @@ export const checked = (pipeline: Pipeline.Any): Effect.Effect<Pipeline.Any, Inv
       : Effect.fail(new InvalidPipelineError({ pipeline: pipeline.name, problems }))
   })
 
+/**
+ * The pipeline that a caller's edit makes of a preset, checked. An edit from plain JavaScript may return anything, or throw.
+ */
+export const edited = <P extends Pipeline.Any>(
+  edit: Flow<P>,
+  preset: P
+): Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError> =>
+  Effect.gen(function*() {
+    const made: unknown = yield* attempt(of, edit, preset)
+    const pipeline = Effect.isEffect(made)
+      ? yield* made as Effect.Effect<unknown, FlowError | InvalidPipelineError>
+      : made
+    return yield* checked(yield* asPipeline(of, pipeline))
+  })
+
+/** How the flow of the options is called. */
+const of = "of the options"
+
 const isStrategy = (value: unknown): value is Strategy =>
   typeof value === "object" && value !== null && "name" in value && typeof value.name === "string" &&
   ["create", "initialize", "remove"].every((part) => typeof (value as Record<string, unknown>)[part] === "function")
+
+const attempt = <P extends Pipeline.Any>(
+  file: string,
+  edit: (preset: P) => unknown,
+  preset: P
+): Effect.Effect<unknown, FlowError | InvalidPipelineError> =>
+  Effect.try({
+    try: () => edit(preset),
+    catch: (error) =>
+      // not by its class: a flow may bring its own copy of the library
+      error instanceof Error && "_tag" in error && error._tag === "InvalidPipelineError"
+        ? error as InvalidPipelineError
+        : new FlowError({ file, problem: `its function failed: ${textOf(error)}`, advice: "see the message" })
+  })
+
+const asPipeline = (file: string, value: unknown): Effect.Effect<Pipeline.Any, FlowError> =>
+  isPipeline(value) ? Effect.succeed(value) : Effect.fail(
+    new FlowError({
+      file,
+      problem: "its function returned no pipeline",
+      advice: "return what Pipeline.insertBefore, insertAfter, replace, remove or make gives"
+    })
+  )
 
 const apply = (
   file: string,
   edit: (preset: Pipeline.Any) => unknown,
   preset: Pipeline.Any
 ): Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError> =>
-  Effect.gen(function*() {
-    const pipeline = yield* Effect.try({
-      try: () => edit(preset),
-      catch: (error) =>
-        // not by its class: a flow may bring its own copy of the library
-        error instanceof Error && "_tag" in error && error._tag === "InvalidPipelineError"
-          ? error as InvalidPipelineError
-          : new FlowError({ file, problem: `its function failed: ${textOf(error)}`, advice: "see the message" })
-    })
-    if (!isPipeline(pipeline)) {
-      return yield* new FlowError({
-        file,
-        problem: "its function returned no pipeline",
-        advice: "return what Pipeline.insertBefore, insertAfter, replace, remove or make gives"
-      })
-    }
-    return pipeline
-  })
+  Effect.flatMap(attempt(file, edit, preset), (pipeline) => asPipeline(file, pipeline))
 
 /**
  * Loads a flow.
  *
- * The module gets its own copy of the library where it does not lie in the package that runs. That works, since steps,
+ * The module gets its own copy of the library if it is not in the package that runs. That works, since steps,
  * effects and services are known by names; errors of its own arrive as text.
  */
 export const loadFlow = (file: string): Effect.Effect<LoadedFlow, FlowError> =>

@@ -1,122 +1,228 @@
 /**
- * What a command would do: the same pipelines, run on a model of this machine. Nothing is done; what would fail here
- * fails there.
+ * What a command would do: the same pipelines, run on a model of this machine. Nothing is done; what would fail on this
+ * machine fails in the plan.
  *
- * Not loaded by the commands that do something: the model is as large as the rest.
+ * Other commands do not load it: the model is as large as the rest.
  */
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Container } from "../config/Container.ts"
-import type * as Pipeline from "../engine/Pipeline.ts"
+import { given } from "../engine/given.ts"
 import * as Plan from "../engine/Plan.ts"
-import { Fork } from "../native/Fork.ts"
-import { Kernel } from "../native/Kernel.ts"
-import { create } from "../pipelines/create.ts"
-import { exec } from "../pipelines/exec.ts"
-import { kill } from "../pipelines/kill.ts"
-import { remove } from "../pipelines/remove.ts"
-import * as Faults from "../testing/Faults.ts"
-import * as ModelKernel from "../testing/ModelKernel.ts"
-import * as Recorder from "../testing/Recorder.ts"
-import { fromHost } from "../testing/Seed.ts"
+import { AT, O, STATX } from "../native/constants.ts"
+import { orOn, sys } from "../native/Kernel.ts"
+import type { Status } from "../steps/state/status.ts"
+import * as Store from "../steps/state/Store.ts"
+import * as PlanDiff from "../testing/PlanDiff.ts"
+import { awaitExit } from "./awaitExit.ts"
+import { neighboursOf } from "./neighbours.ts"
+import { type Act, perform, type Task } from "./onModel.ts"
+import { checkExecOptions, checkProcess } from "./options.ts"
 import * as Runtime from "./Runtime.ts"
 
-/** Where a container that is already there is rebuilt in the model, away from the state directory that it really has. */
-const modelRoot = "/run/runfx-model"
-
-interface Act {
-  /** What has happened before; not in the plan. */
-  readonly before?: Effect.Effect<unknown, unknown, Kernel | Fork>
-  readonly act: Effect.Effect<unknown, unknown, Kernel | Fork>
-}
-
-interface Performed {
-  readonly record: ReadonlyArray<Recorder.Entry>
-  readonly exit: Exit.Exit<unknown, unknown>
-}
-
-/** Runs an act on a fresh model; `failExec` makes the last call of all fail. */
-const perform = ({ act, before }: Act, failExec: boolean): Effect.Effect<Performed, unknown> =>
+const planOf = (title: string, act: Act): Effect.Effect<Plan.Plan, unknown> =>
   Effect.gen(function*() {
-    const model = ModelKernel.make(fromHost())
-    if (before !== undefined) yield* Effect.provide(before, model.layer)
-    const faults = Faults.make(
-      Faults.failWhen(({ _tag }) => failExec && (_tag === "execve" || _tag === "execveat"), "EACCES")
-    )
-    const recorder = Recorder.make()
-    const context = Context.make(Kernel, recorder.kernel(faults.kernel(model.kernel))).pipe(
-      Context.add(Fork, recorder.fork(faults.fork(model.fork)))
-    )
-    const exit = yield* Effect.exit(Effect.provideContext(act, context))
-    // what a command asks before its first step (who it is, what the state file says) changes nothing
-    return { record: recorder.entries().filter(({ step }) => step !== ""), exit }
-  })
-
-const planOf = (title: string, act: Act, pipelines: ReadonlyArray<Pipeline.Any>): Effect.Effect<Plan.Plan, unknown> =>
-  Effect.gen(function*() {
-    const { exit, record } = yield* perform(act, false)
+    const { exit, pids, pipelines, recorder, rollback, stays } = yield* perform(act)
+    const record = recorder.entries()
     const failed = Exit.isFailure(exit)
     // an error before the first step is an error of the command line, not of the plan
-    if (failed && record.length === 0) return yield* Effect.failCause(exit.cause)
-    const rollback = failed ? [] : (yield* perform(act, true)).record
+    if (failed && record.every(({ step }) => step === "")) return yield* Effect.failCause(exit.cause)
     return Plan.make({
       title,
       record,
-      rollback,
+      begun: recorder.begun(),
+      ...rollback === undefined ? {} : { rollback: rollback.record, rollbackAfter: rollback.after },
       pipelines,
+      pids,
+      stays,
       ...(failed ? { error: Cause.squash(exit.cause) } : {})
     })
   })
 
-/** What {@link Runtime.create} would do, with the options that it would get. */
+/** What {@link Runtime.run} would do, with the options that it would get. */
 export const planRun = (options: Runtime.RunOptions): Effect.Effect<Plan.Plan, unknown> =>
+  planOf(`run ${commandOf(options.container?.process)}`, {
+    act: Runtime.run(options),
+    preserved: options.preservedFds,
+    neighbours: neighboursOf(options.container)
+  })
+
+/** From plain JavaScript it may be anything; it is refused when it is checked. */
+const commandOf = (process: { readonly args?: unknown } | undefined): string =>
+  Array.isArray(process?.args) ? process.args.join(" ") : ""
+
+/** How a plan differs from an earlier one, as text; empty if there is no difference. */
+export const difference = (before: Plan.Plan, after: Plan.Plan): string => PlanDiff.between(before, after)
+
+// ── of an existing container ────────────────────────────────────────────────────────────────────────────────────────
+
+/** What is known of a container in addition to its configuration. */
+export interface Existing {
+  /** Where its state is kept; by default where {@link Runtime.run} keeps it. */
+  readonly stateRoot?: string
+  /** By default it runs. */
+  readonly status?: Status
+  /** Whether it was started by another process than the one that would run the command, and so can't be reaped by it. */
+  readonly orphan?: boolean
+  /** Neither its state nor the copy of it can be read: they are damaged, or missing. */
+  readonly broken?: "damaged" | "missing"
+}
+
+/** Removes all files of a directory; returns whether it existed. */
+const empty = (directory: string): Task<boolean> =>
   Effect.gen(function*() {
-    const model = ModelKernel.make(fromHost())
-    const { init, sideCar } = yield* Effect.provide(Runtime.launchOf(options), model.layer)
-    const act = Runtime.create(options)
-    return yield* planOf(`run ${options.container.process.args.join(" ")}`, { act }, [
-      create,
-      init,
-      ...(sideCar === undefined ? [] : [sideCar])
-    ])
+    const flags = O.RDONLY | O.DIRECTORY | O.CLOEXEC
+    const fd = yield* sys.openat({ dirfd: AT.FDCWD, path: directory, flags, mode: 0 }).pipe(orOn(["ENOENT"], undefined))
+    if (fd === undefined) return false
+    for (const { name } of yield* sys.getdents64({ fd })) yield* sys.unlinkat({ dirfd: fd, path: name, flags: 0 })
+    yield* sys.close({ fd })
+    return true
   })
 
-/** A container as it is, started anew in the model. */
-const existing = (id: string, container: Container, bundle: string | undefined) =>
-  Runtime.create({
-    id,
-    container: { ...container, process: { ...container.process, terminal: false } },
-    stateRoot: modelRoot,
-    ...(bundle === undefined ? {} : { bundle })
+/** Takes a container's state, as the machine has it, out of the model. */
+const forget = (directory: string): Task<void> =>
+  Effect.gen(function*() {
+    if (!(yield* empty(directory))) return
+    yield* sys.unlinkat({ dirfd: AT.FDCWD, path: directory, flags: AT.REMOVEDIR })
   })
 
-/** What {@link Runtime.start} would do in a container that runs. */
+/** Also interfaces whose names are the container's own. */
+const forgetLinks = ({ networks }: Container): Task<void> =>
+  Effect.forEach(
+    networks.flatMap(({ hostInterfaceName: link }) => link === undefined ? [] : [link]),
+    (link) => sys.rtnetlink({ request: { _tag: "LinkDelete", link } }).pipe(orOn(["ENODEV"], undefined)),
+    { discard: true }
+  )
+
+/** Makes a state unreadable in the model, as it is on the machine. */
+const damage = (directory: string, broken: NonNullable<Existing["broken"]>): Task<void> =>
+  Effect.gen(function*() {
+    yield* empty(directory)
+    if (broken === "missing") return
+    const path = `${directory}/${Store.stateFile}`
+    const fd = yield* sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CREAT | O.CLOEXEC, mode: 0o600 })
+    yield* sys.write({ fd, data: Buffer.from("{") })
+    yield* sys.close({ fd })
+  })
+
+/** A namespace that was joined by a path that leads nowhere any more is held by the container's own processes: a new one. */
+const stillThere = ({ path, type }: Container["namespaces"][number]): Task<Container["namespaces"][number]> =>
+  path === undefined
+    ? Effect.succeed({ type })
+    : sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.BASIC_STATS }).pipe(
+      Effect.match({ onFailure: () => ({ type }), onSuccess: () => ({ type, path }) })
+    )
+
+const stateDirectory = (stateRoot: string | undefined, id: string) =>
+  Effect.map(stateRoot === undefined ? Runtime.stateRoot : Effect.succeed(stateRoot), (root) => `${root}/${id}`)
+
+/** Starts a container again in the model, in place of what the machine has of it; one that has stopped has ended. */
+const again = (
+  id: string,
+  container: Container,
+  bundle: string | undefined,
+  { broken, stateRoot, status = "running" }: Existing
+): Task<ReadonlyMap<number, string>> =>
+  Effect.gen(function*() {
+    const directory = yield* stateDirectory(stateRoot, id)
+    yield* forget(directory)
+    yield* forgetLinks(container)
+    const { pid, pidfd } = yield* Runtime.create({
+      ...given({ stateRoot, bundle }),
+      id,
+      container: {
+        ...container,
+        namespaces: yield* Effect.forEach(container.namespaces, stillThere),
+        process: { ...container.process, terminal: false }
+      }
+    })
+    if (hasEnded(status)) yield* awaitExit(pidfd)
+    yield* sys.close({ fd: pidfd })
+    if (broken !== undefined) yield* damage(directory, broken)
+    return new Map([[pid, "init of the container"]])
+  })
+
+const existing = (
+  id: string,
+  container: Container,
+  bundle: string | undefined,
+  known: Existing
+): Pick<Act, "before" | "neighbours" | "orphan" | "stays"> => ({
+  neighbours: neighboursOf(container),
+  orphan: known.orphan ?? false,
+  stays: !hasEnded(known.status ?? "running"),
+  before: again(id, container, bundle, known)
+})
+
+const hasEnded = (status: Status): boolean => status === "stopped" || status === "creating"
+
+const rootOf = ({ stateRoot }: Existing): { readonly stateRoot?: string } => given({ stateRoot })
+
+/** What {@link Runtime.exec} would do in a container. */
 export const planExec = (
   container: Container,
   bundle: string | undefined,
-  options: Runtime.ExecOptions
+  options: Runtime.ExecOptions,
+  known: Existing = rootOf(options)
 ): Effect.Effect<Plan.Plan, unknown> =>
   Effect.gen(function*() {
-    const act = Runtime.start({ ...options, stateRoot: modelRoot })
-    const init = yield* options.flow === undefined
-      ? Effect.succeed(Runtime.setnsPreset)
-      : options.flow(Runtime.setnsPreset)
-    return yield* planOf(`exec ${options.id} ${options.process.args.join(" ")}`, {
-      before: existing(options.id, container, bundle),
-      act
-    }, [exec, init])
+    // what is wrong with the options is reported before the container is started again
+    yield* checkExecOptions(options)
+    yield* checkProcess(options.process, container)
+    return yield* planOf(`exec ${options.id} ${commandOf(options.process)}`, {
+      ...existing(options.id, container, bundle, known),
+      act: Runtime.exec({ ...options, ...rootOf(known) }),
+      preserved: options.preservedFds
+    })
   })
 
-/** What {@link Runtime.kill} would do to a container that runs. */
+/** What {@link Runtime.kill} would do to a container. */
 export const planKill = (
   id: string,
   container: Container,
   bundle: string | undefined,
-  signal: number
+  signal: number,
+  known: Existing & { readonly all?: boolean } = {}
 ): Effect.Effect<Plan.Plan, unknown> =>
   planOf(`kill ${id}`, {
-    before: existing(id, container, bundle),
-    act: Runtime.kill(id, signal, { stateRoot: modelRoot })
-  }, [kill, remove])
+    ...existing(id, container, bundle, known),
+    act: Runtime.kill(id, signal, given({ all: known.all, stateRoot: known.stateRoot }))
+  })
+
+/** What {@link Runtime.remove} would do to a container. */
+export const planDelete = (
+  id: string,
+  container: Container,
+  bundle: string | undefined,
+  options: NonNullable<Parameters<typeof Runtime.remove>[1]> = {},
+  known: Existing = rootOf(options)
+): Effect.Effect<Plan.Plan, unknown> =>
+  planOf(`delete ${id}`, {
+    ...existing(id, container, bundle, known),
+    act: Runtime.remove(id, { ...options, ...rootOf(known) })
+  })
+
+/** What {@link Runtime.prune} would do. */
+export const planPrune = (
+  found: {
+    /** Containers that have no owner any more, as a dry run reports them. */
+    readonly removed: ReadonlyArray<{ readonly id: string; readonly container: Container; readonly bundle?: string }>
+    /** All others. */
+    readonly kept: ReadonlyArray<string>
+  },
+  options: Pick<Runtime.PruneOptions, "strategies"> & { readonly stateRoot?: string } = {}
+): Effect.Effect<Plan.Plan, unknown> =>
+  planOf("prune", {
+    orphan: true,
+    neighbours: found.removed.flatMap(({ container }) => neighboursOf(container)),
+    before: Effect.gen(function*() {
+      // processes of the machine do not exist in the model, and so would be judged wrongly
+      for (const id of found.kept) yield* forget(yield* stateDirectory(options.stateRoot, id))
+      const known: Existing = { status: "stopped", ...rootOf(options) }
+      for (const { bundle, container, id } of found.removed) yield* again(id, container, bundle, known)
+      return new Map<number, string>()
+    }),
+    // a container that has ended without an owner is one that was detached
+    act: Runtime.prune({ ...options, detached: true })
+  })

@@ -1,9 +1,9 @@
 /**
- * The descriptors that a program inherits beside its standard streams must be its caller's.
+ * The descriptors that a program inherits in addition to its standard streams must belong to its caller.
  *
- * Where one of them was not open when this process was started, Node has given its number to a descriptor of its own, and
+ * If one of them was not open when this process was started, Node has used its number for a descriptor of its own, and
  * the container would get that: one end of the pipe, for instance, on which the event loop passes pointers to itself.
- * The lowest number that is free goes to the event loop's epoll, so that is what tells.
+ * The lowest free number goes to the event loop's epoll: so a descriptor of that kind shows it.
  *
  * @see epoll(7), proc_pid_fd(5)
  */
@@ -26,7 +26,7 @@ export class NotPreservable extends Data.TaggedError("NotPreservable")<{
   }
 }
 
-/** Checks the descriptors from 3 on, and gives their number. */
+/** Checks the descriptors from 3 on, and returns their number. */
 export const checkPreserved = (count: number): Effect.Effect<number, NotPreservable | SyscallError, Kernel> =>
   Effect.gen(function*() {
     for (let fd = 3; fd < 3 + count; fd++) {

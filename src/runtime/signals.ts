@@ -3,49 +3,29 @@
  * runs.
  */
 import * as Effect from "effect/Effect"
-import * as Scope from "effect/Scope"
-import process from "node:process"
+import type * as Scope from "effect/Scope"
 import type { Event } from "../engine/Events.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
-
-/** All that can be passed on: not those that can't be caught, that this process has uses of its own for, or that a fault sends. */
-const passed: ReadonlyArray<NodeJS.Signals> = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGTERM",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGCONT",
-  "SIGTSTP",
-  "SIGTTIN",
-  "SIGTTOU",
-  "SIGIO",
-  "SIGPWR"
-]
-
-/** Signals that mean the end of this command where there is no program yet that they could be meant for. */
-export const ending: ReadonlyArray<NodeJS.Signals> = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"]
+import { catchSignals, isEnding } from "./caught.ts"
 
 /** How long a signal may wait for a program that is about to run, in milliseconds. */
 const patience = 1000
 
 /** A relay of signals. */
 export interface Relay {
-  /** Tells it how far the start has come. */
+  /** Is told how far the start has come. */
   readonly listen: (event: Event) => Effect.Effect<void>
-  /** Passes on what it holds, and what comes from now on, to the program. */
+  /** Passes held signals and all later ones to the program. */
   readonly to: (pidfd: number) => Effect.Effect<void, never, Kernel>
 }
 
 /**
  * Makes a relay, until the scope ends.
  *
- * As long as the container is being made, a signal of {@link ending} interrupts the fiber that has asked for the relay.
- * From the moment on at which the init goes its last way to the program, signals are for the program, which may run by
- * the time that they come: they are held until it is known, but not longer than a second.
+ * While the container is being made, a signal that would end this process interrupts the fiber that has asked for the
+ * relay. Once the init is released to become the program, signals are for the program, which may run by then: they are
+ * held until it is known, but not longer than a second.
  */
 export const relaySignals: Effect.Effect<Relay, never, Scope.Scope> = Effect.withFiber((fiber) =>
   Effect.gen(function*() {
@@ -54,19 +34,25 @@ export const relaySignals: Effect.Effect<Relay, never, Scope.Scope> = Effect.wit
     let timer: NodeJS.Timeout | undefined
     const held: Array<number> = []
     const interrupt = () => fiber.interruptUnsafe()
-    const receive = (name: NodeJS.Signals, signal: number) => {
-      if (deliver !== undefined) return deliver(signal)
+    const receive = (signal: number): boolean => {
+      if (deliver !== undefined) {
+        deliver(signal)
+        return true
+      }
+      if (isEnding(signal) && !released) {
+        interrupt()
+        return false
+      }
       held.push(signal)
-      if (!ending.includes(name)) return
-      if (released) timer ??= setTimeout(interrupt, patience)
-      else interrupt()
+      if (isEnding(signal)) timer ??= setTimeout(interrupt, patience)
+      return true
     }
     yield* Effect.acquireRelease(
-      Effect.sync(() => passed.forEach((name) => process.on(name, receive))),
-      () =>
+      Effect.sync(() => catchSignals(receive)),
+      (stop) =>
         Effect.sync(() => {
           clearTimeout(timer)
-          passed.forEach((name) => process.off(name, receive))
+          stop()
         })
     )
     return {
@@ -78,7 +64,7 @@ export const relaySignals: Effect.Effect<Relay, never, Scope.Scope> = Effect.wit
         Effect.contextWith((context) =>
           Effect.sync(() => {
             clearTimeout(timer)
-            // one that has ended takes no signal any more
+            // a program that has ended takes no signal
             deliver = (signal) => void Effect.runSyncExitWith(context)(sys.pidfd_send_signal({ pidfd, signal }))
             held.forEach(deliver)
           })

@@ -1,22 +1,68 @@
 /**
  * Connect the caller's terminal, or whatever its standard streams are, to the master of a container's terminal.
  */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import process from "node:process"
 import tty from "node:tty"
-import type { TerminalModes } from "../native/calls.ts"
 import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG, POLL } from "../native/constants.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import type { TerminalModes } from "../native/results.ts"
+import { catchSignals, isEnding } from "./caught.ts"
+import { input, inputError, type StreamError, write } from "./streams.ts"
+
+/** The size of a terminal, in characters. */
+export interface Size {
+  readonly rows: number
+  readonly columns: number
+}
+
+/** Standard input, output and error. */
+const stdio = [0, 1, 2]
+
+/** Asks the kernel: the size of the first of standard input, output and error that is a terminal and has a size. */
+export const lookUpSize: Effect.Effect<Size | undefined, never, Kernel> = Effect.gen(function*() {
+  for (const fd of stdio) {
+    const size = yield* Effect.orElseSucceed(sys.ioctl_gwinsz({ fd }), () => undefined)
+    if (size !== undefined && size.rows > 0 && size.columns > 0) return size
+  }
+  return undefined
+})
 
 /**
- * The size of the terminal of the caller, where standard input or output is one.
+ * How the size of the caller's terminal is found. The command provides the live kernel: the size is that of this process,
+ * also if the rest happens in a model.
  */
-export const ownSize = (): { readonly rows: number; readonly columns: number } | undefined =>
-  process.stdout.isTTY ? { rows: process.stdout.rows, columns: process.stdout.columns } : undefined
+export const OwnSize = Context.Reference<Effect.Effect<Size | undefined, never, Kernel>>("runfx/OwnSize", {
+  defaultValue: () => lookUpSize
+})
+
+/** The size of the caller's terminal; `undefined` if it has none. */
+export const ownSize: Effect.Effect<Size | undefined, never, Kernel> = Effect.flatten(OwnSize)
+
+/** Asks the kernel: the modes of those of standard input, output and error that are terminals. */
+export const lookUpModes: Effect.Effect<ReadonlyMap<number, TerminalModes>, never, Kernel> = Effect.gen(function*() {
+  const modes = new Map<number, TerminalModes>()
+  for (const fd of stdio) {
+    const found = yield* Effect.orElseSucceed(sys.ioctl_tcgets({ fd }), () => undefined)
+    if (found !== undefined) modes.set(fd, found)
+  }
+  return modes
+})
+
+/** The terminals that a plan's machine has from the start. The command provides its own; a library has none. */
+export const OwnModes = Context.Reference<Effect.Effect<ReadonlyMap<number, TerminalModes>>>("runfx/OwnModes", {
+  defaultValue: () => Effect.succeed(new Map())
+})
+
+/** Sets the size of a terminal to the caller's. */
+const resizeTo = (master: number): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.flatMap(ownSize, (size) => size === undefined ? Effect.void : sys.ioctl_swinsz({ fd: master, ...size }))
 
 /**
- * Takes the master that the init sends over its console socket, as the OCI console socket protocol has it: one message
+ * Takes the master that the init sends over its console socket, by the OCI console socket protocol: one message
  * with one descriptor.
  */
 export const receiveMaster = (socket: number): Effect.Effect<number | undefined, SyscallError, Kernel> =>
@@ -27,7 +73,7 @@ export const receiveMaster = (socket: number): Effect.Effect<number | undefined,
   )
 
 /** The modes of a terminal that passes every byte on as it is, in both directions. @see cfmakeraw(3) */
-export const rawModes = (modes: TerminalModes): TerminalModes => ({
+const rawModes = (modes: TerminalModes): TerminalModes => ({
   ...modes,
   input: modes.input &
     ~(IFLAG.IGNBRK | IFLAG.BRKINT | IFLAG.PARMRK | IFLAG.ISTRIP | IFLAG.INLCR | IFLAG.IGNCR | IFLAG.ICRNL | IFLAG.IXON),
@@ -38,54 +84,93 @@ export const rawModes = (modes: TerminalModes): TerminalModes => ({
   characters: modes.characters.map((character, index) => index === CC.MIN ? 1 : index === CC.TIME ? 0 : character)
 })
 
-/** Puts the terminal that a descriptor is into raw mode while an effect lasts; leaves alone what is no terminal. */
+/** A terminal that has hung up can't be read either: that is what the user can act on. */
+const hungUp = onErrno(["EIO"], (error: SyscallError) => Effect.fail(inputError(error)))
+
+/**
+ * Puts the terminal that a descriptor is into raw mode while an effect lasts, and again when this process continues after a
+ * stop: a shell has set its own modes meanwhile. Does nothing if it is not a terminal.
+ */
 const withRaw = <A, E, R>(fd: number, use: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.gen(function*() {
-      const modes = yield* sys.ioctl_tcgets({ fd }).pipe(orOn(["ENOTTY"], undefined))
-      if (modes !== undefined) yield* sys.ioctl_tcsetsw({ fd, modes: rawModes(modes) })
-      return modes
+      const context = yield* Effect.context<Kernel>()
+      const modes = yield* sys.ioctl_tcgets({ fd }).pipe(orOn(["ENOTTY"], undefined), hungUp)
+      if (modes === undefined) return undefined
+      const raw = sys.ioctl_tcsetsw({ fd, modes: rawModes(modes) })
+      yield* hungUp(raw)
+      const again = () => void Effect.runSyncExitWith(context)(raw)
+      process.on("SIGCONT", again)
+      return { modes, again }
     }),
     () => use,
     // a terminal that has hung up needs no modes
-    (modes) =>
-      modes === undefined
-        ? Effect.void
-        : Effect.catchIf(sys.ioctl_tcsetsw({ fd, modes }), ({ code }) => code === "EIO", () => Effect.void)
+    (acquired) => {
+      if (acquired === undefined) return Effect.void
+      process.off("SIGCONT", acquired.again)
+      return sys.ioctl_tcsetsw({ fd, modes: acquired.modes }).pipe(orOn(["EIO"], undefined))
+    }
   )
+
+/** Relays while an effect lasts; see {@link withTerminal}. */
+export type Relay = <A, E, R>(
+  master: number,
+  use: Effect.Effect<A, E, R>
+) => Effect.Effect<A, E | SyscallError | StreamError, R | Kernel>
+
+/** How a terminal is relayed: a plan has no streams, and relays on paper. */
+export const Relay = Context.Reference<Relay>("runfx/Relay", { defaultValue: () => liveRelay })
+
+/** The calls of a relay, without a relay: what the program will write is not known. */
+export const relayOnPaper: Relay = (master, use) => {
+  const closing = Effect.ensuring(use, Effect.ignore(sys.close({ fd: master })))
+  return withRaw(0, Effect.andThen(Effect.exit(resizeTo(master)), closing))
+}
 
 /** How long a terminal must have been silent after its program's end, in milliseconds. */
 const silence = 50
 
 /**
- * Waits for the last output of a program that has ended: up to the end of the stream, or, where other processes still
+ * Waits for the last output of a program that has ended: up to the end of the stream, or, if other processes still
  * hold the terminal, until nothing has come for two ticks. Between two ticks the event loop has read what there was.
+ *
+ * The reader of our own output may never take it: a signal that would end this process ends the wait, since there is no
+ * program left that it could be for.
  */
-const drained = (stream: tty.ReadStream, ended: Promise<void>): Promise<void> => {
-  let heard = true
-  const hear = () => void (heard = true)
-  stream.on("data", hear)
-  return new Promise((resolve) => {
-    const finish = () => {
+const drained = (stream: tty.ReadStream, ended: Promise<void>): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    let heard = true
+    const hear = () => void (heard = true)
+    const cleanUp = () => {
+      stop()
       clearInterval(timer)
       stream.off("data", hear)
-      resolve()
     }
+    const finish = () => {
+      cleanUp()
+      resume(Effect.void)
+    }
+    stream.on("data", hear)
     const timer = setInterval(() => {
       // output that our own reader does not take yet holds the stream up
-      if (!heard && !process.stdout.writableNeedDrain) finish()
+      if (!heard && !stream.isPaused()) finish()
       heard = false
     }, silence)
+    const stop = catchSignals((signal) => {
+      if (!isEnding(signal)) return false
+      finish()
+      return true
+    })
     void ended.then(finish)
+    return Effect.sync(cleanUp)
   })
-}
 
 /** More than the kernel holds of what was written to a terminal, in bytes. */
 const held = 128 * 1024
 
 /**
- * Passes on what libuv leaves: it takes a hang-up for the end as soon as a read gives less than it has room for, but a
- * terminal gives 4 KiB at most. Never waits, and takes no more than there can be: somebody may have opened the terminal anew.
+ * Passes on what libuv leaves: it takes a hang-up for the end as soon as a read returns less than it has room for, but a
+ * terminal returns at most 4 KiB. Never waits, and takes no more than there can be: the terminal may have been opened again.
  *
  * Fails with what poll(2) or read(2) of `master` fail with, but for EIO, which is the end.
  */
@@ -93,7 +178,7 @@ export const readOn = Effect.fnUntraced(function*(master: number, pass: (chunk: 
   for (let left = held; left > 0;) {
     const [events = 0] = yield* sys.poll({ fds: [master], events: POLL.IN, timeout: 0 })
     if ((events & POLL.IN) === 0) return
-    // EIO: there is nothing left, and nobody who could write more
+    // EIO: there is nothing left, and no process that could write more
     const chunk = yield* sys.read({ fd: master, count: left }).pipe(orOn(["EIO"], new Uint8Array()))
     if (chunk.length === 0) return
     pass(chunk)
@@ -101,55 +186,92 @@ export const readOn = Effect.fnUntraced(function*(master: number, pass: (chunk: 
   }
 })
 
+const newline = 10
+
+/**
+ * The characters that end the input of a terminal's program, as ^D does. There is no other way, since the other end stays
+ * open for the output. After an unfinished line, the first character only ends that line.
+ */
+export const endOfInput = (master: number, last: number | undefined): Effect.Effect<Uint8Array, never, Kernel> =>
+  Effect.map(Effect.orElseSucceed(sys.ioctl_tcgets({ fd: master }), () => undefined), (modes) => {
+    const character = modes?.characters[CC.EOF] ?? 0
+    // 0: the program has switched it off
+    if (character === 0) return new Uint8Array()
+    return Uint8Array.of(character, ...(last === undefined || last === newline ? [] : [character]))
+  })
+
 /**
  * Relays between the standard streams and the master until the effect ends: raw mode and window size while it lasts, the
- * former mode afterwards, whatever happens. What the program wrote last is still delivered.
+ * former mode afterwards, whatever happens. What the program wrote last is still delivered, unless the effect has failed
+ * or was interrupted. An error of a standard stream ends it with that error.
  *
  * @param master owned by the relay, which closes it
  */
 export const withTerminal = <A, E, R>(
   master: number,
   use: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | SyscallError, R | Kernel> =>
+): Effect.Effect<A, E | SyscallError | StreamError, R | Kernel> => Effect.flatMap(Relay, (relay) => relay(master, use))
+
+const liveRelay: Relay = (master, use) =>
   Effect.gen(function*() {
     const context = yield* Effect.context<Kernel>()
+    const broken = yield* Deferred.make<never, StreamError>()
+    const fail = (error: StreamError) => void Deferred.doneUnsafe(broken, Effect.fail(error))
     const stream = new tty.ReadStream(master)
-    /** What reading on behind the end of the stream came to. */
+    const pass = (chunk: Uint8Array) => {
+      const more = write("stdout", chunk, (error) => {
+        if (error !== undefined) fail(error)
+        else stream.resume()
+      })
+      if (!more) stream.pause()
+    }
+    /** The outcome of reading after the end of the stream. */
     let rest: Exit.Exit<void, SyscallError> = Exit.void
     const ended = new Promise<void>((resolve) => {
       stream.once("end", () => {
-        rest = Effect.runSyncExitWith(context)(readOn(master, (chunk) => void process.stdout.write(chunk)))
+        rest = Effect.runSyncExitWith(context)(readOn(master, pass))
         resolve()
       })
       // the last process of the terminal is gone: the kernel says EIO, not end of file
       stream.once("error", () => {
-        // what was read while nobody took it
-        for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) process.stdout.write(chunk)
+        // what was read while the stream was paused
+        for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) pass(chunk)
         resolve()
       })
     })
     const resize = () => {
-      const size = ownSize()
-      if (size === undefined || stream.destroyed) return
-      Effect.runSyncExitWith(context)(sys.ioctl_swinsz({ fd: master, ...size }))
+      if (stream.destroyed) return
+      Effect.runSyncExitWith(context)(resizeTo(master))
     }
-    const write = (chunk: Uint8Array) => void (stream.destroyed || stream.write(chunk))
+    const stdin = input()
+    let last: number | undefined
+    const type = (chunk: Uint8Array) => {
+      if (stream.destroyed) return
+      last = chunk.at(-1) ?? last
+      if (stream.write(chunk)) return
+      stdin.pause()
+      stream.once("drain", () => stdin.resume())
+    }
+    const typed = () => {
+      if (!stream.destroyed) stream.write(Effect.runSyncWith(context)(endOfInput(master, last)))
+    }
+    const unreadable = (error: unknown) => fail(inputError(error))
 
     const open = Effect.sync(() => {
       resize()
-      process.stdin.on("data", write)
+      stdin.on("data", type).on("end", typed).on("error", unreadable)
       process.on("SIGWINCH", resize)
-      stream.pipe(process.stdout, { end: false })
+      stream.on("data", pass)
     })
-    const close = Effect.flatMap(
-      Effect.promise(async () => {
-        await drained(stream, ended)
-        process.stdin.off("data", write)
-        process.stdin.pause()
-        process.off("SIGWINCH", resize)
-        stream.destroy()
-      }),
-      () => rest
-    )
-    return yield* withRaw(process.stdin.fd, Effect.acquireUseRelease(open, () => use, () => close))
+    const close = Effect.sync(() => {
+      stdin.off("data", type).off("end", typed).off("error", unreadable)
+      // a read that is under way may still fail
+      stdin.on("error", () => {})
+      stdin.pause()
+      process.off("SIGWINCH", resize)
+      stream.destroy()
+    })
+    const delivered = Effect.andThen(drained(stream, ended), Effect.suspend(() => rest))
+    const relayed = Effect.raceFirst(Effect.tap(use, delivered), Deferred.await(broken))
+    return yield* withRaw(0, Effect.acquireUseRelease(open, () => relayed, () => close))
   })

@@ -1,0 +1,121 @@
+/** `--allow` and `--workspace`: what a program reaches of the network, and which directory of the host it works in. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { makesNamespace } from "../config/Container.ts"
+import { visibleLine } from "../engine/visible.ts"
+import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { OptionError } from "../runtime/OptionError.ts"
+import type * as Runtime from "../runtime/Runtime.ts"
+import { printError } from "../runtime/streams.ts"
+import { bound } from "../sandbox/decode/mounts.ts"
+import type { Connection } from "../sandbox/network/Connection.ts"
+import { type Door, makeDoor, proxyVariables } from "../sandbox/network/door.ts"
+import { type Rule, ruleForm, ruleOf } from "../sandbox/network/rules.ts"
+import { workspaceDescription } from "../sandbox/workspace.ts"
+import { find } from "../sandbox/workspace/find.ts"
+import { placeholders } from "../sandbox/workspace/placeholders.ts"
+
+/** What these options can say. */
+export interface Confinement {
+  readonly allow?: ReadonlyArray<string>
+  readonly workspace?: string
+  readonly detach?: boolean
+  readonly cwd?: string
+}
+
+const refuse = (option: string, value: string, rule: string): Effect.Effect<never, OptionError> =>
+  Effect.fail(new OptionError({ option, value, rule }))
+
+const rulesOf = ({ allow = [] }: Confinement): Effect.Effect<ReadonlyArray<Rule>, OptionError> =>
+  Effect.forEach(allow, (text) => {
+    const rule = ruleOf(text)
+    return rule === undefined ? refuse("--allow", text, ruleForm) : Effect.succeed(rule)
+  })
+
+const withAllow = (options: Runtime.RunOptions, command: Confinement): Effect.Effect<Runtime.RunOptions, OptionError> =>
+  Effect.gen(function*() {
+    const { allow = [], detach } = command
+    const [first] = allow
+    if (first === undefined) return options
+    yield* rulesOf(command)
+    const { container } = options
+    if (detach === true) return yield* refuse("--allow", first, "needs somebody who answers: leave out --detach")
+    const other = container.networks.find(({ strategy }) => strategy !== "loopback")
+    if (!makesNamespace(container, "net") || container.networks.length === 0) {
+      return yield* refuse("--allow", first, "needs a network of the container's own: --network loopback")
+    }
+    if (other !== undefined) {
+      return yield* refuse(
+        "--allow",
+        first,
+        `can't go with the network ${other.name}, which leads past it: leave that out`
+      )
+    }
+    const { process } = container
+    const variables = proxyVariables.map(([name, value]) => `${name}=${value}`)
+    // what was said by name counts
+    return { ...options, container: { ...container, process: { ...process, env: [...variables, ...process.env] } } }
+  })
+
+/** With the covers that a workspace has if nothing is said; see `workspace` of `runfx/sandbox`. */
+const described = (directory: string) => workspaceDescription(directory).workspace!
+
+const withWorkspace = (
+  options: Runtime.RunOptions,
+  { cwd, detach, workspace }: Confinement
+): Effect.Effect<Runtime.RunOptions, OptionError> =>
+  Effect.gen(function*() {
+    if (workspace === undefined) return options
+    if (detach === true) {
+      return yield* refuse("--workspace", workspace, "is held until the end of the program: leave out --detach")
+    }
+    if (!/^\/.*[^/.]/.test(workspace)) {
+      return yield* refuse("--workspace", workspace, "must be an absolute path of a directory, and not the root")
+    }
+    const found = yield* find(described(workspace))
+    const [problem] = found.problems
+    if (problem !== undefined) return yield* refuse("--workspace", workspace, problem.rule)
+    const { container } = options
+    return {
+      ...options,
+      container: {
+        ...container,
+        mounts: [...container.mounts, bound(found.source, workspace, false)],
+        readonlyPaths: [...container.readonlyPaths, ...found.readOnly],
+        maskedPaths: [...container.maskedPaths, ...found.hidden],
+        process: { ...container.process, cwd: cwd ?? workspace }
+      }
+    }
+  })
+
+/** The options of a start with what these say; nothing is made yet. */
+export const confined = (
+  options: Runtime.RunOptions,
+  command: Confinement
+): Effect.Effect<Runtime.RunOptions, OptionError> =>
+  Effect.flatMap(withAllow(options, command), (allowed) => withWorkspace(allowed, command))
+
+/** Different refusals that are told. */
+const mostTold = 100
+
+/** Tells once of each host that is refused: a program may ask as often as it likes. */
+const teller = (): (connection: Connection) => void => {
+  const told = new Set<string>()
+  return ({ host, outcome, reason }) => {
+    const text = host === undefined || outcome === "allowed" ? undefined : reason
+    if (text === undefined || told.has(text) || told.size >= mostTold) return
+    told.add(text)
+    Effect.runFork(Effect.ignore(printError(`runfx: ${visibleLine(text)} (--allow)\n`)))
+  }
+}
+
+/** What runs beside a program as long as the scope is open. */
+export const beside = (
+  command: Confinement
+): Effect.Effect<Door | undefined, OptionError | SyscallError, Kernel | Scope.Scope> =>
+  Effect.gen(function*() {
+    if (command.workspace !== undefined) yield* placeholders(yield* find(described(command.workspace)))
+    return command.allow === undefined
+      ? undefined
+      : yield* makeDoor({ rules: yield* rulesOf(command), report: teller() })
+  })

@@ -1,0 +1,24 @@
+/** `runfx doctor`: what this host allows this caller, and what to do about what it does not. */
+import * as Effect from "effect/Effect"
+import { visible } from "../engine/visible.ts"
+import { print } from "../runtime/streams.ts"
+import { type Finding, probe } from "../sandbox/probe.ts"
+import { type GlobalOptions, onLinux } from "./edge.ts"
+
+/** The options of `doctor`. */
+export interface DoctorCommand extends GlobalOptions {
+  readonly format?: string
+}
+
+const line = ({ found, name, ok, remedy }: Finding): string =>
+  `${ok ? "ok" : "--"}  ${name.padEnd(16)} ${found}\n${remedy === undefined ? "" : `    what to do: ${remedy}\n`}`
+
+/** Tells what it finds; the exit code is 1 if no sandbox could run. */
+export const doctor = ({ format, root }: DoctorCommand): Promise<void> =>
+  onLinux(
+    Effect.gen(function*() {
+      const findings = yield* probe(root === undefined ? {} : { stateRoot: root })
+      yield* print(format === "json" ? `${JSON.stringify(findings, null, 2)}\n` : visible(findings.map(line).join("")))
+      return findings[0]?.ok === true ? 0 : 1
+    })
+  )

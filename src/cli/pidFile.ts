@@ -1,0 +1,112 @@
+/**
+ * `--pid-file`: written whole or not at all, and known to be writable before anything is started.
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { basename, dirname } from "node:path"
+import { AT, O, S, STATX } from "../native/constants.ts"
+import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
+
+/** A pid file that can't be written. */
+class PidFileError extends Data.TaggedError("PidFileError")<{
+  readonly file: string
+  readonly reason: SyscallError | string
+}> {
+  override get message(): string {
+    return `--pid-file ${this.file}: ${typeof this.reason === "string" ? this.reason : this.reason.message}`
+  }
+  get advice(): string | undefined {
+    if (typeof this.reason === "string") return undefined
+    switch (this.reason.code) {
+      case "ENOENT":
+      case "ENOTDIR":
+        return "make the directory first"
+      case "EACCES":
+      case "EPERM":
+      case "EROFS":
+        return "name a file in a directory that you may write"
+      case "ENOSPC":
+      case "EDQUOT":
+        return "make room on its file system"
+      default:
+        return undefined
+    }
+  }
+}
+
+/** Writes the pid. */
+type WritePid = (pid: number) => Effect.Effect<void, PidFileError, Kernel>
+
+const kinds: Readonly<Record<number, string>> = {
+  [S.IFDIR]: "a directory",
+  [S.IFCHR]: "a device",
+  [S.IFBLK]: "a device",
+  [S.IFIFO]: "a pipe",
+  [S.IFSOCK]: "a socket"
+}
+
+/** Checks what is in the way: a link, wherever it leads, and a file are replaced, but nothing else. */
+const inTheWay = Effect.fnUntraced(function*(file: string) {
+  const at = { dirfd: AT.FDCWD, path: file }
+  const found = yield* sys.statx({ ...at, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.TYPE }).pipe(
+    orOn(["ENOENT"], undefined)
+  )
+  if (found === undefined) return undefined
+  const kind = kinds[found.mode & S.IFMT]
+  if (kind !== undefined) return `there is ${kind}, which a file can't take the place of`
+  // /dev/stdout and similar links: a host without them is damaged
+  const isKernels = (found.mode & S.IFMT) === S.IFLNK && (yield* sys.readlinkat(at)).startsWith("/proc/")
+  return isKernels ? "there is a link to a file that is open, which a file can't take the place of" : undefined
+})
+
+/**
+ * Prepares a pid file: an empty file in the same directory, under an unused name, which is renamed when the pid is known,
+ * and removed if the scope ends before that. If it can't be made, this fails before anything is started.
+ *
+ * No descriptor stays open: a process of a container must not find one of the host's directories.
+ *
+ * @see rename(2)
+ */
+export const pidFile = (file: string | undefined): Effect.Effect<WritePid, PidFileError, Kernel | Scope.Scope> => {
+  if (file === undefined) return Effect.succeed(() => Effect.void)
+  const name = basename(file)
+  const refused = (reason: SyscallError | string) => new PidFileError({ file, reason })
+  if (name === "" || name === "." || name === ".." || file.endsWith("/")) {
+    return Effect.fail(refused("it is the name of a directory"))
+  }
+  return Effect.gen(function*() {
+    const obstacle = yield* Effect.mapError(inTheWay(file), refused)
+    if (obstacle !== undefined) return yield* refused(obstacle)
+    const random = Buffer.from(yield* Effect.mapError(sys.getrandom({ count: 8 }), refused)).toString("hex")
+    const temporary = `${dirname(file)}/.runfx-${random}.pid`
+    const open = (flags: number) =>
+      sys.openat({ dirfd: AT.FDCWD, path: temporary, flags: O.WRONLY | O.NOFOLLOW | O.CLOEXEC | flags, mode: 0o644 })
+    let placed = false
+    yield* Effect.acquireRelease(
+      Effect.mapError(Effect.flatMap(open(O.CREAT | O.EXCL), (fd) => sys.close({ fd })), refused),
+      () =>
+        placed ? Effect.void : Effect.catch(sys.unlinkat({ dirfd: AT.FDCWD, path: temporary, flags: 0 }), (error) =>
+          // if it is gone, there is nothing to remove
+          error.code === "ENOENT"
+            ? Effect.void
+            : Effect.logWarning(`${error.message}: ${temporary} is left, remove it`))
+    )
+    return (pid: number) =>
+      Effect.gen(function*() {
+        yield* Effect.acquireUseRelease(
+          open(0),
+          (fd) => sys.write({ fd, data: Buffer.from(String(pid)) }),
+          (fd) => sys.close({ fd })
+        )
+        yield* sys.renameat2({
+          olddirfd: AT.FDCWD,
+          oldpath: temporary,
+          newdirfd: AT.FDCWD,
+          newpath: file,
+          flags: 0
+        })
+        placed = true
+      }).pipe(Effect.mapError(refused))
+  })
+}

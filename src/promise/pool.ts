@@ -1,0 +1,131 @@
+/** Pools of sandboxes with promises. */
+import * as Effect from "effect/Effect"
+import * as Exits from "effect/Exit"
+import * as Scope from "effect/Scope"
+import process from "node:process"
+import * as Pools from "../sandbox/Pool.ts"
+import type { SandboxError } from "./errors.ts"
+import {
+  type Command,
+  type Description,
+  errorOf,
+  type ExecOptions,
+  handed,
+  isTemplate,
+  made,
+  type Options,
+  type Process,
+  promise,
+  type Result,
+  type Sandbox,
+  withoutEvents,
+  withoutSignal,
+  wordsOf
+} from "./sandbox.ts"
+import { shell, type Value } from "./shell.ts"
+
+/** What a pool tells of its sandboxes. */
+export type PoolEvent =
+  /** One waits from now on; this is how long it took, in milliseconds. */
+  | { readonly type: "ready"; readonly id: string; readonly milliseconds: number }
+  /** One that waited can't be used any more: it has died, was killed or frozen. Another one takes its place. */
+  | { readonly type: "broken"; readonly id: string; readonly error: SandboxError }
+  /** One could not be made; the next try is after so many milliseconds. */
+  | { readonly type: "failed"; readonly error: SandboxError; readonly retryAfter: number }
+
+/** What a pool is made with. */
+export interface PoolOptions {
+  /** How many sandboxes wait. */
+  readonly size: number
+  /** What each of them is, described or made; the safe default if absent. */
+  readonly sandbox?: Sandbox | Description
+  /** How many are made at the same time; 2 if absent. */
+  readonly concurrency?: number
+  /** Is told of each sandbox that is ready, could not be made, or has broken while it waited. */
+  readonly onEvent?: (event: PoolEvent) => void
+  /** Directory of the states of all containers; as the command has it if absent. */
+  readonly stateRoot?: string
+}
+
+/** What belongs to a program of a pool, and not to its sandbox. */
+export type PoolRunOptions = Pick<Options, "input" | "overflow" | "signal"> & Pick<ExecOptions, "env" | "cwd">
+
+/** Sandboxes that wait for their programs. */
+export interface Pool extends AsyncDisposable {
+  readonly size: number
+  /** How many wait now. */
+  readonly waiting: number
+  /** Done when as many wait as there should be; rejects if one can't be made until then. */
+  readonly full: () => Promise<void>
+  /** Runs a program to its end, in a sandbox of its own that was never used before. */
+  readonly run: {
+    (command: Command, options?: PoolRunOptions): Promise<Result>
+    /** Runs a command line, in which each value is quoted for the shell. */
+    (texts: TemplateStringsArray, ...values: ReadonlyArray<Value>): Promise<Result>
+  }
+  /** Starts a program, to be talked to while it runs. */
+  readonly spawn: (command: Command, options?: Pick<PoolRunOptions, "signal" | "env" | "cwd">) => Promise<Process>
+  /** Ends all of its sandboxes, also those whose programs run; done when nothing of them is left. */
+  readonly close: () => Promise<void>
+}
+
+const eventOf = (event: Pools.PoolEvent): PoolEvent => {
+  switch (event._tag) {
+    case "Ready":
+      return { type: "ready", id: event.id, milliseconds: event.milliseconds }
+    case "Broken":
+      return { type: "broken", id: event.id, error: errorOf(event.error) as SandboxError }
+    case "Failed":
+      return { type: "failed", error: errorOf(event.error) as SandboxError, retryAfter: event.retryAfter }
+  }
+}
+
+const isSandbox = (value: Sandbox | Description): value is Sandbox => "description" in value
+
+/**
+ * Makes a pool of sandboxes that wait for their programs: a program runs in a sandbox of its own within a fraction of a start.
+ * A sandbox is used once; another one is made in the background then.
+ *
+ * A pool does not keep the application from its end: if that has nothing else to do, the pool is closed.
+ *
+ * **Example** (A pool that serves requests)
+ *
+ * ```ts
+ * await using sandboxes = await pool({ size: 4, sandbox: { limits: { time: "5 seconds" } } })
+ * const { stdout } = await sandboxes.run(["wc", "-w"], { input: "four words in it" })
+ * ```
+ */
+export const pool = async (options: PoolOptions): Promise<Pool> => {
+  const { onEvent, sandbox, ...rest } = options
+  const scope = Scope.makeUnsafe()
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    process.off("beforeExit", close)
+    return closing ??= Effect.runPromise(Scope.close(scope, Exits.void))
+  }
+  const self = await promise(
+    Pools.make({
+      ...rest,
+      ...(sandbox === undefined ? {} : { sandbox: made(isSandbox(sandbox) ? sandbox.description : sandbox) }),
+      ...(onEvent === undefined ? {} : { onEvent: (event) => Effect.sync(() => onEvent(eventOf(event))) })
+    }).pipe(Effect.provideService(Scope.Scope, scope), Effect.onError(() => Scope.close(scope, Exits.void)))
+  )
+  process.on("beforeExit", close)
+  const run = (command: Command, { signal, ...options }: PoolRunOptions = {}): Promise<Result> =>
+    promise(Effect.map(Pools.run(self, wordsOf(command), options), withoutEvents), signal)
+  return {
+    size: self.size,
+    get waiting() {
+      return Effect.runSync(self.waiting)
+    },
+    full: () => promise(self.full),
+    run: (command: Command | TemplateStringsArray, ...rest: ReadonlyArray<unknown>) =>
+      isTemplate(command)
+        ? run(shell(command, ...rest as ReadonlyArray<Value>))
+        : run(command, rest[0] as PoolRunOptions | undefined),
+    spawn: (command, options = {}) =>
+      handed(Pools.spawnWith(self, wordsOf(command), withoutSignal(options)), options.signal),
+    close,
+    [Symbol.asyncDispose]: close
+  }
+}

@@ -1,0 +1,36 @@
+/** Command lines for the shell in the sandbox, with values that it takes as they are. */
+
+/** A value that can be part of a command line; a list becomes several words. */
+export type Value = string | number | bigint | ReadonlyArray<string | number | bigint>
+
+const quoteOne = (value: unknown): string => {
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "bigint") {
+    throw new TypeError(`a command line takes texts, numbers, and lists of them, and not ${typeof value}`)
+  }
+  return `'${String(value).replaceAll("'", "'\\''")}'`
+}
+
+/**
+ * A value as one word of a shell, or, for a list, as one word for each of its entries.
+ *
+ * **Example**
+ *
+ * ```ts
+ * quote("it's; rm -rf /") // 'it'\''s; rm -rf /'
+ * ```
+ *
+ * @throws TypeError for what is no text, number, or list of them
+ */
+export const quote = (value: Value): string => Array.isArray(value) ? value.map(quoteOne).join(" ") : quoteOne(value)
+
+/**
+ * A command line, in which each value is quoted.
+ *
+ * **Example**
+ *
+ * ```ts
+ * shell`cp ${["a b", "c"]} ${target}` // cp 'a b' 'c' '/srv/job'
+ * ```
+ */
+export const shell = (texts: TemplateStringsArray, ...values: ReadonlyArray<Value>): string =>
+  texts.reduce((line, text, index) => line + quote(values[index - 1]!) + text)

@@ -1,0 +1,27 @@
+/** A container is not in the state that a command needs. */
+import * as Data from "effect/Data"
+import { ProcessUnseen } from "../steps/state/errors.ts"
+import type { State } from "../steps/state/State.ts"
+import type { Status } from "../steps/state/status.ts"
+import type { Whereabouts } from "../steps/state/whereabouts.ts"
+
+/** A command on a container in a state that does not allow it. */
+export class NotRunning extends Data.TaggedError("NotRunning")<{
+  readonly id: string
+  readonly status: Status
+}> {
+  override get message(): string {
+    return `container ${this.id} is ${this.status}`
+  }
+  get advice(): string {
+    return this.status === "paused"
+      ? `its cgroup is frozen: "runfx kill ${this.id} CONT" thaws it`
+      : "start it again, or remove it with delete"
+  }
+}
+
+/** The error for a container whose first process can't be seen from here. */
+export const unseen = (
+  { id, init }: State,
+  { pidNamespace }: Whereabouts & { readonly _tag: "Unseen" }
+): ProcessUnseen => new ProcessUnseen({ id, pid: init!.pid, pidNamespace })

@@ -1,0 +1,15 @@
+/** Who the caller is, and where its containers are kept. */
+import * as Effect from "effect/Effect"
+import process from "node:process"
+import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { type Authority, authority } from "../steps/caller/authority.ts"
+import { defaultStateRoot, type StateRootError } from "../steps/caller/stateRoot.ts"
+
+/** Who the caller is, and what it may do. */
+export const caller: Effect.Effect<Authority, SyscallError, Kernel> = authority
+
+/** Where states are kept by default. */
+export const stateRoot: Effect.Effect<string, StateRootError, Kernel> = Effect.flatMap(
+  authority,
+  (caller) => defaultStateRoot(caller, process.env)
+)

@@ -1,0 +1,88 @@
+/** `create`: starts a container that continues by itself. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Pipeline from "../engine/Pipeline.ts"
+import type { PipelineError } from "../engine/PipelineError.ts"
+import type { Fork } from "../native/Fork.ts"
+import { type Kernel, sys } from "../native/Kernel.ts"
+import { create as createPipeline } from "../pipelines/create.ts"
+import { createLate } from "../pipelines/createLate.ts"
+import type { Standard } from "../pipelines/standard.ts"
+import type { Userns } from "../pipelines/userns.ts"
+import type { UsernsSetup } from "../pipelines/usernsSetup.ts"
+import { ProcessesRemain } from "../steps/kill/errors.ts"
+import type { EnteredProcess, Started } from "../steps/parent/facts.ts"
+import { Launch } from "../steps/parent/Launch.ts"
+import { SavedState } from "../steps/parent/saveState.ts"
+import type { State } from "../steps/state/State.ts"
+import { whileAttached } from "./attached.ts"
+import { stateRoot } from "./caller.ts"
+import { closing, withOwnConsole } from "./console.ts"
+import { orElseEnd, tryAll } from "./endings.ts"
+import { type Attachment, checkedLaunch, type LaunchError } from "./launch.ts"
+import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
+import { type RunningProcess, startedOf } from "./program.ts"
+import { type RemoveError, removeOwn, withStrategies } from "./removing.ts"
+
+/** What an init can fail with, and the process that builds its root. */
+export type InitReason<P> = Pipeline.Errors<P | UsernsSetup>
+
+/**
+ * What {@link create} can fail with: its pipeline and that of the init, `P`, or what stops a start that is not needed any more.
+ */
+export type CreateError<P = Standard | Userns> =
+  | LaunchError
+  | PipelineError<Pipeline.Reason<Pipeline.Errors<typeof createPipeline | typeof createLate>> | InitReason<P>>
+  | ProcessesRemain
+  | RemoveError
+
+/**
+ * Starts a container and returns its first process, which is running. On failure nothing is left, nor if a signal ends this
+ * process meanwhile: see {@link RunOptions.endOnSignal}.
+ *
+ * @param onRunning is called once, when the program runs; if it fails, or is interrupted, the container is ended and removed
+ */
+export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R = never>(
+  options: RunOptions<P>,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
+): Effect.Effect<RunningProcess & { readonly state: State }, CreateError<P> | E, Kernel | Fork | R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const running = yield* createWith(restore, options, { attached: false })
+      return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, running))
+    })
+  ).pipe(whileAttached(endsOnSignal(options)))
+
+/** Ends and removes a container that can't be handed over. */
+const discard = (options: RunOptions, started: RunningProcess & { readonly state: State }) =>
+  Effect.gen(function*() {
+    const root = options.stateRoot ?? (yield* stateRoot)
+    const { strategies } = options
+    yield* tryAll<CreateError<never>, Kernel>([
+      ...closing(started.master),
+      removeOwn(root, started, { kill: true, reaped: false, strategies }),
+      sys.close({ fd: started.pidfd })
+    ])
+  })
+
+/** Only the steps themselves can be interrupted, so that what they have made is never lost on the way to the caller. */
+export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
+  Effect.gen(function*() {
+    yield* checkRunOptions(options)
+    const wanted = options.container.process.terminal && options.consoleSocket === undefined
+    return yield* withOwnConsole(wanted, (socket) =>
+      Effect.gen(function*() {
+        const launch = yield* checkedLaunch(
+          socket === undefined ? options : { ...options, consoleSocket: socket },
+          attachment
+        )
+        const run = Pipeline.runWith(restore)
+        const started: Effect.Effect<
+          Context.Context<EnteredProcess | Started | SavedState>,
+          Pipeline.Failure<typeof createPipeline | typeof createLate>,
+          Kernel | Fork | Launch
+        > = options.late === undefined ? run(createPipeline) : run(createLate)
+        const facts = yield* started.pipe(Effect.provideService(Launch, launch), withStrategies(options.strategies))
+        return { ...startedOf(facts), state: Context.get(facts, SavedState) }
+      }), (started) => discard(options, started))
+  })

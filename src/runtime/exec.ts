@@ -1,0 +1,167 @@
+/** `start` and `exec`: another program in a running container. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ConfigError } from "../config/ConfigError.ts"
+import type { NamespaceType } from "../config/Container.ts"
+import * as Pipeline from "../engine/Pipeline.ts"
+import type { InvalidPipelineError, PipelineError } from "../engine/PipelineError.ts"
+import type { Fork } from "../native/Fork.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { exec as execPipeline } from "../pipelines/exec.ts"
+import { type Setns, setns } from "../pipelines/setns.ts"
+import type { StateRootError } from "../steps/caller/stateRoot.ts"
+import type * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import { ProcessesRemain } from "../steps/kill/errors.ts"
+import { Launch } from "../steps/parent/Launch.ts"
+import { namespacePlan } from "../steps/parent/namespacePlan.ts"
+import { Running } from "../steps/parent/Running.ts"
+import { pathNumber } from "../steps/proc/numbers.ts"
+import type { ProcessUnseen } from "../steps/state/errors.ts"
+import type { State } from "../steps/state/State.ts"
+import { status as statusOf } from "../steps/state/status.ts"
+import * as Store from "../steps/state/Store.ts"
+import { initOf } from "../steps/state/whereabouts.ts"
+import { whileAttached } from "./attached.ts"
+import { stateRoot } from "./caller.ts"
+import { closing, withOwnConsole } from "./console.ts"
+import { orElseEnd, tryAll } from "./endings.ts"
+import { edited, type FlowError } from "./flow.ts"
+import { type Attachment, defaultPatience, recordOf } from "./launch.ts"
+import { NotRunning, unseen } from "./NotRunning.ts"
+import { checkExecOptions, checkProcess, endsOnSignal, type ExecOptions } from "./options.ts"
+import type { NotPreservable } from "./preserved.ts"
+import { type Ended, type RunningProcess, startedOf, toItsEnd } from "./program.ts"
+import { killAndReap } from "./removing.ts"
+import type { StreamError } from "./streams.ts"
+
+/** What {@link execLaunchOf} can fail with. */
+export type ExecLaunchError =
+  | StateRootError
+  | Store.LoadError
+  | Cgroup.NotACgroup
+  | NotRunning
+  | ProcessUnseen
+  | ConfigError
+  | FlowError
+  | InvalidPipelineError
+  | NotPreservable
+
+/** What {@link start} can fail with; `P` is the pipeline of the process. */
+export type StartError<P = Setns> =
+  | ExecLaunchError
+  | ProcessesRemain
+  | PipelineError<Pipeline.Reason<Pipeline.Errors<typeof execPipeline>> | Pipeline.Errors<P>>
+
+/** What {@link exec} can fail with. */
+export type ExecError<P = Setns> = StartError<P> | StreamError
+
+/** The pipeline of a process that is executed in a running container. */
+export const setnsPreset: Pipeline.Any = setns
+
+/** The namespaces of a container, by its first process as it is found now: the pid in the state may be out of date. */
+const joinsOf = (
+  { namespacePaths }: State,
+  pid: number
+): Effect.Effect<ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }>, SyscallError, Kernel> =>
+  Effect.map(
+    pathNumber(pid),
+    (number) =>
+      Object.entries(namespacePaths).map(([type, path]) => ({
+        type: type as NamespaceType,
+        path: path.replace(/^\/proc\/\d+\//, `/proc/${number}/`)
+      }))
+  )
+
+/**
+ * Starts a process in a running container.
+ *
+ * @param onRunning is called once, when the program runs; if it fails, or is interrupted, the process is ended
+ */
+export const start = <P extends Pipeline.Any = Setns, E = never, R = never>(
+  options: ExecOptions<P>,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
+): Effect.Effect<RunningProcess, StartError<P> | E, Kernel | Fork | R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const { running } = yield* startWith(restore, options, { attached: false })
+      return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), abandon(running))
+    })
+  ).pipe(whileAttached(endsOnSignal(options)))
+
+const withConsole = (launch: Launch["Service"], consoleSocket: number | undefined): Launch["Service"] =>
+  consoleSocket === undefined ? launch : { ...launch, record: { ...launch.record, consoleSocket } }
+
+/** Ends a process that can't be handed over. */
+const abandon = (started: RunningProcess) =>
+  tryAll<SyscallError | ProcessesRemain, Kernel>([
+    ...closing(started.master),
+    killAndReap(started),
+    sys.close({ fd: started.pidfd })
+  ])
+
+const startWith = (restore: Pipeline.Restore, options: ExecOptions, attachment: Attachment) =>
+  Effect.gen(function*() {
+    yield* checkExecOptions(options)
+    const root = options.stateRoot ?? (yield* stateRoot)
+    const { launch, state } = yield* execLaunchOf(root, options, attachment)
+    const wanted = options.process.terminal && options.consoleSocket === undefined
+    const running = yield* withOwnConsole(wanted, (socket) =>
+      Effect.gen(function*() {
+        const facts = yield* Pipeline.runWith(restore)(execPipeline).pipe(
+          Effect.provideService(Launch, withConsole(launch, socket)),
+          Effect.provideService(Running, state)
+        )
+        return startedOf(facts)
+      }), abandon)
+    return { running, cgroup: state.cgroup }
+  })
+
+/** The inputs of the exec pipeline. Fails with {@link NotRunning} if the container does not run. */
+export const execLaunchOf = (
+  root: string,
+  options: ExecOptions,
+  attachment: Attachment = { attached: false }
+): Effect.Effect<{ readonly launch: Launch["Service"]; readonly state: State }, ExecLaunchError, Kernel> =>
+  Effect.gen(function*() {
+    const state = yield* Store.load(root, options.id)
+    const known = yield* initOf(state)
+    if (known._tag === "Unseen") return yield* unseen(state, known)
+    const now = yield* statusOf(root, state, known)
+    if (known._tag !== "Alive" || (now !== "running" && now !== "created")) {
+      return yield* new NotRunning({ id: options.id, status: now })
+    }
+    yield* checkProcess(options.process, state.container)
+    const { container } = state
+    const launch: Launch["Service"] = {
+      bundle: state.bundle ?? "",
+      stateRoot: root,
+      namespaces: namespacePlan(yield* joinsOf(state, known.process.pid)),
+      init: options.flow === undefined ? setns : yield* edited(options.flow, setns),
+      ...attachment,
+      patience: options.patience ?? defaultPatience,
+      record: {
+        ...yield* recordOf(options, { container, process: options.process }, attachment),
+        joined: known.process
+      }
+    }
+    return { launch, state }
+  })
+
+/**
+ * Runs a process in a running container to its end; interruption kills it. It does not outlive this process, as with
+ * {@link run}.
+ */
+export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
+  options: ExecOptions<P>,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
+): Effect.Effect<Ended, ExecError<P> | E, Kernel | Fork | R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const { cgroup, running } = yield* startWith(restore, options, { attached: true })
+      return yield* toItsEnd(restore, running, onRunning, {
+        cgroup,
+        measured: options.measured,
+        end: (exit) => Exit.isFailure(exit) ? [killAndReap(running)] : []
+      })
+    })
+  ).pipe(whileAttached(endsOnSignal(options)))

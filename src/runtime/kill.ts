@@ -1,0 +1,59 @@
+/** `kill`: sends signals to a container. */
+import * as Effect from "effect/Effect"
+import { given } from "../engine/given.ts"
+import * as Pipeline from "../engine/Pipeline.ts"
+import { SIG } from "../native/constants.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { signal as signalPipeline } from "../pipelines/signal.ts"
+import type { StateRootError } from "../steps/caller/stateRoot.ts"
+import type { NotACgroup } from "../steps/cgroup/errors.ts"
+import { SignalTarget } from "../steps/signal/SignalTarget.ts"
+import type { ProcessUnseen } from "../steps/state/errors.ts"
+import { status as statusOf } from "../steps/state/status.ts"
+import * as Store from "../steps/state/Store.ts"
+import { initOf } from "../steps/state/whereabouts.ts"
+import { stateRoot } from "./caller.ts"
+import { NotRunning, unseen } from "./NotRunning.ts"
+import { killAll, type KillAllError } from "./removing.ts"
+
+/** What {@link kill} can fail with. */
+export type KillError =
+  | StateRootError
+  | Store.LoadError
+  | NotACgroup
+  | NotRunning
+  | ProcessUnseen
+  | KillAllError
+  | Pipeline.Failure<typeof signalPipeline>
+
+/**
+ * Sends a signal to the container's first process, or, with `all`, to all of them; SIGKILL always ends them all (the
+ * kill pipeline). SIGCONT also thaws its cgroups, however they were frozen: by a pause, by a kill that was itself killed, or
+ * from inside.
+ *
+ * @param options.children processes that the caller has started in the container by {@link start} and does not wait for
+ *   yet: the container can't end before they are reaped, and no other process can do that
+ */
+export const kill = (
+  id: string,
+  signal: number,
+  options: { readonly stateRoot?: string; readonly all?: boolean; readonly children?: ReadonlyArray<number> } = {}
+): Effect.Effect<void, KillError, Kernel> =>
+  Effect.gen(function*() {
+    const root = options.stateRoot ?? (yield* stateRoot)
+    const state = yield* Store.load(root, id)
+    const { cgroup } = state
+    const known = yield* initOf(state)
+    // its cgroups know their members, even if its first process can't be seen
+    if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) return yield* unseen(state, known)
+    if (signal === SIG.KILL) return yield* killAll(state, known, options.children)
+    if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
+    yield* Pipeline.run(signalPipeline).pipe(
+      Effect.provideService(SignalTarget, {
+        signal,
+        init: known.process,
+        all: options.all === true,
+        ...given({ cgroup })
+      })
+    )
+  })

@@ -1,0 +1,139 @@
+/** From the options of a start to the input of its pipeline. Nothing is made here. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import nodeProcess from "node:process"
+import type { ConfigError } from "../config/ConfigError.ts"
+import { type Container, makesNamespace, type Process } from "../config/Container.ts"
+import { validateHost } from "../config/validate.ts"
+import { given } from "../engine/given.ts"
+import * as Pipeline from "../engine/Pipeline.ts"
+import type { InvalidPipelineError } from "../engine/PipelineError.ts"
+import { RLIMIT, SIG } from "../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Standard, standard } from "../pipelines/standard.ts"
+import { standardLate } from "../pipelines/standardLate.ts"
+import { type Userns, userns } from "../pipelines/userns.ts"
+import { usernsLate } from "../pipelines/usernsLate.ts"
+import { usernsSetup } from "../pipelines/usernsSetup.ts"
+import { type Authority, authority, rulesHost } from "../steps/caller/authority.ts"
+import { defaultStateRoot, type StateRootError } from "../steps/caller/stateRoot.ts"
+import type { InitRecord } from "../steps/init/Init.ts"
+import type { Late, Launch } from "../steps/parent/Launch.ts"
+import { namespacePlan } from "../steps/parent/namespacePlan.ts"
+import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
+import { edited, type FlowError } from "./flow.ts"
+import {
+  checkRunOptions,
+  inheritedOf,
+  type InitType,
+  type MakeRoot,
+  type ProcessHandles,
+  type RunOptions,
+  withoutLeftovers
+} from "./options.ts"
+import { checkPreserved, type NotPreservable } from "./preserved.ts"
+import { nofileFor } from "./started.ts"
+
+/** What {@link launchOf} can fail with: the configuration does not fit this host, or the flow or a handle is invalid. */
+export type LaunchError =
+  | SyscallError
+  | StateRootError
+  | ConfigError
+  | FlowError
+  | InvalidPipelineError
+  | NotPreservable
+
+const ownNofile = sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: null })
+
+/**
+ * The pipeline that fits a container. With a new user namespace, and a caller with privileges over the host, a side-car builds
+ * the root from outside; every other init builds it itself.
+ */
+export const typeFor = (container: Container, caller: Authority): InitType =>
+  makesNamespace(container, "user") && rulesHost(caller) ? "userns" : "standard"
+
+/** What makes the root, if it does not exist yet. */
+const rootStep = ({ makeRoot, scratch }: RunOptions): MakeRoot | undefined => scratch === true ? scratchRoot : makeRoot
+
+const presetOf = (type: InitType, root: MakeRoot | undefined, isLate: boolean): Standard | Userns => {
+  // for those who edit it, it is the preset: all of its steps are there
+  if (type === "userns") return isLate ? usernsLate as Pipeline.Any as Userns : userns
+  const preset = isLate ? standardLate as Pipeline.Any as Standard : standard
+  return root === undefined ? preset : Pipeline.insertBefore(preset, "bindRoot", root) as Pipeline.Any as Standard
+}
+
+/** The two ends of what is said late: for the parent, and for the init. */
+const lateOf = (program: Effect.Effect<Process>): { readonly late: Late; readonly told: Effect.Effect<Process> } => {
+  const told = Deferred.makeUnsafe<Process>()
+  return { late: { program, handOut: (process) => Deferred.succeed(told, process) }, told: Deferred.await(told) }
+}
+
+const sideCarOf = (type: InitType, root: MakeRoot | undefined): Pipeline.Any | undefined => {
+  if (type === "standard") return undefined
+  return root === undefined ? usernsSetup : Pipeline.insertBefore(usernsSetup, "bindRoot", root)
+}
+
+/** How long a start may take by default, in milliseconds. */
+export const defaultPatience = 60_000
+
+/** Whether the caller stays with what it starts: then this ends with the caller, however the caller ends. */
+export interface Attachment {
+  readonly attached: boolean
+}
+
+/** The record of a new process, with defaults for what the options leave out. */
+export const recordOf = (
+  options: ProcessHandles & { readonly id: string },
+  { container, process }: { readonly container: Container; readonly process: Process },
+  { attached }: Attachment
+): Effect.Effect<InitRecord, SyscallError | NotPreservable, Kernel> =>
+  Effect.gen(function*() {
+    return {
+      ...inheritedOf(options),
+      id: options.id,
+      container,
+      process: withoutLeftovers(process),
+      // the program ends with its caller, however the caller ends
+      ...(attached ? { parentDeathSignal: SIG.KILL } : {}),
+      preservedFds: yield* checkPreserved(options.preservedFds ?? 0),
+      nofile: options.nofile ?? nofileFor(yield* ownNofile)
+    }
+  })
+
+/** The input of the create pipeline: of `run` if it is attached, otherwise of `create`. Nothing is made yet. */
+export const launchOf = (
+  options: RunOptions,
+  attachment: Attachment = { attached: false }
+): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
+  Effect.andThen(checkRunOptions(options), checkedLaunch(options, attachment))
+
+/** Like {@link launchOf}, for options that were checked. */
+export const checkedLaunch = (
+  options: RunOptions,
+  attachment: Attachment
+): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
+  Effect.gen(function*() {
+    const { flow } = options
+    const process = withoutLeftovers(options.container.process)
+    const container = { ...options.container, process }
+    const caller = yield* authority
+    const type = options.type ?? typeFor(container, caller)
+    const root = rootStep(options)
+    const preset = presetOf(type, root, options.late !== undefined)
+    const late = options.late === undefined ? undefined : lateOf(options.late)
+    // what only this host can tell; a root that a step makes does not exist yet
+    if (root === undefined) yield* validateHost(container, options.names)
+    return {
+      bundle: options.bundle ?? "",
+      stateRoot: options.stateRoot ?? (yield* defaultStateRoot(caller, nodeProcess.env)),
+      namespaces: namespacePlan(container.namespaces),
+      init: flow === undefined ? preset : yield* edited(flow, preset),
+      ...given({ sideCar: sideCarOf(type, root), late: late?.late }),
+      ...attachment,
+      patience: options.patience ?? defaultPatience,
+      record: {
+        ...yield* recordOf(options, { container, process }, attachment),
+        ...given({ late: late?.told, port: options.port, reaper: options.init })
+      }
+    }
+  })

@@ -1,0 +1,23 @@
+/** `list`: all containers, with their status. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Pipeline from "../engine/Pipeline.ts"
+import type { Failure } from "../engine/Pipeline.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { list as listPipeline } from "../pipelines/list.ts"
+import { type Listed, Listing, StateRoot } from "../steps/list/facts.ts"
+
+export type { Listed } from "../steps/list/facts.ts"
+
+/** What {@link list} can fail with. */
+export type ListError = Failure<typeof listPipeline>
+
+/**
+ * All containers, by id. One whose state can't be read, or whose status is unknown, is listed with the reason; one that
+ * is deleted meanwhile is left out.
+ */
+export const list = (root: string): Effect.Effect<ReadonlyArray<Listed>, ListError, Kernel> =>
+  Pipeline.run(listPipeline).pipe(
+    Effect.provideService(StateRoot, root),
+    Effect.map((facts) => Context.get(facts, Listing))
+  )

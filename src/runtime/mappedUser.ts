@@ -1,0 +1,94 @@
+/**
+ * Which ids a container gets if its caller has no privileges over the host, so that its program can be the user that the
+ * command line names.
+ *
+ * Root of the container is the caller. For another user there must be more ids: those of the caller's own user namespace,
+ * if it may map them, otherwise the subordinate ones. Without either there is one id, and it can have any number inside:
+ * the caller is then that user, and there is no root.
+ *
+ * @see user_namespaces(7), subuid(5)
+ */
+import * as Effect from "effect/Effect"
+import type { IdMapping, Process } from "../config/Container.ts"
+import { hostId } from "../config/Container.ts"
+import { resolveUser, type UserError } from "../config/user.ts"
+import { AT, O, PR, S } from "../native/constants.ts"
+import * as Files from "../native/Files.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Authority, holds } from "../steps/caller/authority.ts"
+import { ownMap } from "../steps/caller/ownMap.ts"
+import { mappingsOf, subordinateIds } from "../steps/caller/subordinateIds.ts"
+
+/** Ids of a container, and the user of its program if that must be given by numbers. */
+interface MappedUser {
+  readonly uid: ReadonlyArray<IdMapping>
+  readonly gid: ReadonlyArray<IdMapping>
+  readonly user?: Process["user"]
+}
+
+const one = (containerId: number, hostId: number): ReadonlyArray<IdMapping> => [{ containerId, hostId, size: 1 }]
+
+/** The largest passwd or group file that is read, in bytes. */
+const largest = 4 * 1024 * 1024
+
+/** The text of a file below a root that is not trusted; empty if it can't be read. */
+const textBelow = (root: string, path: string): Effect.Effect<string, SyscallError, Kernel> =>
+  Files.using(
+    sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
+    (fd) =>
+      // a fifo must not block
+      Files.using(Files.open(fd, path, O.RDONLY | O.NONBLOCK), (file) =>
+        Effect.gen(function*() {
+          const stat = yield* Files.stat(file)
+          if (!Files.isType(stat, S.IFREG) || stat.size > largest) return ""
+          return (yield* Files.readAll(file)).toString("utf8")
+        }))
+  ).pipe(orOn(["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "EXDEV"], ""))
+
+/** The identity, for all ids that the caller's own user namespace has. */
+const ownIds = (kind: "uid" | "gid") =>
+  Effect.map(
+    Effect.orElseSucceed(ownMap(kind), () => []),
+    (lines): ReadonlyArray<IdMapping> =>
+      lines.map(({ containerId, size }) => ({ containerId, hostId: containerId, size }))
+  )
+
+const more = (caller: Authority): Effect.Effect<MappedUser | undefined, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    if (holds(caller, "SETUID", "SETGID", "SETFCAP")) return { uid: yield* ownIds("uid"), gid: yield* ownIds("gid") }
+    const option = { option: PR.GET_NO_NEW_PRIVS, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }
+    // the programs that map them gain nothing then
+    if ((yield* sys.prctl(option)) === 1) return undefined
+    const granted = yield* subordinateIds(caller.uid)
+    return granted === undefined ? undefined : {
+      uid: mappingsOf(caller.uid, granted.uid),
+      gid: mappingsOf(caller.gid, granted.gid)
+    }
+  })
+
+/**
+ * The ids for a program of the user `spec`, which is `user[:group]`.
+ *
+ * @param root where the container's `/etc/passwd` is
+ */
+export const mappedUser = (
+  spec: string | undefined,
+  caller: Authority,
+  root: string
+): Effect.Effect<MappedUser, SyscallError | UserError, Kernel> =>
+  Effect.gen(function*() {
+    const own: MappedUser = { uid: one(0, caller.uid), gid: one(0, caller.gid) }
+    if (spec === undefined) return own
+    const passwd = yield* textBelow(root, "/etc/passwd")
+    const group = yield* textBelow(root, "/etc/group")
+    const wanted = yield* Effect.fromResult(
+      resolveUser(spec, passwd, group, { uid: 0, gid: 0, groups: [], home: "/" })
+    )
+    if (wanted.uid === 0 && wanted.gid === 0 && wanted.groups.length === 0) return own
+    const mapped = yield* more(caller)
+    const fits = mapped !== undefined && hostId(mapped.uid, wanted.uid) !== undefined &&
+      [wanted.gid, ...wanted.groups].every((id) => hostId(mapped.gid, id) !== undefined)
+    if (fits) return mapped
+    const user = { _tag: "Ids", uid: wanted.uid, gid: wanted.gid, additionalGids: [] } as const
+    return { uid: one(wanted.uid, caller.uid), gid: one(wanted.gid, caller.gid), user }
+  })

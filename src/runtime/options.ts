@@ -1,0 +1,251 @@
+/**
+ * The options of a command, and their check before anything is done: a caller from plain JavaScript, too, gets the path
+ * of a mistake, and a container that breaks a rule is refused however it was made.
+ */
+import * as Effect from "effect/Effect"
+import { ConfigError, pathOf, type Problem, problem } from "../config/ConfigError.ts"
+import type { Capabilities, Container, Process } from "../config/Container.ts"
+import {
+  type Fields,
+  flag,
+  func,
+  list,
+  may,
+  oneOf,
+  open,
+  record,
+  type Shape,
+  struct,
+  text,
+  uint64,
+  whole
+} from "../config/shape/Shape.ts"
+import { modelNames, type Names, validate, validateProcess } from "../config/validate.ts"
+import type * as Pipeline from "../engine/Pipeline.ts"
+import type * as Step from "../engine/Step.ts"
+import type { Limit } from "../native/results.ts"
+import type { Setns } from "../pipelines/setns.ts"
+import type { Standard } from "../pipelines/standard.ts"
+import type { Userns } from "../pipelines/userns.ts"
+import type { Inherited, Port } from "../steps/init/Init.ts"
+import type { Strategy } from "../steps/network/Strategy.ts"
+import type { Flow } from "./flow.ts"
+
+/** Which pipeline the init of a new container runs. */
+export type InitType = "standard" | "userns"
+
+/** A step that makes a root before it is entered; it may require `Init` and `MountsContained`, and nothing else. */
+export type MakeRoot = Step.Any
+
+/**
+ * What a program inherits, and how long its start may take. If absent:
+ *
+ * - `stdio`: the streams of this process
+ * - `preservedFds`: 0
+ * - `descriptors`: none
+ * - `consoleSocket`: the caller's own terminal is used
+ * - `nofile`: the hard limit of this process, and as soft limit 1024, or the hard one if that is lower. Node raises its own
+ *   soft limit before JavaScript runs, so the original limit can't be known here; a caller who wants to pass it on must
+ *   provide it (the command does)
+ */
+export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
+  /**
+   * How long the start may take, from the birth of the process until its program runs, in milliseconds; 60 s if absent. What
+   * holds it up, be it a process of the container, does not have it waited for any longer.
+   */
+  readonly patience?: number
+  /**
+   * For what is run to its end, and for each start: whether a signal that would end this process, and that its author
+   * does not listen to, ends it, and then this process. SIGUSR1 is not one: Node starts its debugger. `true` if absent;
+   * with `false`, such a signal ends this process at once, as in any Node program.
+   */
+  readonly endOnSignal?: boolean
+}
+
+/**
+ * A container to start.
+ *
+ * - `P`: the pipeline of its init, which says what that can fail with
+ */
+export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends ProcessHandles {
+  readonly id: string
+  /** It must keep the rules of `validate`. Without `process.capabilities`, the program has none. */
+  readonly container: Container
+  /** A port of the container's loopback interface on which the caller answers; none if absent. */
+  readonly port?: Port
+  /** The names of the container's parts in its document, for problems that are found later; by default, the model's names. */
+  readonly names?: Names
+  readonly bundle?: string
+  /** Directory of the state directories; {@link stateRoot} if absent. */
+  readonly stateRoot?: string
+  /** By default {@link typeFor}. */
+  readonly type?: InitType
+  /** Mount the host's files on `container.rootfs`, with writes that are discarded. */
+  readonly scratch?: boolean
+  /**
+   * A step that makes the root on `container.rootfs`, as `emptyRoot` does, in the container's mount namespace: so nothing
+   * is left. It runs in the process that builds the root, which for a user namespace is not the init.
+   */
+  readonly makeRoot?: MakeRoot
+  /**
+   * Edits the init's pipeline: an edit, or a function that is given the preset. The result is checked before anything is
+   * done: the error names a missing requirement, a step out of order, or a missing exec.
+   *
+   * **Example** (A step more, in whichever init the container has)
+   *
+   * ```ts
+   * const flow = Pipeline.insertAfter("findProgram", announce)
+   * ```
+   */
+  readonly flow?: Flow<Standard | Userns, P>
+  /**
+   * Whether a process 1 of runfx's own stands before the program: it waits for the processes that nobody else waits for,
+   * hands signals on to the program, and exits with its status, or 128 and the signal that ended it. No other program is
+   * needed for it. The container's pid namespace must be its own. Not if absent.
+   */
+  readonly init?: boolean
+  /**
+   * What the program is, if that is known only when all else of the container is there: it is asked for then, and may take
+   * any time; `patience` counts from there once more. It must keep the rules of {@link Process}; of the container's own
+   * process it may change `args`, `env` and `cwd`.
+   */
+  readonly late?: Effect.Effect<Process>
+  /**
+   * Whether `run` reads what the container has used and run out of, whatever its program's exit code, before its cgroups
+   * are removed; not if absent.
+   */
+  readonly measured?: boolean
+  /** Kinds of network in addition to the built-in ones. */
+  readonly strategies?: ReadonlyArray<Strategy>
+}
+
+/** A process to add to a running container; `P` is its pipeline, as in {@link RunOptions}. */
+export interface ExecOptions<out P extends Pipeline.Any = Pipeline.Any> extends ProcessHandles {
+  readonly id: string
+  readonly stateRoot?: string
+  readonly process: Process
+  /** Whether `exec` tells what the program has used; not if absent. */
+  readonly measured?: boolean
+  /** As in {@link RunOptions}. */
+  readonly flow?: Flow<Setns, P>
+}
+
+/** No descriptor has a higher number: `fs.nr_open` can't be set above it. */
+const highestFd = 2 ** 31 - 1
+
+/** Judged by the rules of the configuration. */
+const judged: Shape = () => {}
+
+/** Milliseconds: more than 0, and as many as a timer takes. */
+const patience: Shape = (value, at, tell) => {
+  if (typeof value !== "number" || !(value > 0 && value < 2 ** 31)) {
+    tell(at, value, `must be a number of milliseconds above 0 and below ${2 ** 31}`)
+  }
+}
+
+const threeDescriptors = list(whole(3, highestFd))
+
+const stdio: Shape = (value, at, tell) => {
+  if (Array.isArray(value) && value.length !== 3) tell(at, value, "must be three descriptors: input, output and error")
+  else threeDescriptors(value, at, tell)
+}
+
+/** A number that a program has a descriptor under: what lies higher may be beyond its limit. */
+const highestNumber = 255
+
+const descriptors: Shape = (value, at, tell) => {
+  record(whole(3, highestFd))(value, at, tell)
+  const numbers = typeof value === "object" && value !== null ? Object.keys(value) : []
+  for (const number of numbers) {
+    if (!/^[1-9]\d*$/.test(number) || Number(number) < 3 || Number(number) > highestNumber) {
+      tell([...at, number], undefined, `must be for a number from 3 to ${highestNumber}`)
+    }
+    const fd: unknown = Reflect.get(value as object, number)
+    if (numbers.includes(String(fd))) tell([...at, number], fd, "must not be a number that the program has one under")
+  }
+}
+
+const inherited: Fields<Partial<Omit<Inherited, "port">>> = {
+  stdio: may(stdio),
+  preservedFds: may(whole(0, highestFd - 3)),
+  descriptors: may(descriptors),
+  consoleSocket: may(whole(0, highestFd)),
+  nofile: may(struct<Limit>({ soft: uint64, hard: uint64 }))
+}
+
+/** What a program inherits, from the options of its start. */
+export const inheritedOf = (options: ProcessHandles): Partial<Inherited> =>
+  Object.fromEntries(Object.entries(options).filter(([key, value]) => key in inherited && value !== undefined))
+
+const handles: Fields<ProcessHandles> = { ...inherited, patience: may(patience), endOnSignal: may(flag) }
+
+const names = may(open<Names>({ sections: open<object>({}), fields: open<object>({}), offsets: open<object>({}) }))
+
+const runShape = struct<RunOptions>({
+  ...handles,
+  id: text,
+  container: judged,
+  port: may(struct<Port>({ number: whole(1, 65535), socket: whole(0, highestFd) })),
+  names,
+  bundle: may(text),
+  stateRoot: may(text),
+  type: may(oneOf("standard", "userns")),
+  scratch: may(flag),
+  makeRoot: may(open<object>({})),
+  init: may(flag),
+  late: may(open<object>({})),
+  measured: may(flag),
+  flow: may(func),
+  strategies: may(list(open<Strategy>({ name: text, create: func, initialize: func, remove: func })))
+})
+
+const execShape = struct<ExecOptions>({
+  ...handles,
+  id: text,
+  stateRoot: may(text),
+  process: judged,
+  measured: may(flag),
+  flow: may(func)
+})
+
+const problemsOf = (shape: Shape, options: unknown): ReadonlyArray<Problem> => {
+  const all: Array<Problem> = []
+  shape(options, [], (at, value, rule) => {
+    all.push(at.length === 0 ? problem("options", value, rule) : problem(pathOf(at), value, rule))
+  })
+  return all
+}
+
+const refuseWith = (problems: ReadonlyArray<Problem>): Effect.Effect<void, ConfigError> =>
+  problems.length === 0 ? Effect.void : Effect.fail(new ConfigError({ problems }))
+
+/** Checks the options of a start, and its container by all rules that need no kernel. */
+export const checkRunOptions = (options: RunOptions): Effect.Effect<void, ConfigError> =>
+  Effect.suspend(() => {
+    const problems = problemsOf(runShape, options)
+    return refuseWith(problems.length > 0 ? problems : inContainer(validate(options.container, options.names)))
+  })
+
+/** Problems of the container as a whole are reported for the option. */
+const inContainer = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> =>
+  problems.map((found) => found.path === "" ? { ...found, path: "container" } : found)
+
+/** Checks the options of another process; the process itself is checked with its container. */
+export const checkExecOptions = (options: ExecOptions): Effect.Effect<void, ConfigError> =>
+  Effect.suspend(() => refuseWith(problemsOf(execShape, options)))
+
+/** Checks another process by the rules of the first one. */
+export const checkProcess = (process: Process, container: Container): Effect.Effect<void, ConfigError> =>
+  Effect.suspend(() => refuseWith(validateProcess(process, container, modelNames)))
+
+const none: Capabilities = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] }
+
+/**
+ * A process without capabilities has none. For an init, absent means "leave them as they are", which would be all that
+ * the runtime has: a forgotten field must not grant these to the program.
+ */
+export const withoutLeftovers = (process: Process): Process =>
+  process.capabilities === undefined ? { ...process, capabilities: none } : process
+
+/** Whether a signal ends what is attached, and then this process. Asked before the options are checked. */
+export const endsOnSignal = (options: ProcessHandles | undefined): boolean => options?.endOnSignal !== false

@@ -1,0 +1,103 @@
+/** A program that runs, from its first instruction to its exit code. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Event } from "../engine/Events.ts"
+import { given } from "../engine/given.ts"
+import type { Restore } from "../engine/Pipeline.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import type { ChildStatus, ResourceUsage } from "../native/results.ts"
+import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import { type Stats, stats } from "../steps/cgroup/stats.ts"
+import { EnteredProcess, Started } from "../steps/parent/facts.ts"
+import { awaitExit, awaitUsage, exitCode } from "./awaitExit.ts"
+import { thenEnd, tryAll } from "./endings.ts"
+import type { StreamError } from "./streams.ts"
+import { withTerminal } from "./terminal.ts"
+
+/** A program that runs. */
+export interface RunningProcess {
+  /** In the caller's pid namespace. */
+  readonly pid: number
+  /** Owned by the caller, which waits with it and closes it. */
+  readonly pidfd: number
+  /** What the init did on the way, with times. */
+  readonly events: ReadonlyArray<Event>
+  /** The master of its terminal, if it has one and no console socket was given. */
+  readonly master?: number
+}
+
+/** How a program ended. */
+export interface Ended {
+  readonly status: ChildStatus
+  /** The status, or 128 and the signal's number. */
+  readonly code: number
+  readonly events: ReadonlyArray<Event>
+  /** What the container had run out of, as its cgroups count it, if the program failed; otherwise absent. */
+  readonly shortage?: Cgroup.Shortage
+  /** What the container's cgroups have counted, if that was asked for and there are any. */
+  readonly used?: Stats
+  /** What the kernel has counted for the program itself, and the children that it has waited for, if that was asked for. */
+  readonly usage?: ResourceUsage
+}
+
+/** The program that runs after a start, from what the pipeline of the start has provided. */
+export const startedOf = (facts: Context.Context<EnteredProcess | Started>): RunningProcess => {
+  const { pid, pidfd } = Context.get(facts, EnteredProcess)
+  return { pid, pidfd, events: Context.get(facts, Started).events }
+}
+
+const waitFor = (
+  running: RunningProcess,
+  measured: boolean
+): Effect.Effect<Ended, SyscallError | StreamError, Kernel> => {
+  const wait: ReturnType<typeof awaitUsage> = measured
+    ? awaitUsage(running)
+    : Effect.map(awaitExit(running.pidfd), (status) => ({ status }))
+  return Effect.map(
+    running.master === undefined ? wait : withTerminal(running.master, wait),
+    ({ status, usage }) => ({ status, code: exitCode(status), events: running.events, ...given({ usage }) })
+  )
+}
+
+/**
+ * What the cgroups report of a program that has ended. What can't be read is left out.
+ *
+ * @param always also of one that did not fail: a child of it may have met a limit
+ */
+const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolean) =>
+  Effect.gen(function*() {
+    const ignoring = <A, E>(look: Effect.Effect<A, E, Kernel>) => Effect.orElseSucceed(look, () => undefined)
+    return given({
+      shortage: code === 0 && !always ? undefined : yield* ignoring(Cgroup.shortage(cgroup)),
+      used: always ? yield* ignoring(stats(cgroup)) : undefined
+    })
+  })
+
+/**
+ * Waits for the end of a program that runs, and cleans up, however it ended.
+ *
+ * @param options.cgroup has counted what it has run out of, and what it has used
+ * @param options.counted whether its cgroups tell what was used and run out of, also if it did not fail
+ * @param options.measured whether the kernel tells what it has used itself
+ * @param options.end what must still be ended; the handle of the program is closed here
+ */
+export const toItsEnd = <E, R, E2>(
+  restore: Restore,
+  running: RunningProcess,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R>,
+  { cgroup, counted = false, end, measured = false }: {
+    readonly cgroup: Cgroup.CgroupManager | undefined
+    readonly counted?: boolean | undefined
+    readonly measured?: boolean | undefined
+    readonly end: (exit: Exit.Exit<Ended, unknown>) => ReadonlyArray<Effect.Effect<void, E2, Kernel>>
+  }
+) =>
+  Effect.gen(function*() {
+    const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running, measured))))
+    // before the cgroups that know it are removed
+    const counts = Exit.isSuccess(exit) && cgroup !== undefined ? yield* countedBy(cgroup, exit.value, counted) : {}
+    const closing: Effect.Effect<void, E2 | SyscallError, Kernel> = sys.close({ fd: running.pidfd })
+    const ended = yield* thenEnd(exit, tryAll<E2 | SyscallError, Kernel>([...end(exit), closing]))
+    return { ...ended, ...counts }
+  })

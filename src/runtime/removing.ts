@@ -1,0 +1,241 @@
+/**
+ * Kill and remove. Each act first makes sure that it has the right thing: a process is identified by its pid, its pid
+ * namespace and its start time, a cgroup by its inode, a state directory by its inode and the nonce in it.
+ */
+import * as Effect from "effect/Effect"
+import { given } from "../engine/given.ts"
+import * as Pipeline from "../engine/Pipeline.ts"
+import type { Failure } from "../engine/Pipeline.ts"
+import { POLL, SIG } from "../native/constants.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { kill as killPipeline } from "../pipelines/kill.ts"
+import { remove as removePipeline } from "../pipelines/remove.ts"
+import { removeBroken as brokenPipeline } from "../pipelines/removeBroken.ts"
+import { Broken } from "../steps/broken/Broken.ts"
+import type { StateRootError } from "../steps/caller/stateRoot.ts"
+import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import { ProcessesRemain } from "../steps/kill/errors.ts"
+import { KillTarget } from "../steps/kill/KillTarget.ts"
+import { NetworkStrategies } from "../steps/network/NetworkStrategies.ts"
+import type { Strategy } from "../steps/network/Strategy.ts"
+import { StillRunning } from "../steps/parent/checkStopped.ts"
+import { reap } from "../steps/parent/conversation.ts"
+import { Removal } from "../steps/parent/Removal.ts"
+import type { ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
+import type { State } from "../steps/state/State.ts"
+import * as Store from "../steps/state/Store.ts"
+import { initOf, runnerOf, type Whereabouts } from "../steps/state/whereabouts.ts"
+import { stateRoot } from "./caller.ts"
+import { tryAll } from "./endings.ts"
+import { unseen } from "./NotRunning.ts"
+
+/** What {@link killAll} can fail with. */
+export type KillAllError = SyscallError | Failure<typeof killPipeline>
+
+/** What {@link remove} can fail with. */
+export type RemoveError =
+  | StateRootError
+  | Store.LoadError
+  | StateLocked
+  | StillRunning
+  | ProcessUnseen
+  | Cgroup.NotACgroup
+  | Cgroup.CgroupNotEmpty
+  | Cgroup.CgroupPathInvalid
+  | Failure<typeof killPipeline>
+  | Failure<typeof removePipeline>
+  | Failure<typeof brokenPipeline>
+
+/** Provides kinds of network in addition to the built-in ones. */
+export const withStrategies =
+  (added: ReadonlyArray<Strategy> | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    added === undefined || added.length === 0
+      ? self
+      : Effect.flatMap(
+        NetworkStrategies,
+        (known) => Effect.provideService(self, NetworkStrategies, [...added, ...known])
+      )
+
+/** How long a killed process may take to die, in milliseconds. */
+const deathBound = 10_000
+
+/**
+ * Kills a child and reaps it. A wait that has failed may have reaped it before: then there is nothing left to kill.
+ */
+export const killAndReap = (
+  { pid, pidfd }: { readonly pid: number; readonly pidfd: number }
+): Effect.Effect<void, SyscallError | ProcessesRemain, Kernel> =>
+  Effect.gen(function*() {
+    yield* sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined))
+    // ENOSYS: a filter of this process forbids the call; its end can still be seen
+    if ((yield* orOn(["ENOSYS"], null)(reap(pidfd, deathBound))) !== null) return
+    // it was reaped by another part of this program, or it does not die
+    const [ended] = yield* sys.poll({ fds: [pidfd], events: POLL.IN, timeout: 0 })
+    if (ended === 0) return yield* new ProcessesRemain({ pids: [pid], states: ["?"], milliseconds: deathBound })
+  })
+
+/** Kills all processes of a container, by its cgroups, and by its first process if that is known. */
+export const killAll = (
+  { cgroup }: State,
+  known: Whereabouts,
+  children: ReadonlyArray<number> = []
+): Effect.Effect<void, KillAllError, Kernel> =>
+  Effect.suspend(() => {
+    // one that has ended already may be a child of this process that has not been reaped
+    const init = known._tag === "Alive" ? known.process : known._tag === "Ended" ? known.zombie : undefined
+    return Effect.asVoid(
+      Pipeline.run(killPipeline).pipe(Effect.provideService(KillTarget, { children, ...given({ cgroup, init }) }))
+    )
+  })
+
+const removeState = (removal: Removal["Service"], strategies?: ReadonlyArray<Strategy>) =>
+  Pipeline.run(removePipeline).pipe(Effect.provideService(Removal, removal), withStrategies(strategies))
+
+/** What a process that has started a container, and is still there, knows of it. */
+export interface Own {
+  readonly pid: number
+  readonly pidfd: number
+  readonly state: State
+}
+
+/**
+ * Removes a container that this process has started. Another command may have deleted it meanwhile, and its id may be
+ * another container's by now.
+ *
+ * @param options.kill also what is left of its processes; otherwise its first one has ended and was reaped
+ */
+export const removeOwn = (
+  root: string,
+  { pid, pidfd, state }: Own,
+  options: {
+    readonly kill: boolean
+    readonly reaped: boolean
+    readonly strategies?: ReadonlyArray<Strategy> | undefined
+  }
+) => {
+  let ended = options.reaped
+  const end = tryAll<KillAllError | ProcessesRemain, Kernel>([
+    Effect.flatMap(initOf(state), (known) => killAll(state, known)),
+    ...(options.reaped ? [] : [Effect.tap(killAndReap({ pid, pidfd }), () => Effect.sync(() => void (ended = true)))])
+  ])
+  const removal = Effect.suspend(() =>
+    removeState({ state, stateRoot: root, ...(ended ? { ended } : {}) }, options.strategies)
+  )
+  return tryAll<RemoveError | ProcessesRemain, Kernel>([
+    // processes are identified by more than names, so no lock is needed
+    ...(options.kill ? [end] : []),
+    Store.withLock(root, state.id, removal).pipe(
+      // deleted by another command, which has removed what there was: what it could not know of is left
+      Effect.catchTag("ContainerNotFound", () => removal)
+    )
+  ])
+}
+
+/** Removes what a container has left whose state can't be read: by the copy of its state, or by its id alone. */
+const removeBroken = (root: string, id: string, missing: boolean, options: RemoveOptions = {}) =>
+  Effect.gen(function*() {
+    const copy = yield* Effect.result(Store.loadCopy(root, id))
+    if (copy._tag === "Success") return yield* removeForced(root, copy.success, options)
+    yield* removeEntry(root, id, missing ? "missing" : "damaged")
+  })
+
+const removeEntry = (stateRoot: string, id: string, left: Broken["Service"]["left"]) =>
+  Effect.asVoid(Pipeline.run(brokenPipeline).pipe(Effect.provideService(Broken, { id, stateRoot, left })))
+
+/** Kills and removes, if the processes to kill are known. */
+const removeForced = (root: string, state: State, { children, strategies }: RemoveOptions) =>
+  Effect.gen(function*() {
+    const known = yield* initOf(state)
+    if (known._tag === "Unseen" && state.cgroup === undefined) return yield* unseen(state, known)
+    yield* killAll(state, known, children)
+    yield* removeState({ state, stateRoot: root, ended: true }, strategies)
+  })
+
+/** How long a forced removal waits for another command on the same container, in milliseconds. */
+const forcePatience = 3000
+
+/** How a container is removed. */
+export interface RemoveOptions {
+  readonly force?: boolean
+  /** Those that it was started with: they remove what they made. */
+  readonly strategies?: ReadonlyArray<Strategy>
+  /**
+   * Processes that the caller has started in the container by `start` and does not wait for yet: the container can't end
+   * before they are reaped, and no other process can do that.
+   */
+  readonly children?: ReadonlyArray<number>
+}
+
+/** Removes a container whose lock is held. */
+const removeLocked = (root: string, id: string, options: RemoveOptions) =>
+  Effect.gen(function*() {
+    const { children, force = false, strategies } = options
+    const loaded = yield* Effect.result(Store.load(root, id))
+    if (loaded._tag === "Failure") {
+      return yield* force && loaded.failure._tag === "StateCorrupt"
+        ? removeBroken(root, id, loaded.failure.missing === true, options)
+        : Effect.fail(loaded.failure)
+    }
+    const state = loaded.success
+    if (force) return yield* removeForced(root, state, options)
+    const known = yield* initOf(state)
+    if (known._tag === "None" && state.runner !== undefined && (yield* runnerOf(state))._tag !== "Ended") {
+      return yield* new StillRunning({ id, status: "creating" })
+    }
+    // if its pid namespace was not its own, processes may be left behind in its cgroup
+    if (known._tag === "Ended") yield* killAll(state, known, children)
+    yield* removeState({ state, stateRoot: root }, strategies)
+  })
+
+/**
+ * Removes a container that has stopped; `force` kills it first, finds nothing wrong with one that is gone, and removes
+ * also one whose state can't be read.
+ */
+export const remove = Effect.fnUntraced(function*(
+  id: string,
+  options: RemoveOptions & { readonly stateRoot?: string } = {}
+): Effect.fn.Return<void, RemoveError | StateUntrusted, Kernel> {
+  const root = options.stateRoot ?? (yield* stateRoot)
+  const act = removeLocked(root, id, options)
+  const locked = options.force === true
+    // a command that hangs with the lock held must not keep the container: each thing is identified before it is removed
+    ? Effect.catchTag(Store.withLock(root, id, act, { milliseconds: forcePatience }), "StateLocked", () => act)
+    : Store.withLock(root, id, act)
+  const removal = Effect.asVoid(locked).pipe(
+    // not a directory: there is nothing to lock, and nothing of a container
+    orOn(["ENOTDIR", "ELOOP"], "odd" as const),
+    Effect.flatMap((done): Effect.Effect<void, RemoveError, Kernel> => {
+      if (done !== "odd") return Effect.void
+      return options.force === true ? removeEntry(root, id, "no directory") : Effect.asVoid(Store.load(root, id))
+    })
+  )
+  yield* options.force === true ? Effect.catchTag(removal, "ContainerNotFound", () => Effect.void) : removal
+})
+
+/**
+ * Removes a container that was judged to have no owner any more. Returns `false` if it is another one by now, or runs.
+ *
+ * @param judged its state; absent: it had none
+ */
+export const removeJudged = (
+  root: string,
+  id: string,
+  judged: State | undefined,
+  { strategies }: Pick<RemoveOptions, "strategies"> | { readonly strategies: undefined }
+): Effect.Effect<boolean, RemoveError, Kernel> =>
+  Store.withLock(
+    root,
+    id,
+    Effect.gen(function*() {
+      const now = yield* Effect.result(Store.load(root, id))
+      if (judged === undefined) {
+        if (now._tag === "Success" || now.failure._tag !== "StateCorrupt" || now.failure.missing !== true) return false
+        yield* removeBroken(root, id, true)
+        return true
+      }
+      if (now._tag === "Failure") return yield* Effect.fail(now.failure)
+      if (now.success.nonce !== judged.nonce || (yield* initOf(now.success))._tag === "Alive") return false
+      yield* removeState({ state: now.success, stateRoot: root, ended: true }, strategies)
+      return true
+    })
+  )

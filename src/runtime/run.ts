@@ -1,0 +1,53 @@
+/** `run`: a container from its start to its end. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { hasNamespace } from "../config/Container.ts"
+import type * as Pipeline from "../engine/Pipeline.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import type { Standard } from "../pipelines/standard.ts"
+import type { Userns } from "../pipelines/userns.ts"
+import { whileAttached } from "./attached.ts"
+import { stateRoot } from "./caller.ts"
+import { type CreateError, createWith } from "./create.ts"
+import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
+import { type Ended, type RunningProcess, toItsEnd } from "./program.ts"
+import { removeOwn } from "./removing.ts"
+import type { StreamError } from "./streams.ts"
+
+/** What {@link run} can fail with; `P` is the pipeline of the init. */
+export type RunError<P = Standard | Userns> = CreateError<P> | StreamError
+
+/**
+ * Runs a container from its start to its end, and removes it. Interruption, or a failure on the way, kills and removes it
+ * as well.
+ *
+ * The container does not outlive this process: its first process gets SIGKILL when the thread that has started it ends,
+ * unless the container's `parentDeathSignal` says otherwise (0: none). A signal that would end this process and that has no
+ * listener interrupts all such runs, and ends the process when all is removed: see {@link RunOptions.endOnSignal}.
+ *
+ * @param onRunning is called once, when the program runs
+ */
+export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = never>(
+  options: RunOptions<P>,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
+): Effect.Effect<Ended, RunError<P> | E, Kernel | Fork | R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      yield* checkRunOptions(options)
+      const root = options.stateRoot ?? (yield* stateRoot)
+      const running = yield* createWith(restore, { ...options, stateRoot: root }, { attached: true })
+      const { cgroup, container } = running.state
+      return yield* toItsEnd(restore, running, onRunning, {
+        cgroup,
+        counted: options.measured,
+        measured: options.measured,
+        end: (exit) => {
+          const reaped = Exit.isSuccess(exit)
+          // after the program's own end no process is left, if the pid namespace is the container's
+          const kill = !reaped || !hasNamespace(container, "pid")
+          return [removeOwn(root, running, { kill, reaped, strategies: options.strategies })]
+        }
+      })
+    })
+  ).pipe(whileAttached(endsOnSignal(options)))

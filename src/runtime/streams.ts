@@ -1,0 +1,146 @@
+/**
+ * The standard streams of this process. What is written there arrives, or its writer gets an error. Node alone would end the
+ * process on an error, and leave behind everything that it has made, or drop a part of a text if a disk is full.
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { createReadStream, writeSync } from "node:fs"
+import process from "node:process"
+import { SIG } from "../native/constants.ts"
+import * as Errno from "../native/Errno.ts"
+
+/** The two output streams. */
+export type Output = "stdout" | "stderr"
+
+const names = { stdin: "standard input", stdout: "standard output", stderr: "standard error" } as const
+
+const advices: Readonly<Record<string, string>> = {
+  EBADF: "it is not open in this direction, as under nohup(1): redirect it from or to a file, or /dev/null",
+  EIO: "its terminal has hung up, or belongs to another job: redirect it from or to a file, or /dev/null",
+  EISDIR: "it is a directory: redirect it from or to a file, or /dev/null",
+  ENOSPC: "make room on its file system, or redirect it",
+  EDQUOT: "its user has used up their quota: make room, or redirect it",
+  EFBIG: "it would become larger than its file system or the caller's limit (ulimit -f) lets it"
+}
+
+/** A standard stream of this process has failed; {@link names} has its name. */
+export class StreamError extends Data.TaggedError("StreamError")<{
+  readonly stream: keyof typeof names
+  /** The name of an errno, or of an error of Node's. */
+  readonly code: string
+}> {
+  override get message(): string {
+    const known = Errno.names.find((name) => name === this.code)
+    const text = known === undefined ? "" : ` (${Errno.textOf(known)})`
+    return `${names[this.stream]} can't be ${this.stream === "stdin" ? "read" : "written"}: ${this.code}${text}`
+  }
+  get advice(): string | undefined {
+    return advices[this.code]
+  }
+  /** If nobody reads any more: that of a process which SIGPIPE has ended. */
+  get exitCode(): number {
+    return this.code === "EPIPE" ? 128 + SIG.PIPE : 1
+  }
+}
+
+const errorOf = (stream: keyof typeof names, error: unknown): StreamError =>
+  new StreamError({
+    stream,
+    code: error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error)
+  })
+
+/** What listens to the errors of a stream, for any writer's text. */
+type Listener = (error: StreamError) => void
+
+const listeners = new Set<Listener>()
+
+/** Those of Node's own streams whose errors are listened to. */
+const watched = new Set<Output>()
+
+/** Node's own stream; its errors go to the {@link Listener}s, and never end the process. */
+const nodeStream = (to: Output): NodeJS.WriteStream => {
+  const stream = process[to]
+  if (!watched.has(to)) {
+    watched.add(to)
+    stream.on("error", (error) => listeners.forEach((listener) => listener(errorOf(to, error))))
+  }
+  return stream
+}
+
+/** Reports errors of standard output and standard error, until the function that it returns is called. */
+export const watch = (listener: Listener): () => void => {
+  listeners.add(listener)
+  return () => void listeners.delete(listener)
+}
+
+/**
+ * Whether Node writes to a pipe, a socket or a terminal. To a file it writes what fits, and reports nothing; and to
+ * what it does not know (a directory, a block device, another kind of socket) it writes nothing, and says that it has.
+ */
+const isSocket = (stream: NodeJS.WriteStream): boolean => "connecting" in stream
+
+/** All of it: a disk that gets full takes a part of the bytes, and fails at the next write only. */
+const writeAll = (fd: number, bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
+}
+
+/** How many chunks have not been written yet, and what waits for the last one. */
+let pending = 0
+const waiting = new Set<() => void>()
+
+/** Whether something that was written has not been taken yet. */
+export const isPending = (): boolean => pending > 0
+
+/** Settles when all that was written has been taken, or has failed. */
+export const flushed = (): Promise<void> =>
+  pending === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.add(resolve))
+
+/**
+ * Writes a chunk, as `stream.write` of Node does, with its answer: whether more may follow before `done` is called.
+ *
+ * @param done is called once, later, with the error if there was one
+ */
+export const write = (
+  to: Output,
+  chunk: string | Uint8Array,
+  done: (error: StreamError | undefined) => void = () => {}
+): boolean => {
+  const stream = nodeStream(to)
+  pending++
+  const settle = (error?: StreamError) => {
+    if (error !== undefined) listeners.forEach((listener) => listener(error))
+    done(error)
+    if (--pending > 0) return
+    waiting.forEach((resolve) => resolve())
+    waiting.clear()
+  }
+  if (isSocket(stream)) {
+    return stream.write(chunk, (error) => settle(error == null ? undefined : errorOf(to, error)))
+  }
+  try {
+    writeAll(to === "stdout" ? 1 : 2, typeof chunk === "string" ? Buffer.from(chunk) : chunk)
+    queueMicrotask(settle)
+  } catch (cause) {
+    queueMicrotask(() => settle(errorOf(to, cause)))
+  }
+  return true
+}
+
+const printOn = (to: Output) => (text: string): Effect.Effect<void, StreamError> =>
+  Effect.callback((resume) => {
+    if (text === "") return resume(Effect.void)
+    write(to, text, (error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
+  })
+
+/** Writes a text on standard output; done when it has been taken. */
+export const print = printOn("stdout")
+
+/** Writes a text on standard error; done when it has been taken. */
+export const printError = printOn("stderr")
+
+/** Standard input. From what Node does not know (a directory, a block device) it reads nothing, as if that were empty. */
+export const input = (): NodeJS.ReadableStream =>
+  "bytesRead" in process.stdin ? process.stdin : createReadStream("", { fd: 0, autoClose: false })
+
+/** What standard input has failed with. */
+export const inputError = (error: unknown): StreamError => errorOf("stdin", error)

@@ -1,0 +1,221 @@
+/**
+ * A pool of sandboxes that wait for their programs: what takes time is done beforehand, and a program runs in a sandbox of
+ * its own within a fraction of a start.
+ *
+ * **Example** (A pool that serves requests)
+ *
+ * ```ts
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const pool = yield* Pool.make({ size: 4, sandbox: make({ limits: { time: "5 seconds" } }) })
+ *   const { stdout } = yield* Pool.run(pool, ["echo", "hello"])
+ *   return stdout
+ * }))
+ * ```
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Problem } from "../config/ConfigError.ts"
+import { func, may, open, type Shape, struct, text, whole } from "../config/shape/Shape.ts"
+import { validateProcess } from "../config/validate.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { check, checkCommand, problemsOf } from "./check.ts"
+import { noEnds } from "./furtherPipes.ts"
+import { checkOptions, type Options as RunOptions, type Result, toItsEnd } from "./run.ts"
+import { make as makeSandbox, type Sandbox } from "./Sandbox.ts"
+import { InvalidSandbox, type SandboxError, SandboxFailed } from "./SandboxError.ts"
+import { begunOf, type ExecOptions, type Process, processOf, type Spawned, spawnedFrom } from "./spawn.ts"
+
+import type { Started } from "./start.ts"
+import { type Item, poolClosed, type PoolEvent, Stock } from "./stock.ts"
+import { prepare } from "./waiting.ts"
+
+export type { PoolEvent } from "./stock.ts"
+
+/** What a pool is made with. */
+export interface Options {
+  /** How many sandboxes wait. */
+  readonly size: number
+  /** What each of them is; see `make`. The safe default if absent. */
+  readonly sandbox?: Sandbox
+  /** How many are made at the same time; 2 if absent. */
+  readonly concurrency?: number
+  /** Is told of each sandbox that is ready, could not be made, or has broken while it waited. */
+  readonly onEvent?: (event: PoolEvent) => Effect.Effect<void>
+  /** Directory of the states of all containers; as the command has it if absent. */
+  readonly stateRoot?: string
+}
+
+/** Sandboxes that wait for their programs. They end with the scope in which the pool was made, and so do their programs. */
+export interface Pool {
+  readonly size: number
+  /** How many wait now. */
+  readonly waiting: Effect.Effect<number>
+  /** Done when as many wait as there should be; fails if one can't be made until then. */
+  readonly full: Effect.Effect<void, SandboxError>
+  /** Has a sandbox become a program; it ends with the scope, and was never used before. */
+  readonly start: (
+    command: ReadonlyArray<string>,
+    options: ProgramOptions
+  ) => Effect.Effect<ProgramOfPool, SandboxError, Kernel | Scope.Scope>
+}
+
+/** A program that runs in a sandbox of a pool. */
+export interface ProgramOfPool {
+  readonly started: Started
+  readonly sandbox: Sandbox
+}
+
+/** What belongs to a program of a pool, and not to its sandbox. */
+export interface ProgramOptions {
+  /** Variables of its environment, besides those of the sandbox. */
+  readonly env?: ExecOptions["env"]
+  /** Its working directory, which the program's user must be able to enter; that of the sandbox if absent. */
+  readonly cwd?: string
+}
+
+const most = 4096
+
+const anySandbox: Shape = open<object>({ description: open<object>({}) })
+
+const shape = struct<Options>({
+  size: whole(1, most),
+  sandbox: may(anySandbox),
+  concurrency: may(whole(1, most)),
+  onEvent: may(func),
+  stateRoot: may(text)
+})
+
+const refuse = (problems: ReadonlyArray<Problem>): Effect.Effect<void, InvalidSandbox> =>
+  problems.length === 0 ? Effect.void : Effect.fail(new InvalidSandbox({ problems }))
+
+const checkPool = (options: Options): ReadonlyArray<Problem> => {
+  const wrong = problemsOf(shape, options, "options")
+  return wrong.length > 0 || options.sandbox === undefined ? wrong : check(options.sandbox.description)
+}
+
+/** How many sandboxes are tried for one program, if one after the other is broken. */
+const tries = 3
+
+/** What a sandbox fails with that had broken before it was asked for anything. */
+const ofBroken = new Set(["InitDied", "InitStuck", "ChannelGarbled", "Frozen"])
+
+const isBroken = (error: SandboxError): boolean => error instanceof SandboxFailed && ofBroken.has(error.code)
+
+/** Has one sandbox become a program. */
+const handOut = (
+  sandbox: Sandbox,
+  { scope, waiting }: Item,
+  command: ReadonlyArray<string>,
+  options: ProgramOptions
+): Effect.Effect<Started, SandboxError, Kernel> => {
+  const { container, names } = waiting.resolved
+  const process = processOf(sandbox, waiting.resolved, command, options)
+  return Effect.andThen(
+    refuse(validateProcess(process, container, names)),
+    Scope.provide(waiting.handOut(process), scope)
+  )
+}
+
+/**
+ * Makes a pool. It is there when the first of its sandboxes waits, so that what is wrong with all of them is its own error;
+ * the others are made in the background.
+ */
+export const make = (options: Options): Effect.Effect<Pool, SandboxError, Kernel | Fork | Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* refuse(checkPool(options))
+    const { concurrency = 2, onEvent = () => Effect.void, sandbox = makeSandbox(), size, stateRoot } = options
+    const context = yield* Effect.context<Kernel | Fork>()
+    const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+    const stock: Stock = new Stock(
+      {
+        size,
+        concurrency,
+        make: prepare(sandbox, stateRoot === undefined ? {} : { stateRoot }),
+        // a handler that dies must not take the pool along
+        tell: (event) =>
+          Effect.catchCause(
+            Effect.suspend(() => onEvent(event)),
+            (cause) => Effect.logWarning(`the handler of a pool's events has died, for ${event._tag}`, cause)
+          )
+      },
+      scope,
+      (effect) => void Effect.runForkWith(context)(Effect.forkIn(effect, scope))
+    )
+    yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => stock.close()))
+    stock.fill()
+    yield* stock.has(1)
+    return poolOf(stock, sandbox, size)
+  })
+
+const poolOf = (stock: Stock, sandbox: Sandbox, size: number): Pool => ({
+  size,
+  waiting: Effect.sync(() => stock.waiting),
+  full: stock.has(size),
+  start: (command, options) =>
+    Effect.gen(function*(): Effect.fn.Return<ProgramOfPool, SandboxError, Kernel | Scope.Scope> {
+      yield* refuse(checkCommand(command))
+      for (let tried = 1;; tried++) {
+        let taken: Item | undefined
+        yield* Effect.addFinalizer((exit) => {
+          // it may have been interrupted before it was served
+          stock.fill()
+          return taken === undefined ? Effect.void : Scope.close(taken.scope, exit)
+        })
+        const item = yield* stock.take((one) => void (taken = one))
+        const exit = yield* Effect.exit(handOut(sandbox, item, command, options))
+        if (Exit.isSuccess(exit)) {
+          stock.served()
+          return { started: exit.value, sandbox }
+        }
+        stock.fill()
+        yield* Scope.close(item.scope, exit)
+        // by the end of the pool
+        if (Cause.hasInterruptsOnly(exit.cause)) return yield* poolClosed()
+        const error = exit.cause.reasons.find(Cause.isFailReason)?.error
+        if (error === undefined || !isBroken(error)) return yield* Effect.failCause(exit.cause)
+        yield* stock.broken(item, error)
+        if (tried === tries) return yield* Effect.fail(error)
+      }
+    })
+})
+
+/**
+ * Runs a program in a sandbox of a pool, and waits for its end; see `run`. If none waits, it waits for the next one.
+ *
+ * **Example** (A word count)
+ *
+ * ```ts
+ * const { stdout } = yield* Pool.run(pool, ["wc", "-w"], { input: "four words in it" })
+ * ```
+ */
+export const run = (
+  pool: Pool,
+  command: ReadonlyArray<string>,
+  options: Pick<RunOptions, "input" | "overflow"> & ProgramOptions = {}
+): Effect.Effect<Result, SandboxError, Kernel> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { input, overflow } = options
+    const rest = { ...(input === undefined ? {} : { input }), ...(overflow === undefined ? {} : { overflow }) }
+    yield* refuse(checkOptions(rest))
+    const { started } = yield* pool.start(command, options)
+    return yield* toItsEnd(started, rest)
+  }))
+
+/** As {@link spawn}, with the streams as Node has them. */
+export const spawnWith = (
+  pool: Pool,
+  command: ReadonlyArray<string>,
+  options: ProgramOptions = {}
+): Effect.Effect<Spawned, SandboxError, Kernel | Fork | Scope.Scope> =>
+  spawnedFrom(Effect.flatMap(pool.start(command, options), ({ sandbox, started }) => begunOf(sandbox, started, noEnds)))
+
+/** Starts a program in a sandbox of a pool, to be talked to while it runs; see `spawn`. */
+export const spawn = (
+  pool: Pool,
+  command: ReadonlyArray<string>,
+  options: ProgramOptions = {}
+): Effect.Effect<Process, SandboxError, Kernel | Fork | Scope.Scope> =>
+  Effect.map(spawnWith(pool, command, options), ({ process }) => process)

@@ -1,0 +1,110 @@
+/** The root of a sandbox: parts of the host, a directory, or layers. */
+import * as Effect from "effect/Effect"
+import { realpathSync } from "node:fs"
+import { type Problem, problem } from "../../config/ConfigError.ts"
+import type { Mount } from "../../config/Container.ts"
+import { AT, STATX } from "../../native/constants.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { MakeRoot } from "../../runtime/options.ts"
+import { emptyRoot } from "../../steps/rootfs/emptyRoot.ts"
+import { layeredRoot } from "../../steps/rootfs/layeredRoot.ts"
+import type { Description } from "../Description.ts"
+import { bound } from "./mounts.ts"
+import { hasResolver } from "./networks.ts"
+
+/** What of the host's root is in the root `"host"`. */
+const hostDirectories = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr"]
+
+/** What of it is covered: what other programs take for secret, whichever program it is. */
+const hostSecrets = [
+  "/etc/gshadow",
+  "/etc/gshadow-",
+  "/etc/krb5.keytab",
+  "/etc/security/opasswd",
+  "/etc/shadow",
+  "/etc/shadow-",
+  "/etc/ssh",
+  "/etc/ssl/private",
+  "/etc/sudoers",
+  "/etc/sudoers.d"
+]
+
+/** What says that something is not there. */
+export const absent = ["ENOENT", "ENOTDIR"] as const
+
+const isThere = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =>
+  sys.statx({ dirfd: AT.FDCWD, path, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.TYPE }).pipe(
+    Effect.as(true),
+    orOn(absent, false)
+  )
+
+/** A path without links; `undefined` if it leads nowhere. */
+const real = (path: string): string | undefined => {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** The file that says how names are resolved, if it is a link to one that the sandbox does not have. */
+const resolver = (): ReadonlyArray<Mount> => {
+  const file = real("/etc/resolv.conf")
+  return file === undefined || file.startsWith("/etc/") ? [] : [bound(file, file, true)]
+}
+
+/** A root, and what belongs to it. */
+export interface Root {
+  readonly rootfs: string
+  readonly makeRoot?: MakeRoot
+  readonly mounts: ReadonlyArray<Mount>
+  readonly hidden: ReadonlyArray<string>
+  /** Where the files are in which users are looked up. */
+  readonly files: string
+  readonly problems: ReadonlyArray<Problem>
+}
+
+const notADirectory = "must be a directory on the host"
+
+/**
+ * The root that a description asks for.
+ *
+ * @param place where it is made, if it is not there already
+ */
+export const rootOf = (
+  { network, root = "host" }: Description,
+  place: string
+): Effect.Effect<Root, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const plain = { mounts: [], hidden: [], problems: [] }
+    if (root === "host") {
+      const there = yield* Effect.filter(hostDirectories, (name) => isThere(`/${name}`))
+      return {
+        rootfs: place,
+        makeRoot: emptyRoot,
+        files: "/",
+        mounts: [
+          ...there.map((name) => bound(`/${name}`, `/${name}`, true, ["copy-symlink"])),
+          ...(hasResolver(network) ? resolver() : [])
+        ],
+        hidden: hostSecrets,
+        problems: []
+      }
+    }
+    if (typeof root === "string") {
+      const rootfs = real(root)
+      return rootfs === undefined
+        ? { ...plain, rootfs: root, files: root, problems: [problem("root", root, notADirectory)] }
+        : { ...plain, rootfs, files: rootfs }
+    }
+    const resolved = root.directories.map(real)
+    return {
+      ...plain,
+      rootfs: place,
+      makeRoot: layeredRoot(resolved.map((path) => path ?? "/")),
+      files: resolved.find((path) => path !== undefined && real(`${path}/etc/passwd`) !== undefined) ?? "/",
+      problems: resolved.flatMap((path, index) =>
+        path === undefined ? [problem(`root.directories[${index}]`, root.directories[index], notADirectory)] : []
+      )
+    }
+  })

@@ -1,0 +1,59 @@
+/** What a start or an end has failed with, in the words of this module. */
+import * as Cause from "effect/Cause"
+import { ConfigError } from "../config/ConfigError.ts"
+import { given } from "../engine/given.ts"
+import { innermost, PipelineError } from "../engine/PipelineError.ts"
+import type { Resolved } from "./decode.ts"
+import { InvalidSandbox, type SandboxError, SandboxFailed, SandboxUnavailable } from "./SandboxError.ts"
+
+const own = new Set(["InvalidSandbox", "SandboxUnavailable", "SandboxFailed"])
+
+const textOf = (value: unknown, key: "advice" | "code" | "_tag"): string | undefined => {
+  const found: unknown = typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined
+  return typeof found === "string" ? found : undefined
+}
+
+/** The steps on the way to an error, that error, and the advice that is nearest to it. */
+const unfold = (
+  error: unknown
+): { readonly steps: ReadonlyArray<string>; readonly root: unknown; readonly advice?: string } => {
+  if (!(error instanceof PipelineError)) {
+    return { steps: [], root: error, ...given({ advice: textOf(error, "advice") }) }
+  }
+  const { path, reason } = error
+  const advice = textOf(reason, "advice") ?? innermost(error).advice ?? error.advice
+  return { steps: path.flatMap(({ pipeline, step }) => [pipeline, step]), root: reason, ...given({ advice }) }
+}
+
+/** The steps that make the cgroup, and set its limits. */
+const ofCgroup = new Set(["createCgroup", "limitCgroup"])
+
+/** The error of a cause in the words of this module. */
+export const failureOf = (
+  cause: Cause.Cause<unknown>,
+  { inCgroup }: Pick<Resolved, "inCgroup"> = { inCgroup: [] }
+): SandboxError => {
+  const error = Cause.squash(cause)
+  const tag = textOf(error, "_tag")
+  if (tag !== undefined && own.has(tag)) return error as SandboxError
+  if (error instanceof ConfigError) return new InvalidSandbox({ problems: error.problems })
+  const { advice, root, steps } = unfold(error)
+  const message = root instanceof Error ? root.message : String(root)
+  if (inCgroup.length > 0 && steps.some((step) => ofCgroup.has(step))) {
+    return new SandboxUnavailable({
+      what: inCgroup,
+      why: message,
+      advice:
+        "run as root, or in a cgroup that is delegated to the caller (systemd-run --user --scope -p Delegate=yes), " +
+        "or say ifPossible(…) of the limit, if the program may run without it",
+      cause: error
+    })
+  }
+  return new SandboxFailed({
+    step: steps.join("/"),
+    code: textOf(root, "code") ?? textOf(root, "_tag") ?? "UNKNOWN",
+    problem: message,
+    ...(advice === undefined ? {} : { advice }),
+    cause: error
+  })
+}

@@ -1,0 +1,151 @@
+/**
+ * Standard input, output and error of a program as pipes, whose other ends are on this process's event loop.
+ *
+ * They are pipes and no sockets, since a program may open /dev/stdout again, and each end is a file description of its own,
+ * so that making ours non-blocking is not felt by the program. Node reads and writes them as it does with those of
+ * child_process: by epoll(7), without a thread, however many there are.
+ *
+ * @see pipe(7)
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import { Socket } from "node:net"
+import type { Readable, Writable } from "node:stream"
+import { F, O, POLL } from "../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import type { Stdio } from "../steps/init/Init.ts"
+import { closing } from "./descriptors.ts"
+import { SandboxStreamError } from "./SandboxError.ts"
+
+/** What a program writes, with the number of its descriptor. */
+export interface Output extends Socket {
+  readonly fd: number
+}
+
+/** Both sides of the three pipes. */
+export interface Pipes {
+  /** The program's ends. */
+  readonly stdio: Stdio
+  /** Closes this process's copies of the program's ends, once: until then no end of a stream would be seen. */
+  readonly closeTheirs: Effect.Effect<void, never, Kernel>
+  readonly stdin: Socket
+  readonly stdout: Output
+  readonly stderr: Output
+}
+
+/** An application may have closed its own standard streams: what becomes a program's must not have their numbers. */
+const above2 = (fd: number): Effect.Effect<number, SyscallError, Kernel> =>
+  fd > 2
+    ? Effect.succeed(fd)
+    : Effect.ensuring(sys.fcntl({ fd, command: F.DUPFD_CLOEXEC, argument: 3 }), Effect.ignore(sys.close({ fd })))
+
+const socketOf = (fd: number, direction: "reads" | "writes"): Output => {
+  const socket = new Socket({ fd, readable: direction === "reads", writable: direction === "writes" })
+  // reported to the user of the stream; without a listener, an error would end the application
+  socket.on("error", () => {})
+  return Object.assign(socket, { fd })
+}
+
+/** One pipe: a socket for this process, and the program's end. */
+export interface Pipe {
+  readonly socket: Output
+  readonly theirs: number
+  readonly close: Effect.Effect<void, never, Kernel>
+}
+
+/** Makes a pipe, from which this process reads, or to which it writes; what is open of it is closed with the scope. */
+export const pipe = (direction: "reads" | "writes"): Effect.Effect<Pipe, SyscallError, Kernel | Scope.Scope> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
+    const [ours, other] = direction === "reads" ? [read, write] : [write, read]
+    const theirs = yield* above2(other)
+    const close = closing(theirs)
+    yield* Effect.addFinalizer(() => close)
+    const socket = socketOf(ours, direction)
+    yield* Effect.addFinalizer(() => Effect.sync(() => void socket.destroy()))
+    return { socket, theirs, close }
+  }))
+
+/** Makes the pipes; what is still open of them is closed with the scope. */
+export const makePipes: Effect.Effect<Pipes, SyscallError, Kernel | Scope.Scope> = Effect.uninterruptible(
+  Effect.gen(function*() {
+    const input = yield* pipe("writes")
+    const output = yield* pipe("reads")
+    const error = yield* pipe("reads")
+    return {
+      stdio: [input.theirs, output.theirs, error.theirs] as const,
+      closeTheirs: Effect.all([input.close, output.close, error.close], { discard: true }),
+      stdin: input.socket,
+      stdout: output.socket,
+      stderr: error.socket
+    }
+  })
+)
+
+const codeOf = (error: unknown): string => {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error)
+  // Node's words for a pipe that was closed meanwhile
+  return code === "ERR_STREAM_DESTROYED" || code === "ERR_STREAM_WRITE_AFTER_END" ? "EPIPE" : code
+}
+
+/** Writes all of a chunk; done when the pipe has taken it. */
+export const write = (
+  socket: Writable,
+  chunk: Uint8Array,
+  stream: SandboxStreamError["stream"] = "stdin"
+): Effect.Effect<void, SandboxStreamError> =>
+  Effect.callback((resume) => {
+    socket.write(chunk, (error) =>
+      resume(error == null ? Effect.void : Effect.fail(new SandboxStreamError({ stream, code: codeOf(error) }))))
+  })
+
+/** What is written to the sink is what the program reads; its end is the end of the program's input, unless that is to come. */
+export const sinkOf = (
+  socket: Writable,
+  stream: SandboxStreamError["stream"] = "stdin",
+  endOnDone = true
+): Sink.Sink<void, Uint8Array, never, SandboxStreamError> => {
+  const sink = Sink.forEach((chunk: Uint8Array) => write(socket, chunk, stream))
+  return endOnDone ? Sink.ensuring(sink, Effect.sync(() => void socket.end())) : sink
+}
+
+/** What the program writes, read no faster than it is asked for; who stops early closes the pipe. */
+export const streamOf = (
+  socket: Readable,
+  stream: SandboxStreamError["stream"]
+): Stream.Stream<Uint8Array, SandboxStreamError> =>
+  Stream.fromAsyncIterable<Uint8Array, SandboxStreamError>(
+    socket,
+    (error) => new SandboxStreamError({ stream, code: codeOf(error) })
+  )
+
+/** Waits until nobody can write to a pipe any more, and all of it was read. */
+export const ended = (socket: Readable): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const done = () => resume(Effect.void)
+    if (socket.closed || socket.readableEnded) return done()
+    socket.once("end", done).once("close", done)
+    return Effect.sync(() => void socket.off("end", done).off("close", done))
+  })
+
+/**
+ * Waits until all was read that is in a pipe now. Its program has ended, and what it wrote is there; but others that it
+ * has started may hold the other end, and would write on.
+ */
+export const drained = (output: Output): Effect.Effect<void, never, Kernel> =>
+  Effect.gen(function*() {
+    while (!output.closed && !output.readableEnded) {
+      const [events = 0] = yield* Effect.orElseSucceed(
+        sys.poll({ fds: [output.fd], events: POLL.IN, timeout: 0 }),
+        () => []
+      )
+      if ((events & (POLL.IN | POLL.HUP)) === 0 && output.readableLength === 0) return
+      // the event loop reads it meanwhile
+      yield* Effect.callback<void>((resume) => {
+        const timer = setTimeout(() => resume(Effect.void), 1)
+        return Effect.sync(() => clearTimeout(timer))
+      })
+    }
+  })

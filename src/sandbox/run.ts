@@ -1,0 +1,138 @@
+/** Runs a program in a sandbox to its end, and takes what it writes. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Problem } from "../config/ConfigError.ts"
+import { may, oneOf, open, type Shape } from "../config/shape/Shape.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { problemsOf } from "./check.ts"
+import { Collector, type Overflow } from "./Collector.ts"
+import type { Resolved } from "./decode.ts"
+import { shape as descriptors } from "./descriptors.ts"
+import { ended, type Pipes, sinkOf, write } from "./pipes.ts"
+import { type Exit, exitOf } from "./Result.ts"
+import type { Sandbox } from "./Sandbox.ts"
+import { InvalidSandbox, type SandboxError, type SandboxStreamError } from "./SandboxError.ts"
+import { type Program, start, type Started, type StartOptions } from "./start.ts"
+
+/** What a program gets, and what becomes of what it writes. */
+export interface Options extends StartOptions {
+  /** What it reads from standard input; nothing if absent. */
+  readonly input?: string | Uint8Array | Stream.Stream<Uint8Array>
+  /**
+   * What happens if it writes more than `limits.output` to standard output or standard error: `"end"` ends it; `"first"`
+   * keeps what came first, `"last"` what came last, and the program continues. If absent: `"end"`, or `"last"` in a workspace.
+   */
+  readonly overflow?: Overflow
+}
+
+/** How a program has ended, and what it has written. */
+export interface Result extends Exit {
+  /** Its standard output as text (UTF-8). */
+  readonly stdout: string
+  readonly stderr: string
+  /** Its standard output, byte for byte. */
+  readonly stdoutBytes: Uint8Array
+  readonly stderrBytes: Uint8Array
+  /** Whether it has written more than was kept. */
+  readonly truncated: boolean
+}
+
+const input: Shape = (value, at, tell) => {
+  if (typeof value !== "string" && !(value instanceof Uint8Array) && !Stream.isStream(value)) {
+    tell(at, value, "must be a text, bytes, or a stream of bytes")
+  }
+}
+
+const shape = open<Options>({
+  stateRoot: may((value, at, tell) => {
+    if (typeof value !== "string") tell(at, value, "must be a path")
+  }),
+  descriptors: may(descriptors),
+  input: may(input),
+  overflow: may(oneOf("end", "first", "last"))
+})
+
+/** What is wrong with options. */
+export const checkOptions = (options: Options): ReadonlyArray<Problem> => problemsOf(shape, options, "options")
+
+/** A program may end before it has read all: that is its own business. */
+const unread = (error: SandboxStreamError) => error.code === "EPIPE" ? Effect.void : Effect.die(error)
+
+const feed = ({ stdin }: Pipes, input: Options["input"]): Effect.Effect<void> => {
+  if (input === undefined) return Effect.sync(() => void stdin.end())
+  if (Stream.isStream(input)) return Effect.catch(Stream.run(input, sinkOf(stdin)), unread)
+  const bytes = typeof input === "string" ? Buffer.from(input) : input
+  return Effect.andThen(Effect.catch(write(stdin, bytes), unread), Effect.sync(() => void stdin.end()))
+}
+
+/** What a program has written. */
+export type Output = Pick<Result, "stdout" | "stderr" | "stdoutBytes" | "stderrBytes" | "truncated">
+
+/** Writes a program's input, and reads its output from now on; the function returns what there is of it. */
+export const take = (
+  program: Program,
+  resolved: Pick<Resolved, "output" | "overflow">,
+  { input, overflow = resolved.overflow }: Pick<Options, "input" | "overflow">
+): Effect.Effect<() => Output, never, Kernel | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { pipes } = program
+    const context = yield* Effect.context<Kernel>()
+    const tooMuch = () => {
+      if (overflow === "end") Effect.runForkWith(context)(program.kill)
+    }
+    const keep = overflow === "last" ? "last" : "first"
+    const stdout = new Collector(pipes.stdout, resolved.output, keep, tooMuch)
+    const stderr = new Collector(pipes.stderr, resolved.output, keep, tooMuch)
+    // an input that breaks off must not look like one that is complete
+    yield* Effect.forkScoped(Effect.catchCause(feed(pipes, input), program.giveUp))
+    return () => {
+      const [out, err] = [stdout.bytes, stderr.bytes]
+      return {
+        stdout: out.toString("utf8"),
+        stderr: err.toString("utf8"),
+        stdoutBytes: out,
+        stderrBytes: err,
+        truncated: stdout.truncated || stderr.truncated
+      }
+    }
+  })
+
+/** Writes a program's input, reads its output, and waits for its end. */
+export const toItsEnd = (
+  started: Started,
+  options: Pick<Options, "input" | "overflow">
+): Effect.Effect<Result, SandboxError, Kernel | Scope.Scope> =>
+  Effect.gen(function*() {
+    const output = yield* take(started, started.resolved, options)
+    const end = yield* started.ended
+    // its last process is gone, and so is the last end of the pipes: what is in them comes, and then nothing more
+    yield* Effect.all([ended(started.pipes.stdout), ended(started.pipes.stderr)], { discard: true })
+    return { ...exitOf(started, end, started.timedOut()), ...output() }
+  })
+
+/**
+ * Runs a program in a sandbox, and waits for its end. Whatever happens, nothing of the sandbox is left, and none of its
+ * processes: they end with the program, with an interruption, and with this process.
+ *
+ * A program that fails is no error: its exit code, its signal, and whether its time or its memory was used up are in the
+ * result. An error is a description that is wrong ({@link InvalidSandbox}, with all that is), a host that can't do what is
+ * asked ({@link SandboxUnavailable}), or a start that failed ({@link SandboxFailed}), the program not being there among it.
+ *
+ * **Example** (A word count)
+ *
+ * ```ts
+ * const { exitCode, stdout } = yield* run(make(), ["wc", "-w"], { input: "four words in it" })
+ * ```
+ */
+export const run = (
+  sandbox: Sandbox,
+  command: ReadonlyArray<string>,
+  options: Options = {}
+): Effect.Effect<Result, SandboxError, Kernel | Fork> =>
+  Effect.scoped(Effect.gen(function*() {
+    const problems = checkOptions(options)
+    if (problems.length > 0) return yield* new InvalidSandbox({ problems })
+    return yield* toItsEnd(yield* start(sandbox, command, options), options)
+  }))

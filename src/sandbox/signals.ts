@@ -1,0 +1,104 @@
+/**
+ * Signals to the programs of a sandbox.
+ *
+ * The first process of a pid namespace gets a signal only if it has a handler for it: the kernel drops the others, but for
+ * SIGKILL and SIGSTOP, so that `sleep` would not end of a SIGTERM. A program of a sandbox must not feel that it is such a
+ * one: what a signal would end, is ended, and its result names that signal.
+ *
+ * @see pid_namespaces(7), signal(7), proc_pid_status(5)
+ */
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { SIG } from "../native/constants.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+
+/** A process to signal. */
+export interface Target {
+  readonly pid: number
+  readonly pidfd: number
+  /** Whether it is the first one of a pid namespace. */
+  readonly first: boolean
+}
+
+/** What a program that says nothing of them is not ended by; those of terminals stop it. */
+const harmless: ReadonlySet<number> = new Set([
+  SIG.CHLD,
+  SIG.CONT,
+  SIG.STOP,
+  SIG.TSTP,
+  SIG.TTIN,
+  SIG.TTOU,
+  SIG.URG,
+  SIG.WINCH
+])
+
+/** What a process has to say to a signal. */
+interface Attitude {
+  /** Whether it has a handler for it, or ignores it. */
+  readonly cares: boolean
+  /** Whether it blocks it: it waits for it by other means, or will feel it later. */
+  readonly blocks: boolean
+  /** Whether the signal was sent, and it has not felt it yet. */
+  readonly isPending: boolean
+}
+
+/** Undefined if it has ended, or can't be seen. */
+const attitudeOf = (pid: number, signal: number): Attitude | undefined => {
+  let status: string
+  try {
+    status = readFileSync(`/proc/${pid}/status`, "latin1")
+  } catch {
+    return undefined
+  }
+  const bit = 1n << BigInt(signal - 1)
+  const has = (...names: ReadonlyArray<string>): boolean =>
+    names.some((name) => {
+      const set = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1]
+      return set !== undefined && (BigInt(`0x${set}`) & bit) !== 0n
+    })
+  return { cares: has("SigIgn", "SigCgt"), blocks: has("SigBlk"), isPending: has("SigPnd", "ShdPnd") }
+}
+
+/** What was sent in place of a signal, and whether that is felt later, or never. */
+export interface Sent {
+  readonly signal: number
+  readonly blocked: boolean
+}
+
+const isDeadly = (signal: number): boolean => signal !== 0 && !harmless.has(signal) && signal !== SIG.KILL
+
+/** Sends a signal, and returns which one was sent: SIGKILL if the kernel would drop one that ends any other process. */
+export const deliver = ({ first, pid, pidfd }: Target, signal: number): Effect.Effect<Sent, SyscallError, Kernel> =>
+  Effect.suspend(() => {
+    const attitude = first && isDeadly(signal) ? attitudeOf(pid, signal) : undefined
+    const careless = attitude !== undefined && !attitude.cares
+    const sent = careless && !attitude.blocks ? SIG.KILL : signal
+    return sys.pidfd_send_signal({ pidfd, signal: sent }).pipe(
+      orOn(["ESRCH"], undefined),
+      Effect.as({ signal: sent, blocked: careless && attitude.blocks })
+    )
+  })
+
+/** How long the first look waits for the next one, and the longest, in milliseconds. */
+const [glance, longest] = [1, 100]
+
+const pause = (milliseconds: number): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), milliseconds)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
+/**
+ * Waits for what becomes of a signal that was sent while it was blocked, as a shell blocks all of them while it starts a
+ * program. If the process then unblocks it, the kernel drops it; the process that takes it by sigwait(3) has it blocked still.
+ *
+ * @returns whether it was dropped
+ */
+export const isDropped = (pid: number, signal: number): Effect.Effect<boolean> =>
+  Effect.gen(function*() {
+    for (let wait = glance;; wait = Math.min(wait * 2, longest)) {
+      const attitude = attitudeOf(pid, signal)
+      if (attitude?.isPending !== true) return attitude !== undefined && !attitude.cares && !attitude.blocks
+      yield* pause(wait)
+    }
+  })

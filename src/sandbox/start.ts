@@ -1,0 +1,335 @@
+/** The start of a sandbox with pipes, and what there is of it while it runs. Its end is that of the scope. */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { randomBytes } from "node:crypto"
+import { F, SIG } from "../native/constants.ts"
+import type { Fork } from "../native/Fork.ts"
+import { type Kernel, sys } from "../native/Kernel.ts"
+import * as Runtime from "../runtime/Runtime.ts"
+import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import * as Store from "../steps/state/Store.ts"
+import { decode, type Resolved } from "./decode.ts"
+import { copiesOf, type Descriptors } from "./descriptors.ts"
+import { failureOf } from "./failure.ts"
+import type { Connection } from "./network/Connection.ts"
+import { type Begin, wayOf } from "./network/way.ts"
+import { makePipes, type Pipes } from "./pipes.ts"
+import type { Sandbox } from "./Sandbox.ts"
+import { type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
+import { deliver, isDropped } from "./signals.ts"
+import { checkSize, type Console, makeConsole, type Size, type Terminal, usualSize } from "./terminal.ts"
+import { placeholders } from "./workspace/placeholders.ts"
+
+/** A program that runs. */
+export interface Program {
+  /** As this process sees it. */
+  readonly pid: number
+  readonly pipes: Pipes
+  /** When its start began, and when it ran, in milliseconds of `performance.now`. */
+  readonly times: { readonly asked: number; readonly running: number }
+  /** How it has ended; of a sandbox's first program: when all is removed. */
+  readonly ended: Effect.Effect<Runtime.Ended, SandboxError>
+  /** Whether it has ended. */
+  readonly hasEnded: () => boolean
+  /** Sends it a signal; nothing happens if it has ended. */
+  readonly signal: (signal: number) => Effect.Effect<void, SandboxError, Kernel>
+  /** Ends it. If that is refused, `ended` fails with the reason: nobody waits for a limit that can't be kept. */
+  readonly kill: Effect.Effect<void, never, Kernel>
+  /** Has `ended` fail, whatever becomes of the program: it ends with the scope. */
+  readonly giveUp: (cause: Cause.Cause<SandboxError>) => Effect.Effect<void>
+  /** The signal that has ended it in its own words, where another one was sent in its place; see `deliver`. */
+  readonly endedBy: () => number | undefined
+  /** What the programs of its sandbox have asked of the network since its start. */
+  readonly connections: ReadonlyArray<Connection>
+}
+
+/** A sandbox that runs, with its first program. */
+export interface Started extends Program {
+  readonly id: string
+  readonly stateRoot: string
+  readonly resolved: Resolved
+  /** Whether its time was over before it had ended. */
+  readonly timedOut: () => boolean
+  /** In place of its pipes, if it has one. */
+  readonly terminal?: Terminal
+}
+
+/** What the start of a program takes that may have a terminal. */
+export interface TerminalOptions extends StartOptions {
+  /**
+   * Whether the program has a terminal, and of which size, 24 rows of 80 columns if nothing is said: both of its outputs
+   * come as one, and it is the controlling one of its session. Process 1 is one of runfx's own then, unless the description
+   * says `init: false`: the kernel would drop ^C and a hang-up for a program that is process 1 and does not handle them.
+   */
+  readonly terminal?: boolean | Size
+}
+
+/** What a start takes that is no part of the sandbox. */
+export interface StartOptions {
+  /**
+   * Descriptors of the application that the program gets, by the number that it has them under. Nothing else of what the
+   * application has open is in a sandbox.
+   *
+   * **Example** (A file that the program can't open by itself)
+   *
+   * ```ts
+   * const { stdout } = yield* run(make(), ["sh", "-c", "sort <&3"], { descriptors: { 3: file.fd } })
+   * ```
+   */
+  readonly descriptors?: Descriptors
+  /** Directory of the states of all containers; as the command has it if absent. */
+  readonly stateRoot?: string
+}
+
+/** A program that runs; the handle is this module's own. */
+interface Up {
+  readonly pid: number
+  readonly pidfd: number
+  readonly running: number
+}
+
+const failing = (cause: Cause.Cause<unknown>, resolved?: Resolved): Effect.Effect<never, SandboxError> =>
+  Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.fail(failureOf(cause, resolved))
+
+/** Whatever it fails with becomes one of this module's own errors. */
+export const inOwnWords = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, SandboxError, R> =>
+  Effect.catchCause(self, (cause) => failing(cause))
+
+/** A program whose start has begun, in the background, as long as the scope is open. */
+export interface Begun {
+  /** Done when it runs; `asked` is when somebody has asked for it, in milliseconds of `performance.now`. */
+  readonly whenRuns: (asked: number) => Effect.Effect<Program, SandboxError, Kernel | Scope.Scope>
+  /** Done when it has ended; fails if it never ran. */
+  readonly ends: Effect.Effect<void, SandboxError>
+}
+
+/** What a start in the background takes. */
+interface How {
+  /** Whether it is process 1 of its sandbox itself. */
+  readonly first: boolean
+  readonly resolved?: Resolved
+  readonly descriptors?: Descriptors | undefined
+}
+
+/** Begins to run a program in the background. */
+export const beginIn = (
+  begin: Begin,
+  pipes: Pipes,
+  { descriptors = {}, first, resolved }: How
+): Effect.Effect<Begun, SandboxError, Kernel | Fork | Scope.Scope> =>
+  Effect.gen(function*() {
+    const copies = yield* inOwnWords(copiesOf(descriptors))
+    const up = yield* Deferred.make<Up>()
+    const onRunning = ({ pid, pidfd }: Runtime.RunningProcess) =>
+      Effect.gen(function*() {
+        const running = performance.now()
+        yield* Effect.andThen(pipes.closeTheirs, copies.close)
+        // the runtime closes its own when all has ended, and somebody may hold on to this one
+        const handle = yield* sys.fcntl({ fd: pidfd, command: F.DUPFD_CLOEXEC, argument: 3 })
+        yield* Deferred.succeed(up, { pid, pidfd: handle, running })
+      })
+    const fiber = yield* Effect.forkScoped(begin({ stdio: pipes.stdio, descriptors: copies.descriptors }, onRunning), {
+      startImmediately: true
+    })
+    const neverUp: Effect.Effect<Up, SandboxError> = Effect.flatMap(
+      Fiber.await(fiber),
+      // what has ended well has run before
+      (exit) => Exit.isFailure(exit) ? failing(exit.cause, resolved) : Deferred.await(up)
+    )
+    return {
+      whenRuns: (asked) =>
+        Effect.flatMap(
+          Effect.raceFirst(Deferred.await(up), neverUp),
+          (found) => programOf({ ...found, asked, first, pipes }, fiber)
+        ),
+      ends: Effect.asVoid(neverUp)
+    }
+  })
+
+/** A program that runs, in a fiber that ends with it. */
+const programOf = (
+  { asked, first, pid, pidfd, pipes, running }: Up & {
+    readonly asked: number
+    readonly first: boolean
+    readonly pipes: Pipes
+  },
+  fiber: Fiber.Fiber<Runtime.Ended, unknown>
+): Effect.Effect<Program, never, Kernel | Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* Effect.addFinalizer(() => Effect.ignore(sys.close({ fd: pidfd })))
+    const givenUp = yield* Deferred.make<never, SandboxError>()
+    const giveUp = (cause: Cause.Cause<SandboxError>) => Effect.asVoid(Deferred.failCause(givenUp, cause))
+    let ended = false
+    let endedBy: number | undefined
+    fiber.addObserver(() => void (ended = true))
+    const scope = yield* Effect.scope
+    const end = (signal: number) =>
+      Effect.suspend(() => {
+        endedBy ??= signal
+        return Effect.catchCause(inOwnWords(deliver({ pid, pidfd, first }, SIG.KILL)), giveUp)
+      })
+    const send = (signal: number) =>
+      Effect.gen(function*() {
+        const sent = yield* inOwnWords(deliver({ pid, pidfd, first }, signal))
+        if (sent.signal !== signal) endedBy ??= signal
+        const later = Effect.flatMap(isDropped(pid, signal), (dropped) => dropped ? end(signal) : Effect.void)
+        if (sent.blocked) yield* Effect.forkIn(later, scope)
+      })
+    return {
+      pid,
+      pipes,
+      times: { asked, running },
+      ended: Effect.raceFirst(
+        Effect.catchCause(Fiber.join(fiber), (cause) => failing(cause)),
+        Deferred.await(givenUp)
+      ),
+      hasEnded: () => ended,
+      signal: send,
+      kill: Effect.catchCause(send(SIG.KILL), giveUp),
+      giveUp,
+      endedBy: () => endedBy,
+      connections: []
+    }
+  })
+
+/** Runs a program in the background, as long as the scope is open; done when it runs. */
+export const runIn = (
+  begin: Begin,
+  pipes: Pipes,
+  how: How
+): Effect.Effect<Program, SandboxError, Kernel | Fork | Scope.Scope> =>
+  Effect.suspend(() => {
+    const asked = performance.now()
+    return Effect.flatMap(beginIn(begin, pipes, how), ({ whenRuns }) => whenRuns(asked))
+  })
+
+const newId = (): string => `sandbox-${randomBytes(8).toString("hex")}`
+
+const withoutCgroup = (resolved: Resolved): Resolved => {
+  const { cgroup: _, ...container } = resolved.container
+  return { ...resolved, container, inCgroup: [] }
+}
+
+/** Lets the processes of a sandbox continue, if it is there: a signal does not reach those that a cgroup v1 has frozen. */
+const thaw = (stateRoot: string, id: string): Effect.Effect<void, SandboxError, Kernel> =>
+  inOwnWords(
+    Store.load(stateRoot, id).pipe(
+      Effect.flatMap(({ cgroup }) => cgroup === undefined ? Effect.void : Cgroup.thaw(cgroup)),
+      Effect.catchTag("ContainerNotFound", () => Effect.void)
+    )
+  )
+
+/** Ends a program when its time is over, also if it is paused. */
+export const limitTime = (program: Program, time: number | undefined, stateRoot: string, id: string) =>
+  Effect.gen(function*() {
+    let over = false
+    if (time !== undefined) {
+      const end = Effect.suspend(() => {
+        over = !program.hasEnded()
+        return Effect.andThen(program.kill, Effect.catchCause(thaw(stateRoot, id), program.giveUp))
+      })
+      yield* Effect.forkScoped(Effect.delay(end, time))
+    }
+    return () => over
+  })
+
+/** Where a new sandbox is written down. */
+export interface Place {
+  readonly id: string
+  readonly stateRoot: string
+}
+
+/** A place that nobody has. */
+export const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxError, Kernel> =>
+  Effect.map(
+    options.stateRoot === undefined ? inOwnWords(Runtime.stateRoot) : Effect.succeed(options.stateRoot),
+    (stateRoot) => ({ id: newId(), stateRoot })
+  )
+
+/** What the runtime gets for a sandbox. */
+export const runOptionsOf = (
+  { description: { init }, flow }: Sandbox,
+  { container, makeRoot, names }: Resolved,
+  place: Place
+): Runtime.RunOptions => ({
+  ...place,
+  container,
+  names,
+  measured: true,
+  ...(makeRoot === undefined ? {} : { makeRoot }),
+  ...(flow === undefined ? {} : { flow }),
+  ...(init === undefined ? {} : { init })
+})
+
+/** Tries it with all limits, and without those that take a cgroup if each is asked for only if it can be had. */
+export const withOrWithoutCgroup = <A, R>(
+  wanted: Resolved,
+  attempt: (resolved: Resolved) => Effect.Effect<A, SandboxError, R>
+): Effect.Effect<A, SandboxError, R> =>
+  Effect.catchTag(
+    attempt(wanted),
+    "SandboxUnavailable",
+    (error) => wanted.optional ? attempt(withoutCgroup(wanted)) : Effect.fail(error)
+  )
+
+/** Starts a program in a new sandbox; whatever becomes of it, nothing of it is left when the scope is closed. */
+export const start = (
+  sandbox: Sandbox,
+  command: ReadonlyArray<string>,
+  options: TerminalOptions = {}
+): Effect.Effect<Started, SandboxError, Kernel | Fork | Scope.Scope> =>
+  Effect.gen(function*() {
+    const place = yield* newPlace(options)
+    const { id, stateRoot } = place
+    const size = options.terminal === true ? usualSize : options.terminal === false ? undefined : options.terminal
+    if (size !== undefined) yield* checkSize(size, "terminal")
+    const own = size === undefined ? sandbox : withTerminal(sandbox)
+    const wanted = yield* inOwnWords(decode(own.description, command, `${stateRoot}/${id}`))
+    if (size !== undefined) yield* mayHaveTerminal(wanted)
+    if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
+    const pipes = yield* inOwnWords(makePipes)
+    const ownConsole = size === undefined ? undefined : yield* inOwnWords(makeConsole)
+    const { program, resolved } = yield* withOrWithoutCgroup(wanted, (resolved) =>
+      Effect.gen(function*() {
+        const all = runOptionsOf(own, resolved, place)
+        const way = yield* inOwnWords(wayOf(resolved, size === undefined ? all : onTerminal(all, size, ownConsole)))
+        const program = yield* runIn(way.begin, pipes, {
+          first: own.description.init !== true,
+          resolved,
+          descriptors: options.descriptors
+        })
+        return { program: way.of(program), resolved }
+      }))
+    const timedOut = yield* limitTime(program, resolved.time, stateRoot, id)
+    const started = { ...program, id, stateRoot, resolved, timedOut }
+    if (ownConsole === undefined) return started
+    return { ...started, terminal: yield* inOwnWords(ownConsole.receive(program.hasEnded)) }
+  })
+
+/** The kernel makes no devpts for a user namespace without a root. */
+const mayHaveTerminal = ({ container: { mounts } }: Resolved): Effect.Effect<void, SandboxUnavailable> =>
+  mounts.some(({ type }) => type === "devpts") ? Effect.void : Effect.fail(
+    new SandboxUnavailable({
+      what: ["terminal"],
+      why: "the kernel makes no terminals for a user namespace without a root, and only the caller's own id is mapped",
+      advice: "say user: \"root\", which is the caller outside, or have ids in /etc/subuid and /etc/subgid"
+    })
+  )
+
+/** A sandbox whose program is on a terminal. */
+const withTerminal = (sandbox: Sandbox): Sandbox => {
+  const { description } = sandbox
+  const { env = {}, inherit = [], init = true } = description
+  const named = Object.hasOwn(env, "TERM") || inherit.includes("TERM")
+  return { ...sandbox, description: { ...description, init, env: named ? env : { ...env, TERM: "xterm-256color" } } }
+}
+
+const onTerminal = (all: Runtime.RunOptions, size: Size, own: Console | undefined): Runtime.RunOptions => ({
+  ...all,
+  container: { ...all.container, process: { ...all.container.process, terminal: true, consoleSize: size } },
+  ...(own === undefined ? {} : { consoleSocket: own.consoleSocket })
+})

@@ -1,0 +1,122 @@
+/**
+ * A sandbox that waits for its program: all of it is there, and nothing that nobody trusts is in it yet. It is used once.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { readFileSync } from "node:fs"
+import type { Container } from "../config/Container.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import * as Store from "../steps/state/Store.ts"
+import { decode, type Resolved } from "./decode.ts"
+import { wayOf } from "./network/way.ts"
+import { makePipes, type Pipes } from "./pipes.ts"
+import type { Sandbox } from "./Sandbox.ts"
+import { SandboxFailed } from "./SandboxError.ts"
+import type { SandboxError } from "./SandboxError.ts"
+import {
+  beginIn,
+  inOwnWords,
+  limitTime,
+  newPlace,
+  type Place,
+  runOptionsOf,
+  type Started,
+  type StartOptions,
+  withOrWithoutCgroup
+} from "./start.ts"
+import { placeholders } from "./workspace/placeholders.ts"
+
+/** A sandbox that waits. It ends with the scope in which it was made. */
+export interface Waiting extends Place {
+  readonly resolved: Resolved
+  /** Done when its program has ended; fails if there never was one. */
+  readonly ends: Effect.Effect<void, SandboxError>
+  /** Has it become a program, once. */
+  readonly handOut: (
+    process: Container["process"]
+  ) => Effect.Effect<Started, SandboxError, Kernel | Scope.Scope>
+}
+
+const socketsOf = ({ stderr, stdin, stdout }: Pipes) => [stdin, stdout, stderr]
+
+/** What its state says of a program that nobody knows. */
+const unknownProgram = ["-"]
+
+/** Makes a sandbox, and waits until nothing is missing but its program. */
+export const prepare = (
+  sandbox: Sandbox,
+  options: StartOptions
+): Effect.Effect<Waiting, SandboxError, Kernel | Fork | Scope.Scope> =>
+  Effect.gen(function*() {
+    const place = yield* newPlace(options)
+    const { id, stateRoot } = place
+    const wanted = yield* inOwnWords(decode(sandbox.description, unknownProgram, `${stateRoot}/${id}`))
+    if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
+    const pipes = yield* inOwnWords(makePipes)
+    const waits = yield* Deferred.make<void>()
+    const told = yield* Deferred.make<Container["process"]>()
+    const late = Effect.andThen(Deferred.succeed(waits, undefined), Deferred.await(told))
+    return yield* withOrWithoutCgroup(wanted, (resolved) =>
+      Effect.gen(function*() {
+        const way = yield* inOwnWords(wayOf(resolved, { ...runOptionsOf(sandbox, resolved, place), late }))
+        const begun = yield* beginIn(way.begin, pipes, { first: sandbox.description.init !== true, resolved })
+        yield* Effect.raceFirst(Deferred.await(waits), begun.ends)
+        // one that nobody asks for keeps no application from its end
+        for (const socket of socketsOf(pipes)) socket.unref()
+        return {
+          ...place,
+          resolved,
+          ends: begun.ends,
+          handOut: (process) =>
+            Effect.gen(function*() {
+              const asked = performance.now()
+              for (const socket of socketsOf(pipes)) socket.ref()
+              yield* Deferred.succeed(told, process)
+              const program = yield* Effect.raceFirst(begun.whenRuns(asked), standsStill(place))
+              const timedOut = yield* limitTime(program, resolved.time, stateRoot, id)
+              return { ...way.of(program), ...place, resolved, timedOut }
+            })
+        } satisfies Waiting
+      }))
+  })
+
+/** How often a sandbox that does not become its program is looked at, in milliseconds. */
+const glance = 100
+
+const isStopped = (pid: number): boolean => {
+  try {
+    return /^State:\s+[tT]/m.test(readFileSync(`/proc/${pid}/status`, "latin1"))
+  } catch {
+    // it has ended, or can't be seen: others tell of that
+    return false
+  }
+}
+
+/** What keeps a sandbox from going on. */
+const heldBy = ({ id, stateRoot }: Place): Effect.Effect<string | undefined, never, Kernel> =>
+  Effect.gen(function*() {
+    const { cgroup, init } = yield* Store.load(stateRoot, id)
+    if (cgroup !== undefined && (yield* Cgroup.isFrozen(cgroup))) return "its cgroup is frozen"
+    return init !== undefined && isStopped(init.pid) ? `process ${init.pid} is stopped` : undefined
+  }).pipe(Effect.orElseSucceed(() => undefined))
+
+/** Fails if somebody has frozen a sandbox, or stopped its process: nobody knows whether it ever continues. */
+const standsStill = (place: Place): Effect.Effect<never, SandboxFailed, Kernel> =>
+  Effect.gen(function*() {
+    for (;;) {
+      yield* Effect.sleep(glance)
+      const held = yield* heldBy(place)
+      if (held !== undefined) {
+        return yield* new SandboxFailed({
+          step: "",
+          code: "Frozen",
+          problem: `the sandbox ${place.id} does not go on: ${held}`,
+          advice: "look for what freezes cgroups or stops processes on this machine",
+          cause: undefined
+        })
+      }
+    }
+  })

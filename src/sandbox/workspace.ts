@@ -1,0 +1,39 @@
+/** A sandbox for an agent, or for another program that works in a directory and is not trusted with the rest. */
+import type { Description } from "./Description.ts"
+import { make, type Sandbox } from "./Sandbox.ts"
+import type { Workspace } from "./workspace/find.ts"
+
+/** What is kept from a program in a workspace, and the rest of the description. */
+export interface WorkspaceOptions
+  extends Pick<Workspace, "readOnly" | "hidden">, Omit<Description, "workspace" | "hidden" | "readOnly">
+{}
+
+/** Git runs what stands in its directory. */
+const usuallyReadOnly = [".git/"]
+
+/** Where keys are. Each that is not there has a placeholder while the sandbox runs: so there are few. */
+const usuallyHidden = [".env", ".ssh/"]
+
+/** The description of a sandbox for a workspace. */
+export const workspaceDescription = (
+  directory: string,
+  { hidden = usuallyHidden, readOnly = usuallyReadOnly, ...rest }: WorkspaceOptions = {}
+): Description => ({
+  ...rest,
+  workspace: { directory, hidden, readOnly }
+})
+
+/**
+ * A sandbox that can write a directory, its workspace, and nothing else of the host. `readOnly` and `hidden` are covered
+ * wherever they appear in it: `.git/`, and `.env` and `.ssh/`, if nothing is said. What does not exist can't be
+ * made, at the top of the workspace. The program's user is the owner of the workspace, output beyond the limit is the last.
+ *
+ * **Example** (An agent's shell)
+ *
+ * ```ts
+ * const shell = workspace("/srv/project", { network: { allow: ["registry.npmjs.org"] }, limits: { memory: "2 GiB" } })
+ * const { stdout } = yield* run(shell, ["npm", "test"])
+ * ```
+ */
+export const workspace = (directory: string, options: WorkspaceOptions = {}): Sandbox =>
+  make(workspaceDescription(directory, options))

@@ -1,0 +1,103 @@
+/**
+ * Placeholders of what a workspace does not have, and what the program must not make: an empty file or directory on the host,
+ * on which the sandbox covers it. Something must be there, since a mount is on a thing and not on a name; and it must stay as
+ * long as the sandbox runs, since the kernel takes a mount away whose place is removed, in every namespace.
+ *
+ * Several sandboxes may use one workspace: each that needs a placeholder holds a lock on it, and the last one removes it. One
+ * that was left by an application that was killed is known by its mode, and removed by the next sandbox.
+ *
+ * @see rmdir(2), flock(2), bubblewrap's mount points
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { AT, LOCK, O, RESOLVE, S } from "../../native/constants.ts"
+import * as Files from "../../native/Files.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { Found, Missing } from "./find.ts"
+import { isPlaceholder, modes } from "./mark.ts"
+
+const beneath = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
+
+/** Opens without waiting for anybody, and without a link on the way. */
+const openAt = (dirfd: number, path: string, flags: number) =>
+  sys.openat2({ dirfd, path, flags: flags | O.CLOEXEC, mode: 0, resolve: beneath })
+
+/** Nobody may make anything there; or it is gone meanwhile. */
+const notHere = ["EACCES", "EROFS", "ENOENT", "ENOTDIR", "ELOOP"] as const
+
+/** Removes it, if it is empty still, and nobody else needs it. */
+const remove = (parent: number, name: string, held: number) =>
+  Effect.gen(function*() {
+    yield* sys.flock({ fd: held, operation: LOCK.EX | LOCK.NB })
+    const own = yield* Files.stat(held)
+    const now = yield* sys.statx({ dirfd: parent, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: 0x7ff })
+    if (own.ino !== now.ino || !isPlaceholder(now)) return
+    yield* sys.unlinkat({ dirfd: parent, path: name, flags: (now.mode & S.IFMT) === S.IFDIR ? AT.REMOVEDIR : 0 })
+  }).pipe(
+    // somebody needs it, has filled it, or has removed it
+    Effect.ignore
+  )
+
+/** How often one that is being removed is made again. */
+const tries = 100
+
+/** Makes one, or takes the one that is there; `undefined` if it is something else, or can't be made. */
+const hold = (
+  parent: number,
+  name: string,
+  directory: boolean
+): Effect.Effect<number | undefined, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    for (let attempt = 0; attempt < tries; attempt++) {
+      const made = directory
+        ? sys.mkdirat({ dirfd: parent, path: name, mode: modes.directory })
+        : sys.mknodat({ dirfd: parent, path: name, mode: S.IFREG | modes.file, major: 0, minor: 0 })
+      const isThere = yield* Effect.as(made, true).pipe(orOn(["EEXIST"], true), orOn([...notHere], false))
+      if (!isThere) return undefined
+      const fd = yield* openAt(parent, name, O.RDONLY | O.NONBLOCK).pipe(orOn([...notHere], undefined))
+      if (fd === undefined) return undefined
+      const locked = yield* Effect.as(sys.flock({ fd, operation: LOCK.SH | LOCK.NB }), true).pipe(
+        orOn(["EAGAIN"], false)
+      )
+      const { ino, mode, size } = yield* Files.stat(fd)
+      const now = yield* sys.statx({ dirfd: parent, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: 0x7ff }).pipe(
+        orOn([...notHere], undefined)
+      )
+      if (locked && now?.ino === ino) {
+        if (isPlaceholder({ mode, size })) return fd
+        yield* sys.close({ fd })
+        return undefined
+      }
+      yield* sys.close({ fd })
+      yield* Effect.sleep(10)
+    }
+    return undefined
+  })
+
+const place = (top: number, { directory, path }: Missing): Effect.Effect<void, SyscallError, Kernel | Scope.Scope> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const slash = path.lastIndexOf("/")
+    const above = slash < 0 ? "." : path.slice(0, slash)
+    const name = path.slice(slash + 1)
+    const parent = yield* openAt(top, above, O.PATH | O.DIRECTORY).pipe(orOn([...notHere], undefined))
+    if (parent === undefined) return
+    const held = yield* hold(parent, name, directory)
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        if (held !== undefined) yield* remove(parent, name, held)
+        for (const fd of held === undefined ? [parent] : [held, parent]) yield* Effect.ignore(sys.close({ fd }))
+      })
+    )
+  }))
+
+/** Has something in the place of what is missing, until the scope is closed. */
+export const placeholders = (
+  { missing, source }: Pick<Found, "source" | "missing">
+): Effect.Effect<void, SyscallError, Kernel | Scope.Scope> =>
+  missing.length === 0 ? Effect.void : Effect.gen(function*() {
+    const top = yield* Effect.acquireRelease(
+      sys.openat({ dirfd: AT.FDCWD, path: source, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
+      (fd) => Effect.ignore(sys.close({ fd }))
+    )
+    for (const one of missing) yield* place(top, one)
+  })
