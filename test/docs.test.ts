@@ -1,18 +1,11 @@
 /** What the documents say is true: public names are documented, tests and files that are named are there. */
 import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
-import {
-  create,
-  exec,
-  finalize,
-  kill,
-  type Pipeline,
-  remove,
-  setns,
-  standard,
-  userns,
-  usernsSetup
-} from "../src/index.ts"
+import { dirname, join, relative } from "node:path"
+import process from "node:process"
+import { finalize, type Pipeline } from "../src/index.ts"
+import { presets } from "../src/pipelines/presets.ts"
 
 const namesOf = (pipeline: Pipeline.Any) => pipeline.steps.map(({ name }) => name)
 
@@ -38,11 +31,11 @@ const undocumented = (file: string): ReadonlyArray<string> => {
   })
 }
 
-/** What `runfx/testing` gives; the rest of that room can't be imported from outside. */
-const testing = ["Testing", "Check", "ModelKernel", "PlanDiff", "Recorder", "Faults", "Seed", "State", "Machine"]
+/** What `runfx/testing` hands on of the model kernel, whose modules can't be imported from outside. */
+const ofModel = ["ModelKernel", "Seed", "State", "Machine"]
 
 const isPublic = (file: string): boolean =>
-  !file.startsWith("src/testing/") || testing.some((name) => file === `src/testing/${name}.ts`)
+  !file.startsWith("src/model/") || ofModel.some((name) => file === `src/model/${name}.ts`)
 
 describe("documents", () => {
   it("every public export has a doc comment", () => {
@@ -54,11 +47,21 @@ describe("documents", () => {
     assert.deepStrictEqual(without, [])
   })
 
-  it("the tests that docs/decisions.md names are there", () => {
-    const named = [...read("docs/decisions.md").matchAll(/`([^`]+\.test\.ts)` › “([^”]+)”/g)]
-    assert.isAbove(named.length, 50)
+  it.each([["decisions", 50], ["failures", 30]])("the tests that docs/%s.md names are there", (page, least) => {
+    const named = [...read(`docs/${page}.md`).matchAll(/`([^`]+\.ts)` › “([^”]+)”/g)]
+    assert.isAbove(named.length, least - 1)
     const wrong = named.filter(([, file, name]) => !existsSync(file!) || !read(file!).includes(name!))
     assert.deepStrictEqual(wrong.map(([text]) => text), [])
+  })
+
+  it("docs/errors.md lists every typed error (node scripts/errors.mjs > docs/errors.md)", () => {
+    assert.strictEqual(read("docs/errors.md"), execFileSync(process.execPath, ["scripts/errors.mjs"]).toString())
+  })
+
+  it("the configurations that docs/testing.md counts are there", () => {
+    const told = /(\d+) configurations as podman/.exec(read("docs/testing.md"))?.[1]
+    const there = readdirSync("test/fixtures/engines").filter((file) => !file.includes(".process."))
+    assert.strictEqual(Number(told), there.length)
   })
 
   it("the pipelines of docs/architecture.md are those of the sources", () => {
@@ -66,11 +69,52 @@ describe("documents", () => {
       const steps = text!.split("→").map((step) => step.trim())
       return [name, steps.flatMap((step) => step === "finalize" ? namesOf(finalize) : [step])]
     })
-    const all = [create, standard, finalize, userns, usernsSetup, exec, setns, kill, remove]
-    assert.deepStrictEqual(told, all.map((pipeline) => [pipeline.name, namesOf(pipeline)]))
+    const all = [...presets, finalize].map((pipeline) => [pipeline.name, namesOf(pipeline)])
+    assert.deepStrictEqual(Object.fromEntries(told), Object.fromEntries(all))
+    assert.lengthOf(told, all.length)
   })
 
-  it.each(["README.md", "docs/decisions.md", "docs/architecture.md", "docs/testing.md"])(
+  it("the pipelines of the sources are all in presets.ts", () => {
+    const files = readdirSync("src/pipelines").map((file) => file.replace(/\.ts$/, ""))
+    const others = new Set(["finalize", "late", "presets"])
+    assert.deepStrictEqual(
+      presets.map(({ name }) => name).toSorted(),
+      files.filter((file) => !others.has(file)).toSorted()
+    )
+  })
+
+  it("the rooms of docs/architecture.md import each other as the sources do", () => {
+    const roomOf = (file: string): string =>
+      file.startsWith("native/linux/") ? "native/linux" : file.slice(0, Math.max(0, file.indexOf("/")))
+    const edges = new Map<string, Set<string>>()
+    for (const file of sources("src")) {
+      const from = relative("src", file)
+      for (
+        const [, of, loaded] of read(file).matchAll(
+          /^(?:import|export) [^;]*?from "(\.[^"]+)"|\bimport\("(\.[^"]+)"\)/gm
+        )
+      ) {
+        const room = roomOf(relative("src", join(dirname(file), (of ?? loaded)!)))
+        const own = roomOf(from)
+        if (own === "" || room === own || room === "") continue
+        edges.set(own, (edges.get(own) ?? new Set()).add(room))
+      }
+    }
+    const [, drawn] = /```rooms\n([^`]+)```/.exec(read("docs/architecture.md"))!
+    const told = drawn!.trim().split("\n").map((line) => line.split("→").map((part) => part.trim()))
+    const wrong = told.flatMap(([from, to]) => {
+      const named = to!.split(" ").filter((word) => word !== "")
+      const have = [...edges.get(from!) ?? []]
+      return [
+        ...have.filter((room) => !named.includes(room)).map((room) => `${from} imports ${room}, which is not drawn`),
+        ...named.filter((room) => !have.includes(room)).map((room) => `${from} does not import ${room}, which is drawn`)
+      ]
+    })
+    assert.deepStrictEqual(wrong, [])
+    assert.deepStrictEqual([...edges.keys()].filter((room) => !told.some(([from]) => from === room)), [])
+  })
+
+  it.each(["README.md", "CONTRIBUTING.md", "docs/decisions.md", "docs/architecture.md", "docs/testing.md"])(
     "the files that %s names are there",
     (document) => {
       const text = read(document)

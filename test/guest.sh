@@ -7,6 +7,11 @@
 # 124 that the command did not end in time.
 set -euo pipefail
 [ $# -gt 0 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
+# in namespaces of its own: whatever ends it, its processes, its mount and its files end too
+if [ -z "${GUEST_ALONE:-}" ]; then
+  GUEST_ALONE=yes exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+fi
+unset GUEST_ALONE
 limit=${GUEST_SECONDS:-400}
 cache=${GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/runfx-guest}
 mkdir -p "$cache"
@@ -23,7 +28,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 virtiofsd=$(command -v /usr/lib/qemu/virtiofsd /usr/libexec/virtiofsd | head -n 1) || give_up "there is no virtiofsd"
 
-if [ ! -f "$cache/initrd.gz" ] || [ ! -f "$cache/vmlinuz" ]; then
+if [ ! -f "$cache/guest-initrd.gz" ] || [ ! -f "$cache/vmlinuz" ]; then
   image=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ {print $2; exit}')
   [ -n "$image" ] || { apt-get update >"$cache/apt.log" 2>&1; image=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ {print $2; exit}'); }
   version=${image#linux-image-}
@@ -45,17 +50,16 @@ $b mount -t virtiofs -o ro hostroot /lower && $b mount -t tmpfs -o size=3g tmpfs
 $b mount -t overlay -o lowerdir=/lower,upperdir=/upper/u,workdir=/upper/w overlay /root || echo "guest: no root"
 $b mount -t tmpfs -o mode=755 tmpfs /root/run
 for point in proc sys dev; do $b mount --move /$point /root/$point; done
-exec $b switch_root /root /bin/bash /GUEST_JOB/boot
+exec $b switch_root /root /bin/bash /mnt/runfx-guest/boot
 INIT
   chmod +x "$root/init"
-  (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip >"$cache/initrd.tmp") && mv "$cache/initrd.tmp" "$cache/initrd.gz"
+  (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip >"$cache/initrd.tmp") && mv "$cache/initrd.tmp" "$cache/guest-initrd.gz"
   cp "$cache"/kernel/boot/vmlinuz-* "$cache/vmlinuz"
 fi
 
-job=$(mktemp -d)
-mkdir -p /GUEST_JOB && mount --bind "$job" /GUEST_JOB
-# what a guest that was killed has left there is no failure of this one
-trap 'umount /GUEST_JOB 2>/dev/null || true; rmdir /GUEST_JOB 2>/dev/null || true; rm -rf "$job"' EXIT
+mount -t tmpfs tmpfs /mnt
+job=/mnt/runfx-guest
+mkdir "$job"
 { printf 'cd %q || exit 126\nexec' "$PWD"; printf ' %q' "$@"; echo; } >"$job/command"
 cat >"$job/boot" <<BOOT
 export PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
@@ -72,7 +76,7 @@ for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo "+$name" >/sys/fs/
 ip link set lo up 2>/dev/null; hostname guest
 echo; echo "GUEST-BEGIN"
 # through cat: what writes to a console would draw on it
-tini -s -- bash /GUEST_JOB/command </dev/null 2>&1 | cat
+tini -s -- bash /mnt/runfx-guest/command </dev/null 2>&1 | cat
 status=${PIPESTATUS[0]}; echo; echo "GUEST-END $status"
 sync; echo o >/proc/sysrq-trigger; sleep 5
 BOOT
@@ -84,7 +88,7 @@ for _ in $(seq 50); do [ -S "$job/vfs.sock" ] && break; sleep 0.1; done
 timeout "$limit" qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 4096 -nographic -no-reboot -nodefaults \
   -serial stdio -object memory-backend-memfd,id=mem,size=4096M,share=on -numa node,memdev=mem \
   -chardev "socket,id=c0,path=$job/vfs.sock" -device vhost-user-fs-pci,chardev=c0,tag=hostroot \
-  -kernel "$cache/vmlinuz" -initrd "$cache/initrd.gz" -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all" \
+  -kernel "$cache/vmlinuz" -initrd "$cache/guest-initrd.gz" -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all" \
   </dev/null 2>"$cache/qemu.log" |
   tr -d '\r' | tee "$cache/console.log" | sed -n '/^GUEST-BEGIN/,/^GUEST-END/{/^GUEST-/!p}' || true
 kill "$daemon" 2>/dev/null || true

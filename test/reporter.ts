@@ -1,7 +1,9 @@
-/** Closes a test run with one plain line that says how many tests passed, failed and were skipped. */
+/**
+ * Closes a test run with plain lines: the files that something failed in, and how many tests passed, failed and were skipped.
+ */
 import type { Reporter, TestModule } from "vitest/node"
 
-export default class ClosingLine implements Reporter {
+export default class ClosingLines implements Reporter {
   onTestRunEnd(modules: ReadonlyArray<TestModule>, errors: ReadonlyArray<unknown>): void {
     const counts = { passed: 0, failed: errors.length, skipped: 0 }
     for (const module of modules) {
@@ -12,6 +14,9 @@ export default class ClosingLine implements Reporter {
         if (state === "passed" || state === "failed") counts[state]++
         else counts.skipped++
       }
+    }
+    for (const module of modules) {
+      if (module.state() === "failed") process.stdout.write(`failed in ${module.relativeModuleId}\n`)
     }
     process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`)
   }

@@ -27,6 +27,14 @@ describe("JSON", () => {
   it("survives a document without end to its nesting", () => {
     assert.isTrue(Result.isFailure(parse("[".repeat(1_000_000))))
   })
+  it.each([65, 2200, 9000])("refuses what is nested %i deep, which no configuration is", (depth) => {
+    const text = `{"process":${"{\"a\":".repeat(depth - 1)}1${"}".repeat(depth)}`
+    const result = parse(text)
+    assert.match(Result.isFailure(result) ? result.failure.message : "", /must not be nested so deeply/)
+  })
+  it("takes what is nested 60 deep", () => {
+    assert.isTrue(Result.isSuccess(parse(`${"[".repeat(60)}1${"]".repeat(60)}`)))
+  })
   it("keeps __proto__ an ordinary key", () => {
     const value = Result.getOrThrow(parse("{\"__proto__\":{\"polluted\":true}}"))
     assert.isTrue(Object.hasOwn(value as object, "__proto__"))

@@ -7,10 +7,10 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { decode, decodeOci, decodeProcess } from "../../src/config/Config.ts"
+import { decode, decodeLibcontainer, decodeOci, decodeProcess, readProcess } from "../../src/config/Config.ts"
 import type { Container } from "../../src/config/Container.ts"
 import { defaultRules, denyAll } from "../../src/config/devices.ts"
-import * as Oci from "../../src/config/Oci.ts"
+import * as OciSchema from "../../src/config/OciSchema.ts"
 import { IOPRIO_CLASS, MOUNT_ATTR, MPOL, MPOL_F, MS, PER, SCHED, SCHED_FLAG } from "../../src/native/constants.ts"
 import { type Json, oci, write } from "./documents.ts"
 
@@ -30,7 +30,7 @@ describe("the whole of the specification for Linux", () => {
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
       { destination: "/data", source: "data", options: ["rbind", "ro", "rslave", "rro"] },
-      { destination: "/old", type: "bind", source: "/etc/x" },
+      { destination: "/old", type: "none", source: "/etc/x", options: ["bind", "copy-symlink"] },
       {
         destination: "/mapped",
         source: "/m",
@@ -179,7 +179,7 @@ describe("the whole of the specification for Linux", () => {
           propagation: [MS.SLAVE | MS.REC],
           recursiveAttributes: { set: MOUNT_ATTR.RDONLY, clear: 0 }
         },
-        { ...plain, destination: "/old", type: "bind", source: "/etc/x", flags: MS.BIND },
+        { ...plain, destination: "/old", type: "bind", source: "/etc/x", flags: MS.BIND, links: ["copy-symlink"] },
         {
           ...plain,
           destination: "/mapped",
@@ -297,9 +297,9 @@ describe("the whole of the specification for Linux", () => {
   })
 
   it("finds nothing of it unknown", () => {
-    const { format, warnings } = Result.getOrThrow(decode(whole, "/bundle"))
+    const { format, notices } = Result.getOrThrow(decode(whole, "/bundle"))
     assert.strictEqual(format, "oci")
-    assert.deepStrictEqual(warnings, [])
+    assert.deepStrictEqual(notices, [])
   })
 })
 
@@ -362,15 +362,16 @@ describe("a config.json", () => {
   })
 
   it("may have properties that the specification does not know", () => {
-    const { warnings } = Result.getOrThrow(decode(oci({ linux: { future: 1 }, extra: {} }), "/bundle"))
-    assert.deepStrictEqual(warnings.map(({ path }) => path).toSorted(), ["extra", "linux.future"])
+    const { notices } = Result.getOrThrow(decode(oci({ linux: { future: 1 }, extra: {} }), "/bundle"))
+    assert.deepStrictEqual(notices.map(({ path }) => path).toSorted(), ["extra", "linux.future"])
+    assert.isTrue(notices.every(({ level }) => level === "warning"))
   })
 
   it("is told of ambient capabilities that the kernel would not raise", () => {
     const sets = { permitted: ["CAP_KILL", "CAP_CHOWN"], inheritable: ["CAP_KILL"], ambient: ["CAP_KILL", "CAP_CHOWN"] }
-    const { warnings } = Result.getOrThrow(decode(oci({ process: { capabilities: sets } }), "/bundle"))
-    assert.deepStrictEqual(warnings.map(({ path, value }) => [path, value]), [
-      ["process.capabilities.ambient", ["CAP_CHOWN"]]
+    const { notices } = Result.getOrThrow(decode(oci({ process: { capabilities: sets } }), "/bundle"))
+    assert.deepStrictEqual(notices.map(({ level, path, value }) => [level, path, value]), [
+      ["debug", "process.capabilities.ambient", ["CAP_CHOWN"]]
     ])
   })
 
@@ -430,8 +431,6 @@ describe("a config.json", () => {
       "mounts[0].options",
       "ociVersion",
       "process.args",
-      "process.capabilities.bounding[0]",
-      "process.capabilities.bounding[1]",
       "process.cwd",
       "process.env[0]",
       "process.rlimits[0].soft",
@@ -460,6 +459,23 @@ describe("a config.json", () => {
   })
 })
 
+describe("callers from plain JavaScript", () => {
+  it.each([undefined, null, 5, {}, Buffer.from("{}"), Symbol("s")])("are told of a text that is none: %s", (text) => {
+    for (const read of [decode, decodeOci, decodeLibcontainer, decodeProcess] as ReadonlyArray<typeof decodeOci>) {
+      const error = Result.getOrThrow(Result.flip(read(text as never, "/bundle")))
+      assert.match(error.message, /^the configuration: must be JSON: it is no text$/)
+    }
+  })
+  it.each([undefined, "", "bundle", 5])("are told of a bundle that is none: %s", (bundle) => {
+    for (const read of [decode, decodeOci] as ReadonlyArray<typeof decodeOci>) {
+      assert.match(
+        Result.getOrThrow(Result.flip(read(oci(), bundle as never))).message,
+        /^bundleDir.* an absolute path$/
+      )
+    }
+  })
+})
+
 describe("documents from elsewhere", () => {
   const runcAt = ["/usr/bin/runc", "/usr/sbin/runc", "/usr/local/sbin/runc"].find((file) => fs.existsSync(file))
   it.skipIf(runcAt === undefined).each([[[]], [["--rootless"]]])("reads what runc spec %j writes", (options) => {
@@ -467,9 +483,9 @@ describe("documents from elsewhere", () => {
     try {
       execFileSync(runcAt!, ["spec", ...options], { cwd: directory })
       const text = fs.readFileSync(path.join(directory, "config.json"), "utf8")
-      const { container, warnings } = Result.getOrThrow(decode(text, directory))
+      const { container, notices } = Result.getOrThrow(decode(text, directory))
       // runc of old names ambient capabilities and no inheritable ones, which the kernel would not raise
-      assert.deepStrictEqual(warnings.filter(({ path }) => path !== "process.capabilities.ambient"), [])
+      assert.deepStrictEqual(notices.filter(({ path }) => path !== "process.capabilities.ambient"), [])
       assert.strictEqual(container.rootfs, path.join(directory, "rootfs"))
       assert.strictEqual(container.namespaces.some(({ type }) => type === "user"), options.length > 0)
       assert.deepStrictEqual(container.process.rlimits, [{ resource: 7, soft: 1024n, hard: 1024n }])
@@ -478,22 +494,21 @@ describe("documents from elsewhere", () => {
     }
   })
 
-  const decoded = Arbitrary.schema(Schema.toType(Oci.Config))
+  const decoded = Arbitrary.schema(Schema.toType(OciSchema.Config))
   it.effect(
     "decodes what the schema encodes, or tells why not",
     () =>
       Effect.map(Arbitrary.sampleEffect(decoded, { count: 100, seed: 1 }), (samples) => {
         for (const sample of samples) {
-          const encoded = Schema.encodeSync(Oci.Config)(sample)
-          assert.deepStrictEqual(Schema.decodeUnknownSync(Oci.Config)(encoded), sample)
+          const encoded = Schema.encodeSync(OciSchema.Config)(sample)
+          assert.deepStrictEqual(Schema.decodeUnknownSync(OciSchema.Config)(encoded), sample)
           const result = decodeOci(write(encoded), "/bundle")
           // the schema is about shapes: what it generates breaks rules, and each is named with its place
           if (Result.isFailure(result)) {
             for (const { path, rule } of result.failure.problems) assert.isTrue(path !== "" && rule !== "")
           }
         }
-      }),
-    60_000
+      })
   )
 })
 
@@ -516,6 +531,16 @@ describe("a process of its own", () => {
     const read = Result.getOrThrow(decodeProcess(write(process), there))
     assert.deepStrictEqual(read, container(oci({ process })).process)
     assert.deepStrictEqual(read.user, { _tag: "Ids", uid: 1, gid: 2, additionalGids: [3] })
+  })
+
+  it("is told what has no effect, and only what is its own", () => {
+    const text = write({ ...process, future: 1, capabilities: { bounding: ["CAP_FUTURE"], ambient: ["CAP_KILL"] } })
+    const { notices } = Result.getOrThrow(readProcess(text, there))
+    assert.deepStrictEqual(notices.map(({ level, path }) => [level, path]), [
+      ["warning", "process.future"],
+      ["warning", "process.capabilities"],
+      ["debug", "process.capabilities.ambient"]
+    ])
   })
 
   it("is held to the rules, and to what the container is", () => {

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { decodeOci } from "../../src/config/Config.ts"
+import type { Container } from "../../src/config/Container.ts"
 import { defaultSpec, rootlessSpec } from "../../src/config/defaults.ts"
 import { validate } from "../../src/config/validate.ts"
 
@@ -20,7 +21,13 @@ describe("defaultSpec", () => {
         []
       )
     }
-    assert.deepStrictEqual(validate(rootlessSpec({ ...options, uid: 1000, gid: 1000 })), [])
+    const rootless = rootlessSpec({ ...options, uid: 1000, gid: 1000 })
+    assert.deepStrictEqual(validate(rootless), [])
+    // where the kernel gives no new ones; root always gets its own
+    const orCallers = (container: Container) =>
+      container.mounts.filter((mount) => mount.orCallers).map(({ destination }) => destination)
+    assert.deepStrictEqual(orCallers(rootless), ["/proc", "/sys"])
+    assert.deepStrictEqual(orCallers(defaultSpec(options)), [])
   })
 
   it("gives devpts to the tty group only where it is mapped", () => {

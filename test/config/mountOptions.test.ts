@@ -15,7 +15,8 @@ describe("mount options", () => {
         "size=1k",
         "",
         "defaults",
-        "tmpcopyup"
+        "tmpcopyup",
+        "src-nofollow"
       ]),
       {
         flags: MS.BIND | MS.REC | MS.RDONLY,
@@ -24,6 +25,7 @@ describe("mount options", () => {
         recursiveAttributes: { set: 0, clear: 0 },
         data: ["mode=755", "size=1k"],
         copyUp: true,
+        links: ["src-nofollow"],
         idMap: "none"
       }
     )

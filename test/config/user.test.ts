@@ -21,7 +21,7 @@ const told = (spec: string, files = { passwd, group }, defaults = root): string 
     onSuccess: ({ gid, groups, home, uid }) => `${uid} ${gid} [${groups.join(" ")}] ${home}`
   })
 
-const outOfRange = (value: string) => `${value}: Uids and gids must be in range 0-2147483647`
+const outOfRange = (value: string) => `${value}: Uids and gids must be in range 0-4294967294`
 
 describe("resolveUser", () => {
   // spec, result, and, where libcontainer of 2015 gave another, what that was and why it is not so here
@@ -43,9 +43,11 @@ describe("resolveUser", () => {
     ["huge", "3000000000 1 [] /h"],
     ["+5", "5 0 [] /"],
     ["007", "7 0 [] /"],
-    ["2147483647", "2147483647 0 [] /"],
-    ["2147483648", outOfRange("2147483648")],
-    ["bob:2147483648", outOfRange("2147483648")],
+    ["2147483648", "2147483648 0 [] /", "out of range: but the configuration may say it"],
+    ["4294967294:4294967294", "4294967294 4294967294 [] /"],
+    ["4294967295", outOfRange("4294967295")],
+    ["bob:4294967295", outOfRange("4294967295")],
+    ["4294967296", outOfRange("4294967296")],
     ["bob:-1", outOfRange("-1")],
     ["nobody", "Unable to find user nobody"],
     [" bob", "Unable to find user  bob"],
@@ -127,5 +129,12 @@ describe("resolveGroups", () => {
       Result.match(resolveGroups(groups, group), { onFailure: ({ message }) => message, onSuccess: () => "" })
     assert.strictEqual(messageOf(["adm", "nope"]), "Unable to find group nope")
     assert.strictEqual(messageOf(["-1"]), outOfRange("-1"))
+  })
+  it("refuses a group by name whose id the others take for none, and takes it as a number", () => {
+    const file = "large:x:2147483648:\n"
+    const error = Result.getOrThrow(Result.flip(resolveGroups(["large"], file)))
+    assert.strictEqual(error.message, "2147483648: Uids and gids must be in range 0-2147483647")
+    assert.strictEqual(error.advice, "give an id from 0 to 2147483647")
+    assert.deepStrictEqual(Result.getOrThrow(resolveGroups(["2147483648"], file)), [2147483648])
   })
 })

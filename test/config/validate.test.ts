@@ -4,7 +4,7 @@ import { render } from "../../src/config/ConfigError.ts"
 import type { Container, Mount, Process } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { validate, validateHost } from "../../src/config/validate.ts"
-import { MPOL, MPOL_F, MS, SCHED } from "../../src/native/constants.ts"
+import { MPOL, MPOL_F, MS, RESOLVE, SCHED } from "../../src/native/constants.ts"
 import { scripted } from "../support/scripted.ts"
 
 const base = defaultSpec({ rootfs: "/srv/root", args: ["sh"] })
@@ -21,6 +21,16 @@ const veth = { strategy: "veth", name: "eth0" }
 const told = (parts: Partial<Container>): ReadonlyArray<string> => validate({ ...base, ...parts }).map(render)
 
 describe("validate", () => {
+  it("takes a user namespace without an id 0, and a process that is another one", () => {
+    const user = { _tag: "Ids", uid: 1000, gid: 1000, additionalGids: [] } as const
+    const mappings = [map(1000, 100_000, 100)]
+    const mounts = base.mounts.filter(({ type }) => type !== "devpts")
+    assert.deepStrictEqual(
+      told({ ...userNamespace, uidMappings: mappings, gidMappings: mappings, mounts, ...withProcess({ user }) }),
+      []
+    )
+  })
+
   it("finds nothing wrong with the default", () => {
     assert.deepStrictEqual(validate(base), [])
   })
@@ -33,9 +43,9 @@ describe("validate", () => {
     [withProcess({ args: ["a", "b\0"] }), "process.args[1] = \"b\\u0000\": must not contain a NUL"],
     [
       withProcess({ env: ["A=b", "A", "=b", "A=\0"] }),
-      "process.env[1] = \"A\": must be NAME=value",
-      "process.env[2] = \"=b\": ",
-      "process.env[3] = "
+      "process.env[1]: must be NAME=value",
+      "process.env[2]: must be NAME=value",
+      "process.env[3] = \"A=…\": must not contain a NUL"
     ],
     [withProcess({ cwd: "tmp" }), "process.cwd = \"tmp\": must be an absolute path"],
     [withProcess({ cwd: "" }), "process.cwd = \"\": must be an absolute path"],
@@ -130,7 +140,13 @@ describe("validate", () => {
     ],
     [mount({ destination: "m" }), "mounts[0].destination = \"m\": must be an absolute path"],
     [mount({ destination: "/." }), "mounts[0].destination = \"/.\": must be below the root"],
-    [mount({ destination: "/a/../../b" }), "mounts[0].destination = \"/a/../../b\": must not contain `..`"],
+    [mount({ destination: "/a/../.." }), "mounts[0].destination = \"/a/../..\": must be below the root"],
+    [mount({ type: "bind", source: "/x" }), "mounts[0].options: must have `bind` or `rbind`"],
+    [mount({ links: ["src-nofollow"] }), "mounts[0].options = [\"src-nofollow\"]: needs a bind mount"],
+    [
+      mount({ type: "bind", flags: MS.BIND, source: "/x", links: ["copy-symlink", "dest-nofollow"] }),
+      "mounts[0].options = [\"copy-symlink\",\"dest-nofollow\"]: `copy-symlink` mounts nothing"
+    ],
     [mount({ type: "" }), "mounts[0].type = \"\": must name a file system"],
     [
       mount({ type: "bind", flags: MS.BIND, source: "", data: ["mode=1"] }),
@@ -155,14 +171,14 @@ describe("validate", () => {
         devices: [
           { ...base.devices[0]!, path: "x", major: 4096, minor: -1, fileMode: 0o20666 },
           base.devices[1]!,
-          base.devices[1]!
+          { ...base.devices[1]!, path: "/dev//zero", uid: 1 }
         ]
       },
       "devices[0].path = \"x\": ",
       "devices[0].major = 4096: ",
       "devices[0].minor = -1: ",
       "devices[0].fileMode = 8630: ",
-      "devices[2].path = \"/dev/zero\": must not be given twice"
+      "devices[2].path = \"/dev//zero\": must not be given twice with different values"
     ],
     [{
       namespaces: without("mnt"),
@@ -183,7 +199,6 @@ describe("validate", () => {
     ],
     [
       { devices: [{ ...base.devices[0]!, path: "/dev/../x", uid: -1, gid: 2 ** 32 - 1 }] },
-      "devices[0].path = \"/dev/../x\": must not contain `..`",
       "devices[0].uid = -1: ",
       "devices[0].gid = 4294967295: "
     ],
@@ -203,12 +218,6 @@ describe("validate", () => {
     ),
     [userNamespace, "uidMappings: must be given", "gidMappings: must be given"],
     [{ uidMappings: identity }, "uidMappings: needs a private user namespace"],
-    [{
-      ...userNamespace,
-      uidMappings: [map(1, 1, 1)],
-      gidMappings: identity,
-      process: { ...base.process, user: { _tag: "Named", spec: "", additionalGids: [] } }
-    }, "uidMappings: must map id 0"],
     [
       {
         ...userNamespace,
@@ -218,7 +227,6 @@ describe("validate", () => {
         process: { ...base.process, user: { _tag: "Named", spec: "", additionalGids: [] } }
       },
       "uidMappings[0].size = 0: must be greater than 0",
-      "uidMappings: must map id 0",
       "gidMappings[0].hostId = 4294967290: with its size must stay within",
       "gidMappings[1].containerId = 5: must not overlap",
       "gidMappings[2].hostId = 4294967294: must not overlap"
@@ -233,14 +241,24 @@ describe("validate", () => {
       "timeOffsets.monotonic.nanoseconds = 1000000000: "
     ],
     [
-      { namespaces: without("uts"), domainname: "d".repeat(65) },
-      "hostname = \"runfx\": needs a private UTS namespace",
+      { namespaces: without("uts"), hostname: "web", domainname: "d".repeat(65) },
+      "hostname = \"web\": needs a private UTS namespace",
       "domainname = ",
       "domainname = "
     ],
     [
       { ...userNamespace, uidMappings: [map(0, 0, 1), map(4294967290, 1, 6)], gidMappings: identity },
       "uidMappings[1].containerId = 4294967290: with its size must stay within"
+    ],
+    ...(["limit", "reservation", "swap", "kernel", "kernelTcp"] as const).map((field) =>
+      [
+        { cgroup: { ...base.cgroup!, memory: { [field]: -2n } } },
+        `cgroup.memory.${field} = "-2": must be a size in bytes, or -1 for no limit`
+      ] as const
+    ),
+    [
+      { cgroup: { ...base.cgroup!, memory: { swappiness: -2n } } },
+      "cgroup.memory.swappiness = \"-2\": must be from 0 to 100"
     ],
     [{ hostname: "a\0" }, "hostname = \"a\\u0000\": must not contain a NUL"],
     // network
@@ -417,7 +435,11 @@ describe("validateHost", () => {
   const problems = (container: Container, answer: Parameters<typeof scripted>[0]) => {
     const kernel = scripted(answer)
     return validateHost(container).pipe(
-      Effect.match({ onFailure: ({ problems }) => problems.map(render), onSuccess: () => [] }),
+      Effect.match({
+        onFailure: (error) =>
+          error._tag === "ConfigError" ? error.problems.map(render) : [error.message, error.advice ?? ""],
+        onSuccess: () => []
+      }),
       Effect.provide(kernel.layer),
       Effect.map((lines) => ({ lines, trace: kernel.trace() }))
     )
@@ -440,17 +462,113 @@ describe("validateHost", () => {
       assert.strictEqual(trace[1], "close(7)")
     }))
 
+  describe("a user namespace that is joined", () => {
+    /** Process 7 is in the namespace, with these maps; 8 has gone. */
+    const host = (maps: Readonly<Record<string, string>>): Parameters<typeof scripted>[0] => {
+      const fds = new Map<number, string>()
+      const read = new Set<number>()
+      const once = (fd: number, first: unknown, then: unknown) => read.has(fd) ? then : (read.add(fd), first)
+      return (call) => {
+        switch (call._tag) {
+          case "openat2":
+            fds.set(fds.size + 20, call.path)
+            return fds.size + 19
+          case "getdents64":
+            return once(call.fd, ["self", "8", "9", "7"].map((name) => ({ name, type: 4 })), [])
+          case "read":
+            return once(call.fd, Buffer.from(maps[fds.get(call.fd)!] ?? ""), Buffer.from(""))
+          case "statx":
+            if (call.path.startsWith("/proc/8/")) return "ENOENT"
+            return inode(["/ns", "/proc/7/ns/user"].includes(call.path) ? 5n : 4n)
+          default:
+            return undefined
+        }
+      }
+    }
+    const joining = (path: string, uid = 100_000): Container => ({
+      ...base,
+      namespaces: [{ type: "user", path }],
+      uidMappings: [map(1000, 5, 1), map(0, uid, 1000)],
+      gidMappings: [map(0, 200_000, 1000)]
+    })
+    const maps = {
+      "/proc/7/uid_map": "         0     100000       1000\n      1000          5          1\n",
+      "/proc/7/gid_map": "         0     200000       1000\n"
+    }
+
+    it.effect.each(["/proc/7/ns/user", "/ns"])(
+      "has the maps that are given, whatever their order: %s",
+      (path) => Effect.map(problems(joining(path), host(maps)), ({ lines }) => assert.deepStrictEqual(lines, []))
+    )
+
+    it.effect.each(["/proc/7/ns/user", "/ns"])(
+      "is refused with others, which are told: %s",
+      (path) =>
+        Effect.map(problems(joining(path, 100_001), host(maps)), ({ lines }) => {
+          assert.deepStrictEqual(lines, [
+            "uidMappings = \"0 100001 1000, 1000 5 1\": " +
+            `must be the map of ${path}, or be left out: 0 100000 1000, 1000 5 1`
+          ])
+        })
+    )
+
+    it.effect("is not looked for without maps", () =>
+      Effect.map(
+        problems({ ...joining("/ns"), uidMappings: [], gidMappings: [] }, host(maps)),
+        ({ trace }) => assert.isFalse(trace.some((line) => line.includes("_map") || line.includes("getdents")))
+      ))
+  })
+
   it.effect.each([
     ["ENOENT", "rootfs = \"/srv/root\": must exist on the host"],
     ["ENOTDIR", "rootfs = \"/srv/root\": must be a directory on the host"],
     ["ELOOP", "rootfs = \"/srv/root\": must be free of symlinks"],
-    ["EACCES", "rootfs = \"/srv/root\": openat2("]
+    ["EACCES", "rootfs = \"/srv/root\": must be within the caller's reach"]
   ])(
     "tells what %s means",
     ([code, line]) =>
       Effect.map(problems(base, (call) => call._tag === "openat2" ? code : healthy(call)), ({ lines }) => {
         assert.strictEqual(lines.length, 1)
         assert.isTrue(lines[0]?.startsWith(line!), lines[0])
+      })
+  )
+
+  it.effect.each([
+    [undefined, "must be free of symlinks"],
+    ["ENOENT", "must exist on the host: a symlink on the way leads nowhere"],
+    ["ENOTDIR", "must be a directory on the host: a symlink on the way leads to something else"],
+    ["EACCES", "must be free of symlinks"]
+  ])(
+    "tells what is behind a symlink on the way to the root: %s",
+    ([code, rule]) =>
+      Effect.map(
+        problems(base, (call) =>
+          call._tag !== "openat2"
+            ? healthy(call)
+            : (call.resolve & RESOLVE.NO_SYMLINKS) !== 0
+            ? "ELOOP"
+            : code ?? healthy(call)),
+        ({ lines }) => assert.deepStrictEqual(lines, [`rootfs = "/srv/root": ${rule}`])
+      )
+  )
+
+  it.effect("without /proc says so, once, and nothing of the kernel", () =>
+    Effect.map(problems(base, (call) => call._tag === "statx" ? "ENOENT" : healthy(call)), ({ lines }) => {
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0]!, /^namespaces: can't be checked: runfx needs a procfs/)
+    }))
+
+  it.effect.each([
+    ["statx", "ENOSYS", "statx(2) is missing"],
+    ["openat2", "ENOSYS", "openat2(2) is missing: Linux has it since 5.6"],
+    ["statx", "EPERM", ""]
+  ])(
+    "a call that is refused is no fault of the configuration: %s, %s",
+    ([refused, code, told]) =>
+      Effect.map(problems(base, (call) => call._tag === refused ? code : healthy(call)), ({ lines }) => {
+        const [message, advice] = lines
+        assert.match(message!, new RegExp(`^${refused}\\(.* = -1 ${code} `))
+        assert.include(advice, told)
       })
   )
 
@@ -467,7 +585,7 @@ describe("validateHost", () => {
       ),
       ({ lines }) =>
         assert.deepStrictEqual(lines, [
-          "rootfs = \"/srv/root\": must be free of symlinks",
+          "rootfs = \"/srv/root\": must be free of symlinks: those on the way lead in circles",
           "namespaces[4].type = \"cgroup\": is a namespace that this kernel does not have",
           "namespaces[5].path = \"/run/netns/x\": must exist on the host"
         ])

@@ -9,6 +9,7 @@ import * as Step from "../../src/engine/Step.ts"
 import { CLONE, P, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
+import * as PlanDiff from "../../src/testing/PlanDiff.ts"
 import { ModelKernel, type Options, Recorder } from "../../src/testing/Testing.ts"
 
 const nameIt = Step.make("setHostname", {
@@ -82,7 +83,7 @@ describe("Plan", () => {
       const text = Plan.toText(plan)
       const read = yield* Plan.fromText(text)
       assert.deepStrictEqual(read, plan)
-      assert.deepStrictEqual(Plan.compare(plan, read), [])
+      assert.strictEqual(PlanDiff.between(plan, read), "")
       assert.deepStrictEqual(Plan.callOf(read.rows[2]!.calls[0]!), {
         _tag: "prlimit64",
         pid: 0,
@@ -95,13 +96,14 @@ describe("Plan", () => {
 
   it("tells what another machine would do otherwise", () => {
     const [root, user] = [planFor({}), planFor({ uid: 1000 })]
-    const differences = Plan.compare(root, user)
-    assert.deepStrictEqual(
-      differences.map((one) =>
-        one._tag === "Changed" ? `~${one.after.step}` : `${one._tag === "Added" ? "+" : "-"}${one.row.step}`
-      ),
-      ["~start", "-setHostname", "-limitFiles", "-exec"]
-    )
+    const places = PlanDiff.diff(root, user).map(({ _tag, place }) => `${_tag} ${place.step}`)
+    assert.deepStrictEqual(places, [
+      "CallChanged start",
+      "CallRemoved start",
+      "StepRemoved setHostname",
+      "StepRemoved limitFiles",
+      "StepRemoved exec"
+    ])
     assert.strictEqual(user.fails?.error, "clone(CLONE_NEWUTS) = -1 EPERM (Operation not permitted)")
   })
 

@@ -57,4 +57,26 @@ describe("a rollback", () => {
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(done, ["begun", "ended"])
     }))
+
+  it.effect("does not happen behind a program that runs, when its fiber is let go", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const made = Step.make("made", {
+        doc: "",
+        calls: [],
+        reversal: "compensated",
+        run: Effect.void,
+        undo: () => Effect.sync(() => void seen.push("undone"))
+      })
+      const exec = Step.make("exec", {
+        doc: "",
+        calls: [],
+        reversal: "terminal",
+        run: Effect.andThen(Effect.sync(() => void seen.push("runs")), Effect.never)
+      })
+      const fiber = yield* Effect.forkChild(Pipeline.runUnchecked(Pipeline.make(header, made, exec)))
+      while (seen.length === 0) yield* Effect.yieldNow
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(seen, ["runs"])
+    }))
 })

@@ -4,15 +4,19 @@
  * What the messages say is tested in `messages.test.ts`.
  */
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import type { PipelineError } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { type Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 import { setns } from "../../src/pipelines/setns.ts"
-import { standard } from "../../src/pipelines/standard.ts"
-import { userns } from "../../src/pipelines/userns.ts"
+import { type Standard, standard } from "../../src/pipelines/standard.ts"
+import { type Userns, userns } from "../../src/pipelines/userns.ts"
 import { usernsSetup } from "../../src/pipelines/usernsSetup.ts"
+import type { RunOptions } from "../../src/runtime/options.ts"
+import * as Runtime from "../../src/runtime/Runtime.ts"
 
 class Rootfs extends Context.Service<Rootfs, { readonly fd: number }>()("Rootfs") {}
 class User extends Context.Service<User, { readonly uid: number }>()("User") {}
@@ -42,6 +46,14 @@ const last = Step.make("last", {
   run: sys.exit_group({ status: 0 })
 })
 
+const close = Step.make("close", {
+  doc: "",
+  calls: ["close"],
+  requires: [Rootfs],
+  reversal: "harmless",
+  run: Effect.flatMap(Rootfs, sys.close)
+})
+
 const header = { name: "box", doc: "", inputs: [] } as const
 const good = Pipeline.make(header, open, use, last)
 
@@ -53,12 +65,58 @@ export const withInput: Effect.Effect<unknown, unknown, Kernel | Rootfs> = Pipel
 )
 export const edited = Pipeline.run(Pipeline.insertAfter(good, "open", fresh))
 export const checked: typeof good = Pipeline.check(good)
+// the errors of an init reach the caller, those of a step of the caller's own too
+const options = { id: "x", container: defaultSpec({ rootfs: "/", args: ["true"] }) }
+export const known = Runtime.run(options).pipe(
+  Effect.catchReason("PipelineError", "ProgramNotFound", ({ name }) => Effect.succeed(name satisfies string)),
+  Effect.catchTag("PipelineError", ({ path, reason }) => Effect.succeed([path[0].step, reason._tag] as const))
+)
+class Refused extends Data.TaggedError("Refused")<{ readonly by: string }> {}
+const ask = Step.make("ask", {
+  doc: "",
+  calls: [],
+  reversal: "harmless",
+  run: Effect.fail(new Refused({ by: "me" }))
+})
+export const ofOnesOwn = Runtime.run({ ...options, flow: Pipeline.insertAfter("setScheduling", ask) }).pipe(
+  Effect.catchReason("PipelineError", "Refused", ({ by }) => Effect.succeed(by satisfies string))
+)
+export const ofExec = Runtime.exec({ ...options, process: options.container.process }).pipe(
+  Effect.catchReason("PipelineError", "NamespaceJoinError", () => Effect.void)
+)
+export const noneOfExec = Runtime.exec({ ...options, process: options.container.process }).pipe(
+  // @ts-expect-error no step of an exec fails so
+  Effect.catchReason("PipelineError", "DeviceError", () => Effect.void)
+)
 // the order of the presets
 Pipeline.check(standard)
 Pipeline.check(userns)
 Pipeline.check(usernsSetup)
 Pipeline.check(setns)
 export const names: "open" | "use" | "last" = "use" as Pipeline.Names<typeof good>
+
+// one edit for every pipeline that has the steps that it names, in the ways to write it
+const addFresh = Pipeline.insertAfter("open", fresh)
+export const once: Pipeline.Edited<typeof good, [Pipeline.After<"open", [typeof fresh]>]> = addFresh(good)
+export const piped: typeof once = good.pipe(addFresh, Pipeline.check)
+const other = Pipeline.make({ ...header, name: "other" }, open, close)
+declare const either: typeof good | typeof other
+export const fitsBoth = Pipeline.check(Pipeline.insertAfter(either, "open", fresh))
+export const several = either.pipe(
+  Pipeline.compose(addFresh, Pipeline.move("fresh", { before: "open" })),
+  Pipeline.check
+)
+export const inEveryInit = [standard, userns].map((preset: Standard | Userns) =>
+  Pipeline.check(Pipeline.insertAfter(preset, "setScheduling", fresh))
+)
+export const conditional = Pipeline.check(Pipeline.when(good, Math.random() < 2, addFresh))
+export const joined: Pipeline.Concatenated<typeof other, typeof good> = Pipeline.concat(other, good)
+export const flows: ReadonlyArray<RunOptions["flow"]> = [
+  Pipeline.insertAfter("setScheduling", fresh),
+  (preset) => Pipeline.insertAfter(preset, "setScheduling", fresh),
+  (preset) => Effect.succeed(preset.pipe(Pipeline.remove("sessionKeyring"), Pipeline.check)),
+  () => good
+]
 
 // ── what does not ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -92,10 +150,24 @@ Pipeline.insertBefore(good, "last", use)
 Pipeline.replace(good, "open", use)
 
 // a name that is not there
-// @ts-expect-error "opne" is not one of "open" | "use" | "last"
+// @ts-expect-error there is no step "opne": did you mean "open"?
 Pipeline.remove(good, "opne")
-// @ts-expect-error "opne" is not one of "open" | "use" | "last"
+// @ts-expect-error there is no step "opne": did you mean "open"?
 Pipeline.insertAfter(good, "opne", fresh)
+// @ts-expect-error there is no step "close": one of the two does not have it
+Pipeline.insertAfter(either, "close", fresh)
+
+// an edit that does not fit
+// @ts-expect-error there is no step "opne": did you mean "open"?
+good.pipe(Pipeline.remove("opne"))
+// @ts-expect-error step "fresh" stands twice
+good.pipe(addFresh, addFresh)
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides: swapped
+Pipeline.check(Pipeline.swap(good, "open", "use"))
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides: moved too early
+Pipeline.check(Pipeline.move(good, "use", { before: "open" }))
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides: if the condition holds
+Pipeline.check(Pipeline.when(good, true, Pipeline.remove("open")))
 
 // something behind the end
 // @ts-expect-error step "fresh" stands after a terminal step
@@ -182,6 +254,12 @@ const without = {
   readonlyPaths: () => Pipeline.check(Pipeline.remove(standard, "readonlyPaths")),
   // @ts-expect-error the program would see what is to be masked
   maskPaths: () => Pipeline.check(Pipeline.remove(standard, "maskPaths")),
+  // @ts-expect-error what was exchanged for a mount would not be noticed
+  verifyMounts: () => Pipeline.check(Pipeline.remove(standard, "verifyMounts")),
+  // @ts-expect-error what was exchanged for a mount would not be noticed
+  verifyMountsOfUserns: () => Pipeline.check(Pipeline.remove(userns, "verifyMounts")),
+  // @ts-expect-error the init would not know which mounts are the side-car's
+  adoptBuiltRoot: () => Pipeline.check(Pipeline.remove(userns, "adoptBuiltRoot")),
   // @ts-expect-error the program would have the caller's limits
   setupRlimits: () => Pipeline.check(Pipeline.remove(standard, "setupRlimits")),
   // @ts-expect-error paths that are to be read-only could be written

@@ -1,10 +1,13 @@
 /** The examples and the program of the README, run as their readers would: against the built package, by its name. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { buildSync } from "esbuild"
-import { existsSync, readdirSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { spawn } from "node:child_process"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import * as http from "node:http"
+import { type AddressInfo, createServer } from "node:net"
 import process from "node:process"
 import { type Installed, installed } from "../support/installed.ts"
+import { until } from "../support/until.ts"
 
 const reason = process.platform !== "linux" ? "needs Linux" : process.getuid!() !== 0 ? "needs root" : undefined
 
@@ -15,7 +18,7 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
     package_ = installed()
     remove = package_.remove
     buildSync({ entryPoints: [`${package_.app}/banner.ts`], outfile: `${package_.app}/banner.mjs`, logLevel: "error" })
-  }, 240_000)
+  })
   afterAll(() => remove())
 
   const node = (file: string, ...args: ReadonlyArray<string>) => package_.run(process.execPath, file, ...args)
@@ -42,7 +45,18 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
           skipLibCheck: true,
           types: ["node"]
         },
-        include: ["hello.mjs", "banner.ts", "sandbox.mjs", "pointToPoint.mjs", "dryRun.test.ts", "check.test.ts"]
+        include: [
+          "hello.mjs",
+          "banner.ts",
+          "sandbox.mjs",
+          "shellTool.mjs",
+          "judge.mjs",
+          "serve.mjs",
+          "buildStep.mjs",
+          "pointToPoint.mjs",
+          "dryRun.test.ts",
+          "check.test.ts"
+        ]
       })
     )
     const { code, stdout } = await package_.run(process.execPath, `${process.cwd()}/node_modules/typescript/bin/tsc`)
@@ -144,64 +158,150 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
   it("sandbox.mjs: the script is nobody, alone, and can change nothing", async () => {
     const file = script(`
       echo "uid $(id -u) groups $(id -G)"
-      echo "processes $(ls /proc | grep -c '^[0-9]')"
-      echo "roots $(ls / | tr '\\n' ' ')"
       grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
       (echo x >/usr/x) 2>/dev/null || echo "/usr can't be written to"
-      cat /etc/shadow 2>/dev/null || echo "no /etc/shadow"
+      [ -s /etc/shadow ] || echo "nothing in /etc/shadow"
+      ls -d /home /root /run /var 2>/dev/null || echo "no /home"
       exit 7
     `)
     const { code, stdout } = await node("sandbox.mjs", file)
     const lines = stdout.trim().split("\n")
-    const result = JSON.parse(lines.pop()!) as Record<string, number>
+    const { usage, ...result } = JSON.parse(lines.pop()!) as { readonly usage: { readonly cpu: number } }
     assert.deepStrictEqual(lines, [
       "uid 65534 groups 65534",
-      lines[1]!,
-      "roots bin dev lib lib64 proc sbin script sys tmp usr ",
       "CapEff:\t0000000000000000",
       "CapBnd:\t0000000000000000",
       "NoNewPrivs:\t1",
       "Seccomp:\t2",
       "/usr can't be written to",
-      "no /etc/shadow"
+      "nothing in /etc/shadow",
+      "no /home"
     ])
-    assert.match(lines[1]!, /^processes [1-9]$/)
-    assert.strictEqual(result["code"], 7)
-    assert.isAbove(result["cpuMilliseconds"]!, 0)
+    assert.deepStrictEqual(result, { exitCode: 7, signal: null, timedOut: false, outOfMemory: false } as object)
+    assert.isAbove(usage.cpu, 0)
     assert.strictEqual(code, 0)
   })
 
-  it("sandbox.mjs: a script without end is stopped, and nothing is left of it", async () => {
-    const before = readdirSync("/run/runfx")
-    const { stdout } = await node("sandbox.mjs", script("(sleep 1000 &) ; while :; do :; done"))
-    assert.strictEqual(stdout, "{\"error\":\"it was stopped after 5 seconds\"}\n")
-    assert.deepStrictEqual(
-      readdirSync("/run/runfx").filter((id) => id.startsWith("sandbox") && !before.includes(id)),
-      []
-    )
-  })
+  const ended = (stdout: string) => JSON.parse(stdout) as Record<string, unknown>
 
-  it("sandbox.mjs: whoever stops it stops the script", async () => {
-    const before = readdirSync("/run/runfx")
-    const stopped = await package_.run(
-      "/usr/bin/timeout",
-      "-s",
-      "INT",
-      "1",
-      process.execPath,
-      "sandbox.mjs",
-      script("sleep 1000")
-    )
-    assert.match(stopped.stdout, /^\{"error":".*interrupt.*"\}\n$/)
-    assert.deepStrictEqual(
-      readdirSync("/run/runfx").filter((id) => id.startsWith("sandbox") && !before.includes(id)),
-      []
-    )
+  it("sandbox.mjs: a script without end is stopped", async () => {
+    const { stdout } = await node("sandbox.mjs", script("(sleep 1000 &) ; while :; do :; done"))
+    const { exitCode, signal, timedOut } = ended(stdout)
+    assert.deepStrictEqual([exitCode, signal, timedOut], [null, "SIGKILL", true])
   })
 
   it("sandbox.mjs: a script that takes all memory is killed", async () => {
     const { stdout } = await node("sandbox.mjs", script("all=$(head -c 200000000 /dev/zero | tr '\\0' x)"))
-    assert.strictEqual((JSON.parse(stdout) as { readonly code: number }).code, 137)
+    assert.isTrue(ended(stdout)["outOfMemory"])
+  })
+
+  it.each(["SIGINT", "SIGTERM"] as const)("sandbox.mjs: who stops it by %s stops the script", async (signal) => {
+    const child = spawn(process.execPath, ["sandbox.mjs", script("trap '' INT TERM; while :; do sleep 1; done")], {
+      cwd: package_.app,
+      stdio: "ignore"
+    })
+    const closed = new Promise((resolve) => child.on("close", (code, by) => resolve(by ?? code)))
+    const children = () => {
+      try {
+        return readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim()
+      } catch {
+        return ""
+      }
+    }
+    // from the moment on at which there is something to leave
+    await until(() => children() !== "" || child.exitCode !== null)
+    const started = children().split(" ")[0]!
+    child.kill(signal)
+    assert.strictEqual(await closed, signal)
+    assert.isFalse(existsSync(`/proc/${started}`))
+  })
+
+  it("shellTool.mjs: commands share a sandbox, can't read what is hidden, and reach what is named", async () => {
+    const server = http.createServer((_, response) => void response.end("hello")).listen(0, "127.0.0.1")
+    await new Promise((resolve) => server.once("listening", resolve))
+    const at = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const workspace = `${package_.app}/workspace`
+    mkdirSync(`${workspace}/.git`, { recursive: true })
+    writeFileSync(`${workspace}/.env`, "TOKEN=1\n")
+    writeFileSync(`${workspace}/.git/config`, "")
+    const child = spawn(process.execPath, ["shellTool.mjs", workspace, at], {
+      cwd: package_.app,
+      stdio: ["pipe", "pipe", "pipe"]
+    })
+    const reach = `curl -s --noproxy '' http://${at}/; curl -s http://evil.example/`
+    child.stdin.end(
+      `echo made > file; echo in tmp > /tmp/other\ncat file /tmp/other\ncat .env; rm -rf .git; ls -A .git\nexit 3\n${reach}\n`
+    )
+    let stdout = ""
+    let stderr = ""
+    child.stderr.on("data", (chunk: Buffer) => void (stderr += chunk.toString()))
+    child.stdout.on("data", (chunk: Buffer) => void (stdout += chunk.toString()))
+    await new Promise((resolve) => child.on("close", resolve))
+    const results = stdout.trim().split("\n").map(ended)
+    assert.deepStrictEqual(results.map((result) => [result["exitCode"], result["stdout"]]), [
+      [0, ""],
+      [0, "made\nin tmp\n"],
+      [0, "config\n"],
+      [3, ""],
+      [0, "helloevil.example:80 is not allowed\n"]
+    ])
+    assert.strictEqual(stderr, "allowed 127.0.0.1\nrefused evil.example\n")
+    server.close()
+    assert.strictEqual(readFileSync(`${workspace}/file`, "utf8"), "made\n")
+  })
+
+  it("serve.mjs: runs what it is sent in sandboxes that wait, and leaves nothing", async () => {
+    const child = spawn(process.execPath, ["serve.mjs", "0"], {
+      cwd: package_.app,
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    const closed = new Promise((resolve) => child.on("close", resolve))
+    let said = ""
+    child.stdout.on("data", (chunk: Buffer) => void (said += chunk.toString()))
+    await until(() => said.includes("\n"))
+    const { port } = JSON.parse(said) as { readonly port: number }
+    const post = async (body: string) =>
+      ended(await (await fetch(`http://127.0.0.1:${port}`, { method: "POST", body })).text())
+    const results = await Promise.all(
+      ["echo $((6 * 7))", "exit 3", "cat /etc/shadow", "kill -TERM $$; exit 4"].map(post)
+    )
+    assert.deepStrictEqual(results.map(({ exitCode, stdout }) => [exitCode, stdout]), [
+      [0, "42\n"],
+      [3, ""],
+      [0, ""],
+      [4, ""]
+    ])
+    child.kill("SIGTERM")
+    assert.strictEqual(await closed, 0)
+  })
+
+  it("buildStep.mjs: writes where it may, and nowhere else, and says how it has ended", async () => {
+    const [sources, out] = [`${package_.app}/sources`, `${package_.app}/built`]
+    mkdirSync(sources, { recursive: true })
+    writeFileSync(`${sources}/input`, "b\na\n")
+    const built = await node(
+      "buildStep.mjs",
+      sources,
+      out,
+      "sort input > /out/sorted; echo $SOURCE_DATE_EPOCH; touch /src/x"
+    )
+    assert.strictEqual(readFileSync(`${out}/sorted`, "utf8"), "a\nb\n")
+    assert.isFalse(existsSync(`${sources}/x`))
+    const [said, result] = built.stdout.trim().split("\n")
+    assert.strictEqual(said, "0")
+    assert.deepInclude(JSON.parse(result!) as object, { exitCode: 1, timedOut: false })
+    assert.strictEqual(built.code, 1)
+  })
+
+  it.each([
+    ["read n; echo $((n * 2))", "accepted"],
+    ["echo 41", "wrong answer"],
+    ["exit 1", "runtime error"],
+    ["while :; do :; done", "time limit exceeded"],
+    ["yes", "output limit exceeded"]
+  ])("judge.mjs: %s is told: %s", async (solution, verdict) => {
+    const { stdout } = await node("judge.mjs", script(solution), "21\n", "42")
+    assert.strictEqual(stdout, `${verdict}\n`)
   })
 
   it("the command gives a container of root a user namespace, with the host's files", async () => {

@@ -1,30 +1,16 @@
 /** Containers on one bridge: they reach each other, whoever comes and goes; the last one to leave takes the bridge along. */
-import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Network } from "../../src/config/Container.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
-import { containerOf, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { changes, interfaces, isolate, snapshot } from "../support/host.ts"
+import { containerOf, on, options, sh } from "../support/containers.ts"
+import { interfaces } from "../support/host.ts"
+import { eachLeavesNothing, ownPlace } from "../support/ownPlace.ts"
 import { missing } from "../support/rootfs.ts"
 
-let place: Place
-beforeAll(async () => {
-  if (missing !== undefined) return
-  await Effect.runPromise(isolate)
-  place = makePlace()
-})
-afterAll(() => place?.remove())
-
-let before: ReturnType<typeof snapshot>
-beforeEach(() => {
-  if (missing === undefined) before = snapshot(place.mark, place.stateRoot)
-})
-afterEach(() => {
-  if (missing === undefined) {
-    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, "what is left")
-  }
-})
+const place = ownPlace()
+eachLeavesNothing(place)
 
 const networks = (last: number): ReadonlyArray<Network> => [
   { strategy: "loopback", name: "lo" },

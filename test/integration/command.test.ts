@@ -1,38 +1,18 @@
 /** The command: kill, delete, list, what is refused, and two commands at once. */
-import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import { assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
-import { type Command, makeCommand } from "../support/command.ts"
-import { cgroups, changes, isolate, snapshot } from "../support/host.ts"
-import { makeRoot, missing, removeRoot } from "../support/rootfs.ts"
+import { type Command } from "../support/command.ts"
+import { leavingNothing } from "../support/commandHost.ts"
+import { cgroups, changes } from "../support/host.ts"
+import { missing } from "../support/rootfs.ts"
+import { until } from "../support/until.ts"
 
 let root = ""
 let command: Command
-let before: ReturnType<typeof snapshot>
-const mark = `cli${process.pid}`
-let count = 0
-const fresh = (): string => `${mark}-${count++}`
-
-beforeAll(async () => {
-  if (missing !== undefined) return
-  await Effect.runPromise(isolate)
-  root = makeRoot()
-  command = makeCommand()
-})
-afterAll(() => {
-  if (missing !== undefined) return
-  command.remove()
-  removeRoot(root)
-})
-const state = () => ({ ...snapshot(mark, command.stateRoot), descriptors: [] })
-beforeEach(() => {
-  if (missing === undefined) before = state()
-})
-afterEach(() => {
-  if (missing === undefined) assert.deepStrictEqual(changes(before, state()), {}, "something is left")
-})
+const { fresh, state } = leavingNothing("cli", (made) => void ({ command, root } = made))
 
 /** A container in the background. */
 const detached = async (...program: ReadonlyArray<string>): Promise<string> => {
@@ -53,14 +33,6 @@ const pidOf = async (id: string): Promise<number> => {
   const { stdout } = await command.runfx("list", "--format", "json")
   return (JSON.parse(stdout) as ReadonlyArray<{ readonly id: string; readonly pid: number }>)
     .find((listed) => listed.id === id)!.pid
-}
-
-const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await holds()) return
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  assert.fail("it did not come about within 10 s")
 }
 
 describe.skipIf(missing !== undefined)("runfx", () => {
@@ -241,7 +213,7 @@ describe.skipIf(missing !== undefined)("runfx", () => {
             return false
           }
         })
-      while (!fs.existsSync(`${command.stateRoot}/${id}`)) await new Promise((resolve) => setTimeout(resolve, 1))
+      await until(() => fs.existsSync(`${command.stateRoot}/${id}`))
       await new Promise((resolve) => setTimeout(resolve, moment))
       const orphans = inits()
       killed.kill("SIGKILL")
@@ -251,8 +223,10 @@ describe.skipIf(missing !== undefined)("runfx", () => {
       // each looks after the runtime, and ends without it
       await until(() => orphans.every((pid) => !fs.existsSync(`/proc/${pid}`)))
     }
-    assert.isTrue(statuses.has("broken"), "it was never killed before the state was there")
-    assert.isTrue(statuses.has("running"), "it was never killed after the start")
+    // what is made is written down first
+    assert.isTrue(statuses.has("creating") || statuses.has("broken"), "it was never killed before it was complete")
+    // what it ran ends with it
+    assert.isTrue(statuses.has("running") || statuses.has("stopped"), "it was never killed after the start")
   })
 
   it("lets one of two commands win that want the same thing", async () => {
@@ -276,6 +250,7 @@ describe.skipIf(missing !== undefined)("runfx", () => {
   })
 
   it("leaves the host as it was after thirty runs in a row", async () => {
+    const before = state()
     for (let run = 0; run < 30; run++) {
       const { code, stderr } = await command.runfx("run", "--id", fresh(), "--rootfs", root, "--", "/bin/true")
       assert.deepStrictEqual([code, stderr], [0, ""])
@@ -289,7 +264,7 @@ describe.skipIf(missing !== undefined)("runfx", () => {
   for (const own of [true, false]) {
     it(`kills two hundred processes that fork, ${own ? "in" : "without"} a pid namespace of their own`, async () => {
       const id = fresh()
-      const bundle = fs.mkdtempSync("/tmp/runfx-bundle-")
+      const bundle = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-bundle-"))
       const config = {
         ociVersion: "1.0.2",
         root: { path: root },

@@ -15,6 +15,7 @@ import {
   type Facts,
   type Further,
   makeBench,
+  onPurpose,
   reside,
   type Resident,
   runtimes,
@@ -45,22 +46,6 @@ const without = (type: string) =>
 const mount = (fields: Spec) => with_((spec) => void spec["mounts"].push(fields))
 const seccomp = (names: ReadonlyArray<string>, action: string, more: Spec = {}) =>
   linux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names, action, ...more }] } })
-
-/** Everywhere. */
-const onPurpose: ReadonlyArray<Unlike> = [
-  {
-    facts: /^mount \/sys\/fs\/cgroup:/,
-    why: "the configuration says that it is read-only; the peers leave its tmpfs writable"
-  },
-  {
-    facts: /^mount \/(sys\/firmware|proc\/acpi|proc\/scsi):/,
-    why: "what masks a directory is nosuid, nodev and noexec, too, and holds nothing"
-  },
-  {
-    facts: /^mount \/proc\/(kcore|keys|timer_list|latency_stats|timer_stats|sched_debug):/,
-    why: "what masks a file is the container's own null device, not the host's"
-  }
-]
 
 const nodes = "(null|zero|full|random|urandom|tty)"
 const inUserNamespace: ReadonlyArray<Unlike> = [

@@ -1,5 +1,5 @@
 /** Further processes of a running container. */
-import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,27 +13,13 @@ import { awaitExit } from "../../src/runtime/awaitExit.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
 import * as Store from "../../src/steps/state/Store.ts"
-import { containerOf, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { changes, isolate, snapshot } from "../support/host.ts"
+import { containerOf, on, options, sh } from "../support/containers.ts"
+import { eachLeavesNothing, ownPlace } from "../support/ownPlace.ts"
 import { missing } from "../support/rootfs.ts"
+import { eventually } from "../support/until.ts"
 
-let place: Place
-beforeAll(async () => {
-  if (missing !== undefined) return
-  await Effect.runPromise(isolate)
-  place = makePlace()
-})
-afterAll(() => place?.remove())
-
-let before: ReturnType<typeof snapshot>
-beforeEach(() => {
-  if (missing === undefined) before = snapshot(place.mark, place.stateRoot)
-})
-afterEach(() => {
-  if (missing === undefined) {
-    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, "what is left")
-  }
-})
+const place = ownPlace()
+eachLeavesNothing(place)
 
 const whileRunning = <A>(use: (id: string) => Effect.Effect<A, unknown, Kernel | Fork>, userns = false) =>
   on(Effect.gen(function*() {
@@ -76,9 +62,9 @@ describe.skipIf(missing !== undefined)("exec", () => {
           Effect.map(Effect.flip(codeOf(id, [program])), (error) => {
             const { message, reason } = error as {
               readonly message: string
-              readonly reason: { readonly reason: object }
+              readonly reason: { readonly exitCode?: number }
             }
-            return [message, (reason.reason as { readonly exitCode?: number }).exitCode] as const
+            return [message, reason.exitCode] as const
           })
         const [missing, missingCode] = yield* errorOf("nosuch")
         assert.match(missing, /setns: findProgram: .*nosuch/)
@@ -186,7 +172,7 @@ describe.skipIf(missing !== undefined)("exec", () => {
     whileRunning((id) =>
       Effect.gen(function*() {
         const { pid, pidfd } = yield* Runtime.start(execOptions(id, ["/bin/true"]))
-        while (!fs.readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")) yield* Effect.sleep(5)
+        yield* eventually(() => fs.readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "))
         yield* Runtime.kill(id, SIG.KILL, { stateRoot: place.stateRoot, children: [pid] })
         assert.strictEqual((yield* Effect.exit(awaitExit(pidfd)))._tag, "Failure")
         yield* sys.close({ fd: pidfd })

@@ -11,14 +11,15 @@ import * as c from "../../src/native/constants.ts"
 import { compileDeviceFilter, type Rule } from "../../src/native/deviceFilter.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
 import { syscallNumbers } from "../../src/native/syscallTables.ts"
 import { execThroughTrampoline, failureOf, type Filter } from "../../src/native/trampoline.ts"
-import { Init } from "../../src/steps/Init.ts"
+import { Init } from "../../src/steps/init/Init.ts"
 import { loadSeccompBeforeUser } from "../../src/steps/loadSeccompBeforeUser.ts"
 import { compile } from "../../src/steps/seccomp/compile.ts"
 import { inChild } from "../support/child.ts"
 import { init } from "../support/steps.ts"
+import { eventually } from "../support/until.ts"
 
 const AT_FDCWD = c.AT.FDCWD
 const live = layer(Linux.layer)
@@ -399,10 +400,8 @@ describe("exec trampoline", () => {
           )
           yield* sys.close({ fd: theirs })
           const exe = () => fs.readlinkSync(`/proc/${pid}/exe`)
-          // bounded, 5 s
-          for (let tries = 0; tries < 500 && !exe().includes("memfd"); tries++) {
-            yield* sys.nanosleep({ nanoseconds: 10_000_000n })
-          }
+          // before that it runs another memory file, the init's
+          yield* eventually(() => exe().includes("memfd:runfx-exec"))
           const seen = look(pid)
           for (let left = packets; left > 0; left--) yield* sys.recvmsg({ fd: mine, size: 1024, flags: 0 })
           const { data } = yield* sys.recvmsg({ fd: mine, size: 64, flags: 0 })

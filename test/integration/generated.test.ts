@@ -25,7 +25,7 @@ describe("the model kernel does as Linux does, whatever comes", () => {
         outcomes.push(outcome)
         assert.strictEqual(outcome.differences.map(render).join("\n\n"), "")
         assert.isBelow(outcome.unmodelled.length / outcome.sequences, 0.1, "the share that the model declines")
-      }), 600_000)
+      }))
   }
   afterAll(() => {
     const sum = (of: (outcome: Outcome) => number): number => outcomes.reduce((all, one) => all + of(one), 0)

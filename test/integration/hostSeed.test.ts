@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../src/native/constants.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
 import type { Answer } from "../../src/native/Rtnetlink.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 

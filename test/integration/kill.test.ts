@@ -5,14 +5,16 @@ import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { AT, CLD, CLONE, O, P, SIG, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { type Call, Kernel, sys } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
 import { kill } from "../../src/pipelines/kill.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
-import { KillTarget, Reaped } from "../../src/steps/kill/KillTarget.ts"
-import { identify, isAlive, readStat } from "../../src/steps/processes.ts"
-import { hosts, live, on, shell, shellIn, until, withCgroup } from "../support/cgroups.ts"
+import { Reaped } from "../../src/steps/kill/facts.ts"
+import { KillTarget } from "../../src/steps/kill/KillTarget.ts"
+import { identify, isAlive, readStat } from "../../src/steps/proc/processes.ts"
+import { hosts, live, on, shell, shellIn, withCgroup } from "../support/cgroups.ts"
 import { readAll } from "../support/child.ts"
 import { failNth } from "../support/faults.ts"
+import { eventually } from "../support/until.ts"
 
 type Target = KillTarget["Service"]
 
@@ -70,7 +72,7 @@ for (const host of hosts) {
                   }
                   const pid = yield* shellIn(cgroup, churn)
                   const init = (yield* identify(pid))!
-                  yield* until(Effect.map(Cgroup.pids(cgroup), (pids) => pids.length >= 350))
+                  yield* eventually(Effect.map(Cgroup.pids(cgroup), (pids) => pids.length >= 350))
                   const provided = yield* Effect.provideService(
                     run({ cgroup, init, children: [] }),
                     Kernel,
@@ -193,7 +195,7 @@ describe("kill without a cgroup", () => {
         mode: 0
       })
       const list = Effect.acquireUseRelease(children, readAll, (fd) => sys.close({ fd }))
-      yield* until(Effect.map(list, (text) => text.trim().split(" ").length === 2))
+      yield* eventually(Effect.map(list, (text) => text.trim().split(" ").length === 2))
       const members = (yield* list).trim().split(" ").map(Number)
       yield* run({ init, children: [] })
       for (const member of [pid, ...members]) assert.isUndefined(yield* readStat(member))

@@ -1,16 +1,20 @@
 /** The processes that make the calls of children: what they have in common with this one, and what not. */
 import { assert, describe, layer } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { dirname } from "node:path"
+import * as os from "node:os"
+import * as path from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { CLD, O, P, RLIMIT, SIG, W } from "../../src/native/constants.ts"
+import { CLD, CLONE, O, P, RLIMIT, SIG, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
-import { code } from "../../src/native/linux/remote/code.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
+import { openSuccessor } from "../../src/steps/parent/child.ts"
+import { ChannelGarbled } from "../../src/steps/parent/errors.ts"
+import { eventually } from "../support/until.ts"
 
 const effectModule = fileURLToPath(import.meta.resolve("effect/Effect"))
 const repository = fileURLToPath(new URL("../../", import.meta.url))
@@ -34,8 +38,22 @@ const waiting = (then: Effect.Effect<unknown, unknown, never> = Effect.void) =>
 
 const stateOf = (pid: number): string => /^State:\s+(\w)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))![1]!
 
-const until = (holds: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => holds() ? Effect.void : Effect.andThen(Effect.sleep(5), until(holds)))
+const linkOf = (pid: number | string, fd: string): string | undefined => {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/fd/${fd}`)
+  } catch {
+    return undefined
+  }
+}
+
+/** A server's end of its link: a socket that is not this process's. */
+const linkEndOf = (pid: number): number =>
+  Number(
+    fs.readdirSync(`/proc/${pid}/fd`).find((fd) => {
+      const link = linkOf(pid, fd)
+      return link?.startsWith("socket:") && linkOf("self", fd) !== link
+    })
+  )
 
 describe("a server", () => {
   layer(Linux.layer, { excludeTestServices: true })((it) => {
@@ -47,7 +65,7 @@ describe("a server", () => {
         )
         assert.deepStrictEqual(
           [...new Set(files)].filter((file) => !/^\[(v\w+|stack)\]$/.test(file!)).toSorted(),
-          ["/memfd:runfx-arena", "/memfd:runfx-init"]
+          ["/memfd:runfx-init", "/memfd:runfx-shared"]
         )
         assert.match(fs.readlinkSync(`/proc/${pid}/exe`), /^\/memfd:runfx-init/)
         yield* release
@@ -58,7 +76,7 @@ describe("a server", () => {
       Effect.gen(function*() {
         /** KiB of this process's memory that are in use by families. */
         const used = () =>
-          [...fs.readFileSync("/proc/self/smaps", "utf8").matchAll(/\/memfd:runfx-arena[^]*?^Rss:\s+(\d+) kB/gm)]
+          [...fs.readFileSync("/proc/self/smaps", "utf8").matchAll(/\/memfd:runfx-shared[^]*?^Rss:\s+(\d+) kB/gm)]
             .reduce((sum, [, size]) => sum + Number(size), 0)
         const long = "x".repeat(1 << 20)
         const before = used()
@@ -72,9 +90,9 @@ describe("a server", () => {
             return yield* sys.execve({ path: "/bin/sleep", argv: ["sleep", "60"], envp: [] })
           })
         )
-        assert.strictEqual(fs.readlinkSync(`/proc/${pid}/exe`), fs.realpathSync("/bin/sleep"))
+        yield* eventually(() => fs.readlinkSync(`/proc/${pid}/exe`) === fs.realpathSync("/bin/sleep"))
         assert.isAbove(most, before + 1000)
-        assert.isBelow(used(), before + 100)
+        yield* eventually(() => used() < before + 100)
         // and what has its place serves the next one as well
         const next = yield* waiting()
         yield* next.release
@@ -112,14 +130,14 @@ describe("a server", () => {
 
     it.effect("shares memory with this process and with those that it has cloned, and with no other", () =>
       Effect.gen(function*() {
-        const arenaOf = (pid: number) => {
+        const memoryOf = (pid: number) => {
           const lines = fs.readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")
-          const [range, , , , inode] = lines.find((line) => line.includes("/memfd:runfx-arena"))!.split(/\s+/)
+          const [range, , , , inode] = lines.find((line) => line.includes("/memfd:runfx-shared"))!.split(/\s+/)
           return { start: Number.parseInt(range!.split("-")[0]!, 16), inode }
         }
         const first = yield* waiting()
         const second = yield* waiting()
-        const [one, other] = [arenaOf(first.pid), arenaOf(second.pid)]
+        const [one, other] = [memoryOf(first.pid), memoryOf(second.pid)]
         assert.notStrictEqual(one.inode, other.inode)
         assert.notStrictEqual(one.start, other.start)
         const memory = fs.openSync(`/proc/${first.pid}/mem`, "r")
@@ -133,8 +151,8 @@ describe("a server", () => {
           yield* end
         }
         const third = yield* waiting()
-        assert.strictEqual(arenaOf(third.pid).start, one.start)
-        assert.notStrictEqual(arenaOf(third.pid).inode, one.inode)
+        assert.strictEqual(memoryOf(third.pid).start, one.start)
+        assert.notStrictEqual(memoryOf(third.pid).inode, one.inode)
         yield* third.release
         yield* third.end
       }))
@@ -167,7 +185,7 @@ describe("a server", () => {
           })
         )
         yield* sys.close({ fd: read })
-        yield* until(() => refusal !== undefined)
+        yield* eventually(() => refusal !== undefined)
         yield* sys.close({ fd: write })
         assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 62 })
         assert.include(String(refusal), "EAGAIN")
@@ -189,11 +207,36 @@ describe("a server", () => {
         yield* end
       }))
 
+    it.effect("has no descriptor but those that it is given, from its birth on, and one by which it sees this process's end", () =>
+      Effect.gen(function*() {
+        const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
+        const [other] = yield* sys.pipe2({ flags: 0 })
+        const wait = Effect.andThen(sys.read({ fd: read, count: 1 }), sys.exit_group({ status: 7 }))
+        const spawn = (flags: number) => Effect.flatMap(Fork, (fork) => fork.spawn(flags, wait, [read]))
+        const pids = [yield* spawn(0), yield* spawn(CLONE.NEWPID), yield* spawn(CLONE.NEWUSER)]
+        assert.isDefined(linkOf("self", String(other)))
+        for (const pid of pids) {
+          const link = linkEndOf(pid)
+          assert.sameMembers(fs.readdirSync(`/proc/${pid}/fd`).map(Number), [0, 1, 2, read, link])
+          const info = fs.readFileSync(`/proc/${pid}/fdinfo/${link}`, "utf8")
+          // read and write, close-on-exec, and never waited for
+          assert.match(info, /^flags:\s+02004002$/m)
+        }
+        const pipes = pids.map((pid) => linkOf(pid, String(linkEndOf(pid))))
+        // no two of them have one in common
+        assert.strictEqual(new Set(pipes).size, pids.length)
+        yield* sys.close({ fd: write })
+        for (const pid of pids) {
+          assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 7 })
+        }
+        yield* sys.close({ fd: read })
+      }))
+
     it.effect("that is stopped holds nobody up, and goes on", () =>
       Effect.gen(function*() {
         const { end, pid, release } = yield* waiting(Effect.sleep(1))
         yield* sys.kill({ pid, signal: SIG.STOP })
-        yield* until(() => stateOf(pid) === "T")
+        yield* eventually(() => stateOf(pid) === "T")
         yield* release
         const other = yield* waiting()
         yield* other.release
@@ -218,20 +261,27 @@ describe("a server", () => {
     it.effect("goes on where another descriptor has the number of the one by which it looks after this process", () =>
       Effect.gen(function*() {
         const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
-        let lifeline = -1
+        const seen = yield* Deferred.make<void>()
+        let link = -1
         const pid = yield* (yield* Fork).spawn(
           0,
           Effect.gen(function*() {
             yield* sys.close({ fd: write })
             yield* sys.read({ fd: read, count: 1 })
-            yield* sys.dup3({ oldfd: read, newfd: lifeline, flags: 0 })
+            yield* sys.dup3({ oldfd: read, newfd: link, flags: 0 })
+            // long enough for a look at the link, by which it would end if it looked at the wrong descriptor
             yield* Effect.sleep(400)
+            yield* Deferred.await(seen)
             return yield* sys.exit_group({ status: 7 })
           })
         )
-        const isPidfd = (fd: string) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`).includes("[pidfd]")
-        lifeline = Number(fs.readdirSync(`/proc/${pid}/fd`).find(isPidfd))
+        link = linkEndOf(pid)
+        const pipe = linkOf(pid, String(link))
         yield* sys.close({ fd: write })
+        yield* eventually(() => linkOf(pid, String(link)) === linkOf("self", String(read)))
+        // it still looks after this process, by another number
+        assert.isTrue(fs.readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(pid, fd) === pipe))
+        yield* Deferred.succeed(seen, undefined)
         assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 7 })
         yield* sys.close({ fd: read })
       }))
@@ -245,7 +295,7 @@ describe("a server", () => {
           0,
           Effect.all([sys.read({ fd: read, count: 1 }), second], { concurrency: 2 })
         )
-        yield* until(() => said !== "")
+        yield* eventually(() => said !== "")
         yield* sys.kill({ pid, signal: SIG.KILL })
         yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
         assert.include(said, "a child has one thread")
@@ -261,7 +311,7 @@ describe("a server", () => {
           import { fileURLToPath } from "node:url"
           import { Fork } from "${repository}dist/native/Fork.js"
           import { sys } from "${repository}dist/native/Kernel.js"
-          import * as Linux from "${repository}dist/native/Linux.js"
+          import * as Linux from "${repository}dist/native/linux/Linux.js"
           const one = Effect.gen(function*() {
             const pid = yield* (yield* Fork).spawn(0, sys.exit_group({ status: 3 }))
             return (yield* sys.waitid({ idtype: ${P.PID}, id: pid, options: ${W.EXITED} })).status
@@ -270,8 +320,8 @@ describe("a server", () => {
           const two = Effect.gen(function*() {
             const small = { soft: 16777216n, hard: 20000000n }
             yield* sys.prlimit64({ pid: 0, resource: ${RLIMIT.FSIZE}, limit: small })
-            const child = Effect.flatMap(Effect.result(sys.reclone({ flags: 0 })), ({ _tag }) =>
-              sys.exit_group({ status: _tag === "Failure" ? 4 : 5 }))
+            // the first process ends with 0 as the second goes on
+            const child = Effect.flatMap(Effect.result(sys.reclone({ flags: 0 })), () => sys.exit_group({ status: 4 }))
             const pid = yield* (yield* Fork).spawn(0, child)
             return (yield* sys.waitid({ idtype: ${P.PID}, id: pid, options: ${W.EXITED} })).status
           })
@@ -280,15 +330,222 @@ describe("a server", () => {
           console.log(await run(isMainThread ? one : Effect.andThen(small, one)))
           if (!isMainThread) console.log(await run(two))
           if (isMainThread) new Worker(fileURLToPath(import.meta.url))`
-        const file = `${fs.mkdtempSync("/tmp/runfx-servers-")}/threads.mjs`
+        const file = `${fs.mkdtempSync(path.join(os.tmpdir(), "runfx-servers-"))}/threads.mjs`
         yield* Effect.acquireUseRelease(
           Effect.sync(() => fs.writeFileSync(file, script.replaceAll("effect/Effect", effectModule))),
           () =>
             Effect.sync(() =>
-              assert.strictEqual(execFileSync(process.execPath, [file], { encoding: "utf8" }), "3\n3\n4\n")
+              assert.strictEqual(execFileSync(process.execPath, [file], { encoding: "utf8" }), "3\n3\n0\n")
             ),
-          () => Effect.sync(() => fs.rmSync(dirname(file), { recursive: true }))
+          () => Effect.sync(() => fs.rmSync(path.dirname(file), { recursive: true }))
         )
+      }))
+
+    it.effect("that can't be had is an error by the name of what was refused", () =>
+      Effect.sync(() => {
+        const script = `
+          import * as Effect from "effect/Effect"
+          import { Fork } from "${repository}dist/native/Fork.js"
+          import * as Linux from "${repository}dist/native/linux/Linux.js"
+          const spawn = Effect.flatMap(Fork, (fork) => fork.spawn(0, Effect.never))
+          const { message, advice } = await Effect.runPromise(Effect.provide(Effect.flip(spawn), Linux.layer))
+          console.log(message + "; " + advice)
+          process.exit()`
+        const command = [process.execPath, "--input-type=module", "-e", script]
+        const nobody = { uid: 65534, gid: 65534, cwd: repository, encoding: "utf8" } as const
+        const limited = spawnSync("/bin/bash", ["-c", "ulimit -f 64; exec \"$@\"", "bash", ...command], nobody)
+        assert.match(
+          limited.stdout,
+          /ftruncate\(.*EFBIG.*RLIMIT_FSIZE is 65536; to start a process takes \d+; .*ulimit -f/
+        )
+      }))
+
+    for (const name of ["memfd_create", "close_range", "execveat", "set_robust_list"] as const) {
+      it.effect(`without ${name}(2) is an error that names it, at once`, () =>
+        Effect.sync(() => {
+          // what a seccomp filter around the runtime refuses, or a kernel does not have
+          const script = `
+            import * as Effect from "effect/Effect"
+            import { Fork } from "${repository}dist/native/Fork.js"
+            import { sys } from "${repository}dist/native/Kernel.js"
+            import { numbersFor } from "${repository}dist/native/linux/syscallNumbers.js"
+            import * as Linux from "${repository}dist/native/linux/Linux.js"
+            // the machine code alone makes it
+            const robust = { arm64: 99, x64: 273 }[process.arch]
+            const numberOf = (name) => name === "set_robust_list" ? robust : numbersFor(process.arch)[name]
+            const code = ({ name, errno }) => [
+              [0x20, 0, 0, 0], [0x15, 0, 1, numberOf(name)], [0x06, 0, 0, 0x50000 | errno], [0x06, 0, 0, 0x7fff0000]
+            ].map(([op, yes, no, value]) => {
+              const bytes = Buffer.alloc(8)
+              bytes.writeUInt16LE(op, 0)
+              bytes[2] = yes
+              bytes[3] = no
+              bytes.writeUInt32LE(value >>> 0, 4)
+              return bytes
+            })
+            const filtered = Effect.gen(function*() {
+              yield* sys.prctl({ option: 38, arg2: 1, arg3: 0, arg4: 0, arg5: 0 })
+              const program = Buffer.concat(code({ name: "${name}", errno: Number(process.argv[1]) }))
+              yield* sys.seccomp({ operation: 1, flags: 0, program })
+              return yield* Effect.flip((yield* Fork).spawn(0, Effect.never))
+            })
+            const { message, advice } = await Effect.runPromise(Effect.provide(filtered, Linux.layer))
+            console.log(message + "; " + advice)
+            process.exit()`
+          for (const [errno, text] of [[38, "ENOSYS"], [1, "EPERM"]] as const) {
+            const { stderr, stdout } = spawnSync(
+              process.execPath,
+              ["--input-type=module", "-e", script, String(errno)],
+              { cwd: repository, encoding: "utf8", timeout: 600_000 }
+            )
+            assert.strictEqual(stderr, "")
+            assert.match(stdout, new RegExp(`\\b${name}\\b.*; .*\\b(?:seccomp|Linux)\\b`))
+            assert.include(stdout, text)
+          }
+        }))
+    }
+
+    it.effect("starts where memory files may not be executed", () =>
+      Effect.sync(() => {
+        if (!fs.existsSync("/proc/sys/vm/memfd_noexec")) return console.log("skipped: no vm.memfd_noexec")
+        const script = `
+          import * as Effect from "effect/Effect"
+          import { Fork } from "${repository}dist/native/Fork.js"
+          import { sys } from "${repository}dist/native/Kernel.js"
+          import * as Linux from "${repository}dist/native/linux/Linux.js"
+          const spawn = Effect.flatMap(Fork, (fork) => fork.spawn(0, sys.exit_group({ status: 7 })))
+          const status = Effect.flatMap(spawn, (pid) => sys.waitid({ idtype: 1, id: pid, options: 4 }))
+          console.log((await Effect.runPromise(Effect.provide(status, Linux.layer))).status)
+          process.exit()`
+        // the sysctl is the pid namespace's own
+        const command = `echo 2 > /proc/sys/vm/memfd_noexec && exec "$@"`
+        const own = [
+          "-p",
+          "-f",
+          "--mount-proc",
+          "sh",
+          "-c",
+          command,
+          "sh",
+          process.execPath,
+          "--input-type=module",
+          "-e",
+          script
+        ]
+        const { stderr, stdout } = spawnSync("unshare", own, { cwd: repository, encoding: "utf8" })
+        assert.deepStrictEqual([stderr, stdout], ["", "7\n"])
+      }))
+
+    it.effect("that has ended takes its effect along: nothing of it runs on, and its finalizers have run once", () =>
+      Effect.gen(function*() {
+        let ticks = 0
+        const finalized: Array<string> = []
+        const tick = Effect.andThen(Effect.sleep(1), Effect.sync(() => ticks++))
+        const child = Effect.ensuring(
+          Effect.forever(tick),
+          // a call of a process that is not there any more has no answer: it must not be waited for
+          Effect.onExit(
+            Effect.sync(() => finalized.push("begun")).pipe(Effect.andThen(Effect.orDie(sys.getpid({})))),
+            (exit) => Effect.sync(() => finalized.push(exit._tag))
+          )
+        )
+        const { fiber, forget, pid } = yield* (yield* Fork).start(0, child, [])
+        yield* eventually(() => ticks > 3)
+        yield* sys.kill({ pid, signal: SIG.KILL })
+        yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+        yield* forget
+        assert.isDefined(fiber.pollUnsafe())
+        assert.deepStrictEqual(finalized, ["begun", "Failure"])
+        const before = ticks
+        yield* Effect.sleep(50)
+        assert.strictEqual(ticks, before)
+        yield* forget
+        assert.deepStrictEqual(finalized, ["begun", "Failure"])
+      }))
+
+    it.effect("can be lost in its second process any number of times", () =>
+      Effect.gen(function*() {
+        const fork = yield* Fork
+        // a group has 63 places, and is used again
+        for (let times = 0; times < 70; times++) {
+          let second: number | undefined
+          const child = Effect.gen(function*() {
+            yield* sys.reclone({ flags: 0 })
+            second = yield* sys.getpid({})
+            return yield* Effect.forever(Effect.sleep(1000))
+          })
+          const { fiber, forget, pid } = yield* fork.start(0, child, [])
+          yield* eventually(() => second !== undefined || fiber.pollUnsafe() !== undefined)
+          assert.isDefined(second, `the ${times + 1}. time`)
+          yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+          yield* sys.kill({ pid: second!, signal: SIG.KILL })
+          yield* sys.waitid({ idtype: P.PID, id: second!, options: W.EXITED })
+          yield* forget
+        }
+      }))
+
+    it.effect("never has a fiber of this process go on in the middle of another one", () =>
+      Effect.gen(function*() {
+        const fork = yield* Fork
+        const depths: Array<number> = []
+        /** How many fibers are at work, one below the other. */
+        const depth = () => {
+          const { stackTraceLimit } = Error
+          Error.stackTraceLimit = Infinity
+          const { stack } = new Error()
+          Error.stackTraceLimit = stackTraceLimit
+          return stack!.match(/runLoop/g)?.length ?? 0
+        }
+        const waitsFor = (item: number) =>
+          Effect.gen(function*() {
+            // by itself from here on, and not within who has started it
+            yield* Effect.yieldNow
+            for (let round = 0; round < 4; round++) {
+              const pid = yield* fork.spawn(0, sys.nanosleep({ nanoseconds: BigInt(item % 3 + 1) * 1_000_000n }))
+              yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+              depths.push(depth())
+            }
+            return item
+          })
+        const items = Array.from({ length: 12 }, (_, index) => index)
+        assert.deepStrictEqual(yield* Effect.forEach(items, waitsFor, { concurrency: "unbounded" }), items)
+        assert.deepStrictEqual(depths, Array.from({ length: 48 }, () => 1))
+      }))
+
+    it.effect("is not taken at its word about the process in which it goes on", () =>
+      Effect.gen(function*() {
+        const fork = yield* Fork
+        /** A child that goes on in another one: both pids. */
+        const successive = Effect.gen(function*() {
+          let next: number | undefined
+          const first = yield* fork.spawn(
+            0,
+            Effect.gen(function*() {
+              yield* sys.setsid({})
+              yield* sys.reclone({ flags: CLONE.PARENT })
+              next = yield* sys.getpid({})
+              yield* sys.nanosleep({ nanoseconds: 60_000_000_000n })
+            })
+          )
+          yield* eventually(() => next !== undefined)
+          return { first, next: next! }
+        })
+        const one = yield* successive
+        const other = yield* successive
+        yield* sys.close({ fd: yield* openSuccessor(one.next, one.first) })
+        const { end, pid, release } = yield* waiting()
+        // no child; a child that goes on for another one; a child that is in no session of the first one's
+        for (const wrong of [1, -1, 4_000_000, other.next, other.first, pid]) {
+          const stranger = yield* Effect.flip(openSuccessor(wrong, one.first))
+          assert.instanceOf(stranger, ChannelGarbled)
+          assert.include(stranger.message, `the pid of a stranger (${wrong})`)
+        }
+        yield* release
+        yield* end
+        for (const { first, next } of [one, other]) {
+          yield* sys.kill({ pid: next, signal: SIG.KILL })
+          for (const pid of [first, next]) yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+        }
       }))
 
     it.effect("ends with this process, however that ends", () =>
@@ -296,7 +553,7 @@ describe("a server", () => {
         const script = `
           import * as Effect from "effect/Effect"
           import { Fork } from "${repository}dist/native/Fork.js"
-          import * as Linux from "${repository}dist/native/Linux.js"
+          import * as Linux from "${repository}dist/native/linux/Linux.js"
           const spawn = Effect.flatMap(Fork, (fork) => fork.spawn(0, Effect.never))
           console.log(await Effect.runPromise(Effect.provide(spawn, Linux.layer)))
           setInterval(() => {}, 1000)`
@@ -307,27 +564,7 @@ describe("a server", () => {
         const pid = Number(line.value)
         assert.match(fs.readlinkSync(`/proc/${pid}/exe`), /runfx-init/)
         parent.kill("SIGKILL")
-        yield* until(() => !fs.existsSync(`/proc/${pid}`) || stateOf(pid) === "Z")
+        yield* eventually(() => !fs.existsSync(`/proc/${pid}`) || stateOf(pid) === "Z")
       }))
-  })
-})
-
-const assembler = { x64: "x86_64-linux-gnu-as", arm64: "aarch64-linux-gnu-as" } as const
-
-describe("the machine code", () => {
-  layer(Linux.layer, { excludeTestServices: true })((it) => {
-    for (const machine of ["x64", "arm64"] as const) {
-      const missing = spawnSync(assembler[machine], ["--version"]).error !== undefined
-      if (missing) process.stdout.write(`the machine code of ${machine} is not compared: no ${assembler[machine]}\n`)
-      it.effect.skipIf(missing)(`of ${machine} is what its assembly says`, () =>
-        Effect.sync(() => {
-          const command =
-            `import("./scripts/assemble.mjs").then((m) => console.log(JSON.stringify(m.assemble("${machine}"))))`
-          assert.deepStrictEqual(
-            JSON.parse(execFileSync(process.execPath, ["-e", command], { cwd: repository, encoding: "utf8" })),
-            code[machine]
-          )
-        }))
-    }
   })
 })

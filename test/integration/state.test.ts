@@ -1,20 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { CLONE, P, SIG, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { type Call, Kernel, sys } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
+import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
-import { identify } from "../../src/steps/processes.ts"
+import { identify } from "../../src/steps/proc/processes.ts"
 import type { State } from "../../src/steps/state/State.ts"
 import { status } from "../../src/steps/state/status.ts"
 import * as Store from "../../src/steps/state/Store.ts"
 import { here, live, rollback, shell, shellIn, withCgroup } from "../support/cgroups.ts"
 import { failNth } from "../support/faults.ts"
+import { cgroups } from "../support/host.ts"
+import { markOf } from "../support/mark.ts"
+import { makeRoot, missing, removeRoot } from "../support/rootfs.ts"
 import { container } from "../support/steps.ts"
 
 const state = (id: string, given: Partial<State> = {}): State => ({
@@ -69,7 +75,7 @@ describe("the state directory", () => {
     withRoot((root) =>
       Effect.gen(function*() {
         const mask = yield* sys.umask({ mask: 0o077 })
-        const path = yield* Store.create(root, "a")
+        const { path } = yield* Store.create(root, "a")
         yield* sys.umask({ mask })
         assert.strictEqual(path, `${root}/a`)
         assert.strictEqual(fs.statSync(root).mode & 0o7777, 0o700)
@@ -165,10 +171,9 @@ describe("the state directory", () => {
         yield* Store.save(root, state("a"))
         fs.renameSync(`${root}/a/state.json`, `${root}/elsewhere`)
         fs.symlinkSync("../elsewhere", `${root}/a/state.json`)
-        const failure = yield* Effect.flip(Store.load(root, "a"))
-        assert.strictEqual((failure as { code?: string }).code, "ELOOP")
+        assert.strictEqual((yield* Effect.flip(Store.load(root, "a")))._tag, "StateCorrupt")
         fs.symlinkSync("a", `${root}/b`)
-        assert.strictEqual(((yield* Effect.flip(Store.load(root, "b"))) as { code?: string }).code, "ELOOP")
+        assert.strictEqual((yield* Effect.flip(Store.load(root, "b")))._tag, "StateCorrupt")
         // what is replaced is the link, not what it leads to
         fs.writeFileSync(`${root}/elsewhere`, "precious")
         fs.symlinkSync("../elsewhere", `${root}/a/.state.json.new`)
@@ -177,6 +182,61 @@ describe("the state directory", () => {
         assert.isTrue(fs.lstatSync(`${root}/a/state.json`).isFile())
       })
     ))
+
+  it.effect("holds no environment", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        const secret = "TOKEN=do-not-keep-this"
+        const given = state("a")
+        yield* Store.create(root, "a")
+        yield* Store.save(root, {
+          ...given,
+          container: { ...given.container, process: { ...given.container.process, env: [secret] } }
+        })
+        assert.notInclude(fs.readFileSync(`${root}/a/state.json`, "utf8"), "do-not-keep-this")
+        assert.deepStrictEqual((yield* Store.load(root, "a")).container.process.env, [])
+      })
+    ))
+
+  const odd: Readonly<Record<string, (file: string) => void>> = {
+    "a pipe": (file) => execFileSync("mkfifo", [file]),
+    "a device that never ends": (file) => execFileSync("mknod", [file, "c", "1", "5"]),
+    "a file of 700 MB": (file) => {
+      fs.writeFileSync(file, "")
+      fs.truncateSync(file, 700_000_000)
+    },
+    "a symbolic link": (file) => fs.symlinkSync("/etc/passwd", file),
+    "a directory": (file) => fs.mkdirSync(`${file}/below`, { recursive: true }),
+    "nothing": () => undefined
+  }
+  for (const [what, make] of Object.entries(odd)) {
+    it.effect(`that is no file is broken, read in no time, and removed: ${what}`, () =>
+      withRoot((root) =>
+        Effect.gen(function*() {
+          yield* Store.create(root, "a")
+          make(`${root}/a/state.json`)
+          assert.strictEqual((yield* Effect.flip(Store.load(root, "a")))._tag, "StateCorrupt")
+          const [entry] = yield* Store.list(root)
+          assert.isTrue(entry !== undefined && "error" in entry)
+          yield* Runtime.remove("a", { stateRoot: root, force: true })
+          assert.deepStrictEqual(fs.readdirSync(root), [])
+        })
+      ))
+  }
+
+  for (const what of ["a link", "a file"]) {
+    it.effect(`in whose place is ${what} is removed by force`, () =>
+      withRoot((root) =>
+        Effect.gen(function*() {
+          yield* Store.create(root, "b")
+          if (what === "a link") fs.symlinkSync("/etc", `${root}/a`)
+          else fs.writeFileSync(`${root}/a`, "")
+          assert.strictEqual((yield* Effect.flip(Runtime.remove("a", { stateRoot: root })))._tag, "StateCorrupt")
+          yield* Runtime.remove("a", { stateRoot: root, force: true })
+          assert.deepStrictEqual(fs.readdirSync(root), ["b"])
+        })
+      ))
+  }
 
   it.effect("is old or new after a failure at any call of a save, never half", () =>
     withRoot((root) =>
@@ -284,6 +344,42 @@ describe("the state directory", () => {
         assert.strictEqual(failure._tag, "ContainerNotFound")
       })
     ))
+})
+
+describe.skipIf(missing !== undefined)("a container whose state was damaged", () => {
+  const spoil: Readonly<Record<string, (file: string) => void>> = {
+    "overwritten": (file) => fs.writeFileSync(file, "{"),
+    "a link": (file) => {
+      fs.rmSync(file)
+      fs.symlinkSync("/dev/zero", file)
+    },
+    "a directory": (file) => {
+      fs.rmSync(file)
+      fs.mkdirSync(file)
+    }
+  }
+  for (const [what, damage] of Object.entries(spoil)) {
+    for (const place of ["in a cgroup of its own choice", "without a cgroup"]) {
+      it.effect(`is killed and removed with all that it had, ${place}: ${what}`, () =>
+        withRoot((root) =>
+          Effect.gen(function*() {
+            const id = markOf("damaged")
+            const rootfs = makeRoot()
+            const { cgroup, ...rest } = defaultSpec({ rootfs, args: ["/bin/sleep", "1000"] })
+            const given = place === "without a cgroup" ? rest : { ...rest, cgroup: { ...cgroup!, path: `/${id}/x` } }
+            const { pidfd } = yield* Runtime.create({ id, stateRoot: root, container: given })
+            damage(`${root}/${id}/state.json`)
+            yield* Runtime.remove(id, { stateRoot: root, force: true })
+            // it was killed: as a child of this process, it was reaped as well
+            assert.strictEqual((yield* Effect.flip(sys.pidfd_send_signal({ pidfd, signal: 0 }))).code, "ESRCH")
+            assert.deepStrictEqual(fs.readdirSync(root), [])
+            assert.isEmpty(cgroups(id))
+            yield* sys.close({ fd: pidfd })
+            removeRoot(rootfs)
+          })
+        ))
+    }
+  }
 })
 
 describe("the status", () => {

@@ -2,10 +2,11 @@
  * Each kind of container as the kernel shows it from outside, and as its program sees it: the first process, and one that
  * is executed in it later.
  */
-import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import type { Container, NamespaceType, Process } from "../../src/config/Container.ts"
 import { MS } from "../../src/native/constants.ts"
@@ -14,27 +15,12 @@ import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import { awaitExit } from "../../src/runtime/awaitExit.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { type Command, complete, makeCommand } from "../support/command.ts"
-import { containerOf, failureOf, leavesNothing, makePlace, on, options, type Place, sh } from "../support/containers.ts"
-import { changes, isolate, snapshot } from "../support/host.ts"
+import { containerOf, failureOf, leavesNothing, on, options, sh } from "../support/containers.ts"
+import { eachLeavesNothing, ownPlace } from "../support/ownPlace.ts"
 import { missing } from "../support/rootfs.ts"
 
-let place: Place
-beforeAll(async () => {
-  if (missing !== undefined) return
-  await Effect.runPromise(isolate)
-  place = makePlace()
-})
-afterAll(() => place?.remove())
-
-let before: ReturnType<typeof snapshot>
-beforeEach(() => {
-  if (missing === undefined) before = snapshot(place.mark, place.stateRoot)
-})
-afterEach(() => {
-  if (missing === undefined) {
-    assert.deepStrictEqual(changes(before, snapshot(place.mark, place.stateRoot)), {}, "what is left")
-  }
-})
+const place = ownPlace()
+eachLeavesNothing(place)
 
 // ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -280,7 +266,7 @@ for (const kind of kinds) {
 
     it.live("has the mounts of its configuration", () =>
       Effect.gen(function*() {
-        const outside = fs.mkdtempSync("/tmp/runfx-bind-")
+        const outside = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-bind-"))
         fs.writeFileSync(path.join(outside, "file"), "from outside\n")
         fs.chmodSync(outside, 0o755)
         const bind = {
@@ -447,7 +433,7 @@ describe.skipIf(missing !== undefined)("a user without privileges", () => {
   let reason: string | undefined
   beforeAll(async () => {
     command = makeCommand()
-    home = fs.mkdtempSync("/tmp/runfx-home-")
+    home = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-home-"))
     fs.chownSync(home, 1000, 1000)
     const probe = await as("unshare", "-Ur", "true").catch(() => ({ code: 1, stderr: "setpriv(1) is missing" }))
     if (probe.code !== 0) reason = `a user can't make a user namespace here: ${probe.stderr}`

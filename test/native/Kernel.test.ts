@@ -3,8 +3,9 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { inspect } from "node:util"
 import type { Errno } from "../../src/native/Errno.ts"
-import { onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
+import { type Call, onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
 
 class Other extends Data.TaggedError("Other")<{ readonly code: Errno }> {}
 
@@ -14,6 +15,20 @@ const causeOf = <A, E>(effect: Effect.Effect<A, E>): Cause.Cause<E> => {
   assert(Exit.isFailure(exit))
   return exit.cause
 }
+
+describe("the error of a call", () => {
+  it("does not show what the environment of a program holds, however it is shown", () => {
+    for (const _tag of ["execve", "execveat"] as const) {
+      const call = { _tag, dirfd: 3, path: "/p", argv: ["a"], envp: ["TOKEN=secret", "B=secret=2"], flags: 0 }
+      const error = new SyscallError({ call: call as Call, code: "ENOENT" })
+      const cause = Cause.fail(error)
+      const shown = [error.message, String(error), inspect(error), inspect(cause, { depth: 20, showHidden: true })]
+      for (const text of [...shown, JSON.stringify(cause), Cause.pretty(cause)]) assert.notInclude(text, "secret")
+      assert.include(error.message, "/* 2 variables */")
+      assert.include(inspect(error), "TOKEN=<redacted>")
+    }
+  })
+})
 
 describe("onErrno", () => {
   it("handles a call's failure with one of the errnos", () => {
@@ -41,5 +56,16 @@ describe("onErrno", () => {
       assert.deepStrictEqual(causeOf(Effect.failCause(cause).pipe(onErrno(["ENOENT"], never))), cause)
       assert.deepStrictEqual(causeOf(Effect.failCause(cause).pipe(orOn(["ENOENT"], undefined))), cause)
     }
+  })
+})
+
+describe("advice of the errno alone", () => {
+  const advice = (code: Errno): string | undefined =>
+    new SyscallError({ call: { _tag: "openat", dirfd: -100, path: "/x", flags: 0, mode: 0 }, code }).advice
+
+  it("says which limit of open files was met", () => {
+    assert.include(advice("EMFILE"), "ulimit -n")
+    assert.include(advice("ENFILE"), "fs.file-max")
+    assert.isUndefined(advice("ENOENT"))
   })
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { runSeccomp } from "../../src/model/bpfInterpreter.ts"
 import { and, assemble, branch, encode, load, type Node, ret, type Test } from "../../src/native/bpf.ts"
-import { runSeccomp } from "../../src/testing/bpfInterpreter.ts"
 
 const word = (view: DataView, index: number): string =>
   [0, 1, 2, 3, 4, 5, 6, 7].map((at) => view.getUint8(index * 8 + at).toString(16).padStart(2, "0")).join(" ")

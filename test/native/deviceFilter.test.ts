@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { type DeviceAccess, runDeviceFilter } from "../../src/model/bpfInterpreter.ts"
 import { compileDeviceFilter, type Rule } from "../../src/native/deviceFilter.ts"
-import { type DeviceAccess, runDeviceFilter } from "../../src/testing/bpfInterpreter.ts"
 
 /** `+c 1:3 rw` allows, `-…` denies; `*` is any. */
 const rule = (text: string): Rule => {

@@ -1,8 +1,8 @@
 /** Constants, layouts and numbers against the system's C headers. */
 import { assert, describe, it } from "@effect/vitest"
 import * as constants from "../../src/native/constants.ts"
-import * as structs from "../../src/native/structs.ts"
-import { table } from "../../src/native/syscalls.ts"
+import * as structs from "../../src/native/linux/structs.ts"
+import { table } from "../../src/native/linux/syscallNumbers.ts"
 import { evaluate, noCompiler } from "../support/cHeaders.ts"
 
 const reason = noCompiler()

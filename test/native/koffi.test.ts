@@ -2,11 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { buildSync } from "esbuild"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
-import * as Koffi from "../../src/native/koffi.ts"
-import { numbersFor } from "../../src/native/syscalls.ts"
+import * as Koffi from "../../src/native/linux/koffi.ts"
+import { numbersFor } from "../../src/native/linux/syscallNumbers.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 const { close, getpid } = numbersFor(process.arch)
@@ -31,19 +30,12 @@ describe("load", () => {
     assert.strictEqual(library.addressOf(buffer.subarray(8)), address + 8)
   })
 
-  it("falls back to require where the addon is not in its usual place", () =>
+  it("says that its package is missing, and what to do", () =>
     inDirectory((directory) => {
-      const koffi = path.join(directory, "node_modules/koffi")
-      fs.mkdirSync(koffi, { recursive: true })
-      const real = createRequire(import.meta.url).resolve("koffi")
-      fs.writeFileSync(path.join(koffi, "index.js"), `module.exports = require(${JSON.stringify(real)})`)
-      const library = Koffi.load(path.join(directory, "main.js"))
-      assert.strictEqual(library.syscall(getpid, 0, 0, 0, 0, 0, 0), process.pid)
-    }))
-
-  it("says that koffi is missing", () =>
-    inDirectory((directory) => {
-      assert.throws(() => Koffi.load(path.join(directory, "main.js")), /Cannot find module 'koffi'/)
+      assert.throws(
+        () => Koffi.load(path.join(directory, "main.js")),
+        `@koromix/koffi-linux-${process.arch} is not installed: let the package manager install optional dependencies, too`
+      )
     }))
 
   it("works in one CommonJS file, started from anywhere", () =>
@@ -53,7 +45,7 @@ describe("load", () => {
         stdin: {
           contents: `
             import * as Effect from "effect/Effect"
-            import * as Linux from "./src/native/Linux.ts"
+            import * as Linux from "./src/native/linux/Linux.ts"
             console.log(Effect.runSync(Linux.make().invoke({ _tag: "getpid" })) === process.pid)
             console.log(Object.keys(require.cache).some((name) => name.includes("/node_modules/")))`,
           resolveDir: root
@@ -66,7 +58,7 @@ describe("load", () => {
         outfile
       })
       fs.symlinkSync(path.join(root, "node_modules"), path.join(directory, "node_modules"))
-      // without koffi's own JavaScript: its addon is opened directly
+      // the addon is opened directly, without its package's JavaScript
       assert.strictEqual(execFileSync(process.execPath, [outfile], { cwd: "/", encoding: "utf8" }), "true\nfalse\n")
     }))
 })

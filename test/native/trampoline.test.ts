@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import { assemble, branch, load, ret } from "../../src/native/bpf.ts"
-import type { Machine } from "../../src/native/elf.ts"
+import type { Architecture } from "../../src/native/elf.ts"
 import { SyscallError } from "../../src/native/Kernel.ts"
 import { syscallNumbers } from "../../src/native/syscallTables.ts"
 import { execThroughTrampoline, failureOf, type Options, trampoline } from "../../src/native/trampoline.ts"
@@ -27,7 +27,7 @@ const executable = (name: string, data: string | Uint8Array, mode = 0o755): stri
 
 /** Runs a trampoline as a plain file, with the channel at descriptor 3. */
 const run = (
-  machine: Machine,
+  machine: Architecture,
   emulator: ReadonlyArray<string>,
   options: Omit<Options, "channel"> & { readonly argv: ReadonlyArray<string>; readonly cwd?: string }
 ): SpawnSyncReturns<string> => {
@@ -45,16 +45,17 @@ const record = (result: SpawnSyncReturns<string>): string | undefined =>
   failureOf(Buffer.from(result.output[3] ?? "", "latin1"))
 
 const qemu = ["/usr/bin/qemu-aarch64-static", "/usr/bin/qemu-aarch64"].find((file) => fs.existsSync(file))
-const machines: ReadonlyArray<{ machine: Machine; emulator: ReadonlyArray<string>; missing: string | undefined }> = [
-  { machine: "x64", emulator: [], missing: process.arch === "x64" ? undefined : "this machine is no x86-64" },
-  process.arch === "arm64"
-    ? { machine: "arm64", emulator: [], missing: undefined }
-    : {
-      machine: "arm64",
-      emulator: [qemu ?? ""],
-      missing: qemu === undefined ? "no qemu-aarch64 here (Debian: qemu-user-static)" : undefined
-    }
-]
+const machines: ReadonlyArray<{ machine: Architecture; emulator: ReadonlyArray<string>; missing: string | undefined }> =
+  [
+    { machine: "x64", emulator: [], missing: process.arch === "x64" ? undefined : "this machine is no x86-64" },
+    process.arch === "arm64"
+      ? { machine: "arm64", emulator: [], missing: undefined }
+      : {
+        machine: "arm64",
+        emulator: [qemu ?? ""],
+        missing: qemu === undefined ? "no qemu-aarch64 here (Debian: qemu-user-static)" : undefined
+      }
+  ]
 
 for (const { emulator, machine, missing } of machines) {
   describe.skipIf(missing !== undefined)(
@@ -92,6 +93,21 @@ for (const { emulator, machine, missing } of machines) {
           assert.strictEqual(record(result), errno, path)
           assert.strictEqual(result.status, status, path)
         }
+      })
+
+      it("stays before the program as its parent, and ends as it does", () => {
+        const reaper = true
+        const seven = executable("seven", "#!/bin/sh\nexit 7\n")
+        assert.strictEqual(run(machine, emulator, { path: seven, argv: ["x"], reaper }).status, 7)
+        const killed = executable("killed", "#!/bin/sh\nkill -TERM $$\n")
+        assert.strictEqual(run(machine, emulator, { path: killed, argv: ["x"], reaper }).status, 128 + 15)
+        // what it leaves behind does not hold the end up: no descriptor is the parent's
+        const script = "#!/bin/sh\nprintf '<%s>' \"$@\" \"$ANSWER\"\nls /proc/$PPID/fd | wc -l\n"
+        const shown = run(machine, emulator, { path: executable("told", script), argv: ["x", "a b"], reaper })
+        assert.match(shown.stdout, /^<a b><42>\d+\n$/)
+        if (emulator.length === 0) assert.strictEqual(shown.stdout, "<a b><42>0\n")
+        const none = run(machine, emulator, { path: "/nonexistent", argv: ["x"], reaper })
+        assert.deepStrictEqual([record(none), none.status], ["ENOENT", 127])
       })
 
       it("lies in one segment, readable and executable, with a stack that is not executable", () => {

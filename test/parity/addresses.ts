@@ -209,6 +209,25 @@ export const addresses: Readonly<Record<string, Scenario>> = {
     set("a", { mtu: 1500 }),
     of("a")
   ],
+  "lo gets its addresses when it goes up, and by no MTU": [
+    ...[10, 100, 1000, 1279, 1280].flatMap((mtu) =>
+      [true, false].flatMap((first) => [
+        ...first ? [set("lo", { up: true, mtu })] : [set("lo", { up: true }), set("lo", { mtu })],
+        of("lo"),
+        set("lo", { mtu: 1400 }),
+        of("lo"),
+        set("lo", { up: false }),
+        of("lo")
+      ])
+    ),
+    set("lo", { up: true }),
+    add("lo", "10.0.0.1/24"),
+    set("lo", { mtu: 60 }),
+    set("lo", { mtu: 2000 }),
+    add("lo", "10.0.0.1/24"),
+    add("lo", "::1/128"),
+    of("lo")
+  ],
   "addresses of a name that changed": [...pair, add("a", "10.0.0.1/24"), set("a", { name: "c" }), of("a"), of("c")],
   "an address needs a link": [add("no", "10.0.0.1/24"), add(77, "10.0.0.1/24"), of("no")],
   "addresses belong to a network": [

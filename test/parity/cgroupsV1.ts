@@ -1,6 +1,7 @@
 /** Control groups of version 1, controller by controller; nothing on a machine that has none. */
 import { existsSync } from "node:fs"
 import { CLONE, O, SCHED, SIG, W } from "../../src/native/constants.ts"
+import { markOf } from "../support/mark.ts"
 import { type Line, type Scenario } from "../support/parity.ts"
 import {
   become,
@@ -27,7 +28,7 @@ import {
   write
 } from "../support/vocabulary.ts"
 
-const name = `runfx-parity-${process.pid}`
+const name = markOf("runfx-parity-")
 const nobody = 54321
 
 /** The group of the scenario in a hierarchy, and what is below it. */

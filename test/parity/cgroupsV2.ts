@@ -1,6 +1,7 @@
 /** Control groups of version 2: everywhere what has no controllers, with those where the machine has them there. */
 import { existsSync, readFileSync } from "node:fs"
 import { CLONE, O, SIG, W } from "../../src/native/constants.ts"
+import { markOf } from "../support/mark.ts"
 import { type Line, type Scenario } from "../support/parity.ts"
 import {
   become,
@@ -27,7 +28,7 @@ import {
 
 const nobody = 54321
 const root = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"
-const base = `${root}/runfx-parity-${process.pid}`
+const base = `${root}/${markOf("runfx-parity-")}`
 
 /** Runs lines with groups of their own, parents first, and removes those. */
 const within = (below: ReadonlyArray<string>, lines: Scenario): Scenario => [
@@ -459,6 +460,10 @@ const full: Readonly<Record<string, Scenario>> = {
   "what cpu.max takes": within([], [
     ...values("/cpu.max", "50000", "50000 100000", "max", "max 50000", "999", "1000 1000", "0", "-1", "x"),
     ...values("/cpu.max", "50000 1000001", "50000 999", "20000 50000 x", "50000x")
+  ]),
+  "what io.max takes": within([], [
+    ...values("/io.max", "", "x", "7", "7:", "7:0", "7:0 ", "999:999 rbps=100", "999:999 rbps=0", "999:999 x"),
+    ...values("/io.max", "999: 999 rbps=100", "-1:0 rbps=100", " 999:999 rbps=max")
   ]),
   "what cpu.weight takes": within([], values("/cpu.weight", "0", "1", "10000", "10001", "x", "-1", "100\n")),
   "groups below may be told more than those above": within(["/a"], [

@@ -2,10 +2,11 @@
 import { existsSync } from "node:fs"
 import { O, S } from "../../src/native/constants.ts"
 import { compileDeviceFilter, type Rule } from "../../src/native/deviceFilter.ts"
+import { markOf } from "../support/mark.ts"
 import { cwd, type Line, type Scenario } from "../support/parity.ts"
 import { become, fork, line, mkdir, mknod, open, readFile, rmdir, see, write } from "../support/vocabulary.ts"
 
-const name = `runfx-parity-${process.pid}`
+const name = markOf("runfx-parity-")
 const legacy = `/sys/fs/cgroup/devices/${name}`
 const unified = `${
   existsSync("/sys/fs/cgroup/cgroup.controllers") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"

@@ -91,5 +91,54 @@ export const found: Readonly<Record<string, Scenario>> = {
     line("umount2", { target: ".", flags: 2 }),
     mount("a", "a", null, MS.BIND),
     mount("tmpfs", "a", "tmpfs", 0)
+  ],
+  "a mount that was taken off is no place to move one to": [
+    line("umount2", { target: ".", flags: 2 }),
+    line("fsopen", { type: "tmpfs", flags: 0 }, as("f")),
+    line("fsconfig", { fd: "$f", command: FSCONFIG.CMD_CREATE, key: null, value: null, aux: 0 }),
+    line("fsmount", { fd: "$f", flags: 0, attributes: 2 }, as("f")),
+    line("move_mount", { fromDirfd: "$f", fromPath: "", toDirfd: cwd, toPath: ".", flags: MOVE_MOUNT.F_EMPTY_PATH })
+  ],
+  "a directory that was removed is listed no more, and marked where it is mounted": [
+    mkdir("a"),
+    mkdir("a/d"),
+    mkdir("b"),
+    mount("a/d", "b", null, MS.BIND),
+    open("a/d", O.RDONLY, "d"),
+    line("unlinkat", { dirfd: cwd, path: "a/d", flags: AT.REMOVEDIR }),
+    fork(CLONE.NEWNS, [line("unlinkat", { dirfd: cwd, path: "a/d", flags: AT.REMOVEDIR })]),
+    line("getdents64", { fd: "$d" }),
+    line("umount2", { target: "b", flags: 2 }),
+    line("unlinkat", { dirfd: cwd, path: "a/d", flags: AT.REMOVEDIR }),
+    line("getdents64", { fd: "$d" })
+  ],
+  "the files of a process take no write that they have no use for, and its directory no file": [
+    open("/proc/self/status", O.WRONLY, "f"),
+    line("write", { fd: "$f", data: "x" }),
+    open("/proc/self", O.RDWR | O.TMPFILE, "g", 0o600)
+  ],
+  "a signal is blocked once, however often it is named": [
+    line("rt_sigprocmask", { how: 2, signals: [SIG.CONT, SIG.CONT] }),
+    line("rt_sigprocmask", { how: 0, signals: [] }, see)
+  ],
+  "a link that is too small for IPv4 is none to route to": [
+    link({ _tag: "LinkSet", link: "lo", mtu: 10 }),
+    link({ _tag: "RouteAdd", destination: "10.5.0.0/16", link: "lo" })
+  ],
+  "message queues are not made read-only": [
+    mkdir("d"),
+    mount("mqueue", "d", "mqueue", 0, "ro"),
+    line("unlinkat", { dirfd: cwd, path: "d/a", flags: 0 })
+  ],
+  "a name that procfs does not have is missed before the mount is found read-only": [
+    mkdir("d"),
+    mount("proc", "d", "proc", MS.RDONLY),
+    ...["d/new", "d/self/new", "d/sys/new", "d/sys/kernel/new"].flatMap((path) => [
+      mkdir(path),
+      line("mknodat", { dirfd: cwd, path, mode: 0o10666, major: 0, minor: 0 }),
+      line("symlinkat", { target: "x", dirfd: cwd, path }),
+      touch(path),
+      line("unlinkat", { dirfd: cwd, path, flags: 0 })
+    ])
   ]
 }

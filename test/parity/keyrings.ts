@@ -1,5 +1,6 @@
 /** Session keyrings, as far as keyctl(2) is used. @see keyrings(7), keyctl(2) */
 import { CLONE, KEYCTL } from "../../src/native/constants.ts"
+import { markOf } from "../support/mark.ts"
 import { type Line, type Scenario } from "../support/parity.ts"
 import { as, become, fork, line, see } from "../support/vocabulary.ts"
 
@@ -13,7 +14,7 @@ const permit = (keyring: number | string, mask: number): Line =>
   line("keyctl", { operation: KEYCTL.SETPERM, arg2: keyring, arg3: mask })
 const describe = (keyring: number | string): Line =>
   line("keyctl", { operation: KEYCTL.DESCRIBE, arg2: keyring, arg3: 0 }, see)
-const own = `runfx-parity-${process.pid}`
+const own = markOf("runfx-parity-")
 /** All rights of the possessor, and the right to look of the user. */
 const usual = 0x3f010000
 

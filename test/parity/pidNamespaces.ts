@@ -105,6 +105,21 @@ const numbers: Readonly<Record<string, Scenario>> = {
     start("other", CLONE.NEWPID, [exit(4)]),
     wait(P.PID, "$other", W.EXITED)
   ]),
+  "wait4 reaps a child by the number that the caller knows, and does not wait": inside([
+    start("child", CLONE.NEWPID, [exit(3)]),
+    wait(P.PID, "$child", W.EXITED | W.NOWAIT),
+    line("wait4", { pid: "$child" }, { see: ["pid", "code", "status"] }),
+    line("wait4", { pid: "$child" }),
+    gate("never"),
+    start("other", CLONE.NEWPID, [pass("never")]),
+    line("wait4", { pid: "$other" }, see),
+    kill("$other", SIG.KILL),
+    wait(P.PID, "$other", W.EXITED | W.NOWAIT),
+    line("wait4", { pid: "$other" }, { see: ["pid", "code", "status"] }),
+    line("wait4", { pid: 0 }),
+    line("wait4", { pid: -1 }),
+    line("wait4", { pid: 1 })
+  ]),
   "credentials of a message have the receiver's number": inside([
     line("socketpair", { type: 5 }, as("s")),
     line("setsockopt", { fd: "$s.0", option: 16, value: 1 }),
@@ -284,7 +299,8 @@ const joins: Readonly<Record<string, Scenario>> = {
   "a session of outside is 0 inside": inside([
     line("setsid", {}, see),
     fork(CLONE.NEWPID, [
-      fork(0, [line("setsid", {}, see), pid]),
+      line("getsid", { pid: 0 }, see),
+      fork(0, [line("setsid", {}, see), pid, line("getsid", { pid: 0 }, see), line("getsid", { pid: 1 }, see)]),
       fork(CLONE.NEWNS, [proc, ...lookAt("/proc/self/status", /^(NSpgid|NSsid):/)]),
       line("setsid", {}, see),
       kill(0, 0)

@@ -51,6 +51,8 @@ const beside = (flags: number, before: Scenario, lines: Scenario): Scenario => [
 ]
 const ids = /^(?:Uid|Gid|Groups|Umask|NoNewPrivs|Seccomp):/
 
+const access = (path: string, mode: number): Line => line("faccessat2", { dirfd: cwd, path, mode, flags: 0 })
+
 export const procFiles: Readonly<Record<string, Scenario>> = {
   "a process sees itself by number": numbered([
     readlink("proc/self"),
@@ -478,5 +480,40 @@ export const procFiles: Readonly<Record<string, Scenario>> = {
     mayOpen("p/self/status"),
     mount("proc", "p", "proc", 0, "hidepid=2"),
     mount("proc", "p", "proc", 0, "nothing")
+  ],
+  "files of a process are there, whether their content is modelled or not":
+    ("auxv clear_refs coredump_filter io maps map_files mem mountstats net oom_adj oom_score pagemap personality " +
+      "projid_map sched smaps stack statm syscall timers wchan nosuch").split(" ").flatMap((name) => [
+        line("statx", { dirfd: cwd, path: `/proc/self/${name}`, flags: 0, mask: 0x7ff }, { see: ["mode", "uid"] }),
+        open(`/proc/self/${name}`, O.PATH)
+      ]),
+  "what a mount of proc is told to hide is hidden": [
+    line("mkdirat", { dirfd: cwd, path: "p", mode: 0o755 }),
+    gate("ready"),
+    gate("end"),
+    start("other", 0, [openGate("ready"), pass("end")]),
+    pass("ready"),
+    ...["hidepid=0", "hidepid=1", "hidepid=2", "hidepid=2,gid=1000", "subset=pid", "hidepid=invisible"]
+      .flatMap(
+        (data): Scenario => [
+          line("mount", { source: "proc", target: "p", type: "proc", flags: 0, data }),
+          ...["self", "sys", "uptime", "$other"].map((path) =>
+            line("statx", { dirfd: cwd, path: `p/${path}`, flags: 0, mask: 0x7ff }, { see: "mode" })
+          ),
+          access("p/$other/status", 4),
+          fork(0, [
+            line("setgroups", { groups: [] }),
+            line("setresgid", { rgid: 1000, egid: 1000, sgid: 1000 }),
+            line("setresuid", { ruid: 1000, euid: 1000, suid: 1000 }),
+            ...["self", "$other"].flatMap((path) => [
+              line("statx", { dirfd: cwd, path: `p/${path}`, flags: 0, mask: 0x7ff }, { see: "mode" }),
+              access(`p/${path}`, 4),
+              access(`p/${path}/status`, 4),
+              access(`p/${path}`, 0)
+            ])
+          ]),
+          line("umount2", { target: "p", flags: 2 })
+        ]
+      )
   ]
 }

@@ -378,6 +378,23 @@ const families: Readonly<Record<string, Scenario>> = {
     line("setsid", {}, see),
     line("setsid", {}, see),
     fork(0, [line("setsid", {}, see), line("setsid", {}, see)])
+  ]),
+  "getsid tells the session of anybody, and outlives its leader": numbered([
+    line("getsid", { pid: 0 }, see),
+    line("getsid", { pid: 1 }, see),
+    line("getsid", { pid: 77 }, see),
+    line("getsid", { pid: -1 }, see),
+    gate("cloned"),
+    gate("never"),
+    start("child", 0, [
+      line("setsid", {}, see),
+      line("reclone", { flags: CLONE.PARENT }),
+      line("getsid", { pid: 0 }, see),
+      openGate("cloned"),
+      pass("never")
+    ]),
+    pass("cloned"),
+    line("getsid", { pid: "$child" }, see)
   ])
 }
 
@@ -614,7 +631,9 @@ const signals: Readonly<Record<string, Scenario>> = {
   "kill of a group succeeds if one could be signalled": numbered([
     line("setsid"),
     ...sleeper("child"),
-    start("mine", 0, [uids(1000), pass("never")]),
+    gate("ready"),
+    start("mine", 0, [uids(1000), openGate("ready"), pass("never")]),
+    pass("ready"),
     fork(0, [
       uids(1000),
       line("rt_sigaction", { signal: SIG.TERM, disposition: "SIG_IGN" }),

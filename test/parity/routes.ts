@@ -172,6 +172,8 @@ export const routes: Readonly<Record<string, Scenario>> = {
     set("lo", { up: true }),
     add("lo", "fd00::1/64"),
     add("lo", "fd01::1/128"),
+    // the kernel adds the local routes a moment later
+    line("nanosleep", { nanoseconds: 200_000_000n }, { quiet: true }),
     all,
     route({ destination: "fd05::/64", link: "lo" }),
     route({ destination: "fd06::/64", gateway: "fd00::5", link: "lo" }),

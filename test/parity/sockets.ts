@@ -38,6 +38,9 @@ const option = (fd: string | number, name: number, value: number): Line =>
 const flag = (fd: string, flags: number): Line => line("fcntl", { fd, command: F.SETFL, argument: flags })
 const socket = (name: string, type: number, domain: number = AF.UNIX): Line =>
   line("socket", { domain, type, protocol: 0 }, as(name))
+const inet = (name: string): Line => socket(name, SOCK.STREAM | SOCK.CLOEXEC, AF.INET)
+const bind = (fd: string | number, address: string, port: number): Line => line("bind", { fd, address, port })
+const listen = (fd: string | number): Line => line("listen", { fd, backlog: 8 })
 const connect = (fd: string, path: string): Line => line("connect", { fd, path })
 const ignorePipe = line("rt_sigaction", { signal: SIG.PIPE, disposition: "SIG_IGN" })
 const withPipe = line("rt_sigaction", { signal: SIG.PIPE, disposition: "SIG_DFL" })
@@ -628,5 +631,56 @@ export const sockets: Readonly<Record<string, Scenario>> = {
     line("statx", { dirfd: cwd, path: "/proc/self/fd/$p.0", flags: 0, mask: 0x7ff }, { see: "mode" }),
     line("statx", { dirfd: cwd, path: "/proc/self/fd/$p.0", flags: 0x100, mask: 0x7ff }, { see: "mode" }),
     line("statx", { dirfd: cwd, path: "/proc/self/fd/$p.1", flags: 0x100, mask: 0x7ff }, { see: "mode" })
-  ]
+  ],
+  "an address of IPv4": [
+    fork(CLONE.NEWNET, [
+      inet("early"),
+      // nobody knows yet what is whose
+      bind("$early", "10.0.0.1", 3128),
+      line("rtnetlink", { request: { _tag: "LinkSet", link: "lo", up: true } }),
+      line("rtnetlink", { request: { _tag: "LinkSet", link: "lo", up: false } }),
+      inet("a"),
+      bind("$a", "127.0.0.1", 3128),
+      line("rtnetlink", { request: { _tag: "LinkSet", link: "lo", up: true } }),
+      bind("$a", "127.0.0.1", 3128),
+      bind("$a", "127.0.0.1", 3129),
+      listen("$a"),
+      listen("$a"),
+      poll(["$a"]),
+      inet("b"),
+      poll(["$b"]),
+      bind("$b", "127.0.0.1", 3128),
+      bind("$b", "0.0.0.0", 3128),
+      bind("$b", "127.0.0.2", 3128),
+      bind("$b", "10.0.0.1", 4000),
+      bind("$b", "nonsense", 4000),
+      bind("$b", "127.0.0.1", 65536),
+      close("$a"),
+      inet("c"),
+      bind("$c", "127.0.0.1", 3128)
+    ])
+  ],
+  "a port below 1024": [
+    fork(CLONE.NEWUSER | CLONE.NEWNET, [
+      line("rtnetlink", { request: { _tag: "LinkSet", link: "lo", up: true } }),
+      inet("a"),
+      bind("$a", "127.0.0.1", 80),
+      line("capset", { effective: 0n, permitted: 0n, inheritable: 0n }),
+      inet("b"),
+      bind("$b", "127.0.0.1", 81),
+      bind("$b", "127.0.0.1", 1024)
+    ])
+  ],
+  "what is bound and listened on must be a socket of IPv4": each((type) => [
+    pair("s", type),
+    bind("$s.0", "127.0.0.1", 4000),
+    listen("$s.0"),
+    socket("u", type),
+    listen("$u"),
+    pipe("p"),
+    bind("$p.0", "127.0.0.1", 4000),
+    listen("$p.0"),
+    bind(999, "127.0.0.1", 4000),
+    listen(999)
+  ])
 }

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Plan from "../../src/engine/Plan.ts"
 import * as PlanText from "../../src/engine/PlanText.ts"
-import { planExec, planKill, planRun } from "../../src/runtime/plan.ts"
+import * as Step from "../../src/engine/Step.ts"
+import { sys } from "../../src/native/Kernel.ts"
+import { difference, planDelete, planExec, planKill, planPrune, planRun } from "../../src/runtime/plan.ts"
 
 // needs no root: whatever this machine would refuse, the plan says, and the plan is the same kind of value
 const container = defaultSpec({ rootfs: "/", args: ["/bin/sh"] })
@@ -15,9 +18,9 @@ describe("plan", () => {
       const plan = yield* planRun({ id: "plan-test", container })
       const again = yield* Plan.fromText(Plan.toText(plan))
       assert.deepStrictEqual(again, plan)
-      assert.deepStrictEqual(Plan.compare(plan, again), [])
+      assert.strictEqual(difference(plan, again), "")
       assert.isAbove(plan.rows.length, 1)
-      assert.strictEqual(plan.rows[0]?.step, "createState")
+      assert.strictEqual(plan.rows.find(({ step }) => step !== "")?.step, "createState")
     }))
 
   it.live("of run tells what fails, with the step, or what would be undone", () =>
@@ -36,13 +39,34 @@ describe("plan", () => {
       }
     }))
 
+  it.live("of run without a root of its own has the overlay of the host's files", () =>
+    Effect.gen(function*() {
+      const scratch = { ...container, rootfs: "/run/plan-test-root" }
+      const plan = yield* planRun({ id: "plan-test", container: scratch, scratch: true })
+      if (plan.fails !== undefined) assert.notInclude(plan.fails.error, "does not know")
+      else assert.include(plan.rows.map(({ step }) => step), "scratchRoot")
+    }))
+
+  it.live("of run makes read-only, and masks, what this machine has of it", () =>
+    Effect.gen(function*() {
+      const plan = yield* planRun({ id: "plan-test", container })
+      if (plan.fails !== undefined) return
+      const asked = plan.rows.filter(({ step }) => step === "readonlyPaths" || step === "maskPaths")
+        .flatMap(({ calls }) => calls).filter(({ name }) => name === "openat2")
+      for (const path of [...container.readonlyPaths, ...container.maskedPaths]) {
+        // it is asked for as a whole, or below the handle of its file system
+        const found = asked.filter(({ args }) => path.endsWith(`/${String(args["path"]).replace(/^\//, "")}`))
+        assert.isNotEmpty(found, path)
+        assert.strictEqual(found.some(({ outcome }) => outcome._tag !== "Failed"), existsSync(path), path)
+      }
+    }))
+
   it.live("of run refuses a flow whose order is wrong, by the name of the step, before anything is planned", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(planRun({
         id: "plan-test",
         container,
-        flow: (preset) =>
-          Effect.succeed(Pipeline.remove(preset as Pipeline.Pipeline<[], [never]>, "setupUser" as never))
+        flow: (preset) => Pipeline.remove(preset, "setupUser")
       }))
       assert.include(String(error), "verifyWorkingDirectory")
       assert.include(String(error), "runfx/ExecUser")
@@ -60,8 +84,146 @@ describe("plan", () => {
       const kill = yield* planKill("plan-test", container, undefined, 9)
       assert.strictEqual(kill.fails, undefined)
       assert.deepStrictEqual(
-        [...new Set(kill.rows.map(({ step }) => step))],
+        [...new Set(kill.rows.map(({ step }) => step).filter((step) => step !== ""))],
         ["freeze", "listProcesses", "signalAll", "thaw", "reap"]
       )
+      const term = yield* planKill("plan-test", container, undefined, 15, { all: true })
+      assert.strictEqual(term.fails, undefined)
+      assert.deepStrictEqual(
+        [...new Set(term.rows.map(({ step }) => step).filter((step) => step !== ""))],
+        ["listReceivers", "sendSignal"]
+      )
+    }))
+
+  it.live("of one configuration is the same twice, also as JSON", () =>
+    Effect.gen(function*() {
+      const [first, second] = [
+        yield* planRun({ id: "plan-test", container }),
+        yield* planRun({ id: "plan-test", container })
+      ]
+      assert.strictEqual(Plan.toText(second), Plan.toText(first))
+      assert.strictEqual(difference(first, second), "")
+      const other = { ...container, hostname: "other" }
+      const changes = difference(first, yield* planRun({ id: "plan-test", container: other }))
+      if (first.fails === undefined) assert.include(changes, "~ sethostname(\"other\")")
+    }))
+
+  it.live("says what each descriptor is, and ends with a summary", () =>
+    Effect.gen(function*() {
+      const plan = yield* planRun({ id: "plan-test", container })
+      for (const { calls } of plan.rows) {
+        for (const { name, text } of calls) {
+          if (["write", "read", "close", "sendmsg", "recvmsg", "fchmod", "move_mount"].includes(name)) {
+            // standard input, output and error are what they are called by
+            assert.match(text, /^\w+\((?:<|[012]\b)/)
+          }
+        }
+      }
+      const text = PlanText.render(plan)
+      assert.match(
+        text,
+        /\nSummary of run \/bin\/sh:\n {2}\d+ calls \(\d+ by \w+, \d+ by \w+\), of which \d+ only look\n {2}made: /
+      )
+      if (plan.fails === undefined) assert.match(text, /\n {2}at the end nothing stays on the machine\n$/)
+    }))
+
+  it.live("of run goes on to the removal", () =>
+    Effect.gen(function*() {
+      const plan = yield* planRun({ id: "plan-test", container })
+      if (plan.fails !== undefined) return
+      const steps = plan.rows.map(({ step }) => step)
+      assert.isAbove(steps.indexOf("removeState"), steps.indexOf("exec"))
+      assert.isAbove(steps.indexOf("removeState"), steps.lastIndexOf("removeCgroup"))
+    }))
+
+  it.live("of run has the calls of machine code: the load of a filter, and the exec behind it", () =>
+    Effect.gen(function*() {
+      const seccomp = { defaultAction: "SCMP_ACT_ALLOW", architectures: [], flags: [], syscalls: [] }
+      const plan = yield* planRun({ id: "plan-test", container: { ...container, seccomp } })
+      if (plan.fails !== undefined) return
+      const calls = plan.rows.filter(({ step }) => step === "exec").flatMap((row) => row.calls.map(({ name }) => name))
+      assert.deepStrictEqual(calls.slice(-4), ["execveat", "fcntl", "seccomp", "execve"])
+    }))
+
+  it.live("of delete is of a container that has stopped; one that runs takes force", () =>
+    Effect.gen(function*() {
+      const start = yield* planRun({ id: "plan-test", container })
+      if (start.fails !== undefined) return
+      const stopped = yield* planDelete("plan-test", container, undefined, {}, { status: "stopped" })
+      assert.strictEqual(stopped.fails, undefined)
+      assert.include(stopped.rows.map(({ step }) => step), "removeState")
+      const running = yield* planDelete("plan-test", container, undefined)
+      assert.strictEqual(running.fails?.step, "checkStopped")
+      const forced = yield* planDelete("plan-test", container, undefined, { force: true })
+      assert.strictEqual(forced.fails, undefined)
+      assert.include(forced.rows.map(({ step }) => step), "signalAll")
+    }))
+
+  it.live("of delete is also of a container whose state can't be read", () =>
+    Effect.gen(function*() {
+      const start = yield* planRun({ id: "plan-test", container })
+      if (start.fails !== undefined) return
+      const steps = ({ rows }: Plan.Plan) => [...new Set(rows.map(({ step }) => step).filter((step) => step !== ""))]
+      const damaged = yield* planDelete("plan-test", container, undefined, { force: true }, { broken: "damaged" })
+      assert.strictEqual(damaged.fails, undefined)
+      assert.includeMembers(steps(damaged), ["findRemains", "signalAll", "removeRemains", "removeEntry"])
+      const known = { status: "stopped", broken: "missing" } as const
+      const missing = yield* planDelete("plan-test", container, undefined, { force: true }, known)
+      assert.strictEqual(missing.fails, undefined)
+      assert.includeMembers(steps(missing), ["findRemains", "removeEntry"])
+    }))
+
+  it.live("of prune has the removal of what nobody owns, and of nothing else", () =>
+    Effect.gen(function*() {
+      const start = yield* planRun({ id: "plan-test", container })
+      if (start.fails !== undefined) return
+      const plan = yield* planPrune({ removed: [{ id: "plan-test", container }], kept: ["plan-other"] })
+      assert.strictEqual(plan.fails, undefined)
+      const steps = plan.rows.map(({ step }) => step)
+      assert.includeMembers(steps, ["readStates", "judgeOwners", "removeCgroup", "removeState"])
+      assert.strictEqual(steps.filter((step) => step === "removeState").length, 1)
+    }))
+
+  it.live("runs what is JavaScript once, and undoes it once", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const mine = Step.make("mine", {
+        doc: "",
+        calls: [],
+        reversal: "compensated",
+        run: Effect.sync(() => void seen.push("run")),
+        undo: () => Effect.sync(() => void seen.push("undo"))
+      })
+      const plan = yield* planRun({
+        id: "plan-test",
+        container,
+        flow: (preset) =>
+          Effect.sync(() => {
+            seen.push("flow")
+            return { ...preset, steps: [mine, ...preset.steps] }
+          })
+      })
+      if (plan.fails !== undefined) return
+      assert.deepStrictEqual(seen, ["flow", "run", "undo"])
+      assert.deepStrictEqual(plan.rows.filter(({ step }) => step === "mine").map(({ calls, doc }) => [calls, doc]), [[
+        [],
+        ""
+      ]])
+    }))
+
+  it.live("of a step that writes to standard error does not fail, whatever that is, and writes nothing", () =>
+    Effect.gen(function*() {
+      const announce = Step.make("announce", {
+        doc: "say who starts",
+        calls: ["write"],
+        reversal: "harmless",
+        run: sys.write({ fd: 2, data: new TextEncoder().encode("web starts\n") })
+      })
+      const flow = (preset: Pipeline.Any) => Effect.succeed({ ...preset, steps: [announce, ...preset.steps] })
+      const plan = yield* planRun({ id: "plan-test", container, flow })
+      const row = plan.rows.find(({ step }) => step === "announce")
+      assert.deepStrictEqual(row?.calls.map(({ outcome, text }) => [text, outcome._tag]), [
+        ["write(2, \"web starts\\n\")", "Returned"]
+      ])
     }))
 })

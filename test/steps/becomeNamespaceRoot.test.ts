@@ -18,6 +18,21 @@ describe("becomeNamespaceRoot", () => {
     assert.deepStrictEqual(succeed(becomeNamespaceRoot, joined).trace, ids)
   })
 
+  it("becomes the first id where there is no id 0", () => {
+    const mappings = (first: number) => [{ containerId: first + 50, hostId: 7, size: 1 }, {
+      containerId: first,
+      hostId: 100_000,
+      size: 10
+    }]
+    const { trace } = succeed(
+      becomeNamespaceRoot,
+      withInit({
+        container: { namespaces: [{ type: "user" }], uidMappings: mappings(1000), gidMappings: mappings(500) }
+      })
+    )
+    assert.deepStrictEqual(trace, ["setresgid(500, 500, 500)", "setresuid(1000, 1000, 1000)", "setgroups([])"])
+  })
+
   it("lets the groups be where the namespace denies setgroups", () => {
     const proc = procSelf({ setgroups: "deny\n" })
     const { trace } = succeed(

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { clearKeepCaps } from "../../src/steps/clearKeepCaps.ts"
-import { KeepCaps } from "../../src/steps/facts.ts"
+import { KeepCaps } from "../../src/steps/init/facts.ts"
 import { and, succeed, withInit } from "../support/steps.ts"
 
 it("clearKeepCaps takes back what was set", () => {

@@ -24,6 +24,21 @@ describe("closeExecFrom", () => {
     assert.deepStrictEqual(calls({ channel: 5, preservedFds: 4 }), ["close_range(7, 4294967295, 0)"])
   })
 
+  it("puts what is given in place, when all others are closed", () => {
+    assert.deepStrictEqual(calls({ channel: 10, descriptors: { 3: 20, 7: 12, 9: 20 } }), [
+      "close_range(3, 9, 0)",
+      "close_range(11, 11, 0)",
+      "close_range(13, 19, 0)",
+      "close_range(21, 4294967295, 0)",
+      "fcntl(10, F_SETFD, 1)",
+      "dup3(20, 3, O_RDONLY)",
+      "dup3(12, 7, O_RDONLY)",
+      "dup3(20, 9, O_RDONLY)",
+      "close(20)",
+      "close(12)"
+    ])
+  })
+
   for (const refusal of ["ENOSYS", "EPERM"]) {
     it(`closes one by one where close_range gives ${refusal}`, () => {
       const proc = procSelf({ fd: "" })

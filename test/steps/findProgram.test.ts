@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { S } from "../../src/native/constants.ts"
 import type { Call } from "../../src/native/Kernel.ts"
-import { Environment, ExecUser } from "../../src/steps/facts.ts"
 import { findProgram } from "../../src/steps/findProgram.ts"
+import { Environment, ExecUser } from "../../src/steps/init/facts.ts"
 import { and, fail, succeed, withInit } from "../support/steps.ts"
 
 const context = (name: string, path?: string) =>
@@ -51,6 +51,19 @@ describe("findProgram", () => {
       "/d/run": "program"
     })
     assert.deepStrictEqual(succeed(findProgram, context("run", "/a:/b:/c:/d"), there).value, { path: "/d/run" })
+  })
+
+  it("goes on past directories that say nothing of the others", () => {
+    for (const code of ["EACCES", "ELOOP", "ENAMETOOLONG", "EIO", "ESTALE"] as const) {
+      const there = files({ "/b/run": "program" })
+      const answer = (call: Call) => call._tag === "statx" && call.path === "/a/run" ? code : there(call)
+      assert.deepStrictEqual(succeed(findProgram, context("run", "/a:/b"), answer).value, { path: "/b/run" })
+      const { error, message } = fail(findProgram, context("run", "/a:/c"), answer)
+      assert.strictEqual(message, "the program \"run\" is in no directory of PATH=/a:/c, of which /a can't be searched")
+      assert.propertyVal(error, "exitCode", 127)
+    }
+    const refused = fail(findProgram, context("run", "/a:/b"), (call) => call._tag === "statx" ? "ENOSYS" : undefined)
+    assert.strictEqual(refused.code, "ENOSYS", "no call for any of them")
   })
 
   it("says which PATH was searched; exit status 127", () => {

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MAGIC, S } from "../../src/native/constants.ts"
 import type { Call } from "../../src/native/Kernel.ts"
-import { openConsole, openConsoleForExec } from "../../src/steps/openConsole.ts"
+import { openConsole } from "../../src/steps/openConsole.ts"
+import { openConsoleForExec } from "../../src/steps/openConsoleForExec.ts"
 import { fail, succeed, withInit } from "../support/steps.ts"
 
 const context = withInit({

@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { environmentFor, populateEnv } from "../../src/steps/populateEnv.ts"
+import * as Redacted from "effect/Redacted"
+import { inspect } from "node:util"
+import { environmentFor } from "../../src/steps/init/environment.ts"
+import { populateEnv } from "../../src/steps/populateEnv.ts"
 import { fail, succeed, withInit } from "../support/steps.ts"
 
 const check = (...env: ReadonlyArray<string>) => succeed(populateEnv, withInit({ process: { env } }))
@@ -30,9 +33,27 @@ describe("populateEnv", () => {
     it(`refuses ${JSON.stringify(entry)}`, () => {
       const { message, tag } = fail(populateEnv, withInit({ process: { env: ["OK=1", entry] } }))
       assert.strictEqual(tag, "InvalidEnvironment")
-      assert.strictEqual(message, `process.env[1] ${JSON.stringify(entry)} ${problem}`)
+      const name = entry.includes("=") ? entry.split("=", 1)[0] : ""
+      assert.strictEqual(message, `process.env[1]${name === "" ? "" : ` (${JSON.stringify(name)})`} ${problem}`)
     })
   }
+})
+
+describe("a secret", () => {
+  it("is read where it is redacted", () => {
+    const env = ["A=1", Redacted.make("TOKEN=secret"), "B=2"]
+    const { value } = succeed(populateEnv, withInit({ process: { env } }))
+    assert.deepStrictEqual(value, { entries: [["A", "1"], ["TOKEN", "secret"], ["B", "2"]], path: undefined })
+  })
+
+  it("is not told by the error of its entry", () => {
+    for (const entry of ["secret", "=secret", "A=secret\0", Redacted.make("secret"), Redacted.make("A=\0secret")]) {
+      const { message, error } = fail(populateEnv, withInit({ process: { env: [entry] } }))
+      assert.notInclude(message + inspect(error, { depth: 20 }) + JSON.stringify(error), "secret")
+    }
+    const { message } = fail(populateEnv, withInit({ process: { env: [Redacted.make(7 as never)] } }))
+    assert.strictEqual(message, "process.env[0] is no text")
+  })
 })
 
 describe("environmentFor", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ParentDeathSignal } from "../../src/steps/facts.ts"
+import { ParentDeathSignal } from "../../src/steps/init/facts.ts"
 import { restoreParentDeathSignal } from "../../src/steps/restoreParentDeathSignal.ts"
 import { saveParentDeathSignal } from "../../src/steps/saveParentDeathSignal.ts"
 import { and, succeed, withInit } from "../support/steps.ts"

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { joinSessionKeyring, sessionKeyring } from "../../src/steps/sessionKeyring.ts"
+import { joinSessionKeyring } from "../../src/steps/joinSessionKeyring.ts"
+import { sessionKeyring } from "../../src/steps/sessionKeyring.ts"
 import { fail, succeed, withInit } from "../support/steps.ts"
 
 const join = "keyctl(KEYCTL_JOIN_SESSION_KEYRING, \"_ses.box\", 0)"
@@ -25,6 +26,7 @@ describe("sessionKeyring", () => {
   it("fails where the quota is used up", () => {
     assert.strictEqual(fail(sessionKeyring, withInit(), () => "EDQUOT").code, "EDQUOT")
     assert.include(sessionKeyring.advice.EDQUOT, "maxkeys")
+    for (const advice of Object.values(sessionKeyring.advice)) assert.include(advice, "--no-new-keyring")
   })
 
   it("only joins in a process that is executed later", () => {

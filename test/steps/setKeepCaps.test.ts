@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { BoundingSetDropped } from "../../src/steps/facts.ts"
+import { BoundingSetDropped } from "../../src/steps/init/facts.ts"
 import { setKeepCaps } from "../../src/steps/setKeepCaps.ts"
 import { and, succeed, withInit } from "../support/steps.ts"
 

@@ -38,4 +38,15 @@ describe("setOomScoreAdj", () => {
     assert.strictEqual(code, "EACCES")
     assert.include(setOomScoreAdj.advice.EACCES, "CAP_SYS_RESOURCE")
   })
+
+  it("a 0 that can't be set is no failure: engines write it by habit", () => {
+    const proc = procSelf({ oom_score_adj: "" })
+    const scored = withInit({ process: { oomScoreAdj: 0 } })
+    succeed(setOomScoreAdj, scored, (call) => call._tag === "write" ? "EACCES" : proc(call))
+    assert.strictEqual(
+      fail(setOomScoreAdj, scored, (call) => call._tag === "openat2" ? "EACCES" : proc(call)).code,
+      "EACCES",
+      "a file that can't be opened is something else"
+    )
+  })
 })

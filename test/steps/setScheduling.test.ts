@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { IOPRIO_CLASS, SCHED } from "../../src/native/constants.ts"
 import type { Call } from "../../src/native/Kernel.ts"
-import { setInitialAffinity, setScheduling } from "../../src/steps/setScheduling.ts"
-import { succeed, withInit } from "../support/steps.ts"
+import { setInitialAffinity } from "../../src/steps/setInitialAffinity.ts"
+import { setScheduling } from "../../src/steps/setScheduling.ts"
+import { fail, succeed, withInit } from "../support/steps.ts"
 
 const cpusSet = (given: Parameters<typeof withInit>[0]): ReadonlyArray<number> | undefined => {
   let cpus: ReadonlyArray<number> | undefined
@@ -14,8 +15,21 @@ const cpusSet = (given: Parameters<typeof withInit>[0]): ReadonlyArray<number> |
 }
 
 describe("setScheduling", () => {
-  it("does nothing where nothing is configured", () => {
-    assert.deepStrictEqual(succeed(setScheduling, withInit()).trace, [])
+  it("gives back all processors where nothing is configured", () => {
+    assert.deepStrictEqual(succeed(setScheduling, withInit()).trace, ["sched_setaffinity(0, [0-8191])"])
+  })
+
+  it("goes on where a reset that nobody has asked for is refused; what is configured is not let pass", () => {
+    const refuse = (call: Call) => call._tag === "sched_setaffinity" ? "EPERM" as const : undefined
+    succeed(setScheduling, withInit(), refuse)
+    assert.strictEqual(
+      fail(setScheduling, withInit({ process: { cpuAffinity: { final: [1] } } }), refuse).code,
+      "EPERM"
+    )
+    assert.strictEqual(
+      fail(setScheduling, withInit({ process: { cpuAffinity: { initial: [1] } } }), refuse).code,
+      "EPERM"
+    )
   })
 
   it("sets processors first, then the rest", () => {
@@ -31,7 +45,7 @@ describe("setScheduling", () => {
       })
     )
     assert.deepStrictEqual(trace, [
-      "sched_setaffinity(0, [1, 2])",
+      "sched_setaffinity(0, [1-2])",
       "sched_setattr(0, {policy=3, flags=1, nice=5, priority=0, runtime=0, deadline=0, period=0})",
       `ioprio_set(IOPRIO_WHO_PROCESS, 0, ${2 << 13 | 4})`,
       "personality(8)",
@@ -39,11 +53,11 @@ describe("setScheduling", () => {
     ])
   })
 
-  it("gives back all processors after an initial affinity, and in a cpuset", () => {
+  it("gives back all processors after an initial affinity, and whatever the cgroup is", () => {
     assert.deepStrictEqual(cpusSet({ process: { cpuAffinity: { initial: [0], final: [1] } } }), [1])
     assert.strictEqual(cpusSet({ process: { cpuAffinity: { initial: [0] } } })?.length, 8192)
     assert.strictEqual(cpusSet({ container: { cgroup: { devices: [], cpu: { cpus: "0-1" } } } })?.length, 8192)
-    assert.strictEqual(cpusSet({ container: { cgroup: { devices: [], cpu: { shares: 2n } } } }), undefined)
+    assert.strictEqual(cpusSet({ container: { cgroup: { devices: [], cpu: { shares: 2n } } } })?.length, 8192)
   })
 })
 

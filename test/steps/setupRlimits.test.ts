@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RLIMIT } from "../../src/native/constants.ts"
-import { applyRlimits, setupRlimits } from "../../src/steps/setupRlimits.ts"
+import { applyRlimits } from "../../src/steps/init/rlimits.ts"
+import { setupRlimits } from "../../src/steps/setupRlimits.ts"
 import { scripted } from "../support/scripted.ts"
 import { fail, succeed, withInit } from "../support/steps.ts"
 

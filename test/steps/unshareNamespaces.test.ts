@@ -50,11 +50,11 @@ describe("unshareNamespaces", () => {
       ({ _tag }) => _tag === "unshare" ? "EINVAL" : undefined
     )
     assert.strictEqual(never.code, "EINVAL")
-    assert.strictEqual(never.trace.length, 11)
+    assert.strictEqual(never.trace.filter((line) => line.startsWith("unshare")).length, 6)
   })
 
   it("does not try again what is not permitted", () => {
     const { trace } = fail(unshareNamespaces, withInit({ unshare: CLONE.NEWNS }), () => "EPERM")
-    assert.deepStrictEqual(trace, ["unshare(CLONE_NEWNS)"])
+    assert.deepStrictEqual(trace.filter((line) => line.startsWith("unshare")), ["unshare(CLONE_NEWNS)"])
   })
 })

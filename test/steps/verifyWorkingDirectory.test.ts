@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ExecUser, WorkingDirectory } from "../../src/steps/facts.ts"
+import { ExecUser, WorkingDirectory } from "../../src/steps/init/facts.ts"
 import { verifyWorkingDirectory } from "../../src/steps/verifyWorkingDirectory.ts"
 import { and, fail, succeed, withInit } from "../support/steps.ts"
 

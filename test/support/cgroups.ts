@@ -6,9 +6,10 @@ import * as Step from "../../src/engine/Step.ts"
 import * as c from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
 import { type ChildFailed, inChild, readAll, writeAll } from "./child.ts"
+import { markOf } from "./mark.ts"
 
 /** Runs an effect on the kernel of this host. */
 export const live = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>): Effect.Effect<A, E> =>
@@ -85,7 +86,7 @@ export const rollback = () => {
 let count = 0
 
 /** A fresh id. */
-export const freshId = (): string => `test-${process.pid}-${count++}`
+export const freshId = (): string => `${markOf("test")}-${count++}`
 
 /** The root of cgroup2, by its file of what is switched on for its children; nothing where there is none. */
 const rootControl = Effect.map(Cgroup.detect, ({ hierarchies }) => {
@@ -165,13 +166,3 @@ export const shellIn = Effect.fnUntraced(function*(manager: Cgroup.CgroupManager
   yield* release
   return pid
 })
-
-/** Waits until something holds, 20 s at most. */
-export const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
-  Effect.gen(function*() {
-    for (let tries = 0; tries < 2000; tries++) {
-      if (yield* holds) return
-      yield* sys.nanosleep({ nanoseconds: 10_000_000n })
-    }
-    return yield* Effect.die(new Error("it did not come about within 20 s"))
-  })

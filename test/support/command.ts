@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { bundle } from "../../scripts/bundle.mjs"
+import { buildCommand } from "../../scripts/command.mjs"
 
 /** How a process ended, and what it wrote. */
 export interface Ended {
@@ -23,7 +23,7 @@ export interface Started {
 
 const numbers = os.constants.signals as Readonly<Record<string, number>>
 
-/** Starts a process; kills it after a minute. */
+/** Starts a process; kills it after ten minutes. */
 export const begin = (
   file: string,
   args: ReadonlyArray<string>,
@@ -41,7 +41,7 @@ export const begin = (
   // it may end without reading
   child.stdin.on("error", () => undefined)
   if (input !== undefined) child.stdin.end(input)
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000)
+  const timer = setTimeout(() => child.kill("SIGKILL"), 600_000)
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject)
     child.on("close", (code, signal) => {
@@ -68,7 +68,7 @@ export const complete = async (file: string, args: ReadonlyArray<string>): Promi
   const files = [path.join(directory, "stdout"), path.join(directory, "stderr")] as const
   const fds = files.map((name) => fs.openSync(name, "a"))
   const child = spawn(file, args, { stdio: ["ignore", ...fds] })
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000)
+  const timer = setTimeout(() => child.kill("SIGKILL"), 600_000)
   try {
     const code = await new Promise<number>((resolve, reject) => {
       child.on("error", reject)
@@ -102,7 +102,7 @@ export const makeCommand = (): Command => {
   fs.symlinkSync(path.resolve("node_modules"), path.join(top, "node_modules"))
   const file = path.join(top, "bin/runfx")
   fs.chmodSync(file, 0o755)
-  bundle(path.join(top, "dist/runfx.cjs"))
+  buildCommand(path.join(top, "dist/command"))
   execFileSync(file, ["--compile-cache"])
   const stateRoot = path.join(top, "state")
   const start = (...args: ReadonlyArray<string>) => begin(file, ["--root", stateRoot, ...args])

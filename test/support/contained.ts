@@ -9,11 +9,12 @@ import type { Container, Device, Mount, Process } from "../../src/config/Contain
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { CLONE, MS, O, P, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
-import { type Kernel, sys } from "../../src/native/Kernel.ts"
-import { InNamespaces } from "../../src/steps/facts.ts"
-import { Init } from "../../src/steps/Init.ts"
+import { Kernel, sys } from "../../src/native/Kernel.ts"
+import { connectStdio } from "../../src/steps/connectStdio.ts"
+import { InNamespaces } from "../../src/steps/init/facts.ts"
+import { Init } from "../../src/steps/init/Init.ts"
 import { maskPaths } from "../../src/steps/maskPaths.ts"
-import { parseMountInfo } from "../../src/steps/mountinfo.ts"
+import { parseMountInfo } from "../../src/steps/proc/mountinfo.ts"
 import { readonlyPaths } from "../../src/steps/readonlyPaths.ts"
 import { remountReadonly } from "../../src/steps/remountReadonly.ts"
 import { bindRoot } from "../../src/steps/rootfs/bindRoot.ts"
@@ -22,18 +23,21 @@ import { createWorkingDirectory } from "../../src/steps/rootfs/createWorkingDire
 import { enterRoot } from "../../src/steps/rootfs/enterRoot.ts"
 import { linkDevices } from "../../src/steps/rootfs/linkDevices.ts"
 import { mountFilesystems } from "../../src/steps/rootfs/mountFilesystems.ts"
-import { ownershipInside, ownershipOutside } from "../../src/steps/rootfs/ownership.ts"
+import { ownershipInside } from "../../src/steps/rootfs/ownershipInside.ts"
+import { ownershipOutside } from "../../src/steps/rootfs/ownershipOutside.ts"
 import { reopenDevNull } from "../../src/steps/rootfs/reopenDevNull.ts"
 import { setRootPropagation } from "../../src/steps/rootfs/setRootPropagation.ts"
 import { setDomainname } from "../../src/steps/setDomainname.ts"
 import { setHostname } from "../../src/steps/setHostname.ts"
+import { verifyMounts } from "../../src/steps/verifyMounts.ts"
 import { writeSysctl } from "../../src/steps/writeSysctl.ts"
 import { readAll } from "./child.ts"
 import { init } from "./steps.ts"
 
 /** The steps that build the root, by the container's init. */
-export const inside = Pipeline.make(
+const inside = Pipeline.make(
   { name: "rootfs", doc: "the root file system", inputs: [Init, InNamespaces] },
+  connectStdio,
   ownershipInside,
   setRootPropagation,
   bindRoot,
@@ -48,7 +52,8 @@ export const inside = Pipeline.make(
   setDomainname,
   writeSysctl,
   readonlyPaths,
-  maskPaths
+  maskPaths,
+  verifyMounts
 )
 
 /** The same by a process outside of the user namespace. */
@@ -155,7 +160,7 @@ export interface Built {
 }
 
 /**
- * Builds a container's root in a child, shows it to `look`, and ends the child.
+ * Builds a container's root in a child, shows it to `look`, which may be an effect, and ends the child.
  *
  * @param prepare runs in the child before the root is built
  */
@@ -166,10 +171,14 @@ export const build = <A>(
     readonly namespaces?: ReadonlyArray<Name>
     readonly pipeline?: Pipeline.Any
     readonly prepare?: Effect.Effect<unknown, unknown, Kernel>
+    /** Wraps the kernel that the pipeline uses; `end` is called when it has run. */
+    readonly around?: (
+      kernel: Kernel["Service"]
+    ) => { readonly kernel: Kernel["Service"]; readonly end: () => void }
     /** Runs in the child after the root is built. */
     readonly ask?: Effect.Effect<string, unknown, Kernel>
   },
-  look: (built: Built) => A
+  look: (built: Built) => A | Effect.Effect<A, unknown, Kernel | Fork>
 ): Effect.Effect<A, unknown, Kernel | Fork> =>
   Effect.gen(function*() {
     const names = given.namespaces ?? usualNamespaces
@@ -191,9 +200,13 @@ export const build = <A>(
         yield* sys.setresuid({ ruid: 0, euid: 0, suid: 0 })
       }
       if (given.prepare !== undefined) yield* given.prepare
+      const own = yield* Kernel
+      const around = given.around?.(own)
       yield* Pipeline.runUnchecked(given.pipeline ?? inside).pipe(
         Effect.provideService(Init, init(context)),
-        Effect.provideService(InNamespaces, true)
+        Effect.provideService(InNamespaces, true),
+        Effect.provideService(Kernel, around?.kernel ?? own),
+        Effect.ensuring(Effect.sync(() => around?.end()))
       )
       return given.ask === undefined ? "" : yield* given.ask
     }).pipe(
@@ -219,8 +232,8 @@ export const build = <A>(
     yield* sys.close({ fd: goWrite })
     const text = yield* readAll(reportRead)
     const info = () => fs.readFileSync(`/proc/${pid}/mountinfo`, "utf8")
-    return yield* Effect.sync(() =>
-      look({
+    return yield* Effect.suspend(() => {
+      const seen = look({
         pid,
         error: text.startsWith(".") ? undefined : text.startsWith("!") ? text.slice(1) : "the child was lost",
         answer: text.slice(1),
@@ -228,7 +241,8 @@ export const build = <A>(
         mounts: () => parseMountInfo(info()),
         line: (mountpoint) => info().split("\n").findLast((line) => line.split(" ")[4] === mountpoint) ?? ""
       })
-    ).pipe(Effect.ensuring(Effect.orDie(Effect.gen(function*() {
+      return Effect.isEffect(seen) ? seen : Effect.succeed(seen)
+    }).pipe(Effect.ensuring(Effect.orDie(Effect.gen(function*() {
       yield* sys.close({ fd: endWrite })
       yield* sys.close({ fd: reportRead })
       yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })

@@ -10,9 +10,10 @@ import type { Container, Process } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { Kernel } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
 import type * as Runtime from "../../src/runtime/Runtime.ts"
 import { changes, snapshot } from "./host.ts"
+import { markOf } from "./mark.ts"
 import { makeRoot, removeRoot } from "./rootfs.ts"
 
 /** What the tests of one file share: a root, a state root, ids that no other test process has. */
@@ -29,7 +30,7 @@ export interface Place {
 export const makePlace = (): Place => {
   const root = makeRoot()
   const stateRoot = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-state-"))
-  const mark = `it${process.pid}`
+  const mark = markOf("it")
   let count = 0
   return {
     root,
@@ -44,7 +45,7 @@ export const makePlace = (): Place => {
 }
 
 /** Ids 0 to 65535 of a container as ids of the host that nobody has. */
-export const mappings = {
+const mappings = {
   uid: [{ containerId: 0, hostId: 100_000, size: 65_536 }],
   gid: [{ containerId: 0, hostId: 100_000, size: 65_536 }]
 }
@@ -100,4 +101,4 @@ export const options = (
   place: Place,
   container: Container,
   given: Partial<Runtime.RunOptions> = {}
-): Runtime.RunOptions => ({ id: place.id(), stateRoot: place.stateRoot, patience: 20_000, container, ...given })
+): Runtime.RunOptions => ({ id: place.id(), stateRoot: place.stateRoot, patience: 120_000, container, ...given })

@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
 import { fromHost, ModelKernel, UnmodelledError } from "../../src/testing/Testing.ts"
 import type { Before } from "./observed.ts"
 import { play, playAll, type Scenario, type Trace } from "./parity.ts"
@@ -18,10 +18,10 @@ interface Machine {
 }
 
 /** Reads this machine. */
-export const machineOf = (): Machine => ({ seed: fromHost(), start: {} })
+const machineOf = (): Machine => ({ seed: fromHost(), start: {} })
 
 /** Runs on a model of this machine. */
-export const onModel = ({ seed, start }: Machine, scenario: Scenario): Effect.Effect<OnModel> =>
+const onModel = ({ seed, start }: Machine, scenario: Scenario): Effect.Effect<OnModel> =>
   Effect.suspend(() => {
     const model = ModelKernel.make(seed)
     return Effect.map(
@@ -44,18 +44,18 @@ export const onModel = ({ seed, start }: Machine, scenario: Scenario): Effect.Ef
 const same = (a: Trace, b: Trace): boolean => a.length === b.length && a.every((line, index) => line === b[index])
 
 /** How many lines a scenario has, with those of its children. */
-export const callsOf = (scenario: Scenario): number =>
+const callsOf = (scenario: Scenario): number =>
   scenario.reduce((sum, line) => sum + ("lines" in line ? 1 + callsOf(line.lines) : 1), 0)
 
 /** Both traces side by side: what differs is marked. */
-export const sideBySide = (real: Trace, model: Trace): string =>
+const sideBySide = (real: Trace, model: Trace): string =>
   Array.from({ length: Math.max(real.length, model.length) }, (_, index) => {
     const [a, b] = [real[index] ?? "(nothing)", model[index] ?? "(nothing)"]
     return a === b ? `    ${a}` : `  L ${a}\n  M ${b}`
   }).join("\n")
 
 /** A scenario as it can be written into a file of scenarios. */
-export const asData = (scenario: Scenario): string =>
+const asData = (scenario: Scenario): string =>
   JSON.stringify(scenario, (_, value: unknown) => typeof value === "bigint" ? `${value}n` : value)
     .replaceAll(/"(-?\d+n)"/g, "$1").replaceAll(/"(\w+)":/g, "$1: ").replaceAll("},{", "},\n  {")
 
@@ -67,7 +67,7 @@ export interface Difference {
 }
 
 /** The scenario alone, on both; nothing where they agree or the model declines. */
-export const difference = (
+const difference = (
   machine: Machine,
   scenario: Scenario
 ): Effect.Effect<Difference | undefined, unknown> =>
@@ -80,7 +80,7 @@ export const difference = (
   })
 
 /** The nth sequence of a seed. */
-export const nth = (sequences: fc.Arbitrary<Scenario>, seed: number): Scenario => {
+const nth = (sequences: fc.Arbitrary<Scenario>, seed: number): Scenario => {
   let scenario: Scenario = []
   fc.assert(fc.property(sequences, (found) => void (scenario = found)), { seed, numRuns: 1 })
   return scenario

@@ -6,6 +6,7 @@ import * as path from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { makeCommand } from "./command.ts"
+import { markOf } from "./mark.ts"
 
 const repository = fileURLToPath(new URL("../../", import.meta.url))
 
@@ -44,6 +45,22 @@ export interface Unlike {
   readonly facts: RegExp
   readonly why: string
 }
+
+/** Facts in which runfx is like neither of its peers, whatever the configuration. */
+export const onPurpose: ReadonlyArray<Unlike> = [
+  {
+    facts: /^mount \/sys\/fs\/cgroup:/,
+    why: "the configuration says that it is read-only; the peers leave its tmpfs writable"
+  },
+  {
+    facts: /^mount \/(sys\/firmware|proc\/acpi|proc\/scsi):/,
+    why: "what masks a directory is nosuid, nodev and noexec, too, and holds nothing"
+  },
+  {
+    facts: /^mount \/proc\/(kcore|keys|timer_list|latency_stats|timer_stats|sched_debug):/,
+    why: "what masks a file is the container's own null device, not the host's"
+  }
+]
 
 /** Facts by name; the order of repeated ones is part of the value. */
 export type Facts = Readonly<Record<string, string>>
@@ -164,7 +181,7 @@ const inCgroupV1 = (command: ReadonlyArray<string>): ReadonlyArray<string> => [
 ]
 
 const listen = (directory: string, command: ReadonlyArray<string>) =>
-  spawnSync("sh", inCgroupV1(command), { cwd: directory, encoding: "utf8", timeout: 60_000, input: "" })
+  spawnSync("sh", inCgroupV1(command), { cwd: directory, encoding: "utf8", timeout: 600_000, input: "" })
 
 const factsOf = (
   { signal, status, stderr, stdout }: ReturnType<typeof listen>,
@@ -188,7 +205,7 @@ const writeSpec = (directory: string, args: ReadonlyArray<string>, change: (spec
 /** Runs a bundle; gives what its program found, and how it ended. */
 export const ask = (runtime: Runtime, bench: Bench, { change, end = "exit 0" }: Configuration): Facts => {
   writeSpec(bench.directory, ["/bin/sh", "-c", question + end], change)
-  const ended = listen(bench.directory, bench.command(runtime, "run", `differential-${process.pid}`))
+  const ended = listen(bench.directory, bench.command(runtime, "run", markOf("differential")))
   // why, for who reads that nothing was found
   if (runtime === "runfx" && ended.stdout === "") process.stdout.write(ended.stderr)
   return factsOf(ended, { called: "its own", of: {} })
@@ -206,7 +223,7 @@ export interface Resident {
 
 /** Starts a container for further programs. It has a cgroup of its own, for all three runtimes have one at once. */
 export const reside = (runtime: Runtime, bench: Bench, change: (spec: Spec) => void): Resident => {
-  const id = `differential-${process.pid}-${runtime}`
+  const id = `${markOf("differential")}-${runtime}`
   const pidFile = path.join(bench.directory, "pid")
   const spec = writeSpec(bench.directory, ["/bin/busybox", "sleep", "1000"], (spec) => {
     spec["linux"].cgroupsPath = cgroupOf(runtime)
@@ -217,7 +234,7 @@ export const reside = (runtime: Runtime, bench: Bench, change: (spec: Spec) => v
   const started = spawnSync(
     "sh",
     inCgroupV1(bench.command(runtime, "run", id, ["--detach", "--pid-file", pidFile])),
-    { cwd: bench.directory, stdio: [stream, stream, "inherit"], timeout: 60_000 }
+    { cwd: bench.directory, stdio: [stream, stream, "inherit"], timeout: 600_000 }
   )
   fs.closeSync(stream)
   if (started.status !== 0) throw new Error(`${runtime} did not start the container: ${started.status}`)

@@ -15,22 +15,17 @@ import { type Container, hasNamespace, hostId, makesNamespace, type Process } fr
 import { CurrentStep } from "../../src/engine/Events.ts"
 import type * as Pipeline from "../../src/engine/Pipeline.ts"
 import { PipelineError } from "../../src/engine/PipelineError.ts"
+import { transition } from "../../src/model/transitions.ts"
 import { AT, CLONE, O, STATX } from "../../src/native/constants.ts"
 import type { Errno } from "../../src/native/Errno.ts"
-import { Fork } from "../../src/native/Fork.ts"
+import { Fork, make as makeFork } from "../../src/native/Fork.ts"
 import { type Call, Kernel, render, type Result, sys, SyscallError } from "../../src/native/Kernel.ts"
 import { create } from "../../src/pipelines/create.ts"
 import { exec } from "../../src/pipelines/exec.ts"
-import { kill } from "../../src/pipelines/kill.ts"
-import { remove } from "../../src/pipelines/remove.ts"
-import { setns } from "../../src/pipelines/setns.ts"
-import { standard } from "../../src/pipelines/standard.ts"
-import { userns } from "../../src/pipelines/userns.ts"
-import { usernsSetup } from "../../src/pipelines/usernsSetup.ts"
+import { presets } from "../../src/pipelines/presets.ts"
 import type { RunOptions } from "../../src/runtime/Runtime.ts"
 import { raisable } from "../../src/steps/dropCapabilities.ts"
 import { ModelKernel, Recorder, type State } from "../../src/testing/Testing.ts"
-import { transition } from "../../src/testing/transitions.ts"
 import {
   containerOf,
   hostOf,
@@ -68,6 +63,10 @@ export interface Hooks {
   readonly rule?: (seen: Seen) => Errno | undefined
   /** The call after which, or at which, the run is interrupted. */
   readonly interruptAt?: number
+  /** How many operations a fiber makes before others have a turn; it goes on until it waits if absent. */
+  readonly opsBeforeYield?: number
+  /** The turn of a fiber, from 1 on, before which the run is interrupted. */
+  readonly interruptAtTick?: number
   /** Before each call: what happens on the machine meanwhile. */
   readonly before?: (seen: Seen, model: ModelKernel.ModelKernel) => void
 }
@@ -81,6 +80,8 @@ export interface Ran<A, E> {
   readonly failed: ReadonlyArray<Seen>
   /** Calls before which the run was interrupted. */
   readonly interrupted: ReadonlyArray<Seen>
+  /** How many turns fibers had. */
+  readonly ticks: number
   /** The machine at the moment of the last execve(2) or execveat(2), before it. */
   readonly atExec: State.State | undefined
 }
@@ -136,24 +137,33 @@ export const perform = <A, E>(
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> =>
       watched(call, model.kernel.invoke(call))
   }
-  const fork: Fork["Service"] = {
-    spawn: (flags, child) =>
-      Effect.suspend(() => {
-        const side = ++children === 1 ? "init" : `init ${children}`
-        return watched(
-          { _tag: "clone", flags },
-          model.fork.spawn(flags, Effect.provideService(child, Recorder.Side, side))
-        )
-      })
-  }
+  const fork = makeFork((flags, child, descriptors) =>
+    Effect.suspend(() => {
+      const side = ++children === 1 ? "init" : `init ${children}`
+      return watched(
+        { _tag: "clone", flags },
+        model.fork.start(flags, Effect.provideService(child, Recorder.Side, side), descriptors)
+      )
+    })
+  )
   const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, fork))
   // one queue of tasks for all fibers, which is run here to its end: nothing is left to the event loop
   const sync = new Scheduler.MixedScheduler("sync")
-  const dispatcher = sync.makeDispatcher()
+  const tasks = sync.makeDispatcher()
+  let ticks = 0
+  const dispatcher: Scheduler.SchedulerDispatcher = {
+    scheduleTask: (task, priority) =>
+      tasks.scheduleTask(() => {
+        if (++ticks === hooks.interruptAtTick) running?.interruptUnsafe()
+        task()
+      }, priority),
+    flush: () => tasks.flush()
+  }
+  const { opsBeforeYield } = hooks
   const scheduler: Scheduler.Scheduler = {
     executionMode: "sync",
     // whoever goes first does so because the others wait, and not because of how many operations something takes
-    shouldYield: () => false,
+    shouldYield: (fiber) => opsBeforeYield !== undefined && fiber.currentOpCount >= opsBeforeYield,
     makeDispatcher: () => dispatcher
   }
   const fiber = Effect.runFork(Effect.andThen(Effect.yieldNow, Effect.provideContext(act, context)), { scheduler })
@@ -161,11 +171,11 @@ export const perform = <A, E>(
   dispatcher.flush()
   const exit = fiber.pollUnsafe()
   if (exit === undefined) throw new Error(`the run does not end\n${trail({ failed, interrupted, seen })}`)
-  return { exit, model, seen, failed, interrupted, atExec }
+  return { exit, model, seen, failed, interrupted, ticks, atExec }
 }
 
 /** The last calls of a run, as text. */
-export const trail = (
+const trail = (
   { failed, interrupted, seen }: Pick<Ran<unknown, unknown>, "failed" | "interrupted" | "seen">
 ): string => {
   const line = ({ call, number, pipeline, side, step, undoing }: Seen): string =>
@@ -272,7 +282,7 @@ const pathsBelow = (state: State.State, node: State.NodeId, path: string): Reado
 }
 
 /** Everything of the host that a container could leave something in, as texts. */
-export const traces = (state: State.State, caller: number): ReadonlySet<string> => {
+const traces = (state: State.State, caller: number): ReadonlySet<string> => {
   const host = state.processes.get(1)!
   const out: Array<string> = []
   for (const { pid, status } of state.processes.values()) out.push(`process ${pid} (${status})`)
@@ -318,9 +328,6 @@ export const frozen = (state: State.State): ReadonlyArray<string> =>
 
 // ── how a failure must look ──────────────────────────────────────────────────────────────────────────────────────────
 
-/** All pipelines of the runtime. */
-export const pipelines: ReadonlyArray<Pipeline.Any> = [create, exec, kill, remove, setns, standard, userns, usernsSetup]
-
 /** By pipeline and step, the calls that are declared. */
 const declarations = (all: ReadonlyArray<Pipeline.Any>): ReadonlyMap<string, ReadonlySet<string>> =>
   new Map(
@@ -329,7 +336,7 @@ const declarations = (all: ReadonlyArray<Pipeline.Any>): ReadonlyMap<string, Rea
     )
   )
 
-const presets = declarations(pipelines)
+const declaredByPresets = declarations(presets)
 
 /** Calls that a step made and did not declare; `flow` stands in place of the preset of its name. */
 export const undeclared = (seen: ReadonlyArray<Seen>, flow?: Pipeline.Any): ReadonlyArray<string> => {
@@ -339,7 +346,7 @@ export const undeclared = (seen: ReadonlyArray<Seen>, flow?: Pipeline.Any): Read
     // what a child does before and behind its pipeline has no step: what stands there is that of its parent
     if (step === "" || side !== "parent" && (pipeline === create.name || pipeline === exec.name)) continue
     const name = `${pipeline}/${step}`
-    const calls = own?.get(name) ?? presets.get(name)
+    const calls = own?.get(name) ?? declaredByPresets.get(name)
     if (calls === undefined) wrong.add(`no such step: ${name}`)
     else if (!calls.has(call._tag)) wrong.add(`${name} makes the call ${call._tag}, which it does not declare`)
   }
@@ -353,6 +360,8 @@ const chain = (error: unknown): ReadonlyArray<unknown> => {
     if (typeof value !== "object" || value === null || out.includes(value)) return
     out.push(value)
     for (const [key, field] of Object.entries(value)) if (key !== "rollback" && key !== "call") visit(field)
+    // an error does not list it
+    if (value instanceof Error) visit(value.cause)
   }
   visit(error)
   return out
@@ -367,14 +376,14 @@ export const tells = (error: unknown, code: Errno): boolean =>
 
 /** The pipelines and steps that an error names. */
 export const stepsOf = (error: unknown): ReadonlyArray<string> =>
-  chain(error).flatMap((one) => one instanceof PipelineError ? [`${one.pipeline}/${one.step}`] : [])
+  error instanceof PipelineError ? error.path.map(({ pipeline, step }) => `${pipeline}/${step}`) : []
 
 /** Texts for what is wrong with a cause: defects, an undo out of order. */
 export const wrongCause = (cause: Cause.Cause<unknown>, seen: ReadonlyArray<Seen>): ReadonlyArray<string> => {
   const wrong: Array<string> = []
   if (Cause.hasDies(cause)) wrong.push("the failure is a defect")
   if (Cause.pretty(cause).includes("UnmodelledError")) wrong.push("the model does not know what was asked of it")
-  for (const pipeline of pipelines) {
+  for (const pipeline of presets) {
     const index = new Map(pipeline.steps.map(({ name }, at) => [name, at]))
     const undone = seen.filter((one) => one.undoing && one.pipeline === pipeline.name && one.side === "parent")
       .map(({ step }) => index.get(step)!)
@@ -505,7 +514,7 @@ export const wrongProgram = (
   same("working directory", program.cwd, plainPath(wanted.cwd))
   // a file that is masked tells nothing
   const home = container.maskedPaths.includes("/etc/passwd") ? "/" : homes[user[0]]!
-  same("environment", program.envp, environment(wanted.env, home))
+  same("environment", program.envp, environment(wanted.env.map(String), home))
 
   // namespaces
   const host = ran.model.state().processes.get(caller)!.ns

@@ -6,7 +6,7 @@ import { rootCause } from "../../src/engine/PipelineError.ts"
 import { SIG } from "../../src/native/constants.ts"
 import type { Errno } from "../../src/native/Errno.ts"
 import type { Fork } from "../../src/native/Fork.ts"
-import { type Kernel, SyscallError } from "../../src/native/Kernel.ts"
+import { type Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import type { State } from "../../src/testing/Testing.ts"
 import {
@@ -35,7 +35,7 @@ export interface Flow {
   readonly undoes: boolean
 }
 
-export type Name = "create" | "exec" | "kill" | "remove"
+export type Name = "create" | "run" | "exec" | "kill" | "remove"
 
 const start = (scene: Scene): State.State | undefined => {
   const ran = perform(scene.state, Runtime.create({ ...scene.options }))
@@ -44,8 +44,12 @@ const start = (scene: Scene): State.State | undefined => {
 
 const killed = Runtime.kill(id, SIG.KILL, { stateRoot })
 
+const ended = ({ pidfd }: Runtime.RunningProcess) => sys.pidfd_send_signal({ pidfd, signal: SIG.KILL })
+
+/** By name; `run` waits for a program that is killed as soon as it runs: the model's time stands still meanwhile. */
 export const flows: Readonly<Record<Name, (scene: Scene) => Flow | undefined>> = {
   create: (scene) => ({ state: scene.state, act: Runtime.create(scene.options), undoes: true }),
+  run: ({ options, state }) => ({ state, act: Runtime.run(options, ended), undoes: true }),
   exec: (scene) => {
     const state = start(scene)
     const process = { ...processOf(scene.setting, scene.setting.process, "tool"), terminal: false }
@@ -95,6 +99,32 @@ const infallible = new Set<string>(["exit_group", "getpid", "getppid", "umask"])
 /** Whether the run ended as it did before there was a fault. */
 export const isDone = (ran: Ran<unknown, unknown>): boolean => Exit.isSuccess(ran.exit)
 
+/**
+ * Answers that a step may believe: that something is not there. Another step finds that it is needed, or that it is there,
+ * and names itself: the first had no failure to tell.
+ */
+const believed: ReadonlyArray<{
+  readonly steps: ReadonlyArray<string>
+  readonly call?: Seen["call"]["_tag"]
+  readonly codes: ReadonlyArray<Errno>
+  /** Who finds it, if that is always the same step. */
+  readonly by?: string
+  readonly says: string
+}> = [
+  // a hierarchy that can't be looked at counts as not there
+  { steps: ["createCgroup"], codes: ["ENOENT", "EACCES"], says: "no mounted hierarchy" },
+  // a path that has come to be in the meantime was put there by another process
+  { steps: ["maskPaths"], call: "openat2", codes: ["ENOENT"], by: "verifyMounts", says: "is not masked" },
+  { steps: ["readonlyPaths"], call: "openat2", codes: ["ENOENT"], by: "verifyMounts", says: "is not read-only" }
+]
+
+/** Whether what a step was made to believe is what another step contradicts. */
+const isContradicted = (fault: Seen, code: Errno, where: ReadonlyArray<string>, text: string): boolean =>
+  believed.some(({ by, call, codes, says, steps }) =>
+    steps.includes(fault.step) && (call === undefined || call === fault.call._tag) && codes.includes(code) &&
+    (by === undefined || where.includes(`${fault.pipeline}/${by}`)) && text.includes(says)
+  )
+
 /** What is wrong with a run in which a call was made to fail. */
 export const afterFault = (
   { caller, setting }: Scene,
@@ -125,14 +155,8 @@ export const afterFault = (
   if (rootCause(error) instanceof SyscallError && !tells(error, code)) {
     wrong.push(`the original error, ${code}, is not told`)
   }
-  // a hierarchy that can't be looked at counts as not there: who asks for its controllers says so, and that is another step
-  if (
-    fault.step === "createCgroup" && ["ENOENT", "EACCES"].includes(code) &&
-    Cause.pretty(cause).includes("no mounted hierarchy")
-  ) {
-    return wrong
-  }
   const where = stepsOf(error)
+  if (isContradicted(fault, code, where, Cause.pretty(cause))) return wrong
   const parent = ["create", "exec"].includes(fault.pipeline) && fault.side !== "parent"
   if (where.length === 0) wrong.push("no step is named")
   else if (!parent && !where.includes(`${fault.pipeline}/${fault.step}`)) {

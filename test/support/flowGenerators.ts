@@ -3,10 +3,11 @@
  * the container and the machine that they stand for.
  */
 import fc from "fast-check"
+import { numbers as capabilityNumbers } from "../../src/config/capabilities.ts"
 import type { Capabilities, Cgroup, Container, Mount, NamespaceType, Process } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { withDefaults } from "../../src/config/devices.ts"
-import * as Oci from "../../src/config/Oci.ts"
+import * as OciSchema from "../../src/config/OciSchema.ts"
 import { MS, RLIMIT, SCHED, SIG } from "../../src/native/constants.ts"
 import type { Options, SeedFile } from "../../src/testing/Testing.ts"
 import { fromSchema } from "./schemaGenerators.ts"
@@ -142,16 +143,16 @@ const rarely = (weight: number) => fc.nat(weight).map((n) => n === weight)
 // the machine or another field: ids that have a mapping, paths and mounts that are there, parameters that the kernel has,
 // sizes below the caller's limits, names of system calls, priorities within the range of their class. Of these a schema
 // knows the type, and its values are nearly all refused: `test/config/generated.test.ts` tries those.
-const { capabilities: sets, oomScoreAdj, rlimits } = Oci.Config.fields.process.fields
+const { oomScoreAdj, rlimits } = OciSchema.Config.fields.process.fields
 const capabilityList = fc.oneof(
   { arbitrary: some(pool), weight: 3 },
-  { arbitrary: fromSchema(sets.schema.fields.bounding.schema).map((set) => [...new Set(set)]), weight: 1 }
+  { arbitrary: some(Object.values(capabilityNumbers)), weight: 1 }
 )
 const resources = Object.keys(RLIMIT) as Array<keyof typeof RLIMIT>
 const resource = fromSchema(rlimits.schema.value.fields.type).map((number) =>
   resources.find((name) => RLIMIT[name] === number) ?? "CORE"
 )
-const umask = fromSchema(Oci.Config.fields.process.fields.user.schema.fields.umask.schema)
+const umask = fromSchema(OciSchema.Config.fields.process.fields.user.schema.fields.umask.schema)
 
 /** Five sets that the rules of configurations allow; mostly such that the kernel allows them, too. */
 const capabilities: fc.Arbitrary<Capabilities> = fc.tuple(
@@ -294,7 +295,7 @@ export const setting: fc.Arbitrary<Setting> = drawn.map(fitting)
 export const rootfs = "/srv/web"
 
 /** Who calls where the caller is not root. */
-export const unprivileged = 1000
+const unprivileged = 1000
 
 /** Where the states of containers are kept. */
 export const stateRoot = "/run/states"
@@ -451,7 +452,7 @@ const limited = (setting: Setting, cgroup: Cgroup): Cgroup =>
     : { ...cgroup, pids: { limit: 50n }, memory: { limit: 67_108_864n }, cpu: { shares: 512n } }
 
 /** Refuses one call that no step makes. */
-export const seccomp: NonNullable<Container["seccomp"]> = {
+const seccomp: NonNullable<Container["seccomp"]> = {
   defaultAction: "SCMP_ACT_ALLOW",
   architectures: [],
   flags: [],

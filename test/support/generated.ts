@@ -5,6 +5,7 @@
  * What could wait for ever is opened so that it does not, and what a sequence leaves ends with its namespaces.
  */
 import * as fc from "fast-check"
+import { existsSync } from "node:fs"
 import {
   AT,
   CLONE,
@@ -29,27 +30,26 @@ import {
   SOCK,
   UMOUNT
 } from "../../src/native/constants.ts"
+import { mountDataStep, numberStep, thingStart, thingStep, userSteps } from "./generatedData.ts"
+import { call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
+import {
+  edgeStart,
+  edgeSteps,
+  groupValueSteps,
+  inUserStart,
+  inUserSteps,
+  powerStart,
+  powerSteps,
+  treeStart,
+  treeSteps
+} from "./generatedPowers.ts"
+import { markOf } from "./mark.ts"
 import { type Child, cwd, type Line, type Scenario } from "./parity.ts"
 import { as, gate, kill, line, openGate, pass, see, start, waitFor } from "./vocabulary.ts"
 
-/** A step of a sequence: one line or a few that belong together. */
-type Steps = fc.Arbitrary<Scenario>
-
-const from = <A>(...values: ReadonlyArray<A>): fc.Arbitrary<A> => fc.constantFrom(...values)
-/** Any of these flags together, most often few. */
-const flags = (...values: ReadonlyArray<number>): fc.Arbitrary<number> =>
-  fc.subarray([...values], { maxLength: Math.min(3, values.length) }).map((some) =>
-    some.reduce((all, one) => all | one, 0)
-  )
-const call = (
-  name: Line["call"],
-  args: Readonly<Record<string, fc.Arbitrary<unknown>>>,
-  more: Partial<Line> = {}
-): Steps => fc.record(args).map((values) => [line(name, values, more)])
+const flags = flagsUpTo(3)
 const keep = (name: Line["call"], args: Readonly<Record<string, fc.Arbitrary<unknown>>>, names: fc.Arbitrary<string>) =>
   fc.tuple(fc.record(args), names).map(([values, name_]): Scenario => [line(name, values, as(name_))])
-const weighted = (...steps: ReadonlyArray<readonly [number, Steps]>): Steps =>
-  fc.oneof(...steps.map(([weight, arbitrary]) => ({ weight, arbitrary })))
 /** A sequence: some of the usual beginnings, then what comes. */
 const sequence = (step: Steps, beginnings: ReadonlyArray<Line> = [], maxLength = 14): fc.Arbitrary<Scenario> =>
   fc.tuple(fc.subarray([...beginnings]), fc.array(step, { minLength: 1, maxLength })).map(([first, rest]) => [
@@ -61,7 +61,6 @@ const inFork = (flags: fc.Arbitrary<number>, step: Steps, maxLength = 6): Steps 
     { fork: flag, lines: lines.flat() } satisfies Child
   ])
 
-const here = fc.constant(cwd)
 const zero = fc.constant(0)
 
 // ── files and paths ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -460,6 +459,7 @@ const signalStep: Steps = weighted(
   ],
   [4, call("kill", { pid: somePid, signal: fc.oneof(signals, from(0, 65, -1)) })],
   [1, call("setsid", {}, see)],
+  [1, call("getsid", { pid: somePid }, see)],
   [1, call("getppid", {}, see)],
   [1, call("getpid", {}, see)],
   [1, prctl(PR.SET_CHILD_SUBREAPER, from(0, 1))],
@@ -729,7 +729,7 @@ const network = sequence(networkStep, [
 // ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A directory of their own, which is removed again after each sequence. */
-const top = `/sys/fs/cgroup/pids/runfx-generated-${process.pid}`
+const top = `/sys/fs/cgroup/pids/${markOf("runfx-generated-")}`
 const group = from(`${top}`, `${top}/a`, `${top}/a/b`, `${top}/c`)
 const ofGroup = (files: ReadonlyArray<string>) =>
   fc.tuple(group, from(...files)).map(([path, file]) => `${path}/${file}`)
@@ -797,6 +797,43 @@ const mixed = sequence(
   16
 )
 
+const mountData = sequence(mountDataStep, [
+  line("mkdirat", { dirfd: cwd, path: "d", mode: 0o755 }),
+  line("mkdirat", { dirfd: cwd, path: "e", mode: 0o755 })
+], 14)
+const things = sequence(
+  fc.oneof({ weight: 20, arbitrary: thingStep }, { weight: 1, arbitrary: inFork(from(0, CLONE.NEWUSER), thingStep) }),
+  thingStart,
+  14
+)
+const users = sequence(userSteps, [], 10)
+/** In a process of its own, since some numbers stay with it. */
+const numbers = sequence(numberStep, [], 8).map((lines): Scenario => [{ fork: CLONE.NEWIPC | CLONE.NEWNET, lines }])
+
+const trees = sequence(treeSteps, treeStart)
+const inUser = sequence(inUserSteps, inUserStart, 8)
+const powers = sequence(powerSteps, powerStart, 16)
+const edges = sequence(edgeSteps, edgeStart, 16)
+
+/** Groups of their own in each hierarchy, which are removed again after each sequence. */
+const valued = markOf("runfx-values-")
+const hierarchies = ["cpu", "memory", "cpuset", "freezer", "pids", "unified"].filter((name) =>
+  existsSync(`/sys/fs/cgroup/${name}/cgroup.procs`)
+)
+const groupValues = sequence(groupValueSteps(valued, hierarchies), [], 10).map((lines): Scenario => [
+  ...hierarchies.flatMap((name) =>
+    ["", "/a"].map((below) =>
+      line("mkdirat", { dirfd: cwd, path: `/sys/fs/cgroup/${name}/${valued}${below}`, mode: 0o755 })
+    )
+  ),
+  ...lines,
+  ...hierarchies.flatMap((name) =>
+    ["/a/b", "/a", ""].map((below) =>
+      line("unlinkat", { dirfd: cwd, path: `/sys/fs/cgroup/${name}/${valued}${below}`, flags: AT.REMOVEDIR })
+    )
+  )
+])
+
 /** Sequences by area, each with its share of a run. */
 export const areas: Readonly<Record<string, { readonly share: number; readonly sequences: fc.Arbitrary<Scenario> }>> = {
   files: { share: 5, sequences: files },
@@ -807,5 +844,14 @@ export const areas: Readonly<Record<string, { readonly share: number; readonly s
   namespaces: { share: 3, sequences: namespaces },
   network: { share: 2, sequences: network },
   groups: { share: 1, sequences: groups },
-  mixed: { share: 3, sequences: mixed }
+  mountData: { share: 4, sequences: mountData },
+  things: { share: 5, sequences: things },
+  users: { share: 3, sequences: users },
+  numbers: { share: 3, sequences: numbers },
+  mixed: { share: 3, sequences: mixed },
+  trees: { share: 3, sequences: trees },
+  inUser: { share: 3, sequences: inUser },
+  powers: { share: 3, sequences: powers },
+  edges: { share: 3, sequences: edges },
+  ...hierarchies.length === 0 ? {} : { groupValues: { share: 1, sequences: groupValues } }
 }

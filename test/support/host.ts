@@ -5,13 +5,21 @@
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { CLONE, MS, P, W } from "../../src/native/constants.ts"
+import { CLONE, MS, O, P, POLL, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/Linux.ts"
+import * as Linux from "../../src/native/linux/Linux.ts"
+
+/** Waits: for the first wait, the live kernel opens what it keeps. */
+export const firstWait = Effect.gen(function*() {
+  const pipe = yield* sys.pipe2({ flags: O.CLOEXEC })
+  yield* sys.poll({ fds: [pipe[0]], events: POLL.IN, timeout: 1 })
+  for (const fd of pipe) yield* sys.close({ fd })
+})
 
 /** Starts a process and waits for it: for the first one, the live kernel opens what it needs, and keeps it. */
 export const firstProcess = Effect.gen(function*() {
+  yield* firstWait
   const pid = yield* (yield* Fork).spawn(0, Effect.void)
   yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
 })

@@ -25,7 +25,7 @@ export interface Installed {
 }
 
 /** The block of the README that is a program. */
-export const readmeProgram = (): string => {
+const readmeProgram = (): string => {
   const block = /```ts\n([\s\S]*?)```/.exec(readFileSync("README.md", "utf8"))
   if (block === null) throw new Error("README.md has no program")
   return block[1]!
@@ -57,7 +57,7 @@ export const installed = (): Installed => {
 
   const run: Installed["run"] = (file, ...args) =>
     new Promise((resolve) => {
-      execFile(file, args, { cwd: app, timeout: 60_000 }, (error: ExecFileException | null, stdout, stderr) => {
+      execFile(file, args, { cwd: app, timeout: 600_000 }, (error: ExecFileException | null, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1
         resolve({ code, stdout, stderr })
       })

@@ -16,6 +16,8 @@ export interface Before {
   readonly descriptors: ReadonlySet<number>
   /** Devices of the machine's own file systems, as `major:minor`. */
   readonly devices: ReadonlySet<string>
+  /** The root directory, as device and inode. */
+  readonly root: string
   /** The machine's own mounts: device, root and mount point. */
   readonly mounts: ReadonlySet<string>
   /** What the process and its namespaces were. */
@@ -107,6 +109,7 @@ const descriptorNumbers = Effect.map(
 /** What a descriptor is of, without the numbers that the machine chose. */
 const withoutNumbers = (target: string): string =>
   target.replace(/\[\d+\]/, "[n]").replace(/^.*\/pts\/\d+/, "pts/n").replace(/^\/proc\/\d+/, "/proc/n")
+    .replace(/#\d+ \(deleted\)$/, "#n (deleted)")
 
 const descriptor = (fd: number, crowded: boolean): Looking<string> =>
   Effect.gen(function*() {
@@ -226,6 +229,12 @@ const network: Looking<ReadonlyArray<string>> = Effect.gen(function*() {
   return lines
 })
 
+/** Which directory the root is. */
+const root: Looking<string> = Effect.map(
+  Effect.result(sys.statx({ dirfd: AT.FDCWD, path: "/", flags: 0, mask: STATX.BASIC_STATS })),
+  (stat) => stat._tag === "Success" ? `${stat.success.dev.major}:${stat.success.dev.minor} ${stat.success.ino}` : ""
+)
+
 const deviceOf = (line: string): string => line.split(" ")[2] ?? ""
 const mountOf = (line: string): string => line.split(" ").slice(2, 5).join(" ")
 
@@ -245,8 +254,8 @@ export const ofNamespaces = (
 ): Looking<{ readonly lines: ReadonlyArray<string>; readonly groups: PeerGroups }> =>
   Effect.gen(function*() {
     const lines = [`cwd ${yield* or(sys.getcwd({}))}`]
-    const root = yield* Effect.result(sys.statx({ dirfd: AT.FDCWD, path: "/", flags: 0, mask: STATX.BASIC_STATS }))
-    const isNew = root._tag === "Success" && !before.devices.has(`${root.success.dev.major}:${root.success.dev.minor}`)
+    // not by its device: a sysfs is the machine's own, or another one, by the network namespace that the suite runs in
+    const isNew = (yield* root) !== before.root
     yield* tree(isNew ? "/" : "/mnt", before, lines)
     const mountinfo = yield* Effect.result(readFile("/proc/self/mountinfo"))
     const own = mountinfo._tag === "Success"
@@ -267,6 +276,7 @@ export const before: Effect.Effect<Before, SyscallError, Kernel> = Effect.gen(fu
   return {
     descriptors: new Set(yield* descriptorNumbers),
     devices: new Set(mountinfo.map(deviceOf)),
+    root: yield* root,
     mounts: new Set(mountinfo.map(mountOf)),
     lines: new Set([...yield* process, ...yield* names, ...yield* network])
   }

@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import { AT, CLONE, F, MS, O, P, SIG, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
-import { type Call, type CallName, isCallName, Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
+import { type Call, type CallName, callNames, Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 import { mountsBelow, type PeerGroups } from "./mountinfo.ts"
 import * as Observed from "./observed.ts"
 
@@ -146,7 +146,7 @@ const runLine = (line: Line, known: Map<string, unknown>): Effect.Effect<string,
         return [key, key === "data" && line.call !== "mount" ? dataOf(found) : found]
       })
     )
-    if (!isCallName(line.call)) throw new Error(`no such call: ${String(line.call)}`)
+    if (!callNames.includes(line.call as CallName)) throw new Error(`no such call: ${String(line.call)}`)
     const call = { _tag: line.call, ...args } as Call
     return Effect.flatMap(Kernel, (kernel) => kernel.invoke(call)).pipe(
       Effect.match({
@@ -420,6 +420,23 @@ export const playAll = (
       JSON.parse(text) as Trace
     )
   })
+
+/**
+ * A scenario in which each pause is so many times longer. A pause is there for what the kernel does later, by threads of its
+ * own: how long that takes is a matter of the machine.
+ */
+export const lengthened = (scenario: Scenario, times: number): Scenario =>
+  scenario.map((line) => {
+    if ("lines" in line) return { ...line, lines: lengthened(line.lines, times) }
+    const { nanoseconds } = "call" in line && line.call === "nanosleep" ? line.args ?? {} : {}
+    return typeof nanoseconds === "bigint" && nanoseconds > 0n
+      ? { ...line, args: { nanoseconds: nanoseconds * BigInt(times) } }
+      : line
+  })
+
+/** Whether a scenario pauses for what the kernel does later. */
+export const pauses = (scenario: Scenario): boolean =>
+  scenario.some((line) => "lines" in line ? pauses(line.lines) : "call" in line && line.call === "nanosleep")
 
 /** `AT_FDCWD`, for short. */
 export const cwd = AT.FDCWD

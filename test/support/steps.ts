@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import type { Container, Process } from "../../src/config/Container.ts"
 import type * as Step from "../../src/engine/Step.ts"
 import { type Call, Kernel } from "../../src/native/Kernel.ts"
-import { Init } from "../../src/steps/Init.ts"
+import { Init } from "../../src/steps/init/Init.ts"
 import { scripted } from "./scripted.ts"
 
 /** A process that asks for nothing. */

@@ -9,12 +9,11 @@ import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { AT, CLD, O, P, SOCK, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { render, sys } from "../../src/native/Kernel.ts"
-import { execThroughTrampoline, failureOf, trampoline } from "../../src/native/trampoline.ts"
+import { execThroughTrampoline, failureOf, optionsOf, trampoline } from "../../src/native/trampoline.ts"
 import { create } from "../../src/pipelines/create.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { Launch } from "../../src/steps/parent/Launch.ts"
 import { Faults, fromHost, ModelKernel, type Options, type State } from "../../src/testing/Testing.ts"
-import { trampolineOf } from "../../src/testing/trampolineOf.ts"
 
 const container = defaultSpec({ rootfs: "/srv/web", args: ["/bin/server"], hostname: "web" })
 const files = {
@@ -66,7 +65,7 @@ describe("a container on the model", () => {
         assert.isFalse(Cause.hasDies(exit.cause), name)
         assert.deepStrictEqual(left, clean, name)
       }
-    }), 120_000)
+    }))
 
   it("is planned for the machine that this runs on", () => {
     const model = ModelKernel.make(fromHost())
@@ -86,11 +85,11 @@ describe("the exec trampoline", () => {
   for (const machine of ["x64", "arm64"] as const) {
     it(`is read as it was written for ${machine}`, () => {
       for (const options of [{ channel: 7, path: "/bin/sh" }, { channel: 300, path: "relative/ä", filter }]) {
-        assert.deepStrictEqual(trampolineOf(trampoline(machine, options)), options)
+        assert.deepStrictEqual(optionsOf(trampoline(machine, options)), options)
       }
       const changed = trampoline(machine, { channel: 7, path: "/bin/sh" })
       changed[200]! ^= 1
-      assert.isUndefined(trampolineOf(changed))
+      assert.isUndefined(optionsOf(changed))
     })
   }
 

@@ -105,4 +105,21 @@ describe("Faults", () => {
     ])
     assert.strictEqual(model.state().processes.size, 2)
   })
+
+  it("releases a descriptor whose close is made to fail, as Linux does", () => {
+    const closing = (code: "EIO" | "EBADF") => {
+      const model = ModelKernel.make({})
+      const faults = Faults.make(Faults.failWhen((call) => call._tag === "close", code))
+      const program = Effect.gen(function*() {
+        const fd = yield* sys.openat({ dirfd: AT.FDCWD, path: "/etc/passwd", flags: O.RDONLY, mode: 0 })
+        const closed = yield* Effect.flip(sys.close({ fd }))
+        return closed.code
+      })
+      const told = Effect.runSync(Effect.provide(program, Layer.provide(faults.layer, model.layer)))
+      return [told, model.state().processes.get(model.pid)?.descriptors.has(3)]
+    }
+    assert.deepStrictEqual(closing("EIO"), ["EIO", false])
+    // it says that there was none
+    assert.deepStrictEqual(closing("EBADF"), ["EBADF", true])
+  })
 })

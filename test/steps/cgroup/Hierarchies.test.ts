@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { type Hierarchies, hierarchiesOf, parseProcCgroup } from "../../../src/steps/cgroup/Hierarchies.ts"
 import { groups, plan } from "../../../src/steps/cgroup/Manager.ts"
-import { parseMountInfo } from "../../../src/steps/mountinfo.ts"
+import { parseMountInfo } from "../../../src/steps/proc/mountinfo.ts"
 
 const find = (mountinfo: string, cgroup: string) =>
   hierarchiesOf(parseMountInfo(mountinfo), parseProcCgroup(cgroup)).map(({ keys, mountpoint, own }) => [

@@ -14,6 +14,8 @@ const written = (version: "settingsV1" | "settingsV2", cgroup: Partial<Cgroup>):
   controllers.flatMap((controller) => controller[version]({ devices: [], ...cgroup })).map((setting) =>
     setting._tag === "Invalid"
       ? `! ${setting.limit}`
+      : setting._tag === "Ignored"
+      ? `- ${setting.limit}`
       : setting.candidates.map(({ file, value }) => `${file}=${value}`).join(" | ")
   )
 
@@ -87,7 +89,6 @@ describe("the table of limits", () => {
     const nothing: Partial<Cgroup> = {
       memory: { limit: 0n, swap: 0n, reservation: 0n },
       cpu: { shares: 0n, quota: 0n, period: 0n, cpus: "", mems: "" },
-      pids: { limit: 0n },
       blockIO: { weight: 0, leafWeight: 0 }
     }
     for (const version of ["settingsV1", "settingsV2"] as const) {
@@ -112,7 +113,13 @@ describe("the table of limits", () => {
     ])
   })
 
-  it("refuses in v2 what only v1 has, and says nothing about what it does anyway", () => {
+  it("limits processes to none at all, which the one that is there survives", () => {
+    for (const version of ["settingsV1", "settingsV2"] as const) {
+      assert.deepStrictEqual(written(version, { pids: { limit: 0n } }), ["pids.max=1"])
+    }
+  })
+
+  it("ignores in v2 what only v1 has, and says nothing about what it does anyway", () => {
     assert.deepStrictEqual(
       written("settingsV2", {
         memory: { kernel: 1n, kernelTcp: 1n, swappiness: 60n, useHierarchy: false, disableOomKiller: true },
@@ -121,16 +128,16 @@ describe("the table of limits", () => {
         network: { classID: 1, priorities: [{ name: "eth0", priority: 5 }] }
       }),
       [
-        "! memory.kernel",
-        "! memory.kernelTcp",
-        "! memory.swappiness",
-        "! memory.useHierarchy",
-        "! memory.disableOomKiller",
-        "! cpu.realtimePeriod",
-        "! cpu.realtimeRuntime",
-        "! blockIO.leafWeight",
-        "! network.classID",
-        "! network.priorities"
+        "- memory.kernel",
+        "- memory.kernelTcp",
+        "- memory.swappiness",
+        "- memory.useHierarchy",
+        "- memory.disableOomKiller",
+        "- cpu.realtimePeriod",
+        "- cpu.realtimeRuntime",
+        "- blockIO.leafWeight",
+        "- network.classID",
+        "- network.priorities"
       ]
     )
     assert.deepStrictEqual(written("settingsV2", { memory: { useHierarchy: true, disableOomKiller: false } }), [])
@@ -180,7 +187,9 @@ describe("conversions", () => {
     assert.strictEqual(swapOf(300n, 100n), 200n)
     assert.strictEqual(swapOf(100n, 100n), 0n)
     assert.strictEqual(swapOf(-1n, 100n), -1n)
-    for (const [both, memory] of [[100n, 0n], [100n, -1n], [99n, 100n]] as const) {
+    // nothing can be taken away from no limit: it is the swap's alone, as runc has it
+    assert.strictEqual(swapOf(300n, -1n), 300n)
+    for (const [both, memory] of [[100n, 0n], [99n, 100n]] as const) {
       assert.isString(swapOf(both, memory))
     }
   })

@@ -53,7 +53,7 @@ describe("the kill pipeline", () => {
       })
       assert.strictEqual(result._tag, "Success")
       assert.isFalse(calls.some(({ _tag }) => _tag === "pidfd_send_signal" || _tag === "kill" || _tag === "waitid"))
-      assert.strictEqual(calls.filter(({ _tag }) => _tag === "close").length, 3)
+      assert.strictEqual(calls.filter(({ _tag }) => _tag === "close").length, 5)
     }))
 
   it.effect("makes only calls that its steps name", () =>

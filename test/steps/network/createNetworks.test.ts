@@ -5,7 +5,12 @@ import type { Network } from "../../../src/config/Container.ts"
 import * as Pipeline from "../../../src/engine/Pipeline.ts"
 import * as Step from "../../../src/engine/Step.ts"
 import { type Call, render } from "../../../src/native/Kernel.ts"
-import { createNetworks, networkAdvice, networkCalls, removeNetworks } from "../../../src/steps/createNetworks.ts"
+import {
+  createNetworks,
+  networkAdvice,
+  networkCalls,
+  removeNetworks
+} from "../../../src/steps/network/createNetworks.ts"
 import { interfaceNameProblem, temporaryName } from "../../../src/steps/network/interfaceName.ts"
 import type { Created } from "../../../src/steps/network/Strategy.ts"
 import { scripted } from "../../support/scripted.ts"

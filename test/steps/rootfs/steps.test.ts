@@ -15,10 +15,21 @@ import { createDevices } from "../../../src/steps/rootfs/createDevices.ts"
 import { createWorkingDirectory } from "../../../src/steps/rootfs/createWorkingDirectory.ts"
 import { enterRoot } from "../../../src/steps/rootfs/enterRoot.ts"
 import { UnmappedIdError } from "../../../src/steps/rootfs/errors.ts"
-import { InRoot, Mounted, MountsContained, Ownership, RootHandle } from "../../../src/steps/rootfs/facts.ts"
+import {
+  InRoot,
+  type Kept,
+  Mounted,
+  MountsContained,
+  Ownership,
+  PathsCovered,
+  PathsReadonly,
+  RootHandle,
+  RootSealed
+} from "../../../src/steps/rootfs/facts.ts"
 import { linkDevices } from "../../../src/steps/rootfs/linkDevices.ts"
 import { mountFilesystems } from "../../../src/steps/rootfs/mountFilesystems.ts"
-import { ownershipInside, ownershipOutside } from "../../../src/steps/rootfs/ownership.ts"
+import { ownershipInside } from "../../../src/steps/rootfs/ownershipInside.ts"
+import { ownershipOutside } from "../../../src/steps/rootfs/ownershipOutside.ts"
 import { reopenDevNull } from "../../../src/steps/rootfs/reopenDevNull.ts"
 import { setRootPropagation } from "../../../src/steps/rootfs/setRootPropagation.ts"
 import { setDomainname } from "../../../src/steps/setDomainname.ts"
@@ -44,7 +55,10 @@ const given = (
   context = and(context, MountsContained, { contained: facts.contained ?? true })
   context = and(context, RootHandle, { fd: 9 })
   context = and(context, InRoot, { fd: 9 })
-  return and(context, Mounted, { readonlyLater: [{ destination: "/dev", fd: 8 }] })
+  context = and(context, RootSealed, { kept: [] })
+  context = and(context, PathsReadonly, { kept: [] })
+  context = and(context, PathsCovered, { kept: [], cover: undefined })
+  return and(context, Mounted, { kept: [], readonlyLater: [{ destination: "/dev", fd: 8 }] })
 }
 
 const directory = {
@@ -104,7 +118,9 @@ describe("the steps of the root file system", () => {
     assert.isTrue(outside.outside)
     assert.strictEqual(Effect.runSync(outside.uid(3)), 1003)
     assert.strictEqual(Effect.runSync(outside.gid(5)), 2000)
-    assert.deepStrictEqual(Effect.runSync(Effect.flip(outside.gid(0))), new UnmappedIdError({ kind: "gid", id: 0 }))
+    // what is root's is whose who stands for root
+    assert.strictEqual(Effect.runSync(outside.gid(0)), 2000)
+    assert.deepStrictEqual(Effect.runSync(Effect.flip(outside.gid(7))), new UnmappedIdError({ kind: "gid", id: 7 }))
   })
 
   it("setRootPropagation: slave, and the parent mount of the root private", () => {
@@ -139,13 +155,13 @@ describe("the steps of the root file system", () => {
   it("mountFilesystems: one call an option, then attached to the handle", () => {
     const { trace, value } = succeed(
       mountFilesystems,
-      given({ mounts: [mount("tmpfs", "/dev", { flags: MS.RDONLY | MS.NOSUID, data: ["mode=755", "huge"] })] }),
+      given({ mounts: [mount("tmpfs", "/d", { flags: MS.RDONLY | MS.NOSUID, data: ["mode=755", "huge"] })] }),
       opens()
     )
     assert.deepStrictEqual(trace, [
       "statx(9, \"\", AT_EMPTY_PATH, STATX_MNT_ID|STATX_BASIC_STATS)",
       "umask(00)",
-      "openat2(9, \"/dev\", O_PATH|O_CLOEXEC|O_DIRECTORY, 00, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)",
+      "openat2(9, \"/d\", O_PATH|O_CLOEXEC|O_DIRECTORY, 00, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)",
       "statx(20, \"\", AT_EMPTY_PATH, STATX_MNT_ID|STATX_BASIC_STATS)",
       "fstatfs(20)",
       "fsopen(\"tmpfs\", FSOPEN_CLOEXEC)",
@@ -159,7 +175,7 @@ describe("the steps of the root file system", () => {
       "close(20)",
       "umask(022)"
     ])
-    assert.deepStrictEqual(value, { readonlyLater: [{ destination: "/dev", fd: 22 }] })
+    assert.deepStrictEqual(value, { kept: [], readonlyLater: [{ destination: "/d", fd: 22 }] })
   })
 
   it("mountFilesystems: a label goes to file systems that take one, and quoted to mount(2)", () => {
@@ -201,6 +217,71 @@ describe("the steps of the root file system", () => {
       assert.match(message, /^mount tmpfs on \/x: /, refused)
       const opened = trace.filter((line) => /^(openat2|fsopen|fsmount)\(/.test(line) && !line.startsWith(`${refused}(`))
       assert.strictEqual(trace.filter((line) => line.startsWith("close(")).length, opened.length, refused)
+    }
+  })
+
+  it("mountFilesystems: a tmpfs has the mode of the directory that it covers; where none was, anybody may write", () => {
+    const modeOf = (made: boolean, data: ReadonlyArray<string> = []) => {
+      let missing = made ? 2 : 0
+      const { trace } = succeed(
+        mountFilesystems,
+        given({ mounts: [mount("tmpfs", "/x", { data })] }),
+        opens({
+          openat2: ({ path }: { readonly path: string }) => path === "/x" && missing-- > 0 ? "ENOENT" : undefined
+        })
+      )
+      assert.strictEqual(trace.some((line) => line.startsWith("mkdirat(")), made)
+      return /"mode", "(\d+)"/.exec(trace.join())?.[1]
+    }
+    assert.strictEqual(modeOf(false), "755")
+    assert.strictEqual(modeOf(true), "1777")
+    assert.strictEqual(modeOf(true, ["mode=700"]), "700")
+  })
+
+  it("createDevices: below the mount on /dev by its handle; without one, by no link", () => {
+    const devices = [device("/dev/net/tun", 10, 200)]
+    const node = { ...directory, mode: S.IFCHR | 0o666, rdev: { major: 10, minor: 200 } }
+    const opened = (kept: ReadonlyArray<Kept>) =>
+      succeed(
+        createDevices,
+        and(given({ devices }), Mounted, { kept, readonlyLater: [] }),
+        opens({ statx: () => node })
+      ).trace.find((line) => line.startsWith("openat2("))
+    assert.strictEqual(
+      opened([{ destination: "/dev", fd: 7, fresh: true }]),
+      "openat2(7, \"/net\", O_PATH|O_CLOEXEC|O_DIRECTORY, 00, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)"
+    )
+    assert.match(opened([])!, /^openat2\(9, "\/dev\/net", .*RESOLVE_NO_SYMLINKS/)
+  })
+
+  it("mountFilesystems: the caller's procfs serves only where that is allowed and it is one", () => {
+    const proc = mount("proc", "/proc", { flags: MS.NOSUID, orCallers: true })
+    const refusing = (more: Parameters<typeof opens>[0] = {}) =>
+      opens({
+        fsmount: () => "EPERM",
+        statx: ({ dirfd }: { readonly dirfd: number }) =>
+          dirfd === 9 ? { ...directory, ino: 1n } : { ...directory, ino: 5n },
+        fstatfs: () => ({ type: MAGIC.PROC_SUPER_MAGIC, flags: 0 }),
+        ...more
+      })
+    const { trace, value } = succeed(mountFilesystems, given({ mounts: [proc] }), refusing())
+    const tree = trace.findIndex((line) => line.startsWith("open_tree("))
+    assert.strictEqual(
+      trace[tree],
+      "open_tree(AT_FDCWD, \"/proc\", OPEN_TREE_CLOEXEC|OPEN_TREE_CLONE|AT_RECURSIVE|AT_SYMLINK_NOFOLLOW)"
+    )
+    assert.include(trace.slice(tree).join("\n"), "MOUNT_ATTR_NOSUID, 0, 0, -1)\nmove_mount(")
+    assert.lengthOf((value as { readonly kept: ReadonlyArray<unknown> }).kept, 1)
+    for (
+      const [mounts, answer] of [
+        [[{ ...proc, orCallers: false }], refusing()],
+        [[proc], refusing({ fsmount: () => "ENOMEM" })],
+        [[proc], refusing({ open_tree: () => "EINVAL" })],
+        [[{ ...proc, type: "sysfs", destination: "/sys" }], refusing({ fstatfs: () => ({ type: 1, flags: 0 }) })],
+        [[mount("tmpfs", "/x", { orCallers: true })], refusing({ fstatfs: () => ({ type: 1, flags: 0 }) })]
+      ] as const
+    ) {
+      assert.match(fail(mountFilesystems, given({ mounts }), answer).message, /create the file system: fsmount/)
     }
   })
 
@@ -476,7 +557,9 @@ describe("the steps of the root file system", () => {
 4 1 0:2 /sys /bound rw - proc proc rw
 5 1 0:4 / /rootfs/proc rw - proc proc rw
 `
-    const text = [Buffer.from(info), Buffer.alloc(0)]
+    // as it is then: one has gone, one is covered
+    const after = info.replace(/^3 .*\n/m, "") + "6 2 0:9 / /proc rw - tmpfs none rw\n"
+    const text = [info, "", after, ""].map((part) => Buffer.from(part))
     const { trace } = succeed(
       enterRoot,
       given({ noPivotRoot: true }),
@@ -497,6 +580,46 @@ describe("the steps of the root file system", () => {
     ])
   })
 
+  it("enterRoot: goes on with no full kernel file system to which no path leads", () => {
+    const info = "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /a/proc rw - proc proc rw\n3 1 0:3 / /a rw - tmpfs x rw\n"
+    const text = [info, "", info, ""].map((part) => Buffer.from(part))
+    const answers = opens({
+      read: () => text.shift(),
+      fstatfs: () => ({ type: MAGIC.PROC_SUPER_MAGIC, flags: 0 })
+    })
+    const hidden = fail(
+      enterRoot,
+      given({ noPivotRoot: true }),
+      (call) => call._tag === "openat2" && call.path === "/a/proc" ? "ENOENT" : answers(call)
+    )
+    assert.strictEqual(hidden.tag, "HiddenHostMountError")
+    assert.match(hidden.message, /^hide the host's proc on \/a\/proc: another mount is on top/)
+    assert.isFalse(hidden.trace.some((line) => line.startsWith("chroot")))
+  })
+
+  it("enterRoot: names the host's file system that it can't hide, and what to do", () => {
+    const hiding = (code: string) => {
+      const text = [
+        Buffer.from("1 0 0:1 / / rw - ext4 x rw\n3 1 0:3 / /far/sys rw - sysfs sysfs rw\n"),
+        Buffer.alloc(0)
+      ]
+      const answers = opens({
+        read: () => text.shift(),
+        fstatfs: () => ({ type: MAGIC.PROC_SUPER_MAGIC, flags: 0 })
+      })
+      return fail(
+        enterRoot,
+        given({ noPivotRoot: true }),
+        (call) => call._tag === "openat2" && call.path === "/far/sys" ? code : answers(call)
+      )
+    }
+    const away = hiding("EACCES")
+    assert.strictEqual(away.tag, "HostMountError")
+    assert.match(away.message, /^hide the host's sysfs on \/far\/sys: openat2\(.*EACCES/)
+    assert.match(away.advice ?? "", /^leave out noPivotRoot, or unmount \/far\/sys: /)
+    assert.notMatch(hiding("EIO").advice ?? "", /noPivotRoot/)
+  })
+
   it("reopenDevNull: only where a descriptor is the null device, and only on the null device", () => {
     const stdio = (image: object, ...states: ReadonlyArray<object | "EBADF">) =>
       opens({ statx: (call: { readonly dirfd: number }) => call.dirfd > 2 ? image : states[call.dirfd] })
@@ -514,10 +637,32 @@ describe("the steps of the root file system", () => {
 
   it("remountReadonly: the postponed mounts, then the root, by handle", () => {
     const set = (fd: number) => `mount_setattr(${fd}, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0, -1)`
-    assert.deepStrictEqual(succeed(remountReadonly, given()).trace, [set(8)])
-    assert.deepStrictEqual(succeed(remountReadonly, given({ readonlyRootfs: true })).trace, [set(8), set(9)])
+    assert.deepStrictEqual(succeed(remountReadonly, given()).trace, [set(8), "close(8)"])
+    const readonly = given({ readonlyRootfs: true })
+    assert.deepStrictEqual(succeed(remountReadonly, readonly).trace, [set(8), set(9), "close(8)"])
+    // what later steps need stays open
+    const kept = [{ destination: "/dev", fd: 8, fresh: true }]
+    const needed = and(given(), Mounted, { kept, readonlyLater: [{ destination: "/dev", fd: 8 }] })
+    assert.deepStrictEqual(succeed(remountReadonly, needed), { value: { kept }, trace: [set(8)] })
     const { message } = fail(remountReadonly, given(), () => "EBUSY")
     assert.match(message, /^make read-only \/dev: mount_setattr/)
+  })
+
+  it("readonlyPaths: a clone takes the place of the mounts that it covers; the root becomes read-only itself", () => {
+    const kept = [
+      { destination: "/sys", fd: 5, fresh: true },
+      { destination: "/sys/fs/cgroup", fd: 6, fresh: true },
+      { destination: "/proc", fd: 7, fresh: true }
+    ]
+    const { trace, value } = succeed(
+      readonlyPaths,
+      and(given({ readonlyPaths: ["/sys", "/proc/sys", "/"] }), RootSealed, { kept }),
+      opens()
+    )
+    assert.deepStrictEqual(value, { kept: [kept[2], { destination: "/sys", fd: 20, fresh: false }] })
+    assert.include(trace, "close(5)")
+    assert.include(trace, "close(6)")
+    assert.strictEqual(trace.at(-1), "mount_setattr(9, \"\", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0, -1)")
   })
 
   it("readonlyPaths and maskPaths: skip what is not there, name what fails", () => {

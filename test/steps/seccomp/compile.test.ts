@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import type { Seccomp } from "../../../src/config/Container.ts"
+import { runSeccomp } from "../../../src/model/bpfInterpreter.ts"
 import { syscallNumbers } from "../../../src/native/syscallTables.ts"
-import { compile, type Compiled, type Machine } from "../../../src/steps/seccomp/compile.ts"
+import { compile, type Compiled } from "../../../src/steps/seccomp/compile.ts"
+import type { Architecture } from "../../../src/steps/seccomp/conventions.ts"
+import { type Branch, decisionTree } from "../../../src/steps/seccomp/decisionTree.ts"
 import type { SeccompError } from "../../../src/steps/seccomp/SeccompError.ts"
-import { runSeccomp } from "../../../src/testing/bpfInterpreter.ts"
 
 const X86_64 = 0xc000003e
 const I386 = 0x40000003
@@ -39,7 +41,8 @@ const when = (index: number, op: string, value: bigint, valueTwo = 0n): Conditio
   valueTwo
 })
 
-const compiled = (config: Seccomp, machine: Machine = "x64"): Compiled => Result.getOrThrow(compile(config, machine))
+const compiled = (config: Seccomp, machine: Architecture = "x64"): Compiled =>
+  Result.getOrThrow(compile(config, machine))
 const refused = (config: Seccomp): SeccompError => {
   const result = compile(config, "x64")
   assert(Result.isFailure(result))
@@ -50,7 +53,7 @@ const verdict = (
   nr: number,
   args: ReadonlyArray<bigint> = [],
   arch = X86_64,
-  machine: Machine = "x64"
+  machine: Architecture = "x64"
 ): number => runSeccomp(compiled(config, machine).program, { nr, arch, args })
 
 const [mkdir, socket, socketcall] = [83, 41, 102]
@@ -173,27 +176,41 @@ describe("calls newer than the filter", () => {
 })
 
 describe("order of rules", () => {
-  it("tries rules with conditions first, wherever they stand", () => {
+  it("lets a rule without conditions decide, wherever it stands, as libseccomp does", () => {
     const exception = rule(["socket"], "SCMP_ACT_ERRNO", { args: [when(0, "EQ", 40n)] })
     const general = rule(["socket"], "SCMP_ACT_ALLOW")
     for (const syscalls of [[exception, general], [general, exception]]) {
       const config = seccomp({ defaultAction: "SCMP_ACT_KILL", syscalls })
-      assert.strictEqual(verdict(config, socket, [40n]), EPERM)
+      assert.strictEqual(verdict(config, socket, [40n]), ALLOW)
       assert.strictEqual(verdict(config, socket, [2n]), ALLOW)
     }
   })
 
-  it("takes the first of equals", () => {
-    const config = seccomp({
-      syscalls: [
-        rule(["socket"], "SCMP_ACT_ERRNO", { errnoRet: 22 }),
-        rule(["socket"], "SCMP_ACT_ERRNO"),
-        rule(["mkdir"], "SCMP_ACT_ERRNO", { errnoRet: 22, args: [when(1, "GE", 8n)] }),
-        rule(["mkdir"], "SCMP_ACT_ERRNO", { args: [when(1, "EQ", 8n)] })
-      ]
-    })
-    assert.strictEqual(verdict(config, socket), EINVAL)
-    assert.strictEqual(verdict(config, mkdir, [0n, 8n]), EINVAL)
+  it("takes a rule that says what the default says for none", () => {
+    const exception = rule(["socket"], "SCMP_ACT_ERRNO", { args: [when(0, "EQ", 40n)] })
+    for (const syscalls of [[exception, rule(["socket"], "SCMP_ACT_ALLOW")]]) {
+      assert.strictEqual(verdict(seccomp({ syscalls }), socket, [40n]), EPERM)
+      assert.strictEqual(verdict(seccomp({ syscalls }), socket, [2n]), ALLOW)
+    }
+  })
+
+  it("takes the first of those without conditions", () => {
+    const syscalls = [rule(["socket"], "SCMP_ACT_ERRNO", { errnoRet: 22 }), rule(["socket"], "SCMP_ACT_ERRNO")]
+    assert.strictEqual(verdict(seccomp({ syscalls }), socket), EINVAL)
+  })
+
+  it.each<[what: string, wins: Condition, loses: Condition, args: ReadonlyArray<bigint>]>([
+    ["a later argument", when(1, "GE", 1n), when(0, "EQ", 8n), [8n, 8n]],
+    ["equality before a range", when(0, "EQ", 8n), when(0, "GE", 8n), [8n]],
+    ["an upper limit before a lower one", when(0, "LE", 8n), when(0, "GE", 8n), [8n]],
+    ["the higher of two lower limits", when(0, "GE", 20n), when(0, "GE", 10n), [25n]],
+    ["the lower of two upper limits", when(0, "LT", 10n), when(0, "LT", 20n), [5n]]
+  ])("looks at the more particular first: %s", (_, wins, loses, args) => {
+    const first = rule(["socket"], "SCMP_ACT_ERRNO", { errnoRet: 22, args: [wins] })
+    const other = rule(["socket"], "SCMP_ACT_ERRNO", { errnoRet: 1, args: [loses] })
+    for (const syscalls of [[first, other], [other, first]]) {
+      assert.strictEqual(verdict(seccomp({ syscalls }), socket, args), EINVAL)
+    }
   })
 
   it("takes conditions on one argument as alternatives, on several as a conjunction", () => {
@@ -263,13 +280,13 @@ describe("size", () => {
   it("refuses a filter that the kernel would not take", () => {
     const error = refused(seccomp({
       syscalls: Array.from(
-        { length: 1200 },
+        { length: 2100 },
         (_, index) => rule(["mkdir"], "SCMP_ACT_ERRNO", { args: [when(0, "EQ", BigInt(index))] })
       )
     }))
     assert.match(
       error.message,
-      /^linux\.seccomp\.syscalls: "1200 rules" make a filter of \d+ instructions, and the kernel takes 4096$/
+      /^linux\.seccomp\.syscalls: "2100 rules" make a filter of \d+ instructions, and the kernel takes 4096$/
     )
   })
 })
@@ -284,8 +301,10 @@ describe("what is refused or reported", () => {
   })
 
   it("sets flags", () => {
-    const flags = ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
+    const flags = ["TSYNC", "LOG", "SPEC_ALLOW"].map((name) => `SECCOMP_FILTER_FLAG_${name}`)
     assert.strictEqual(compiled(seccomp({ flags })).flags, 6)
+    // it is about a listener, and there is none
+    assert.strictEqual(compiled(seccomp({ flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] })).flags, 0)
   })
 
   it.each<[string, Partial<Seccomp>, string]>([
@@ -333,6 +352,18 @@ describe("what is refused or reported", () => {
 })
 
 describe("against a direct evaluation of the rules", () => {
+  const multiplexed = new Set(["semget", "socket", "recvmmsg"])
+  const verdictOf = (branch: Branch, args: ReadonlyArray<bigint>): number | undefined => {
+    if (branch === undefined || typeof branch === "number") return branch
+    for (const { argument, half, mask, no, test, value, yes } of branch) {
+      const whole = args[argument] ?? 0n
+      const compared = (Number(BigInt.asUintN(32, half === "high" ? whole >> 32n : whole)) & mask) >>> 0
+      const holds = test === "==" ? compared === value : test === ">" ? compared > value : compared >= value
+      const verdict = verdictOf(holds ? yes : no, args)
+      if (verdict !== undefined) return verdict
+    }
+    return undefined
+  }
   /** The rules as the header of compile.ts states them, with no regard to how a program would do it. */
   const evaluate = (config: Seccomp, nr: number, arch: number, args: ReadonlyArray<bigint>): number => {
     const value = (action: string, errnoRet?: number): number =>
@@ -342,32 +373,21 @@ describe("against a direct evaluation of the rules", () => {
     const byDefault = value(config.defaultAction, config.defaultErrnoRet)
     if (nr === 0xffffffff) return byDefault
     const numbers = syscallNumbers(convention)
-    const named = config.syscalls.flatMap(({ names }) => names).flatMap((name) => numbers.get(name) ?? [])
-    if (config.defaultAction !== "SCMP_ACT_ALLOW" && named.length > 0 && nr > Math.max(...named)) return ENOSYS
-    const holds = ({ index, op, value, valueTwo }: Condition): boolean => {
-      const width = convention === "X86_64" ? 64 : 32
-      const [a, b, c] = [args[index] ?? 0n, value, valueTwo].map((number) => BigInt.asUintN(width, number)) as [
-        bigint,
-        bigint,
-        bigint
-      ]
-      return {
-        SCMP_CMP_NE: a !== b,
-        SCMP_CMP_LT: a < b,
-        SCMP_CMP_LE: a <= b,
-        SCMP_CMP_EQ: a === b,
-        SCMP_CMP_GE: a >= b,
-        SCMP_CMP_GT: a > b,
-        SCMP_CMP_MASKED_EQ: (a & b) === (b & c)
-      }[op]!
-    }
-    const mine = config.syscalls.filter(({ names }) => names.some((name) => numbers.get(name) === nr))
-    const chosen = mine.find(({ args: conditions }) => {
-      if (conditions.length === 0) return false
-      const repeated = new Set(conditions.map(({ index }) => index)).size < conditions.length
-      return repeated ? conditions.some(holds) : conditions.every(holds)
-    }) ?? mine.find(({ args: conditions }) => conditions.length === 0)
-    return chosen === undefined ? byDefault : value(chosen.action, chosen.errnoRet)
+    const counted = (name: string) => convention !== "X86" || !multiplexed.has(name)
+    const named = config.syscalls.flatMap(({ names }) => names).filter(counted).flatMap((name) =>
+      numbers.get(name) ?? []
+    )
+    if (config.defaultAction !== "SCMP_ACT_ALLOW" && Math.max(0, ...named) > 0 && nr > Math.max(...named)) return ENOSYS
+    const mine = config.syscalls
+      .filter(({ names }) => names.some((name) => numbers.get(name) === nr))
+      .map((one) => ({ ...one, value: value(one.action, one.errnoRet) }))
+      .filter((one) => one.value !== byDefault)
+      .flatMap(({ args: conditions, names, value }) => {
+        const repeated = new Set(conditions.map(({ index }) => index)).size < conditions.length
+        const lists = repeated ? conditions.map((one) => [one]) : [conditions.toSorted((a, b) => a.index - b.index)]
+        return lists.map((conditions) => ({ names, conditions, value }))
+      })
+    return verdictOf(decisionTree(mine, convention !== "X86_64"), args) ?? byDefault
   }
 
   // calls without a multiplexer, near each other and far apart

@@ -14,7 +14,7 @@ Error.stackTraceLimit = 0
 const each = 10
 
 /** How many containers are drawn, for each flow. */
-const containers: Readonly<Record<Name, number>> = { create: 100, exec: 50, kill: 30, remove: 30 }
+const containers: Readonly<Record<Exclude<Name, "run">, number>> = { create: 100, exec: 50, kill: 30, remove: 30 }
 
 describe("whichever call fails", () => {
   const faults = fc.array(fc.tuple(part, fc.constantFrom(...errnos)), { minLength: each, maxLength: each })
@@ -46,6 +46,6 @@ describe("whichever call fails", () => {
       report(`${counts.faults} random faults in ${name}, ${counts.failed} of which were its end`)
       assert.isAtLeast(counts.faults, wanted)
       assert.isAbove(counts.failed, counts.faults / 10)
-    }, 600_000)
+    })
   }
 })

@@ -21,6 +21,7 @@ import {
   wrongCause,
   wrongProgram
 } from "../../support/flowChecks.ts"
+import { afterFault, flows } from "../../support/flowFaults.ts"
 import { type Setting, stateRoot } from "../../support/flowGenerators.ts"
 
 Error.stackTraceLimit = 0
@@ -233,6 +234,20 @@ describe("the init of a container", () => {
     if (Exit.isFailure(ran.exit)) verdict(["it does not start"], ran)
     assert.isAtLeast(ran.failed.length, 2)
   })
+
+  it.each(["maskPaths", "readonlyPaths"])(
+    "does not start with a path that %s did not find, and that is there",
+    (step) => {
+      const scene = sceneOf(root)
+      const flow = flows.create(scene)!
+      const ran = perform(flow.state, flow.act, {
+        rule: (seen) => seen.step === step && seen.call._tag === "openat2" ? "ENOENT" : undefined
+      })
+      assert.isTrue(Exit.isFailure(ran.exit))
+      assert.isTrue(ran.failed.length > 0)
+      verdict(afterFault(scene, flow, ran, "ENOENT"), ran)
+    }
+  )
 
   it("has the container's cgroup as the root of its cgroup namespace", () => {
     const ran = create(sceneOf(root))

@@ -49,7 +49,7 @@ describe("at every single call", () => {
           cases += every.length + 1
         }
         report(`${cases} faults and interruptions by position in ${name} ${kind}`)
-      }, 600_000)
+      })
     }
   }
 })
@@ -106,5 +106,5 @@ describe("a fault while something is undone", () => {
     )
     report(`${counts.faults} faults while a failed flow was undone, ${counts.told} of which were told beside its error`)
     assert.isAbove(counts.told, counts.faults / 5)
-  }, 600_000)
+  })
 })

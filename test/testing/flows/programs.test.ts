@@ -97,5 +97,5 @@ describe("the program of a container", () => {
     // the property would hold, too, if nothing ever started
     assert.isAbove(counts.started, counts.all / 2)
     assert.isAbove(counts.executed, counts.started / 30)
-  }, 600_000)
+  })
 })

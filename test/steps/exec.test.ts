@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import { exec } from "../../src/steps/exec.ts"
+import { Environment, ExecFilter, ExecUser, Program, Trampoline } from "../../src/steps/init/facts.ts"
+import { writeTrampoline } from "../../src/steps/writeTrampoline.ts"
+import { and, fail, succeed, withInit } from "../support/steps.ts"
+
+const context = (filtered: boolean, fd: number | undefined) => {
+  const user = { uid: 0, gid: 0, groups: [], home: "/root" }
+  const rlimits = [{ resource: 1, soft: 10n, hard: 10n }]
+  let all = and(withInit({ process: { noNewPrivileges: true, rlimits } }), Program, { path: "/bin/true" })
+  all = and(and(all, Environment, { entries: [], path: undefined }), ExecUser, user)
+  const filter = filtered ? { flags: 0, program: new Uint8Array(8) } : undefined
+  return and(and(all, ExecFilter, { filter }), Trampoline, { fd })
+}
+
+const namesOf = (trace: ReadonlyArray<string>) => trace.map((line) => line.split("(", 1)[0])
+
+describe("exec", () => {
+  /** The calls by name; execve(2) and execveat(2), which never come back, fail. */
+  const names = (filtered: boolean, fd?: number) =>
+    namesOf(fail(exec, context(filtered, fd), ({ _tag }) => _tag.startsWith("execve") ? "EIO" : 0).trace)
+
+  it("has the trampoline load a filter, and limits the size of files as the last thing", () => {
+    assert.deepStrictEqual(names(true, 5), ["prlimit64", "execveat"])
+    assert.deepStrictEqual(names(false), ["prlimit64", "execve"])
+  })
+
+  it("loads a filter itself where no memory file may be executed (vm.memfd_noexec)", () => {
+    assert.deepStrictEqual(names(true), ["prlimit64", "seccomp", "execve"])
+  })
+})
+
+describe("writeTrampoline", () => {
+  const answers = { memfd_create: 5, write: 1_000_000 } as const
+
+  it("writes one if there is a filter to load", () => {
+    const { value, trace } = succeed(
+      writeTrampoline,
+      context(true, undefined),
+      ({ _tag }) => answers[_tag as keyof typeof answers] ?? 0
+    )
+    assert.deepStrictEqual(value, { fd: 5 })
+    assert.deepStrictEqual(namesOf(trace), ["memfd_create", "write", "fchmod", "fcntl", "fcntl"])
+    assert.deepStrictEqual(succeed(writeTrampoline, context(false, undefined), () => 0).trace, [])
+  })
+
+  it("does without where no memory file may be executed, and only then", () => {
+    const forbidden = succeed(writeTrampoline, context(true, undefined), () => "EACCES")
+    assert.deepStrictEqual([forbidden.value, namesOf(forbidden.trace)], [{ fd: undefined }, ["memfd_create"]])
+    assert.deepStrictEqual(namesOf(fail(writeTrampoline, context(true, undefined), () => "ENOMEM").trace), [
+      "memfd_create"
+    ])
+    const full = ({ _tag }: { readonly _tag: string }) => _tag === "write" ? "ENOSPC" : 5
+    assert.deepStrictEqual(namesOf(fail(writeTrampoline, context(true, undefined), full).trace), [
+      "memfd_create",
+      "write"
+    ])
+  })
+})

@@ -1,0 +1,106 @@
+/** Programs of a sandbox on a terminal: for root and for a user. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import assert from "node:assert/strict"
+import * as promises from "../../src/promise.ts"
+import * as Sandbox from "../../src/sandbox.ts"
+import { bytes, effect, type Scenario, text } from "./scenario.ts"
+
+/** Root of its user namespace, without which a caller without privileges has no terminals. */
+const box = Sandbox.make({ user: "root" })
+
+const onTerminal = (script: string, stateRoot: string, terminal: Sandbox.SpawnOptions["terminal"] = true) =>
+  Sandbox.spawn(box, ["sh", "-c", script], { stateRoot, terminal })
+
+/** All of them, by name. */
+export const terminalScenarios: Readonly<Record<string, Scenario>> = {
+  "has the size that was asked for, and colours": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const usual = yield* onTerminal("stty size; tty; [ -t 2 ] && echo $TERM; ls --color=auto -d /usr", stateRoot)
+      const [size, tty, term, colour] = (yield* text(usual.stdout)).split("\r\n")
+      assert.deepEqual([size, tty, term], ["24 80", "/dev/pts/0", "xterm-256color"])
+      assert.ok(colour!.includes("\u001b["), colour)
+      const { exitCode } = yield* usual.exit
+      assert.equal(exitCode, 0)
+      const other = yield* onTerminal("stty size", stateRoot, { rows: 40, columns: 132 })
+      assert.equal(yield* text(other.stdout), "40 132\r\n")
+      const wrong = yield* Effect.flip(onTerminal("stty size", stateRoot, { rows: 0, columns: 1 }))
+      assert.equal(wrong._tag, "InvalidSandbox")
+    })
+  ),
+  "is refused by name if the caller can't have one": effect(({ root, stateRoot }) =>
+    Effect.gen(function*() {
+      const process = yield* Effect.exit(Sandbox.spawn(Sandbox.make(), ["true"], { stateRoot, terminal: true }))
+      // a user with subordinate ids may
+      if (process._tag === "Success") return
+      const error = process.cause.reasons.find(Cause.isFailReason)?.error
+      assert.deepEqual([root, error?._tag], [false, "SandboxUnavailable"])
+      assert.match(error!.message, /^terminal can't be had here: /)
+    })
+  ),
+  "is resized while its program runs, which is told": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const script = "trap 'stty size; exit 5' WINCH; echo on; while :; do sleep 0.1; done"
+      const process = yield* onTerminal(script, stateRoot)
+      const output = yield* Effect.forkChild(text(process.stdout))
+      // as long as it has not set its trap, it does not notice
+      const resizing = Effect.forever(
+        Effect.andThen(
+          Effect.andThen(process.resize({ rows: 7, columns: 70 }), process.resize({ rows: 9, columns: 90 })),
+          Effect.sleep("100 millis")
+        )
+      )
+      yield* Effect.raceFirst(Effect.ignore(process.exit), Effect.ignore(resizing))
+      assert.match(yield* Fiber.join(output), /on\r\n.*9 90\r\n$/s)
+      assert.equal((yield* process.exit).exitCode, 5)
+      const piped = yield* Sandbox.spawn(Sandbox.make(), ["true"], { stateRoot })
+      assert.equal((yield* Effect.flip(piped.resize({ rows: 1, columns: 1 })))._tag, "SandboxUnavailable")
+    })
+  ),
+  "loses no byte of a megabyte, also of one that ends at once": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const process = yield* onTerminal("stty -opost; head -c 1048576 /dev/zero | tr '\\0' x; printf end", stateRoot)
+      const all = yield* text(process.stdout)
+      assert.deepEqual([all.length, all.slice(-4)], [1_048_579, "xend"])
+      assert.equal(yield* text(process.stderr), "")
+    })
+  ),
+  "is typed at: lines, ^C, and the end of input": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const cat = yield* Sandbox.spawn(box, ["cat"], { stateRoot, terminal: true })
+      yield* Stream.run(Stream.make(bytes("hello\n")), cat.stdin)
+      assert.equal(yield* text(cat.stdout), "hello\r\nhello\r\n")
+      assert.equal((yield* cat.exit).exitCode, 0)
+      const sleep = yield* onTerminal("echo on; exec sleep 1000", stateRoot)
+      const output = yield* Effect.forkChild(text(sleep.stdout))
+      yield* Effect.forkChild(Stream.run(Stream.concat(Stream.make(bytes("\u0003")), Stream.never), sleep.stdin))
+      assert.equal((yield* sleep.exit).exitCode, 128 + 2)
+      yield* Fiber.join(output)
+    })
+  ),
+  "ends its program when it is hung up": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const process = yield* onTerminal("echo on; exec sleep 1000", stateRoot)
+      // whoever stops reading closes it
+      yield* Stream.runHead(process.stdout)
+      assert.equal((yield* process.exit).exitCode, 128 + 1)
+    })
+  ),
+  "with promises": async ({ stateRoot }) => {
+    const shell = await promises.spawn(["sh"], {
+      user: "root",
+      stateRoot,
+      terminal: { rows: 30, columns: 100 },
+      env: { PS1: "> " }
+    })
+    await shell.resize({ rows: 31, columns: 101 })
+    shell.stdin.end("stty size; exit 3\n")
+    let all = ""
+    for await (const chunk of shell.stdout) all += String(chunk)
+    assert.match(all, /31 101\r\n/)
+    assert.equal((await shell.exit).exitCode, 3)
+    await shell.close()
+  }
+}
