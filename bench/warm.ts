@@ -1,13 +1,16 @@
 /**
- * Warm starts, for `bench.mjs`: one process that runs containers, one after the other. Each line of its input is a number:
- * so many containers it runs then. It answers with one line of JSON.
+ * The process that starts containers, for `measure.mjs`. Each line of its input is a request in JSON; it answers with a line.
  *
- *     node warm.cjs BUNDLE
+ *     { "do": "run", "bundle": B, "count": N }                  N containers, one after the other
+ *     { "do": "parallel", "bundle": B, "count": N }             N containers, 32 at a time
+ *     { "do": "attacked", "bundle": B, "count": N }             N programs, 32 at a time, into a container that stops them
+ *     { "do": "engine" }                                        the engine's own time for a step
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import process from "node:process"
 import { createInterface } from "node:readline"
 import * as v8 from "node:v8"
@@ -17,13 +20,18 @@ import * as Pipeline from "../src/engine/Pipeline.ts"
 import * as Step from "../src/engine/Step.ts"
 import { Fork } from "../src/native/Fork.ts"
 import { Kernel } from "../src/native/Kernel.ts"
-import * as Linux from "../src/native/Linux.ts"
+import * as Linux from "../src/native/linux/Linux.ts"
 import * as Runtime from "../src/runtime/Runtime.ts"
 
-const [bundle = "."] = process.argv.slice(2)
-const container = v8.deserialize(readFileSync(join(bundle, "container"))) as Container
 const kernel = Linux.make()
 const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, Linux.fork(kernel)))
+
+const containers = new Map<string, Container>()
+const containerOf = (bundle: string): Container => {
+  const known = containers.get(bundle) ?? v8.deserialize(readFileSync(join(bundle, "container"))) as Container
+  containers.set(bundle, known)
+  return known
+}
 
 const median = (times: ReadonlyArray<number>): number =>
   times.toSorted((a, b) => a - b)[times.length >> 1] ?? Number.NaN
@@ -44,7 +52,7 @@ const engine = (): number => {
 }
 
 let count = 0
-const run = async (steps: Map<string, Array<number>>): Promise<number> => {
+const run = async (bundle: string, steps: Map<string, Array<number>>): Promise<number> => {
   const listen = (event: Event) =>
     Effect.sync(() => {
       if (event._tag !== "Completed") return
@@ -55,7 +63,7 @@ const run = async (steps: Map<string, Array<number>>): Promise<number> => {
     })
   const start = performance.now()
   const { code, events } = await Effect.runPromise(
-    Runtime.run({ id: `bench-${process.pid}-${count++}`, container, bundle }).pipe(
+    Runtime.run({ id: `bench-${process.pid}-${count++}`, container: containerOf(bundle), bundle }).pipe(
       Effect.provideContext(context),
       Effect.provideService(Events, listen)
     )
@@ -66,27 +74,97 @@ const run = async (steps: Map<string, Array<number>>): Promise<number> => {
   return milliseconds
 }
 
+/** How many are on their way at once. */
+const atOnce = 32
+
 const field = (name: string): number =>
   Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readFileSync("/proc/self/status", "utf8"))?.[1])
 
+/** What the event loop and the memory of this process are like while something runs. */
+const watched = async (use: () => Promise<unknown>) => {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  let resident = 0
+  const timer = setInterval(() => resident = Math.max(resident, field("VmRSS")), 50)
+  delay.enable()
+  const start = performance.now()
+  try {
+    await use()
+  } finally {
+    delay.disable()
+    clearInterval(timer)
+  }
+  return {
+    milliseconds: performance.now() - start,
+    longestDelay: delay.max / 1e6,
+    usualDelay: delay.percentile(99) / 1e6,
+    resident
+  }
+}
+
+const many = (count: number, each: (index: number) => Effect.Effect<unknown>) =>
+  Effect.runPromise(
+    Effect.forEach(Array.from({ length: count }, (_, index) => index), each, { concurrency: atOnce, discard: true })
+  )
+
+const parallel = (bundle: string, count: number) =>
+  watched(() => many(count, () => Effect.promise(() => run(bundle, new Map()))))
+
+/** Programs that join a container which stops whoever comes in: the start of each ends when its patience does. */
+const attacked = (bundle: string, count: number) =>
+  Effect.runPromise(Effect.provideContext(
+    Effect.gen(function*() {
+      const id = `bench-${process.pid}-attacked`
+      const container = containerOf(bundle)
+      yield* Runtime.create({ id, container, bundle })
+      const process_ = { ...container.process, args: ["/bin/true"] }
+      let failed = 0
+      const join = Effect.tap(
+        Effect.exit(Runtime.exec({ id, process: process_, patience: 1000 })),
+        (exit) => Effect.sync(() => void (failed += exit._tag === "Failure" ? 1 : 0))
+      )
+      const seen = yield* Effect.promise(() => watched(() => many(count, () => Effect.provideContext(join, context))))
+      yield* Runtime.remove(id, { force: true })
+      return { ...seen, failed }
+    }),
+    context
+  ))
+
+interface Request {
+  readonly do: "run" | "parallel" | "attacked" | "engine"
+  readonly bundle: string
+  readonly count: number
+}
+
+const runs = async ({ bundle, count }: Request) => {
+  const steps = new Map<string, Array<number>>()
+  const times: Array<number> = []
+  for (let index = 0; index < count; index++) times.push(await run(bundle, steps))
+  return {
+    times,
+    steps: Object.fromEntries([...steps].map(([name, of]) => [name, median(of)])),
+    resident: field("VmRSS"),
+    peak: field("VmHWM"),
+    descriptors: readdirSync("/proc/self/fd").length
+  }
+}
+
+const answer = (request: Request): Promise<unknown> => {
+  switch (request.do) {
+    case "run":
+      return runs(request)
+    case "parallel":
+      return parallel(request.bundle, request.count)
+    case "attacked":
+      return attacked(request.bundle, request.count)
+    case "engine":
+      return Promise.resolve({ engine: engine() })
+  }
+}
+
 const main = async () => {
   for await (const line of createInterface({ input: process.stdin })) {
-    if (line === "engine") {
-      process.stdout.write(`${JSON.stringify({ engine: engine() })}\n`)
-      continue
-    }
-    const steps = new Map<string, Array<number>>()
-    const times: Array<number> = []
-    for (let index = 0; index < Number(line); index++) times.push(await run(steps))
-    process.stdout.write(`${
-      JSON.stringify({
-        times,
-        steps: Object.fromEntries([...steps].map(([name, of]) => [name, median(of)])),
-        resident: field("VmRSS"),
-        peak: field("VmHWM"),
-        descriptors: readdirSync("/proc/self/fd").length
-      })
-    }\n`)
+    const said = await answer(JSON.parse(line) as Request).catch((error: unknown) => ({ error: String(error) }))
+    process.stdout.write(`${JSON.stringify(said)}\n`)
   }
 }
 main().catch((error: unknown) => {

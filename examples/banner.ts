@@ -17,9 +17,9 @@ import * as Pipeline from "runfx/engine/Pipeline"
 import * as Step from "runfx/engine/Step"
 import { IOPRIO_WHO } from "runfx/native/constants"
 import { sys } from "runfx/native/Kernel"
-import type { standard } from "runfx/pipelines/standard"
-import { ExecUser, Program } from "runfx/steps/facts"
-import { Init } from "runfx/steps/Init"
+import type { Standard } from "runfx/pipelines/standard"
+import { ExecUser, Program } from "runfx/steps/init/facts"
+import { Init } from "runfx/steps/init/Init"
 
 /** A fact: what one step provides to the ones behind it. */
 class DiskPriority extends Context.Service<DiskPriority, string>()("example/DiskPriority") {}
@@ -50,11 +50,9 @@ const writeBanner = Step.make("writeBanner", {
   })
 })
 
-export default (preset: typeof standard) =>
-  Pipeline.check(
-    Pipeline.insertAfter(
-      Pipeline.insertAfter(preset, "setScheduling", lowerDiskPriority),
-      "findProgram",
-      writeBanner
-    )
+export default (preset: Standard) =>
+  preset.pipe(
+    Pipeline.insertAfter("setScheduling", lowerDiskPriority),
+    Pipeline.insertAfter("findProgram", writeBanner),
+    Pipeline.check
   )

@@ -87,7 +87,7 @@ test("the flow is the preset and one step", () => {
   )
   expect(difference).toBe(
     `init: standard/yieldDisk
-  is new, after setNoNewPrivileges
+  is new, after setScheduling
   + ioprio_set(IOPRIO_WHO_PROCESS, 0, 24576)`
   )
 })

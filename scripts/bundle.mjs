@@ -1,10 +1,16 @@
-/** Puts the command into one file. */
+/** Puts a program of the tests into one file, with the library. */
 import { buildSync } from "esbuild"
+import { readFileSync } from "node:fs"
 
-/** @param {string} outfile where the file goes */
-export const bundle = (outfile) =>
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"))
+
+/**
+ * @param {string} outfile where the file goes
+ * @param {string} entry what is run
+ */
+export const bundle = (outfile, entry) =>
   buildSync({
-    entryPoints: ["src/cli/main.ts"],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: "node",
@@ -12,8 +18,7 @@ export const bundle = (outfile) =>
     format: "cjs",
     minifySyntax: true,
     minifyWhitespace: true,
-    external: ["koffi"],
-    define: { "import.meta.url": "__runfx_url" },
+    define: { "import.meta.url": "__runfx_url", RUNFX_VERSION: JSON.stringify(version) },
     banner: { js: "const __runfx_url = require('node:url').pathToFileURL(__filename).href;" },
     logLevel: "warning"
   })

@@ -4,11 +4,11 @@
  *     node scripts/mutants.mjs                     every mutant of test/mutants/mutants.json
  *     node scripts/mutants.mjs --survivors         those that nothing has caught
  *     node scripts/mutants.mjs steps/kill thaw     those whose file or description holds one of the words
- *     node scripts/mutants.mjs --table             writes the table of docs/testing.md, and runs nothing
+ *     node scripts/mutants.mjs --list [WORD…]      prints them, and what caught each; runs nothing
  *
  * A mutant is a file, a text that it holds exactly once, what to put there, what that breaks in words, and the tests that
  * are run, in order, until one fails. Those marked `compiler` are given to the compiler first. Everything happens in
- * copies of the tree. What caught each is in test/mutants/caught.json.
+ * copies of the tree, and what caught each is written down beside it.
  */
 import { spawn } from "node:child_process"
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -18,47 +18,42 @@ import process from "node:process"
 import { fileURLToPath } from "node:url"
 
 const top = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+/** @param {string} name */
 const here = (name) => path.join(top, name)
 const dataFile = here("test/mutants/mutants.json")
-const caughtFile = here("test/mutants/caught.json")
-const document = here("docs/testing.md")
 
+/**
+ * @typedef {{ by: string, name?: string }} Caught
+ * @typedef {{
+ *   file: string, find: string, replace: string, breaks: string, tests: string[],
+ *   compiler?: boolean, equivalent?: string, caught?: Caught
+ * }} Mutant
+ * @typedef {Map<string, readonly string[]>} Healthy what fails without any mutant, by test
+ */
+
+/** @type {Mutant[]} */
 const mutants = JSON.parse(readFileSync(dataFile, "utf8"))
-const caught = existsSync(caughtFile) ? JSON.parse(readFileSync(caughtFile, "utf8")) : {}
 
-/** Mutants have no names: what one breaks is said once only. */
-const save = () => {
-  const known = mutants.flatMap(({ breaks }) => caught[breaks] === undefined ? [] : [[breaks, caught[breaks]]])
-  writeFileSync(caughtFile, JSON.stringify(Object.fromEntries(known), null, 2) + "\n")
+const save = () => writeFileSync(dataFile, JSON.stringify(mutants, null, 2) + "\n")
+
+// ── listing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** @param {Mutant} mutant */
+const told = ({ caught, equivalent }) => {
+  if (equivalent !== undefined) return `nothing can: ${equivalent}`
+  if (caught === undefined) return "nothing"
+  return caught.name === undefined ? caught.by : `${caught.by} › ${caught.name}`
 }
 
-// ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const cell = (text) => text.replaceAll("|", "\\|")
-
-/** The rows of the table in docs/testing.md; a test holds the document to it. */
-export const table = (mutants, caught) =>
-  [
-    "| in | what is broken | what catches it |",
-    "|---|---|---|",
-    ...mutants.map(({ breaks, equivalent, file }) => {
-      const by = caught[breaks]
-      const told = equivalent !== undefined ? `nothing can: ${equivalent}` : by === undefined
-        ? "nothing"
-        : by.name === undefined
-        ? by.by
-        : `\`${by.by}\` › “${by.name}”`
-      return `| \`${file.slice("src/".length)}\` | ${cell(breaks)} | ${cell(told)} |`
-    })
-  ].join("\n")
-
-const writeTable = () => {
-  const text = readFileSync(document, "utf8")
-  const [begin, end] = ["<!-- mutants -->", "<!-- end of mutants -->"]
-  const [before, rest] = text.split(begin)
-  const after = rest?.split(end)[1]
-  if (after === undefined) throw new Error(`docs/testing.md has no place for the table: ${begin} … ${end}`)
-  writeFileSync(document, `${before}${begin}\n\n${table(mutants, caught)}\n\n${end}${after}`)
+/** @param {readonly Mutant[]} wanted */
+const list = (wanted) => {
+  const rooms = new Map()
+  for (const mutant of wanted) {
+    console.log(`${mutant.file}: ${mutant.breaks}\n  ${told(mutant)}`)
+    const room = mutant.file.split("/").slice(1, -1).join("/")
+    rooms.set(room, (rooms.get(room) ?? 0) + 1)
+  }
+  console.log(`\n${[...rooms].map(([room, count]) => `${room}: ${count}`).join(", ")}; together ${wanted.length}`)
 }
 
 // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +69,14 @@ const copyOfTree = () => {
   return directory
 }
 
-/** Runs a program to its end, or for three minutes. */
+/**
+ * Runs a program to its end, or for three minutes.
+ *
+ * @param {string} directory
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @returns {Promise<{ code: number | null, late: boolean, output: string }>}
+ */
 const run = (directory, file, args) =>
   new Promise((resolve) => {
     const child = spawn(file, args, { cwd: directory, detached: true, stdio: ["ignore", "pipe", "pipe"] })
@@ -84,7 +86,7 @@ const run = (directory, file, args) =>
     let late = false
     const timer = setTimeout(() => {
       late = true
-      process.kill(-child.pid, "SIGKILL")
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
     }, 180_000)
     child.on("close", (code) => {
       clearTimeout(timer)
@@ -92,7 +94,12 @@ const run = (directory, file, args) =>
     })
   })
 
-/** The tests of a file that fail. */
+/**
+ * The tests of a file that fail.
+ *
+ * @param {string} directory
+ * @param {string} test
+ */
 const failures = async (directory, test) => {
   const report = path.join(directory, "report.json")
   rmSync(report, { force: true })
@@ -110,6 +117,7 @@ const failures = async (directory, test) => {
   ])
   if (late) return ["(it does not end)"]
   if (!existsSync(report)) throw new Error(`${test} has no report:\n${output}`)
+  /** @type {{ testResults: { status: string, assertionResults: { status: string, fullName: string }[] }[] }} */
   const { testResults } = JSON.parse(readFileSync(report, "utf8"))
   if (testResults.length === 0) throw new Error(`there is no test ${test}`)
   return testResults.flatMap(({ assertionResults, status }) => {
@@ -118,12 +126,22 @@ const failures = async (directory, test) => {
   })
 }
 
-/** What the compiler says, without the places, which a mutant shifts. */
+/**
+ * What the compiler says, without the places, which a mutant shifts.
+ *
+ * @param {string} directory
+ */
 const compilerErrors = async (directory) => {
   const { output } = await run(directory, path.join(top, "node_modules/.bin/tsc"), ["-p", "."])
   return output.split("\n").filter((line) => /error TS/.test(line)).map((line) => line.replace(/\(\d+,\d+\)/, ""))
 }
 
+/**
+ * @template A
+ * @param {string} directory
+ * @param {Mutant} mutant
+ * @param {() => Promise<A>} act
+ */
 const mutated = async (directory, { file, find, replace }, act) => {
   const target = path.join(directory, file)
   const text = readFileSync(target, "utf8")
@@ -136,32 +154,50 @@ const mutated = async (directory, { file, find, replace }, act) => {
   }
 }
 
+/**
+ * @param {string} directory
+ * @param {Mutant} mutant
+ * @param {Healthy} healthy
+ * @returns {Promise<Caught | undefined>}
+ */
 const judge = async (directory, mutant, healthy) =>
   mutated(directory, mutant, async () => {
     if (mutant.compiler === true) {
       const errors = await compilerErrors(directory)
-      if (errors.some((error) => !healthy.get("compiler").includes(error))) return { by: "the compiler" }
+      if (errors.some((error) => !healthy.get("compiler")?.includes(error))) return { by: "the compiler" }
     }
     for (const test of mutant.tests) {
-      const name = (await failures(directory, test)).find((failed) => !healthy.get(test).includes(failed))
+      const name = (await failures(directory, test)).find((failed) => !healthy.get(test)?.includes(failed))
       if (name !== undefined) return { by: test, name }
     }
     return undefined
   })
 
+/** @param {readonly string[]} args */
 const main = async (args) => {
-  if (args.includes("--table")) return writeTable()
+  const unknown = args.filter((word) => word.startsWith("-") && !["--list", "--survivors"].includes(word))
+  if (unknown.length > 0) throw new Error(`unknown option ${unknown[0]}: --list, --survivors, or words`)
   const words = args.filter((word) => !word.startsWith("--"))
-  const wanted = mutants.filter(({ breaks, equivalent, file }) =>
-    equivalent === undefined && (!args.includes("--survivors") || caught[breaks] === undefined) &&
+  const found = mutants.filter(({ breaks, caught, file }) =>
+    (!args.includes("--survivors") || caught === undefined) &&
     (words.length === 0 || words.some((word) => file.includes(word) || breaks.includes(word)))
   )
-  const workers = Array.from({ length: Math.min(2, cpus().length, wanted.length) }, copyOfTree)
+  if (args.includes("--list")) return list(found)
+  const wanted = found.filter(({ equivalent }) => equivalent === undefined)
+  if (wanted.length === 0) return console.log("no mutant is like that")
+  const first = copyOfTree()
+  const workers = [first, ...Array.from({ length: Math.min(2, cpus().length, wanted.length) - 1 }, copyOfTree)]
   try {
     // a test that fails without any mutant proves nothing
+    /** @type {Healthy} */
     const healthy = new Map()
     const tests = [...new Set(wanted.flatMap(({ tests }) => tests))].filter((test) => existsSync(here(test)))
-    if (wanted.some(({ compiler }) => compiler === true)) healthy.set("compiler", await compilerErrors(workers[0]))
+    if (wanted.some(({ compiler }) => compiler === true)) healthy.set("compiler", await compilerErrors(first))
+    /**
+     * @template A
+     * @param {readonly A[]} list
+     * @param {(directory: string, one: A) => Promise<void>} act
+     */
     const each = async (list, act) => {
       const rest = [...list]
       await Promise.all(workers.map(async (directory) => {
@@ -169,25 +205,31 @@ const main = async (args) => {
       }))
     }
     await each(tests, async (directory, test) => {
-      healthy.set(test, await failures(directory, test))
-      if (healthy.get(test).length > 0) console.log(`fails without mutants: ${test} › ${healthy.get(test)}`)
+      const failed = await failures(directory, test)
+      healthy.set(test, failed)
+      if (failed.length > 0) console.log(`fails without mutants: ${test} › ${failed}`)
     })
     let survivors = 0
+    /**
+     * @param {string} directory
+     * @param {Mutant} mutant
+     */
     const hunt = async (directory, mutant) => {
       const usable = { ...mutant, tests: mutant.tests.filter((test) => healthy.has(test)) }
       const found = await judge(directory, usable, healthy)
       if (found === undefined) {
         survivors++
-        delete caught[mutant.breaks]
-      } else caught[mutant.breaks] = found
+        delete mutant.caught
+      } else mutant.caught = found
       save()
       const by = found === undefined ? "SURVIVES" : `${found.by}${found.name === undefined ? "" : ` › ${found.name}`}`
       console.log(`${mutant.file}: ${mutant.breaks}\n  ${by}`)
     }
+    /** @param {Mutant} mutant */
     const onKernel = ({ tests }) => tests.some((test) => test.startsWith("test/integration/"))
     await each(wanted.filter((mutant) => !onKernel(mutant)), hunt)
     // on the real kernel one at a time
-    for (const mutant of wanted.filter(onKernel)) await hunt(workers[0], mutant)
+    for (const mutant of wanted.filter(onKernel)) await hunt(first, mutant)
     console.log(`${wanted.length} mutants, ${wanted.length - survivors} caught, ${survivors} survive`)
     if (survivors > 0) process.exitCode = 1
   } finally {

@@ -1,0 +1,106 @@
+/**
+ * Makes the package that users install: `build/runfx-VERSION.tgz`. It is not this directory as it is. The manifest has nothing
+ * that is for those who work here (`prepare` would be a warning at each install), the modules have no comments and no
+ * spaces, since the types have them, and there are no types that nobody's compiler asks for.
+ *
+ *     npm run package                        after npm run build
+ *     npm publish build/runfx-VERSION.tgz
+ */
+import { transformSync } from "esbuild"
+import { execFileSync } from "node:child_process"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import process from "node:process"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+
+/** Documents for those who work here. */
+const own = ["architecture.md", "decisions.md", "performance.md", "testing.md"]
+
+/** The types of the modules with a door, and those that a user's compiler may ask for: of what these mention, too. */
+const typesOf = () => {
+  const all = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".d.ts")
+  )
+  const doors = Object.values(manifest.exports).flatMap((/** @type {string} */ target) => {
+    const [before = "", after = ""] = target.replace("./dist/", "").replace(/\.js$/, ".d.ts").split("*")
+    return target.includes("*")
+      ? all.filter((name) => name.startsWith(before) && name.endsWith(after))
+      : all.filter((name) => name === before)
+  })
+  const reached = new Set(doors)
+  for (const name of reached) {
+    for (
+      const [, specifier = ""] of readFileSync(join(root, "dist", name), "utf8").matchAll(
+        /(?:from |import\()"(\.[^"]+)"/g
+      )
+    ) {
+      reached.add(join(name, "..", specifier).replace(/(?:\.js|\.ts)$/, ".d.ts"))
+    }
+  }
+  return reached
+}
+
+/** @param {string} place */
+const stage = (place) => {
+  const reached = typesOf()
+  for (
+    const name of [
+      "README.md",
+      "LICENSE",
+      ...manifest.files.filter((/** @type {string} */ name) => name !== "dist" && !name.startsWith("!"))
+    ]
+  ) {
+    cpSync(join(root, name), join(place, name), { recursive: true })
+  }
+  for (const name of own) rmSync(join(place, "docs", name))
+  for (const file of readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })) {
+    const from = join(root, "dist", file)
+    const to = join(place, "dist", file)
+    mkdirSync(join(to, ".."), { recursive: true })
+    if (file.endsWith(".cjs") || reached.has(file)) cpSync(from, to)
+    if (file.endsWith(".js")) {
+      const { code } = transformSync(readFileSync(from, "utf8"), {
+        format: "esm",
+        target: "node20.19",
+        legalComments: "none",
+        minifyWhitespace: true,
+        minifySyntax: true
+      })
+      writeFileSync(to, code)
+    }
+  }
+  const { allowScripts: _allow, devDependencies: _dev, overrides: _overrides, scripts: _scripts, ...kept } = manifest
+  writeFileSync(join(place, "package.json"), `${JSON.stringify(kept, null, 2)}\n`)
+}
+
+/**
+ * @param {string} directory where the tarball goes
+ * @returns its path
+ */
+export const makePackage = (directory) => {
+  const place = mkdtempSync(join(tmpdir(), "runfx-package-"))
+  try {
+    stage(place)
+    mkdirSync(directory, { recursive: true })
+    const text = execFileSync("npm", ["pack", "--json", "--pack-destination", resolve(directory)], {
+      cwd: place,
+      encoding: "utf8"
+    })
+    const packed = JSON.parse(text)
+    const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed)
+    return join(resolve(directory), filename)
+  } finally {
+    rmSync(place, { recursive: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes("--refuse")) {
+    process.stderr.write("publish the tarball that npm run package makes, not this directory\n")
+    process.exitCode = 1
+  } else console.log(makePackage(join(root, "build")))
+}
