@@ -1,5 +1,8 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { enterDirectory } from "./test/support/leftovers.mjs"
+
+enterDirectory()
 
 /** The examples import the package by its name; here that is its source. */
 const resolve = {
@@ -10,9 +13,13 @@ const resolve = {
   ]
 }
 
+/** Only what hangs for ever takes so long, in milliseconds: a busy machine takes ten times as long as an idle one. */
+const bounds = { testTimeout: 1_800_000, hookTimeout: 1_800_000 }
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/reporter.ts"],
+    globalSetup: ["./test/support/globalSetup.ts"],
     projects: [
       {
         resolve,
@@ -20,7 +27,8 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
           exclude: ["test/integration/**", "test/examples/**"],
-          maxWorkers: 2
+          maxWorkers: 2,
+          ...bounds
         }
       },
       {
@@ -30,7 +38,7 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts", "test/examples/**/*.test.ts"],
           pool: "forks",
           fileParallelism: false,
-          testTimeout: 120_000
+          ...bounds
         }
       }
     ]
