@@ -17,8 +17,8 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
-/** Documents for those who work here. */
-const own = ["architecture.md", "decisions.md", "performance.md", "testing.md"]
+/** Documents for those who work here, and the reference: an editor shows the same words from the types. */
+const own = ["architecture.md", "decisions.md", "performance.md", "testing.md", "reference"]
 
 /** The types of the modules with a door, and those that a user's compiler may ask for: of what these mention, too. */
 const typesOf = () => {
@@ -56,7 +56,7 @@ const stage = (place) => {
   ) {
     cpSync(join(root, name), join(place, name), { recursive: true })
   }
-  for (const name of own) rmSync(join(place, "docs", name))
+  for (const name of own) rmSync(join(place, "docs", name), { recursive: true })
   for (const file of readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })) {
     const from = join(root, "dist", file)
     const to = join(place, "dist", file)
