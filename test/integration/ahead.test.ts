@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { vi } from "vitest"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Step from "../../src/engine/Step.ts"
 import * as Ahead from "../../src/native/Ahead.ts"
@@ -14,6 +15,7 @@ import { Fork } from "../../src/native/Fork.ts"
 import { Kernel, onErrno, orOn, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import { turnsOf } from "../../src/native/linux/rpc/Client.ts"
+import { History } from "../../src/native/linux/rpc/History.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { inChild } from "../support/child.ts"
 import { containerOf, makePlace, on, options, type Place } from "../support/containers.ts"
@@ -192,6 +194,32 @@ describe.skipIf(missing !== undefined)("what a process has come to", () => {
         ends.push((yield* inTurns(kernel, look("nothing"), "changing")).end)
       }
       assert.deepStrictEqual(ends, ["nothing", "a file", "nothing", "a directory", "nothing"])
+    }))
+})
+
+describe.skipIf(missing !== undefined)("an error of what runs it ahead", () => {
+  it.live("ends its step at once, and has no call made twice", () =>
+    Effect.gen(function*() {
+      const broken = vi.spyOn(History.prototype, "remember").mockImplementation(() => {
+        throw new Error("the history is full")
+      })
+      const name = path.join(directory, "once")
+      const fd = fs.openSync(name, "a")
+      const step = Effect.gen(function*() {
+        yield* sys.write({ fd, data: Buffer.from("once") })
+        // what comes is learned
+        yield* at("nothing", O.PATH | O.CLOEXEC).pipe(orOn(["ENOENT"], undefined))
+        // needs its answer, so all of them are made before the step has ended
+        yield* sys.readlinkat({ dirfd: AT.FDCWD, path: "/proc/self/cwd" })
+      })
+      const { message } = yield* Effect.flip(inTurns(Linux.make(), step, "broken")).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          broken.mockRestore()
+          fs.closeSync(fd)
+        }))
+      )
+      assert.strictEqual(message, "the history is full")
+      assert.strictEqual(fs.readFileSync(name, "utf8"), "once")
     }))
 })
 

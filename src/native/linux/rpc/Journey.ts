@@ -64,6 +64,8 @@ export class Journey implements Ahead.Journey {
   readonly #clock: Clock
   /** Codes of the block that begins with the next call. */
   #entering: Block | undefined
+  /** What has gone wrong in here: no list is made any more, as the last one may have been made by then. */
+  #defect: Effect.Effect<never, SyscallError> | undefined
 
   constructor(process: Process) {
     this.#process = process
@@ -138,7 +140,7 @@ export class Journey implements Ahead.Journey {
     guess: Ahead.Guess | undefined,
     plain: () => Effect.Effect<unknown, SyscallError>
   ): Effect.Effect<unknown, SyscallError> {
-    if (this.isLost) return astray
+    if (this.#defect !== undefined || this.isLost) return this.#defect ?? astray
     const part = this.#parts[this.#current]!
     const before = part.log[part.next]
     if (before !== undefined) return this.#repeat(part, before, call)
@@ -283,11 +285,14 @@ export class Journey implements Ahead.Journey {
   /** Has all calls made that are in the list. */
   #flush(): Effect.Effect<void, SyscallError> {
     return Effect.suspend(() => {
+      if (this.#defect !== undefined) return this.#defect
+      if (this.#batch.length === this.#clock.marks) this.#clear()
       const { length } = this.#batch
-      if (length === this.#clock.marks) this.#clear()
-      if (this.#batch.length === 0) return Effect.void
-      const waits = this.#made.some(({ call }) => mayWait(call))
-      return Effect.flatMap(this.#process.make(this.#batch.address, length, waits), (held) => this.#take(held, length))
+      if (length === 0) return Effect.void
+      return this.#process.make(this.#batch.address, length, this.#made.some(({ call }) => mayWait(call))).pipe(
+        Effect.flatMap((held) => this.#take(held, length)),
+        Effect.tapCause((cause) => Effect.sync(() => void (this.#defect ??= Effect.failCause(cause))))
+      )
     })
   }
 
