@@ -5,7 +5,7 @@ import * as Context from "effect/Context"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { ProcessIdentity } from "../proc/processes.ts"
 
-/** Whom to kill. */
+/** The container to kill. */
 export class KillTarget extends Context.Service<KillTarget, {
   /** The container's cgroups; absent if it has none: then only the init is killed, and its pid namespace with it. */
   readonly cgroup?: CgroupManager

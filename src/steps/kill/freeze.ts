@@ -11,7 +11,7 @@ import { KillTarget } from "./KillTarget.ts"
 const milliseconds = 2000
 
 /**
- * Freezes the cgroup. Whatever fails from here on, the cgroup is thawed again.
+ * Freezes the cgroup. If anything fails from here on, the cgroup is thawed again.
  *
  * A process in uninterruptible sleep can keep the cgroup from freezing in time, and some cgroups have no freezer. That must
  * not save the container: the kill continues unfrozen, and `reap` finds what has got away.

@@ -1,5 +1,5 @@
 /**
- * What the parent's pipelines take to start a process: in a new container, or in one that runs.
+ * The input of the parent's pipelines that start a process, in a new container or in a running one.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -8,17 +8,17 @@ import type * as Pipeline from "../../engine/Pipeline.ts"
 import type { InitRecord } from "../init/Init.ts"
 import type { NamespacePlan } from "./namespacePlan.ts"
 
-/** A program that is known only when all else of its container is there. */
+/** A program that is not known until the rest of its container is ready. */
 export interface Late {
-  /** What the program is, once it is known; it may take any time. It is asked for when nothing else is missing. */
+  /** Waits for the program, as long as it takes. It is called when nothing else is missing. */
   readonly program: Effect.Effect<Process>
-  /** Tells it to the init. */
+  /** Hands the program to the init. */
   readonly handOut: (process: Process) => Effect.Effect<unknown>
 }
 
 /** The input of the pipelines that start a process. */
 export class Launch extends Context.Service<Launch, {
-  /** What the new process gets to know. */
+  /** The record that the new process gets. */
   readonly record: InitRecord
   /** The bundle's directory, for the state file; empty if there is none. */
   readonly bundle: string

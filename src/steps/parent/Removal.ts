@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import type { State } from "../state/State.ts"
 
-/** What is removed. */
+/** The container to remove. */
 export class Removal extends Context.Service<Removal, {
   readonly state: State
   readonly stateRoot: string

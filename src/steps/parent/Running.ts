@@ -4,5 +4,5 @@
 import * as Context from "effect/Context"
 import type { State } from "../state/State.ts"
 
-/** The running container that a process is executed in. */
+/** The running container in which a process is executed. */
 export class Running extends Context.Service<Running, State>()("runfx/Running") {}

@@ -1,8 +1,8 @@
 /**
  * Children of this process that become part of a container: a handle for each as soon as it exists, and their end.
  *
- * A child may clone a sibling, on its way into a pid namespace (`CLONE_PARENT`), and may die before it
- * could tell the pid of that one. But it makes a process group of its own first, and by that the other one is found.
+ * On its way into a pid namespace, a child clones a sibling (`CLONE_PARENT`). It may die before it has reported the
+ * sibling's pid. But first it makes a process group of its own, by which the sibling is found.
  *
  * @see waitid(2), setsid(2)
  */
@@ -20,9 +20,9 @@ import { ChannelGarbled } from "./errors.ts"
 /** A child of this process. */
 export interface Child {
   readonly pid: number
-  /** A handle of the child, or of its sibling as soon as the parent knows that one. */
+  /** A handle of the child, or of its sibling once the parent knows it. */
   readonly pidfd: number
-  /** What is left of its effect comes to its end: see `Fork`. */
+  /** Ends what is left of the child's effect: see `Fork`. */
   readonly forget: Effect.Effect<void>
 }
 
@@ -41,7 +41,7 @@ export const childCalls = [
 /** How long a killed process may take to die, in milliseconds. */
 const deathBound = 10_000
 
-/** How long one that can't be killed may take to end by itself. */
+/** How long a process that can't be killed may take to end by itself, in milliseconds. */
 const ownEndBound = 1000
 
 const groupPause = 2
@@ -54,15 +54,15 @@ const reapGroup = Effect.fnUntraced(function*(pid: number) {
     )
     if (status === undefined) return
     if (status !== null) continue
-    // a child of ours is in the group and lives: so the number of the group can't be another one's
+    // a child of ours lives in this group, so no other group can have its number
     yield* sys.kill({ pid: -pid, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined))
     yield* sys.nanosleep({ nanoseconds: BigInt(groupPause) * 1_000_000n })
   }
 })
 
 /**
- * Kills a child and its sibling, and reaps them. It is no failure if they are reaped already. Its effect ends with it,
- * whatever that came to.
+ * Kills a child and its sibling, and reaps them. It is no failure if they are reaped already. The child's effect ends too,
+ * whether it has succeeded or failed.
  */
 export const end = ({ forget, pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.ensuring(endProcess(pid, pidfd), forget)
@@ -70,13 +70,13 @@ export const end = ({ forget, pid, pidfd }: Child): Effect.Effect<void, SyscallE
 const endProcess = (pid: number, pidfd: number): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const sent = yield* Effect.exit(sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined)))
-    // EPERM: it is another user by now, and the caller lacks CAP_KILL; a child that has failed ends by itself, though
+    // EPERM: the child runs as another user by now, and the caller lacks CAP_KILL. A child that has failed ends by itself
     const ended = yield* reap(pidfd, Exit.isSuccess(sent) ? deathBound : ownEndBound)
     if (Exit.isFailure(sent) && ended === null) return yield* sent
     yield* reapGroup(pid)
   })
 
-/** As {@link end}, and closes the handle, whatever the end came to. */
+/** As {@link end}, and then closes the handle, also if ending the child failed. */
 const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(Effect.exit(end(child)), (ended) => Effect.andThen(sys.close({ fd: child.pidfd }), ended))
 
@@ -84,7 +84,7 @@ const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
  * Starts a child and returns its handle. If there is no handle for the child, it is killed.
  *
  * @param descriptors all that the child has in addition to the standard streams
- * @param undo makes of the child's end what is done on rollback
+ * @param undo turns the end of the child into what the rollback does
  */
 export const spawnChild = <R>(
   flags: number,
@@ -105,7 +105,7 @@ export const spawnChild = <R>(
     return held
   }))
 
-/** By pid, which is no other's as long as the child is not reaped. */
+/** By pid: no other process can have it until the child is reaped. */
 const killUnheld = (pid: number): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.andThen(
     sys.kill({ pid, signal: SIG.KILL }),
@@ -116,12 +116,12 @@ const stranger = (pid: number) =>
   Effect.fail(new ChannelGarbled({ waitingFor: "its word \"Entered\"", got: `the pid of a stranger (${pid})` }))
 
 /**
- * A handle of a process that a child has named as the one in which it continues. Its word may be that of a process of the
- * container, by which another one would be signalled in its place, be it another child of this process. So the kernel says
- * whether it is a child of this process, and of the session that its predecessor has made before it cloned it: nobody can
- * join a session later.
+ * A handle of the process that a child has named as the one in which it continues. A process of the container may have
+ * forged that message, so that some other process, such as another child of this one, would be signalled. So the kernel
+ * is asked two things. Is the named process a child of this process? Is it in the session that its predecessor made before
+ * it cloned it? No process can join a session later.
  *
- * @param predecessor the child's pid, which it may have been reaped under
+ * @param predecessor the child's pid, even if the child has been reaped
  * @see setsid(2), getsid(2)
  */
 export const openSuccessor = (
@@ -135,7 +135,7 @@ export const openSuccessor = (
         yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOHANG | W.NOWAIT }).pipe(
           onErrno(["ECHILD"], () => stranger(pid))
         )
-        // a child that is not reaped: the number is still its own
+        // a child that is not reaped still has its number
         const session = yield* sys.getsid({ pid }).pipe(onErrno(["ESRCH"], () => stranger(pid)))
         if (session !== predecessor) yield* stranger(pid)
       })

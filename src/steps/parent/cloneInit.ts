@@ -60,7 +60,7 @@ export const cloneInit = Step.make("cloneInit", {
       (error): Effect.Effect<never, SyscallError | NamespaceRefused, Kernel> =>
         error.call._tag === "clone" ? Effect.flatMap(whyNoNamespace(error, clone), Effect.fail) : Effect.fail(error)
     )
-    // as long as this side holds the child's end, the init's death would not close the channel
+    // while this side holds the child's end, the death of the init does not close the channel
     yield* channel.closeChild
     return { ...cloned, deadline, report }
   })

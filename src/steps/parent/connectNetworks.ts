@@ -7,7 +7,7 @@ import { peerCalls, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess, HostNetworks, StateDirectory } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** Makes the host's side of each network, which is written down before; on rollback it is removed. */
+/** Makes the host's side of each network, and writes it down first. The rollback removes it. */
 export const connectNetworks = Step.make("connectNetworks", {
   doc: "make the host's side of the container's networks",
   calls: [...new Set([...networkCalls, ...peerCalls, ...Store.storeCalls])],

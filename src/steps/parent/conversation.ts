@@ -23,36 +23,36 @@ import type { WhyDied } from "./whyDied.ts"
 export interface FarEnd {
   readonly channel: number
   readonly pidfd: number
-  /** What its steps tell, which needs no channel. */
+  /** What its steps report without the channel. */
   readonly report: Report
-  /** Looks for why the process has died without a word. */
+  /** Finds out why the process has died without a message. */
   readonly why?: Effect.Effect<WhyDied, never, Kernel>
 }
 
-/** A far end whose words are waited for. */
+/** A far end from which messages are expected. */
 export interface Peer extends FarEnd {
   /**
-   * How long the whole start may take, in milliseconds: a process that holds the channel can't have each word waited
-   * for again.
+   * How long the whole start may take, in milliseconds. It is one limit for all messages, so that a process that holds the
+   * channel cannot extend it by sending more of them.
    */
   readonly patience: number
-  /** When that is over, by the clock. */
+  /** When that time is over, by the clock. */
   readonly deadline: number
-  /** The process is the one that becomes the program: if it ends, nobody else is left to say a word. */
+  /** The process is the one that becomes the program: if it ends, no other process can send a message. */
   readonly isLast?: true
 }
 
-/** An init that ends with a message of ours unread resets the channel; what it has said itself is still there. */
+/** An init that ends before it has read our message resets the channel. What it has sent itself can still be read. */
 const receiveAny = ({ channel }: FarEnd): Effect.Effect<Received, SyscallError, Kernel> =>
   receive(channel).pipe(onErrno(["ECONNRESET"], () => receive(channel)))
 
 /**
- * How long one look at the channel lasts, in milliseconds, before the clock is asked if the start has taken too long; data ends it
- * at once. Each look begins with a registration, which costs more than the look.
+ * How long one look at the channel lasts, in milliseconds; data ends it at once. After each look, the clock says whether
+ * the start has taken too long. Each look begins with a registration, which costs more than the look.
  */
 const glance = 100
 
-/** The next thing on the channel. Fails with {@link InitStuck} when nothing came in time. */
+/** The next message on the channel. Fails with {@link InitStuck} if none has come in time. */
 const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
   const fds = peer.isLast === true ? [peer.channel, peer.pidfd] : [peer.channel]
   let hasEnded = false
@@ -75,8 +75,8 @@ const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
 export const peerCalls = ["poll", ...receiveCalls, "waitid"] as const
 
 /**
- * Does the parent's part while the init waits for it. If that fails and the init has ended meanwhile, or has reported a
- * failure, then that is the result: the other one only follows from it (`ESRCH`, `EPIPE`).
+ * Does the parent's part while the init waits for it. If that fails, and the init has ended meanwhile or has reported a
+ * failure, the init's failure is the result. The parent's only follows from it (`ESRCH`, `EPIPE`).
  */
 export const whileInitWaits = <A, E, R>(
   peer: FarEnd,
@@ -84,7 +84,7 @@ export const whileInitWaits = <A, E, R>(
 ): Effect.Effect<A, E | Failure, R | Kernel> =>
   Effect.catch(part, (error) =>
     Effect.gen(function*() {
-      // the kernel forgets a process that ends a moment before it closes what that had open
+      // when a process ends, the kernel removes it first, and closes its descriptors a moment later
       const timeout = error instanceof SyscallError && error.code === "ESRCH" ? 1000 : 0
       const [events] = yield* sys.poll({ fds: [peer.channel], events: c.POLL.IN, timeout })
       if (events === 0) return yield* Effect.fail(error)
@@ -97,7 +97,7 @@ export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: num
   const deadline = (yield* Clock.currentTimeMillis) + milliseconds
   for (let left = milliseconds;; left -= glance) {
     const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
-    // on a busy machine a look takes longer than it should
+    // on a busy machine, a look takes longer than its limit
     if (events !== 0 || left <= glance || (yield* Clock.currentTimeMillis) > deadline) break
     yield* Effect.yieldNow
   }
@@ -107,14 +107,14 @@ export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: num
 })
 
 /**
- * The failure of an init, as it was. Which errors its steps have is known to those who chose its pipeline, and who add them to
- * the type of what they fail with.
+ * The failure of an init, unchanged. The caller who chose the init's pipeline knows which errors its steps can fail with,
+ * and adds them to the type.
  */
 export type InitFailed = PipelineError<never>
 
 type Failure = InitFailed | SyscallError | InitDied | InitStuck | ChannelGarbled
 
-/** Waits for one message; the init's own failure becomes this side's failure, as it was. */
+/** Waits for one message. If the init has failed, fails with the same error. */
 export const await_ = (
   peer: Peer,
   tag: Message["_tag"]
@@ -125,8 +125,8 @@ export const await_ = (
   })
 
 /**
- * Waits for as long as it takes, without a look in between, until the init ends or says something: both are a failure. This
- * process does not stay for it.
+ * Waits without a bound until the init ends or sends something; both are a failure. This wait does not keep the process
+ * alive.
  */
 export const untilItFails = (peer: FarEnd, waitingFor: string): Effect.Effect<never, Failure, Kernel> =>
   Effect.gen(function*() {
@@ -177,7 +177,7 @@ export const programRuns = (
     awaitExec(peer, pipeline, { _tag: "execve", path: args[0] ?? "", argv: args, envp: env.map(String) })
   )
 
-/** A call that the configuration's own filter refuses has no other cause, whatever its step says of the errno. */
+/** If the configuration's own filter refuses a call, that is the cause, even if the step explains the errno otherwise. */
 const explained = (peer: FarEnd, error: PipelineError): Effect.Effect<PipelineError, never, Kernel> =>
   Effect.gen(function*() {
     const { reason, residue } = error
@@ -187,7 +187,7 @@ const explained = (peer: FarEnd, error: PipelineError): Effect.Effect<PipelineEr
     return refused.length > 0 ? new PipelineError({ ...error, advice: seccompAdvice(refused) }) : error
   })
 
-/** Fails with what the init has failed with; a defect stays one. */
+/** Fails as the init has failed; a defect stays a defect. */
 const failAsInit = (peer: FarEnd, cause: Cause.Cause<unknown>): Effect.Effect<never, InitFailed, Kernel> => {
   const error = Cause.hasDies(cause) ? undefined : cause.reasons.find(Cause.isFailReason)?.error
   return error instanceof PipelineError
@@ -195,7 +195,7 @@ const failAsInit = (peer: FarEnd, cause: Cause.Cause<unknown>): Effect.Effect<ne
     : Effect.failCause(cause as Cause.Cause<never>)
 }
 
-/** Fails with what something that was not waited for means. */
+/** Fails with what an unexpected message or end means. */
 const failBy = (peer: FarEnd, received: Received, waitingFor: string): Effect.Effect<never, Failure, Kernel> => {
   const { failure } = peer.report
   if (received._tag === "Closed") {
@@ -209,7 +209,7 @@ const failBy = (peer: FarEnd, received: Received, waitingFor: string): Effect.Ef
       })
     })
   }
-  // somebody else may say so by the channel, once the process can be reached: then it has not
+  // once a container can reach the process, it may send this message in the init's name; then the init has not failed
   const hasFailed = received._tag === "Message" && received.message._tag === "Failed" && failure !== undefined
   if (hasFailed) return failAsInit(peer, failure)
   const got = received._tag === "Raw"

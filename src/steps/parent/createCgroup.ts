@@ -11,8 +11,8 @@ const notAllowed =
   "caller (systemd-run --user --scope -p Delegate=yes), or ask for no cgroup (--cgroups none)"
 
 /**
- * Makes the cgroups, each written down before it is made and with what identifies it afterwards; on rollback they are
- * removed, with waiting for the last process in them.
+ * Makes the cgroups. Each is written down before it is made, and again with what identifies it. The rollback waits for the
+ * last process in them, and removes them.
  */
 export const createCgroup = Step.make("createCgroup", {
   doc: "make the container's cgroups",
@@ -41,7 +41,7 @@ export const createCgroup = Step.make("createCgroup", {
     yield* note((known) => ({ ...known, cgroup: intent }))
     const required = Cgroup.requiredControllers(planned, container.cgroup)
     const manager = yield* Cgroup.create(planned, required, isStillOurs)
-    // only now are the inodes known to be those of this container: until it is deleted, nobody else has its names
+    // now the inodes are known to be those of this container: no other can have its names until it is deleted
     yield* note((known) => ({ ...known, cgroup: manager }))
     return { manager }
   })

@@ -1,6 +1,6 @@
 /**
- * Take the container's id, and keep a record of what a start makes: each thing is written down before it is made, so that
- * whatever is cut short when, a later command finds all of it.
+ * Take the container's id, and keep a record of what a start makes. Each thing is written down before it is made, so that
+ * a later command finds all of it, at whatever point a start was cut short.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 /**
- * Let the init into its namespaces, and learn which process it is then: a process enters a pid namespace by cloning another
- * one, and ends itself.
+ * Let the init enter its namespaces, and learn which process it is afterwards: a process enters a pid namespace by cloning
+ * another one, and then ends.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
@@ -15,7 +15,7 @@ import { Channel, ClonedProcess, ContainerCgroup, EnteredProcess, IdsMapped } fr
 import { Launch } from "./Launch.ts"
 import { whyDied } from "./whyDied.ts"
 
-/** How long the process that has cloned its successor may take to end, in milliseconds: nothing else is left for it to do. */
+/** How long a process may take to end after it has cloned its successor, in milliseconds: it has nothing else to do. */
 const predecessorEnd = 10_000
 
 /** Says "Enter" and waits for "Entered". */
@@ -36,8 +36,8 @@ export const enterNamespaces = Step.make("enterNamespaces", {
     yield* whileInitWaits(peer, send(channel, { _tag: "Enter" }))
     const { pid = cloned.pid } = yield* await_(peer, "Entered")
     if (pid === cloned.pid) return cloned
-    // the process that cloned this one has ended. The new one gets its descriptor number, so that what was registered
-    // to kill and reap the old process acts on the new one
+    // the process that cloned this one has ended. The handle of the new process gets the same descriptor number, so that
+    // what was registered to kill and reap the old process acts on the new one
     yield* reap(pidfd, predecessorEnd)
     yield* using(openSuccessor(pid, cloned.pid), (oldfd) => sys.dup3({ oldfd, newfd: pidfd, flags: O.CLOEXEC }))
     return { pid, pidfd, deadline, report }

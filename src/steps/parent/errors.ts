@@ -7,13 +7,13 @@ import { SyscallError } from "../../native/Kernel.ts"
 import type { ChildStatus } from "../../native/results.ts"
 import { describeShortage, type Shortage } from "../cgroup/shortage.ts"
 
-/** The init ended without a word: it was killed, or it crashed. Never a success. */
+/** The init ended without a message: it was killed, or it crashed. Never a success. */
 export class InitDied extends Data.TaggedError("InitDied")<{
   /** What the parent waited for. */
   readonly waitingFor: string
   /** How it ended, if that is known. */
   readonly status: ChildStatus | null
-  /** What its cgroup says that was short. */
+  /** The resource that ran out, as its cgroup reports it. */
   readonly shortage?: Shortage
   /** Calls of the start that the configuration's seccomp filter refuses, by the kernel's names. */
   readonly forbidden?: ReadonlyArray<string>
@@ -68,7 +68,7 @@ export class InitStuck extends Data.TaggedError("InitStuck")<{
   }
 }
 
-/** The channel carried something that it may not. */
+/** The channel carried a message that is not allowed there. */
 export class ChannelGarbled extends Data.TaggedError("ChannelGarbled")<{
   readonly waitingFor: string
   readonly got: string
@@ -78,7 +78,7 @@ export class ChannelGarbled extends Data.TaggedError("ChannelGarbled")<{
   }
 }
 
-/** The program was found, and the kernel would not execute it: seen at the very end, by its errno alone. */
+/** The program was found, but the kernel refused to execute it. Only the errno is known. */
 export class ExecRefused extends Data.TaggedError("ExecRefused")<{
   readonly reason: SyscallError
 }> {
@@ -86,7 +86,7 @@ export class ExecRefused extends Data.TaggedError("ExecRefused")<{
   get code(): SyscallError["code"] {
     return this.reason.code
   }
-  /** As a shell has it: 127 where something is missing, which is the program's interpreter then, else 126. */
+  /** As in a shell: 127 if something is missing (here the program's interpreter), otherwise 126. */
   get exitCode(): number {
     return this.code === "ENOENT" ? 127 : 126
   }

@@ -16,7 +16,7 @@ import type { State } from "../state/State.ts"
 export class Channel extends Context.Service<Channel, {
   readonly parent: number
   readonly child: number
-  /** Closes the end, once: later it does nothing. */
+  /** Closes the end. A second call does nothing. */
   readonly closeParent: Effect.Effect<void, SyscallError, Kernel>
   readonly closeChild: Effect.Effect<void, SyscallError, Kernel>
 }>()("runfx/Channel") {}
@@ -27,9 +27,9 @@ export class ClonedProcess extends Context.Service<ClonedProcess, {
   readonly pidfd: number
   /** When its start must be over, in milliseconds of the clock: see `Launch.patience`. */
   readonly deadline: number
-  /** What is left of its effect comes to its end: see `Fork`. */
+  /** Ends what is left of its effect: see `Fork`. */
   readonly forget: Effect.Effect<void>
-  /** What its steps tell, and what they fail with. */
+  /** What its steps report, and the errors that they fail with. */
   readonly report: Report
 }>()("runfx/ClonedProcess") {}
 
@@ -41,7 +41,7 @@ export class IdsMapped extends Context.Service<IdsMapped, true>()("runfx/IdsMapp
  * namespace. This is the container's init, or the process that exec adds.
  */
 export class EnteredProcess extends Context.Service<EnteredProcess, {
-  /** As the parent sees it. */
+  /** Its pid as the parent sees it. */
   readonly pid: number
   readonly pidfd: number
   /** As those of the cloned process. */
@@ -52,10 +52,10 @@ export class EnteredProcess extends Context.Service<EnteredProcess, {
 /** The init has done all that it can do without its program. */
 export class InitWaits extends Context.Service<InitWaits, true>()("runfx/InitWaits") {}
 
-/** The program is known, and the init knows it. */
+/** The program is known, and the init has got it. */
 export class HandedOut extends Context.Service<HandedOut, {
   readonly process: Process
-  /** When it must run, in milliseconds of the clock: nobody has counted how long the init has waited. */
+  /** When it must run, in milliseconds of the clock. The time that the init has waited for it does not count. */
   readonly deadline: number
 }>()("runfx/HandedOut") {}
 

@@ -6,7 +6,7 @@ import * as Step from "../../engine/Step.ts"
 import { ContainerCgroup } from "./facts.ts"
 import { Running } from "./Running.ts"
 
-/** The cgroups of the running container are those that the process joins. */
+/** Finds the cgroups of the running container: the process joins them. */
 export const findCgroup = Step.make("findCgroup", {
   doc: "find the running container's cgroups",
   calls: [],

@@ -1,7 +1,7 @@
 /**
- * Wait until the program is known, and tell it to the init, which has waited for nothing else.
+ * Wait until the program is known, and hand it to the init, which needs nothing else.
  *
- * The wait has no bound, and the program's time has not begun. An init that ends meanwhile is a failure at once.
+ * The wait has no bound: the program's time begins afterwards. If the init ends meanwhile, the step fails at once.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

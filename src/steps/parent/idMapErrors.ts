@@ -20,7 +20,7 @@ export const reasonCalls = [...authorityCalls, ...ownMapCalls, "prctl"] as const
 const rangeText = ({ hostId, size }: IdMapping): string =>
   size === 1 ? `${hostId}` : `${hostId} to ${hostId + size - 1}`
 
-/** The kernel does not take a map. */
+/** The kernel refused an id map. */
 export class IdMapDenied extends Data.TaggedError("IdMapDenied")<{
   readonly kind: IdKind
   readonly reason: SyscallError
@@ -61,7 +61,7 @@ export class IdMapDenied extends Data.TaggedError("IdMapDenied")<{
   }
 }
 
-/** Looks for the rule that a map has broken. */
+/** Finds the rule that a map has broken. */
 export const whyDenied = (
   reason: SyscallError,
   kind: IdKind,
@@ -91,7 +91,7 @@ export class IdMapRefused extends Data.TaggedError("IdMapRefused")<{
   readonly program: string
   readonly args: ReadonlyArray<string>
   readonly status: number
-  /** Whether the runtime may start nothing that gains privileges. */
+  /** Whether no program that the runtime starts can gain privileges. */
   readonly noNewPrivileges: boolean
 }> {
   override get message(): string {
@@ -112,7 +112,7 @@ export class IdMapRefused extends Data.TaggedError("IdMapRefused")<{
   }
 }
 
-/** Looks for what keeps a helper from working. */
+/** Finds out what keeps a helper from working. */
 export const whyRefused = (
   program: string,
   args: ReadonlyArray<string>,

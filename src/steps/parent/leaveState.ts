@@ -6,13 +6,13 @@ import * as Step from "../../engine/Step.ts"
 import * as Store from "../state/Store.ts"
 import { Started, StateDirectory } from "./facts.ts"
 
-/** Closes the handles that the start has held. A container that nobody waits for is on its own from here on. */
+/** Closes the handles that the start has held. From here on, a container that no caller waits for runs without the runtime. */
 export const leaveState = Step.make("leaveState", {
   doc: "let go of the state directory",
   calls: [...Store.storeCalls],
   requires: [StateDirectory, Started],
   reversal: "harmless",
-  // what undoes the start needs these handles, all of them
+  // the rollback of the start needs all of these handles
   atOnce: true,
   run: Effect.gen(function*() {
     const { letGo } = yield* StateDirectory

@@ -1,5 +1,5 @@
 /**
- * Set the limits of the cgroups before there is a process in them: whatever joins is under them at once.
+ * Set the limits of the cgroups before there is a process in them: the limits hold for each process as soon as it joins.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -1,17 +1,17 @@
 /**
  * Which namespaces clone(2) makes, which the init joins, and which it makes itself afterwards.
  *
- * clone(2) makes them all in one call, and that is the rule. It can't where
- * - a user namespace is joined: the new namespaces must belong to it, so they are made after it is entered;
- * - a pid namespace is joined while others are new, or a time namespace is joined or new: the init forks once more to be in it, and a process that is already first in a new pid namespace may not do that
- *   (`CLONE_PARENT` of a namespace's init is `EINVAL`);
- * - it is the cgroup namespace: its root is the cgroup at the moment of the call, and the init joins its cgroup only after
+ * As a rule, clone(2) makes them all in one call. It cannot in three cases:
+ * - A user namespace is joined. The new namespaces must belong to it, so they are made after the init has entered it.
+ * - A pid namespace is joined while others are new, or a time namespace is joined or new. The init forks once more to be
+ *   in it, and the first process of a new pid namespace may not do that (`CLONE_PARENT` of a namespace's init is `EINVAL`).
+ * - It is the cgroup namespace. Its root is the cgroup at the moment of the call, and the init joins its cgroup only after
  *   clone(2).
  */
 import type { NamespaceType } from "../../config/Container.ts"
 import { flagOf } from "../../config/namespaceFlags.ts"
 
-/** How the namespaces of a container come about. */
+/** How the namespaces of a container are made. */
 export interface NamespacePlan {
   /** Flags for clone(2). */
   readonly clone: number

@@ -10,7 +10,7 @@ import { descriptorsOf } from "../init/Init.ts"
 import { Channel } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** Closes a descriptor, once: its number may be another one's when a later step wants to close it as well. */
+/** Closes a descriptor once only: when a later step closes it again, another descriptor may have its number. */
 const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
   let open = true
   // an interruption between the two lines would leave it open for ever
@@ -21,7 +21,7 @@ const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
   }))
 }
 
-/** The child's end, under a number that is not one of those that its program will have a descriptor under. */
+/** The child's end, at a number that none of the program's descriptors will have. */
 const clearOf = (numbers: ReadonlyArray<number>, fd: number): Effect.Effect<number, SyscallError, Kernel> =>
   numbers.includes(fd)
     ? Effect.ensuring(
@@ -30,7 +30,7 @@ const clearOf = (numbers: ReadonlyArray<number>, fd: number): Effect.Effect<numb
     )
     : Effect.succeed(fd)
 
-/** Makes the socket pair; closes on rollback what is still open of it. */
+/** Makes the socket pair. The rollback closes the ends that are still open. */
 export const openChannel = Step.make("openChannel", {
   doc: "make the socket pair that the init and its parent talk over",
   calls: ["socketpair", "fcntl", "setsockopt", "close"],

@@ -1,6 +1,6 @@
 /**
- * Raise hard limits from outside for an init that can't: root of a user namespace has no `CAP_SYS_RESOURCE` outside of
- * it. The init then sets the exact values itself, late, when it needs no more descriptors or memory of its own.
+ * Raise hard limits from outside, for an init that can't do so itself: root of a user namespace has no `CAP_SYS_RESOURCE`
+ * outside of it. Later, when the init needs no more descriptors or memory, it sets the exact values itself.
  *
  * @see prlimit(2)
  */
@@ -12,7 +12,7 @@ import { peerCalls, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** Raises each hard limit that is lower than the configuration wants it; lowers none. */
+/** Raises each hard limit that is lower than the configured one; lowers none. */
 export const raiseLimits = Step.make("raiseLimits", {
   doc: "raise the hard limits that the init may not raise itself",
   calls: ["prlimit64", ...peerCalls],

@@ -26,7 +26,7 @@ export const releaseInit = Step.make("releaseInit", {
     yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
     yield* programRuns(peer, init.name, record.process)
     yield* closeParent
-    // what its fiber does on its way out is no news of the init
+    // what the fiber reports while it ends is not about the init
     const events = [...entered.report.events]
     yield* forget
     return { events }

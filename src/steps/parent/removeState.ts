@@ -1,5 +1,5 @@
 /**
- * Remove a stopped container's state directory, with which its id is free again.
+ * Remove a stopped container's state directory. After that, its id is free again.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
@@ -8,8 +8,8 @@ import { Stopped } from "./facts.ts"
 import { Removal } from "./Removal.ts"
 
 /**
- * Removes the state directory, last: as long as it is there, the removal can be repeated by the container's id. One that
- * is another container's by now, to which the id was given since, stays.
+ * Removes the state directory, last: while it is there, the removal can be repeated by the container's id. If the id
+ * belongs to a newer container by now, its directory stays.
  */
 export const removeState = Step.make("removeState", {
   doc: "remove the container's state directory",

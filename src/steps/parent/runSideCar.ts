@@ -1,7 +1,7 @@
 /**
  * Run the side-car: a process with the host's privileges in the init's namespaces, all but the user namespace. It builds
- * the root for an init that is root in its user namespace only, and so may not make device nodes. Its failure is this
- * step's failure.
+ * the root for an init that is root in its user namespace only and so may not make device nodes. If the side-car fails,
+ * this step fails.
  */
 import * as Effect from "effect/Effect"
 import type { NamespaceType } from "../../config/Container.ts"
@@ -20,10 +20,10 @@ import { await_, type Peer, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** The namespaces that it shares. Of the pid namespace, since procfs shows that of the process that mounts it. */
+/** The namespaces that it shares. The pid namespace is one of them: procfs shows that of the process that mounts it. */
 const shared: ReadonlyArray<NamespaceType> = ["mnt", "net", "ipc", "uts", "pid"]
 
-/** Runs the side-car to its end; does nothing if there is none. */
+/** Runs the side-car until it ends; does nothing if there is none. */
 export const runSideCar = Step.make("runSideCar", {
   doc: "build the root from outside of the user namespace",
   calls: [
@@ -70,7 +70,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
       preservedFds: 0,
       nofile
     }, report)
-  // nothing of it waits; an interruption in between would leave the child's end open
+  // none of this waits; an interruption in between would leave the child's end open
   const { channel, first } = yield* Effect.uninterruptible(Effect.gen(function*() {
     const [channel, childEnd] = yield* sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC })
     yield* Step.onRollback(unlessFinished(sys.close({ fd: channel })))
@@ -87,8 +87,8 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
 
   const peer = { channel, pidfd: first.pidfd, report, patience: launch.patience, deadline: init.deadline }
   const second = yield* talk(peer, first, unlessFinished).pipe(
-    // first of all: a member of the pid namespace that is not reaped keeps its init from ending, whose status is asked for
-    // next; what fails here fails again on rollback, which reports it
+    // this comes first: the init of a pid namespace can't end until all other members are reaped, and its status is asked
+    // for next. A failure here happens again in the rollback, which reports it
     Effect.tapError(() => Effect.exit(end(first)))
   )
   // a member of the pid namespace that is not reaped would keep the init from ever ending
@@ -103,7 +103,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
   }))
 })
 
-/** Leads the side-car to its end. If it joined a pid namespace, returns a descriptor of the process that it cloned. */
+/** Talks with the side-car until it ends. If it joined a pid namespace, returns a descriptor of the process that it cloned. */
 const talk = Effect.fnUntraced(function*(
   peer: Peer,
   first: Child,

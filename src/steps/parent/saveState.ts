@@ -1,5 +1,5 @@
 /**
- * Write down the container as it is, at the end of a start.
+ * Write the state of the container to disk, at the end of a start.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -15,11 +15,11 @@ import * as Store from "../state/Store.ts"
 import { ContainerCgroup, EnteredProcess, HostNetworks, StateDirectory } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** The container's state is on the disk. */
+/** The container's state is on disk. */
 export class SavedState extends Context.Service<SavedState, State>()("runfx/SavedState") {}
 
 /**
- * A container that is to run on by itself could not be found again.
+ * A container that outlives its runtime could not be found again.
  *
  * @public
  */
@@ -51,13 +51,13 @@ export const saveState = Step.make("saveState", {
     const number = identity === undefined ? undefined : yield* procNumber(pid, view)
     const pidNamespace = number === undefined
       ? undefined
-      // what the runtime may not trace, it may not ask either
+      // the runtime may not ask a process that it may not trace
       : yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
         orOn(["ENOENT", "EACCES", "EPERM"], undefined)
       )
     return yield* note(({ runner, ...known }) => ({
       ...known,
-      // a runner that stays to the end removes the container; one that leaves it to itself does not own it
+      // a runner that stays until the end removes the container; one that exits before does not own it
       ...(attached && runner !== undefined ? { runner } : {}),
       ...(identity === undefined
         ? {}

@@ -1,5 +1,5 @@
 /**
- * Wait until the program runs that was handed out.
+ * Wait until the program that was handed out runs.
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
@@ -24,7 +24,7 @@ export const startProgram = Step.make("startProgram", {
     const { forget } = yield* ClonedProcess
     yield* programRuns(yield* peerOf({ pidfd, report, deadline }), init.name, process)
     yield* closeParent
-    // what its fiber does on its way out is no news of the init
+    // what the fiber reports while it ends is not about the init
     const events = [...report.events]
     yield* forget
     return { events }

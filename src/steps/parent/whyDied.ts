@@ -1,4 +1,4 @@
-/** Why an init has died without a word, or was refused a call: its cgroup counts, and its filter says what it forbids. */
+/** Why an init has died without a message, or was refused a call: by the counters of its cgroup, and by its filter. */
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import type { Kernel } from "../../native/Kernel.ts"
@@ -16,7 +16,7 @@ export interface WhyDied {
   readonly refusesExec?: boolean
 }
 
-/** Looks; what can't be looked up explains nothing. */
+/** Looks for an explanation. If it can't be looked up, there is none. */
 export const whyDied = (
   { init, record: { container, process } }: Launch["Service"],
   cgroup: CgroupManager | undefined

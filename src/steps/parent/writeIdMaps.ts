@@ -1,8 +1,8 @@
 /**
- * Write the id maps of the init's new user namespace, from outside: in one write(2) a map, once.
+ * Write the id maps of the init's new user namespace, from outside: each map once, by one write(2).
  *
- * Who holds CAP_SETUID and CAP_SETGID writes them itself. Anybody else may map only the own id that way, and must give up
- * setgroups(2) first; for more, newuidmap(1) and newgidmap(1) write what /etc/subuid and /etc/subgid grant.
+ * A caller with CAP_SETUID and CAP_SETGID writes them itself. Any other caller can write only a map of its own id, and
+ * must give up setgroups(2) first. For more, newuidmap(1) and newgidmap(1) write what /etc/subuid and /etc/subgid grant.
  *
  * @see user_namespaces(7), newuidmap(1)
  */
@@ -24,7 +24,7 @@ import { Launch } from "./Launch.ts"
 
 const line = ({ containerId, hostId, size }: IdMapping): string => `${containerId} ${hostId} ${size}\n`
 
-/** Writes one of the files that say which ids a namespace has; the kernel takes a map in one write only. */
+/** Writes one of the files that map the ids of a namespace; the kernel accepts a map only as one write. */
 const write = (
   pid: number,
   kind: IdKind,
@@ -94,7 +94,7 @@ export const writeIdMaps = Step.make("writeIdMaps", {
     const { parent: channel } = yield* Channel
     const { pid, pidfd, report } = yield* ClonedProcess
     const write = Effect.gen(function*() {
-      // /proc may be that of an outer pid namespace, in which the number is another process's
+      // /proc may show an outer pid namespace, where another process has this number
       const number = yield* procNumber(pid, yield* procView)
       yield* writeMaps(number ?? pid, container, patience)
     })
@@ -113,7 +113,7 @@ const writeMaps = Effect.fnUntraced(function*(
   else yield* helper(mapPrograms.uid, pid, uidMappings, patience)
   if (holds(caller, "SETGID")) yield* writeMap(pid, "gid", gidMappings)
   else if (isOwnIdOnly(gidMappings, caller.gid)) {
-    // since Linux 3.19 (CVE-2014-8989): a process that drops a group could gain what the group is denied
+    // since Linux 3.19 (CVE-2014-8989): a process that drops a group could gain access that the group is denied
     yield* write(pid, "gid", "deny", "setgroups")
     yield* writeMap(pid, "gid", gidMappings)
   } else yield* helper(mapPrograms.gid, pid, gidMappings, patience)
