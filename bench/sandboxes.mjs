@@ -1,130 +1,110 @@
 /**
- * Very many sandboxes, 32 at a time, with their output captured: whether all results are right, whether anything is left, how
- * long it takes, and how long the event loop stands still meanwhile. Beside them, the same with bubblewrap, started by Node.
+ * Very many sandboxes, 32 at a time, with their output captured, on a machine that has nothing else to do and beside busy
+ * loops: whether all results are right, whether anything is left, how long each takes, and how long the event loop stands
+ * still meanwhile. Beside them, in turns: bubblewrap by execa, and sandbox-runtime, if `compared/` is installed.
  *
- *     npm run build && node bench/sandboxes.mjs [COUNT] [AT A TIME]
+ *     npm run bench -- sandboxes
  */
 import { spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { monitorEventLoopDelay } from "node:perf_hooks"
+import { mkdirSync, readdirSync } from "node:fs"
+import { join } from "node:path"
 import process from "node:process"
 import { text } from "node:stream/consumers"
-import { fileURLToPath } from "node:url"
+import { pathToFileURL } from "node:url"
+import { besideLoops, buildProgram, median, shuffled } from "./measure.mjs"
 import { root } from "./place.mjs"
+import { ms, ratio } from "./report.mjs"
+import { loops } from "./turns.mjs"
 
-/** @typedef {{ readonly stdout: string, readonly stderr: string, readonly exitCode: number | null }} Result */
+/** @typedef {{ each: number, wrong: number, first?: string, delay: { usual: number, p99: number, longest: number } }} Answer */
+/** @typedef {Answer & { left: number }} Seen */
 
-const script = "read word; echo out-$word-$1; echo err-$1 >&2; exit $(($1 % 7))"
+const kinds = /** @type {const} */ ({
+  runfx: "`run` of runfx/promise",
+  execa: "execa + bubblewrap",
+  sandboxRuntime: "sandbox-runtime"
+})
 
-/** @param {number} number */
-const argumentsOf = (number) => ["sh", "-c", script, "sh", String(number)]
-
-/** @param {number} number */
-const inputOf = (number) => `in-${number}\n`
-
-/**
- * @param {Result} result
- * @param {number} number
- */
-const isRight = ({ exitCode, stderr, stdout }, number) =>
-  stdout === `out-in-${number}-${number}\n` && stderr === `err-${number}\n` && exitCode === number % 7
-
-const bwrap = [
-  "--unshare-all",
-  "--die-with-parent",
-  "--new-session",
-  ...["/usr", "/bin", "/lib", "/lib64", "/etc"].flatMap((path) => ["--ro-bind-try", path, path]),
-  "--proc",
-  "/proc",
-  "--dev",
-  "/dev",
-  "--tmpfs",
-  "/tmp",
-  "--clearenv",
-  "--setenv",
-  "PATH",
-  "/usr/bin:/bin",
-  "--"
-]
+const atATime = 32
 
 /**
- * @param {number} number
- * @returns {Promise<Result>}
- */
-const inBwrap = async (number) => {
-  const child = spawn("bwrap", [...bwrap, ...argumentsOf(number)])
-  child.stdin.end(inputOf(number))
-  const ended = new Promise((resolve, reject) => void child.on("close", resolve).on("error", reject))
-  const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  return { stdout, stderr, exitCode: Number(exitCode) }
-}
-
-/**
- * @param {string} stateRoot
- * @returns {Promise<(number: number) => Promise<Result>>}
- */
-const inRunfx = async (stateRoot) => {
-  /** @type {typeof import("../src/promise.ts")} */
-  const { sandbox } = await import(`${root}/dist/promise.js`)
-  const box = sandbox()
-  return (number) => box.run(argumentsOf(number), { stateRoot, input: inputOf(number) })
-}
-
-/**
- * @param {(number: number) => Promise<Result>} run
+ * One turn of a kind, in a process of its own.
+ *
+ * @param {string} program
+ * @param {string} kind
  * @param {number} count
- * @param {number} atATime
+ * @param {string} states
+ * @returns {Promise<Seen | string>} or why it can't run
  */
-const measure = async (run, count, atATime) => {
-  let [next, wrong] = [0, 0]
-  const worker = async () => {
-    while (next < count) {
-      const number = next++
-      const result = await run(number).catch(() => undefined)
-      if (result === undefined || !isRight(result, number)) wrong++
+const turn = async (program, kind, count, states) => {
+  mkdirSync(states, { recursive: true })
+  const others = pathToFileURL(join(root, "compared", "each.mjs")).href
+  const child = spawn(process.execPath, [program, kind, String(count), String(atATime), states, others], {
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  const ended = new Promise((resolve, reject) => void child.on("close", resolve).on("error", reject))
+  const [said, errors] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  if (said === "") return errors.split("\n").find((line) => line.includes("Error")) ?? errors
+  // what is made is written down before, and that is removed last
+  const left = readdirSync(states).filter((name) => name.startsWith("sandbox-")).length
+  return { ...JSON.parse(said), left }
+}
+
+/**
+ * All kinds, in turns.
+ *
+ * @param {string} program
+ * @param {{ turns: number, count: number, directory: string, note: (text: string) => void }} how
+ */
+const measure = async (program, { count, directory, note, turns }) => {
+  /** @type {Map<string, Seen[]>} */
+  const all = new Map(Object.keys(kinds).map((kind) => [kind, []]))
+  for (let index = 0; index < turns; index++) {
+    for (const kind of shuffled([...all.keys()])) {
+      const seen = await turn(program, kind, count, join(directory, "states"))
+      if (typeof seen === "string") {
+        if (kind === "runfx") throw new Error(seen)
+        note(`${kind} is not measured: ${seen.trim()}; \`cd compared && npm install\``)
+        all.delete(kind)
+      } else all.get(kind)?.push(seen)
     }
   }
-  // what is loaded for the first one is no part of it
-  await run(0)
-  const delay = monitorEventLoopDelay({ resolution: 1 })
-  delay.enable()
-  const begun = performance.now()
-  await Promise.all(Array.from({ length: atATime }, worker))
-  const each = (performance.now() - begun) / count
-  delay.disable()
-  const milliseconds = (/** @type {number} */ nanoseconds) => Number((nanoseconds / 1e6).toFixed(1))
-  return { each, wrong, delay: { p99: milliseconds(delay.percentile(99)), most: milliseconds(delay.max) } }
+  return all
 }
 
 /**
- * Measures sandboxes, and bubblewrap if it is there, one after the other.
- *
- * @param {number} count
- * @param {number} atATime
+ * @param {Map<string, Seen[]>} all
+ * @param {string} title
  */
-export const sandboxes = async (count = 1000, atATime = 32) => {
-  const stateRoot = mkdtempSync(`${tmpdir()}/runfx-bench-`)
-  try {
-    const runfx = await measure(await inRunfx(stateRoot), count, atATime)
-    const left = readdirSync(stateRoot).filter((name) => name.startsWith("sandbox-")).length
-    const other = await measure(inBwrap, count, atATime).catch(() => undefined)
-    return { count, atATime, runfx: { ...runfx, left }, ...(other === undefined ? {} : { bwrap: other }) }
-  } finally {
-    rmSync(stateRoot, { recursive: true, force: true })
+const table = (all, title) => {
+  const base = median((all.get("execa") ?? []).map(({ each }) => each))
+  const most = (/** @type {readonly number[]} */ values) => Math.max(...values)
+  return {
+    title,
+    head: ["", "each", "× execa + bubblewrap", "wrong", "left", "event loop: median", "99 %", "longest"],
+    rows: [...all].map(([kind, seen]) => [
+      kinds[/** @type {keyof typeof kinds} */ (kind)],
+      ms(median(seen.map(({ each }) => each))),
+      ratio(median(seen.map(({ each }) => each)), base),
+      String(seen.reduce((sum, { wrong }) => sum + wrong, 0)),
+      kind === "runfx" ? String(seen.reduce((sum, { left }) => sum + left, 0)) : "",
+      ms(median(seen.map(({ delay }) => delay.usual))),
+      ms(most(seen.map(({ delay }) => delay.p99))),
+      ms(most(seen.map(({ delay }) => delay.longest)))
+    ])
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [count = "1000", atATime = "32"] = process.argv.slice(2)
-  const { bwrap, runfx } = await sandboxes(Number(count), Number(atATime))
-  console.log("| | ms each | wrong | left | event loop, p99 ms | most, ms |\n|---|---|---|---|---|---|")
-  const row = (/** @type {string} */ name, /** @type {typeof bwrap} */ found, /** @type {number | string} */ left) => {
-    if (found === undefined) return
-    const { delay, each, wrong } = found
-    console.log(`| ${name} | ${each.toFixed(1)} | ${wrong} | ${left} | ${delay.p99} | ${delay.most} |`)
+/** Sandboxes as an application starts them that has many to run. */
+export const sandboxes = async (/** @type {import("./turns.mjs").Bench} */ { isQuick, note, place }) => {
+  const program = await buildProgram("many")
+  const [turns, count] = isQuick ? [1, 200] : [2, 1000]
+  const how = { turns, count, directory: place.directory, note }
+  const quiet = await measure(program, how)
+  const busy = await besideLoops(loops, () => measure(program, how))
+  const what = `${turns * count} sandboxes with input and captured output, ${atATime} at a time`
+  return {
+    tables: [table(quiet, what), table(busy, `${what}, ${loops} busy loops beside them`)],
+    data: { idle: Object.fromEntries(quiet), load: Object.fromEntries(busy) }
   }
-  row("runfx", runfx, runfx.left)
-  row("bubblewrap", bwrap, "")
-  process.exitCode = runfx.wrong > 0 || runfx.left > 0 ? 1 : 0
 }

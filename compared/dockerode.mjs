@@ -1,15 +1,18 @@
-/** The five jobs with dockerode: they take a daemon, and an image `debian` that is there. */
+/**
+ * The five jobs with dockerode: they take a daemon, or `podman system service` and DOCKER_HOST, and an image `debian` that is
+ * there.
+ */
 import Docker from "dockerode"
 import { PassThrough } from "node:stream"
 import { text } from "node:stream/consumers"
 
 const docker = new Docker()
 
-const begin = async (script, HostConfig = {}) => {
+const begin = async (script, HostConfig = {}, User = "65534") => {
   const container = await docker.createContainer({
     Image: "debian",
     Cmd: ["bash", "-c", script],
-    User: "65534",
+    User,
     HostConfig: { NetworkMode: "none", CapDrop: ["ALL"], SecurityOpt: ["no-new-privileges"], ...HostConfig }
   })
   const stream = await container.attach({ stream: true, stdout: true, stderr: true })
@@ -42,7 +45,8 @@ export const limit = async () => {
 }
 
 export const files = async ({ input, output }) => {
-  const { container } = await begin("sort /in/data > /out/sorted", { Binds: [`${input}:/in:ro`, `${output}:/out`] })
+  const Binds = [`${input}:/in:ro`, `${output}:/out`]
+  const { container } = await begin("sort /in/data > /out/sorted", { Binds }, `${process.getuid()}`)
   const { StatusCode: exitCode } = await container.wait()
   await container.remove()
   return { exitCode }
