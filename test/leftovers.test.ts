@@ -1,7 +1,18 @@
 /** A test run that is cut off leaves nothing: what is its own is found by its mark, and removed by its watchdog. */
 import { assert, describe, it } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
@@ -12,6 +23,16 @@ const ended = (child: ChildProcess): Promise<unknown> =>
   child.exitCode !== null || child.signalCode !== null
     ? Promise.resolve()
     : new Promise((resolve) => child.on("exit", resolve))
+
+/** Where this process may make a cgroup, if it may. */
+const hierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((directory) => {
+  try {
+    accessSync(join(directory, "cgroup.procs"), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+})
 
 /** A run whose main process is gone: a directory with a file in it, and a process that goes on. */
 const cutOff = async (
@@ -30,6 +51,20 @@ const cutOff = async (
     await ended(left)
     rmSync(top, { recursive: true })
   }
+}
+
+/** Has a watchdog look after a run whose main process goes. */
+const watched = async (mark: string, top: string): Promise<void> => {
+  const watchdog = spawn(process.execPath, ["test/support/watchdog.mjs", mark], {
+    env: { ...process.env, [outside]: top },
+    stdio: ["pipe", "pipe", "inherit"]
+  })
+  // it says that it is ready
+  await new Promise((resolve) => watchdog.stdout!.once("data", resolve))
+  watchdog.kill("SIGINT")
+  watchdog.stdin!.end()
+  await ended(watchdog)
+  assert.strictEqual(watchdog.exitCode, 0)
 }
 
 describe.skipIf(process.platform !== "linux")("a test run that is cut off", () => {
@@ -51,18 +86,26 @@ describe.skipIf(process.platform !== "linux")("a test run that is cut off", () =
       ]])
     }))
 
+  it.skipIf(hierarchy === undefined)(
+    "is found by its sandboxes, too, whose cgroups do not have its name",
+    () =>
+      cutOff(async ({ directory, mark, top }) => {
+        const id = `sandbox-${randomBytes(8).toString("hex")}`
+        mkdirSync(join(directory, "application", "states", id), { recursive: true })
+        const cgroup = join(hierarchy!, `runfx-${id}`)
+        mkdirSync(cgroup)
+        try {
+          await watched(mark, top)
+          assert.isFalse(existsSync(cgroup))
+        } finally {
+          if (existsSync(cgroup)) rmdirSync(cgroup)
+        }
+      })
+  )
+
   it("is ended and removed by its watchdog, which does not listen to what interrupts the tests", () =>
     cutOff(async ({ directory, left, mark, top }) => {
-      const watchdog = spawn(process.execPath, ["test/support/watchdog.mjs", mark], {
-        env: { ...process.env, [outside]: top },
-        stdio: ["pipe", "pipe", "inherit"]
-      })
-      // it says that it is ready
-      await new Promise((resolve) => watchdog.stdout!.once("data", resolve))
-      watchdog.kill("SIGINT")
-      watchdog.stdin!.end()
-      await ended(watchdog)
-      assert.strictEqual(watchdog.exitCode, 0)
+      await watched(mark, top)
       await ended(left)
       assert.strictEqual(left.signalCode, "SIGKILL")
       assert.isFalse(existsSync(directory))

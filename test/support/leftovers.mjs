@@ -3,7 +3,8 @@
  * process that looks after a run has to start quickly and to outlive it.
  *
  * The mark is in the environment of all that the tests start, in the names of their containers, and so in those of their
- * cgroups, and in the name of the one directory that they write to.
+ * cgroups, and in the name of the one directory that they write to. Sandboxes have names of their own; but each is written
+ * down in that directory before it is made, and until all of it is removed.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -94,33 +95,49 @@ const isOwn = (/** @type {number} */ pid) => {
   return state === undefined || state === "" || state === "Z" || Number(parent) === process.pid
 }
 
+/** The id of a sandbox, which is random. */
+const isSandbox = (/** @type {string} */ name) => /^sandbox-[0-9a-f]{16}$/.test(name)
+
+/** @param {string} directory @returns {string[]} those in it, and not what links lead to */
+const directoriesIn = (directory) => {
+  try {
+    return fs.readdirSync(directory, { withFileTypes: true }).filter((one) => one.isDirectory()).map(({ name }) => name)
+  } catch {
+    return []
+  }
+}
+
+/** @param {string} directory @param {number} depth @returns {string[]} ids of sandboxes whose states are below a directory */
+const sandboxesBelow = (directory, depth) =>
+  directoriesIn(directory).flatMap((name) =>
+    isSandbox(name) ? [name] : depth > 0 ? sandboxesBelow(path.join(directory, name), depth - 1) : []
+  )
+
+/** @param {string} mark @returns {string[]} one of these is in the name of each of its cgroups */
+const namesOf = (mark) => [mark, ...sandboxesBelow(directoryOf(mark), 4)]
+
 /** @param {string} mark @returns {number[]} */
 const processesOf = (mark) => {
   const own = ancestry()
+  const names = namesOf(mark)
   return entries("/proc").map(Number).filter((pid) =>
     pid > 1 && !own.has(pid) && (
       `\0${read(`/proc/${pid}/environ`)}`.includes(`\0${variable}=${mark}\0`) ||
-      read(`/proc/${pid}/cgroup`).includes(mark) || isRootedIn(pid, prefix + mark)
+      names.some((name) => read(`/proc/${pid}/cgroup`).includes(name)) || isRootedIn(pid, prefix + mark)
     ) && !isOwn(pid)
   )
 }
 
 /** @param {string} mark @returns {string[]} directories, the innermost first */
 const cgroupsOf = (mark) => {
-  const found = (/** @type {string} */ directory, /** @type {number} */ depth) =>
-    fs.readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory()).flatMap((entry) => {
-      const below = path.join(directory, entry.name)
-      /** @type {string[]} */
+  const names = namesOf(mark)
+  /** @type {(directory: string, depth: number) => string[]} */
+  const all = (directory, depth) =>
+    directoriesIn(directory).flatMap((name) => {
+      const below = path.join(directory, name)
       const inner = depth > 0 ? all(below, depth - 1) : []
-      return below.includes(mark) ? [...inner, below] : inner
+      return names.some((own) => below.includes(own)) ? [...inner, below] : inner
     })
-  const all = (/** @type {string} */ directory, /** @type {number} */ depth) => {
-    try {
-      return found(directory, depth)
-    } catch {
-      return []
-    }
-  }
   return all("/sys/fs/cgroup", 8)
 }
 
