@@ -48,6 +48,7 @@ export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R 
 ): Effect.Effect<RunningProcess & { readonly state: State }, CreateError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
+      yield* checkRunOptions(options)
       const running = yield* createWith(restore, options, { attached: false })
       return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, running))
     })
@@ -65,10 +66,12 @@ const discard = (options: RunOptions, started: RunningProcess & { readonly state
     ])
   })
 
-/** Only the steps themselves can be interrupted, so that what they have made is never lost on the way to the caller. */
+/**
+ * {@link create} with options that were checked. Only the steps themselves can be interrupted, so that what they have made is
+ * never lost on the way to the caller.
+ */
 export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
   Effect.gen(function*() {
-    yield* checkRunOptions(options)
     const wanted = options.container.process.terminal && options.consoleSocket === undefined
     return yield* withOwnConsole(wanted, (socket) =>
       Effect.gen(function*() {

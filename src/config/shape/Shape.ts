@@ -6,10 +6,10 @@
  */
 import { nearest } from "../../engine/nearest.ts"
 
-/** Where a value is: the keys and indices from the top. */
+/** Where a value is: the keys and indices from the top. It is that only as long as the value is looked at: see `below`. */
 export type Place = ReadonlyArray<string | number>
 
-/** Takes what is wrong: its place, what is there, and what should be. */
+/** Takes what is wrong: its place, of which it keeps a copy if it wants to keep it, what is there, and what should be. */
 export type Tell = (at: Place, value: unknown, rule: string) => void
 
 /** Looks at a value, and reports everything that is wrong with it. */
@@ -27,6 +27,17 @@ export type Fields<A> = { readonly [K in keyof A]-?: object extends Pick<A, K> ?
 export const may = (optional: Shape): May => ({ optional })
 
 const isShape = (field: Shape | May): field is Shape => typeof field === "function"
+
+/**
+ * Looks at a part of a value. All parts share the list of keys that leads to them: a container has hundreds, each start
+ * looks at all of them, and next to none has to be reported.
+ */
+const below = (shape: Shape, part: unknown, at: Place, key: string | number, tell: Tell): void => {
+  const way = at as Array<string | number>
+  way.push(key)
+  shape(part, way, tell)
+  way.pop()
+}
 
 const where = (accepts: (value: unknown) => boolean, rule: string): Shape => (value, at, tell) => {
   if (!accepts(value)) tell(at, value, rule)
@@ -92,7 +103,7 @@ export const orNull = (shape: Shape): Shape => (value, at, tell) => {
 export const list = (entry: Shape): Shape => (value, at, tell) => {
   if (!Array.isArray(value)) return tell(at, value, "must be a list")
   // by index: a hole is an entry that is missing
-  for (let index = 0; index < value.length; index++) entry(value[index], [...at, index], tell)
+  for (let index = 0; index < value.length; index++) below(entry, value[index], at, index, tell)
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -101,7 +112,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** An object whose keys are names. */
 export const record = (entry: Shape): Shape => (value, at, tell) => {
   if (!isObject(value)) return tell(at, value, "must be an object")
-  for (const key of Object.keys(value)) entry(value[key], [...at, key], tell)
+  for (const key of Object.keys(value)) below(entry, value[key], at, key, tell)
 }
 
 const meant = (key: string, known: ReadonlyArray<string>): string => {
@@ -116,7 +127,7 @@ const look = (fields: Readonly<Record<string, Shape | May>>, closed: boolean): S
     for (const key of known) {
       const field = fields[key]!
       const inner = value[key]
-      if (inner !== undefined) (isShape(field) ? field : field.optional)(inner, [...at, key], tell)
+      if (inner !== undefined) below(isShape(field) ? field : field.optional, inner, at, key, tell)
       else if (isShape(field)) tell([...at, key], undefined, "must be given")
     }
     if (!closed) return
