@@ -12,7 +12,12 @@ import { sys } from "../native/Kernel.ts"
 import { Init } from "./init/Init.ts"
 
 /** More processors than any kernel is built for; those that are not there, or not in the cpuset, don't count. */
-const everyCpu = (): ReadonlyArray<number> => Array.from({ length: 8192 }, (_, cpu) => cpu)
+const mostCpus = 8192
+
+let cpus: ReadonlyArray<number> | undefined
+
+/** Made when it is first needed, and once: each container asks for it. */
+const everyCpu = (): ReadonlyArray<number> => cpus ??= Array.from({ length: mostCpus }, (_, cpu) => cpu)
 
 /**
  * Sets the processors: those that are configured, or else all that the cgroup allows. An affinity that the runtime was

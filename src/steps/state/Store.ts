@@ -114,12 +114,12 @@ export const create = (
 
 const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inode: bigint) => State) | undefined) {
   const path = pathOf(root, id)
-  const inUse = new IdInUse({ id, path })
+  const inUse = Effect.suspend(() => Effect.fail(new IdInUse({ id, path })))
   const rootFd = yield* openRoot(root)
   const closeRoot = closing([rootFd])
   yield* Step.onRollback(closeRoot)
   yield* sys.mkdirat({ dirfd: rootFd, path: id, mode: directoryMode }).pipe(
-    onErrno(["EEXIST"], () => Effect.fail(inUse))
+    onErrno(["EEXIST"], () => inUse)
   )
   // with something in it, it is another's: deleted meanwhile, and made again
   const removeEmpty = sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR }).pipe(
@@ -137,7 +137,7 @@ const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inod
   if (first !== undefined) {
     // deleted before it was opened, and made again by another: it belongs to the one whose state is in it first
     yield* write(directory, stateFile, encode(first(inode)), noReplace).pipe(
-      onErrno(["EEXIST"], () => Effect.fail(inUse)),
+      onErrno(["EEXIST"], () => inUse),
       onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
     )
   }

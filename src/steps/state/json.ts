@@ -6,20 +6,31 @@ import { tagged, untagged } from "../../engine/taggedJson.ts"
 
 type Parts = Readonly<Record<string, unknown>>
 
-/** What an array or an object holds, each part changed; the same array or object if no part of it changes. */
+/**
+ * What an array or an object holds, each part changed; the same array or object if no part of it changes. A state has hundreds
+ * of parts, and nearly none is changed: nothing is made for those.
+ */
 const withParts = (whole: object, change: (part: unknown) => unknown): object => {
   if (Array.isArray(whole)) {
-    const parts = whole.map((part) => change(part))
-    return parts.every((part, index) => part === whole[index]) ? whole : parts
+    let changed: Array<unknown> | undefined
+    // by index: a hole is a part, too
+    for (let index = 0; index < whole.length; index++) {
+      const now = change(whole[index])
+      if (now !== whole[index]) changed ??= whole.slice(0, index)
+      changed?.push(now)
+    }
+    return changed ?? whole
   }
-  let isSame = true
-  const parts = Object.entries(whole).map(([key, part]) => {
-    const changed = change(part)
-    isSame &&= changed === part
-    return [key, changed] as const
+  const keys = Object.keys(whole)
+  let changed: Array<readonly [string, unknown]> | undefined
+  keys.forEach((key, index) => {
+    const part = (whole as Parts)[key]
+    const now = change(part)
+    if (now !== part) changed ??= keys.slice(0, index).map((same) => [same, (whole as Parts)[same]])
+    changed?.push([key, now])
   })
   // not by assignment: "__proto__" must stay a key like any other
-  return isSame ? whole : Object.fromEntries(parts)
+  return changed === undefined ? whole : Object.fromEntries(changed)
 }
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
