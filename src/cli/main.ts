@@ -207,7 +207,10 @@ if (isAsked("plan")) {
   /** The options of all plans. */
   const planOptions = (command: Command): Command =>
     command
-      .addOption(new Option("-f, --format <format>", "how to print it").choices(["text", "json"]).default("text"))
+      .addOption(
+        new Option("-f, --format <format>", "how to print it; html is a page for a browser, in one file")
+          .choices(["text", "json", "html"]).default("text")
+      )
       .option("-a, --all", "print every call, also those that only look")
       .option("--diff <file>", "print the difference from an earlier plan (its JSON) only; exit code 1 if there is one")
 

@@ -62,6 +62,17 @@ const read = (file: string): Effect.Effect<Plan.Plan, Error> =>
       )
   )
 
+const textFor = (plan: Plan.Plan, format: string, all: boolean): string => {
+  switch (format) {
+    case "json":
+      return `${visibleJson(Plan.toText(plan))}\n`
+    case "html":
+      return Plan.toHtml(plan)
+    default:
+      return visible(PlanText.render(plan, { all, width: Math.max(narrow, process.stdout.columns ?? 160) }))
+  }
+}
+
 /** Prints a plan, or its difference from an earlier one. */
 const print = (plan: Plan.Plan, { all = false, diff, format }: PlanCommand): Effect.Effect<number, Error> =>
   Effect.gen(function*() {
@@ -71,11 +82,7 @@ const print = (plan: Plan.Plan, { all = false, diff, format }: PlanCommand): Eff
       // as with diff(1)
       return changes === "" ? 0 : 1
     }
-    const width = Math.max(narrow, process.stdout.columns ?? 160)
-    const text = format === "json"
-      ? `${visibleJson(Plan.toText(plan))}\n`
-      : visible(PlanText.render(plan, { all, width }))
-    yield* Streams.print(text)
+    yield* Streams.print(textFor(plan, format, all))
     // whether the command would succeed
     return plan.fails === undefined ? 0 : 1
   })

@@ -17,6 +17,7 @@ import { innermost, PipelineError, rootCause } from "./PipelineError.ts"
 import { fromJson } from "./planJson.ts"
 import { type Begun, type Recorded, refusedExec, rowsOf } from "./planRows.ts"
 
+export { toHtml } from "./planHtml.ts"
 export type { Begun, Recorded } from "./planRows.ts"
 
 // ── the value ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -89,17 +89,36 @@ const number = (word: string, n: number): string => `${n} ${n === 1 ? word : plu
 const list = (words: ReadonlyArray<string>): string =>
   words.length === 0 ? "nothing" : count(words).map(([word, n]) => number(word, n)).join(", ")
 
-/** The summary as lines of text. */
-export const summary = ({ fails, rows, stays, title }: Plan): ReadonlyArray<string> => {
+const done = (calls: ReadonlyArray<PlannedCall>): ReadonlyArray<PlannedCall> =>
+  calls.filter(({ outcome }) => outcome._tag !== "Failed")
+
+/** What calls make that lasts, in words; `nothing` for nothing. */
+export const made = (calls: ReadonlyArray<PlannedCall>): string =>
+  list(done(calls).flatMap((call) => madeBy(call) ?? []))
+
+/** What calls remove, in words; `nothing` for nothing. */
+export const removed = (calls: ReadonlyArray<PlannedCall>): string =>
+  list(done(calls).flatMap((call) => removedBy(call) ?? []))
+
+/** A number of calls in words. */
+export const callCount = (n: number): string => number("call", n)
+
+/** How many calls, by which processes, and how many of them only look. */
+export const total = (rows: Plan["rows"]): string => {
   const calls = rows.flatMap((row) => row.calls.map((call) => ({ side: row.side, call })))
-  const done = calls.filter(({ call: { outcome } }) => outcome._tag !== "Failed").map(({ call }) => call)
   const sides = count(calls.map(({ side }) => side)).map(([side, n]) => `${n} by ${side}`)
   const looks = calls.filter(({ call }) => onlyLooks(call)).length
+  return `${callCount(calls.length)}${sides.length > 1 ? ` (${sides.join(", ")})` : ""}, of which ${looks} only look`
+}
+
+/** The summary as lines of text. */
+export const summary = ({ fails, rows, stays, title }: Plan): ReadonlyArray<string> => {
+  const calls = rows.flatMap((row) => row.calls)
   return [
     `Summary of ${title}:`,
-    `  ${number("call", calls.length)}${sides.length > 1 ? ` (${sides.join(", ")})` : ""}, of which ${looks} only look`,
-    `  made: ${list(done.flatMap((call) => madeBy(call) ?? []))}`,
-    `  removed: ${list(done.flatMap((call) => removedBy(call) ?? []))}`,
+    `  ${total(rows)}`,
+    `  made: ${made(calls)}`,
+    `  removed: ${removed(calls)}`,
     ...stays === undefined
       ? []
       : stays.length === 0
