@@ -4,7 +4,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { isDeepStrictEqual } from "node:util"
-import * as Linux from "../../src/native/linux/Linux.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { addresses } from "../parity/addresses.ts"
 import { basics } from "../parity/basics.ts"
@@ -44,6 +43,7 @@ import { terminals } from "../parity/terminals.ts"
 import { userNamespaces } from "../parity/userNamespaces.ts"
 import { uts } from "../parity/uts.ts"
 import { xattrs } from "../parity/xattrs.ts"
+import { onLinux } from "../support/bounded.ts"
 import { lengthened, pauses, play, type Scenario } from "../support/parity.ts"
 
 /** By area; each is one file of `test/parity`. */
@@ -100,7 +100,7 @@ for (const [area, scenarios] of Object.entries(areas)) {
         Effect.gen(function*() {
           for (const times of [1, 8, 64]) {
             const slower = lengthened(scenario, times)
-            const expected = yield* Effect.provide(play(slower), Linux.layer)
+            const expected = yield* onLinux(() => `${area}: ${name}`, play(slower))
             const actual = yield* onModel(slower)
             // a busy machine is behind with what it does later: a difference is one if it stays, however long the pauses are
             if (times < 64 && pauses(scenario) && !isDeepStrictEqual(actual, expected)) continue

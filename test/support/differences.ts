@@ -3,8 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
-import * as Linux from "../../src/native/linux/Linux.ts"
 import { fromHost, ModelKernel, UnmodelledError } from "../../src/testing/Testing.ts"
+import { onLinux } from "./bounded.ts"
 import type { Before } from "./observed.ts"
 import { play, playAll, type Scenario, type Trace } from "./parity.ts"
 
@@ -74,7 +74,7 @@ const difference = (
   Effect.gen(function*() {
     const model = yield* onModel(machine, scenario)
     if ("unmodelled" in model) return undefined
-    const real = yield* Effect.provide(play(scenario, { generated: true }), Linux.layer)
+    const real = yield* onLinux(() => asData(scenario), play(scenario, { generated: true }))
     if ("broken" in model) return { scenario, real, model: model.broken }
     return same(real, model.trace) ? undefined : { scenario, real, model: model.trace }
   })
@@ -132,7 +132,9 @@ export const compare = (
     for (; done < runs && differences.length < most;) {
       const seeds = Array.from({ length: Math.min(atOnce, runs - done) }, (_, index) => seed + done + index)
       const scenarios = seeds.map((one) => nth(sequences, one))
-      const reals = yield* Effect.provide(playAll(scenarios), Linux.layer)
+      let playing = 0
+      const nameOf = () => `seed ${seeds[playing]}\n${asData(scenarios[playing]!)}`
+      const reals = yield* onLinux(nameOf, playAll(scenarios, (index) => void (playing = index)))
       for (const [index, scenario] of scenarios.entries()) {
         calls += callsOf(scenario)
         const model = yield* onModel(machine, scenario)

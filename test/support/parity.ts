@@ -396,9 +396,14 @@ export const play = (
 const links = (scenario: Scenario): boolean =>
   scenario.some((line) => "lines" in line ? links(line.lines) : "call" in line && line.call === "rtnetlink")
 
-/** Runs scenarios one after the other, each as {@link play} does: in a child, but of one process, which looks once. */
+/**
+ * Runs scenarios one after the other, each as {@link play} does: in a child, but of one process, which looks once.
+ *
+ * @param begins is told of each, before it begins
+ */
 export const playAll = (
-  scenarios: ReadonlyArray<Scenario>
+  scenarios: ReadonlyArray<Scenario>,
+  begins: (index: number) => void = () => {}
 ): Effect.Effect<ReadonlyArray<Trace>, SyscallError, Kernel | Fork> =>
   Effect.gen(function*() {
     const child = yield* startIn(CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET, (end) =>
@@ -406,7 +411,8 @@ export const playAll = (
         const before = yield* Observed.before
         yield* withdraw
         yield* protect
-        for (const scenario of scenarios) {
+        for (const [index, scenario] of scenarios.entries()) {
+          begins(index)
           const net = links(scenario)
           const known = new Map<string, unknown>([["before", before], ["links", net && !moves(scenario)]])
           const flags = CLONE.NEWNS | CLONE.NEWUTS | (net ? CLONE.NEWNET : 0)
