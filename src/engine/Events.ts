@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type { CallName } from "../native/Kernel.ts"
 
 /** One event. `milliseconds` is the time that the step, or its compensation, took. */
 export type Event =
@@ -22,6 +23,8 @@ export interface Current {
   readonly pipeline: string
   readonly step: string
   readonly undoing: boolean
+  /** The calls that the step's header declares; absent for a part of it that is somebody else's. */
+  readonly calls?: ReadonlyArray<CallName>
 }
 
 /** What is running; `undefined` outside of a step. */

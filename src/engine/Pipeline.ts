@@ -20,6 +20,7 @@ import * as Exit from "effect/Exit"
 import type { Kernel } from "../native/Kernel.ts"
 import { provided, type Restore, Runner } from "./ahead.ts"
 import { type Event, Events, undoing } from "./Events.ts"
+import { keepingTo } from "./Headers.ts"
 import {
   type Any,
   type Failure,
@@ -202,7 +203,7 @@ const failureOf = (
 const execute = Effect.fnUntraced(function*(self: Any, restore: Restore) {
   const events = yield* Events
   const clock = yield* Clock.Clock
-  const environment = yield* Effect.context<never>()
+  const environment = keepingTo(yield* Effect.context<never>())
   const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
   const emit: Emit = (_tag, step, since) => events({ _tag, pipeline: self.name, step, milliseconds: now() - since })
 

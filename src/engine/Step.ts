@@ -86,7 +86,9 @@ export interface Any {
   readonly reversal: Reversal
   /** What an operator can do about an errno of this step. */
   readonly advice: Readonly<Partial<Record<Errno, string>>>
+  /** The key that it provides, and those that it requires. */
   readonly key: Key | undefined
+  readonly keys: ReadonlyArray<Key>
   readonly run: Effect.Effect<unknown, unknown, any>
   /** Whether an interruption waits until the step is done. */
   readonly atOnce: boolean
@@ -112,6 +114,16 @@ type DeclaredOnly<R, Req extends ReadonlyArray<Key>> = [Undeclared<R, Req>] exte
 type Promised<A, P> = [P] extends [never] ? unknown
   : [A] extends [Shape<P>] ? unknown
   : { readonly "the result is not what `provides` promises": Shape<P> }
+
+/** What lacks an `undo`, and why it needs one, which is what the compiler prints. */
+interface Lacks<_Why extends string> {
+  readonly undo: unknown
+}
+
+/** What `run` registers takes back what it did; without that, `undo` must. */
+type TakenBack<R, Rev> = [Rev] extends ["compensated"] ? Rollback extends R ? unknown
+  : Lacks<"a step that is compensated has an `undo`, or registers what takes it back with `Step.onRollback`">
+  : unknown
 
 /** What {@link make} takes alongside the name. */
 export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key, Rev extends Reversal> {
@@ -154,7 +166,7 @@ export const make = <
   const Rev extends Reversal = Reversal
 >(
   name: N,
-  options: Options<A, E, R, Req, P, Rev>
+  options: Options<A, E, R, Req, P, Rev> & TakenBack<R, Rev>
 ): Step<N, Req[number], [Rev] extends ["terminal"] ? Terminal : P, E> => ({
   name,
   doc: options.doc,
@@ -166,6 +178,7 @@ export const make = <
   atOnce: options.atOnce ?? false,
   replayable: options.replayable ?? false,
   key: options.provides,
+  keys: options.requires ?? [],
   run: options.run as Any["run"],
   undo: options.undo as Any["undo"]
 })

@@ -38,7 +38,7 @@ const prepare = (
 ): Prepared => {
   const running = context.pipe(
     Context.add(Step.Rollback, { add }),
-    Context.add(CurrentStep, { pipeline, step: step.name, undoing: false })
+    Context.add(CurrentStep, { pipeline, step: step.name, undoing: false, calls: step.calls })
   ) as Context.Context<never>
   const all = journey === undefined ? running : Context.add(running, Ahead.Current, journey)
   // it is all of the environment and more: to merge the two would only copy them

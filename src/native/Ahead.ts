@@ -60,6 +60,12 @@ const able = new WeakMap<object, Effect.Effect<Journey | undefined>>()
 export const provide = (kernel: Kernel["Service"], begin: Effect.Effect<Journey | undefined>): void =>
   void able.set(kernel, begin)
 
+/** Says that a kernel which wraps another can run ahead as that one does: it hands on every call, as it is, or none. */
+export const provideSame = (kernel: Kernel["Service"], wrapper: Kernel["Service"]): void => {
+  const begin = able.get(kernel)
+  if (begin !== undefined) able.set(wrapper, begin)
+}
+
 /** A journey for the fiber's process; `undefined` if the kernel has none. */
 export const begin: Effect.Effect<Journey | undefined> = Effect.contextWith((context: Context.Context<never>) => {
   const kernel = Context.getOrUndefined(context as Context.Context<Kernel>, Kernel)

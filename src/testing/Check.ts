@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { textOf } from "../engine/errorText.ts"
+import { Headers } from "../engine/Headers.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"
 import { innermost, PipelineError } from "../engine/PipelineError.ts"
 import * as Plan from "../engine/Plan.ts"
@@ -83,7 +84,8 @@ export const run = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>, options: O
   const faults = Faults.make(rule)
   // the recorder is outermost: a call that is made to fail is on record too
   const layer = Layer.provide(recorder.layer, Layer.provide(faults.layer, model.layer))
-  const exit = Effect.runSyncExit(Effect.provide(effect, layer))
+  // a step that makes a call which its header lacks is wrong, whatever came of it
+  const exit = Effect.runSyncExit(Effect.provideService(Effect.provide(effect, layer), Headers, "checked"))
   return {
     exit,
     before,

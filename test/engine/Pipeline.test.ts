@@ -272,7 +272,7 @@ describe("run", () => {
         reversal: "compensated",
         run: Effect.andThen(CurrentStep, (where) => Effect.as(TestClock.adjust(30), where)),
         undo: (where) => {
-          assert.deepStrictEqual(where, { pipeline: "box", step: "slow", undoing: false })
+          assert.deepStrictEqual(where, { pipeline: "box", step: "slow", undoing: false, calls: [] })
           return Effect.asVoid(TestClock.adjust(7))
         }
       })
@@ -336,6 +336,32 @@ describe("problems and runUnchecked", () => {
       "step \"late\" stands after \"last\", which is terminal"
     ])
     assert.deepStrictEqual(Pipeline.problems(Pipeline.make(header, givesName, needsName, last)), [])
+  })
+
+  it("refuses a key that stands for two facts when it is built, and names both", () => {
+    class Namesake extends Context.Service<Namesake, string>()("Name") {}
+    const takesOther = Step.make("takesOther", {
+      doc: "",
+      calls: [],
+      requires: [Namesake],
+      reversal: "harmless",
+      run: Effect.asVoid(Namesake)
+    })
+    const said = "the key \"Name\" stands for two facts: that of step \"givesName\", and that of step \"takesOther\""
+    // to the compiler both are the same: only their declarations differ
+    assert.throws(() => Pipeline.make(header, givesName, takesOther), said)
+    assert.throws(() => Pipeline.append(Pipeline.make(header, givesName), takesOther), said)
+    assert.throws(() => Pipeline.make({ ...header, inputs: [Name] }, takesOther), /that of an input/)
+    const pipeline = { ...Pipeline.make(header), steps: [givesName, takesOther] } as never
+    assert.deepStrictEqual(Pipeline.problems(pipeline), [said])
+    // a flow that is loaded from a file has copies of this package's own keys
+    class Init extends Context.Service<Init, string>()("runfx/Init") {}
+    class Copy extends Context.Service<Copy, string>()("runfx/Init") {}
+    const takesCopy = { ...takesOther, name: "takesCopy", requires: ["runfx/Init"], keys: [Copy] }
+    assert.deepStrictEqual(
+      Pipeline.problems({ ...Pipeline.make({ ...header, inputs: [Init] }), steps: [takesCopy] } as never),
+      []
+    )
   })
 
   it.effect("runs no step of a pipeline that breaks a rule", () =>

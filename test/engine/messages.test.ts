@@ -27,6 +27,10 @@ const openRoot = Step.make("openRoot", {
 const pivotRoot = Step.make("pivotRoot", {
   doc: "", calls: [], requires: [Rootfs], reversal: "irreversible", run: Effect.asVoid(Rootfs)
 })
+class OtherRoot extends Context.Service<OtherRoot, { readonly path: string }>()("Rootfs") {}
+const otherRoot = Step.make("chroot", {
+  doc: "", calls: [], requires: [OtherRoot], reversal: "irreversible", run: Effect.asVoid(OtherRoot)
+})
 const exec = Step.make("exec", { doc: "", calls: [], reversal: "terminal", run: sys.exit_group({ status: 0 }) })
 const announce = Step.make("announce", { doc: "", calls: [], reversal: "harmless", run: Effect.void })
 const box = Pipeline.make({ name: "box", doc: "", inputs: [] }, openRoot, pivotRoot, exec)
@@ -58,6 +62,10 @@ const cases: Readonly<Record<string, readonly [snippet: string, says: ReadonlyAr
     `Pipeline.check(Pipeline.move(standard, "setHostname", { before: "populateEnv" }))`,
     [`step "setHostname" requires "runfx/InNamespaces", which no earlier step provides`]
   ],
+  keyOfTwoFacts: [
+    `Pipeline.run(Pipeline.make({ name: "x", doc: "", inputs: [] }, openRoot, otherRoot))`,
+    [`the key "Rootfs" stands for two facts: that of step "openRoot", and that of step "chroot"`]
+  ],
   allProblems: [
     `Pipeline.check(standard.pipe(Pipeline.remove("setNoNewPrivileges"), Pipeline.remove("dropBoundingSet")))`,
     [`requires "runfx/NoNewPrivileges"`, `step "setKeepCaps" requires "runfx/BoundingSetDropped"`]
@@ -72,6 +80,10 @@ const cases: Readonly<Record<string, readonly [snippet: string, says: ReadonlyAr
       doc: "", calls: [], reversal: "compensated", run: Effect.void, undo: () => Effect.asVoid(Rootfs)
     })`,
     ["Rootfs"]
+  ],
+  nothingTakesItBack: [
+    `Step.make("kept", { doc: "", calls: [], reversal: "compensated", run: Effect.void })`,
+    ["a step that is compensated has an `undo`, or registers what takes it back with `Step.onRollback`"]
   ],
   wrongResult: [
     `Step.make("odd", { doc: "", calls: [], provides: Rootfs, reversal: "harmless", run: Effect.succeed("3") })`,

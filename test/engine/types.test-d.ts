@@ -127,6 +127,18 @@ Pipeline.run(Pipeline.make(header, use, open))
 // @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
 Pipeline.check(Pipeline.make(header, use, open))
 
+// a key that stands for two facts
+class OtherRoot extends Context.Service<OtherRoot, { readonly path: string }>()("Rootfs") {}
+const otherRoot = { doc: "", calls: [], reversal: "harmless" } as const
+const needsOther = Step.make("needsOther", { ...otherRoot, requires: [OtherRoot], run: Effect.asVoid(OtherRoot) })
+const givesOther = Step.make("givesOther", { ...otherRoot, provides: OtherRoot, run: Effect.succeed({ path: "/" }) })
+// @ts-expect-error the key "Rootfs" stands for two facts: that of step "open", and that of step "needsOther"
+Pipeline.check(Pipeline.make(header, open, needsOther))
+// @ts-expect-error the key "Rootfs" stands for two facts: that of step "open", and that of step "givesOther"
+Pipeline.check(Pipeline.make(header, open, givesOther))
+// @ts-expect-error the key "Rootfs" stands for two facts: that of an input, and that of step "needsOther"
+Pipeline.check(Pipeline.make({ ...header, inputs: [Rootfs] }, needsOther))
+
 // missing provider
 // @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
 Pipeline.run(Pipeline.make(header, fresh, use))
@@ -191,6 +203,14 @@ Step.make("undeclaredUndo", {
   // @ts-expect-error User is not among what undo may use
   undo: () => Effect.asVoid(User)
 })
+
+// nothing takes back what is to be compensated
+// @ts-expect-error a step that is compensated has an `undo`, or registers what takes it back
+Step.make("kept", { doc: "", calls: [], reversal: "compensated", run: Effect.void })
+export const takenBack = [
+  Step.make("registers", { doc: "", calls: [], reversal: "compensated", run: Step.onRollback(Effect.void) }),
+  Step.make("undoes", { doc: "", calls: [], reversal: "compensated", run: Effect.void, undo: () => Effect.void })
+]
 
 // undo is given the result of run, and nothing else
 Step.make("wrongUndo", {

@@ -1,7 +1,8 @@
 /** What a pipeline is: a name, what it takes, and steps in order, each with its types. */
 import { type Pipeable, Prototype } from "effect/Pipeable"
-import type { PipelineError } from "../PipelineError.ts"
+import { InvalidPipelineError, type PipelineError } from "../PipelineError.ts"
 import type * as Step from "../Step.ts"
+import { collisions } from "./keys.ts"
 
 /** Steps in order, as a tuple. */
 export type Steps = ReadonlyArray<Step.Any>
@@ -52,6 +53,13 @@ export type Reason<E> = E extends PipelineError<infer R> ? R : E
 /** The services that the steps provide; what a run returns, as a Context. */
 export type Provided<P> = P extends Any ? Step.Identifier<Step.Provides<P["steps"][number]>> : never
 
-/** Makes the value; what it holds is not looked at. */
-export const of = <I extends Keys, S extends Steps>(self: Omit<Pipeline<I, S>, "pipe">): Pipeline<I, S> =>
-  Object.assign(Object.create(Prototype), self)
+/**
+ * Makes the value. Of what it holds, only the keys of facts are looked at; the order is, when it runs.
+ *
+ * @throws {@link InvalidPipelineError} if two facts have keys of the same name
+ */
+export const of = <I extends Keys, S extends Steps>(self: Omit<Pipeline<I, S>, "pipe">): Pipeline<I, S> => {
+  const problems = collisions(self)
+  if (problems.length > 0) throw new InvalidPipelineError({ pipeline: self.name, problems })
+  return Object.assign(Object.create(Prototype), self)
+}

@@ -1,9 +1,10 @@
 /**
  * The rules of a pipeline, for the compiler and, word for word, for what is assembled from data: each name stands once, each
- * requirement is provided by an earlier step or by an input, and nothing follows a terminal step.
+ * requirement is provided by an earlier step or by an input, a key stands for one fact, and nothing follows a terminal step.
  */
 import type * as Step from "../Step.ts"
 import type { Any, Steps } from "./Definition.ts"
+import { collisions } from "./keys.ts"
 
 // What the compiler prints first is the type of a parameter. So a parameter that must not be passed what is wrong has the
 // sentence about it as its type.
@@ -11,25 +12,41 @@ import type { Any, Steps } from "./Definition.ts"
 /** The names of keys. */
 export type KeyName<K> = K extends { readonly key: infer N extends string } ? N : never
 
-type Lacking<H extends Step.Any, Have> = Exclude<KeyName<Step.Requires<H>>, Have>
+type Lacking<H extends Step.Any, Have> = Exclude<KeyName<Step.Requires<H>>, KeyName<Have>>
 
-type ProblemOf<H extends Step.Any, Have, Seen> =
+/** Of some keys, those that have the name of another one which is not the same key. */
+type Namesakes<K, Have> = Exclude<K, Have> extends infer Other
+  ? Other extends Step.Key ? KeyName<Other> extends KeyName<Have> ? KeyName<Other> : never : never
+  : never
+
+type Named<S, N> = S extends Step.Any ? N extends KeyName<Step.Provides<S>> ? Step.Name<S> : never : never
+
+/** The other one that provides a key of this name, in words. */
+type Other<All extends Steps, H, N> = [Exclude<Named<All[number], N>, Step.Name<H>>] extends [never] ? "an input"
+  : `step "${Exclude<Named<All[number], N>, Step.Name<H>>}"`
+
+type Collision<H extends Step.Any, All extends Steps, N> = N extends string
+  ? `the key "${N}" stands for two facts: that of ${Other<All, H, N>}, and that of step "${Step.Name<H>}"`
+  : never
+
+type ProblemOf<H extends Step.Any, Have, Seen, All extends Steps> =
   | (Step.Name<H> extends Seen ? `step "${Step.Name<H>}" stands twice` : never)
-  | ("~terminal" extends Have ? `step "${Step.Name<H>}" stands after a terminal step` : never)
+  | (Step.Terminal extends Have ? `step "${Step.Name<H>}" stands after a terminal step` : never)
   | ([Lacking<H, Have>] extends [never] ? never
     : `step "${Step.Name<H>}" requires "${Lacking<H, Have>}", which no earlier step provides`)
+  | Collision<H, All, Namesakes<Step.Requires<H> | Step.Provides<H>, Have>>
 
 /** All rules that a list of steps breaks, in words; `never` if it breaks none. */
-type Broken<S extends Steps, Have, Seen = never, Found = never> = S extends
+type Broken<S extends Steps, Have, All extends Steps = S, Seen = never, Found = never> = S extends
   readonly [infer H extends Step.Any, ...infer T extends Steps]
-  ? Broken<T, Have | KeyName<Step.Provides<H>>, Seen | Literal<Step.Name<H>>, Found | ProblemOf<H, Have, Seen>>
+  ? Broken<T, Have | Step.Provides<H>, All, Seen | Literal<Step.Name<H>>, Found | ProblemOf<H, Have, Seen, All>>
   : Found
 
 /** The name itself; none for a name that only the run will know. */
 export type Literal<N> = string extends N ? never : N
 
 /** All rules that a pipeline breaks, in words; `never` if it breaks none, or if only its run can tell. */
-export type Problems<P> = P extends Any ? Broken<P["steps"], KeyName<P["inputs"][number]>> : never
+export type Problems<P> = P extends Any ? Broken<P["steps"], P["inputs"][number]> : never
 
 /** Names that stand twice among steps. */
 export type Twice<S extends Steps, Seen = never, Found = never> = S extends
@@ -49,7 +66,7 @@ export type Runnable<P> = [Problems<P>] extends [never] ? P : Problems<P>
 export const problems = (self: Any): ReadonlyArray<string> => {
   const have = new Set(self.inputs.map((key) => key.key))
   const seen = new Set<string>()
-  const out: Array<string> = []
+  const out: Array<string> = [...collisions(self)]
   let terminal: string | undefined
   for (const step of self.steps) {
     if (seen.has(step.name)) out.push(`step "${step.name}" stands twice`)

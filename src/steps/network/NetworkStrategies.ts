@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"
+import { withoutHeader } from "../../engine/Headers.ts"
 import { loopback } from "./loopback.ts"
 import { UnknownStrategyError } from "./NetworkError.ts"
 import type { Strategy } from "./Strategy.ts"
@@ -27,6 +28,14 @@ export const NetworkStrategies = Context.Reference<ReadonlyArray<Strategy>>("run
 /** Those of this package, which only make calls; another one may do whatever it likes. */
 export const ours: ReadonlySet<Strategy> = new Set([loopback, veth])
 
+/** Its calls are its own: the headers of the steps that use it have those of the built-in ones. */
+const foreign = (strategy: Strategy): Strategy => ({
+  name: strategy.name,
+  create: (network, target) => withoutHeader(strategy.create(network, target)),
+  initialize: (network) => withoutHeader(strategy.initialize(network)),
+  remove: (created) => withoutHeader(strategy.remove(created))
+})
+
 /** The strategy of a network. */
 export const strategyOf = (network: Network): Effect.Effect<Strategy, UnknownStrategyError> =>
   Effect.flatMap(NetworkStrategies, (strategies) => {
@@ -39,5 +48,5 @@ export const strategyOf = (network: Network): Effect.Effect<Strategy, UnknownStr
           known: strategies.map(({ name }) => name)
         })
       )
-      : Effect.succeed(found)
+      : Effect.succeed(ours.has(found) ? found : foreign(found))
   })

@@ -1,0 +1,102 @@
+/**
+ * Whether steps keep to their headers: a call that a step makes and does not declare is a defect.
+ *
+ * A header is what a reader trusts: a plan, a review, a seccomp filter for the runtime. The compiler can't see which calls
+ * an effect makes, so a run looks: if `NODE_ENV` is `development` or `test` (vitest and jest set it), in `Check` of
+ * `runfx/testing`, and if {@link Headers} says so. It does not look otherwise. On most servers `NODE_ENV` is not set, and there
+ * a container that could start must not be refused for the sake of what describes it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { provideSame } from "../native/Ahead.ts"
+import { Fork, make as makeFork } from "../native/Fork.ts"
+import { type Call, type CallName, Kernel, type Result, type SyscallError } from "../native/Kernel.ts"
+import { type Current, CurrentStep } from "./Events.ts"
+
+/**
+ * Whether the calls of steps are compared with their headers: `checked`, or `trusted`.
+ *
+ * **Example** (In a program that never sets NODE_ENV)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Headers } from "runfx/engine/Headers"
+ *
+ * const program = Effect.provideService(Runtime.run(options), Headers, "checked")
+ * ```
+ */
+export const Headers = Context.Reference<"checked" | "trusted">("runfx/Headers", {
+  defaultValue: () => ["development", "test"].includes(process.env["NODE_ENV"] ?? "") ? "checked" : "trusted"
+})
+
+/** A step has made a call that its header does not have: a mistake in the step, and so a defect. */
+export class UndeclaredCall extends Error {
+  override readonly name = "UndeclaredCall"
+  readonly pipeline: string
+  readonly step: string
+  readonly call: CallName
+
+  constructor({ pipeline, step }: Pick<Current, "pipeline" | "step">, call: CallName) {
+    super(
+      `${pipeline}: ${step}: the step makes the call "${call}", which its header does not declare: add it to \`calls\``
+    )
+    this.pipeline = pipeline
+    this.step = step
+    this.call = call
+  }
+}
+
+/** Refuses a call before it is made; one that takes something back is made all the same, for nothing may stay behind. */
+const checked = <A>(name: CallName, make: Effect.Effect<A, SyscallError>): Effect.Effect<A, SyscallError> =>
+  Effect.withFiber((fiber) => {
+    const current = fiber.getRef(CurrentStep)
+    if (current?.calls === undefined || current.calls.includes(name)) return make
+    const refusal = Effect.die(new UndeclaredCall(current, name))
+    return current.undoing ? Effect.andThen(Effect.exit(make), refusal) : refusal
+  })
+
+/**
+ * A part of a step that its header does not speak of: the effect of a process that it starts, or what somebody else has
+ * written. Its calls are not compared with the header.
+ */
+export const withoutHeader = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.updateService(self, CurrentStep, (current) => {
+    if (current?.calls === undefined) return current
+    const { calls: _, ...rest } = current
+    return rest
+  })
+
+const kernels = new WeakMap<Kernel["Service"], Kernel["Service"]>()
+
+/** One for each kernel, however many pipelines run within one another. */
+const checking = (kernel: Kernel["Service"]): Kernel["Service"] => {
+  const known = kernels.get(kernel)
+  if (known !== undefined) return known
+  const checker: Kernel["Service"] = {
+    invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => checked(call._tag, kernel.invoke(call))
+  }
+  provideSame(kernel, checker)
+  kernels.set(kernel, checker)
+  kernels.set(checker, checker)
+  return checker
+}
+
+const checkingFork = ({ start }: Fork["Service"]): Fork["Service"] =>
+  makeFork((flags, child, descriptors) =>
+    // the effect's environment is the child's
+    Effect.flatMap(checked("clone", Effect.void), () => start(flags, withoutHeader(child), descriptors)) as never
+  )
+
+/**
+ * What the steps of a pipeline run with: the same, or a kernel that compares their calls with their headers.
+ *
+ * @internal
+ */
+export const keepingTo = <R>(context: Context.Context<R>): Context.Context<R> => {
+  if (Context.get(context, Headers) === "trusted") return context
+  const known = context as Context.Context<R | Kernel | Fork>
+  const kernel = Context.getOrUndefined(known, Kernel)
+  const fork = Context.getOrUndefined(known, Fork)
+  const withKernel = kernel === undefined ? known : Context.add(known, Kernel, checking(kernel))
+  return fork === undefined ? withKernel : Context.add(withKernel, Fork, checkingFork(fork))
+}
