@@ -47,6 +47,7 @@ const own = [
   "native/Ahead",
   "native/KeepsAlive",
   "native/Refused",
+  "native/Surroundings",
   "native/bpf",
   "native/composed",
   "native/deviceFilter",

@@ -10,17 +10,11 @@ import type { SchedulerDispatcher } from "effect/Scheduler"
 import { CLD } from "../native/constants.ts"
 import { nothingMore } from "../native/Fork.ts"
 import { type Call, render, type SyscallError } from "../native/Kernel.ts"
+import { infinity } from "./Descriptors.ts"
 import { end } from "./ending.ts"
+import type { Ends } from "./Program.ts"
 import type { State } from "./State.ts"
 import { apply } from "./transitions.ts"
-
-/** What a program does that took the place of a process; the model runs no programs, it only lets them end. */
-export interface Program {
-  /** Exit status; 0. */
-  readonly exit?: number
-  /** Nanoseconds of the model's time until it ends by itself; one minute. `"never"`: only a signal ends it. */
-  readonly after?: bigint | "never"
-}
 
 /** Everybody waits, and nothing will happen. */
 export class DeadlockError extends Error {
@@ -37,6 +31,8 @@ export class DeadlockError extends Error {
 /** A process that makes calls; reclone(2) changes its number. */
 export interface Cell {
   pid: number
+  /** It has become a program, whose calls are another effect's. */
+  replaced?: true
 }
 
 /** What is waited for, and at most how many nanoseconds. */
@@ -57,6 +53,12 @@ interface Waiter {
 
 const minute = 60_000_000_000n
 
+/**
+ * The priority of a look whether nobody can continue. A scheduler of Effect takes smaller numbers first; that of `Check`
+ * takes this one only if nothing else is left to do.
+ */
+export const whenIdle = Number.MAX_SAFE_INTEGER
+
 /** One machine in motion. */
 export class Course {
   /** The machine as it is now. */
@@ -65,7 +67,8 @@ export class Course {
   readonly root: Cell
   /** Processes whose effects run, or will. */
   readonly fibers: Set<number>
-  readonly #settings: Readonly<Record<string, Program>>
+  /** Processes whose program is an effect of the test's. */
+  readonly #scripted = new Set<number>()
   readonly #programs = new Map<number, { readonly at: bigint | undefined; readonly status: number }>()
   readonly #waiters: Array<Waiter> = []
   #dispatcher: SchedulerDispatcher | undefined
@@ -75,18 +78,17 @@ export class Course {
   #isSweeping = false
   #isChecking = false
 
-  constructor(state: State, settings: Readonly<Record<string, Program>>) {
+  constructor(state: State) {
     const first = [...state.processes.keys()].at(-1)!
     this.state = state
     this.root = { pid: first }
     this.fibers = new Set([first])
-    this.#settings = settings
   }
 
   /** Whether a process still makes calls. */
   isAlive(pid: number): boolean {
     const process = this.state.processes.get(pid)
-    return process !== undefined && process.status === "running" && !process.executed
+    return process?.status === "running" && (!process.executed || this.#scripted.has(pid))
   }
 
   /** Takes the order of events from the fiber of the first process. */
@@ -94,8 +96,8 @@ export class Course {
     if (cell === this.root || this.#dispatcher === undefined) this.#dispatcher = fiber.currentDispatcher
   }
 
-  #schedule(task: () => void): void {
-    this.#dispatcher?.scheduleTask(task, 0)
+  #schedule(task: () => void, priority = 0): void {
+    this.#dispatcher?.scheduleTask(task, priority)
   }
 
   /** The first turn of a process, after the fiber that runs now has stopped. */
@@ -158,7 +160,7 @@ export class Course {
       // somebody continues outside of the model; its next call brings us back
       if ([...this.fibers].some((pid) => !this.#waiters.some(({ cell }) => cell.pid === pid))) return
       this.#pass()
-    })
+    }, whenIdle)
   }
 
   /** Lets time pass until the next thing happens. */
@@ -204,11 +206,28 @@ export class Course {
     })
   }
 
-  /** A process has executed a program, if it has: the program will end. */
-  startProgram(pid: number): void {
-    const executed = this.state.executed.findLast((one) => one.pid === pid)
-    if (executed === undefined) return
-    const { after = minute, exit = 0 } = this.#settings[executed.path] ?? {}
+  /** Waits for some of the model's time, in nanoseconds, or forever. */
+  sleep(cell: Cell, nanoseconds: bigint | undefined): Effect.Effect<void> {
+    const call: Call = { _tag: "nanosleep", nanoseconds: nanoseconds ?? infinity }
+    const wait = this.wait(
+      cell,
+      call,
+      { why: "time to pass", timeout: nanoseconds },
+      (timedOut) => timedOut ? Effect.void : undefined
+    )
+    return wait as Effect.Effect<void>
+  }
+
+  /** The program of a process will end by itself, or never. */
+  letEnd(pid: number, { after = minute, exit = 0 }: Ends): void {
+    this.#scripted.delete(pid)
     this.#programs.set(pid, { at: after === "never" ? undefined : this.state.time + after, status: exit })
+  }
+
+  /** The program of a process makes calls. */
+  letRun(pid: number): void {
+    this.#programs.delete(pid)
+    this.#scripted.add(pid)
+    this.fibers.add(pid)
   }
 }

@@ -11,6 +11,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import process from "node:process"
+import { Surroundings } from "../native/Surroundings.ts"
 import { listenForEnd } from "./caught.ts"
 
 /** How long the rest of a fiber's finalizers may take, once its containers are gone, in milliseconds. */
@@ -106,10 +107,13 @@ const join = (fiber: Fiber.Fiber<unknown, unknown>): () => void => {
 export const whileAttached = (enabled: boolean) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   enabled
     ? Effect.withFiber((fiber) =>
-      Effect.acquireUseRelease(
-        Effect.sync(() => join(fiber)),
-        () => self,
-        (leave) => Effect.sync(leave)
-      )
+      // no signal to this process is for what a kernel in memory runs
+      fiber.getRef(Surroundings).live
+        ? Effect.acquireUseRelease(
+          Effect.sync(() => join(fiber)),
+          () => self,
+          (leave) => Effect.sync(leave)
+        )
+        : self
     )
     : self

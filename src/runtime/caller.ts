@@ -1,7 +1,7 @@
 /** Who the caller is, and where its containers are kept. */
 import * as Effect from "effect/Effect"
-import process from "node:process"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { Surroundings } from "../native/Surroundings.ts"
 import { type Authority, authority } from "../steps/caller/authority.ts"
 import { defaultStateRoot, type StateRootError } from "../steps/caller/stateRoot.ts"
 
@@ -11,5 +11,5 @@ export const caller: Effect.Effect<Authority, SyscallError, Kernel> = authority
 /** Where states are kept by default. */
 export const stateRoot: Effect.Effect<string, StateRootError, Kernel> = Effect.flatMap(
   authority,
-  (caller) => defaultStateRoot(caller, process.env)
+  (caller) => Effect.flatMap(Surroundings, ({ env }) => defaultStateRoot(caller, env))
 )

@@ -1,7 +1,6 @@
 /** From the options of a start to the input of its pipeline. Nothing is made here. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import nodeProcess from "node:process"
 import type { ConfigError } from "../config/ConfigError.ts"
 import { type Container, makesNamespace, type Process } from "../config/Container.ts"
 import { validateHost } from "../config/validate.ts"
@@ -10,6 +9,7 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import type { InvalidPipelineError } from "../engine/PipelineError.ts"
 import { RLIMIT, SIG } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { Surroundings } from "../native/Surroundings.ts"
 import { type Standard, standard } from "../pipelines/standard.ts"
 import { standardLate } from "../pipelines/standardLate.ts"
 import { type Userns, userns } from "../pipelines/userns.ts"
@@ -125,7 +125,7 @@ export const checkedLaunch = (
     if (root === undefined) yield* validateHost(container, options.names)
     return {
       bundle: options.bundle ?? "",
-      stateRoot: options.stateRoot ?? (yield* defaultStateRoot(caller, nodeProcess.env)),
+      stateRoot: options.stateRoot ?? (yield* defaultStateRoot(caller, (yield* Surroundings).env)),
       namespaces: namespacePlan(container.namespaces),
       init: flow === undefined ? preset : yield* edited(flow, preset),
       ...given({ sideCar: sideCarOf(type, root), late: late?.late }),

@@ -60,21 +60,6 @@ const machine = (
     descriptors: hostDescriptors(3 + Math.min(1024, Math.max(0, Math.trunc(Number(preserved)) || 0)), terminals)
   })
 
-/** The clock of the model: its time passes when all processes wait. */
-const clockOf = (model: ModelKernel.ModelKernel): Clock.Clock => {
-  const nanos = (): bigint => model.state().time
-  const millis = (): number => Number(nanos() / 1_000_000n)
-  return {
-    currentTimeMillisUnsafe: millis,
-    currentTimeMillis: Effect.sync(millis),
-    currentTimeNanosUnsafe: nanos,
-    currentTimeNanos: Effect.sync(nanos),
-    monotonicTimeNanosUnsafe: nanos,
-    monotonicTimeNanos: Effect.sync(nanos),
-    sleep: () => Effect.yieldNow
-  }
-}
-
 /** The runtime waits for its program on Node's event loop, which the model does not have: here it waits in the call. */
 const waitingInside = (inner: Kernel["Service"]): Kernel["Service"] => ({
   invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> =>
@@ -142,14 +127,13 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
     let program: ModelKernel.Program = stays ? { after: "never" } : {}
     const programs = new Proxy<Record<string, ModelKernel.Program>>({}, { get: () => program })
     const model = ModelKernel.make(machine(planned, yield* Effect.flatten(OwnModes)), { programs })
-    const clock = clockOf(model)
     const pids = before === undefined
       ? new Map<number, string>()
       : yield* Effect.provideContext(
         before,
         Context.make(Kernel, waitingInside(model.kernel)).pipe(
           Context.add(Fork, model.fork),
-          Context.add(Clock.Clock, clock),
+          Context.add(Clock.Clock, model.clock),
           Context.add(Relay, relayOnPaper)
         )
       )
@@ -183,7 +167,7 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
     }
     const context = Context.make(Kernel, recorder.kernel(noticing)).pipe(
       Context.add(Fork, recorder.fork(model.fork)),
-      Context.add(Clock.Clock, clock),
+      Context.add(Clock.Clock, model.clock),
       Context.add(Relay, relayOnPaper),
       Context.add(Pipeline.Watch, watch),
       Context.add(Handled, { codes: [] })

@@ -12,91 +12,23 @@
  * ```
  */
 import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import { textOf } from "../engine/errorText.ts"
-import { Headers } from "../engine/Headers.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"
 import { innermost, PipelineError } from "../engine/PipelineError.ts"
 import * as Plan from "../engine/Plan.ts"
-import * as ModelKernel from "../model/ModelKernel.ts"
-import type { Options as Seed } from "../model/Seed.ts"
 import type { Executed, State } from "../model/State.ts"
 import type { Errno } from "../native/Errno.ts"
-import type { Fork } from "../native/Fork.ts"
-import { type CallName, type Kernel, SyscallError } from "../native/Kernel.ts"
+import { type CallName, SyscallError } from "../native/Kernel.ts"
 import { differences, type Part } from "./differences.ts"
-import * as Faults from "./Faults.ts"
 import * as PlanDiff from "./PlanDiff.ts"
-import * as Recorder from "./Recorder.ts"
-import { trail, type Trailed } from "./trail.ts"
+import type * as Recorder from "./Recorder.ts"
+import type { Checked } from "./running.ts"
+import { trail } from "./trail.ts"
 
 export { differences, type Part } from "./differences.ts"
+export { type Checked, type Options, run, runPromise } from "./running.ts"
 export { trail } from "./trail.ts"
-
-/** How something is run. */
-export interface Options {
-  /** The machine before: a short description, a state (`seed`, `fromHost`), or a machine that continues. */
-  readonly machine?: Seed | State | ModelKernel.ModelKernel
-  /** What programs do that are executed. */
-  readonly programs?: Readonly<Record<string, ModelKernel.Program>>
-  /** Which calls fail; see `Faults`. */
-  readonly faults?: Faults.Rule
-  /** How many calls the text of a failed check shows; 12. */
-  readonly shown?: number
-}
-
-/** What came of a run. */
-export interface Checked<out A, out E> extends Trailed {
-  readonly exit: Exit.Exit<A, E>
-  /** The machine before and after. */
-  readonly before: State
-  readonly after: State
-  /** Programs that were executed, in order. */
-  readonly executed: ReadonlyArray<Executed>
-  /** How many calls were made to fail. */
-  readonly faults: number
-  /** The machine itself, for a further run. */
-  readonly model: ModelKernel.ModelKernel
-}
-
-/**
- * Runs an Effect on a model machine, with every call on record. It never throws: the checks do.
- *
- * **Example** (Two runs on one machine)
- *
- * ```ts
- * const first = Check.run(start, { machine: { cgroup: "v2" } })
- * Check.succeeded(first)
- * const second = Check.run(remove, { machine: first.model })
- * Check.succeeded(second)
- * ```
- */
-export const run = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>, options: Options = {}): Checked<A, E> => {
-  const { faults: rule = Faults.never, machine = {}, programs, shown = 12 } = options
-  const model = "kernel" in machine
-    ? machine
-    : ModelKernel.make(machine, programs === undefined ? {} : { programs })
-  const started = model.executed().length
-  const before = model.state()
-  const recorder = Recorder.make()
-  const faults = Faults.make(rule)
-  // the recorder is outermost: a call that is made to fail is on record too
-  const layer = Layer.provide(recorder.layer, Layer.provide(faults.layer, model.layer))
-  // a step that makes a call which its header lacks is wrong, whatever came of it
-  const exit = Effect.runSyncExit(Effect.provideService(Effect.provide(effect, layer), Headers, "checked"))
-  return {
-    exit,
-    before,
-    after: model.state(),
-    calls: recorder.entries(),
-    executed: model.executed().slice(started),
-    faults: faults.injected().length,
-    model,
-    shown
-  }
-}
 
 // ── a check that does not hold ───────────────────────────────────────────────────────────────────────────────────────
 
