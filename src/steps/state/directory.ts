@@ -76,6 +76,14 @@ export const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel
   }))
 }
 
+/** A handle of a container's directory; none is left if that of the root can't be closed. */
+const openEntry = (root: string, id: string): Effect.Effect<number, StoreError, Kernel> =>
+  Effect.suspend(() => {
+    let own: number | undefined
+    const opened = using(openRoot(root), (fd) => Effect.tap(openOwn(fd, id), (entry) => Effect.sync(() => own = entry)))
+    return Effect.onError(opened, () => own === undefined ? Effect.void : Effect.ignore(sys.close({ fd: own })))
+  })
+
 /** Runs `use` with a handle of a container's directory. */
 export const withDirectory = <A, E, R>(
   root: string,
@@ -85,7 +93,7 @@ export const withDirectory = <A, E, R>(
   Effect.andThen(
     checkId(id),
     Effect.acquireUseRelease(
-      using(openRoot(root), (fd) => openOwn(fd, id)).pipe(
+      openEntry(root, id).pipe(
         onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
       ),
       use,
