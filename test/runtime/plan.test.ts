@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmdirSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Plan from "../../src/engine/Plan.ts"
@@ -110,7 +112,10 @@ describe("plan", () => {
 
   it.live("says what each descriptor is, and ends with a summary", () =>
     Effect.gen(function*() {
-      const plan = yield* planRun({ id: "plan-test", container })
+      // one that is there already: otherwise it stays, as on a machine that has just been started
+      const stateRoot = mkdtempSync(join(tmpdir(), "states-"))
+      const plan = yield* planRun({ id: "plan-test", container, stateRoot })
+      rmdirSync(stateRoot)
       for (const { calls } of plan.rows) {
         for (const { name, text } of calls) {
           if (["write", "read", "close", "sendmsg", "recvmsg", "fchmod", "move_mount"].includes(name)) {
