@@ -40,7 +40,7 @@ const outcomeOf = ({ handles = [], outcome }: PlannedCall, fatal: boolean): Mark
 const marks = (calls: ReadonlyArray<PlannedCall>): Markup => {
   const [makes, removes] = [made(calls), removed(calls)]
   return html`${makes === "nothing" ? none : html` <span class="mark made">+ ${makes}</span>`}${
-    removes === "nothing" ? none : html` <span class="mark undone">− ${removes}</span>`
+    removes === "nothing" ? none : html` <span class="mark undone">&minus; ${removes}</span>`
   }`
 }
 
@@ -74,7 +74,9 @@ const summaryOf = ({ calls, doc, side, step, undoing }: Row, failed: boolean): M
 const about = ({ pipeline, reversal, step, undoing }: Row): Markup =>
   step === ""
     ? none
-    : html`<p class=tag>${pipeline === "" ? "" : `${pipeline} › ${step}. `}${undoing ? "" : reversals[reversal]}</p>`
+    : html`<p class=tag>${pipeline === "" ? "" : html`${pipeline} &rsaquo; ${step}. `}${
+      undoing ? "" : reversals[reversal]
+    }</p>`
 
 const rowItem = (sides: ReadonlyArray<string>, failing: Row | undefined) => (row: Row): Markup => {
   const { calls, side, undoing } = row
@@ -123,7 +125,7 @@ const bar =
   html`<div id=bar role=search hidden><input type=search id=search aria-label="Search steps and calls" placeholder="Search steps and calls" autocomplete=off spellcheck=false><output id=found aria-live=polite></output><button type=button id=open>Open all</button><button type=button id=close>Close all</button><label><input type=checkbox id=looks checked> also calls that only look</label></div>`
 
 const keys =
-  html`<footer><p>Steps are in the order of time, each in the column of its process. A descriptor is shown as the file that it is, a pid as the process; a word in &lt;&gt; is what can't be known before. <em>Handles ENOENT</em> says that the step continues, or fails with an error that says more, if its call fails so.</p><p>Keys: <kbd>/</kbd> search, <kbd>↑</kbd> <kbd>↓</kbd> from step to step, <kbd>Enter</kbd> open, <kbd>Esc</kbd> end the search.</p></footer>`
+  html`<footer><p>Steps are in the order of time, each in the column of its process. A descriptor is shown as the file that it is, a pid as the process; a word in &lt;&gt; is what can't be known before. <em>Handles ENOENT</em> says that the step continues, or fails with an error that says more, if its call fails so.</p><p>Keys: <kbd>/</kbd> search, <kbd>&uarr;</kbd> <kbd>&darr;</kbd> from step to step, <kbd>Enter</kbd> open, <kbd>Esc</kbd> end the search.</p></footer>`
 
 /**
  * Writes a plan as a page of HTML, in one file without anything from outside: for a browser, for a review, beside a log.
