@@ -37,9 +37,10 @@ export interface Journey {
   /** Makes a call of the part that runs, or takes for granted what it will give. */
   readonly invoke: <C extends Call>(
     call: C,
-    guess: Guess | undefined,
     plain: () => Effect.Effect<Result<C>, SyscallError>
   ) => Effect.Effect<Result<C>, SyscallError>
+  /** Makes an effect, of the part that runs, whose calls will most likely give this. */
+  readonly guessing: <A, E, R>(guess: Guess, self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Runs an effect without the journey, once: if the part runs again, it gets the effect's first result. */
   readonly once: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** The next call may fail with these codes: then what is made until the given function is called is not made. */
@@ -48,11 +49,6 @@ export interface Journey {
 
 /** The journey whose part a fiber runs. */
 export const Current = Context.Reference<Journey | undefined>("runfx/native/Ahead", { defaultValue: () => undefined })
-
-/** What the calls of an effect will most likely return. */
-export const Guessed = Context.Reference<Guess | undefined>("runfx/native/Ahead/Guess", {
-  defaultValue: () => undefined
-})
 
 const able = new WeakMap<object, Effect.Effect<Journey | undefined>>()
 
@@ -73,7 +69,7 @@ export const begin: Effect.Effect<Journey | undefined> = Effect.contextWith((con
 })
 
 const guessing = (guess: Guess) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provideService(self, Guessed, guess)
+  Effect.contextWith((context: Context.Context<R>) => Context.get(context, Current)?.guessing(guess, self) ?? self)
 
 /** A call that will most likely fail, with this code. */
 export const likelyFails = (code: Errno) => guessing({ _tag: "Fails", code })

@@ -166,7 +166,7 @@ const journeyOf = (server: Server, numbers: Numbers, history: History, come: Com
     handle: (call, raw) => {
       const { client, handlers } = ServerPool.slotOf(server)
       const handler = handlers[call._tag as keyof Syscalls.Handlers] as (call: Call) => unknown
-      return exitOf(call, () => client.by(raw, () => handler(call)))
+      return exitOf(call, () => client.by(raw, handler, call))
     },
     make: (address, length, waits) => {
       let begun = false
@@ -272,7 +272,7 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
         const make = () => plain(call, server, fiber)
         if (journey === undefined) return make()
         try {
-          return journey.invoke(call, fiber.getRef(Ahead.Guessed), make)
+          return journey.invoke(call, make)
         } catch (cause) {
           if (cause !== gone) throw cause
           return make()

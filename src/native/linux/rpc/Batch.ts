@@ -44,9 +44,9 @@ export class Batch {
     this.#length = 0
   }
 
-  /** Adds a call. */
-  call(number: number, args: readonly [Word, Word, Word, Word, Word, Word], expected: Expected): void {
-    const start = this.#entry(number, args)
+  /** Adds a call, with its six arguments: a list of them would be one more thing to make for each of hundreds of calls. */
+  call(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word, expected: Expected): void {
+    const start = this.#entry(number, a, b, c, d, e, f)
     this.#put(start + at.expected, typeof expected === "number" ? kinds.wanted : kinds[expected])
     this.#put(start + at.wanted, typeof expected === "number" ? expected : 0)
   }
@@ -56,7 +56,7 @@ export class Batch {
    * are compared.
    */
   check({ address, equals, mask, other = 0, value = 0n }: Check): void {
-    this.#entry(numbers.check, [address, other, mask, value, equals ? 1 : 0, 0])
+    this.#entry(numbers.check, address, other, mask, value, equals ? 1 : 0, 0)
   }
 
   /** If the call of an entry fails in one of two ways, the list continues after so many more. */
@@ -79,10 +79,16 @@ export class Batch {
     return Number.isSafeInteger(result) ? result : noAnswer
   }
 
-  #entry(number: number, args: readonly [Word, Word, Word, Word, Word, Word]): number {
+  #entry(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): number {
     const start = this.#length++ * entrySize
+    const args = start + at.arguments
     this.#put(start + at.number, number)
-    for (let index = 0; index < 6; index++) this.#put(start + at.arguments + index * 8, args[index]!)
+    this.#put(args, a)
+    this.#put(args + 8, b)
+    this.#put(args + 16, c)
+    this.#put(args + 24, d)
+    this.#put(args + 32, e)
+    this.#put(args + 40, f)
     this.#put(start + at.skip, 0)
     return start
   }

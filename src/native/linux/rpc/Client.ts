@@ -137,11 +137,11 @@ export class Client {
   }
 
   /** Runs a handler whose calls are made by somebody else, who closes descriptors, too. */
-  by<A>(raw: Raw, use: () => A): A {
+  by<A, B>(raw: Raw, use: (input: A) => B, input: A): B {
     this.#handles.clear()
     this.#other = raw
     try {
-      return use()
+      return use(input)
     } finally {
       this.#other = undefined
     }

@@ -1,7 +1,7 @@
 /**
  * When the parts of a journey began: the process notes it, among its other calls. This side hears of it later, all at once.
  */
-import type { Scratch } from "../Scratch.ts"
+import type { Block, Scratch } from "../Scratch.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Batch } from "./Batch.ts"
 
@@ -14,7 +14,7 @@ const timespecSize = 16
 interface Mark {
   readonly part: number
   readonly entry: number
-  readonly time: Buffer
+  readonly time: Block
 }
 
 /** The times of one journey. */
@@ -37,16 +37,17 @@ export class Clock {
   mark(part: number, batch: Batch): void {
     const { isFiltered, memory, numbers } = this.#process
     if (isFiltered || this.#times.has(part)) return
-    const { address, memory: time } = memory.piece(timespecSize)
+    const time = memory.block(timespecSize)
     this.#marks.push({ part, entry: batch.length, time })
-    batch.call(numbers.clock_gettime, [monotonic, address, 0, 0, 0, 0], "anything")
+    batch.call(numbers.clock_gettime, monotonic, time.address, 0, 0, 0, 0, "anything")
   }
 
   /** So many entries of the list were made. */
   take(count: number): void {
     for (const { entry, part, time } of this.#marks) {
       if (entry >= count) continue
-      this.#times.set(part, Number(time.readBigInt64LE(0)) * 1e3 + Number(time.readBigInt64LE(8)) / 1e6)
+      // seconds since the machine has started, and nanoseconds: the lower halves of both
+      this.#times.set(part, time.u32(0) * 1e3 + time.u32(8) / 1e6)
     }
   }
 

@@ -1,9 +1,6 @@
 /**
  * How an effect runs ahead of a server: see ../../Ahead.ts for what that is.
  *
- * A handler runs once when its call joins the list, and is given what is taken for granted; where it must read what the kernel
- * writes it is left, and runs again with the answers once they are there, with the memory of its arguments as it is.
- *
  * What the server says held is its word, as any answer of its is: one that lies makes its own init go astray, as it could
  * by its calls, and no other.
  */
@@ -14,14 +11,14 @@ import * as Ahead from "../../Ahead.ts"
 import { type Errno, numberOf } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import type { Scratch } from "../Scratch.ts"
-import type { Raw } from "../Syscalls.ts"
 import { Batch, batchSize, mostEntries } from "./Batch.ts"
 import { checkResult } from "./checks.ts"
 import { Clock } from "./Clock.ts"
-import { expectedOf, fits, furtherOf, isAlone, mayWait } from "./guesses.ts"
+import { fits, isAlone, mayWait } from "./guesses.ts"
+import { Handlers } from "./Handlers.ts"
 import { placeOf } from "./History.ts"
 import { comingFileSystem, comingStat, type Journeying } from "./later.ts"
-import { type Block, hasSkipped, isFailure, isOpen, isSameValue, Made, type Part, settled } from "./Made.ts"
+import { asksFor, type Block, hasSkipped, isFailure, isOpen, isSameValue, Made, type Part, settled } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
 /** A question in the list: of which part, which one of its, and what its answer was taken to be. */
@@ -33,9 +30,6 @@ interface Asked {
 
 /** What comes by chance (EAGAIN, EINTR) says nothing of the next time. */
 const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EINTR")])
-
-/** Thrown if a handler reads what is still to come. */
-const unanswered = Symbol("unanswered")
 
 /** What the calls of a part come to after it has turned out to be on the wrong way: its end has no meaning. */
 const astray = Effect.die(Symbol("astray"))
@@ -49,6 +43,7 @@ const room = 0x31000
 /** Steps of one process that run ahead. */
 export class Journey implements Ahead.Journey {
   readonly #process: Process
+  readonly #handlers: Handlers
   #batch: Batch
   /** Where the arguments begin. */
   #start: number
@@ -62,6 +57,8 @@ export class Journey implements Ahead.Journey {
   #checks = new Map<number, Asked>()
   /** When each part began, by the process's own clock. */
   readonly #clock: Clock
+  /** What the calls give that are made now. */
+  #guess: Ahead.Guess | undefined
   /** Codes of the block that begins with the next call. */
   #entering: Block | undefined
   /** What has gone wrong in here: no list is made any more, as the last one may have been made by then. */
@@ -69,6 +66,7 @@ export class Journey implements Ahead.Journey {
 
   constructor(process: Process) {
     this.#process = process
+    this.#handlers = new Handlers(process)
     this.#clock = new Clock(process)
     const { batch, start } = listIn(process.memory)
     this.#batch = batch
@@ -88,6 +86,7 @@ export class Journey implements Ahead.Journey {
         this.#process.files = known.files.copy()
       }
       this.isLost = false
+      this.#guess = undefined
       this.#entering = undefined
       this.#clock.mark(index, this.#batch)
       return Effect.exit(Effect.uninterruptible(self))
@@ -102,16 +101,25 @@ export class Journey implements Ahead.Journey {
       const again = this.#again ?? (this.isLost ? this.#current : undefined)
       this.#again = undefined
       if (again !== undefined) this.#current = again - 1
+      else this.#parts.length = 0
       return again
     })
   })
 
   readonly invoke = <C extends Call>(
     call: C,
-    guess: Ahead.Guess | undefined,
     plain: () => Effect.Effect<Result<C>, SyscallError>
   ): Effect.Effect<Result<C>, SyscallError> =>
-    this.#invoke(call, guess, plain) as Effect.Effect<Result<C>, SyscallError>
+    this.#invoke(call, this.#guess, plain) as Effect.Effect<Result<C>, SyscallError>
+
+  readonly guessing = <A, E, R>(guess: Ahead.Guess, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    const before = this.#guess
+    this.#guess = guess
+    return Effect.flatMap(Effect.exit(self), (exit) => {
+      this.#guess = before
+      return exit
+    })
+  }
 
   readonly once = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.contextWith((context: Context.Context<R>) => {
@@ -203,7 +211,7 @@ export class Journey implements Ahead.Journey {
     }
     this.#log(part, made)
     this.#made.push(made)
-    this.#run(made)
+    this.#handlers.run(made, this.#batch)
     if (made.exit === undefined) return this.#complete(made)
     if (Exit.isSuccess(made.exit)) {
       const { files } = this.#process
@@ -233,40 +241,6 @@ export class Journey implements Ahead.Journey {
     lose: () => {
       this.isLost = true
     }
-  }
-
-  /** Runs the handler of a call, with the answers that there are, and what is taken for granted of the others. */
-  #run(made: Made): void {
-    const { memory, numbers } = this.#process
-    const { answers, call } = made
-    let given = 0
-    let isLeft = false
-    memory.isKept = answers.length > 0
-    const raw: Raw = (number, a, b, c, d, e, f) => {
-      // it may want to clean up on its way out: it will, when it has run again
-      if (isLeft) throw unanswered
-      if (given < answers.length) {
-        const answer = answers[given++]!
-        if (given === answers.length) memory.isKept = false
-        return answer
-      }
-      const [expected, value] = given + made.count === 0 && call._tag !== "rtnetlink"
-        ? expectedOf(made, this.#process.files)
-        : furtherOf(numbers, number, Number(c), this.#process.files)
-      this.#batch.call(number, [a, b, c, d, e, f], expected)
-      made.count++
-      made.output = Number(call._tag === "statx" ? e : call._tag === "getcwd" ? a : b)
-      isLeft = value === undefined
-      if (value === undefined) throw unanswered
-      return value
-    }
-    try {
-      made.exit = this.#process.handle(call, raw)
-    } catch (cause) {
-      if (cause !== unanswered) throw cause
-      made.exit = undefined
-    }
-    memory.isKept = false
   }
 
   /** Has the list made until a call that only the kernel can answer has its answer. */
@@ -329,6 +303,8 @@ export class Journey implements Ahead.Journey {
     // one that makes several calls, each by what the one before gave
     if (this.#made.length > 0) return this.#flush()
     this.#process.memory.used = this.#start
+    // the steps before this one are certain: what they asked for is not asked for again
+    if (!this.isLost) { for (let part = 0; part < this.#current; part++) this.#parts[part]!.log = [] }
     return Effect.void
   }
 
@@ -369,7 +345,10 @@ export class Journey implements Ahead.Journey {
       }
       const end = first + count
       if (end > held) unlucky = one
-      for (let entry = first; entry < Math.min(end, held + 1); entry++) one.answers.push(this.#batch.result(entry))
+      if (one === unlucky || asksFor(one)) {
+        const came = Array.from({ length: Math.min(end, held + 1) - first }, (_, at) => this.#batch.result(first + at))
+        one.answers = one.answers.length === 0 ? came : [...one.answers, ...came]
+      }
       known.push(one)
       if (one.until !== undefined && hasSkipped(one)) skipped = one.until
     }
@@ -383,7 +362,7 @@ export class Journey implements Ahead.Journey {
     one.first = this.#batch.length
     one.count = 0
     memory.used = one.memory
-    this.#run(one)
+    this.#handlers.run(one, this.#batch)
     if (one.exit === undefined) return void this.#made.push(one)
     one.isSettled = true
     if (coming === undefined || Exit.isFailure(one.exit)) return

@@ -10,6 +10,8 @@ import { type Answers, placeOf } from "./History.ts"
 import type { Coming } from "./later.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 
+const nothing: ReadonlyArray<number> = []
+
 /** A call of a part. */
 export class Made {
   readonly call: Call
@@ -28,8 +30,8 @@ export class Made {
   /** Its entries in the list. */
   first: number
   count = 0
-  /** What its entries gave that were made before. */
-  answers: Array<number> = []
+  /** What its entries gave that were made before, as far as somebody asks: see {@link asksFor}. */
+  answers: ReadonlyArray<number> = nothing
   /** What it gives, if that is still to come and may be asked. */
   coming: Coming<never> | undefined = undefined
   /** Where the kernel writes it. */
@@ -88,6 +90,10 @@ export const isSameValue = (one: unknown, other: unknown): boolean => {
   return keys.length === Object.keys(other).length &&
     keys.every((key) => isSameValue((one as Record<string, unknown>)[key], (other as Record<string, unknown>)[key]))
 }
+
+/** Whether the results of a call are of use even if they are what they should be. */
+export const asksFor = (made: Made): boolean =>
+  made.exit === undefined || made.coming !== undefined || made.isChecked || made.codes !== undefined
 
 /** Whether more is to be known of a call that gave what it should. */
 export const isOpen = (made: Made): boolean =>

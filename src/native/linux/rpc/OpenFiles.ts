@@ -13,15 +13,17 @@ const usualMask = 0o22
 /** How many descriptors that it was not known to have a process may have taken between two calls. */
 const farAway = 1024
 
-/** The descriptors of one process. */
+/** The descriptors of one process. Each step gets a copy, and few change anything: so copies share what neither has changed. */
 export class OpenFiles {
-  readonly #open: Set<number>
+  #open: Set<number>
   /** Its file mode creation mask. */
   mask: number
   /** What statx(2) said of standard input, output and error. */
-  readonly #streams = new Map<number, Stat>()
+  #streams: ReadonlyMap<number, Stat> = new Map()
   /** Those of which it is known that exec leaves them open. */
-  readonly #inherited = new Set<number>()
+  #inherited: ReadonlySet<number> = new Set()
+  /** Whether a copy has the set of the open ones, too. */
+  #isShared = false
 
   constructor(open: Iterable<number> = [0, 1, 2], mask = usualMask) {
     this.#open = new Set(open)
@@ -29,10 +31,21 @@ export class OpenFiles {
   }
 
   copy(): OpenFiles {
-    const copy = new OpenFiles(this.#open, this.mask)
-    for (const [fd, stat] of this.#streams) copy.#streams.set(fd, stat)
-    for (const fd of this.#inherited) copy.#inherited.add(fd)
+    const copy = new OpenFiles([], this.mask)
+    copy.#open = this.#open
+    copy.#streams = this.#streams
+    copy.#inherited = this.#inherited
+    copy.#isShared = this.#isShared = true
     return copy
+  }
+
+  /** The set of the open ones, to be changed. */
+  #changing(): Set<number> {
+    if (this.#isShared) {
+      this.#open = new Set(this.#open)
+      this.#isShared = false
+    }
+    return this.#open
   }
 
   /** What fcntl(2) will say of the flags of a descriptor, if that is known. */
@@ -64,9 +77,9 @@ export class OpenFiles {
   #add(fd: number): void {
     // the kernel gives the lowest: those below are taken. A number that is far away is a stranger's, or wrong for a guess
     if (fd < this.#open.size + farAway) {
-      for (let below = this.next(); below < fd; below = this.next(below)) this.#open.add(below)
+      for (let below = this.next(); below < fd; below = this.next(below)) this.#changing().add(below)
     }
-    this.#open.add(fd)
+    this.#changing().add(fd)
   }
 
   /** A call has been made, or is taken to have been, with success. */
@@ -95,13 +108,15 @@ export class OpenFiles {
         this.mask = call.mask
         return
       case "statx":
-        if (call.path === "" && call.dirfd >= 0 && call.dirfd <= 2) this.#streams.set(call.dirfd, result as Stat)
+        if (call.path === "" && call.dirfd >= 0 && call.dirfd <= 2) {
+          this.#streams = new Map(this.#streams).set(call.dirfd, result as Stat)
+        }
         return
       case "dup3":
-        if ((call.flags & O.CLOEXEC) === 0) this.#inherited.add(call.newfd)
-        return void this.#open.add(call.newfd)
+        if ((call.flags & O.CLOEXEC) === 0) this.#inherited = new Set(this.#inherited).add(call.newfd)
+        return void this.#changing().add(call.newfd)
       case "fcntl":
-        if (call.command === F.DUPFD_CLOEXEC) this.#open.add(result as number)
+        if (call.command === F.DUPFD_CLOEXEC) this.#changing().add(result as number)
         return
       case "ioctl":
         if (call.request === TIOC.GPTPEER) this.#add(result as number)
@@ -110,10 +125,12 @@ export class OpenFiles {
         if (Number(result) > 0) this.#add(Number(result))
         return
       case "close":
-        this.#inherited.delete(call.fd)
-        return void this.#open.delete(call.fd)
+        if (this.#inherited.has(call.fd)) {
+          this.#inherited = new Set([...this.#inherited].filter((fd) => fd !== call.fd))
+        }
+        return void this.#changing().delete(call.fd)
       case "close_range":
-        for (const fd of this.#open) if (fd >= call.first && fd <= call.last) this.#open.delete(fd)
+        for (const fd of this.#changing()) if (fd >= call.first && fd <= call.last) this.#open.delete(fd)
         return
       default:
     }

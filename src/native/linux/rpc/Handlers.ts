@@ -1,0 +1,68 @@
+/**
+ * How the handlers of calls run that join a list.
+ *
+ * A handler runs once when its call joins the list, and is given what is taken for granted; where it must read what the kernel
+ * writes it is left, and runs again with the answers once they are there, with the memory of its arguments as it is.
+ */
+import type { Raw } from "../Syscalls.ts"
+import type { Batch } from "./Batch.ts"
+import { expectedOf, furtherOf } from "./guesses.ts"
+import type { Made } from "./Made.ts"
+import type { Process } from "./Process.ts"
+
+/** Thrown if a handler reads what is still to come. */
+const unanswered = Symbol("unanswered")
+
+/** Runs them, one after the other. What they make their calls by is one function for all: a journey has hundreds of calls. */
+export class Handlers {
+  readonly #process: Process
+  #made: Made | undefined
+  #batch: Batch | undefined
+  /** How many answers the handler that runs has been given. */
+  #given = 0
+  /** Whether it has been left. */
+  #isLeft = false
+
+  constructor(process: Process) {
+    this.#process = process
+  }
+
+  /** Runs the handler of a call, with the answers that there are, and what is taken for granted of the others. */
+  run(made: Made, batch: Batch): void {
+    const { memory } = this.#process
+    this.#made = made
+    this.#batch = batch
+    this.#given = 0
+    this.#isLeft = false
+    memory.isKept = made.answers.length > 0
+    try {
+      made.exit = this.#process.handle(made.call, this.#raw)
+    } catch (cause) {
+      if (cause !== unanswered) throw cause
+      made.exit = undefined
+    }
+    memory.isKept = false
+  }
+
+  readonly #raw: Raw = (number, a, b, c, d, e, f) => {
+    const made = this.#made!
+    const { answers, call } = made
+    const { files, memory, numbers } = this.#process
+    // it may want to clean up on its way out: it will, when it has run again
+    if (this.#isLeft) throw unanswered
+    if (this.#given < answers.length) {
+      const answer = answers[this.#given++]!
+      if (this.#given === answers.length) memory.isKept = false
+      return answer
+    }
+    const [expected, value] = this.#given + made.count === 0 && call._tag !== "rtnetlink"
+      ? expectedOf(made, files)
+      : furtherOf(numbers, number, Number(c), files)
+    this.#batch!.call(number, a, b, c, d, e, f, expected)
+    made.count++
+    made.output = Number(call._tag === "statx" ? e : call._tag === "getcwd" ? a : b)
+    if (value !== undefined) return value
+    this.#isLeft = true
+    throw unanswered
+  }
+}
