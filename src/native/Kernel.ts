@@ -20,6 +20,7 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { Value } from "./Argument.ts"
 import { calls, rowOf } from "./calls.ts"
 import type { Definition } from "./definition.ts"
@@ -167,6 +168,19 @@ export class Kernel extends Context.Service<Kernel, {
   readonly invoke: <C extends Call>(call: C) => Effect.Effect<Result<C>, SyscallError>
 }>()("runfx/Kernel") {}
 
+/** Makes a call for a fiber; most are made at once, so that the effect is an exit. */
+type Make = <C extends Call>(call: C, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<Result<C>, SyscallError>
+
+const makes = new WeakMap<Kernel["Service"], Make>()
+
+/**
+ * Says how a kernel makes a call if the fiber is at hand: what its `invoke` does, without an effect that asks for the fiber. A
+ * kernel that wraps it is another one, and sees each call.
+ *
+ * @internal
+ */
+export const provideMake = (kernel: Kernel["Service"], make: Make): void => void makes.set(kernel, make)
+
 /**
  * Hands one call to the {@link Kernel} in the context.
  *
@@ -174,7 +188,10 @@ export class Kernel extends Context.Service<Kernel, {
  */
 export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
   // one operation of the fiber; flatMap(Kernel, …) is three
-  Effect.contextWith((context: Context.Context<Kernel>) => Context.get(context, Kernel).invoke(call))
+  Effect.withFiber((fiber) => {
+    const kernel = Context.get(fiber.context as Context.Context<Kernel>, Kernel)
+    return makes.get(kernel)?.(call, fiber) ?? kernel.invoke(call)
+  })
 
 /** All calls as functions: `sys.chdir({ path: "/" })`. */
 export const sys: {

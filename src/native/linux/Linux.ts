@@ -29,7 +29,7 @@ import * as Ahead from "../Ahead.ts"
 import { forAll } from "../definition.ts"
 import { Fork, make as makeFork, type Started } from "../Fork.ts"
 import { KeepsAlive } from "../KeepsAlive.ts"
-import { type Call, Kernel, type Result, SyscallError } from "../Kernel.ts"
+import { type Call, Kernel, provideMake, type Result, SyscallError } from "../Kernel.ts"
 import { invalid, Refused } from "../Refused.ts"
 import { credentials } from "./credentials.ts"
 import { files } from "./files.ts"
@@ -264,21 +264,26 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
       ? cloning(call, server, fiber.getRef(CurrentSpawn)) as Effect.Effect<Result<C>, SyscallError>
       : blocking.invoke(call, server, fiber.getRef(Scheduler).executionMode === "async", fiber.getRef(KeepsAlive))
 
+  const make = <C extends Call>(
+    call: C,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Effect.Effect<Result<C>, SyscallError> => {
+    const server = fiber.getRef(CurrentProcess)
+    const journey = server === undefined ? undefined : fiber.getRef(Ahead.Current)
+    if (journey === undefined) return plain(call, server, fiber)
+    try {
+      return journey.invoke(call, () => plain(call, server, fiber))
+    } catch (cause) {
+      if (cause !== gone) throw cause
+      return plain(call, server, fiber)
+    }
+  }
+
   const kernel: Kernel["Service"] = {
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> =>
-      Effect.withFiber((fiber) => {
-        const server = fiber.getRef(CurrentProcess)
-        const journey = server === undefined ? undefined : fiber.getRef(Ahead.Current)
-        const make = () => plain(call, server, fiber)
-        if (journey === undefined) return make()
-        try {
-          return journey.invoke(call, make)
-        } catch (cause) {
-          if (cause !== gone) throw cause
-          return make()
-        }
-      })
+      Effect.withFiber((fiber) => make(call, fiber))
   }
+  provideMake(kernel, make)
   Ahead.provide(kernel, journeys(machine.numbers, new History(), (server, next) => blocking.come(server, next)))
   return kernel
 }
