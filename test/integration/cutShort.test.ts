@@ -9,7 +9,7 @@ import { bundle } from "../../scripts/bundle.mjs"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { begin, type Ended } from "../support/command.ts"
 import { containerOf, makePlace, on, type Place } from "../support/containers.ts"
-import { cgroups, isolate } from "../support/host.ts"
+import { cgroups, hasEnded, isolate } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 import { until } from "../support/until.ts"
 
@@ -33,16 +33,8 @@ const dies = (id: string, cgroup: string, step: string, ...how: ReadonlyArray<st
   begin(process.execPath, [path.join(programs!, "dying.cjs"), place.stateRoot, place.root, id, cgroup, step, ...how])
     .ended
 
-const isGone = (pid: number): boolean => {
-  try {
-    return / [ZX] /.test(fs.readFileSync(`/proc/${pid}/stat`, "utf8"))
-  } catch {
-    return true
-  }
-}
-
 /** Waits for a process that is about to end. */
-const untilGone = (pid: number): Promise<void> => until(() => isGone(pid))
+const untilGone = (pid: number): Promise<void> => until(() => hasEnded(pid))
 
 const stateRoot = () => ({ stateRoot: place.stateRoot })
 
@@ -130,7 +122,7 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
       const { code, stdout } = await dies(id, "", "end", String(how))
       // Node has no name for the end by a real-time signal
       if (how < 34) assert.strictEqual(code, 128 + how)
-      assert.isTrue(isGone(Number(stdout)))
+      assert.isTrue(hasEnded(Number(stdout)))
       assert.isFalse(fs.existsSync(`${place.stateRoot}/${id}`))
       assert.isEmpty(cgroups(id))
     })

@@ -14,6 +14,7 @@ import { sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import { openSuccessor } from "../../src/steps/parent/child.ts"
 import { ChannelGarbled } from "../../src/steps/parent/errors.ts"
+import { hasEnded } from "../support/host.ts"
 import { eventually } from "../support/until.ts"
 
 const effectModule = fileURLToPath(import.meta.resolve("effect/Effect"))
@@ -564,7 +565,7 @@ describe("a server", () => {
         const pid = Number(line.value)
         assert.match(fs.readlinkSync(`/proc/${pid}/exe`), /runfx-init/)
         parent.kill("SIGKILL")
-        yield* eventually(() => !fs.existsSync(`/proc/${pid}`) || stateOf(pid) === "Z")
+        yield* eventually(() => hasEnded(pid))
       }))
   })
 })

@@ -2,10 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { type Command, complete } from "../support/command.ts"
 import { leavingNothing } from "../support/commandHost.ts"
+import { hasEnded } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 import { until } from "../support/until.ts"
 
@@ -16,10 +18,21 @@ const { fresh } = leavingNothing("term", (made) => void ({ command, root } = mad
 const run = (...program: ReadonlyArray<string>) => ["run", "--id", fresh(), "--rootfs", root, "--", ...program]
 const loop = "while :; do sleep 0.05; done"
 
+const statusOf = async (id: string): Promise<string | undefined> =>
+  (JSON.parse((await command.runfx("list", "-f", "json")).stdout) as ReadonlyArray<
+    { readonly id: string; readonly status: string }
+  >).find((listed) => listed.id === id)?.status
+
+/** Whether each thread of a process is stopped. */
+const isStopped = (pid: number): boolean =>
+  fs.readdirSync(`/proc/${pid}/task`).every((thread) =>
+    fs.readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8").includes(") T ")
+  )
+
 /** Whether a child of a process has ended, and waits to be reaped. */
 const hasEndedChild = (pid: number): boolean =>
   fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").some((child) =>
-    child !== "" && / Z /.test(fs.readFileSync(`/proc/${child}/stat`, "utf8"))
+    child !== "" && hasEnded(child)
   )
 
 describe.skipIf(missing !== undefined)("signals to runfx run", () => {
@@ -62,13 +75,13 @@ describe.skipIf(missing !== undefined)("signals to runfx run", () => {
       const { exitCode, pid, signalCode } = started.process
       const isThere = exitCode === null && signalCode === null
       if (isThere) process.kill(pid!, moment % 2 === 0 ? 34 : 64)
-      // the first process of a pid namespace gets none of them: what came to it has to be said by KILL
-      let killed: Promise<unknown> | undefined
-      const late = setTimeout(() => {
-        killed = command.runfx("kill", id, "KILL")
-      }, 3000)
+      // the first process of a pid namespace gets none of them: a program that runs by now has to be told by KILL
+      let isOver = false
+      const killed = until(async () => isOver || await statusOf(id) === "running").then(() =>
+        isOver ? undefined : command.runfx("kill", id, "KILL")
+      )
       const { code, stderr } = await started.ended
-      clearTimeout(late)
+      isOver = true
       await killed
       // Node has no word for an end by a real-time signal; a sleep of 1,000 seconds has not ended by itself
       assert.isTrue(code > 128 || isThere && code === 0, `${moment}: ${code}`)
@@ -106,11 +119,7 @@ describe.skipIf(missing !== undefined)("signals to runfx run", () => {
     started.process.kill("SIGKILL")
     await new Promise((resolve) => started.process.on("exit", resolve))
     // its first process dies with the thread that has started it, which may take a moment
-    const status = async () =>
-      (JSON.parse((await command.runfx("list", "-f", "json")).stdout) as ReadonlyArray<
-        { readonly id: string; readonly status: string }
-      >).find((listed) => listed.id === id)?.status
-    await until(async () => (await status()) === "stopped")
+    await until(async () => await statusOf(id) === "stopped")
     assert.deepStrictEqual(await command.runfx("delete", "--force", id), { code: 0, stdout: "", stderr: "" })
     await started.ended
   })
@@ -182,10 +191,16 @@ describe.skipIf(missing !== undefined || noPython)("a terminal", () => {
 
   it("delivers all of it where the program has ended before any of it was read", async () => {
     const lines = "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done"
-    const started = command.begin(...tty("/bin/sh", "-c", `echo ready; sleep 0.3; ${lines}`))
+    const go = fresh()
+    const started = command.begin(
+      ...tty("/bin/sh", "-c", `echo ready; until [ -e /${go} ]; do sleep 0.05; done; ${lines}`)
+    )
     await started.says("ready")
     started.process.kill("SIGSTOP")
-    while (!hasEndedChild(started.process.pid!)) await sleep(20)
+    // a stop takes a moment in each of its threads, and the program must not end before
+    await until(() => isStopped(started.process.pid!))
+    fs.writeFileSync(path.join(root, go), "")
+    await until(() => hasEndedChild(started.process.pid!))
     started.process.kill("SIGCONT")
     const { stdout } = await started.ended
     assert.strictEqual(stdout, ["ready", ...Array.from({ length: 3000 }, (_, line) => line), ""].join("\r\n"))

@@ -18,6 +18,7 @@ import { type Command, complete, makeCommand } from "../support/command.ts"
 import { containerOf, failureOf, leavesNothing, on, options, sh } from "../support/containers.ts"
 import { eachLeavesNothing, ownPlace } from "../support/ownPlace.ts"
 import { missing } from "../support/rootfs.ts"
+import { eventually } from "../support/until.ts"
 
 const place = ownPlace()
 eachLeavesNothing(place)
@@ -52,6 +53,9 @@ interface Running {
 const end = ({ id, pidfd }: { readonly id: string; readonly pidfd: number }) =>
   Effect.andThen(Runtime.remove(id, { stateRoot: place.stateRoot, force: true }), sys.close({ fd: pidfd }))
 
+/** The channel closes in the middle of an exec, before the new credentials hold; a program that sleeps has left it behind. */
+const untilAsleep = (pid: number) => eventually(() => status(pid)["State"]!.startsWith("S"))
+
 /** A container, for as long as `use` lasts. */
 const whileRunning = <A>(
   container: Container,
@@ -61,6 +65,7 @@ const whileRunning = <A>(
   Effect.gen(function*() {
     const chosen = options(place, container, given)
     const { pid, pidfd } = yield* Runtime.create(chosen)
+    yield* untilAsleep(pid)
     const exit = yield* Effect.exit(use({ id: chosen.id, pid }))
     yield* end({ id: chosen.id, pidfd })
     return yield* exit
@@ -93,6 +98,7 @@ const lookAtExec = (
           stateRoot: place.stateRoot,
           process: { ...containerOf(place, sleeping).process, ...process }
         })
+        yield* untilAsleep(pid)
         const exit = yield* Effect.exit(Effect.sync(() => use({ id: first.id, pid }, first)))
         yield* sys.kill({ pid, signal: 9 })
         yield* awaitExit(pidfd)

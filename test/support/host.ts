@@ -46,6 +46,12 @@ const read = (file: string): string => {
   }
 }
 
+/** Whether a process has ended, be it that nobody has reaped it yet: it may do so while it is looked at. */
+export const hasEnded = (pid: number | string): boolean => {
+  const stat = read(`/proc/${pid}/stat`)
+  return stat === "" || /\) [ZX] /.test(stat)
+}
+
 /** The children of this process, zombies among them, as `pid (name) state`. */
 export const children = (): ReadonlyArray<string> =>
   read(`/proc/self/task/${process.pid}/children`).trim().split(" ").filter((pid) => pid !== "").map((pid) =>
