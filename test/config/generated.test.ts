@@ -12,8 +12,9 @@ import * as OciSchema from "../../src/config/OciSchema.ts"
 import { validate } from "../../src/config/validate.ts"
 import { report, runs } from "../support/flowChecks.ts"
 import { jsonOf, samplesOf } from "../support/schemaGenerators.ts"
+import { withoutTraces } from "../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 /** What is wrong with how a document was taken. */
 const wrongWith = (text: string): string | undefined => {

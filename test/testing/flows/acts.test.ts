@@ -14,8 +14,9 @@ import type { State } from "../../../src/testing/Testing.ts"
 import { id, perform, type Ran, stepsOf, tells, undeclared, verdict } from "../../support/flowChecks.ts"
 import { stateRoot } from "../../support/flowGenerators.ts"
 import { running } from "../../support/runningContainer.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 vi.setConfig({ testTimeout: 120_000 })
 
 const files = ["state.json", ".state.json.copy"]

@@ -7,8 +7,9 @@ import fc from "fast-check"
 import { perform, report, runs, sceneOf, verdict } from "../../support/flowChecks.ts"
 import { afterFault, errnos, flows, isDone, type Name, nth } from "../../support/flowFaults.ts"
 import { part, setting } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 /** How many faults one container is subjected to: the run that tells how many calls there are is for all of them. */
 const each = 10

@@ -23,8 +23,9 @@ import {
 } from "../../support/flowChecks.ts"
 import { afterFault, flows } from "../../support/flowFaults.ts"
 import { type Setting, stateRoot } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 vi.setConfig({ testTimeout: 120_000 })
 
 const root: Setting = {

@@ -21,9 +21,10 @@ import {
 } from "../../support/flowChecks.ts"
 import { afterFault, afterInterruption, errnos, flows, gone, nth } from "../../support/flowFaults.ts"
 import { part } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 const scenes = Object.entries(kinds).map(([kind, setting]) => ({ kind, scene: sceneOf(setting) }))
 

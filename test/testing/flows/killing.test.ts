@@ -7,8 +7,9 @@ import type { State } from "../../../src/testing/Testing.ts"
 import { frozen, type Hooks, id, perform, verdict } from "../../support/flowChecks.ts"
 import { stateRoot } from "../../support/flowGenerators.ts"
 import { running } from "../../support/runningContainer.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 vi.setConfig({ testTimeout: 120_000 })
 
 const kill = (state: State.State, children: ReadonlyArray<number>, hooks?: Hooks) =>

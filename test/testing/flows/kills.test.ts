@@ -7,9 +7,10 @@ import * as Runtime from "../../../src/runtime/Runtime.ts"
 import type { ModelKernel, State } from "../../../src/testing/Testing.ts"
 import { calledBy, frozen, id, perform, report, runs, sceneOf, undeclared, verdict } from "../../support/flowChecks.ts"
 import { stateRoot } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 /** Which process forks, counted within its container, and how deep below its cgroup the child goes. */
 interface Fork {

@@ -20,9 +20,10 @@ import {
   wrongProgram
 } from "../../support/flowChecks.ts"
 import { part } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 type Edit =
   | { readonly _tag: "Move"; readonly from: number; readonly to: number }

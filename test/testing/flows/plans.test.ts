@@ -29,8 +29,9 @@ import {
   verdict
 } from "../../support/flowChecks.ts"
 import { processOf, setting, stateRoot } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 /** A clock that stands still, for the plan and the run: how long a wait takes decides how often it is repeated. */
 const clock: Clock.Clock = {

@@ -23,8 +23,9 @@ import {
   wrongProgram
 } from "../../support/flowChecks.ts"
 import { processOf, type ProcessSetting, processSetting, setting, stateRoot } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 /** Everything that runs in the container is killed, and what belongs to it removed. */
 const end = (children: ReadonlyArray<number>) =>

@@ -20,9 +20,10 @@ import {
 } from "../../support/flowChecks.ts"
 import { type Flow, flows } from "../../support/flowFaults.ts"
 import { part } from "../../support/flowGenerators.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 const opsBeforeYield = 3
 
