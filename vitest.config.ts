@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import { enterDirectory } from "./test/support/leftovers.mjs"
@@ -16,6 +17,9 @@ const resolve = {
 /** Only what hangs for ever takes so long, in milliseconds: a busy machine takes ten times as long as an idle one. */
 const bounds = { testTimeout: 1_800_000, hookTimeout: 1_800_000 }
 
+/** Integration tests that neither change nor compare what the host has, so that others may run beside them. */
+const apart = ["test/integration/packed.test.ts", "test/integration/planPage.test.ts"]
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/reporter.ts"],
@@ -27,7 +31,8 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
           exclude: ["test/integration/**", "test/examples/**"],
-          maxWorkers: 2,
+          // beside it the integration tests run: scripts/test.mjs
+          maxWorkers: Math.max(1, availableParallelism() - 1),
           // each of 150 files would load effect and the sources again: a quarter of the time that they take
           isolate: false,
           ...bounds
@@ -36,8 +41,19 @@ export default defineConfig({
       {
         resolve,
         test: {
+          name: "apart",
+          include: apart,
+          pool: "forks",
+          fileParallelism: false,
+          ...bounds
+        }
+      },
+      {
+        resolve,
+        test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts", "test/examples/**/*.test.ts"],
+          exclude: apart,
           pool: "forks",
           fileParallelism: false,
           ...bounds

@@ -1,0 +1,60 @@
+/**
+ * Runs all tests, in two lanes beside each other: `npm test`. With arguments, these alone: `npm test -- FILE…`.
+ *
+ * The integration tests go one file after the other, for they compare the host before and after; most of their time they
+ * wait. The other lane, which touches nothing that they look at, uses the rest of the processors meanwhile. What it says is
+ * printed at its end, and the last line counts both.
+ */
+import { spawn } from "node:child_process"
+import process from "node:process"
+
+/**
+ * Starts vitest.
+ *
+ * @param {ReadonlyArray<string>} args
+ * @param {boolean} aside whether its output is printed at its end, in one piece
+ * @returns {Promise<{ readonly code: number, readonly output: string }>}
+ */
+const vitest = (args, aside) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: process.stdout.isTTY ? { ...process.env, FORCE_COLOR: "1" } : process.env
+    })
+    /** @type {Array<Buffer>} */
+    const chunks = []
+    child.stdout.on("data", (/** @type {Buffer} */ chunk) => {
+      chunks.push(chunk)
+      if (!aside) process.stdout.write(chunk)
+    })
+    // a terminal sends its signals to all; another sender means this process, and with it what it has started
+    for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP", "SIGINT"])) {
+      process.on(signal, () => child.kill(signal))
+    }
+    child.on("error", reject)
+    child.on("close", (code) => {
+      const output = Buffer.concat(chunks)
+      if (aside) process.stdout.write(output)
+      resolve({ code: code ?? 1, output: output.toString() })
+    })
+  })
+
+const files = process.argv.slice(2)
+if (files.length > 0) {
+  process.exitCode = (await vitest(files, false)).code
+} else {
+  const lanes = await Promise.all([
+    vitest(["--project", "integration"], false),
+    vitest(["--project", "unit", "--project", "apart"], true)
+  ])
+  const counts = lanes.map(({ output }) =>
+    /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(output)?.slice(1).map(Number)
+  )
+  const [passed, failed, skipped] = [0, 1, 2].map((index) =>
+    counts.reduce((sum, count) => sum + (count?.[index] ?? 0), 0)
+  )
+  // a lane that was cut off has counted nothing
+  const cut = counts.filter((count) => count === undefined).length
+  process.stdout.write(`${passed} passed, ${(failed ?? 0) + cut} failed, ${skipped} skipped\n`)
+  process.exitCode = lanes.find(({ code }) => code !== 0)?.code ?? (cut > 0 ? 1 : 0)
+}
