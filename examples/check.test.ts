@@ -6,10 +6,11 @@
  * docs/testing.md goes through it.
  */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { defaultSpec } from "runfx/config/defaults"
 import * as Pipeline from "runfx/engine/Pipeline"
 import * as Step from "runfx/engine/Step"
-import { IOPRIO_WHO } from "runfx/native/constants"
+import { IOPRIO_WHO, SIG } from "runfx/native/constants"
 import { sys } from "runfx/native/Kernel"
 import { create } from "runfx/pipelines/create"
 import { standard } from "runfx/pipelines/standard"
@@ -74,6 +75,21 @@ test("nothing is left where the disk can't be yielded", () => {
   Check.failed(checked, { step: "yieldDisk", code: "EPERM", message: "CAP_SYS_NICE" })
   Check.unchanged(checked, ["cgroups", "files", "links", "mounts", "processes"])
   expect(checked.executed).toEqual([])
+})
+
+// ── a whole life ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test("it is killed after an hour, and removed", () => {
+  const checked = Check.run(
+    Effect.gen(function*() {
+      yield* Runtime.create({ id: "web", container })
+      yield* Effect.sleep("1 hour")
+      yield* Runtime.kill("web", SIG.KILL)
+      yield* Effect.retry(Runtime.remove("web"), { schedule: Schedule.spaced("1 second"), times: 10 })
+    }),
+    { machine, programs: { "/bin/server": { after: "never" } } }
+  )
+  Check.succeeded(checked)
 })
 
 // ── a plan ───────────────────────────────────────────────────────────────────────────────────────────────────────────
