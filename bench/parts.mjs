@@ -13,7 +13,7 @@ import { cold, crun, dataOf, headOf, inTurns, loops, next, rowsOf, runc, warmNam
 /** @typedef {import("./turns.mjs").Bench} Bench */
 /** @typedef {import("./turns.mjs").Measured} Measured */
 
-/** One after the other on a machine that has nothing else to do, and what there is to say of the process that goes on. */
+/** One after the other on a machine that has nothing else to do, and what there is to say of the process that continues. */
 export const idle = async (/** @type {Bench} */ { isQuick, peers, place }) => {
   const bundle = decode(place.bundle("idle"))
   const warm = startWarm()
@@ -37,7 +37,7 @@ export const idle = async (/** @type {Bench} */ { isQuick, peers, place }) => {
     tables: [
       { title: "one after the other, with nothing added beside it", head: headOf(all), rows: rowsOf(all) },
       {
-        title: "the process that goes on",
+        title: "the process that continues",
         head: ["", "", "× crun"],
         rows: [
           ["its first container", ms(first.times[0]), ratio(first.times[0], middle)],

@@ -64,6 +64,28 @@ describe("documents", () => {
     assert.strictEqual(Number(told), there.length)
   })
 
+  it("is in everyday English: none of these words in comments and pages", () => {
+    const bookish = new RegExp(
+      "\\b(?:anew|hence|in case|in lieu of|lest|thereby|therefore|thus|whereas|whereby|wherein|whoever|by way of|" +
+        "(?:here|there|where)(?:after|in|of|to|upon|with)|goes on)\\b",
+      "i"
+    )
+    const comments = (file: string) => read(file).split("\n").map((line) => /^\s*(?:\/?\*|\/\/)/.test(line) ? line : "")
+    // the names of tests are quoted
+    const prose = (file: string) => read(file).replaceAll(/“[^”]*”/g, "").split("\n")
+    const pages = readdirSync("docs").filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)
+    const texts = [
+      ...sources("src").map((file) => [file, comments(file)] as const),
+      ...[...pages, "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map((file) =>
+        [file, prose(file)] as const
+      )
+    ]
+    const found = texts.flatMap(([file, lines]) =>
+      lines.flatMap((line, index) => bookish.test(line) ? [`${file}:${index + 1} ${bookish.exec(line)![0]}`] : [])
+    )
+    assert.deepStrictEqual(found, [])
+  })
+
   it("the pipelines of docs/architecture.md are those of the sources", () => {
     const told = [...read("docs/architecture.md").matchAll(/```pipeline (\w+)\n([^`]+)```/g)].map(([, name, text]) => {
       const steps = text!.split("→").map((step) => step.trim())

@@ -49,8 +49,8 @@ const plain = (value: unknown, depth = 0): unknown => {
 }
 
 /**
- * What a document says that does not come about, and stops nothing. The command prints a `warning` each time, and is thus
- * for what the user can act on; a `debug` line, for the rest, is printed with `runfx --debug` or `RUNFX_DEBUG=1` only.
+ * A part of a document that has no effect, and stops nothing. A `warning` is for what the user can act on, and is always
+ * printed. The rest is a `debug` line, printed with `runfx --debug` or `RUNFX_DEBUG=1` only.
  *
  * The decoder decides which one it is: `notice("debug", problem(path, value, "has no effect: …"))`.
  */

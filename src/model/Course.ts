@@ -1,8 +1,9 @@
 /**
- * The course of a model machine: its state as it is now, who waits for what, and the time, which passes only if all wait.
+ * The course of a model machine: its present state, which process waits for what, and the time, which passes only if all
+ * processes wait.
  *
- * Whatever happens lets those who wait look again, after the fiber that runs now has stopped. If none of them can continue,
- * the next deadline comes, or a program ends; if there is neither, the machine has come to a deadlock.
+ * After each change, and once the running fiber has stopped, all waiting processes look again. If none of them can
+ * continue, the next deadline comes, or a program ends. If there is neither, the machine is in a deadlock.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -31,7 +32,7 @@ export class DeadlockError extends Error {
 /** A process that makes calls; reclone(2) changes its number. */
 export interface Cell {
   pid: number
-  /** It has become a program, whose calls are another effect's. */
+  /** It has become a program: another effect makes its calls. */
   replaced?: true
 }
 
@@ -73,7 +74,7 @@ export class Course {
   readonly #waiters: Array<Waiter> = []
   #dispatcher: SchedulerDispatcher | undefined
   #nextWaiter = 1
-  /** Counts whatever happens, so that a check can tell whether something did since. */
+  /** Counts changes, so that a check can see whether there was one since. */
   #progress = 0
   #isSweeping = false
   #isChecking = false
@@ -116,7 +117,7 @@ export class Course {
     this.state = { ...this.state, waiting: this.state.waiting.filter(({ id }) => id !== waiter.id) }
   }
 
-  /** Ends the wait of some of those who wait. */
+  /** Ends some of the waits. */
   resume(isMeant: (cell: Cell) => boolean, effect: Effect.Effect<never, SyscallError>): void {
     for (const waiter of this.#waiters.filter(({ cell }) => isMeant(cell))) {
       this.#forget(waiter)
@@ -124,7 +125,7 @@ export class Course {
     }
   }
 
-  /** Lets those who wait look again, after the fiber that runs now has stopped. */
+  /** Has all waiting processes look again, once the running fiber has stopped. */
   wake(): void {
     this.#progress++
     if (this.#isSweeping || this.#waiters.length === 0) return
@@ -147,7 +148,7 @@ export class Course {
     })
   }
 
-  /** Once nobody can continue: time passes, else a program ends, else it is a deadlock. */
+  /** If no process can continue: time passes, otherwise a program ends, otherwise it is a deadlock. */
   #check(): void {
     if (this.#isChecking || this.#waiters.length === 0) return
     this.#isChecking = true

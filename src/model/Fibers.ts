@@ -71,7 +71,7 @@ export class Fibers {
   readonly moments = new WeakMap<Executed, State>()
   readonly #settings: Settings
   readonly #surroundings: Surroundings
-  /** What broke in a child; told to everybody from then on. */
+  /** The error that broke a child; every call fails with it from then on. */
   #broken: Cause.Cause<never> | undefined
 
   constructor(course: Course, settings: Settings) {
@@ -117,7 +117,7 @@ export class Fibers {
     return cell
   }
 
-  /** Whether nothing more comes of the effect of a process: it was killed, has become a program, or is of no interest. */
+  /** Whether the effect of a process has no meaning any more: the process was killed, became a program, or is not needed. */
   #isOver(cell: Cell): boolean {
     return cell.replaced === true || !this.course.isAlive(cell.pid) || this.#left.has(cell)
   }
@@ -152,7 +152,7 @@ export class Fibers {
         course.state = outcome.state
         if (course.state.executed.length > before) this.#execute(cell, course.state.executed.at(-1)!, scheduler)
         course.wake()
-        // the fiber is left where it is, as on the real kernel, until somebody interrupts it
+        // the fiber stays where it is until it is interrupted, as on the real kernel
         return nothingMore
     }
   }
@@ -248,7 +248,7 @@ export class Fibers {
     return cell
   }
 
-  /** The effect of a process has come to an end, and so does the process. */
+  /** The effect of a process has ended, so the process ends too. */
   #finish(cell: Cell, exit: Exit.Exit<unknown, unknown>): void {
     this.exits.set(cell.pid, exit)
     this.#close(
@@ -258,7 +258,7 @@ export class Fibers {
     )
   }
 
-  /** Ends a process whose effect has come to an end; what must not happen in it breaks the whole machine. */
+  /** Ends a process whose effect has ended. A defect in the effect breaks the whole machine. */
   #close(
     cell: Cell,
     exit: Exit.Exit<unknown, unknown>,
@@ -276,7 +276,7 @@ export class Fibers {
     course.wake()
   }
 
-  /** Interrupts what is left of the effect of a process that is of no interest any more. */
+  /** Interrupts what is left of the effect of a process that is not needed any more. */
   #leave(cell: Cell, fiber: Fiber.Fiber<unknown, unknown>): void {
     this.course.resume((one) => one === cell, nothingMore)
     this.#left.add(cell)
@@ -293,7 +293,7 @@ export class Fibers {
     return { _tag: "Ended", pid, code, status, exit: this.exits.get(pid) }
   }
 
-  /** How a process has come out; reclone(2) continues it in a sibling, which is followed. */
+  /** How a process has ended; if reclone(2) continued it in a sibling, how that has. */
   endedOrMoved(pid: number): Ended | undefined {
     const { fibers, root, state } = this.course
     const found = this.#ended(pid)

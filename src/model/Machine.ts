@@ -21,7 +21,7 @@ export class Refusal {
 /** Thrown inside a transition: the call can't continue yet. */
 export class Blocked {
   readonly why: string
-  /** Nanoseconds until the call gives up. */
+  /** Nanoseconds until the call stops waiting. */
   readonly timeout: bigint | undefined
   constructor(why: string, timeout: bigint | undefined) {
     this.why = why

@@ -35,7 +35,7 @@ export type { Ends, Program, Script } from "./Program.ts"
 export interface ModelKernel {
   readonly kernel: Kernel["Service"]
   readonly fork: Fork["Service"]
-  /** Its time: a sleep ends once nobody else can continue, whatever the real time is. */
+  /** Its time: a sleep ends when no other process can continue. The real time does not matter. */
   readonly clock: Clock.Clock
   /** Both services, and in place of this process's clock and environment those of the machine. */
   readonly layer: Layer.Layer<Kernel | Fork>
@@ -47,11 +47,11 @@ export interface ModelKernel {
   readonly executed: () => ReadonlyArray<Executed>
   /** The machine at the moment at which a program was executed. */
   readonly at: (executed: Executed) => State
-  /** How the Effects of child processes came out, by pid, where they came to an end by themselves. */
+  /** The results of the Effects of child processes, by pid, if they ended by themselves. */
   readonly exits: () => ReadonlyMap<number, Exit.Exit<unknown, unknown>>
   /** Runs an Effect as a child process, and waits until it executes a program or ends. */
   readonly run: <A, E, R>(child: Effect.Effect<A, E, R>, flags?: number) => Effect.Effect<Ended, SyscallError, R>
-  /** Replaces the state: for what happens on the machine besides the processes under test. */
+  /** Replaces the state, for what other processes than those under test do on the machine. */
   readonly set: (change: (state: State) => State) => void
 }
 

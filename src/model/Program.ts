@@ -7,7 +7,7 @@ import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import type { Executed } from "./State.ts"
 
-/** A program of which only the end is told. */
+/** A program of which only the end is modelled. */
 export interface Ends {
   /** Exit status; 0. */
   readonly exit?: number

@@ -170,7 +170,7 @@ class Walk {
     return this.#has(RESOLVE.BENEATH) ? this.#outside() : this.at
   }
 
-  /** Goes on by one name. Returns `false` if the last name does not exist. */
+  /** Walks on by one name. Returns `false` if the last name does not exist. */
   #step(part: string, isLast: boolean): boolean {
     const m = this.#m
     const fromCache = this.#has(RESOLVE.CACHED)

@@ -97,7 +97,7 @@ export interface Process {
   readonly status: "running" | "zombie"
   /** How it ended, as waitid(2) reports it; present on a zombie. */
   readonly ended?: { readonly code: number; readonly status: number }
-  /** The last stop or continuation that no waitid(2) has told yet. */
+  /** The last stop or continuation that no waitid(2) has reported yet. */
   readonly untold?: { readonly code: number; readonly status: number }
   readonly comm: string
   readonly exe: string
@@ -136,7 +136,7 @@ export interface Process {
   readonly sessionKeyring: number
   readonly personality: number
   readonly affinity: ReadonlyArray<number>
-  /** The processors that it asked for, whatever its cpuset was (`user_cpus_ptr`). */
+  /** The processors that it asked for, also if its cpuset did not have them (`user_cpus_ptr`). */
   readonly askedAffinity?: ReadonlyArray<number>
   readonly scheduler: SchedulerAttributes
   readonly ioPriority: number
@@ -288,7 +288,7 @@ export interface Waiting {
   readonly call: Call
   /** What it waits for, in words. */
   readonly why: string
-  /** When it gives up, in the model's nanoseconds. */
+  /** When the wait ends, in the model's nanoseconds. */
   readonly deadline?: bigint
 }
 

@@ -7,7 +7,7 @@ import type { Content, NodeId } from "./State.ts"
 
 // ── changing stored nodes ────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Puts a new stored node into a stored directory; gives its id. */
+/** Puts a new stored node into a stored directory, and returns its id. */
 export const create = (
   m: Machine,
   parent: View,

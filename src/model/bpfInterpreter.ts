@@ -121,7 +121,7 @@ const compare = (operation: number, accumulator: number, operand: number): boole
 const knownOperations: ReadonlySet<number> = new Set(Object.values(classic))
 
 /**
- * Runs a classic BPF program over a system call and gives what it returns (`SECCOMP_RET_*`, unsigned).
+ * Runs a classic BPF program on a system call, and returns its result (`SECCOMP_RET_*`, unsigned).
  *
  * Throws if the kernel would have refused to load the program: an unknown instruction, an end without a return.
  */

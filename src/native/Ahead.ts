@@ -1,15 +1,15 @@
 /**
  * Running ahead: the effect of a step continues before the process that makes its calls has made them.
  *
- * What a call returns is known beforehand most of the time: nothing, the lowest free descriptor, a file of the type that it
- * should have. So the effect is given that, and continues, while its calls gather in a list. The process makes the list at
- * one go, one call after the other, as long as each gives what was taken for granted. Where one does not, it makes no
- * further one, and the effect runs again from its start, with the answers that its calls have got. So an effect that runs
- * ahead makes the same calls, and comes to the same end, as one that waits for every answer; only the waiting is gone.
+ * Most of the time, the result of a call is known in advance: nothing, the lowest free descriptor, a file of the expected
+ * type. So the effect gets that result and continues, while its calls are collected in a list. The process makes all calls
+ * of the list, one after the other, as long as each returns what was expected. If one does not, the process stops there, and
+ * the effect runs again from its start, with the answers that its calls have got. So an effect that runs ahead makes the
+ * same calls, and ends in the same way, as one that waits for every answer. It only saves the waiting.
  *
- * What must hold of such an effect: with the same answers it makes the same calls, and it does nothing else than to
- * make calls. On a kernel that can't run ahead (the model, a recorder, one that injects faults), nothing of this is
- * there, and all that this module offers does what it says by the plain calls.
+ * Such an effect must meet two conditions: with the same answers it makes the same calls, and it does nothing but make
+ * calls. Some kernels can't run ahead: the model, a recorder, one that injects faults. On these, everything in this module
+ * works by plain calls.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ import type * as Exit from "effect/Exit"
 import type { Errno } from "./Errno.ts"
 import { type Call, Kernel, orOn, type Result, type SyscallError } from "./Kernel.ts"
 
-/** What a call will most likely return. If it is unseen, nobody looks at the result, as long as it is no failure. */
+/** What a call will most likely return. If it is unseen, the effect only needs to know that the call has not failed. */
 export type Guess =
   | { readonly _tag: "Fails"; readonly code: Errno }
   | { readonly _tag: "Gives"; readonly value: number | string }
@@ -26,11 +26,11 @@ export type Guess =
 
 /** Steps of one process that run ahead, one after the other. */
 export interface Journey {
-  /** Runs the next part, by its name. What it comes to is certain only after {@link Journey.settle}. */
+  /** Runs the next part, by its name. Its outcome is certain only after {@link Journey.settle}. */
   readonly part: <A, E, R>(name: string, self: Effect.Effect<A, E, R>) => Effect.Effect<Exit.Exit<A, E>, never, R>
   /** Whether the last part's result has no meaning, since a guess was wrong. */
   readonly isLost: boolean
-  /** Has all calls made. Returns the number of the part, from 0 on, that must run again, and all after it; none if all held. */
+  /** Has all calls made. If a guess was wrong, returns the number, from 0 on, of the first part that must run again. */
   readonly settle: Effect.Effect<number | undefined>
   /** How long a part took that is settled, by the clock of the process. */
   readonly milliseconds: (part: number) => number | undefined
@@ -84,7 +84,7 @@ export const likelyBits = (mask: number, value: number) => guessing({ _tag: "Bit
 export const unseen = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
   Effect.asVoid(guessing({ _tag: "Unseen" })(self))
 
-/** An effect that is never run again, and waits for each answer: somebody else's, which may do more than make calls. */
+/** An effect that never runs twice, and waits for each answer: a user's own, which may do more than make calls. */
 export const once = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.contextWith((context: Context.Context<R>) => Context.get(context, Current)?.once(self) ?? self)
 

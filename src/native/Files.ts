@@ -3,8 +3,8 @@
  *
  * A path below a container's root is never looked up by the host's rules: openat2(2) resolves it with
  * `RESOLVE_IN_ROOT`, so that a symlink or `..` can't lead out, and without magic links, so that `/proc/<pid>/root` can't
- * either. What was found is then used by its descriptor only, for between two look-ups another process may have put
- * something else there (CVE-2021-30465, CVE-2019-19921).
+ * either. The file that was found is then used by its descriptor only: between two look-ups, another process may replace it
+ * (CVE-2021-30465, CVE-2019-19921).
  *
  * @see openat2(2), path_resolution(7)
  */
@@ -48,7 +48,7 @@ export const split = (path: string): { readonly directory: string; readonly name
   return { directory: at <= 0 ? "/" : path.slice(0, at), name: path.slice(at + 1) }
 }
 
-/** Opens a descriptor, uses it, and closes it whatever happens. */
+/** Opens a descriptor, uses it, and always closes it. */
 export const using = <A, E, R, E2, R2>(
   open: Effect.Effect<number, E, R>,
   use: (fd: number) => Effect.Effect<A, E2, R2>
@@ -97,8 +97,8 @@ export const withoutUmask = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effe
   Effect.acquireUseRelease(sys.umask({ mask: 0 }), () => self, (mask) => sys.umask({ mask }))
 
 /**
- * How often a look-up is tried again that the kernel could not prove safe: with `RESOLVE_IN_ROOT` and
- * `RESOLVE_BENEATH`, `..` returns EAGAIN while anybody renames or mounts anything anywhere on the machine.
+ * How often a look-up is tried again if the kernel could not prove it safe. With `RESOLVE_IN_ROOT` and `RESOLVE_BENEATH`,
+ * `..` returns EAGAIN while any process on the machine renames or mounts something.
  */
 const attempts = 256
 
@@ -175,7 +175,7 @@ export const isDevice = (
 /** Whether a file is the null device, character 1:3. */
 export const isNull = (stat: Stat, likely: Ahead.Likely = true): boolean => isDevice(stat, S.IFCHR, 1, 3, likely)
 
-/** Who owns a file that is made; absent: the caller. */
+/** The owner of a file that is made; the caller if absent. */
 export interface Owner {
   readonly uid: number
   readonly gid: number
@@ -215,8 +215,8 @@ const ensure = (
         return make(parent, name).pipe(
           Effect.andThen(owned),
           Effect.catchIf(({ call, code }) => code === "EEXIST" && call._tag !== "openat2", () =>
-            // something is there that leads nowhere: a dangling link, whose target is made in its stead, inside the
-            // root (images have such links: /etc/resolv.conf); or another process was faster
+            // there is a dangling link: its target is made, inside the root (images have such links:
+            // /etc/resolv.conf). Or another process was faster
             sys.readlinkat({ dirfd: parent, path: name }).pipe(
               Effect.flatMap((target) =>
                 ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, make, making, flags, links + 1)
@@ -246,8 +246,8 @@ const directories = (root: number, path: string, making: Making, links: number):
 /**
  * An `O_PATH` descriptor of a directory below a root, which is made with all its parents if it is missing.
  *
- * Fails with `ENOTDIR` if something else is in the way, with `ELOOP` if links lead in circles, or lead at all and
- * `RESOLVE_NO_SYMLINKS` is asked for.
+ * Fails with `ENOTDIR` if something else is in the way. Fails with `ELOOP` if links lead in circles, or if there is any
+ * link and `RESOLVE_NO_SYMLINKS` is asked for.
  */
 export const makeDirectories = (root: number, path: string, making: Making = {}): Fd =>
   directories(root, path, making, 0)
@@ -260,7 +260,7 @@ export const makeFile = (root: number, path: string, making: Making = {}): Fd =>
   ensure(
     root,
     path,
-    // mknod in place of open: nothing is opened, so nothing that races us into that place can have side effects
+    // mknod instead of open: nothing is opened, so nothing that another process puts there can have side effects
     (dirfd, path) => sys.mknodat({ dirfd, path, mode: S.IFREG | (making.mode ?? 0o755), major: 0, minor: 0 }),
     making,
     making.flags ?? 0,
@@ -277,7 +277,7 @@ export const readAll = Effect.fnUntraced(function*(fd: number) {
   }
 })
 
-/** Writes all of it, by as many write(2) calls as the kernel wants. */
+/** Writes all of it, by as many write(2) calls as it takes. */
 export const writeAll = Effect.fnUntraced(function*(fd: number, data: Uint8Array) {
   for (let done = 0; done < data.length;) {
     done += yield* sys.write({ fd, data: done === 0 ? data : data.subarray(done) })

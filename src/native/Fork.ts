@@ -15,9 +15,9 @@ export interface Started {
   /** Runs the child's Effect. It does not end by itself when the process does: see {@link Started.forget}. */
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /**
-   * Says that the process has ended, has become a program, or is of no interest any more: what still runs of its Effect is
-   * interrupted, and its end awaited, but not for longer than a second. Its finalizers run; each call that they make is
-   * answered with the interruption. A process that still lives is not asked for another call, and ends.
+   * Says that the process has ended, has become a program, or is not needed any more. What still runs of its Effect is
+   * interrupted; its end is awaited for a second at most. Its finalizers run, and each call that they make is interrupted.
+   * If the process still lives, it gets no further call, and ends.
    */
   readonly forget: Effect.Effect<void>
 }
@@ -35,14 +35,13 @@ export class Fork extends Context.Service<Fork, {
    * Makes one `clone` call with the flags (`CLONE_NEW*`), and runs `child` in the new process; returns the child's pid.
    *
    * The child's Effect runs until it has to wait before the parent continues; then either continues when the other one waits.
-   * All of its calls are made by the child: what they change is the child's. What it does otherwise, by `node:fs` for
-   * instance, is done by this process, and as long as it never waits it holds this process up. It ends with `execve` or
-   * `exit_group`, after which nothing of its Effect runs any more; whatever it comes to otherwise, the child exits with
-   * status 255.
+   * All of its calls are made by the child, and change the child. Everything else, such as `node:fs`, is done by this
+   * process, and blocks it until the Effect waits. The Effect ends with `execve` or `exit_group`, and nothing of it runs
+   * after that. If it ends in any other way, the child exits with status 255.
    *
-   * The child has all descriptors of this process; or, if `descriptors` are passed, these and the standard streams, and
-   * never any other: what is to become part of a container is started so, since a process of that container may look at
-   * it, and take what it finds.
+   * The child has all descriptors of this process. If `descriptors` are passed, it has these and the standard streams only.
+   * A process that becomes part of a container is started in this way: another process of that container may look at it,
+   * and take what it finds.
    */
   readonly spawn: <R>(
     flags: number,
@@ -54,8 +53,8 @@ export class Fork extends Context.Service<Fork, {
 }>()("runfx/Fork") {}
 
 /**
- * The result of a call in a process that has ended, or has become a program: none, until its fiber is interrupted.
- * In a finalizer, where it is already, that is at once.
+ * The result of a call in a process that has ended or has become a program: none, until its fiber is interrupted.
+ * In a finalizer, the fiber is interrupted already.
  */
 export const nothingMore: Effect.Effect<never> = /* @__PURE__ */ Effect.interruptible(Effect.never)
 

@@ -1,8 +1,8 @@
 /**
- * Whether this process stays for a call that waits. It does by default; a wait for what may never come (a sandbox that
- * nobody asks for) must not keep an application that has nothing else to do from its end.
+ * Whether a call that waits keeps this process alive. It does by default. But an application that has nothing else to do
+ * must be able to end, although something waits that may never be needed, such as a sandbox in a pool.
  */
 import * as Context from "effect/Context"
 
-/** Whether a call that waits on the event loop keeps this process from its end; `true` if nothing is said. */
+/** Whether a call that waits on the event loop keeps this process alive; `true` by default. */
 export const KeepsAlive = Context.Reference<boolean>("runfx/native/KeepsAlive", { defaultValue: () => true })

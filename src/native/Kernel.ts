@@ -61,15 +61,15 @@ export interface SyscallFailure {
   readonly call: Call
   readonly code: Errno.Errno
   /**
-   * More than an errno if the kernel says more: the extended acknowledgement of netlink(7), the log of an fsopen(2)
+   * What the kernel says in addition to the errno: the extended acknowledgement of netlink(7), the log of an fsopen(2)
    * context.
    */
   readonly detail?: string
-  /** What to do about it, if that is known whatever the call was made for. */
+  /** What to do about it, if that does not depend on the purpose of the call. */
   readonly remedy?: string
 }
 
-/** An error is logged, inspected and sent on: of an environment, the names are enough. */
+/** An error is logged, inspected and passed on, so it holds only the names of an environment. */
 const withoutSecrets = (call: Call): Call =>
   "envp" in call ? { ...call, envp: call.envp.map((entry) => `${entry.split("=", 1)[0]}=<redacted>`) } : call
 
@@ -88,7 +88,7 @@ export class SyscallError extends Data.TaggedError("SyscallError")<SyscallFailur
   get errno(): number {
     return Errno.numberOf(this.code)
   }
-  /** What to do, if that is known, or the errno alone shows it: the call, /proc, or room for open files is missing. */
+  /** What to do, if it is known, or if the errno alone shows it: the call or /proc is missing, or too many files are open. */
   get advice(): string | undefined {
     if (this.remedy !== undefined) return this.remedy
     const { _tag: name } = this.call
@@ -107,8 +107,7 @@ const isSyscallError = (error: unknown): error is SyscallError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "SyscallError"
 
 /**
- * The errnos that are handled if the next call of a fiber fails with them. Only a plan asks: without one there is no such
- * note, and nothing is written down.
+ * The errnos that are handled if the next call of a fiber fails with them. They are noted for plans only.
  *
  * @internal
  */

@@ -1,10 +1,10 @@
 /**
- * A procfs of one's own.
+ * A private procfs.
  *
- * What is at `/proc` in a container may be anything: an image can put a directory of its own there, a mount can cover
- * parts of it. A label, a sysctl or a group file that is read or written there can be swallowed or misled
- * (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). So they are reached through a private instance of procfs that is
- * attached nowhere, and looked up without leaving it.
+ * In a container, `/proc` may be anything: an image can have a plain directory there, and a mount can cover parts of it. So
+ * a label, a sysctl or a group file that is written there may never reach the kernel, or may reach something else
+ * (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). These files are used through a private instance of procfs that is
+ * attached nowhere, and no look-up leaves it.
  *
  * @see proc(5), fsopen(2), openat2(2)
  */
@@ -57,8 +57,8 @@ const atProc = sys.openat2({
 })
 
 const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Kernel> =>
-  // a clone leaves behind what is mounted over parts of /proc; if that is locked (a user namespace) it must be taken
-  // along, and RESOLVE_NO_XDEV refuses it later
+  // a clone does not have the mounts that cover parts of /proc. If they are locked (a user namespace) it must have them, and
+  // RESOLVE_NO_XDEV refuses them later
   sys.open_tree({ dirfd: AT.FDCWD, path: "/proc", flags: OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC }).pipe(
     Effect.catch(() => atProc),
     Effect.catch(({ code }) => Effect.fail(explain(refused, `and /proc can't be opened: ${code}`))),
@@ -69,8 +69,8 @@ const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Ke
   )
 
 /**
- * A descriptor of the root of a private procfs, close-on-exec, to be closed after use and never to be given away: it
- * shows the whole of procfs, without what the container masks.
+ * A descriptor of the root of a private procfs, close-on-exec. Close it after use, and never pass it on: it shows the whole
+ * procfs, also what the container masks.
  *
  * If the kernel refuses a new instance (a user namespace that does not own the pid namespace, a `/proc` of which
  * parts are covered), `/proc` itself serves, if it is a procfs.
@@ -127,6 +127,6 @@ export const openBelow = (proc: number, path: string, flags: number): Effect.Eff
 export const readProc = (proc: number, path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(openBelow(proc, path, O.RDONLY), (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8")))
 
-/** Writes a text to a file below a procfs, in one piece, as the files there want it. */
+/** Writes a text to a file below a procfs, in one piece, as the files there require. */
 export const writeProc = (proc: number, path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>
   using(openBelow(proc, path, O.WRONLY), (fd) => writeAll(fd, Buffer.from(text)))

@@ -70,7 +70,7 @@ const verdict = (rule: Rule): ReadonlyArray<Instruction> => {
 }
 
 /**
- * Loads a field of the context. Anew for each comparison: the verifier follows each value that a register was compared
+ * Loads a field of the context. Again for each comparison: the verifier follows each value that a register was compared
  * with through the whole rest of the program, and gives up at a few hundred rules (E2BIG).
  */
 const loadField = (at: number): Instruction => ({ code: ebpf.loadWord, dst: scratch, src: context, offset: at })

@@ -1,6 +1,6 @@
 /**
  * The exec trampoline: a program of some hundred bytes (`trampoline.c`) that runs between the init and the program of a
- * container with a seccomp filter. It loads the filter, which therefore has to allow nothing for the init's sake.
+ * container with a seccomp filter. It loads the filter, so the filter need not allow any call of the init.
  *
  * Like the program that makes the init's calls (see `linux/rpc`), it is a memfd, sealed against every change, that holds
  * nothing but this code. So what a container gets hold of by `/proc/self/exe`, should it have that executed, is never a

@@ -1,7 +1,7 @@
 /**
  * The commands as functions: run, exec, kill, remove, list, prune. Each is a pipeline of the parent with the inputs that
- * it needs, so that a plan shows it and a test can make it fail. What is around a pipeline, such as the wait for a program,
- * is made of calls and of reads of the states.
+ * it needs, so that a plan shows it and a test can make it fail. The rest, such as the wait for a program, consists of
+ * kernel calls and of reads of the states.
  *
  * **Example** (A program in a container, and its exit code)
  *

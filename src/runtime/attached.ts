@@ -1,7 +1,7 @@
 /**
- * What is attached to this process ends before it.
+ * Ends what is attached to this process before the process itself ends.
  *
- * A signal without a listener ends a process at once, and what it was about to undo stays. While containers or executed
+ * A signal without a listener ends a process at once, and nothing is undone. While containers or executed
  * programs are attached (`Runtime.run`, `Runtime.exec`), or are being started, this module listens if the program's author does
  * not: it interrupts the fibers that they run in, waits until all is undone, and sends itself the signal again. It does so for
  * each signal that would end the process and that can be caught, real-time ones included.
@@ -34,8 +34,7 @@ const uninstall = (): void => {
 }
 
 /**
- * A signal that has come already, and that Node has not told of yet, would be lost: it tells of it within a turn of its
- * loop.
+ * Waits for one turn of the event loop: within it, Node reports a signal that has come already and would be lost otherwise.
  */
 const uninstallSoon = (): void => {
   setImmediate(() =>
@@ -62,7 +61,7 @@ const proceed = (): void => {
 }
 
 const receive = (signal: number, listeners: number): void => {
-  // another listener was added since: it decides
+  // another listener was added meanwhile: it decides
   if (listeners > 1) return
   if (ending !== undefined) {
     // asked again: end at once; the programs die with this process, and `prune` finds the rest. timeout(1) and terminals send
@@ -88,7 +87,7 @@ const unwind = (fiber: Fiber.Fiber<unknown, unknown>): void => {
 const join = (fiber: Fiber.Fiber<unknown, unknown>): () => void => {
   const key = {}
   attached.set(key, fiber)
-  // one that begins only now would hold up the end
+  // an effect that begins only now would delay the end
   if (ending !== undefined) unwind(fiber)
   stopListening ??= listenForEnd(receive)
   return () => {

@@ -17,8 +17,8 @@ export const awaitExit = (pidfd: number): Effect.Effect<ChildStatus, SyscallErro
   )
 
 /**
- * As {@link awaitExit}, with what the child has used, and its own children that it has waited for. What a pid namespace had
- * running when its first process ended is not among that: the kernel reaps it without counting (`zap_pid_ns_processes`).
+ * As {@link awaitExit}, with what the child has used, and those of its children that it has waited for. If it was the first
+ * process of a pid namespace, the kernel kills and reaps the rest without counting it (`zap_pid_ns_processes`).
  *
  * @see wait4(2), getrusage(2)
  */
@@ -28,7 +28,7 @@ export const awaitUsage = (
   Effect.gen(function*() {
     const status = yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOWAIT })
     if (status === null) return yield* awaitUsage({ pid, pidfd })
-    // the number is the child's own, as long as nobody has reaped it
+    // the number belongs to the child until it is reaped
     const reaped = yield* sys.wait4({ pid })
     return reaped === null ? { status: yield* awaitExit(pidfd) } : { status, usage: reaped.usage }
   })

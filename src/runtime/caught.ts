@@ -34,7 +34,7 @@ const ending: ReadonlyArray<NodeJS.Signals> = [
   "SIGPWR"
 ]
 
-/** Those that end nothing: for the program alone. */
+/** Those that do not end this process: they are for the program alone. */
 const others: ReadonlyArray<NodeJS.Signals> = ["SIGCONT", "SIGTSTP"]
 
 /** The C library keeps 32 and 33 to itself. */
@@ -109,8 +109,8 @@ const dispatch = (signal: number): void => {
 }
 
 /**
- * Listens to the signals that end a process, but for those to which somebody in it listens already. SIGUSR1 is not among
- * them: at that Node starts its debugger.
+ * Listens to the signals that end a process, except those that already have a listener in it. SIGUSR1 is not one of them:
+ * Node starts its debugger on it.
  *
  * @param receive gets the signal's number, and how many listeners it has by now
  */

@@ -1,11 +1,11 @@
 /**
- * Cleanups that must be completed: all parts are tried, and every failure is reported.
+ * Cleanups that must be complete: all parts are tried, and every failure is reported.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
-/** Runs one part after the other, whatever the outcome of each; fails with all their failures. */
+/** Runs one part after the other, also if some fail; then fails with all their failures. */
 export const tryAll = <E, R>(
   parts: ReadonlyArray<Effect.Effect<unknown, E, R>>
 ): Effect.Effect<void, E, R> =>

@@ -1,5 +1,5 @@
 /**
- * The environment of a program that is executed in a container: what the container's own configuration says.
+ * The environment of a program that is executed in a container: the one in the container's configuration.
  *
  * It is not in the state, since an environment holds secrets. It is not taken from `/proc/<pid>/environ` either, which is
  * memory of the container's process: a user without privileges there could set a variable of what is executed as root.
@@ -27,7 +27,7 @@ export const environmentOf = ({ bundle, container, rootfs }: State): Effect.Effe
       )
       if (Exit.isSuccess(decoded)) return decoded.value.container.process.env
     } catch {
-      // a bundle may be gone by now: its container continues without it
+      // the bundle may be gone by now: its container continues without it
     }
     return defaultSpec({ rootfs, args: ["/bin/sh"] }).process.env
   })

@@ -40,7 +40,7 @@ export class FlowError extends Data.TaggedError("FlowError")<{
   }
 }
 
-/** An edit of a preset pipeline, or what makes one; a problem that it finds may be its failure. */
+/** An edit of a preset pipeline, or an effect that makes one; it may fail with a problem that it finds. */
 export type Flow<Preset extends Pipeline.Any, P extends Pipeline.Any = Pipeline.Any> = (
   preset: Preset
 ) => P | Effect.Effect<P, FlowError | InvalidPipelineError>
@@ -90,7 +90,7 @@ export const edited = <P extends Pipeline.Any>(
     return yield* checked(yield* asPipeline(of, pipeline))
   })
 
-/** How the flow of the options is called. */
+/** The name of the flow in the options. */
 const of = "of the options"
 
 const isStrategy = (value: unknown): value is Strategy =>

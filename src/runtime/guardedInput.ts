@@ -35,7 +35,7 @@ const using = <A, E, R>(
 
 const guard = Effect.gen(function*() {
   const flags = yield* sys.fcntl({ fd: 0, command: F.GETFL, argument: 0 })
-  // what can't be read has nothing to pass on
+  // a descriptor that can't be read has nothing to pass on
   if ((flags & (O.WRONLY | O.RDWR)) === O.WRONLY) return
   const { mode } = yield* sys.statx({ dirfd: 0, path: "", flags: AT.EMPTY_PATH, mask: STATX.TYPE })
   if ((mode & S.IFMT) !== S.IFREG) return

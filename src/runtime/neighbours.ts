@@ -1,4 +1,4 @@
-/** Other processes that a configuration names, by paths below `/proc`: a plan has to know their namespaces. */
+/** Other processes that a configuration names by paths below `/proc`: a plan needs their namespaces. */
 import type { Container } from "../config/Container.ts"
 
 const pidOf = (path: unknown): ReadonlyArray<number> => {

@@ -124,7 +124,7 @@ export interface ExecOptions<out P extends Pipeline.Any = Pipeline.Any> extends 
   readonly id: string
   readonly stateRoot?: string
   readonly process: Process
-  /** Whether `exec` tells what the program has used; not if absent. */
+  /** Whether `exec` reports what the program has used; not if absent. */
   readonly measured?: boolean
   /** As in {@link RunOptions}. */
   readonly flow?: Flow<Setns, P>

@@ -79,8 +79,8 @@ const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolea
  *
  * @param options.cgroup has counted what it has run out of, and what it has used
  * @param options.counted whether its cgroups tell what was used and run out of, also if it did not fail
- * @param options.measured whether the kernel tells what it has used itself
- * @param options.end what must still be ended; the handle of the program is closed here
+ * @param options.measured whether the kernel reports what the program itself has used
+ * @param options.end ends the rest; the handle of the program is closed here
  */
 export const toItsEnd = <E, R, E2>(
   restore: Restore,

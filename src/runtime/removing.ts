@@ -1,6 +1,6 @@
 /**
- * Kill and remove. Each act first makes sure that it has the right thing: a process is identified by its pid, its pid
- * namespace and its start time, a cgroup by its inode, a state directory by its inode and the nonce in it.
+ * Kill and remove. Each act first identifies its object: a process by its pid, its pid namespace and its start time, a
+ * cgroup by its inode, a state directory by its inode and the nonce in it.
  */
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
@@ -91,7 +91,7 @@ export const killAll = (
 const removeState = (removal: Removal["Service"], strategies?: ReadonlyArray<Strategy>) =>
   Pipeline.run(removePipeline).pipe(Effect.provideService(Removal, removal), withStrategies(strategies))
 
-/** What a process that has started a container, and is still there, knows of it. */
+/** What the process that has started a container still knows of it. */
 export interface Own {
   readonly pid: number
   readonly pidfd: number
@@ -125,7 +125,7 @@ export const removeOwn = (
     // processes are identified by more than names, so no lock is needed
     ...(options.kill ? [end] : []),
     Store.withLock(root, state.id, removal).pipe(
-      // deleted by another command, which has removed what there was: what it could not know of is left
+      // another command has deleted the container. What that command could not know of is still there
       Effect.catchTag("ContainerNotFound", () => removal)
     )
   ])

@@ -14,7 +14,7 @@ const patience = 1000
 
 /** A relay of signals. */
 export interface Relay {
-  /** Is told how far the start has come. */
+  /** Hears how far the start has come. */
   readonly listen: (event: Event) => Effect.Effect<void>
   /** Passes held signals and all later ones to the program. */
   readonly to: (pidfd: number) => Effect.Effect<void, never, Kernel>

@@ -1,5 +1,5 @@
 /**
- * Connect the caller's terminal, or whatever its standard streams are, to the master of a container's terminal.
+ * Connect the caller's terminal, or its other standard streams, to the master of a container's terminal.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -84,7 +84,7 @@ const rawModes = (modes: TerminalModes): TerminalModes => ({
   characters: modes.characters.map((character, index) => index === CC.MIN ? 1 : index === CC.TIME ? 0 : character)
 })
 
-/** A terminal that has hung up can't be read either: that is what the user can act on. */
+/** A terminal that has hung up can't be read either. The user can act on that, so that is the error. */
 const hungUp = onErrno(["EIO"], (error: SyscallError) => Effect.fail(inputError(error)))
 
 /**
@@ -118,7 +118,7 @@ export type Relay = <A, E, R>(
   use: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | SyscallError | StreamError, R | Kernel>
 
-/** How a terminal is relayed: a plan has no streams, and relays on paper. */
+/** How a terminal is relayed. A plan has no streams: it only makes the calls of a relay. */
 export const Relay = Context.Reference<Relay>("runfx/Relay", { defaultValue: () => liveRelay })
 
 /** The calls of a relay, without a relay: what the program will write is not known. */
@@ -134,8 +134,8 @@ const silence = 50
  * Waits for the last output of a program that has ended: up to the end of the stream, or, if other processes still
  * hold the terminal, until nothing has come for two ticks. Between two ticks the event loop has read what there was.
  *
- * The reader of our own output may never take it: a signal that would end this process ends the wait, since there is no
- * program left that it could be for.
+ * The reader of our own output may never take it. So a signal that would end this process ends the wait: there is no
+ * program left for which the signal could be.
  */
 const drained = (stream: tty.ReadStream, ended: Promise<void>): Effect.Effect<void> =>
   Effect.callback((resume) => {
@@ -152,7 +152,7 @@ const drained = (stream: tty.ReadStream, ended: Promise<void>): Effect.Effect<vo
     }
     stream.on("data", hear)
     const timer = setInterval(() => {
-      // output that our own reader does not take yet holds the stream up
+      // the stream waits while the reader of our own output does not take it
       if (!heard && !stream.isPaused()) finish()
       heard = false
     }, silence)

@@ -28,7 +28,7 @@ export interface Size {
 export interface Terminal {
   /** What is typed. Its end is the character that ends the input, as ^D does. */
   readonly input: Writable
-  /** What the program, and the terminal itself, have written. Whoever closes it before its end hangs up. */
+  /** What the program, and the terminal itself, have written. To close it before its end hangs the terminal up. */
   readonly output: Readable
   readonly resize: (size: Size) => Effect.Effect<void, InvalidSandbox | SyscallError, Kernel>
 }

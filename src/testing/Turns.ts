@@ -1,5 +1,5 @@
 /**
- * The turns of all fibers of a run, in one queue: whoever goes first does so in every run.
+ * The turns of all fibers of a run, in one queue, so that their order is the same in every run.
  *
  * A model lets time pass only if nobody can continue. It asks for that look with a priority of its own, which is taken only
  * once nothing else is queued; and, on the event loop, once nothing has been queued in a whole turn of it, since Node's

@@ -3,8 +3,8 @@
  * them for it.
  *
  * Every call is one raw syscall(2), without the C library's wrappers: those of setresuid(2) and others change every
- * thread, and they know nothing of the processes of {@link fork}. What a call needs in memory is put together by the
- * handlers, a file for each family of calls; `rpc/` is about how another process makes them.
+ * thread, and they do not know the processes of {@link fork}. The handlers, a file for each family of calls, build what a
+ * call needs in memory; `rpc/` has another process make them.
  *
  * **Example** (A name of one's own)
  *
@@ -77,7 +77,7 @@ const CurrentProcess = Context.Reference<Server | undefined>("runfx/native/Curre
   defaultValue: () => undefined
 })
 
-/** The status of a child whose effect ended without `execve` or `exit_group`. */
+/** The exit status of a child whose effect ended without `execve` or `exit_group`. */
 const lostStatus = 255
 
 /** A process that was made. */
@@ -316,7 +316,7 @@ export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
     )
   )
 
-/** How long what is left of a child's effect may take to come to its end, in milliseconds. */
+/** How long what is left of a child's effect may take to end, in milliseconds. */
 const farewell = 1000
 
 const forgetting = (fiber: Fiber.Fiber<unknown, unknown>, spawned: Spawned): Effect.Effect<void> =>

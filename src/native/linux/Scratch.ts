@@ -20,8 +20,8 @@ interface WriteLock {
 /**
  * A piece of memory with its address.
  *
- * What is read from it may be another process's doing, which makes the call: where an answer leads beyond the piece, that is
- * an error and not somebody else's memory.
+ * Its content may have been written by another process, which makes the call. If an answer leads beyond the piece, that is
+ * an error, and nothing outside is read.
  */
 export class Block {
   readonly address: number
@@ -144,7 +144,7 @@ export class Scratch {
     return this.#isOnly ? Math.min(size, this.#buffer.length - this.#used) : size
   }
 
-  /** Leaves what is written as it is, and with it what the kernel wrote: the blocks are asked for a second time. */
+  /** Starts again at the front, and keeps the content, which the kernel may have written: the same blocks are taken again. */
   set isKept(is: boolean) {
     this.#lock.isLocked = is
   }

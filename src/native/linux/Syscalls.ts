@@ -8,10 +8,10 @@ import type { Library, Word } from "./koffi.ts"
 import { Scratch } from "./Scratch.ts"
 import { type Numbers, numbersFor } from "./syscallNumbers.ts"
 
-/** The calls that make a process, which only the live layer as a whole can. */
+/** The calls that make a process. No handler makes them, but the live layer as a whole. */
 export type Cloning = "clone" | "reclone"
 
-/** One function for each other call of the table: what makes a forgotten one an error of the compiler. */
+/** One function for each other call of the table, so that the compiler reports a forgotten one. */
 export type Handlers = {
   readonly [N in Exclude<CallName, Cloning>]: (args: Arguments<N>) => Result<{ readonly _tag: N }>
 }
@@ -44,7 +44,7 @@ const ownCalls = ({ errno, syscall }: Library): Raw => (number, a, b, c, d, e, f
   return result === -1 ? -errno() : result
 }
 
-/** How often a call of another process is made again that was interrupted: a process that always says so holds nobody up. */
+/** How often an interrupted call of another process is made again: one that always reports an interruption must not hold us. */
 const interruptions = 100
 
 /**

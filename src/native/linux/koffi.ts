@@ -45,8 +45,8 @@ interface Koffi {
 }
 
 /**
- * Whether the running C library is musl. The loader's file is looked for first: where it is not installed, nothing is
- * read. Where it is, the process may still run on glibc alongside it, so the loaded files decide.
+ * Whether the running C library is musl. The loader's file is looked for first: if it is not installed, nothing is read.
+ * If it is, the process may still run on glibc, so the loaded files decide.
  */
 const isMusl = (): boolean =>
   existsSync(`/lib/ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`) &&

@@ -47,7 +47,7 @@ export const messages = ({ call, memory, numbers, retry }: Syscalls) => {
     return header
   }
 
-  /** Fails for a message that did not come whole, and keeps nothing of it. */
+  /** Fails if a message did not arrive whole, and keeps nothing of it. */
   const broken = (fds: ReadonlyArray<number>, failure: Refused): never => {
     for (const fd of fds) attempted(() => call(numbers.close, fd))
     throw failure

@@ -87,7 +87,7 @@ const park = <A, B>(
         if (found === pending) return void (cancel = awaits(again))
         result = () => found
       } catch (cause) {
-        // what is wrong with it is its own fiber's, and not the event's that has woken it
+        // an error belongs to this fiber, and not to the event that has woken it
         result = () => {
           throw cause
         }
@@ -150,7 +150,7 @@ export class BlockingCalls {
     this.#callers.release(server)
   }
 
-  /** Nothing is asked of a server any more: what its fiber waits for does not come. */
+  /** A server gets no further request: the answer that its fiber waits for does not come. */
   forget(server: Server): void {
     this.#callers.lose(server)
     this.#callers.release(server)

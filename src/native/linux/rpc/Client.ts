@@ -1,10 +1,9 @@
 /**
  * The calls that a server makes for a handler.
  *
- * A handler is a plain function. If its call is not answered within a moment, it is left by throwing {@link pending}. Once the
- * answer is there, the handler runs again, from its start: it gets the answers that it got before, with the memory of
- * its arguments as it is, and with what the kernel wrote there. So a handler that makes several calls uses memory of its own
- * for each to write to.
+ * A handler is a plain function. If its call is not answered within a moment, {@link pending} is thrown, which ends it. Once
+ * the answer is there, the handler runs again, from its start. It gets the answers that it got before, and the memory of its
+ * arguments is as the kernel has left it. So a handler that makes several calls uses separate memory for what each writes.
  *
  * Closing a handle cannot fail, so nobody waits for it: the close is queued, and made just before the next call.
  */
@@ -24,7 +23,7 @@ export const gone = Symbol("gone")
 /** Thrown if a call has not been answered yet. */
 export const pending = Symbol("pending")
 
-/** What is wrong with an effect that makes two calls at once in a child. */
+/** The error of an effect that makes two calls at once in a child. */
 export const secondCall = (): Error =>
   new Error("a child has one thread: while one of its calls waits, it can't make another")
 
@@ -155,7 +154,7 @@ export class Client {
   /** Makes a call for a handler. */
   readonly make: Raw = (number, a, b, c, d, e, f) => {
     if (this.#other !== undefined) return this.#other(number, a, b, c, d, e, f)
-    // it may want to clean up on its way out: it will, when it has run again
+    // it may want to clean up while it ends: it will, once it has run again
     if (this.#isLeft) throw pending
     const given = this.#answers[this.#given]
     if (given !== undefined) {

@@ -1,7 +1,6 @@
 /**
- * How long the fibers of this kernel may run before the event loop has its turn: calls that are answered at once would
- * otherwise keep the timers and streams of the application waiting for as long as an init takes, for each init that is on
- * its way.
+ * How long the fibers of this kernel may run before the event loop has its turn. If calls are answered at once, fibers never
+ * wait: without this limit, the timers and streams of the application would stand still during the whole start.
  */
 import { performance } from "node:perf_hooks"
 

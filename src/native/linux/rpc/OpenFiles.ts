@@ -1,7 +1,7 @@
 /**
- * Which descriptors a process has, as far as its calls tell: the next one is the lowest that is free.
+ * Which descriptors a process has, as far as its calls show it: the next one is the lowest that is free.
  *
- * It is a guess, and no more: if it is wrong the answer says so, and it is known from then on.
+ * This is only a guess. If it is wrong, the answer of the kernel shows that, and the guess is corrected.
  */
 import { F, O, TIOC } from "../../constants.ts"
 import type { Call } from "../../Kernel.ts"
@@ -75,7 +75,7 @@ export class OpenFiles {
   readonly has = (fd: number): boolean => this.#open.has(fd)
 
   #add(fd: number): void {
-    // the kernel gives the lowest: those below are taken. A number that is far away is a stranger's, or wrong for a guess
+    // the kernel returns the lowest, so those below are taken. A number that is far away comes from a stranger, or is wrong
     if (fd < this.#open.size + farAway) {
       for (let below = this.next(); below < fd; below = this.next(below)) this.#changing().add(below)
     }

@@ -21,7 +21,7 @@ export interface Server {
   by?: Server
 }
 
-/** The descriptor by which a server rings and looks after this process; none if it had to give way. */
+/** The descriptor by which a server rings, and sees whether this process lives; none if it had to give that number up. */
 export interface LinkEnd {
   fd: number | undefined
 }
@@ -42,11 +42,11 @@ export interface Slot {
   waiter: (() => void) | undefined
 }
 
-/** Whether no server of this process's serves a slot, and nobody waits to hear of that. */
+/** Whether a slot is free: no server of this process serves it, and no fiber waits for its server. */
 export const isVacant = ({ mailbox, server, waiter }: Slot): boolean =>
   waiter === undefined && (server.current === undefined || mailbox.isFree)
 
-/** Makes a slot new, in memory that is new: a process that was lost in the old memory can't come to it. */
+/** Makes a new slot, in new memory, which a process that is still in the old memory can't reach. */
 export const renew = (slot: Slot): void => {
   slot.mailbox.initialise()
   slot.isLost = false
@@ -59,8 +59,8 @@ export const isTaken = (server: Server): boolean => {
 }
 
 /**
- * How often a server is looked after that can't ring, in milliseconds: more and more seldom. It has loaded a filter, which may
- * refuse that; or it may have been killed beside others of its group, which keep the link open.
+ * How often to look at a server that can't ring, in milliseconds; the intervals grow. It may have loaded a filter that
+ * refuses the ring. Or it may have been killed, while others of its group keep the link open.
  */
 const rounds = { first: 1, most: 16 } as const
 
@@ -69,7 +69,7 @@ export class ServerGroup {
   readonly memory: GroupMemory
   /** The first one is that of the first server. */
   readonly slots: Array<Slot> = []
-  /** Whether nobody is left of it, whatever its memory says, which somebody may still have. */
+  /** Whether all of its servers have ended. Its memory can't say so: a stranger may still have it. */
   isEnded = true
   /** This process's end of the link; none before there is a server, and after all have closed theirs. */
   link: Link | undefined
@@ -84,8 +84,7 @@ export class ServerGroup {
   }
 
   /**
-   * Nobody is left who could ring. The kernel has marked who has ended; who says nothing more by itself is not asked
-   * any more.
+   * No server is left that could ring. The kernel has marked those that have ended; the others get no further request.
    */
   hungUp(): void {
     this.link = undefined
@@ -149,7 +148,7 @@ export class ServerGroup {
       timer = setTimeout(look, round)
       round = Math.min(round * 2, rounds.most)
     }
-    // never at once: the caller has nothing to take back yet
+    // never at once: the caller has not yet got the function that cancels it
     lookLater()
     return stop
   }

@@ -29,9 +29,9 @@
  *     | thread and `asked`    | the server makes a call         | thread                    | the server, with the answer    |
  *     | any of the last three | the server ends, or executes    | word and `died`           | the kernel                     |
  *
- * Nobody waits by looking again and again. The client looks for an answer for 50 µs at most, which is what most calls take,
- * and then asks the server to ring; meanwhile the event loop continues. A server looks for the next request for as long,
- * less if that was in vain, and then sleeps on its word.
+ * Neither side polls for long. The client looks for an answer for 50 µs at most, which is longer than most calls take, and
+ * then asks the server to ring; meanwhile the event loop continues. A server looks for the next request for as long, or for
+ * less if the last look was in vain, and then sleeps on its word.
  *
  * @see clone(2), execveat(2), set_robust_list(2), futex(2)
  */
@@ -72,7 +72,7 @@ export interface Awaited {
   readonly milliseconds?: number
 }
 
-/** What comes to be by and by: each step is what to wait for until the next one. */
+/** Work in several steps: each step yields what to wait for before the next one. */
 export type Progress<A> = Generator<Awaited, A>
 
 /** `PID_MAX_LIMIT` */
@@ -148,8 +148,8 @@ export class ServerPool {
   }
 
   /**
-   * Gives back what was in common with a server that has gone, and with its group, if nobody of that is left: now,
-   * while a program has just started, nobody waits for it, and when the next process is made somebody does.
+   * Frees what was shared with a server that has gone; if its whole group has gone, also what was shared with that. This is
+   * done when a program has just started, since nothing waits then. When the next process is made, something does.
    */
   release(server: Server): void {
     const { slot } = server
@@ -165,7 +165,7 @@ export class ServerPool {
     for (const { mailbox } of slots) mailbox.initialise()
   }
 
-  /** Asks a server for nothing any more: what its memory says has no meaning from now on. */
+  /** Makes no further request to a server: what its memory says has no meaning from now on. */
   lose(server: Server): void {
     const { slot } = server
     if (slot.server.current !== server) return
@@ -178,7 +178,7 @@ export class ServerPool {
     }
   }
 
-  /** Where a server's calls are made. Throws {@link gone} if another one sits there by now. */
+  /** Where a server's calls are made. Throws {@link gone} if another server has that slot by now. */
   static slotOf(server: Server): Slot {
     if (server.slot.server.current !== server) throw gone
     return server.slot

@@ -1,13 +1,12 @@
 /**
  * Memory that this process and its servers have in common, at the same address in each: mailboxes, and the arguments of calls.
  *
- * A server and those that it clones are a group. The memory of a group is a memory file of its own, which this process
- * maps, and the first server as its first act; nothing else of this process, nor of another group, is in the memory of
- * a server. So a container that gets hold of one on its way in has what it has anyway: its own. When a group has ended,
- * what is in its memory is given back; another one in its place has memory of its own, so what somebody still has of
- * this leads nowhere.
+ * A server and those that it clones are a group. Each group has a memory file of its own. This process maps it, and the
+ * first server maps it as its first act; a server has no other memory of this process or of another group. So a container
+ * that takes over a joining server gets nothing that it does not have already. When a group has ended, the content of its
+ * memory is freed. The next group in its place has new memory, so what a stranger has kept of the old one is of no use.
  *
- * Where it is, nobody can guess: the addresses are random.
+ * The addresses are random, so that they can't be guessed.
  */
 import { F, F_SEAL, MADV, MAP, MFD, PROT } from "../../constants.ts"
 import { Refused } from "../../Refused.ts"
@@ -47,7 +46,7 @@ export const mostSize = sizeOf(layouts[0]!)
  */
 const ranges = [[0x1000_0000_0000, 0x5000_0000_0000], [0x10_0000_0000, 0x70_0000_0000]] as const
 
-/** How often a place is looked for in a range: what is there already is one of few. */
+/** How often a place is looked for in a range: few places are taken. */
 const attempts = 4
 
 /** A piece of memory for a server. */
@@ -147,7 +146,7 @@ export class SharedMemory {
     const fd = this.#own({ _tag: "memfd_create", name: "runfx-shared", flags: MFD.CLOEXEC | MFD.ALLOW_SEALING })
     try {
       this.#own({ _tag: "ftruncate", fd, length: BigInt(size) })
-      // who else gets hold of it must not be able to take it away from below this process
+      // a stranger who gets hold of it must not be able to shrink it while this process has it mapped
       this.#own({ _tag: "fcntl", fd, command: F.ADD_SEALS, argument: F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW })
       call(numbers.mmap, memory.address, size, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.FIXED, fd, 0)
       memory.layout = layout

@@ -1,12 +1,12 @@
 /**
  * The start of a server: what it reads in the head of its group's memory, and what it inherits from this process.
  *
- * It has the descriptors that it is passed, and no other, from the first moment in which others than this
- * process: to close all others is the first that it does, before it executes its program. That program is a memory file of
- * its own, so that what a container does to it (its mode, its owner, a lease) is felt by no other one.
+ * It has the descriptors that it is passed, and no other: the first thing that it does is to close all others, before it
+ * executes its program. That program is a memory file of its own, so that what one container does to it (its mode, its
+ * owner, a lease) has no effect on another.
  *
- * By its end of the link it sees whether this process still lives: this process alone has the other end, and with its death,
- * however that comes, the link hangs up.
+ * By its end of the link it sees whether this process still lives. Only this process has the other end, so the link hangs up
+ * when this process dies, for whatever reason.
  *
  * @see clone(2), close_range(2), execveat(2), pipe(7), memfd_create(2)
  */
@@ -35,7 +35,7 @@ const stdio = [0, 1, 2]
 
 /** What a server is given, and what this process keeps of that. */
 export interface Spawned {
-  /** A clone(2)'s result. */
+  /** The result of clone(2). */
   readonly pid: number
   /** The server's end of the link, by its number there. */
   readonly end: number
@@ -48,7 +48,7 @@ export class Spawner {
   readonly #machine: Syscalls
   readonly #own: Own
   readonly #memory: SharedMemory
-  /** Descriptors of this process's own, which no server has. */
+  /** Descriptors of this process that no server gets. */
   readonly #private = new Set<number>()
 
   constructor(machine: Syscalls, own: Own, memory: SharedMemory) {
@@ -145,7 +145,7 @@ export class Spawner {
     for (let index = 0; index < list.length; index++) head.setUint32(at.list + index * 4, list[index]!, true)
   }
 
-  /** All descriptors of this process but those that are its own business. */
+  /** All descriptors of this process that a server may get. */
   #all(): ReadonlyArray<number> {
     const fd = this.#own({
       _tag: "openat",
@@ -227,8 +227,8 @@ export class Spawner {
   }
 
   /**
-   * If the sysctl vm.memfd_noexec forbids executing memory files: a file that has no name and never had one, for reading
-   * only, so that nobody can write it; what is executed can't be opened for writing, either.
+   * For a system whose sysctl vm.memfd_noexec forbids executing memory files: a file that never had a name. It is open for
+   * reading only, and a file that is being executed can't be opened for writing, so it can't be changed.
    */
   #unnamedFile(data: Uint8Array, refusal: Refused): number {
     const close = (fd: number) => void attempted(() => this.#own({ _tag: "close", fd }))

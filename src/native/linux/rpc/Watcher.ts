@@ -19,7 +19,7 @@ import { socketOn } from "./socketOn.ts"
 const threadFlags = CLONE.VM | CLONE.FS | CLONE.FILES | CLONE.SIGHAND | CLONE.THREAD | CLONE.SYSVSEM
 const allSignals = Array.from({ length: 64 }, (_, index) => index + 1)
 
-/** Bytes of the thread's memory: what it is told is at its start, and its stack ends at its end. */
+/** Bytes of the thread's memory. Its parameters are at the start, and its stack begins at the end. */
 const threadMemory = 0x8000
 
 const EPOLL_CTL = { ADD: 1, DEL: 2 } as const
@@ -35,10 +35,10 @@ export interface Watched {
 
 interface Waiter {
   readonly go: () => void
-  /** Whether it keeps this process from its end. */
+  /** Whether it keeps this process alive. */
   readonly keepsAlive: boolean
   readonly fds: ReadonlyArray<number>
-  /** Copies of descriptors that somebody else waits for already. */
+  /** Copies of descriptors that another wait watches already. */
   readonly copies: ReadonlyArray<number>
 }
 

@@ -113,7 +113,7 @@ export const sizes = {
   entry: 128
 } as const
 
-/** What the thread that watches descriptors is told: see `watch` in server.c. */
+/** The parameters of the thread that watches descriptors: see `watch` in server.c. */
 export const watch = {
   /** The epoll(7) instance whose events it waits for. */
   epoll: 0,

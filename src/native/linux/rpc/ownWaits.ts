@@ -1,6 +1,6 @@
 /**
- * Calls of this process that may wait, without waiting: each is made so that it returns at once, and if it would have waited,
- * what for is known: descriptors, and for how long.
+ * Makes calls of this process that may wait, without waiting. Each is made so that it returns at once. If it would have
+ * waited, it is known for which descriptors, and for how long.
  */
 import * as Exit from "effect/Exit"
 import { AT, F, LOCK, MSG, O, P, POLL, S, SO, STATX, W } from "../../constants.ts"
@@ -12,9 +12,9 @@ export type Make = <C extends Call>(call: C) => Exit.Exit<Result<C>, SyscallErro
 
 /** What a call waits for. */
 export interface Wait {
-  /** Descriptors; absent if nothing tells of it, so that the call has to be tried again. */
+  /** Descriptors; absent if nothing reports it, so that the call has to be tried again. */
   readonly watched?: ReadonlyArray<Watched>
-  /** Gives back what was made to wait. */
+  /** Frees what was made for the wait. */
   readonly close?: () => void
 }
 

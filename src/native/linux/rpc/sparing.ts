@@ -4,7 +4,7 @@ import * as Syscalls from "../Syscalls.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import type { LinkEnd } from "./ServerGroup.ts"
 
-/** An effect knows nothing of the link: it does not cut it off by closing all that it does not know. */
+/** An effect does not know of the link: if it closes all descriptors that it does not know, the link stays open. */
 export const sparing = (handlers: Syscalls.Handlers, link: LinkEnd, mailbox: Mailbox): Syscalls.Handlers => ({
   ...handlers,
   close: (call) => call.fd === link.fd ? undefined : handlers.close(call),
@@ -16,7 +16,7 @@ export const sparing = (handlers: Syscalls.Handlers, link: LinkEnd, mailbox: Mai
   },
   dup3: (call) => {
     if (call.newfd === link.fd) {
-      // it gives way; if it can't, the server rings no more, and ends with its calls only
+      // the link moves to another number; if it can't, the server rings no more, and ends when it gets no further calls
       const command = F.DUPFD_CLOEXEC
       link.fd = Syscalls.attempted(() => handlers.fcntl({ fd: call.newfd, command, argument: call.newfd + 1 }))
       mailbox.link = link.fd
