@@ -16,29 +16,34 @@ export class LoopBudget {
 
   /** Whether the event loop is to have its turn. */
   get isSpent(): boolean {
-    const now = performance.now()
-    if (this.#start === undefined) {
-      this.#start = now
-      setImmediate(this.#next)
-    }
-    return now - this.#start > allowance
+    return performance.now() - this.#begin() > allowance
   }
 
   /** Continues at the next turn, or one after that. Returns what cancels it. */
   defer(go: () => void): () => void {
     this.#waiting.add(go)
+    // the fiber may have been suspended since it asked, for longer than the turn: then no next one is due
+    this.#begin()
     return () => void this.#waiting.delete(go)
+  }
+
+  /** When this turn began; it begins now if nobody has begun it. */
+  #begin(): number {
+    if (this.#start === undefined) {
+      this.#start = performance.now()
+      setImmediate(this.#next)
+    }
+    return this.#start
   }
 
   readonly #next = (): void => {
     this.#start = undefined
     if (this.#waiting.size === 0) return
-    this.#start = performance.now()
-    setImmediate(this.#next)
+    const start = this.#begin()
     for (const go of this.#waiting) {
       this.#waiting.delete(go)
       go()
-      if (performance.now() - this.#start > allowance) break
+      if (performance.now() - start > allowance) break
     }
   }
 }

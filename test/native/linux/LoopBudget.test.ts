@@ -1,0 +1,43 @@
+import { assert, describe, it } from "@effect/vitest"
+import { performance } from "node:perf_hooks"
+import { LoopBudget } from "../../../src/native/linux/rpc/LoopBudget.ts"
+
+const turn = () => new Promise<void>((resolve) => void setImmediate(resolve))
+
+/** Keeps the thread until the budget is spent. */
+const spend = (budget: LoopBudget): void => {
+  const since = performance.now()
+  while (!budget.isSpent) assert.isBelow(performance.now() - since, 60_000)
+}
+
+describe("the budget of the event loop", () => {
+  it("is spent when the calls of a turn have taken long, and there again at the next turn", async () => {
+    const budget = new LoopBudget()
+    assert.isFalse(budget.isSpent)
+    spend(budget)
+    await turn()
+    assert.isFalse(budget.isSpent)
+  })
+
+  it("continues who waits, in their order, but for who was cancelled", async () => {
+    const budget = new LoopBudget()
+    spend(budget)
+    const gone: Array<string> = []
+    budget.defer(() => gone.push("first"))
+    const cancel = budget.defer(() => gone.push("second"))
+    budget.defer(() => gone.push("third"))
+    cancel()
+    assert.deepStrictEqual(gone, [])
+    while (gone.length < 2) await turn()
+    assert.deepStrictEqual(gone, ["first", "third"])
+  })
+
+  it("continues who begins to wait only when the turn that was spent is over", async () => {
+    const budget = new LoopBudget()
+    spend(budget)
+    await turn()
+    await turn()
+    const continued = new Promise<void>((resolve) => void budget.defer(resolve))
+    await continued
+  })
+})
