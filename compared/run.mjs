@@ -1,15 +1,24 @@
 /**
  * Runs the five jobs with each that can run here, in turns, and prints lines, times and what came of it.
  *
- *     cd compared && npm install && node run.mjs [ROUNDS] [runfx execa sandboxRuntime dockerode]
+ *     cd compared && npm install && node run.mjs [ROUNDS] [runfx execa sandboxRuntime dockerode] [--write]
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { loadavg, tmpdir } from "node:os"
 import process from "node:process"
+import { write } from "../bench/report.mjs"
 
 const jobs = ["capture", "limit", "files", "network", "stream"]
-const [rounds = "5", ...chosen] = process.argv.slice(2)
+const [rounds = "5", ...chosen] = process.argv.slice(2).filter((word) => word !== "--write")
 const names = chosen.length > 0 ? chosen : ["runfx", "execa", "sandboxRuntime"]
+
+/** As the document calls them. */
+const titles = {
+  runfx: "runfx",
+  execa: "execa + bubblewrap",
+  sandboxRuntime: "sandbox-runtime",
+  dockerode: "dockerode"
+}
 
 /** Lines of a program that are neither empty nor a comment. */
 const linesOf = (name) =>
@@ -45,10 +54,18 @@ try {
 }
 
 const median = (all) => all.toSorted((one, other) => one - other)[Math.floor(all.length / 2)]
-console.log(`| | lines | ${jobs.map((job) => `${job}, ms`).join(" | ")} |\n|---|---|${jobs.map(() => "---|").join("")}`)
-for (const name of names) {
-  const cells = jobs.map((job) => median(times.get(`${name} ${job}`)).toFixed(0))
-  console.log(`| ${name} | ${linesOf(name)} | ${cells.join(" | ")} |`)
+const table = [
+  `| | lines | ${jobs.map((job) => `${job}, ms`).join(" | ")} |`,
+  `|---|---:|${jobs.map(() => "---:|").join("")}`,
+  ...names.map((name) => {
+    const cells = jobs.map((job) => median(times.get(`${name} ${job}`)).toFixed(0))
+    return `| ${titles[name]} | ${linesOf(name)} | ${cells.join(" | ")} |`
+  })
+].join("\n")
+console.log(table)
+if (process.argv.includes("--write")) {
+  const [load] = loadavg()
+  write("docs/compared.md", "jobs", `Medians of ${rounds} rounds; load of the machine: ${load.toFixed(0)}\n\n${table}`)
 }
 for (const [key, result] of results) console.log(`${key}: ${result}`)
 process.exit(0)
