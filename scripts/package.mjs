@@ -1,7 +1,8 @@
 /**
  * Makes the package that users install: `build/runfx-VERSION.tgz`. It is not this directory as it is. The manifest has nothing
  * that is for those who work here (`prepare` would be a warning at each install), the modules have no comments and no
- * spaces, since the types have them, and there are no types that nobody's compiler asks for.
+ * spaces, since the types have them, there are no types that nobody's compiler asks for, and no documents but the README:
+ * these are read in the repository, and an editor shows the words of the reference from the types.
  *
  *     npm run package                        after npm run build
  *     npm publish build/runfx-VERSION.tgz
@@ -16,9 +17,6 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
-
-/** Documents for those who work here, and the reference: an editor shows the same words from the types. */
-const own = ["architecture.md", "decisions.md", "performance.md", "testing.md", "reference"]
 
 /** The types of the modules with a door, and those that a user's compiler may ask for: of what these mention, too. */
 const typesOf = () => {
@@ -56,7 +54,6 @@ const stage = (place) => {
   ) {
     cpSync(join(root, name), join(place, name), { recursive: true })
   }
-  for (const name of own) rmSync(join(place, "docs", name), { recursive: true })
   for (const file of readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })) {
     const from = join(root, "dist", file)
     const to = join(place, "dist", file)
@@ -68,7 +65,9 @@ const stage = (place) => {
         target: "node20.19",
         legalComments: "none",
         minifyWhitespace: true,
-        minifySyntax: true
+        minifySyntax: true,
+        // Node prints the line that has thrown an error: that of a promise, or of a check, is in these
+        ...(/^(?:promise|testing)\//.test(file) ? { lineLimit: 160 } : {})
       })
       writeFileSync(to, code)
     }
