@@ -1,5 +1,5 @@
 /**
- * Writes the reference from the doc comments: `node scripts/reference.mjs` makes `docs/reference/` anew. A test compares.
+ * Writes the reference from the doc comments: `node scripts/reference.mjs` makes `docs/reference/` again. A test compares.
  *
  * By the compiler's own API: what a module exports, and what the types are that nobody has written down. The modules of a
  * pattern among the exports (`./steps/*`) have a page for each folder, all others a page each.
@@ -147,7 +147,7 @@ const index = (byPage) => {
   return `# Reference
 
 All that the package exports, from the doc comments: for each export its signature, what it does, and what it has. The guide
-by task is [sandbox.md](../sandbox.md); the typed errors are listed in [errors.md](../errors.md).
+by task is in [guide/](../README.md); the typed errors are listed in [errors.md](../errors.md).
 
 These pages are written by \`node scripts/reference.mjs\`.
 

@@ -13,7 +13,7 @@
  * await job.run`touch ${name}`
  * ```
  *
- * `docs/sandbox.md` is a guide by task.
+ * `docs/guide/programs.md` has recipes by task, `docs/sandbox.md` all words of a description.
  */
 export * from "./promise/errors.ts"
 export { type Pool, pool, type PoolEvent, type PoolOptions, type PoolRunOptions } from "./promise/pool.ts"

@@ -12,7 +12,8 @@
  * const { exitCode, stdout, usage } = await Effect.runPromise(Effect.provide(program, Sandbox.layer))
  * ```
  *
- * `docs/sandbox.md` is a guide by task; `runfx/promise` has the same without Effect.
+ * `docs/guide/programs.md` has recipes by task, `docs/sandbox.md` all words of a description; `runfx/promise` has the same
+ * without Effect.
  */
 export { layer } from "./native/linux/Linux.ts"
 export * from "./sandbox/Description.ts"

@@ -37,6 +37,36 @@ const ofModel = ["ModelKernel", "Seed", "State", "Machine"]
 const isPublic = (file: string): boolean =>
   !file.startsWith("src/model/") || ofModel.some((name) => file === `src/model/${name}.ts`)
 
+/** All pages that are written for readers. */
+const pages = [
+  ...readdirSync(".").filter((name) => name.endsWith(".md")),
+  ...readdirSync("docs", { recursive: true, encoding: "utf8" }).map((name) => `docs/${name}`).filter((name) =>
+    name.endsWith(".md")
+  )
+]
+
+/** What a page says, without its code: a link in that is none. */
+const prose = (page: string): string => read(page).replaceAll(/^```[\s\S]*?^```/gm, "").replaceAll(/`[^`\n]+`/g, "code")
+
+/** Where the links of a page lead, within the repository. */
+const linksOf = (page: string): ReadonlyArray<{ readonly file: string; readonly anchor: string }> =>
+  [...prose(page).matchAll(/\]\((?!https?:)([^)\s#]*)(?:#([^)\s]*))?\)/g)].map(([, file, anchor]) => ({
+    file: file === "" ? page : join(dirname(page), file!).replace(/\/$/, ""),
+    anchor: anchor ?? ""
+  }))
+
+/** The anchors of a page's headings, as GitHub makes them; one that is used again is counted. */
+const anchorsOf = (page: string): ReadonlySet<string> => {
+  const anchors = new Set<string>()
+  for (const [, heading] of read(page).replaceAll(/^```[\s\S]*?^```/gm, "").matchAll(/^#{1,6} (.+)$/gm)) {
+    const anchor = heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")
+    let [name, count] = [anchor, 0]
+    while (anchors.has(name)) name = `${anchor}-${++count}`
+    anchors.add(name)
+  }
+  return anchors
+}
+
 describe("documents", () => {
   it("every public export has a doc comment", () => {
     assert.deepStrictEqual(sources("src").filter(isPublic).flatMap(undocumented), [])
@@ -136,17 +166,27 @@ describe("documents", () => {
     assert.deepStrictEqual([...edges.keys()].filter((room) => !told.some(([from]) => from === room)), [])
   })
 
-  it.each(["README.md", "CONTRIBUTING.md", "docs/decisions.md", "docs/architecture.md", "docs/testing.md"])(
-    "the files that %s names are there",
-    (document) => {
-      const text = read(document)
-      const names = [
-        ...[...text.matchAll(/`((?:src|test|examples|docs|bench|bin)\/[^`*<>… ]*)`/g)].map(([, name]) => name!),
-        ...[...text.matchAll(/\]\((?!http|#)([^)#]+)/g)].map(([, name]) =>
-          document.startsWith("docs/") ? `docs/${name}` : name!
-        )
-      ]
-      assert.deepStrictEqual(names.filter((name) => !existsSync(name)), [])
+  it.each(pages)("the files that %s names are there", (page) => {
+    const names = [...read(page).matchAll(/`((?:src|test|examples|docs|bench|bin)\/[^`*<>… ]*)`/g)].map(([, name]) =>
+      name!
+    )
+    assert.deepStrictEqual(names.filter((name) => !existsSync(name)), [])
+  })
+
+  it("every link leads to a file, and to a heading of it", () => {
+    const links = pages.flatMap((page) => linksOf(page).map((link) => ({ page, ...link })))
+    assert.isAbove(links.length, 200)
+    const broken = links.filter(({ anchor, file }) =>
+      !existsSync(file) || (anchor !== "" && !anchorsOf(file).has(anchor))
+    )
+    assert.deepStrictEqual(broken.map(({ anchor, file, page }) => `${page}: ${file}#${anchor}`), [])
+  })
+
+  it("every page of docs/ is reached from docs/README.md", () => {
+    const reached = new Set(["docs/README.md"])
+    for (const page of reached) {
+      if (page.endsWith(".md")) { for (const { file } of linksOf(page)) reached.add(file) }
     }
-  )
+    assert.deepStrictEqual(pages.filter((page) => page.startsWith("docs/") && !reached.has(page)), [])
+  })
 })

@@ -169,7 +169,10 @@ describe("the package's doors", () => {
   })
 
   it("are those of the examples and the docs", () => {
-    const texts = ["README.md", ...readdirSync(resolve(top, "docs")).map((name) => `docs/${name}`)]
+    const texts = [
+      "README.md",
+      ...readdirSync(resolve(top, "docs"), { recursive: true, encoding: "utf8" }).map((name) => `docs/${name}`)
+    ]
       .filter((name) => name.endsWith(".md"))
     const files = [
       ...texts,

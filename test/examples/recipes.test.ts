@@ -1,55 +1,85 @@
-/** The programs of docs/sandbox.md, run as a reader would: against the built package, as root and as a user. */
+/** The programs of docs/, run as a reader would: against the built package, as root and as a user. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import process from "node:process"
 import { type Installed, installed } from "../support/installed.ts"
+import { prints, type Recipe, recipesOf } from "../support/recipes.ts"
 import { missing } from "../support/rootfs.ts"
-import { callers, userId, usersMay } from "../support/sandboxes.ts"
+import { type Caller, callers, userId, usersMay } from "../support/sandboxes.ts"
 
-/** Each program with its heading, and what it writes. */
-const recipes = [
-  ...readFileSync("docs/sandbox.md", "utf8").matchAll(/^## ([^\n]+)|```js\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/gm)
-].reduce<{ readonly heading: string; readonly all: ReadonlyArray<readonly [string, string, string]> }>(
-  ({ all, heading }, [, next, program, output]) =>
-    next === undefined
-      ? { heading, all: [...all, [`${heading} (${all.length})`, program!, output!]] }
-      : { heading: next, all },
-  { heading: "", all: [] }
-).all
+const pages = ["docs/start.md", "docs/sandbox.md", ...readdirSync("docs/guide").map((name) => `docs/guide/${name}`)]
 
-describe.skipIf(missing !== undefined || !usersMay())("docs/sandbox.md", () => {
+/** Programs of the host that are not there. */
+const absent = (needs: ReadonlyArray<string>): ReadonlyArray<string> =>
+  needs.filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0)
+
+describe.skipIf(missing !== undefined || !usersMay())("the recipes of", () => {
   let package_: Installed
+  let count = 0
   beforeAll(() => {
     package_ = installed()
-    mkdirSync(`${package_.app}/home`)
-    chmodSync(`${package_.app}/home`, 0o777)
+    mkdirSync(`${package_.app}/bin`)
+    // the states of containers that these tests have not started are none of theirs
+    writeFileSync(
+      `${package_.app}/bin/runfx`,
+      `#!/bin/sh\nexec ${package_.command} \${STATES:+--root "$STATES"} "$@"\n`
+    )
+    writeFileSync(`${package_.app}/bin/npx`, "#!/bin/sh\nexec \"$@\"\n")
+    for (const name of ["runfx", "npx"]) chmodSync(`${package_.app}/bin/${name}`, 0o755)
     chmodSync(`${package_.app}/..`, 0o755)
   })
   afterAll(() => package_.remove())
 
-  it("has recipes", () => assert.isAtLeast(recipes.length, 9))
+  /** A directory of its own for each, which has the files that the page has shown before. */
+  const directoryOf = ({ files, language, program }: Recipe): string => {
+    const directory = `${package_.app}/${count++}`
+    mkdirSync(directory)
+    mkdirSync(`${directory}/states`)
+    for (const [name, text] of files) writeFileSync(`${directory}/${name}`, text)
+    writeFileSync(`${directory}/recipe.${language === "js" ? "mjs" : "sh"}`, program)
+    return directory
+  }
 
-  describe.each(callers)("as %s", (caller) => {
-    it.each(recipes)("%s", async (heading, program, output) => {
-      const file = `${package_.app}/recipe.mjs`
-      writeFileSync(file, program)
-      const ids = ["--reuid", String(userId), "--regid", String(userId), "--clear-groups"]
-      // what a reader's program makes for itself goes with the package
-      const temporary = `TMPDIR=${package_.app}/home`
-      const { code, stderr, stdout } = caller === "root"
-        ? await package_.run("env", temporary, process.execPath, file)
-        : await package_.run(
-          "setpriv",
-          ...ids,
-          "env",
-          `XDG_RUNTIME_DIR=${package_.app}/home`,
-          temporary,
-          process.execPath,
-          file
-        )
-      // which pipeline the first process runs depends on the caller
-      assert.strictEqual(stdout.replace(/userns|standard/, "STEPS"), output, `${heading}: ${stderr}`)
-      assert.strictEqual(code, 0)
-    })
+  const run = (recipe: Recipe, caller: Caller) => {
+    const directory = directoryOf(recipe)
+    const ids = ["--reuid", String(userId), "--regid", String(userId), "--clear-groups"]
+    const become = caller === "root" ? [] : ["setpriv", ...ids]
+    for (const name of caller === "root" ? [] : [directory, `${directory}/states`]) {
+      spawnSync("chown", [`${userId}:${userId}`, name])
+    }
+    const environment = [
+      // what a program makes for itself goes with the package
+      `TMPDIR=${directory}`,
+      `XDG_RUNTIME_DIR=${directory}/states`,
+      `STATES=${directory}/states`,
+      `PATH=${package_.app}/bin:${process.env["PATH"]}`
+    ]
+    const program = recipe.language === "js" ? [process.execPath, "recipe.mjs"] : ["sh", "recipe.sh"]
+    const [file, ...args] = [...become, "env", ...environment, ...program]
+    // files: a pipe would stay as its last user has left it, which a plan tells
+    const stdout = openSync(`${directory}/stdout`, "w")
+    const stderr = recipe.language === "js" ? openSync(`${directory}/stderr`, "w") : stdout
+    const { status } = spawnSync(file!, args, { cwd: directory, stdio: ["ignore", stdout, stderr], timeout: 600_000 })
+    for (const fd of new Set([stdout, stderr])) closeSync(fd)
+    const read = (name: string) => readFileSync(`${directory}/${name}`, "utf8")
+    return { status, stdout: read("stdout"), stderr: recipe.language === "js" ? read("stderr") : "" }
+  }
+
+  describe.each(pages)("%s", (page) => {
+    const recipes = recipesOf(page)
+    it("are there", () => assert.isAtLeast(recipes.length, 4))
+
+    for (const caller of callers) {
+      for (const recipe of recipes.filter((one) => one.caller === undefined || one.caller === caller)) {
+        const lacks = absent(recipe.needs)
+        const title = `as ${caller}: ${recipe.title}${lacks.length === 0 ? "" : `: needs ${lacks.join(" and ")}`}`
+        it.skipIf(lacks.length > 0)(title, () => {
+          const { status, stderr, stdout } = run(recipe, caller)
+          if (!prints(recipe.output).test(stdout)) assert.strictEqual(stdout, recipe.output, stderr)
+          assert.strictEqual(status, 0, stderr)
+        })
+      }
+    }
   })
 })
