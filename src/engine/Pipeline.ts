@@ -21,6 +21,7 @@ import type { Kernel } from "../native/Kernel.ts"
 import { provided, type Restore, Runner } from "./ahead.ts"
 import { type Event, Events, undoing } from "./Events.ts"
 import { keepingTo } from "./Headers.ts"
+import { type RanAhead, watcher } from "./Observer.ts"
 import {
   type Any,
   type Failure,
@@ -143,18 +144,35 @@ const adviceFor = (step: Step.Any, reason: unknown): string | undefined => {
 }
 
 /** Reports to the listener, with the time that a step took. */
-type Emit = (tag: Exclude<Event["_tag"], "Started">, step: string, since: number) => Effect.Effect<void>
+type Emit = (
+  tag: Exclude<Event["_tag"], "Started">,
+  step: string,
+  since: number,
+  ahead?: RanAhead
+) => Effect.Effect<void>
+
+/** The step at which a run stops. */
+interface Stopped {
+  readonly step: Step.Any
+  readonly since: number
+  readonly ahead: RanAhead | undefined
+}
 
 /** Takes back what was done, the last first. Whatever fails on the way is kept alongside the others, and ends nothing. */
 const undoAll = Effect.fnUntraced(
-  function*(step: Step.Any, since: number, compensations: ReadonlyArray<Compensation>, emit: Emit, now: () => number) {
+  function*(
+    { ahead, since, step }: Stopped,
+    compensations: ReadonlyArray<Compensation>,
+    emit: Emit,
+    now: () => number
+  ) {
     const undone: Array<string> = []
     const failures: Array<RollbackFailure> = []
     const tell = Effect.fnUntraced(function*(...event: Parameters<Emit>) {
       const told = yield* Effect.exit(emit(...event))
       if (Exit.isFailure(told)) failures.push({ step: event[1], cause: told.cause })
     })
-    yield* tell("Failed", step.name, since)
+    yield* tell("Failed", step.name, since, ahead)
     for (const compensation of compensations.toReversed()) {
       const since = now()
       const result = yield* Effect.exit(compensation.undo)
@@ -205,21 +223,27 @@ const execute = Effect.fnUntraced(function*(self: Any, restore: Restore) {
   const clock = yield* Clock.Clock
   const environment = keepingTo(yield* Effect.context<never>())
   const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
-  const emit: Emit = (_tag, step, since) => events({ _tag, pipeline: self.name, step, milliseconds: now() - since })
+  const watching = yield* watcher
+  const tell = (event: Event, ahead?: RanAhead) => {
+    watching?.step(event, ahead)
+    return events(event)
+  }
+  const emit: Emit = (_tag, step, since, ahead) =>
+    tell({ _tag, pipeline: self.name, step, milliseconds: now() - since }, ahead)
 
   const compensations: Array<Compensation> = []
   const began = (yield* Watch)?.({ pipeline: self, compensations, context: environment })
-  const runner = new Runner(self, { now, restore, mayRunAhead: began === undefined })
+  const runner = new Runner(self, { now, restore, mayRunAhead: began === undefined, observer: watching?.observer })
   const done: Array<Step.Any> = []
   let context: Context.Context<never> = environment
 
   for (const [index, step] of self.steps.entries()) {
     const add = (undo: Compensation["undo"]) => void compensations.push({ step: step.name, undo })
-    const { run, running, spent } = yield* runner.next(index, context, add)
+    const { ahead, run, running, spent } = yield* runner.next(index, context, add)
     const started = now() - spent
     began?.(step)
     const exit = yield* Effect.exit(
-      Effect.andThen(events({ _tag: "Started", pipeline: self.name, step: step.name }), run)
+      Effect.andThen(tell({ _tag: "Started", pipeline: self.name, step: step.name }, ahead), run)
     )
     let failed: Exit.Failure<unknown, unknown>
     if (Exit.isSuccess(exit)) {
@@ -234,14 +258,14 @@ const execute = Effect.fnUntraced(function*(self: Any, restore: Restore) {
       }
       context = provided(step, exit, context)
       done.push(step)
-      const told = yield* Effect.exit(emit("Completed", step.name, started))
+      const told = yield* Effect.exit(emit("Completed", step.name, started, ahead))
       if (Exit.isSuccess(told)) continue
       // a listener that dies ends the run as a step does that dies
       failed = told
     } else failed = exit
     // the process has ended in its last step, or has become the program: its fiber is let go, and nothing is undone
     if (step.reversal === "terminal" && Cause.hasInterruptsOnly(failed.cause)) return yield* failed
-    const outcome = yield* undoAll(step, started, compensations, emit, now)
+    const outcome = yield* undoAll({ step, since: started, ahead }, compensations, emit, now)
     return yield* failureOf(self, step, failed.cause, done, outcome)
   }
   return context

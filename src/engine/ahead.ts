@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Ahead from "../native/Ahead.ts"
 import { CurrentStep } from "./Events.ts"
+import type { Observer, RanAhead } from "./Observer.ts"
 import * as Step from "./Step.ts"
 
 /** Makes a part of an uninterruptible effect interruptible again. */
@@ -26,6 +27,8 @@ interface Outcome extends Prepared {
   /** What takes back what it did, in the order of doing. */
   readonly undos: ReadonlyArray<Undo>
   readonly milliseconds: number
+  /** What its process has told of it, for one who watches. */
+  readonly ahead?: RanAhead
 }
 
 /** Provides a step with what it needs. `add` gets what takes back what it does. */
@@ -72,7 +75,7 @@ const runAhead = Effect.fnUntraced(function*(
   pipeline: string,
   steps: ReadonlyArray<Step.Any>,
   context: Context.Context<never>,
-  { now, restore }: Pick<Running, "now" | "restore">
+  { now, observer, restore }: Pick<Running, "now" | "observer" | "restore">
 ) {
   const journey = yield* Ahead.begin
   if (journey === undefined) return []
@@ -87,6 +90,7 @@ const runAhead = Effect.fnUntraced(function*(
     const last = outcomes[at - 1]?.exit
     if (step?.replayable === true && (last === undefined || Exit.isSuccess(last))) {
       const started = now()
+      observer?.ahead(step.name)
       const undos: Array<Undo> = []
       const prepared = prepare(pipeline, step, contexts[at]!, (undo) => void undos.push(undo), journey)
       const exit = yield* journey.part(step.name, prepared.run)
@@ -99,15 +103,25 @@ const runAhead = Effect.fnUntraced(function*(
     const again = yield* Effect.exit(journey.settle)
     if (Exit.isFailure(again)) return [...outcomes.slice(0, -1), ended(again, contexts[Math.max(at - 1, 0)]!)]
     if (again.value === undefined) {
-      return outcomes.map((outcome, part) => ({
-        ...outcome,
-        milliseconds: journey.milliseconds(part) ?? outcome.milliseconds
-      }))
+      return outcomes.map((outcome, part) => {
+        const times = journey.times(part)
+        return {
+          ...outcome,
+          milliseconds: times === undefined ? outcome.milliseconds : times.ended - times.began,
+          ...observer === undefined ? {} : { ahead: { ...times, calls: journey.calls(part) } }
+        }
+      })
     }
     outcomes.length = again.value
     contexts.length = again.value + 1
   }
 })
+
+/** The next step: what runs it, or its result, and how long that took. */
+export interface Next extends Prepared {
+  readonly spent: number
+  readonly ahead?: RanAhead
+}
 
 /** What running steps takes. */
 export interface Running {
@@ -115,6 +129,8 @@ export interface Running {
   readonly now: () => number
   readonly restore: Restore
   readonly mayRunAhead: boolean
+  /** Who watches, if somebody does. */
+  readonly observer: Observer | undefined
 }
 
 /** Runs the steps of a pipeline, one after the other; those that may, and follow one another, together. */
@@ -137,7 +153,7 @@ export class Runner {
     index: number,
     context: Context.Context<never>,
     add: (undo: Undo) => void
-  ): Generator<Effect.Effect<ReadonlyArray<Outcome>>, Prepared & { readonly spent: number }, any> {
+  ): Generator<Effect.Effect<ReadonlyArray<Outcome>>, Next, any> {
     const { name, steps } = this.#pipeline
     const step = steps[index]!
     if (this.#how.mayRunAhead && step.replayable && this.#outcomes.length === 0) {
@@ -149,7 +165,8 @@ export class Runner {
       return { running, run: this.#whole(step, run), spent: 0 }
     }
     outcome.undos.forEach(add)
-    return { running: outcome.running, run: outcome.exit as Prepared["run"], spent: outcome.milliseconds }
+    const { ahead, exit, milliseconds, running } = outcome
+    return { running, run: exit as Prepared["run"], spent: milliseconds, ...ahead === undefined ? {} : { ahead } }
   }
 
   /** One that is done at once is interrupted before it begins, or not at all. */

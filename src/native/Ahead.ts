@@ -24,6 +24,18 @@ export type Guess =
   | { readonly _tag: "Bits"; readonly mask: number; readonly value: number }
   | { readonly _tag: "Unseen" }
 
+/** From when until when something went on, in milliseconds. */
+export interface Times {
+  readonly began: number
+  readonly ended: number
+}
+
+/** A call that was made, and what it has come to. */
+export interface Settled {
+  readonly call: Call
+  readonly exit: Exit.Exit<unknown, SyscallError> | undefined
+}
+
 /** Steps of one process that run ahead, one after the other. */
 export interface Journey {
   /** Runs the next part, by its name. Its outcome is certain only after {@link Journey.settle}. */
@@ -32,8 +44,12 @@ export interface Journey {
   readonly isLost: boolean
   /** Has all calls made. If a guess was wrong, returns the number, from 0 on, of the first part that must run again. */
   readonly settle: Effect.Effect<number | undefined>
-  /** How long a part took that is settled, by the clock of the process. */
-  readonly milliseconds: (part: number) => number | undefined
+  /** When a part began and ended that is settled, in milliseconds, by the clock of the process (`CLOCK_MONOTONIC`). */
+  readonly times: (part: number) => Times | undefined
+  /** Has the calls of settled parts kept, for {@link Journey.calls}. */
+  readonly keep: () => void
+  /** The calls that a part has made that is settled, in their order; none if they are not kept. */
+  readonly calls: (part: number) => ReadonlyArray<Settled>
   /** Makes a call of the part that runs, or takes for granted what it will give. */
   readonly invoke: <C extends Call>(
     call: C,

@@ -50,10 +50,13 @@ export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] ext
 export const callNames: ReadonlyArray<CallName> = Object.keys(calls) as Array<CallName>
 
 /** A call as strace(1) would print it: `sethostname("box")`. One line. */
-export const render = (call: Call): string => {
+export const render = (call: Call): string => `${call._tag}(${Object.values(renderedArguments(call)).join(", ")})`
+
+/** The arguments of a call as {@link render} prints them, by name. */
+export const renderedArguments = (call: Call): Readonly<Record<string, string>> => {
   const { arguments: args } = rowOf(call._tag)
   const values = call as unknown as Readonly<Record<string, never>>
-  return `${call._tag}(${Object.keys(args).map((name) => args[name]!.render(values[name]!)).join(", ")})`
+  return Object.fromEntries(Object.keys(args).map((name) => [name, args[name]!.render(values[name]!)]))
 }
 
 /** What a {@link SyscallError} is made of. */
@@ -69,8 +72,8 @@ export interface SyscallFailure {
   readonly remedy?: string
 }
 
-/** An error is logged, inspected and passed on, so it holds only the names of an environment. */
-const withoutSecrets = (call: Call): Call =>
+/** A call as it may be logged, inspected and passed on: it holds only the names of an environment. */
+export const withoutSecrets = (call: Call): Call =>
   "envp" in call ? { ...call, envp: call.envp.map((entry) => `${entry.split("=", 1)[0]}=<redacted>`) } : call
 
 /**

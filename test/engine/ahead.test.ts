@@ -19,7 +19,9 @@ const journeyOf = (log: Array<string>, agains: Array<number | undefined>): Ahead
     log.push(again === undefined ? "settled" : `again from ${again}`)
     return again
   }),
-  milliseconds: (part) => part + 1,
+  times: (part) => ({ began: 10, ended: 11 + part }),
+  keep: () => {},
+  calls: () => [],
   invoke: () => Effect.die("no call was expected"),
   guessing: (_, self) => self,
   once: (self) => self,

@@ -1,6 +1,7 @@
 /**
  * When the parts of a journey began: the process notes it, among its other calls. This side hears of it later, all at once.
  */
+import type { Times } from "../../Ahead.ts"
 import type { Block, Scratch } from "../Scratch.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Batch } from "./Batch.ts"
@@ -55,9 +56,9 @@ export class Clock {
     this.#marks = []
   }
 
-  /** How long a part took, in milliseconds, if the process has noted that. */
-  between(part: number): number | undefined {
-    const [from, to] = [this.#times.get(part), this.#times.get(part + 1)]
-    return from === undefined || to === undefined || !(to >= from) ? undefined : to - from
+  /** When a part began and ended, if the process has noted that. */
+  between(part: number): Times | undefined {
+    const [began, ended] = [this.#times.get(part), this.#times.get(part + 1)]
+    return began === undefined || ended === undefined || !(ended >= began) ? undefined : { began, ended }
   }
 }

@@ -18,7 +18,8 @@ import { fits, isAlone, mayWait } from "./guesses.ts"
 import { Handlers } from "./Handlers.ts"
 import { placeOf } from "./History.ts"
 import { comingFileSystem, comingStat, type Journeying } from "./later.ts"
-import { asksFor, type Block, hasSkipped, isFailure, isOpen, isSameValue, Made, type Part, settled } from "./Made.ts"
+import type { Block, Part } from "./Made.ts"
+import { asksFor, callsOf, hasSkipped, isFailure, isOpen, isSameValue, Made, noCall, settled } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
 /** A question in the list: of which part, which one of its, and what its answer was taken to be. */
@@ -33,9 +34,6 @@ const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EI
 
 /** What the calls of a part come to after it has turned out to be on the wrong way: its end has no meaning. */
 const astray = Effect.die(Symbol("astray"))
-
-/** Stands in the log for an effect that is run once. */
-const noCall = { _tag: "once" } as unknown as Call
 
 /** Room for the largest call, in bytes. */
 const room = 0x31000
@@ -63,6 +61,7 @@ export class Journey implements Ahead.Journey {
   #entering: Block | undefined
   /** What has gone wrong in here: no list is made any more, as the last one may have been made by then. */
   #defect: Effect.Effect<never, SyscallError> | undefined
+  #isKept = false
 
   constructor(process: Process) {
     this.#process = process
@@ -92,7 +91,11 @@ export class Journey implements Ahead.Journey {
       return Effect.exit(Effect.uninterruptible(self))
     })
 
-  readonly milliseconds = (part: number): number | undefined => this.#clock.between(part)
+  readonly times = (part: number): Ahead.Times | undefined => this.#clock.between(part)
+
+  readonly keep = (): void => void (this.#isKept = true)
+
+  readonly calls = (part: number): ReadonlyArray<Ahead.Settled> => callsOf(this.#parts[part])
 
   readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {
     if (!this.isLost) this.#clock.mark(this.#current + 1, this.#batch)
@@ -101,7 +104,7 @@ export class Journey implements Ahead.Journey {
       const again = this.#again ?? (this.isLost ? this.#current : undefined)
       this.#again = undefined
       if (again !== undefined) this.#current = again - 1
-      else this.#parts.length = 0
+      else if (!this.#isKept) this.#parts.length = 0
       return again
     })
   })
@@ -304,7 +307,7 @@ export class Journey implements Ahead.Journey {
     if (this.#made.length > 0) return this.#flush()
     this.#process.memory.used = this.#start
     // the steps before this one are certain: what they asked for is not asked for again
-    if (!this.isLost) { for (let part = 0; part < this.#current; part++) this.#parts[part]!.log = [] }
+    if (!this.isLost && !this.#isKept) { for (let part = 0; part < this.#current; part++) this.#parts[part]!.log = [] }
     return Effect.void
   }
 

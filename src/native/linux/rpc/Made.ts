@@ -74,6 +74,13 @@ export interface Part {
   readonly files: OpenFiles
 }
 
+/** Stands in the log for an effect that is run once. */
+export const noCall = { _tag: "once" } as unknown as Call
+
+/** The calls of a part, in their order. */
+export const callsOf = (part: Part | undefined): ReadonlyArray<Made> =>
+  part?.log.filter(({ call }) => call !== noCall) ?? []
+
 /** What is made only if its first call does not fail with one of some codes. */
 export interface Block {
   readonly codes: readonly [Errno, Errno]

@@ -1,0 +1,160 @@
+/**
+ * Who watches a run: is told of each process, of its steps, and of its calls, and changes nothing of them. Steps run ahead
+ * under it as they do without it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Ahead from "../native/Ahead.ts"
+import { Fork, make as makeFork } from "../native/Fork.ts"
+import { type Call, Kernel, type Result, type SyscallError } from "../native/Kernel.ts"
+import { type Current, CurrentStep, type Event } from "./Events.ts"
+
+/** What is known of a step that ran ahead of its process: its times by the process's own clock, if that has noted them. */
+export interface RanAhead extends Partial<Ahead.Times> {
+  readonly calls: ReadonlyArray<Ahead.Settled>
+}
+
+/** Is told what one process does. Fibers have numbers: calls of one fiber come one after the other. */
+export interface Observer {
+  /** What a step has told; of one that ran ahead, all is told at its end. */
+  readonly step: (event: Event, fiber: number, ahead?: RanAhead) => void
+  /** A step begins to run ahead: its process has yet to do it. */
+  readonly ahead: (step: string) => void
+  /**
+   * A call is made, of this step; returns what is told its end. Not of the calls of a step that runs ahead, unless one is
+   * made by itself.
+   */
+  readonly call: (call: Call, fiber: number, step: Current | undefined) => (exit: Exit.Exit<unknown, unknown>) => void
+  /** The process makes another one. */
+  readonly child: () => Child
+}
+
+/** A process that is made. */
+export interface Child {
+  readonly observer: Observer
+  readonly started: (pid: number) => void
+  /** Nothing more is done for it: it has ended, or is a program. */
+  readonly ended: () => void
+}
+
+/** Who watches a fiber's process. */
+const Observing = Context.Reference<Observer | undefined>("runfx/Observer", { defaultValue: () => undefined })
+
+/** Who watches, for a pipeline, with the number of its fiber; `undefined` if nobody does. */
+export const watcher = Effect.withFiber((fiber) => {
+  const observer = fiber.getRef(Observing)
+  return Effect.succeed(
+    observer === undefined
+      ? undefined
+      : { observer, step: (event: Event, ahead?: RanAhead) => observer.step(event, fiber.id, ahead) }
+  )
+})
+
+const watched = <A, R>(call: Call, make: Effect.Effect<A, SyscallError, R>, resultOf: (value: A) => unknown) =>
+  Effect.withFiber<A, SyscallError, R>((fiber) => {
+    const observer = fiber.getRef(Observing)
+    if (observer === undefined) return make
+    const end = observer.call(call, fiber.id, fiber.getRef(CurrentStep))
+    return Effect.onExit(make, (exit) => Effect.sync(() => end(Exit.map(exit, resultOf))))
+  })
+
+const same = (value: unknown): unknown => value
+
+/** A journey whose calls are watched that are made one by one. */
+const watchedJourney = (inner: Ahead.Journey): Ahead.Journey => ({
+  part: inner.part,
+  get isLost() {
+    return inner.isLost
+  },
+  settle: inner.settle,
+  times: inner.times,
+  keep: inner.keep,
+  calls: inner.calls,
+  guessing: inner.guessing,
+  once: inner.once,
+  enter: inner.enter,
+  invoke: (call, plain) => inner.invoke(call, () => watched(call, plain(), same))
+})
+
+const watchedKernel = (inner: Kernel["Service"]): Kernel["Service"] => {
+  const outer: Kernel["Service"] = {
+    invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> =>
+      Effect.withFiber((fiber) =>
+        fiber.getRef(Ahead.Current) === undefined ? watched(call, inner.invoke(call), same) : inner.invoke(call)
+      )
+  }
+  Ahead.provide(
+    outer,
+    Effect.map(
+      Effect.provideService(Ahead.begin, Kernel, inner),
+      (journey) => {
+        if (journey === undefined) return undefined
+        journey.keep()
+        return watchedJourney(journey)
+      }
+    )
+  )
+  return outer
+}
+
+const watchedFork = (inner: Fork["Service"]): Fork["Service"] =>
+  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<number>) =>
+    Effect.withFiber((fiber) => {
+      const born = fiber.getRef(Observing)?.child()
+      if (born === undefined) return inner.start(flags, child, descriptors)
+      const inside = Effect.onExit(
+        Effect.provideService(child, Observing, born.observer),
+        () => Effect.sync(born.ended)
+      )
+      const start = inner.start(flags, inside, descriptors)
+      return Effect.tap(
+        watched({ _tag: "clone", flags }, start, ({ pid }) => pid),
+        ({ pid }) => Effect.sync(() => born.started(pid))
+      )
+    })
+  )
+
+/** Two that watch the same. */
+const both = (one: Observer, other: Observer): Observer => ({
+  step: (...told) => {
+    one.step(...told)
+    other.step(...told)
+  },
+  ahead: (step) => {
+    one.ahead(step)
+    other.ahead(step)
+  },
+  call: (...made) => {
+    const ends = [one.call(...made), other.call(...made)]
+    return (exit) => ends.forEach((end) => end(exit))
+  },
+  child: () => {
+    const [child, another] = [one.child(), other.child()]
+    return {
+      observer: both(child.observer, another.observer),
+      started: (pid) => {
+        child.started(pid)
+        another.started(pid)
+      },
+      ended: () => {
+        child.ended()
+        another.ended()
+      }
+    }
+  }
+})
+
+/** Runs an effect that an observer watches, with all the processes that it makes; an observer that watches it already still does. */
+export const observe =
+  (observer: Observer) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Kernel | Fork> =>
+    Effect.contextWith((context: Context.Context<R | Kernel | Fork>) => {
+      const already = Context.get(context, Observing)
+      // both kernels ask the fiber who watches: one is enough
+      const inside = already !== undefined ? Context.add(context, Observing, both(already, observer)) : context.pipe(
+        Context.add(Kernel, watchedKernel(Context.get(context, Kernel))),
+        Context.add(Fork, watchedFork(Context.get(context, Fork))),
+        Context.add(Observing, observer)
+      )
+      return Effect.provideContext(self, inside as Context.Context<R>)
+    })

@@ -1,0 +1,309 @@
+/**
+ * A run as a trace, in the format of Chrome's trace events, which Perfetto (ui.perfetto.dev) and chrome://tracing show: the
+ * runtime, the init and each further process, with their steps and calls, on one clock.
+ *
+ * The run is the same as without a trace. So steps run ahead of their process: their times are those that the process has
+ * noted by the same clock (`CLOCK_MONOTONIC`), and their calls, which were made one after the other from a list, have no
+ * times of their own. They are among the arguments of their step, in order.
+ *
+ * @see https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU (Trace Event Format)
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { rowOf } from "../native/calls.ts"
+import type { Fork } from "../native/Fork.ts"
+import { type Call, type Kernel, render, renderedArguments, SyscallError, withoutSecrets } from "../native/Kernel.ts"
+import type { Current, Event } from "./Events.ts"
+import { type Child, observe, type Observer, type RanAhead } from "./Observer.ts"
+import { place, type Placed, type Slice } from "./traceSlices.ts"
+import { visibleJson } from "./visible.ts"
+
+/** One process. */
+interface Process {
+  readonly name: string
+  pid: number
+  readonly slices: Array<Slice>
+  /** By fiber and step: what has begun and not ended. */
+  readonly open: Map<string, Slice>
+  /** The steps that have failed. */
+  readonly failures: Array<{ readonly name: string; readonly at: number }>
+  /** The first pipeline that it has run. */
+  pipeline: string | undefined
+}
+
+/** Calls outside of any step that are written down: a terminal's program has no end of them. */
+const mostOutside = 10_000
+
+/** One event of the format. Times are in microseconds. */
+interface TraceEvent {
+  readonly name: string
+  readonly ph: "X" | "M" | "i"
+  readonly cat?: string
+  readonly pid: number
+  readonly tid: number
+  readonly ts?: number
+  readonly dur?: number
+  /** Of an instant: a line over the whole process. */
+  readonly s?: "p"
+  readonly args?: Readonly<Record<string, unknown>>
+}
+
+/** A trace that is written while something runs. */
+export interface Trace {
+  /** Runs an effect, and writes down what it does. A trace is of one run. */
+  readonly record: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Kernel | Fork>
+  /**
+   * The trace as JSON, an event a line, as far as it has come; also in the middle of the run. What has not ended by then ends there,
+   * and is marked as `unfinished`.
+   *
+   * @param about is kept in the file: what was run, and what it has failed with
+   */
+  readonly toText: (about?: Readonly<Record<string, string>>) => string
+}
+
+const codeOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
+  const error = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isFailReason)?.error : undefined
+  return error instanceof SyscallError ? error.code : undefined
+}
+
+/** What a call has come to, as arguments of its slice. */
+const outcomeOf = ({ _tag }: Call, exit: Exit.Exit<unknown, unknown>): Readonly<Record<string, unknown>> => {
+  if (Exit.isSuccess(exit)) return typeof exit.value === "number" ? { result: exit.value } : {}
+  const errno = codeOf(exit)
+  if (errno !== undefined) return { errno }
+  // an execve(2) that succeeds does not return: its fiber is let go
+  return rowOf(_tag).result.kind === "never" ? {} : { interrupted: true }
+}
+
+const lineOf = ({ call, exit }: RanAhead["calls"][number]): string => {
+  const errno = exit === undefined ? undefined : codeOf(exit)
+  return `${render(withoutSecrets(call))}${errno === undefined ? "" : ` = -1 ${errno}`}`
+}
+
+/** The times of a step that ran ahead; what it has made by itself, and waited for, lies in it. */
+const aheadOf = (
+  { began, calls, ended }: RanAhead,
+  alone: ReadonlyMap<Call, Slice>,
+  { now, since }: { readonly since: number; readonly now: number }
+): Pick<Slice, "args" | "began"> & { readonly ended: number } => {
+  const slices = calls.flatMap(({ call }) => alone.get(call) ?? [])
+  const listed = calls.filter(({ call }) => !alone.has(call))
+  // a process in a time namespace has another clock, and one of a container may say anything
+  const isKnown = began !== undefined && ended !== undefined && began >= since && ended <= now
+  const from = isKnown ? began : slices[0]?.began ?? since
+  const to = isKnown ? ended : slices.at(-1)?.ended ?? from
+  return {
+    began: Math.min(from, ...slices.map((slice) => slice.began)),
+    ended: Math.max(to, ...slices.map((slice) => slice.ended ?? now)),
+    args: {
+      ranAhead: true,
+      ...isKnown ? {} : { time: "not known" },
+      ...listed.length === 0 ? {} : { callsFromList: listed.map(lineOf) }
+    }
+  }
+}
+
+/** What all processes of a trace have in common. */
+interface Common {
+  readonly now: () => number
+  readonly begin: () => Process
+  /** How many calls were made outside of any step. */
+  outside: number
+}
+
+/** Writes down what one process does. */
+class Writer implements Observer {
+  readonly #process: Process
+  readonly #common: Common
+  /** The calls that were made by themselves. */
+  readonly #alone = new Map<Call, Slice>()
+  readonly #born: number
+  /** By fiber: when its last step ended. */
+  readonly #last = new Map<number, number>()
+
+  constructor(process: Process, common: Common) {
+    this.#process = process
+    this.#common = common
+    this.#born = common.now()
+  }
+
+  step(event: Event, fiber: number, ahead?: RanAhead): void {
+    const { _tag, pipeline, step: name } = event
+    const { open, slices } = this.#process
+    this.#process.pipeline ??= pipeline
+    const now = this.#common.now()
+    const slice = { name, kind: "step" as const, fiber, began: now, ended: undefined, args: { pipeline } }
+    const key = `${fiber}/${pipeline}/${name}`
+    if (_tag === "Started") {
+      // all of one that ran ahead comes at its end
+      if (ahead === undefined) {
+        open.set(key, slice)
+        slices.push(slice)
+      }
+      return
+    }
+    if (_tag === "Undone" || _tag === "UndoFailed") {
+      return this.#ended({ ...slice, name: `undo ${name}`, began: now - event.milliseconds, ended: now }, _tag)
+    }
+    if (ahead !== undefined) {
+      const { args, ...times } = aheadOf(ahead, this.#alone, { since: this.#last.get(fiber) ?? this.#born, now })
+      return this.#ended({ ...slice, ...times, args: { pipeline, ...args } }, _tag)
+    }
+    const begun = open.get(key)
+    open.delete(key)
+    if (begun === undefined) return
+    begun.ended = now
+    this.#told(begun, _tag)
+  }
+
+  /** A slice that comes when it has ended. */
+  #ended(slice: Slice, tag: Event["_tag"]): void {
+    this.#process.slices.push(slice)
+    this.#told(slice, tag)
+  }
+
+  #told({ args, ended = this.#common.now(), fiber, name }: Slice, tag: Event["_tag"]): void {
+    this.#last.set(fiber, ended)
+    if (tag !== "Failed" && tag !== "UndoFailed") return
+    args["failed"] = true
+    this.#process.failures.push({ name: `${String(args["pipeline"])}: ${name}`, at: ended })
+  }
+
+  ahead(): void {}
+
+  call(call: Call, fiber: number, step: Current | undefined): (exit: Exit.Exit<unknown, unknown>) => void {
+    if (step === undefined && this.#common.outside++ >= mostOutside) return () => {}
+    const shown = withoutSecrets(call)
+    const { now } = this.#common
+    const args: Record<string, unknown> = { call: render(shown), arguments: renderedArguments(shown) }
+    const slice: Slice = { name: call._tag, kind: "call", fiber, began: now(), ended: undefined, args }
+    this.#process.slices.push(slice)
+    if (step !== undefined) this.#alone.set(call, slice)
+    return (exit) => {
+      slice.ended = now()
+      Object.assign(args, outcomeOf(call, exit))
+    }
+  }
+
+  child(): Child {
+    const made = this.#common.begin()
+    return {
+      observer: new Writer(made, this.#common),
+      started: (pid) => void (made.pid = pid),
+      ended: () => {
+        // the step that executed the program, or ended the process
+        for (const slice of made.open.values()) slice.ended = this.#common.now()
+        made.open.clear()
+      }
+    }
+  }
+}
+
+const micro = (nanoseconds: number): number => nanoseconds / 1e3
+
+const eventOf = (pid: number) => ({ from, lane, slice: { args, ended, kind, name }, to }: Placed): TraceEvent => ({
+  name: args["failed"] === true ? `${name} (failed)` : name,
+  cat: kind,
+  ph: "X",
+  pid,
+  tid: lane + 1,
+  ts: micro(from),
+  dur: micro(to - from),
+  args: ended === undefined ? { ...args, unfinished: true } : args
+})
+
+/** The names of a process and of its lanes, in their order. */
+const namesOf = ({ name, pid, pipeline }: Process, index: number, lanes: number): ReadonlyArray<TraceEvent> => [
+  {
+    name: "process_name",
+    ph: "M",
+    pid,
+    tid: 0,
+    args: { name: pipeline === undefined ? name : `${name} (${pipeline})` }
+  },
+  { name: "process_sort_index", ph: "M", pid, tid: 0, args: { sort_index: index } },
+  ...Array.from({ length: lanes }, (_, lane): TraceEvent => ({
+    name: "thread_name",
+    ph: "M",
+    pid,
+    tid: lane + 1,
+    args: { name: lane === 0 ? "steps and calls" : `beside, ${lane}` }
+  }))
+]
+
+const eventsOf = (process: Process, index: number, origin: number, now: number): ReadonlyArray<TraceEvent> => {
+  const placed = place(process.slices, origin, now)
+  const { failures, pid } = process
+  return [
+    ...namesOf(process, index, 1 + Math.max(0, ...placed.map(({ lane }) => lane))),
+    ...placed.map(eventOf(pid)),
+    ...failures.map(({ at, name }): TraceEvent => ({
+      name: `failed: ${name}`,
+      cat: "failure",
+      ph: "i",
+      s: "p",
+      pid,
+      tid: 1,
+      ts: micro(Math.max(0, Math.round((at - origin) * 1e6)))
+    }))
+  ]
+}
+
+/**
+ * Makes a trace.
+ *
+ * **Example** (A trace of a container, also if it fails)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { writeFileSync } from "node:fs"
+ * import * as Trace from "runfx/engine/Trace"
+ * import * as Runtime from "runfx/runtime/Runtime"
+ *
+ * const trace = Trace.make()
+ * const program = trace.record(Runtime.run({ id: "box", container })).pipe(
+ *   Effect.ensuring(Effect.sync(() => writeFileSync("box.trace.json", trace.toText({ title: "box" }))))
+ * )
+ * ```
+ *
+ * @param pid of this process, as the trace shows it
+ */
+export const make = ({ pid = 1 }: { readonly pid?: number } = {}): Trace => {
+  const processes: Array<Process> = []
+  let origin = 0
+  const common = {
+    now: (): number => 0,
+    outside: 0,
+    begin: (): Process => {
+      const name = processes.length === 0 ? "parent" : processes.length === 1 ? "init" : `init ${processes.length}`
+      const process: Process = { name, pid: 0, slices: [], open: new Map(), failures: [], pipeline: undefined }
+      processes.push(process)
+      return process
+    }
+  }
+  return {
+    record: (self) =>
+      Effect.flatMap(Clock.Clock, (clock) => {
+        common.now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+        origin = common.now()
+        const parent = common.begin()
+        parent.pid = pid
+        return observe(new Writer(parent, common))(self)
+      }),
+    toText: (about = {}) => {
+      const now = common.now()
+      // one without a number was never made
+      const made = processes.filter((process) => process.pid > 0)
+      const events = made.flatMap((process, index) => eventsOf(process, index, origin, now))
+      const left = common.outside - mostOutside
+      const more = { ...about, ...left > 0 ? { leftOut: `${left} calls outside of steps` } : {} }
+      return visibleJson(
+        `{"displayTimeUnit":"ms","otherData":${JSON.stringify(more)},"traceEvents":[\n${
+          events.map((event) => JSON.stringify(event)).join(",\n")
+        }\n]}\n`
+      )
+    }
+  }
+}
