@@ -1,25 +1,27 @@
 /**
- * What `run` and `exec` do around their program: its pid in a file, its input made safe, signals passed on, times printed,
- * and its exit code in the end.
+ * What `run` and `exec` do around their program: its pid in a file, its input made safe, signals passed on, times printed and
+ * written, and its exit code in the end.
  */
 import * as Effect from "effect/Effect"
 import type { Container, Process } from "../config/Container.ts"
-import { type Event, Events } from "../engine/Events.ts"
+import { Events } from "../engine/Events.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { guardInput } from "../runtime/guardedInput.ts"
 import type * as Runtime from "../runtime/Runtime.ts"
 import { relaySignals } from "../runtime/signals.ts"
-import { print, printError } from "../runtime/streams.ts"
+import { print } from "../runtime/streams.ts"
 import { onLinux } from "./edge.ts"
-import { pidFile } from "./pidFile.ts"
-import { consoleSocket, held, journal, tellEnd, timings } from "./support.ts"
+import { outputFile } from "./outputFile.ts"
+import { consoleSocket, held, journal, tellEnd } from "./support.ts"
+import { watched } from "./watched.ts"
 
 /** The options of a command that starts a program. */
 export interface ForegroundCommand {
   readonly detach?: boolean
   readonly pidFile?: string
   readonly timings?: boolean
+  readonly trace?: string
   readonly consoleSocket?: string
 }
 
@@ -49,29 +51,30 @@ export const foreground = <O extends Runtime.ProcessHandles & { readonly id: str
     Effect.gen(function*() {
       const given = { ...(yield* options), ...(yield* consoleSocket(command.consoleSocket)) }
       yield* before(given)
-      const writePid = yield* pidFile(command.pidFile)
+      const writePid = yield* outputFile("--pid-file", command.pidFile)
+      const { around, times, writeTrace } = yield* watched(command, given.id)
       if (!processOf(given).terminal) yield* guardInput
-      const times = (more: ReadonlyArray<Event>) =>
-        command.timings === true ? printError(timings([...events, ...more])) : Effect.void
       if (command.detach === true) {
         yield* held(processOf(given), given)
         // if its id can't be printed, the start has failed: the caller would not know of the program
-        yield* detached(given, (running) =>
+        yield* around(detached(given, (running) =>
           Effect.gen(function*() {
-            yield* writePid(running.pid)
+            yield* writePid(String(running.pid))
+            yield* writeTrace
             yield* print(announce(given))
-            yield* times(running.events)
-          }))
+            yield* times([...events, ...running.events])
+          })))
         return 0
       }
       const relay = yield* relaySignals
-      const ended = yield* run(
+      const ended = yield* around(run(
         given,
-        (running) => Effect.andThen(writePid(running.pid), relay.to(running.pidfd))
-      ).pipe(
+        (running) => Effect.andThen(writePid(String(running.pid)), relay.to(running.pidfd))
+      )).pipe(
         Effect.provideService(Events, (event) => Effect.andThen(listen(event), relay.listen(event)))
       )
-      yield* times(ended.events)
+      yield* writeTrace
+      yield* times([...events, ...ended.events])
       yield* tellEnd(given.id, ended, seccompOf(given))
       return ended.code
     }).pipe(Effect.scoped, Effect.provideService(Events, listen))

@@ -105,15 +105,6 @@ export const journal = (): {
   return { events, listen: (event) => Effect.sync(() => void events.push(event)) }
 }
 
-/** The time of each step in milliseconds, first the parent's, then the init's. */
-export const timings = (events: ReadonlyArray<Event>): string =>
-  events
-    .flatMap((event) => event._tag === "Completed" || event._tag === "Failed" ? [event] : [])
-    .map(({ milliseconds, pipeline, step }) =>
-      `${milliseconds.toFixed(3).padStart(10)} ms  ${pipeline.padEnd(12)} ${step}\n`
-    )
-    .join("")
-
 /** FNV-1a of 32 bits: spreads ids over addresses. `node:crypto` has better ones, and takes some milliseconds to load. */
 const hashOf = (text: string): number => {
   let hash = 0x811c9dc5

@@ -95,6 +95,23 @@ export const isPending = (): boolean => pending > 0
 export const flushed = (): Promise<void> =>
   pending === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.add(resolve))
 
+/** What takes a {@link status} away: to the front of the line, and nothing behind it. */
+const erase = "\r\u001b[K"
+
+/** Whether a status is on the terminal. */
+let hasStatus = false
+
+/**
+ * Shows a status on the last line of the terminal that standard error is; `undefined` takes it away. Whatever is written by
+ * {@link write} takes its place.
+ */
+export const status = (text: string | undefined): void => {
+  if (text === undefined && !hasStatus) return
+  const { columns = 80 } = process.stderr
+  write("stderr", text === undefined ? "" : `${erase}${text.slice(0, columns - 1)}`)
+  hasStatus = text !== undefined
+}
+
 /**
  * Writes a chunk, as `stream.write` of Node does, with its answer: whether more may follow before `done` is called.
  *
@@ -105,6 +122,10 @@ export const write = (
   chunk: string | Uint8Array,
   done: (error: StreamError | undefined) => void = () => {}
 ): boolean => {
+  if (hasStatus) {
+    hasStatus = false
+    write("stderr", erase)
+  }
   const stream = nodeStream(to)
   pending++
   const settle = (error?: StreamError) => {

@@ -1,5 +1,6 @@
 /**
- * `--pid-file`: written whole or not at all, and known to be writable before anything is started.
+ * Files that the command writes, as `--pid-file` and `--trace`: whole or not at all, and known to be writable before anything
+ * is started.
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -8,13 +9,14 @@ import { basename, dirname } from "node:path"
 import { AT, O, S, STATX } from "../native/constants.ts"
 import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
 
-/** A pid file that can't be written. */
-class PidFileError extends Data.TaggedError("PidFileError")<{
+/** A file that can't be written. */
+class OutputFileError extends Data.TaggedError("OutputFileError")<{
+  readonly option: string
   readonly file: string
   readonly reason: SyscallError | string
 }> {
   override get message(): string {
-    return `--pid-file ${this.file}: ${typeof this.reason === "string" ? this.reason : this.reason.message}`
+    return `${this.option} ${this.file}: ${typeof this.reason === "string" ? this.reason : this.reason.message}`
   }
   get advice(): string | undefined {
     if (typeof this.reason === "string") return undefined
@@ -35,8 +37,11 @@ class PidFileError extends Data.TaggedError("PidFileError")<{
   }
 }
 
-/** Writes the pid. */
-type WritePid = (pid: number) => Effect.Effect<void, PidFileError, Kernel>
+/** Writes it, once. */
+export type WriteFile = (text: string) => Effect.Effect<void, OutputFileError, Kernel>
+
+/** As much as one call is given, in bytes. */
+const chunkSize = 65536
 
 const kinds: Readonly<Record<number, string>> = {
   [S.IFDIR]: "a directory",
@@ -61,17 +66,20 @@ const inTheWay = Effect.fnUntraced(function*(file: string) {
 })
 
 /**
- * Prepares a pid file: an empty file in the same directory, under an unused name, which is renamed when the pid is known,
+ * Prepares a file: an empty one in the same directory, under an unused name, which is renamed when its text is known,
  * and removed if the scope ends before that. If it can't be made, this fails before anything is started.
  *
  * No descriptor stays open: a process of a container must not find one of the host's directories.
  *
  * @see rename(2)
  */
-export const pidFile = (file: string | undefined): Effect.Effect<WritePid, PidFileError, Kernel | Scope.Scope> => {
+export const outputFile = (
+  option: string,
+  file: string | undefined
+): Effect.Effect<WriteFile, OutputFileError, Kernel | Scope.Scope> => {
   if (file === undefined) return Effect.succeed(() => Effect.void)
   const name = basename(file)
-  const refused = (reason: SyscallError | string) => new PidFileError({ file, reason })
+  const refused = (reason: SyscallError | string) => new OutputFileError({ option, file, reason })
   if (name === "" || name === "." || name === ".." || file.endsWith("/")) {
     return Effect.fail(refused("it is the name of a directory"))
   }
@@ -79,7 +87,7 @@ export const pidFile = (file: string | undefined): Effect.Effect<WritePid, PidFi
     const obstacle = yield* Effect.mapError(inTheWay(file), refused)
     if (obstacle !== undefined) return yield* refused(obstacle)
     const random = Buffer.from(yield* Effect.mapError(sys.getrandom({ count: 8 }), refused)).toString("hex")
-    const temporary = `${dirname(file)}/.runfx-${random}.pid`
+    const temporary = `${dirname(file)}/.runfx-${random}.tmp`
     const open = (flags: number) =>
       sys.openat({ dirfd: AT.FDCWD, path: temporary, flags: O.WRONLY | O.NOFOLLOW | O.CLOEXEC | flags, mode: 0o644 })
     let placed = false
@@ -92,11 +100,17 @@ export const pidFile = (file: string | undefined): Effect.Effect<WritePid, PidFi
             ? Effect.void
             : Effect.logWarning(`${error.message}: ${temporary} is left, remove it`))
     )
-    return (pid: number) =>
+    return (text: string) =>
       Effect.gen(function*() {
+        const data = Buffer.from(text)
         yield* Effect.acquireUseRelease(
           open(0),
-          (fd) => sys.write({ fd, data: Buffer.from(String(pid)) }),
+          (fd) =>
+            Effect.gen(function*() {
+              for (let at = 0; at < data.length;) {
+                at += yield* sys.write({ fd, data: data.subarray(at, at + chunkSize) })
+              }
+            }),
           (fd) => sys.close({ fd })
         )
         yield* sys.renameat2({

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { pidFile } from "../../src/cli/pidFile.ts"
+import { outputFile } from "../../src/cli/outputFile.ts"
 import { Kernel } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 
@@ -12,12 +12,15 @@ let top = ""
 beforeEach(() => void (top = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-pid-"))))
 afterEach(() => fs.rmSync(top, { recursive: true }))
 
+const pidFile = (file: string | undefined) =>
+  Effect.map(outputFile("--pid-file", file), (write) => (pid: number) => write(String(pid)))
+
 const done = <A, E>(effect: Effect.Effect<A, E, Kernel | Scope.Scope>) =>
   Effect.runSync(Effect.provideService(Effect.scoped(effect), Kernel, Linux.make()))
 
 const refusal = (file: string): string => done(Effect.flip(pidFile(file))).message
 
-describe("pidFile", () => {
+describe("outputFile", () => {
   it("writes the pid whole, in place of what is there, and nothing where none is asked for", () => {
     const file = path.join(top, "pid")
     for (const pid of [7, 1234567, 8]) {

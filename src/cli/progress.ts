@@ -1,0 +1,113 @@
+/**
+ * Which step is going on, on the last line of a terminal, for a start that takes longer than a second. The line is gone before the
+ * program is executed: from then on the terminal is the program's.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import process from "node:process"
+import { isatty } from "node:tty"
+import type { Event } from "../engine/Events.ts"
+import type { Observer, RanAhead } from "../engine/Observer.ts"
+import { visibleLine } from "../engine/visible.ts"
+import { status } from "../runtime/streams.ts"
+
+/** In milliseconds. */
+const patience = 1000
+const interval = 250
+
+/** One process, as far as it is seen: the step that is going on, and those that run ahead of it. */
+interface Seen {
+  readonly name: string
+  step: string
+  ahead: Array<string>
+}
+
+/** Pipelines that run after the program's end. */
+const afterwards: ReadonlySet<string> = new Set(["kill", "remove"])
+
+/** What is to be seen. */
+export interface Progress {
+  readonly observer: Observer
+  /** The line, so many milliseconds after the start; `undefined` if there is nothing to say, or the program runs. */
+  readonly line: (milliseconds: number) => string | undefined
+}
+
+const labelOf = ({ ahead, name, step }: Seen): string => {
+  const [first = step] = ahead
+  const last = ahead.at(-1) ?? first
+  return `${name === "" ? "" : `${name}: `}${first}${last === first ? "" : ` to ${last}`}`
+}
+
+/**
+ * Follows a run.
+ *
+ * @param turn is called as soon as the line must not be seen any more, and when it may be again
+ */
+export const follow = (turn: (isSeen: boolean) => void): Progress => {
+  const running: Array<Seen> = []
+  let isProgram = false
+  const observerOf = (seen: Seen): Observer => ({
+    step: ({ _tag, pipeline, step }: Event, _fiber: number, ahead?: RanAhead) => {
+      if (isProgram && afterwards.has(pipeline)) {
+        isProgram = false
+        turn(true)
+      }
+      seen.step = step
+      if (ahead !== undefined && _tag !== "Started") seen.ahead = seen.ahead.filter((name) => name !== step)
+    },
+    ahead: (step) => {
+      // one that runs again, and all behind it
+      const at = seen.ahead.indexOf(step)
+      seen.ahead = [...at < 0 ? seen.ahead : seen.ahead.slice(0, at), step]
+    },
+    call: ({ _tag }) => {
+      if (_tag === "execve" || _tag === "execveat") {
+        isProgram = true
+        turn(false)
+      }
+      return () => {}
+    },
+    child: () => {
+      const child: Seen = { name: running.length === 1 ? "init" : `init ${running.length}`, step: "", ahead: [] }
+      running.push(child)
+      return {
+        observer: observerOf(child),
+        started: () => {},
+        ended: () => void running.splice(running.indexOf(child), 1)
+      }
+    }
+  })
+  const parent: Seen = { name: "", step: "", ahead: [] }
+  running.push(parent)
+  return {
+    observer: observerOf(parent),
+    line: (milliseconds) => {
+      const seen = running.findLast(({ ahead, step }) => step !== "" || ahead.length > 0)
+      if (isProgram || seen === undefined) return undefined
+      return `runfx: ${visibleLine(labelOf(seen))}, ${Math.floor(milliseconds / 1000)} s`
+    }
+  }
+}
+
+/** Whether standard error is a terminal that knows how to clear a line. */
+const isTerminal = (): boolean => isatty(2) && !["dumb", "", undefined].includes(process.env["TERM"])
+
+/** Shows it while the scope is open; `undefined` if there is no terminal. While the program runs, no timer does. */
+export const progress: Effect.Effect<Observer | undefined, never, Scope.Scope> = Effect.suspend(() => {
+  if (!isTerminal()) return Effect.succeed(undefined)
+  let timer: NodeJS.Timeout | undefined
+  let started = 0
+  const show = () => {
+    const milliseconds = performance.now() - started
+    if (milliseconds >= patience) status(line(milliseconds))
+  }
+  const turn = (isSeen: boolean) => {
+    clearInterval(timer)
+    status(undefined)
+    if (!isSeen) return
+    started = performance.now()
+    timer = setInterval(show, interval).unref()
+  }
+  const { line, observer } = follow(turn)
+  return Effect.as(Effect.acquireRelease(Effect.sync(() => turn(true)), () => Effect.sync(() => turn(false))), observer)
+})
