@@ -116,6 +116,9 @@ const content = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string):
         return "FREEZING\n"
       }
       return "FROZEN\n"
+    case "cpu.stat":
+      if (hierarchy.version === 1) return `${initialValue(1, hierarchy.controllers, name)}\n`
+      return controllersOf(m, hierarchy, path).includes("cpu") ? `${cpuTime}${cpuBandwidth}` : cpuTime
     case "pids.current":
       return `${population(m, hierarchy.id, path)}\n`
     case "freezer.self_freezing":
@@ -137,6 +140,10 @@ const content = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string):
     }
   }
 }
+
+/** What every group counts of processors (`cgroup_base_stat_cputime_show`), and what a limit of them adds (`cpu_cfs_stat_show`). */
+const cpuTime = "usage_usec 0\nuser_usec 0\nsystem_usec 0\nnice_usec 0\n"
+const cpuBandwidth = "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\nnr_bursts 0\nburst_usec 0\n"
 
 const lineOf = (text: string): string => text === "" ? "" : `${text}\n`
 

@@ -66,8 +66,15 @@ export const files1: Readonly<Record<string, Readonly<Record<string, string>>>> 
     "blkio.throttle.write_bps_device": "",
     "blkio.throttle.read_iops_device": "",
     "blkio.throttle.write_iops_device": "",
+    // nothing is read from a disk here, or written to one
+    "blkio.bfq.io_service_bytes": "Total 0",
+    "blkio.bfq.io_service_bytes_recursive": "Total 0",
+    "blkio.bfq.io_serviced": "Total 0",
+    "blkio.bfq.io_serviced_recursive": "Total 0",
     "blkio.throttle.io_service_bytes": "Total 0",
-    "blkio.throttle.io_serviced": "Total 0"
+    "blkio.throttle.io_service_bytes_recursive": "Total 0",
+    "blkio.throttle.io_serviced": "Total 0",
+    "blkio.throttle.io_serviced_recursive": "Total 0"
   },
   pids: { "pids.max": "max", "pids.current": "0", "pids.peak": "0", "pids.events": "max 0" },
   hugetlb: ofHugePages({
@@ -168,9 +175,7 @@ const unread: Readonly<Record<1 | 2, Readonly<Record<string, string>>>> = {
       "memory.kmem.tcp.failcnt memory.kmem.tcp.max_usage_in_bytes memory.kmem.tcp.usage_in_bytes " +
       "memory.kmem.usage_in_bytes memory.memsw.failcnt memory.memsw.max_usage_in_bytes " +
       "memory.move_charge_at_immigrate memory.numa_stat memory.pressure_level",
-    blkio: "blkio.bfq.io_service_bytes blkio.bfq.io_service_bytes_recursive blkio.bfq.io_serviced " +
-      "blkio.bfq.io_serviced_recursive blkio.bfq.weight_device blkio.reset_stats " +
-      "blkio.throttle.io_service_bytes_recursive blkio.throttle.io_serviced_recursive"
+    blkio: "blkio.bfq.weight_device blkio.reset_stats"
   },
   2: { "": "cgroup.pressure cgroup.stat.local cpu.pressure cpu.stat.local io.pressure memory.pressure" }
 }

@@ -40,6 +40,17 @@ const filesOf = (hierarchy: string): Scenario => {
   ]
 }
 
+/** What a group counts in which nothing has run yet. */
+const counts = (hierarchy: string): Scenario => {
+  const group = `${hierarchy}/${name}`
+  const counting = /^(?:cpu\.stat|pids\.(?:current|peak|events)|blkio\..*io_serv.*)$/
+  return [
+    mkdir(group),
+    ...namesIn(group).filter((file) => counting.test(file)).flatMap((file) => readFile(`${group}/${file}`)),
+    rmdir(group)
+  ]
+}
+
 const amounts =
   "max|0|1|2097152|3000000|-1|5G|1m|0x400000|9223372036854771712|99999999999999999999|x|| 4194304|4194304 " +
   "|2147483648|max\n|MAX"
@@ -93,6 +104,7 @@ const huge = [top, `${top}/unified`].find((path) =>
 
 export const groupFiles: Readonly<Record<string, Scenario>> = {
   ...Object.fromEntries(hierarchies().map((path) => [`a new group in ${path} has its files`, filesOf(path)])),
+  ...Object.fromEntries(hierarchies().map((path) => [`a new group in ${path} has counted nothing`, counts(path)])),
   ...Object.fromEntries(hierarchies().map((path) => [`a group in ${path} is not moved`, renames(path)])),
   ...huge === undefined ? {} : { "limits of huge pages are of whole ones": hugePages(huge) }
 }
