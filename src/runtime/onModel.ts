@@ -22,10 +22,11 @@ import { CLD, W } from "../native/constants.ts"
 import { Fork } from "../native/Fork.ts"
 import { type Call, Handled, Kernel, type Result, type SyscallError } from "../native/Kernel.ts"
 import type { TerminalModes } from "../native/results.ts"
+import { Surroundings } from "../native/Surroundings.ts"
 import { presets } from "../pipelines/presets.ts"
 import * as Recorder from "../testing/Recorder.ts"
 import { stays as left } from "./stays.ts"
-import { OwnModes, Relay, relayOnPaper } from "./terminal.ts"
+import { OwnModes } from "./terminal.ts"
 
 /** What runs on the model. */
 export type Task<A = unknown> = Effect.Effect<A, unknown, Kernel | Fork>
@@ -124,6 +125,7 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
   Effect.gen(function*() {
     const { act, before, orphan = false, stays = false } = planned
     // the program of an existing container runs while the plan is made; the one that is planned ends by itself
+    const surroundings = { env: (yield* Surroundings).env, live: false }
     let program: ModelKernel.Program = stays ? { after: "never" } : {}
     const programs = new Proxy<Record<string, ModelKernel.Program>>({}, { get: () => program })
     const model = ModelKernel.make(machine(planned, yield* Effect.flatten(OwnModes)), { programs })
@@ -134,7 +136,7 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
         Context.make(Kernel, waitingInside(model.kernel)).pipe(
           Context.add(Fork, model.fork),
           Context.add(Clock.Clock, model.clock),
-          Context.add(Relay, relayOnPaper)
+          Context.add(Surroundings, surroundings)
         )
       )
     program = {}
@@ -168,7 +170,7 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
     const context = Context.make(Kernel, recorder.kernel(noticing)).pipe(
       Context.add(Fork, recorder.fork(model.fork)),
       Context.add(Clock.Clock, model.clock),
-      Context.add(Relay, relayOnPaper),
+      Context.add(Surroundings, surroundings),
       Context.add(Pipeline.Watch, watch),
       Context.add(Handled, { codes: [] })
     )

@@ -10,6 +10,7 @@ import tty from "node:tty"
 import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG, POLL } from "../native/constants.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import type { TerminalModes } from "../native/results.ts"
+import { Surroundings } from "../native/Surroundings.ts"
 import { catchSignals, isEnding } from "./caught.ts"
 import { input, inputError, type StreamError, write } from "./streams.ts"
 
@@ -118,8 +119,11 @@ export type Relay = <A, E, R>(
   use: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | SyscallError | StreamError, R | Kernel>
 
-/** How a terminal is relayed. A plan has no streams: it only makes the calls of a relay. */
-export const Relay = Context.Reference<Relay>("runfx/Relay", { defaultValue: () => liveRelay })
+/** How a terminal is relayed. A kernel in memory, as a plan's, has no streams: only the calls of a relay are made there. */
+export const Relay = Context.Reference<Relay>("runfx/Relay", {
+  defaultValue: (): Relay => (master, use) =>
+    Effect.flatMap(Surroundings, ({ live }) => (live ? liveRelay : relayOnPaper)(master, use))
+})
 
 /** The calls of a relay, without a relay: what the program will write is not known. */
 export const relayOnPaper: Relay = (master, use) => {

@@ -1,5 +1,5 @@
 /** Takes what a program writes, up to a limit; what is beyond it is never kept in memory. */
-import type { Socket } from "node:net"
+import type { Readable } from "node:stream"
 
 /** What happens with output beyond the limit. */
 export type Overflow = "end" | "first" | "last"
@@ -16,10 +16,10 @@ export class Collector {
   /**
    * @param onOverflow is called once, when there is more than the limit
    */
-  constructor(socket: Socket, limit: number, keep: "first" | "last", onOverflow: () => void) {
+  constructor(stream: Readable, limit: number, keep: "first" | "last", onOverflow: () => void) {
     this.#limit = limit
     this.#keep = keep
-    socket.on("data", (chunk: Buffer) => {
+    stream.on("data", (chunk: Buffer) => {
       const before = this.total
       this.total += chunk.length
       this.#take(chunk)

@@ -110,14 +110,13 @@ const handOut = (
   { scope, waiting }: Item,
   command: ReadonlyArray<string>,
   options: ProgramOptions
-): Effect.Effect<Started, SandboxError, Kernel> => {
-  const { container, names } = waiting.resolved
-  const process = processOf(sandbox, waiting.resolved, command, options)
-  return Effect.andThen(
-    refuse(validateProcess(process, container, names)),
-    Scope.provide(waiting.handOut(process), scope)
-  )
-}
+): Effect.Effect<Started, SandboxError, Kernel> =>
+  Effect.gen(function*() {
+    const { container, names } = waiting.resolved
+    const process = yield* processOf(sandbox, waiting.resolved, command, options)
+    yield* refuse(validateProcess(process, container, names))
+    return yield* Scope.provide(waiting.handOut(process), scope)
+  })
 
 /**
  * Makes a pool. It is there when the first of its sandboxes waits, so that what is wrong with all of them is its own error;

@@ -1,10 +1,12 @@
 /** How a program of a sandbox has ended, and what it has used. */
+import * as Effect from "effect/Effect"
 import { nameOf } from "../config/signals.ts"
 import type { Event } from "../engine/Events.ts"
 import { given } from "../engine/given.ts"
 import { CLD, SIG } from "../native/constants.ts"
 import type { Ended } from "../runtime/program.ts"
 import type { Connection } from "./network/Connection.ts"
+import { now } from "./now.ts"
 import type { Program } from "./start.ts"
 
 /**
@@ -79,6 +81,13 @@ export const exitOf = (
   program: Pick<Program, "times" | "endedBy" | "connections">,
   ended: Ended,
   timedOut: boolean
+): Effect.Effect<Exit> => Effect.map(now, (end) => exitAt(end, program, ended, timedOut))
+
+const exitAt = (
+  end: number,
+  program: Pick<Program, "times" | "endedBy" | "connections">,
+  ended: Ended,
+  timedOut: boolean
 ): Exit => {
   const { code, status } = ended.status
   const exited = code === CLD.EXITED
@@ -89,7 +98,7 @@ export const exitOf = (
     signal: exited ? null : nameOf(signal),
     timedOut: timedOut && !exited && status === SIG.KILL,
     outOfMemory: (ended.shortage?.killed ?? 0) > 0,
-    durations: { start: running - asked, run: performance.now() - running },
+    durations: { start: running - asked, run: end - running },
     usage: usageOf(ended),
     connections: [...program.connections],
     events: ended.events

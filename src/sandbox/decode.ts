@@ -178,7 +178,7 @@ export const decode = (
       process: {
         ...base.process,
         args: command,
-        env: envOf(description),
+        env: yield* envOf(description),
         user: ids.user,
         noNewPrivileges,
         capabilities: capabilitiesOf(description),

@@ -15,14 +15,11 @@ import { Socket } from "node:net"
 import type { Readable, Writable } from "node:stream"
 import { F, O, POLL } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
+import { Surroundings } from "../native/Surroundings.ts"
 import type { Stdio } from "../steps/init/Init.ts"
+import { type End, endByCalls } from "./byCalls.ts"
 import { closing } from "./descriptors.ts"
 import { SandboxStreamError } from "./SandboxError.ts"
-
-/** What a program writes, with the number of its descriptor. */
-export interface Output extends Socket {
-  readonly fd: number
-}
 
 /** Both sides of the three pipes. */
 export interface Pipes {
@@ -30,9 +27,9 @@ export interface Pipes {
   readonly stdio: Stdio
   /** Closes this process's copies of the program's ends, once: until then no end of a stream would be seen. */
   readonly closeTheirs: Effect.Effect<void, never, Kernel>
-  readonly stdin: Socket
-  readonly stdout: Output
-  readonly stderr: Output
+  readonly stdin: End
+  readonly stdout: End
+  readonly stderr: End
 }
 
 /** An application may have closed its own standard streams: what becomes a program's must not have their numbers. */
@@ -41,16 +38,20 @@ const above2 = (fd: number): Effect.Effect<number, SyscallError, Kernel> =>
     ? Effect.succeed(fd)
     : Effect.ensuring(sys.fcntl({ fd, command: F.DUPFD_CLOEXEC, argument: 3 }), Effect.ignore(sys.close({ fd })))
 
-const socketOf = (fd: number, direction: "reads" | "writes"): Output => {
-  const socket = new Socket({ fd, readable: direction === "reads", writable: direction === "writes" })
-  // reported to the user of the stream; without a listener, an error would end the application
-  socket.on("error", () => {})
-  return Object.assign(socket, { fd })
-}
+const onEventLoop = (fd: number, direction: "reads" | "writes"): End =>
+  Object.assign(new Socket({ fd, readable: direction === "reads", writable: direction === "writes" }), { fd })
 
-/** One pipe: a socket for this process, and the program's end. */
+const endOf = (fd: number, direction: "reads" | "writes"): Effect.Effect<End, never, Kernel> =>
+  Effect.gen(function*() {
+    const { live } = yield* Surroundings
+    const end = live ? onEventLoop(fd, direction) : yield* endByCalls(fd, direction)
+    // reported to the user of the stream; without a listener, an error would end the application
+    return end.on("error", () => {})
+  })
+
+/** One pipe: a stream for this process, and the program's end. */
 export interface Pipe {
-  readonly socket: Output
+  readonly socket: End
   readonly theirs: number
   readonly close: Effect.Effect<void, never, Kernel>
 }
@@ -63,7 +64,7 @@ export const pipe = (direction: "reads" | "writes"): Effect.Effect<Pipe, Syscall
     const theirs = yield* above2(other)
     const close = closing(theirs)
     yield* Effect.addFinalizer(() => close)
-    const socket = socketOf(ours, direction)
+    const socket = yield* endOf(ours, direction)
     yield* Effect.addFinalizer(() => Effect.sync(() => void socket.destroy()))
     return { socket, theirs, close }
   }))
@@ -134,7 +135,7 @@ export const ended = (socket: Readable): Effect.Effect<void> =>
  * Waits until all was read that is in a pipe now. Its program has ended, and what it wrote is there; but others that it
  * has started may hold the other end, and would write on.
  */
-export const drained = (output: Output): Effect.Effect<void, never, Kernel> =>
+export const drained = (output: End): Effect.Effect<void, never, Kernel> =>
   Effect.gen(function*() {
     while (!output.closed && !output.readableEnded) {
       const [events = 0] = yield* Effect.orElseSucceed(
@@ -143,9 +144,6 @@ export const drained = (output: Output): Effect.Effect<void, never, Kernel> =>
       )
       if ((events & (POLL.IN | POLL.HUP)) === 0 && output.readableLength === 0) return
       // the event loop reads it meanwhile
-      yield* Effect.callback<void>((resume) => {
-        const timer = setTimeout(() => resume(Effect.void), 1)
-        return Effect.sync(() => clearTimeout(timer))
-      })
+      yield* Effect.sleep(1)
     }
   })

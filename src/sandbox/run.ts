@@ -109,7 +109,7 @@ export const toItsEnd = (
     const end = yield* started.ended
     // its last process is gone, and so is the last end of the pipes: what is in them comes, and then nothing more
     yield* Effect.all([ended(started.pipes.stdout), ended(started.pipes.stderr)], { discard: true })
-    return { ...exitOf(started, end, started.timedOut()), ...output() }
+    return { ...yield* exitOf(started, end, started.timedOut()), ...output() }
   })
 
 /**

@@ -8,9 +8,9 @@
  * @see pid_namespaces(7), signal(7), proc_pid_status(5)
  */
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
 import { SIG } from "../native/constants.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { readProcFile } from "../steps/proc/numbers.ts"
 
 /** A process to signal. */
 export interface Target {
@@ -43,20 +43,19 @@ interface Attitude {
 }
 
 /** Undefined if it has ended, or can't be seen. */
-const attitudeOf = (pid: number, signal: number): Attitude | undefined => {
-  let status: string
-  try {
-    status = readFileSync(`/proc/${pid}/status`, "latin1")
-  } catch {
-    return undefined
-  }
+const attitudeOf = (pid: number, signal: number): Effect.Effect<Attitude | undefined, never, Kernel> => {
   const bit = 1n << BigInt(signal - 1)
-  const has = (...names: ReadonlyArray<string>): boolean =>
-    names.some((name) => {
-      const set = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1]
-      return set !== undefined && (BigInt(`0x${set}`) & bit) !== 0n
-    })
-  return { cares: has("SigIgn", "SigCgt"), blocks: has("SigBlk"), isPending: has("SigPnd", "ShdPnd") }
+  return Effect.orElseSucceed(
+    Effect.map(readProcFile(`/proc/${pid}/status`), (status) => {
+      const has = (...names: ReadonlyArray<string>): boolean =>
+        names.some((name) => {
+          const set = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1]
+          return set !== undefined && (BigInt(`0x${set}`) & bit) !== 0n
+        })
+      return { cares: has("SigIgn", "SigCgt"), blocks: has("SigBlk"), isPending: has("SigPnd", "ShdPnd") }
+    }),
+    () => undefined
+  )
 }
 
 /** What was sent in place of a signal, and whether that is felt later, or never. */
@@ -69,11 +68,11 @@ const isDeadly = (signal: number): boolean => signal !== 0 && !harmless.has(sign
 
 /** Sends a signal, and returns which one was sent: SIGKILL if the kernel would drop one that ends any other process. */
 export const deliver = ({ first, pid, pidfd }: Target, signal: number): Effect.Effect<Sent, SyscallError, Kernel> =>
-  Effect.suspend(() => {
-    const attitude = first && isDeadly(signal) ? attitudeOf(pid, signal) : undefined
+  Effect.gen(function*() {
+    const attitude = first && isDeadly(signal) ? yield* attitudeOf(pid, signal) : undefined
     const careless = attitude !== undefined && !attitude.cares
     const sent = careless && !attitude.blocks ? SIG.KILL : signal
-    return sys.pidfd_send_signal({ pidfd, signal: sent }).pipe(
+    return yield* sys.pidfd_send_signal({ pidfd, signal: sent }).pipe(
       orOn(["ESRCH"], undefined),
       Effect.as({ signal: sent, blocked: careless && attitude.blocks })
     )
@@ -82,23 +81,17 @@ export const deliver = ({ first, pid, pidfd }: Target, signal: number): Effect.E
 /** How long the first look waits for the next one, and the longest, in milliseconds. */
 const [glance, longest] = [1, 100]
 
-const pause = (milliseconds: number): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), milliseconds)
-    return Effect.sync(() => clearTimeout(timer))
-  })
-
 /**
  * Waits for what becomes of a signal that was sent while it was blocked, as a shell blocks all of them while it starts a
  * program. If the process then unblocks it, the kernel drops it; the process that takes it by sigwait(3) has it blocked still.
  *
  * @returns whether it was dropped
  */
-export const isDropped = (pid: number, signal: number): Effect.Effect<boolean> =>
+export const isDropped = (pid: number, signal: number): Effect.Effect<boolean, never, Kernel> =>
   Effect.gen(function*() {
     for (let wait = glance;; wait = Math.min(wait * 2, longest)) {
-      const attitude = attitudeOf(pid, signal)
+      const attitude = yield* attitudeOf(pid, signal)
       if (attitude?.isPending !== true) return attitude !== undefined && !attitude.cares && !attitude.blocks
-      yield* pause(wait)
+      yield* Effect.sleep(wait)
     }
   })

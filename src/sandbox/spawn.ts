@@ -145,12 +145,13 @@ export const processOf = (
   { container }: Resolved,
   command: ReadonlyArray<string>,
   { cwd, env = {} }: { readonly cwd?: string | undefined; readonly env?: ExecOptions["env"] | undefined }
-): Container["process"] => ({
-  ...container.process,
-  args: command,
-  env: envOf({ ...description, env: { ...description.env, ...env } }),
-  ...(cwd === undefined ? {} : { cwd })
-})
+): Effect.Effect<Container["process"]> =>
+  Effect.map(envOf({ ...description, env: { ...description.env, ...env } }), (variables) => ({
+    ...container.process,
+    args: command,
+    env: variables,
+    ...(cwd === undefined ? {} : { cwd })
+  }))
 
 const exec = (
   { id, resolved, stateRoot }: Started,
@@ -161,7 +162,7 @@ const exec = (
   Effect.scoped(Effect.gen(function*() {
     const problems = [...checkCommand(command), ...checkOptions(options)]
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
-    const process = processOf(sandbox, resolved, command, { env, cwd })
+    const process = yield* processOf(sandbox, resolved, command, { env, cwd })
     const pipes = yield* inOwnWords(makePipes)
     const program = yield* runIn(
       (handles, onRunning) => Runtime.exec({ id, stateRoot, process, measured: true, ...handles }, onRunning),
@@ -173,7 +174,7 @@ const exec = (
     // it may have left others behind that hold its streams
     yield* drained(pipes.stdout)
     yield* drained(pipes.stderr)
-    return { ...exitOf(program, ended, false), ...output() }
+    return { ...yield* exitOf(program, ended, false), ...output() }
   }))
 
 /** The streams of a program as Node has them. */
@@ -277,7 +278,7 @@ export const begunOf = (
     const { isPaused, ...control } = controls(started, provided)
     const stdout = streamOf(streams.stdout, "stdout")
     const stderr = started.terminal === undefined ? streamOf(streams.stderr, "stderr") : Stream.empty
-    const exit = Effect.map(started.ended, (ended) => exitOf(started, ended, started.timedOut()))
+    const exit = Effect.flatMap(started.ended, (ended) => exitOf(started, ended, started.timedOut()))
     const signal: Process["signal"] = (signal) =>
       Effect.gen(function*() {
         const number = yield* numberOf(signal)

@@ -5,10 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { randomBytes } from "node:crypto"
 import { F, SIG } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
-import { type Kernel, sys } from "../native/Kernel.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import * as Store from "../steps/state/Store.ts"
@@ -17,6 +16,7 @@ import { copiesOf, type Descriptors } from "./descriptors.ts"
 import { failureOf } from "./failure.ts"
 import type { Connection } from "./network/Connection.ts"
 import { type Begin, wayOf } from "./network/way.ts"
+import { now } from "./now.ts"
 import { makePipes, type Pipes } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
@@ -29,7 +29,7 @@ export interface Program {
   /** As this process sees it. */
   readonly pid: number
   readonly pipes: Pipes
-  /** When its start began, and when it ran, in milliseconds of `performance.now`. */
+  /** When its start began, and when it ran, by `now`. */
   readonly times: { readonly asked: number; readonly running: number }
   /** How it has ended; of a sandbox's first program: when all is removed. */
   readonly ended: Effect.Effect<Runtime.Ended, SandboxError>
@@ -101,7 +101,7 @@ export const inOwnWords = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect
 
 /** A program whose start has begun, in the background, as long as the scope is open. */
 export interface Begun {
-  /** Done when it runs; `asked` is when somebody has asked for it, in milliseconds of `performance.now`. */
+  /** Done when it runs; `asked` is when somebody has asked for it, by `now`. */
   readonly whenRuns: (asked: number) => Effect.Effect<Program, SandboxError, Kernel | Scope.Scope>
   /** Done when it has ended; fails if it never ran. */
   readonly ends: Effect.Effect<void, SandboxError>
@@ -126,7 +126,7 @@ export const beginIn = (
     const up = yield* Deferred.make<Up>()
     const onRunning = ({ pid, pidfd }: Runtime.RunningProcess) =>
       Effect.gen(function*() {
-        const running = performance.now()
+        const running = yield* now
         yield* Effect.andThen(pipes.closeTheirs, copies.close)
         // the runtime closes its own when all has ended, and somebody may hold on to this one
         const handle = yield* sys.fcntl({ fd: pidfd, command: F.DUPFD_CLOEXEC, argument: 3 })
@@ -202,12 +202,16 @@ export const runIn = (
   pipes: Pipes,
   how: How
 ): Effect.Effect<Program, SandboxError, Kernel | Fork | Scope.Scope> =>
-  Effect.suspend(() => {
-    const asked = performance.now()
-    return Effect.flatMap(beginIn(begin, pipes, how), ({ whenRuns }) => whenRuns(asked))
+  Effect.gen(function*() {
+    const asked = yield* now
+    const { whenRuns } = yield* beginIn(begin, pipes, how)
+    return yield* whenRuns(asked)
   })
 
-const newId = (): string => `sandbox-${randomBytes(8).toString("hex")}`
+const newId: Effect.Effect<string, SyscallError, Kernel> = Effect.map(
+  sys.getrandom({ count: 8 }),
+  (bytes) => `sandbox-${Buffer.from(bytes).toString("hex")}`
+)
 
 const withoutCgroup = (resolved: Resolved): Resolved => {
   const { cgroup: _, ...container } = resolved.container
@@ -245,10 +249,9 @@ export interface Place {
 
 /** A place that nobody has. */
 export const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxError, Kernel> =>
-  Effect.map(
-    options.stateRoot === undefined ? inOwnWords(Runtime.stateRoot) : Effect.succeed(options.stateRoot),
-    (stateRoot) => ({ id: newId(), stateRoot })
-  )
+  inOwnWords(Effect.gen(function*() {
+    return { stateRoot: options.stateRoot ?? (yield* Runtime.stateRoot), id: yield* newId }
+  }))
 
 /** What the runtime gets for a sandbox. */
 export const runOptionsOf = (

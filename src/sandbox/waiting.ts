@@ -4,14 +4,15 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { readFileSync } from "node:fs"
 import type { Container } from "../config/Container.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import { readProcFile } from "../steps/proc/numbers.ts"
 import * as Store from "../steps/state/Store.ts"
 import { decode, type Resolved } from "./decode.ts"
 import { wayOf } from "./network/way.ts"
+import { now } from "./now.ts"
 import { makePipes, type Pipes } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { SandboxFailed } from "./SandboxError.ts"
@@ -72,7 +73,7 @@ export const prepare = (
           ends: begun.ends,
           handOut: (process) =>
             Effect.gen(function*() {
-              const asked = performance.now()
+              const asked = yield* now
               for (const socket of socketsOf(pipes)) socket.ref()
               yield* Deferred.succeed(told, process)
               const program = yield* Effect.raceFirst(begun.whenRuns(asked), standsStill(place))
@@ -86,21 +87,19 @@ export const prepare = (
 /** How often a sandbox that does not become its program is looked at, in milliseconds. */
 const glance = 100
 
-const isStopped = (pid: number): boolean => {
-  try {
-    return /^State:\s+[tT]/m.test(readFileSync(`/proc/${pid}/status`, "latin1"))
-  } catch {
-    // it has ended, or can't be seen: others tell of that
-    return false
-  }
-}
+/** Of a process that has ended, or can't be seen, others tell. */
+const isStopped = (pid: number): Effect.Effect<boolean, never, Kernel> =>
+  Effect.match(readProcFile(`/proc/${pid}/status`), {
+    onFailure: () => false,
+    onSuccess: (status) => /^State:\s+[tT]/m.test(status)
+  })
 
 /** What keeps a sandbox from going on. */
 const heldBy = ({ id, stateRoot }: Place): Effect.Effect<string | undefined, never, Kernel> =>
   Effect.gen(function*() {
     const { cgroup, init } = yield* Store.load(stateRoot, id)
     if (cgroup !== undefined && (yield* Cgroup.isFrozen(cgroup))) return "its cgroup is frozen"
-    return init !== undefined && isStopped(init.pid) ? `process ${init.pid} is stopped` : undefined
+    return init !== undefined && (yield* isStopped(init.pid)) ? `process ${init.pid} is stopped` : undefined
   }).pipe(Effect.orElseSucceed(() => undefined))
 
 /** Fails if somebody has frozen a sandbox, or stopped its process: nobody knows whether it ever continues. */

@@ -1,9 +1,9 @@
 /** The root of a sandbox: parts of the host, a directory, or layers. */
 import * as Effect from "effect/Effect"
-import { realpathSync } from "node:fs"
 import { type Problem, problem } from "../../config/ConfigError.ts"
 import type { Mount } from "../../config/Container.ts"
-import { AT, STATX } from "../../native/constants.ts"
+import { AT, O, STATX } from "../../native/constants.ts"
+import { using } from "../../native/Files.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { MakeRoot } from "../../runtime/options.ts"
 import { emptyRoot } from "../../steps/rootfs/emptyRoot.ts"
@@ -39,19 +39,17 @@ const isThere = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =>
   )
 
 /** A path without links; `undefined` if it leads nowhere. */
-const real = (path: string): string | undefined => {
-  try {
-    return realpathSync(path)
-  } catch {
-    return undefined
-  }
-}
+const real = (path: string): Effect.Effect<string | undefined, never, Kernel> =>
+  using(
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.PATH | O.CLOEXEC, mode: 0 }),
+    (fd) => sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}` })
+  ).pipe(Effect.orElseSucceed(() => undefined))
 
 /** The file that says how names are resolved, if it is a link to one that the sandbox does not have. */
-const resolver = (): ReadonlyArray<Mount> => {
-  const file = real("/etc/resolv.conf")
-  return file === undefined || file.startsWith("/etc/") ? [] : [bound(file, file, true)]
-}
+const resolver: Effect.Effect<ReadonlyArray<Mount>, never, Kernel> = Effect.map(
+  real("/etc/resolv.conf"),
+  (file) => file === undefined || file.startsWith("/etc/") ? [] : [bound(file, file, true)]
+)
 
 /** A root, and what belongs to it. */
 export interface Root {
@@ -85,24 +83,28 @@ export const rootOf = (
         files: "/",
         mounts: [
           ...there.map((name) => bound(`/${name}`, `/${name}`, true, ["copy-symlink"])),
-          ...(hasResolver(network) ? resolver() : [])
+          ...(hasResolver(network) ? yield* resolver : [])
         ],
         hidden: hostSecrets,
         problems: []
       }
     }
     if (typeof root === "string") {
-      const rootfs = real(root)
+      const rootfs = yield* real(root)
       return rootfs === undefined
         ? { ...plain, rootfs: root, files: root, problems: [problem("root", root, notADirectory)] }
         : { ...plain, rootfs, files: rootfs }
     }
-    const resolved = root.directories.map(real)
+    const resolved = yield* Effect.forEach(root.directories, real)
+    const withUsers = yield* Effect.filter(
+      resolved.filter((path) => path !== undefined),
+      (path) => Effect.map(real(`${path}/etc/passwd`), (file) => file !== undefined)
+    )
     return {
       ...plain,
       rootfs: place,
       makeRoot: layeredRoot(resolved.map((path) => path ?? "/")),
-      files: resolved.find((path) => path !== undefined && real(`${path}/etc/passwd`) !== undefined) ?? "/",
+      files: withUsers[0] ?? "/",
       problems: resolved.flatMap((path, index) =>
         path === undefined ? [problem(`root.directories[${index}]`, root.directories[index], notADirectory)] : []
       )

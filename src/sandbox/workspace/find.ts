@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type { Dirent } from "node:fs"
 import * as fs from "node:fs/promises"
 import { type Problem, problem } from "../../config/ConfigError.ts"
+import { Surroundings } from "../../native/Surroundings.ts"
 import { isPlaceholder } from "./mark.ts"
 
 /** A directory that can be written, but for what is named; see `workspace`. */
@@ -145,15 +146,21 @@ const look = async ({ directory, hidden = [], readOnly = [] }: Workspace): Promi
   }
 }
 
+/** A workspace of which only something wrong is known. */
+const wrong = (directory: string, rule: string): Found => ({
+  source: directory,
+  owner: "0:0",
+  readOnly: [],
+  hidden: [],
+  missing: [],
+  problems: [problem("workspace.directory", directory, rule)]
+})
+
 /** Looks at a workspace. */
 export const find = (workspace: Workspace): Effect.Effect<Found> =>
-  Effect.promise(() =>
-    look(workspace).catch(() => ({
-      source: workspace.directory,
-      owner: "0:0",
-      readOnly: [],
-      hidden: [],
-      missing: [],
-      problems: [problem("workspace.directory", workspace.directory, "must be a directory on the host")]
-    }))
-  )
+  Effect.flatMap(Surroundings, ({ live }) =>
+    live
+      ? Effect.promise(() => look(workspace).catch(() => wrong(workspace.directory, "must be a directory on the host")))
+      : Effect.succeed(
+        wrong(workspace.directory, "must be on the kernel that this process runs on: the model has none")
+      ))
