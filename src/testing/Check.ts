@@ -24,10 +24,12 @@ import { differences, type Part } from "./differences.ts"
 import * as PlanDiff from "./PlanDiff.ts"
 import type * as Recorder from "./Recorder.ts"
 import type { Checked } from "./running.ts"
+import { type Seen, seenBy } from "./Seen.ts"
 import { trail } from "./trail.ts"
 
 export { differences, type Part } from "./differences.ts"
 export { type Checked, type Options, run, runPromise } from "./running.ts"
+export type { Seen } from "./Seen.ts"
 export { trail } from "./trail.ts"
 
 // ── a check that does not hold ───────────────────────────────────────────────────────────────────────────────────────
@@ -167,6 +169,24 @@ export const program = (checked: Checked<unknown, unknown>, expected: Part<Execu
   )?.side
   if (wrong.length > 0) fail(checked, "the program was not started as expected:", wrong, side)
   return executed
+}
+
+/**
+ * What the last program saw that was executed, or the last one with a path, as its sandbox is from inside.
+ *
+ * **Example** (No network but the loopback)
+ *
+ * ```ts
+ * const seen = Check.seen(checked)
+ * expect(seen.interfaces.map(({ name }) => name)).toEqual(["lo"])
+ * expect(seen.limits.processes).toBe(64)
+ * ```
+ */
+export const seen = (checked: Checked<unknown, unknown>, path?: string): Seen => {
+  const executed = path === undefined ? program(checked) : checked.executed.findLast((one) => one.path === path)
+  return executed === undefined
+    ? fail(checked, `${path} was not executed`, [])
+    : seenBy(executed, checked.model.at(executed))
 }
 
 /**

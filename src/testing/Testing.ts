@@ -26,9 +26,11 @@
  */
 export { UnmodelledError } from "../model/Machine.ts"
 export * as ModelKernel from "../model/ModelKernel.ts"
+export type { Ends, Script } from "../model/Program.ts"
 export { fromHost, type Options, seed, type SeedFile } from "../model/Seed.ts"
 export type * as State from "../model/State.ts"
 export * as Check from "./Check.ts"
 export * as Faults from "./Faults.ts"
 export * as PlanDiff from "./PlanDiff.ts"
+export * as Program from "./Program.ts"
 export * as Recorder from "./Recorder.ts"

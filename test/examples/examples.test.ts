@@ -55,7 +55,8 @@ describe.skipIf(reason !== undefined)(`examples${reason === undefined ? "" : `: 
           "buildStep.mjs",
           "pointToPoint.mjs",
           "dryRun.test.ts",
-          "check.test.ts"
+          "check.test.ts",
+          "agent.test.ts"
         ]
       })
     )

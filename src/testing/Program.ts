@@ -1,0 +1,114 @@
+/**
+ * What a script does that is a program on the model (`programs` of `Check`): write, read, fork, and try what it should not be
+ * able to do. It is made of calls, which its own process makes; for more there is `sys` of `runfx/native/Kernel`. It sleeps by
+ * `Effect.sleep`, in the machine's time; one that runs until it is killed sleeps for `"Infinity"`.
+ *
+ * **Example** (An agent that tries to leave its sandbox)
+ *
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Program, type Script } from "runfx/testing"
+ *
+ * const agent: Script = Effect.fnUntraced(function*(self) {
+ *   yield* Program.print(`${self.argv[0]} has ${Object.keys(Program.environment(self))}\n`)
+ *   if ((yield* Program.errnoOf(Program.writeFile("/etc/passwd", "")) === undefined) return 1
+ * })
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import type { Executed } from "../model/State.ts"
+import { AT, O, P, W } from "../native/constants.ts"
+import type { Errno } from "../native/Errno.ts"
+import { readAll, using, writeAll } from "../native/Files.ts"
+import { Fork } from "../native/Fork.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+
+const bytesOf = (data: string | Uint8Array): Uint8Array => typeof data === "string" ? Buffer.from(data) : data
+
+/** Writes on standard output; waits while the pipe is full. */
+export const print = (text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
+  writeAll(1, bytesOf(text))
+
+/** Writes on standard error. */
+export const printError = (text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
+  writeAll(2, bytesOf(text))
+
+/** All of standard input, as text: waits for its end. */
+export const input: Effect.Effect<string, SyscallError, Kernel> = Effect.map(
+  readAll(0),
+  (bytes) => bytes.toString("utf8")
+)
+
+/** The variables that a program was executed with. */
+export const environment = ({ envp }: Executed): Readonly<Record<string, string>> =>
+  Object.fromEntries(envp.map((entry) => {
+    const at = entry.indexOf("=")
+    return [entry.slice(0, at), entry.slice(at + 1)]
+  }))
+
+/** The text of a file. */
+export const readFile = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
+  using(
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
+    (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
+  )
+
+/** Writes a file, which is made if it is not there. */
+export const writeFile = (path: string, text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
+  using(
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CREAT | O.TRUNC | O.CLOEXEC, mode: 0o666 }),
+    (fd) => writeAll(fd, bytesOf(text))
+  )
+
+/**
+ * What a call, or several, are refused with; `undefined` if they are not.
+ *
+ * **Example** (A file that can't be written)
+ *
+ * ```ts
+ * expect(yield* Program.errnoOf(Program.writeFile("/usr/bin/tool", ""))).toBe("EROFS")
+ * ```
+ */
+export const errnoOf = <A, R>(self: Effect.Effect<A, SyscallError, R>): Effect.Effect<Errno | undefined, never, R> =>
+  Effect.match(self, { onFailure: ({ code }) => code, onSuccess: () => undefined })
+
+/**
+ * Starts a child, which does what the effect does, and exits with its status; returns its pid, as the program sees it.
+ *
+ * Fails with EAGAIN at the limit of processes.
+ */
+export const fork = <R>(
+  child: Effect.Effect<number | void, unknown, R>
+): Effect.Effect<number, SyscallError, R | Fork | Kernel> =>
+  Effect.flatMap(Fork, ({ spawn }) =>
+    spawn(
+      0,
+      Effect.flatMap(Effect.orElseSucceed(child, () => 1), (status) => sys.exit_group({ status: status ?? 0 }))
+    ))
+
+/** Waits for the end of all children; returns their statuses, in the order in which they end. */
+export const children: Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> = Effect.gen(function*() {
+  const statuses: Array<number> = []
+  for (;;) {
+    const ended = yield* sys.waitid({ idtype: P.ALL, id: 0, options: W.EXITED }).pipe(orOn(["ECHILD"], undefined))
+    if (ended === undefined) return statuses
+    if (ended !== null) statuses.push(ended.status)
+  }
+})
+
+/**
+ * Starts children that stay until the kernel refuses one, at most 10,000; returns how many there are, this program
+ * included. They end with the sandbox.
+ *
+ * **Example** (A limit that holds)
+ *
+ * ```ts
+ * expect(yield* Program.forkBomb).toBe(64)
+ * ```
+ */
+export const forkBomb: Effect.Effect<number, never, Kernel | Fork> = Effect.gen(function*() {
+  for (let count = 1; count < 10_000; count++) {
+    if ((yield* errnoOf(fork(Effect.sleep("Infinity")))) !== undefined) return count
+  }
+  return 10_000
+})

@@ -1,0 +1,262 @@
+/** Sandboxes on the model: what a consumer's own tests of them rest on. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import fc from "fast-check"
+import { AT, SIG } from "../../src/native/constants.ts"
+import { sys } from "../../src/native/Kernel.ts"
+import * as Runtime from "../../src/runtime/Runtime.ts"
+import * as Sandbox from "../../src/sandbox.ts"
+import { Check, Faults, Program, type Script } from "../../src/testing/Testing.ts"
+import { runs } from "../support/flowChecks.ts"
+
+Error.stackTraceLimit = 0
+
+const machine = {
+  files: {
+    "/usr/bin/agent": { mode: 0o755 },
+    "/usr/bin/tool": { mode: 0o755 },
+    "/job": { directory: true, uid: 65534, gid: 65534 },
+    "/run/runfx": { directory: true, mode: 0o700 }
+  }
+}
+
+const check = <A, E>(
+  act: Parameters<typeof Check.runPromise<A, E>>[0],
+  agent: Script,
+  options: Check.Options = {}
+) => Check.runPromise(act, { machine, otherwise: { after: 0n }, programs: { "/usr/bin/agent": agent }, ...options })
+
+const forever: Script = () => Effect.sleep("Infinity")
+const echo: Script = () => Effect.flatMap(Program.input, (text) => Program.print(`${text}!`))
+const agent = ["/usr/bin/agent"]
+
+describe("a run", () => {
+  const run = (description: Sandbox.Description, options?: Sandbox.Options) =>
+    Sandbox.run(Sandbox.make(description), agent, options)
+
+  it("passes on what is written, both ways, and the status", async () => {
+    const checked = await check(run({}, { input: "hello" }), () =>
+      Effect.gen(function*() {
+        yield* Program.print(`${yield* Program.input}, world`)
+        yield* Program.printError("oh")
+        return 3
+      }))
+    const { exitCode, stderr, stdout } = Check.succeeded(checked)
+    assert.deepStrictEqual({ exitCode, stderr, stdout }, { exitCode: 3, stderr: "oh", stdout: "hello, world" })
+    Check.unchanged(checked)
+  })
+
+  it("has as much output as is let through, and a program that writes more is ended", async () => {
+    const checked = await check(
+      run({ limits: { output: "100 KiB" } }),
+      () => Effect.forEach(Array.from({ length: 50 }), () => Program.print("x".repeat(10_000)), { discard: true })
+    )
+    const { signal, stdout, truncated } = Check.succeeded(checked)
+    assert.deepStrictEqual([signal, truncated, stdout.length], ["SIGKILL", true, 102_400])
+    Check.unchanged(checked)
+  })
+
+  it("takes as long as its program, by the machine's clock", async () => {
+    const { durations, timedOut } = Check.succeeded(
+      await check(run({ limits: { time: "2 hours" } }), () => Effect.sleep("1 hour"))
+    )
+    assert.deepStrictEqual([durations.run, timedOut], [3_600_000, false])
+  })
+
+  it("is ended when its time is over, with all that it has started", async () => {
+    const checked = await check(
+      run({ limits: { time: "2 hours", processes: 10 } }),
+      () => Effect.andThen(Program.forkBomb, Effect.sleep("Infinity"))
+    )
+    const { durations, timedOut } = Check.succeeded(checked)
+    assert.deepStrictEqual([durations.run, timedOut], [7_200_000, true])
+    Check.unchanged(checked)
+  })
+
+  it("has children that its program waits for", async () => {
+    const checked = await check(run({}), () =>
+      Effect.gen(function*() {
+        yield* Program.fork(Effect.as(Effect.sleep("2 seconds"), 7))
+        yield* Program.fork(Effect.as(Effect.sleep("1 second"), 8))
+        assert.deepStrictEqual(yield* Program.children, [8, 7])
+      }))
+    assert.strictEqual(Check.succeeded(checked).exitCode, 0)
+  })
+
+  it("tells on standard error what its program has failed with", async () => {
+    const checked = await check(run({}), () => Program.readFile("/root/key").pipe(Effect.asVoid))
+    const { exitCode, stderr } = Check.succeeded(checked)
+    assert.strictEqual(exitCode, 1)
+    assert.match(stderr, /^\/usr\/bin\/agent: openat\(.*ENOENT/)
+  })
+
+  it("breaks with a program that breaks: an assertion in it is the test's", async () => {
+    const checked = await check(run({}), () => Effect.sync(() => assert.strictEqual(1, 2)))
+    assert.throws(() => Check.succeeded(checked), /expected 1 to equal 2/)
+  })
+
+  it("is a failure if there is no such program", async () => {
+    const checked = await check(Sandbox.run(Sandbox.make(), ["/usr/bin/nothing"]), forever)
+    assert.strictEqual(Check.failed(checked)._tag, "SandboxFailed")
+    Check.unchanged(checked)
+  })
+
+  it("is refused with a list of hosts, whose proxy needs real sockets", async () => {
+    const checked = await check(run({ network: { allow: ["example.org"] } }), forever)
+    assert.strictEqual(Check.failed(checked)._tag, "SandboxUnavailable")
+    Check.unchanged(checked)
+  })
+
+  it("is the same twice, in its calls and in its result", async () => {
+    const once = () => check(run({}, { input: "x" }), echo)
+    const [first, second] = [await once(), await once()]
+    assert.deepStrictEqual(Check.succeeded(first), Check.succeeded(second))
+    assert.deepStrictEqual(first.calls, second.calls)
+  })
+})
+
+describe("a program that is talked to", () => {
+  const text = (part: Stream.Stream<Uint8Array, Sandbox.SandboxStreamError>) => Stream.mkString(Stream.decodeText(part))
+  const spawned = <A, E>(
+    use: (process: Sandbox.Process) => Effect.Effect<A, E>,
+    description: Sandbox.Description = {},
+    options: Sandbox.SpawnOptions = {}
+  ) => Effect.scoped(Effect.flatMap(Sandbox.spawn(Sandbox.make(description), agent, options), use))
+
+  it("reads and writes", async () => {
+    const checked = await check(
+      spawned((process) =>
+        Effect.gen(function*() {
+          yield* Stream.run(Stream.make(Buffer.from("hello")), process.stdin)
+          return [yield* text(process.stdout), (yield* process.exit).exitCode]
+        })
+      ),
+      echo
+    )
+    assert.deepStrictEqual(Check.succeeded(checked), ["hello!", 0])
+    Check.unchanged(checked)
+  })
+
+  it("is ended by a signal, or after some time by SIGKILL", async () => {
+    const kill = spawned((process) =>
+      Effect.gen(function*() {
+        // it has said by then what it thinks of the signal
+        yield* Effect.sleep("1 second")
+        yield* process.kill({ killSignal: "SIGTERM", forceKillAfter: "1 minute" })
+        return (yield* process.exit).signal
+      })
+    )
+    const ended = await check(kill, forever)
+    assert.strictEqual(Check.succeeded(ended), "SIGTERM")
+    assert.isBelow(Number(ended.after.time), 60e9)
+    const deaf: Script = () =>
+      Effect.andThen(
+        sys.rt_sigaction({ signal: SIG.TERM, disposition: "SIG_IGN" }),
+        Effect.sleep("Infinity")
+      )
+    const killed = await check(kill, deaf)
+    assert.strictEqual(Check.succeeded(killed), "SIGKILL")
+    assert.isAtLeast(Number(killed.after.time), 60e9)
+    Check.unchanged(killed)
+  })
+
+  it("has further programs beside it, is paused, and ends with its scope", async () => {
+    const checked = await check(
+      spawned((process) =>
+        Effect.gen(function*() {
+          const { exitCode, stdout } = yield* process.exec(["/usr/bin/tool"])
+          const { processes } = yield* process.stats
+          yield* process.pause
+          yield* Effect.sleep("1 hour")
+          yield* process.resume
+          return { exitCode, stdout, processes, isRunning: yield* process.isRunning }
+        }), { limits: { processes: 8 } }),
+      forever,
+      { programs: { "/usr/bin/agent": forever, "/usr/bin/tool": () => Program.print("tool") } }
+    )
+    assert.deepStrictEqual(Check.succeeded(checked), { exitCode: 0, stdout: "tool", processes: 1, isRunning: true })
+    Check.unchanged(checked)
+  })
+})
+
+describe("a sandbox", () => {
+  it("leaves nothing, whichever call fails; or says so, and a forced removal finds it", async () => {
+    const run = Sandbox.run(Sandbox.make({ limits: { processes: 8, time: "1 minute" } }), agent, { input: "x" })
+    const { calls } = await check(run, echo)
+    const distance = Math.max(1, Math.floor(calls.length / runs(40)))
+    let tried = 0
+    for (let failing = 1; failing <= calls.length; failing += distance) {
+      const checked = await check(run, echo, { faults: Faults.failNth(failing, "EIO") })
+      const rest = Check.run(
+        Effect.flatMap(
+          Runtime.list("/run/runfx"),
+          (all) =>
+            Effect.forEach(all, ({ id }) => Effect.as(Runtime.remove(id, { stateRoot: "/run/runfx", force: true }), id))
+        ),
+        { machine: checked.model }
+      )
+      if (Check.succeeded(rest).length > 0) Check.failed(checked)
+      Check.unchanged({ ...rest, before: checked.before })
+      tried++
+    }
+    console.info(`sandboxes: ${tried} of ${calls.length} calls made to fail`)
+  })
+
+  it("keeps what it says, whatever it says", async () => {
+    const described = fc.record({
+      network: fc.constantFrom("loopback" as const, "none" as const, "host" as const),
+      processes: fc.integer({ min: 2, max: 40 }),
+      memory: fc.integer({ min: 16, max: 4096 }),
+      tmp: fc.constantFrom(false as const, "8 MiB" as const),
+      writable: fc.boolean(),
+      hostname: fc.stringMatching(/^[a-z]{1,10}$/),
+      inherit: fc.subarray(["LANG", "TERM", "SECRET"]),
+      user: fc.constantFrom(undefined, "root", 1000),
+      readOnly: fc.boolean(),
+      cgroup: fc.constantFrom("v1" as const, "v2" as const)
+    })
+    let cases = 0
+    const since = performance.now()
+    await fc.assert(
+      fc.asyncProperty(described, async (one) => {
+        cases++
+        const { cgroup, memory, processes, tmp, user, writable, ...plain } = one
+        const sandbox = Sandbox.make({
+          ...plain,
+          tmp,
+          cwd: "/",
+          writable: writable ? ["/job"] : [],
+          ...user === undefined ? {} : { user },
+          limits: { processes, memory: `${memory} MiB` }
+        })
+        const own = { LANG: "C", TERM: "dumb", SECRET: "x" }
+        const checked = await check(
+          Sandbox.run(sandbox, agent),
+          () =>
+            Effect.gen(function*() {
+              assert.strictEqual(yield* Program.forkBomb, processes)
+              assert.strictEqual((yield* Program.errnoOf(Program.writeFile("/tmp/x", ""))) === undefined, tmp !== false)
+              assert.isDefined(yield* Program.errnoOf(Program.writeFile("/usr/bin/tool", "")))
+              const job = sys.faccessat2({ dirfd: AT.FDCWD, path: "/job", mode: 0, flags: 0 })
+              assert.strictEqual(yield* Program.errnoOf(job), writable ? undefined : "ENOENT")
+            }),
+          { machine: { ...machine, cgroup }, env: own }
+        )
+        assert.strictEqual(Check.succeeded(checked).exitCode, 0, Check.succeeded(checked).stderr)
+        const seen = Check.seen(checked)
+        assert.deepStrictEqual(seen.limits, { processes, memory: memory * 1024 * 1024 })
+        assert.deepStrictEqual(
+          seen.interfaces.map(({ name }) => name),
+          { loopback: ["lo"], none: ["lo"], host: ["lo", "eth0"] }[one.network]
+        )
+        assert.sameMembers(Object.keys(seen.env), ["PATH", "HOME", ...one.inherit])
+        assert.strictEqual(seen.hostname, one.hostname)
+        assert.deepStrictEqual(seen.capabilities, [])
+        Check.unchanged(checked, ["cgroups", "files", "links", "mounts", "processes", "sockets"])
+      }),
+      { numRuns: runs(20) }
+    )
+    console.info(`sandboxes: ${cases} generated, ${Math.round((performance.now() - since) / cases)} ms each`)
+  })
+})
