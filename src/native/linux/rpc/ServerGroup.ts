@@ -110,13 +110,13 @@ export class ServerGroup {
   /**
    * Calls back, once, when a server has answered or has gone, or after so many milliseconds.
    *
-   * @returns what cancels it
+   * @returns what cancels it; that may come late, when the slot has another server, and somebody waits for that
    */
   whenAnswered(slot: Slot, go: () => void, milliseconds?: number): () => void {
     let timer: NodeJS.Timeout | undefined
     const stop = () => {
       clearTimeout(timer)
-      slot.waiter = undefined
+      if (slot.waiter === done) slot.waiter = undefined
       this.#need()
     }
     const done = () => {
