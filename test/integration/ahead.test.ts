@@ -12,7 +12,7 @@ import * as Ahead from "../../src/native/Ahead.ts"
 import { AT, F, FD, O, S } from "../../src/native/constants.ts"
 import * as Files from "../../src/native/Files.ts"
 import { Fork } from "../../src/native/Fork.ts"
-import { Kernel, onErrno, orOn, sys } from "../../src/native/Kernel.ts"
+import { callNames, Kernel, onErrno, orOn, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import { turnsOf } from "../../src/native/linux/rpc/Client.ts"
 import { History } from "../../src/native/linux/rpc/History.ts"
@@ -49,7 +49,7 @@ const inTurns = (kernel: Kernel["Service"], run: Effect.Effect<unknown, unknown,
   Effect.gen(function*() {
     const step = Step.make(name, {
       doc: "",
-      calls: [],
+      calls: callNames,
       provides: Tested,
       reversal: "harmless",
       replayable: true,
