@@ -57,6 +57,7 @@ const own = [
   // the live layer alone has a door, runfx/native/Linux
   "native/linux/*",
   "native/netlink/*",
+  "native/generalAdvice",
   "native/since",
   "native/syscallTables",
   "native/text",

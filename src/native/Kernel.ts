@@ -25,7 +25,8 @@ import type { Value } from "./Argument.ts"
 import { calls, rowOf } from "./calls.ts"
 import type { Definition } from "./definition.ts"
 import * as Errno from "./Errno.ts"
-import { filtered, missing, noFiles, noProc } from "./since.ts"
+import { generalAdvice } from "./generalAdvice.ts"
+import { filtered, missing, noProc } from "./since.ts"
 
 type Table = typeof calls
 
@@ -91,14 +92,14 @@ export class SyscallError extends Data.TaggedError("SyscallError")<SyscallFailur
   get errno(): number {
     return Errno.numberOf(this.code)
   }
-  /** What to do, if it is known, or if the errno alone shows it: the call or /proc is missing, or too many files are open. */
+  /** What to do: what is known of this call, else what the errno means whatever the call was made for. */
   get advice(): string | undefined {
     if (this.remedy !== undefined) return this.remedy
     const { _tag: name } = this.call
     if (this.code === "ENOSYS") return missing(name, rowOf(name))
-    if (this.code === "EPERM") return filtered(rowOf(name))
     const ofProc = "path" in this.call && this.call.path.startsWith("/proc/self/")
-    return ofProc && (this.code === "ENOENT" || this.code === "ENOTDIR") ? noProc : noFiles[this.code]
+    if (ofProc && (this.code === "ENOENT" || this.code === "ENOTDIR")) return noProc
+    return (this.code === "EPERM" ? filtered(rowOf(name)) : undefined) ?? generalAdvice(name, this.code)
   }
   override get message(): string {
     const detail = this.detail === undefined ? "" : `: ${this.detail}`

@@ -6,7 +6,7 @@
 import type { Row } from "./definition.ts"
 
 /** The oldest Linux that has every call that runfx needs: mount_setattr(2) is the youngest of them. */
-const oldestLinux = "5.12"
+export const oldestLinux = "5.12"
 
 /**
  * What to do about a call that the kernel says it does not have: it is too old, was built without, or hides the call by
@@ -27,12 +27,6 @@ export const filtered = ({ isForEverybody, man }: Row): string | undefined =>
   isForEverybody === true
     ? `a seccomp filter or sandbox around the runtime (a container engine's profile) forbids ${man}: allow it there`
     : undefined
-
-/** What to do if there are no open files left, for this process or for the machine. */
-export const noFiles: Readonly<Record<string, string | undefined>> = {
-  EMFILE: "raise the limit of open files of the runtime (ulimit -n)",
-  ENFILE: "the machine has as many open files as it may have: close some, or raise the sysctl fs.file-max"
-}
 
 /** What to do if a process does not find itself in `/proc`. */
 export const noProc =

@@ -21,6 +21,7 @@ import { flagOf } from "../config/namespaceFlags.ts"
 import * as Step from "../engine/Step.ts"
 import { AT, O } from "../native/constants.ts"
 import { type Errno, textOf } from "../native/Errno.ts"
+import { generalAdvice } from "../native/generalAdvice.ts"
 import { sys } from "../native/Kernel.ts"
 import { NamespacesJoined, Unreachable } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
@@ -53,13 +54,12 @@ export class NamespaceJoinError extends Data.TaggedError("NamespaceJoinError")<{
           }, also in the user namespace that ` +
             "owns it: join that user namespace too, or run as root of the host"
       case "EINVAL":
-        if (operation === "open") return undefined
+        if (operation === "open") break
         return type === "user"
           ? `${path} must be another user namespace than the one that the runtime is in already`
           : `${path} must be a namespace of the type ${type}`
-      default:
-        return undefined
     }
+    return generalAdvice(operation === "open" ? "openat" : "setns", this.code)
   }
 }
 

@@ -63,9 +63,10 @@ describe("advice of the errno alone", () => {
   const advice = (code: Errno): string | undefined =>
     new SyscallError({ call: { _tag: "openat", dirfd: -100, path: "/x", flags: 0, mode: 0 }, code }).advice
 
-  it("says which limit of open files was met", () => {
+  it("says what that means whatever the call was made for", () => {
     assert.include(advice("EMFILE"), "ulimit -n")
     assert.include(advice("ENFILE"), "fs.file-max")
-    assert.isUndefined(advice("ENOENT"))
+    assert.include(advice("EIO"), "dmesg(1)")
+    assert.isUndefined(advice("EBADF"))
   })
 })

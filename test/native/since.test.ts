@@ -18,11 +18,12 @@ it("a call that is missing is named, with the Linux that has it and with who els
 
 it("a call that the kernel forbids to nobody is forbidden by a filter", () => {
   assert.include(advice({ _tag: "statx" }, "EPERM"), "seccomp filter")
-  assert.isUndefined(advice({ _tag: "mount" }, "EPERM"))
+  assert.include(advice({ _tag: "mount" }, "EPERM"), "lacks a capability")
 })
 
 it("a process that does not find itself in /proc is told to mount one, and nobody else is", () => {
   assert.include(advice({ _tag: "openat", path: "/proc/self/mountinfo" }, "ENOENT"), "mount -t proc")
-  assert.isUndefined(advice({ _tag: "openat", path: "/proc/12/ns/mnt" }, "ENOENT"))
-  assert.isUndefined(advice({ _tag: "openat", path: "/etc/passwd" }, "ENOENT"))
+  for (const path of ["/proc/12/ns/mnt", "/etc/passwd"]) {
+    assert.notInclude(advice({ _tag: "openat", path }, "ENOENT"), "mount -t proc")
+  }
 })

@@ -13,5 +13,6 @@ export const execAdvice: Readonly<Partial<Record<Errno, string>>> = {
   ...advice,
   ENOENT: "the program's interpreter is missing: the one its #! line names, or the dynamic loader of its libc",
   ENOEXEC: "the program is neither a binary for this machine nor a script with a #! line",
+  ETXTBSY: "somebody has the program open for writing: wait until that is over, or execute a copy",
   E2BIG: "arguments and environment together are too large"
 }

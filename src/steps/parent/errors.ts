@@ -23,7 +23,7 @@ export class InitDied extends Data.TaggedError("InitDied")<{
     return `the init died before it was ready, while the parent waited for ${waitingFor}: ${describe(status)}` +
       (shortage === undefined ? "" : `; ${describeShortage(shortage)}`)
   }
-  get advice(): string | undefined {
+  get advice(): string {
     const { forbidden = [], shortage, status } = this
     if (shortage !== undefined) {
       return shortage.killed > 0
@@ -34,7 +34,7 @@ export class InitDied extends Data.TaggedError("InitDied")<{
     if (forbidden.length > 0 && killedBy !== SIG.KILL) return seccompAdvice(forbidden)
     return killedBy === SIG.KILL
       ? "it was killed from outside: look for the out-of-memory killer in the kernel's log, or for a process that kills it"
-      : undefined
+      : "look in the kernel's log for what has ended it, and try again"
   }
 }
 
@@ -75,6 +75,10 @@ export class ChannelGarbled extends Data.TaggedError("ChannelGarbled")<{
 }> {
   override get message(): string {
     return `the init sent ${this.got} where the parent waited for ${this.waitingFor}`
+  }
+  get advice(): string {
+    return "a process in the container may write in its name (CAP_SYS_PTRACE without a user namespace): the start was " +
+      "taken back; look for one there"
   }
 }
 

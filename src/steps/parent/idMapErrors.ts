@@ -47,7 +47,7 @@ export class IdMapDenied extends Data.TaggedError("IdMapDenied")<{
     }
     if (lacks === "CAP_SETFCAP") {
       return "since Linux 5.12 it takes CAP_SETFCAP to map uid 0, and the runtime lacks it: run it with that capability " +
-        "or as another user, or map other ids of the host"
+        "(in another runfx: --cap-add SETFCAP there) or as another user, or map other ids of the host"
     }
     if (lacks !== undefined) return `the runtime lacks ${lacks}: run it with that capability, or map only your own id`
     switch (reason.code) {

@@ -105,7 +105,7 @@ describe("a namespace that the kernel does not make", () => {
 
   it("that this kernel does not have is named", () => {
     assert.include(said("EINVAL", CLONE.NEWTIME | CLONE.NEWNS, {}, 0n, ["time"]), "no time namespaces")
-    assert.isUndefined(said("EINVAL", CLONE.NEWNS))
+    assert.notInclude(said("EINVAL", CLONE.NEWNS), "namespaces")
   })
 
   it("is told as it is where nothing can be looked up", () => {
@@ -113,7 +113,7 @@ describe("a namespace that the kernel does not make", () => {
     const { kernel } = scripted(() => "EIO")
     const error = Effect.runSync(Effect.provideService(whyNoNamespace(reason, user), Kernel, kernel))
     assert.strictEqual(error.message, reason.message)
-    assert.isUndefined(error.advice)
+    assert.strictEqual(error.advice, reason.advice)
   })
 
   it("in a chroot of the model kernel is told so", () => {
