@@ -17,21 +17,26 @@
  */
 export * from "./promise/errors.ts"
 export { type Pool, pool, type PoolEvent, type PoolOptions, type PoolRunOptions } from "./promise/pool.ts"
+export type {
+  Command,
+  ExecOptions,
+  Exit,
+  FurtherOptions,
+  Options,
+  Process,
+  Result,
+  SpawnOptions,
+  Talk,
+  TalkOptions
+} from "./promise/process.ts"
 export {
   type Allow,
-  type Command,
   type Description,
-  type ExecOptions,
-  type Exit,
   type Limits,
-  type Options,
-  type Process,
-  type Result,
   run,
   type Sandbox,
   sandbox,
   spawn,
-  type SpawnOptions,
   workspace,
   type WorkspaceOptions
 } from "./promise/sandbox.ts"

@@ -18,6 +18,7 @@
 export { layer } from "./native/linux/Linux.ts"
 export * from "./sandbox/Description.ts"
 export type { Descriptors } from "./sandbox/descriptors.ts"
+export type { ExecOptions, FurtherOptions } from "./sandbox/further.ts"
 export type { Answer, Request } from "./sandbox/network/access.ts"
 export type { Connection, Protocol } from "./sandbox/network/Connection.ts"
 export * as Pool from "./sandbox/Pool.ts"
@@ -28,15 +29,8 @@ export { type Options, type Result, run } from "./sandbox/run.ts"
 export { extend, make, problems, type Sandbox, withFlow } from "./sandbox/Sandbox.ts"
 export * from "./sandbox/SandboxError.ts"
 export { Sandboxes } from "./sandbox/Sandboxes.ts"
-export {
-  type ExecOptions,
-  type KillOptions,
-  type Process,
-  type Signal,
-  spawn,
-  type SpawnOptions,
-  type Stats
-} from "./sandbox/spawn.ts"
+export { type Process, spawn, type SpawnOptions, type Stats } from "./sandbox/spawn.ts"
 export { spawnerLayer } from "./sandbox/spawner.ts"
+export type { KillOptions, Signal, Talk } from "./sandbox/talk.ts"
 export { workspace, type WorkspaceOptions } from "./sandbox/workspace.ts"
 export type { Workspace } from "./sandbox/workspace/find.ts"

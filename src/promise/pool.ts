@@ -7,21 +7,19 @@ import * as Pools from "../sandbox/Pool.ts"
 import type { SandboxError } from "./errors.ts"
 import {
   type Command,
-  type Description,
   errorOf,
   type ExecOptions,
   handed,
-  isTemplate,
-  made,
   type Options,
   type Process,
   promise,
   type Result,
-  type Sandbox,
+  type TalkOptions,
   withoutEvents,
   withoutSignal,
   wordsOf
-} from "./sandbox.ts"
+} from "./process.ts"
+import { type Description, isTemplate, made, type Sandbox } from "./sandbox.ts"
 import { shell, type Value } from "./shell.ts"
 
 /** What a pool tells of its sandboxes. */
@@ -39,6 +37,8 @@ export interface PoolOptions {
   readonly size: number
   /** What each of them is, described or made; the safe default if absent. */
   readonly sandbox?: Sandbox | Description
+  /** Whether each of their programs has a terminal, and of which size; as of `spawn`. */
+  readonly terminal?: NonNullable<TalkOptions["terminal"]>
   /** How many are made at the same time; 2 if absent. */
   readonly concurrency?: number
   /** Is told of each sandbox that is ready, could not be made, or has broken while it waited. */
@@ -48,7 +48,12 @@ export interface PoolOptions {
 }
 
 /** What belongs to a program of a pool, and not to its sandbox. */
-export type PoolRunOptions = Pick<Options, "input" | "overflow" | "signal"> & Pick<ExecOptions, "env" | "cwd">
+export interface PoolRunOptions
+  extends Pick<Options, "input" | "overflow" | "signal">, Pick<ExecOptions, "env" | "cwd">
+{
+  /** The size of its terminal, if the pool's programs have one; that of the pool if absent. */
+  readonly size?: { readonly rows: number; readonly columns: number }
+}
 
 /** Sandboxes that wait for their programs. */
 export interface Pool extends AsyncDisposable {
@@ -64,7 +69,7 @@ export interface Pool extends AsyncDisposable {
     (texts: TemplateStringsArray, ...values: ReadonlyArray<Value>): Promise<Result>
   }
   /** Starts a program, to be talked to while it runs. */
-  readonly spawn: (command: Command, options?: Pick<PoolRunOptions, "signal" | "env" | "cwd">) => Promise<Process>
+  readonly spawn: (command: Command, options?: Omit<PoolRunOptions, "input" | "overflow">) => Promise<Process>
   /** Ends all of its sandboxes, also those whose programs run; done when nothing of them is left. */
   readonly close: () => Promise<void>
 }

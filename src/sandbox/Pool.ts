@@ -19,17 +19,20 @@ import * as Scope from "effect/Scope"
 import type { Problem } from "../config/ConfigError.ts"
 import { func, may, open, type Shape, struct, text, whole } from "../config/shape/Shape.ts"
 import { validateProcess } from "../config/validate.ts"
+import { given } from "../engine/given.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { check, checkCommand, problemsOf } from "./check.ts"
+import { type OwnOptions, processOf } from "./further.ts"
 import { noEnds } from "./furtherPipes.ts"
+import { terminalChoice } from "./onTerminal.ts"
 import { checkOptions, type Options as RunOptions, type Result, toItsEnd } from "./run.ts"
 import { make as makeSandbox, type Sandbox } from "./Sandbox.ts"
 import { InvalidSandbox, type SandboxError, SandboxFailed } from "./SandboxError.ts"
-import { begunOf, type ExecOptions, type Process, processOf, type Spawned, spawnedFrom } from "./spawn.ts"
-
+import { begunOf, type Process, type Spawned, spawnedFrom } from "./spawn.ts"
 import type { Started } from "./start.ts"
 import { type Item, poolClosed, type PoolEvent, Stock } from "./stock.ts"
+import type { Size } from "./terminal.ts"
 import { prepare } from "./waiting.ts"
 
 export type { PoolEvent } from "./stock.ts"
@@ -40,6 +43,8 @@ export interface Options {
   readonly size: number
   /** What each of them is; see `make`. The safe default if absent. */
   readonly sandbox?: Sandbox
+  /** Whether each of their programs has a terminal, and of which size; as of `spawn`. */
+  readonly terminal?: boolean | Size
   /** How many are made at the same time; 2 if absent. */
   readonly concurrency?: number
   /** Is told of each sandbox that is ready, could not be made, or has broken while it waited. */
@@ -68,12 +73,10 @@ export interface ProgramOfPool {
   readonly sandbox: Sandbox
 }
 
-/** What belongs to a program of a pool, and not to its sandbox. */
-export interface ProgramOptions {
-  /** Variables of its environment, besides those of the sandbox. */
-  readonly env?: ExecOptions["env"]
-  /** Its working directory, which the program's user must be able to enter; that of the sandbox if absent. */
-  readonly cwd?: string
+/** What belongs to a program of a pool, and not to its sandbox. Its user must be able to enter `cwd`. */
+export interface ProgramOptions extends OwnOptions {
+  /** The size of its terminal, if the pool's programs have one; that of the pool if absent. */
+  readonly size?: Size
 }
 
 const most = 4096
@@ -83,6 +86,7 @@ const anySandbox: Shape = open<object>({ description: open<object>({}) })
 const shape = struct<Options>({
   size: whole(1, most),
   sandbox: may(anySandbox),
+  terminal: may(terminalChoice),
   concurrency: may(whole(1, most)),
   onEvent: may(func),
   stateRoot: may(text)
@@ -106,16 +110,15 @@ const isBroken = (error: SandboxError): boolean => error instanceof SandboxFaile
 
 /** Has one sandbox become a program. */
 const handOut = (
-  sandbox: Sandbox,
   { scope, waiting }: Item,
   command: ReadonlyArray<string>,
   options: ProgramOptions
 ): Effect.Effect<Started, SandboxError, Kernel> =>
   Effect.gen(function*() {
     const { container, names } = waiting.resolved
-    const process = yield* processOf(sandbox, waiting.resolved, command, options)
+    const process = yield* processOf(waiting.sandbox, waiting.resolved, command, options)
     yield* refuse(validateProcess(process, container, names))
-    return yield* Scope.provide(waiting.handOut(process), scope)
+    return yield* Scope.provide(waiting.handOut(process, options.size), scope)
   })
 
 /**
@@ -125,14 +128,14 @@ const handOut = (
 export const make = (options: Options): Effect.Effect<Pool, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
     yield* refuse(checkPool(options))
-    const { concurrency = 2, onEvent = () => Effect.void, sandbox = makeSandbox(), size, stateRoot } = options
+    const { concurrency = 2, onEvent = () => Effect.void, sandbox = makeSandbox(), size, stateRoot, terminal } = options
     const context = yield* Effect.context<Kernel | Fork>()
     const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
     const stock: Stock = new Stock(
       {
         size,
         concurrency,
-        make: prepare(sandbox, stateRoot === undefined ? {} : { stateRoot }),
+        make: prepare(sandbox, given({ stateRoot, terminal })),
         // a handler that dies must not take the pool along
         tell: (event) =>
           Effect.catchCause(
@@ -164,7 +167,7 @@ const poolOf = (stock: Stock, sandbox: Sandbox, size: number): Pool => ({
           return taken === undefined ? Effect.void : Scope.close(taken.scope, exit)
         })
         const item = yield* stock.take((one) => void (taken = one))
-        const exit = yield* Effect.exit(handOut(sandbox, item, command, options))
+        const exit = yield* Effect.exit(handOut(item, command, options))
         if (Exit.isSuccess(exit)) {
           stock.served()
           return { started: exit.value, sandbox }

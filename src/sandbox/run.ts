@@ -10,14 +10,16 @@ import { problemsOf } from "./check.ts"
 import { Collector, type Overflow } from "./Collector.ts"
 import type { Resolved } from "./decode.ts"
 import { shape as descriptors } from "./descriptors.ts"
-import { ended, type Pipes, sinkOf, write } from "./pipes.ts"
+import { terminalChoice } from "./onTerminal.ts"
+import { ended, sinkOf, write } from "./pipes.ts"
 import { type Exit, exitOf } from "./Result.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { InvalidSandbox, type SandboxError, type SandboxStreamError } from "./SandboxError.ts"
-import { type Program, start, type Started, type StartOptions } from "./start.ts"
+import { type Program, start, type Started, type TerminalOptions } from "./start.ts"
+import { type Streams, streamsOf } from "./streams.ts"
 
 /** What a program gets, and what becomes of what it writes. */
-export interface Options extends StartOptions {
+export interface Options extends TerminalOptions {
   /** What it reads from standard input; nothing if absent. */
   readonly input?: string | Uint8Array | Stream.Stream<Uint8Array>
   /**
@@ -50,6 +52,7 @@ const shape = open<Options>({
     if (typeof value !== "string") tell(at, value, "must be a path")
   }),
   descriptors: may(descriptors),
+  terminal: may(terminalChoice),
   input: may(input),
   overflow: may(oneOf("end", "first", "last"))
 })
@@ -60,7 +63,7 @@ export const checkOptions = (options: Options): ReadonlyArray<Problem> => proble
 /** A program may end before it has read all: that is its own business. */
 const unread = (error: SandboxStreamError) => error.code === "EPIPE" ? Effect.void : Effect.die(error)
 
-const feed = ({ stdin }: Pipes, input: Options["input"]): Effect.Effect<void> => {
+const feed = ({ stdin }: Streams, input: Options["input"]): Effect.Effect<void> => {
   if (input === undefined) return Effect.sync(() => void stdin.end())
   if (Stream.isStream(input)) return Effect.catch(Stream.run(input, sinkOf(stdin)), unread)
   const bytes = typeof input === "string" ? Buffer.from(input) : input
@@ -73,20 +76,20 @@ export type Output = Pick<Result, "stdout" | "stderr" | "stdoutBytes" | "stderrB
 /** Writes a program's input, and reads its output from now on; the function returns what there is of it. */
 export const take = (
   program: Program,
+  streams: Streams,
   resolved: Pick<Resolved, "output" | "overflow">,
   { input, overflow = resolved.overflow }: Pick<Options, "input" | "overflow">
 ): Effect.Effect<() => Output, never, Kernel | Scope.Scope> =>
   Effect.gen(function*() {
-    const { pipes } = program
     const context = yield* Effect.context<Kernel>()
     const tooMuch = () => {
       if (overflow === "end") Effect.runForkWith(context)(program.kill)
     }
     const keep = overflow === "last" ? "last" : "first"
-    const stdout = new Collector(pipes.stdout, resolved.output, keep, tooMuch)
-    const stderr = new Collector(pipes.stderr, resolved.output, keep, tooMuch)
+    const stdout = new Collector(streams.stdout, resolved.output, keep, tooMuch)
+    const stderr = new Collector(streams.stderr, resolved.output, keep, tooMuch)
     // an input that breaks off must not look like one that is complete
-    yield* Effect.forkScoped(Effect.catchCause(feed(pipes, input), program.giveUp))
+    yield* Effect.forkScoped(Effect.catchCause(feed(streams, input), program.giveUp))
     return () => {
       const [out, err] = [stdout.bytes, stderr.bytes]
       return {
@@ -105,10 +108,11 @@ export const toItsEnd = (
   options: Pick<Options, "input" | "overflow">
 ): Effect.Effect<Result, SandboxError, Kernel | Scope.Scope> =>
   Effect.gen(function*() {
-    const output = yield* take(started, started.resolved, options)
+    const streams = streamsOf(started.pipes, started.terminal)
+    const output = yield* take(started, streams, started.resolved, options)
     const end = yield* started.ended
-    // its last process is gone, and so is the last end of the pipes: what is in them comes, and then nothing more
-    yield* Effect.all([ended(started.pipes.stdout), ended(started.pipes.stderr)], { discard: true })
+    // its last process is gone, and so is the last end of what it wrote to: what is there comes, and then nothing more
+    yield* Effect.all([ended(streams.stdout), ended(streams.stderr)], { discard: true })
     return { ...yield* exitOf(started, end, started.timedOut()), ...output() }
   })
 

@@ -17,11 +17,19 @@ import { failureOf } from "./failure.ts"
 import type { Connection } from "./network/Connection.ts"
 import { type Begin, wayOf } from "./network/way.ts"
 import { now } from "./now.ts"
+import {
+  consoleFor,
+  forTerminal,
+  mayHaveTerminal,
+  sizeOf,
+  startsOnTerminal,
+  type TerminalChoice
+} from "./onTerminal.ts"
 import { makePipes, type Pipes } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
-import { type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
+import type { SandboxError } from "./SandboxError.ts"
 import { deliver, isDropped } from "./signals.ts"
-import { checkSize, type Console, makeConsole, type Size, type Terminal, usualSize } from "./terminal.ts"
+import type { Console, Terminal } from "./terminal.ts"
 import { placeholders } from "./workspace/placeholders.ts"
 
 /** A program that runs. */
@@ -59,14 +67,7 @@ export interface Started extends Program {
 }
 
 /** What the start of a program takes that may have a terminal. */
-export interface TerminalOptions extends StartOptions {
-  /**
-   * Whether the program has a terminal, and of which size, 24 rows of 80 columns if nothing is said: both of its outputs
-   * come as one, and it is the controlling one of its session. Process 1 is one of runfx's own then, unless the description
-   * says `init: false`: the kernel would drop ^C and a hang-up for a program that is process 1 and does not handle them.
-   */
-  readonly terminal?: boolean | Size
-}
+export interface TerminalOptions extends StartOptions, TerminalChoice {}
 
 /** What a start takes that is no part of the sandbox. */
 export interface StartOptions {
@@ -257,9 +258,11 @@ export const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxErr
 export const runOptionsOf = (
   { description: { init }, flow }: Sandbox,
   { container, makeRoot, names }: Resolved,
-  place: Place
+  place: Place,
+  ownConsole: Console | undefined
 ): Runtime.RunOptions => ({
   ...place,
+  ...(ownConsole === undefined ? {} : { consoleSocket: ownConsole.consoleSocket }),
   container,
   names,
   measured: true,
@@ -288,18 +291,17 @@ export const start = (
   Effect.gen(function*() {
     const place = yield* newPlace(options)
     const { id, stateRoot } = place
-    const size = options.terminal === true ? usualSize : options.terminal === false ? undefined : options.terminal
-    if (size !== undefined) yield* checkSize(size, "terminal")
-    const own = size === undefined ? sandbox : withTerminal(sandbox)
-    const wanted = yield* inOwnWords(decode(own.description, command, `${stateRoot}/${id}`))
-    if (size !== undefined) yield* mayHaveTerminal(wanted)
+    const size = yield* sizeOf(options)
+    const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
+    const found = yield* inOwnWords(decode(own.description, command, `${stateRoot}/${id}`))
+    yield* mayHaveTerminal(size, found)
+    const wanted = { ...found, container: startsOnTerminal(size, found.container) }
     if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
     const pipes = yield* inOwnWords(makePipes)
-    const ownConsole = size === undefined ? undefined : yield* inOwnWords(makeConsole)
+    const ownConsole = yield* inOwnWords(consoleFor(size))
     const { program, resolved } = yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
-        const all = runOptionsOf(own, resolved, place)
-        const way = yield* inOwnWords(wayOf(resolved, size === undefined ? all : onTerminal(all, size, ownConsole)))
+        const way = yield* inOwnWords(wayOf(resolved, runOptionsOf(own, resolved, place, ownConsole)))
         const program = yield* runIn(way.begin, pipes, {
           first: own.description.init !== true,
           resolved,
@@ -312,27 +314,3 @@ export const start = (
     if (ownConsole === undefined) return started
     return { ...started, terminal: yield* inOwnWords(ownConsole.receive(program.hasEnded)) }
   })
-
-/** The kernel makes no devpts for a user namespace without a root. */
-const mayHaveTerminal = ({ container: { mounts } }: Resolved): Effect.Effect<void, SandboxUnavailable> =>
-  mounts.some(({ type }) => type === "devpts") ? Effect.void : Effect.fail(
-    new SandboxUnavailable({
-      what: ["terminal"],
-      why: "the kernel makes no terminals for a user namespace without a root, and only the caller's own id is mapped",
-      advice: "say user: \"root\", which is the caller outside, or have ids in /etc/subuid and /etc/subgid"
-    })
-  )
-
-/** A sandbox whose program is on a terminal. */
-const withTerminal = (sandbox: Sandbox): Sandbox => {
-  const { description } = sandbox
-  const { env = {}, inherit = [], init = true } = description
-  const named = Object.hasOwn(env, "TERM") || inherit.includes("TERM")
-  return { ...sandbox, description: { ...description, init, env: named ? env : { ...env, TERM: "xterm-256color" } } }
-}
-
-const onTerminal = (all: Runtime.RunOptions, size: Size, own: Console | undefined): Runtime.RunOptions => ({
-  ...all,
-  container: { ...all.container, process: { ...all.container.process, terminal: true, consoleSize: size } },
-  ...(own === undefined ? {} : { consoleSocket: own.consoleSocket })
-})

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Readable, Writable } from "node:stream"
 import { struct, whole } from "../config/shape/Shape.ts"
-import { SOCK } from "../native/constants.ts"
+import { POLL, SOCK } from "../native/constants.ts"
 import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
 import { endOfInput, receiveMaster } from "../runtime/terminal.ts"
 import { problemsOf } from "./check.ts"
@@ -31,6 +31,11 @@ export interface Terminal {
   /** What the program, and the terminal itself, have written. To close it before its end hangs the terminal up. */
   readonly output: Readable
   readonly resize: (size: Size) => Effect.Effect<void, InvalidSandbox | SyscallError, Kernel>
+  /**
+   * Has the output end with what is there. Its program has ended; but others that it has started may have the terminal open,
+   * and would write on.
+   */
+  readonly finish: Effect.Effect<void>
 }
 
 /** A terminal before there is a program: the socket that its master comes over, and the way to take it. */
@@ -49,9 +54,6 @@ export const checkSize = (value: Size, name: string): Effect.Effect<void, Invali
   const problems = problemsOf(struct<Size>({ rows: size, columns: size }), value, name)
   return problems.length === 0 ? Effect.void : Effect.fail(new InvalidSandbox({ problems }))
 }
-
-/** The size of a terminal of which nothing else is said. */
-export const usualSize: Size = { rows: 24, columns: 80 }
 
 /** Makes what a terminal comes over. */
 export const makeConsole: Effect.Effect<Console, SyscallError, Kernel | Scope.Scope> = Effect.uninterruptible(
@@ -96,14 +98,24 @@ const terminalOf = (
           ? Effect.succeed(none)
           : Effect.raceFirst(use, Effect.as(Deferred.await(hungUp), none))
       )
+    const finished = Deferred.makeUnsafe<void>()
     const nothing = new Uint8Array()
+    const once = sys.read({ fd: master, count: most }).pipe(orOn(["EIO"], nothing))
+    const ready = (timeout: number) =>
+      Effect.map(sys.poll({ fds: [master], events: POLL.IN, timeout }), ([events = 0]) => events !== 0)
     const read: Effect.Effect<Uint8Array, SyscallError, Kernel> = Effect.suspend(() => {
-      const last = isOver()
-      const once = sys.read({ fd: master, count: most }).pipe(orOn(["EIO"], nothing))
-      return Effect.flatMap(whileOpen(once, nothing), (chunk) => {
-        if (chunk.length > 0 || last || Deferred.isDoneUnsafe(hungUp)) return Effect.succeed(chunk)
-        // nobody has it open just now; the program may open it again
-        return Effect.delay(read, pause)
+      const ends = Deferred.isDoneUnsafe(finished)
+      const last = ends || isOver()
+      // a wait that is broken off has taken nothing, which a read may have
+      const waited = ends ? ready(0) : Effect.raceFirst(ready(-1), Effect.as(Deferred.await(finished), false))
+      return Effect.flatMap(whileOpen(waited, false), (isReady) => {
+        const over = last || Deferred.isDoneUnsafe(hungUp)
+        if (!isReady) return over ? Effect.succeed(nothing) : read
+        return Effect.flatMap(whileOpen(once, nothing), (chunk) => {
+          if (chunk.length > 0 || over) return Effect.succeed(chunk)
+          // nobody has it open just now; the program may open it again
+          return Effect.delay(read, pause)
+        })
       })
     })
     let before: number | undefined
@@ -145,6 +157,7 @@ const terminalOf = (
     return {
       input,
       output,
+      finish: Effect.asVoid(Deferred.succeed(finished, undefined)),
       resize: (size) =>
         Effect.andThen(checkSize(size, "size"), whileOpen(sys.ioctl_swinsz({ fd: master, ...size }), undefined))
     }

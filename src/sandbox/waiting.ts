@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Container } from "../config/Container.ts"
+import { given } from "../engine/given.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
@@ -13,6 +14,7 @@ import * as Store from "../steps/state/Store.ts"
 import { decode, type Resolved } from "./decode.ts"
 import { wayOf } from "./network/way.ts"
 import { now } from "./now.ts"
+import { consoleFor, forTerminal, mayHaveTerminal, sizeOf, startsOnTerminal } from "./onTerminal.ts"
 import { makePipes, type Pipes } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { SandboxFailed } from "./SandboxError.ts"
@@ -25,19 +27,24 @@ import {
   type Place,
   runOptionsOf,
   type Started,
-  type StartOptions,
+  type TerminalOptions,
   withOrWithoutCgroup
 } from "./start.ts"
+import { resized } from "./talk.ts"
+import type { Size } from "./terminal.ts"
 import { placeholders } from "./workspace/placeholders.ts"
 
 /** A sandbox that waits. It ends with the scope in which it was made. */
 export interface Waiting extends Place {
+  /** As it was made: with what a terminal takes, if it has one. */
+  readonly sandbox: Sandbox
   readonly resolved: Resolved
   /** Done when its program has ended; fails if there never was one. */
   readonly ends: Effect.Effect<void, SandboxError>
-  /** Has it become a program, once. */
+  /** Has it become a program, once; with a size for its terminal, if there is one. */
   readonly handOut: (
-    process: Container["process"]
+    process: Container["process"],
+    size: Size | undefined
   ) => Effect.Effect<Started, SandboxError, Kernel | Scope.Scope>
 }
 
@@ -49,36 +56,48 @@ const unknownProgram = ["-"]
 /** Makes a sandbox, and waits until nothing is missing but its program. */
 export const prepare = (
   sandbox: Sandbox,
-  options: StartOptions
+  options: TerminalOptions
 ): Effect.Effect<Waiting, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* newPlace(options)
     const { id, stateRoot } = place
-    const wanted = yield* inOwnWords(decode(sandbox.description, unknownProgram, `${stateRoot}/${id}`))
+    const size = yield* sizeOf(options)
+    const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
+    const found = yield* inOwnWords(decode(own.description, unknownProgram, `${stateRoot}/${id}`))
+    yield* mayHaveTerminal(size, found)
+    const wanted = { ...found, container: startsOnTerminal(size, found.container) }
     if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
     const pipes = yield* inOwnWords(makePipes)
+    const ownConsole = yield* inOwnWords(consoleFor(size))
     const waits = yield* Deferred.make<void>()
     const told = yield* Deferred.make<Container["process"]>()
     const late = Effect.andThen(Deferred.succeed(waits, undefined), Deferred.await(told))
     return yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
-        const way = yield* inOwnWords(wayOf(resolved, { ...runOptionsOf(sandbox, resolved, place), late }))
-        const begun = yield* beginIn(way.begin, pipes, { first: sandbox.description.init !== true, resolved })
+        const way = yield* inOwnWords(wayOf(resolved, { ...runOptionsOf(own, resolved, place, ownConsole), late }))
+        const begun = yield* beginIn(way.begin, pipes, { first: own.description.init !== true, resolved })
         yield* Effect.raceFirst(Deferred.await(waits), begun.ends)
+        let hasEnded = () => false
+        const terminal = yield* ownConsole === undefined
+          ? Effect.undefined
+          : inOwnWords(ownConsole.receive(() => hasEnded()))
         // one that nobody asks for keeps no application from its end
         for (const socket of socketsOf(pipes)) socket.unref()
         return {
           ...place,
+          sandbox: own,
           resolved,
           ends: begun.ends,
-          handOut: (process) =>
+          handOut: (process, size) =>
             Effect.gen(function*() {
+              if (size !== undefined) yield* inOwnWords(resized(terminal, size))
               const asked = yield* now
               for (const socket of socketsOf(pipes)) socket.ref()
               yield* Deferred.succeed(told, process)
               const program = yield* Effect.raceFirst(begun.whenRuns(asked), standsStill(place))
+              hasEnded = program.hasEnded
               const timedOut = yield* limitTime(program, resolved.time, stateRoot, id)
-              return { ...way.of(program), ...place, resolved, timedOut }
+              return { ...way.of(program), ...place, resolved, timedOut, ...given({ terminal }) }
             })
         } satisfies Waiting
       }))

@@ -88,6 +88,76 @@ export const terminalScenarios: Readonly<Record<string, Scenario>> = {
       assert.equal((yield* process.exit).exitCode, 128 + 1)
     })
   ),
+  "of a further program: run to its end, with another size, and output that others hold open": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const first = yield* Sandbox.spawn(box, ["sleep", "1000"], { stateRoot })
+      const terminal = { rows: 12, columns: 34 }
+      // the job in the background has the terminal open when the program has ended
+      const script =
+        "stty size; tty; echo $TERM $A; cat; (trap '' HUP; sleep 1000) & head -c 200000 /dev/zero | tr '\\0' x"
+      const options = { terminal, input: "typed\n", env: { A: "1" }, overflow: "last" } as const
+      const { exitCode, stderr, stdout } = yield* first.exec(["sh", "-c", `stty -echo; ${script}`], options)
+      assert.deepEqual([exitCode, stderr], [0, ""])
+      const lines = stdout.split("\r\n")
+      assert.deepEqual(lines.slice(0, 4), ["12 34", "/dev/pts/0", "xterm-256color 1", "typed"])
+      assert.equal(lines[4], "x".repeat(200_000))
+      const piped = yield* first.exec(["sh", "-c", "tty; echo $TERM"])
+      assert.equal(piped.stdout, "not a tty\n\n")
+      const wrong = yield* Effect.flip(first.exec(["true"], { terminal: { rows: 0, columns: 1 } }))
+      assert.equal(wrong._tag, "InvalidSandbox")
+    })
+  ),
+  "of a further program that is talked to, resized and hung up": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const first = yield* Sandbox.spawn(box, ["sleep", "1000"], { stateRoot })
+      const shell = yield* first.spawn(["sh"], { terminal: true, env: { PS1: "" } })
+      yield* shell.resize({ rows: 5, columns: 50 })
+      yield* Stream.run(Stream.make(bytes("stty size; exit 3\n")), shell.stdin)
+      assert.match(yield* text(shell.stdout), /5 50\r\n/)
+      assert.equal((yield* shell.exit).exitCode, 3)
+      const hung = yield* first.spawn(["sh", "-c", "echo on; exec sleep 1000"], { terminal: true })
+      yield* Stream.runHead(hung.stdout)
+      assert.equal((yield* hung.exit).signal, "SIGHUP")
+      const cat = yield* Effect.scoped(Effect.gen(function*() {
+        const cat = yield* first.spawn(["cat"])
+        assert.equal((yield* Effect.flip(cat.resize({ rows: 1, columns: 1 })))._tag, "SandboxUnavailable")
+        return cat
+      }))
+      assert.equal(yield* cat.isRunning, false)
+      assert.equal(yield* first.isRunning, true)
+    })
+  ),
+  "of the programs of a pool, each with its own size": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const { Pool } = Sandbox
+      const pool = yield* Pool.make({ size: 1, sandbox: box, terminal: { rows: 20, columns: 70 }, stateRoot })
+      const { exitCode, stdout } = yield* Pool.run(pool, ["sh", "-c", "stty size; tty; echo $TERM; cat"], {
+        input: "in\n"
+      })
+      assert.deepEqual([exitCode, stdout], [0, "20 70\r\n/dev/pts/0\r\nxterm-256color\r\nin\r\nin\r\n"])
+      const size = { rows: 10, columns: 40 }
+      const other = yield* Pool.spawn(pool, ["sh", "-c", "stty size; read line; stty size"], { size })
+      yield* other.resize({ rows: 11, columns: 41 })
+      yield* Stream.run(Stream.make(bytes("go\n")), other.stdin)
+      assert.match(yield* text(other.stdout), /^1[01] 4[01]\r\n(go\r\n)?11 41\r\n$/)
+      const plain = yield* Pool.make({ size: 1, stateRoot })
+      assert.equal((yield* Effect.flip(Pool.run(plain, ["true"], { size })))._tag, "SandboxUnavailable")
+      assert.equal(
+        (yield* Effect.flip(Pool.make({ size: 1, terminal: { rows: 0, columns: 1 }, stateRoot })))._tag,
+        "InvalidSandbox"
+      )
+    })
+  ),
+  "of a program that is run to its end": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const { exitCode, stdout } = yield* Sandbox.run(box, ["sh", "-c", "tty; cat"], {
+        stateRoot,
+        terminal: true,
+        input: "in\n"
+      })
+      assert.deepEqual([exitCode, stdout], [0, "/dev/pts/0\r\nin\r\nin\r\n"])
+    })
+  ),
   "with promises": async ({ stateRoot }) => {
     const shell = await promises.spawn(["sh"], {
       user: "root",
@@ -102,5 +172,16 @@ export const terminalScenarios: Readonly<Record<string, Scenario>> = {
     assert.match(all, /31 101\r\n/)
     assert.equal((await shell.exit).exitCode, 3)
     await shell.close()
+    const first = await promises.spawn("sleep 1000", { user: "root", stateRoot })
+    const second = await first.spawn("read line; stty size; exec sleep 1000", { terminal: true })
+    await second.resize({ rows: 7, columns: 77 })
+    second.stdin.write("on\n")
+    for await (const chunk of second.stdout) if (String(chunk).includes("7 77")) break
+    assert.equal((await second.exit).signal, "SIGHUP")
+    assert.equal((await first.exec("tty", { terminal: true })).stdout, "/dev/pts/0\r\n")
+    await first.close()
+    const pool = await promises.pool({ size: 1, sandbox: { user: "root" }, terminal: true, stateRoot })
+    assert.equal((await pool.run("stty size", { size: { rows: 8, columns: 88 } })).stdout, "8 88\r\n")
+    await pool.close()
   }
 }

@@ -1,0 +1,216 @@
+/** Programs of sandboxes with promises: what they get, how they end, and how they are talked to. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exits from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type { Readable, Writable } from "node:stream"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { layer } from "../sandbox.ts"
+import type { Descriptors } from "../sandbox/descriptors.ts"
+import type * as Results from "../sandbox/Result.ts"
+import type * as Running from "../sandbox/run.ts"
+import * as Errors from "../sandbox/SandboxError.ts"
+import type * as Spawning from "../sandbox/spawn.ts"
+import { InvalidSandboxError, SandboxError, SandboxUnavailableError } from "./errors.ts"
+
+/** A program and its arguments, or a command line for the shell in the sandbox (`/bin/sh`). */
+export type Command = string | ReadonlyArray<string>
+
+/** What a start takes besides the description. */
+export interface SpawnOptions {
+  /** Ends the program when it is aborted; nothing of the sandbox is left when the promise is rejected. */
+  readonly signal?: AbortSignal
+  /**
+   * Descriptors of this process that the program gets, by the number that it has them under (3 to 255): a number, or what has
+   * one, as a `FileHandle`. Nothing else that is open here is in a sandbox.
+   */
+  readonly descriptors?: Descriptors
+  /** Directory of the states of all containers; as the command has it if absent. */
+  readonly stateRoot?: string
+}
+
+/** What a start takes of a program that is talked to. */
+export interface TalkOptions extends SpawnOptions {
+  /**
+   * Whether the program has a terminal, and of which size, 24 rows of 80 columns if nothing is said. `stdout` has all that it
+   * writes then, and `stderr` nothing.
+   */
+  readonly terminal?: boolean | { readonly rows: number; readonly columns: number }
+}
+
+/** What a program gets, and what becomes of what it writes. */
+export interface Options extends TalkOptions {
+  /** What it reads from standard input; nothing if absent. */
+  readonly input?: string | Uint8Array
+  /**
+   * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps what came first, `"last"` what came
+   * last, and the program continues. `"end"` if absent.
+   */
+  readonly overflow?: "end" | "first" | "last"
+}
+
+/** What a further program of a sandbox gets that is talked to. */
+export interface FurtherOptions extends Omit<TalkOptions, "stateRoot"> {
+  /** Variables of its environment, besides those of the sandbox. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+}
+
+/** What a further program of a sandbox gets that is run to its end. */
+export interface ExecOptions extends FurtherOptions, Pick<Options, "input" | "overflow"> {}
+
+/** How a program has ended, and what it has written. */
+export type Result = Omit<Running.Result, "events">
+
+/** How a program has ended. */
+export type Exit = Omit<Results.Exit, "events">
+
+/** A program that is talked to while it runs. */
+export interface Talk extends AsyncDisposable {
+  readonly pid: number
+  readonly stdin: Writable
+  /** What it writes, as a stream of Node's, which is an async iterable as well. While nobody reads, the program waits. */
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** How it has ended; of the first program of a sandbox: when all of the sandbox is removed. */
+  readonly exit: Promise<Exit>
+  /** Sends it a signal, SIGTERM if none is named. If it has ended, nothing happens. */
+  readonly kill: (signal?: string | number) => Promise<void>
+  /** Sets the size of its terminal; rejects if it has none. */
+  readonly resize: (size: { readonly rows: number; readonly columns: number }) => Promise<void>
+  /** Ends it, if it has not ended yet; done when nothing of it is left. */
+  readonly close: () => Promise<void>
+}
+
+/** The first program of a sandbox, with which all of it ends. */
+export interface Process extends Talk {
+  /** The id of the sandbox, as `runfx list` shows it. */
+  readonly id: string
+  /** Runs a further program in the same sandbox to its end. */
+  readonly exec: (command: Command, options?: ExecOptions) => Promise<Result>
+  /** Starts a further program in the same sandbox, to be talked to. */
+  readonly spawn: (command: Command, options?: FurtherOptions) => Promise<Talk>
+  /** Stops all of its processes where they are; takes a cgroup. */
+  readonly pause: () => Promise<void>
+  /** Lets them continue. */
+  readonly resume: () => Promise<void>
+  /** What it uses now; takes a cgroup. */
+  readonly stats: () => Promise<Spawning.Stats>
+}
+
+/** A command as a program and its arguments. */
+export const wordsOf = (command: Command): ReadonlyArray<string> =>
+  typeof command === "string" ? ["/bin/sh", "-c", command] : command
+
+/** An error of this module's own. */
+export const errorOf = (error: unknown): unknown => {
+  if (error instanceof Errors.InvalidSandbox) {
+    return new InvalidSandboxError(error.message, error.problems, error.advice)
+  }
+  if (error instanceof Errors.SandboxUnavailable) {
+    return new SandboxUnavailableError(error.message, error.what, error.advice, error.cause)
+  }
+  if (error instanceof Errors.SandboxFailed) {
+    const { advice, cause, code, message, step } = error
+    return new SandboxError(message, { code, step, advice, cause })
+  }
+  return error
+}
+
+const reasonOf = (cause: Cause.Cause<unknown>, signal: AbortSignal | undefined): unknown => {
+  if (!Cause.hasInterruptsOnly(cause)) return errorOf(Cause.squash(cause))
+  return signal?.aborted === true
+    ? signal.reason
+    : new SandboxError("the sandbox was ended from outside of the program that has asked for it", {
+      code: "INTERRUPTED"
+    })
+}
+
+/** Runs an effect to its end, and rejects with an error of this module. */
+export const promise = async <A>(
+  effect: Effect.Effect<A, unknown, Kernel | Fork>,
+  signal?: AbortSignal
+): Promise<A> => {
+  signal?.throwIfAborted()
+  const exit = await Effect.runPromiseExit(
+    Effect.provide(effect, layer),
+    signal === undefined ? {} : { signal }
+  )
+  if (Exits.isSuccess(exit)) return exit.value
+  throw reasonOf(exit.cause, signal)
+}
+
+/** An end as this module tells it. */
+export const withoutEvents = <A extends { readonly events: unknown }>(
+  { events: _events, ...rest }: A
+): Omit<A, "events"> => rest
+
+/** Options as the other module takes them. */
+export const withoutSignal = <A extends { readonly signal?: unknown }>(
+  { signal: _signal, ...rest }: A
+): Omit<A, "signal"> => rest
+
+const closed = (stream: Readable): Promise<void> =>
+  new Promise((resolve) => void (stream.closed ? resolve() : stream.once("close", resolve)))
+
+/** Starts a program, and hands it over; it ends with what is returned. */
+const talked = async <A extends Spawning.Further>(
+  start: Effect.Effect<A, unknown, Kernel | Fork | Scope.Scope>,
+  signal: AbortSignal | undefined
+): Promise<A & { readonly face: Talk }> => {
+  const scope = Scope.makeUnsafe()
+  const end = (): Promise<void> => Effect.runPromise(Scope.close(scope, Exits.void))
+  const begun = start.pipe(
+    Effect.onError(() => Scope.close(scope, Exits.void)),
+    Effect.provideService(Scope.Scope, scope)
+  )
+  const started = await promise(begun, signal)
+  const { streams, talk } = started
+  const fiber = Effect.runFork(talk.exit)
+  const exit = promise(Effect.map(Fiber.join(fiber), withoutEvents), undefined).catch((error: unknown) => {
+    throw signal?.aborted === true ? signal.reason : error
+  })
+  // a caller that does not look at it hears of nothing
+  exit.catch(() => {})
+  const abort = () => void end()
+  signal?.addEventListener("abort", abort, { once: true })
+  fiber.addObserver(() => {
+    signal?.removeEventListener("abort", abort)
+    // what was written can be read until somebody has read it, or has closed it
+    void Promise.all([closed(streams.stdout), closed(streams.stderr)]).then(end)
+  })
+  return {
+    ...started,
+    face: {
+      pid: talk.pid,
+      ...streams,
+      exit,
+      kill: (name = "SIGTERM") => promise(talk.signal(name)),
+      resize: (size) => promise(talk.resize(size)),
+      close: end,
+      [Symbol.asyncDispose]: end
+    }
+  }
+}
+
+/** Starts the first program of a sandbox, and hands it over. */
+export const handed = async (
+  start: Effect.Effect<Spawning.Spawned, unknown, Kernel | Fork | Scope.Scope>,
+  signal: AbortSignal | undefined
+): Promise<Process> => {
+  const spawned = Effect.map(start, (one) => ({ ...one, talk: one.process }))
+  const { face, further, process } = await talked(spawned, signal)
+  return {
+    id: process.id,
+    ...face,
+    exec: (command, { signal, ...options } = {}) =>
+      promise(Effect.map(process.exec(wordsOf(command), options), withoutEvents), signal),
+    spawn: async (command, { signal, ...options } = {}) =>
+      (await talked(further(wordsOf(command), options), signal)).face,
+    pause: () => promise(process.pause),
+    resume: () => promise(process.resume),
+    stats: () => promise(process.stats)
+  }
+}

@@ -1,0 +1,116 @@
+/** Further programs in a sandbox that runs: beside its first one, in the same namespaces, and with the same limits. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Container } from "../config/Container.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import * as Runtime from "../runtime/Runtime.ts"
+import { checkCommand } from "./check.ts"
+import type { Resolved } from "./decode.ts"
+import { envOf } from "./decode/environment.ts"
+import type { Descriptors } from "./descriptors.ts"
+import { consoleFor, mayHaveTerminal, onTerminal, sizeOf, type TerminalChoice, withTerm } from "./onTerminal.ts"
+import { drained, ended as endOf, makePipes } from "./pipes.ts"
+import { exitOf } from "./Result.ts"
+import { checkOptions, type Options, type Result, take } from "./run.ts"
+import type { Sandbox } from "./Sandbox.ts"
+import { InvalidSandbox, type SandboxError } from "./SandboxError.ts"
+import { inOwnWords, type Program, runIn, type Started } from "./start.ts"
+import { streamsOf } from "./streams.ts"
+import type { Spoken } from "./talk.ts"
+
+/** What belongs to a program, and not to its sandbox. */
+export interface OwnOptions {
+  /** Variables of its environment, besides those of the sandbox. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Its working directory; that of the sandbox if absent. */
+  readonly cwd?: string
+}
+
+/** What a further program of a sandbox gets that is talked to. */
+export interface FurtherOptions extends OwnOptions, TerminalChoice {
+  /** Descriptors of the application that the program gets, by the number that it has them under. */
+  readonly descriptors?: Descriptors
+}
+
+/** What a further program of a sandbox gets that is run to its end. */
+export interface ExecOptions extends FurtherOptions, Pick<Options, "input" | "overflow"> {}
+
+/** A program of a sandbox, with what is its own. */
+export const processOf = (
+  { description }: Sandbox,
+  { container }: Resolved,
+  command: ReadonlyArray<string>,
+  { cwd, env = {} }: OwnOptions
+): Effect.Effect<Container["process"]> =>
+  Effect.map(envOf({ ...description, env: { ...description.env, ...env } }), (variables) => ({
+    ...container.process,
+    args: command,
+    env: variables,
+    ...(cwd === undefined ? {} : { cwd })
+  }))
+
+const never = () => false
+
+/** Starts a further program, which ends with the scope. */
+export const startFurther = (
+  { id, resolved, stateRoot }: Started,
+  sandbox: Sandbox,
+  command: ReadonlyArray<string>,
+  options: FurtherOptions
+): Effect.Effect<
+  Spoken & { readonly drained: Effect.Effect<void, never, Kernel> },
+  SandboxError,
+  Kernel | Fork | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const problems = checkCommand(command)
+    if (problems.length > 0) return yield* new InvalidSandbox({ problems })
+    const size = yield* sizeOf(options)
+    yield* mayHaveTerminal(size, resolved)
+    const own = size === undefined ? sandbox : { ...sandbox, description: withTerm(sandbox.description) }
+    // the sandbox's first one may have a terminal, which is its own
+    const { consoleSize: _, ...rest } = yield* processOf(own, resolved, command, options)
+    const process = onTerminal(size, { ...rest, terminal: false })
+    const pipes = yield* inOwnWords(makePipes)
+    const ownConsole = yield* inOwnWords(consoleFor(size))
+    const socket = ownConsole === undefined ? {} : { consoleSocket: ownConsole.consoleSocket }
+    const program: Program = yield* runIn(
+      (handles, onRunning) =>
+        Runtime.exec({ id, stateRoot, process, measured: true, ...handles, ...socket }, onRunning),
+      pipes,
+      { first: false, descriptors: options.descriptors }
+    )
+    const terminal = yield* ownConsole === undefined
+      ? Effect.undefined
+      : inOwnWords(ownConsole.receive(program.hasEnded))
+    const streams = streamsOf(pipes, terminal)
+    return {
+      program,
+      terminal,
+      streams,
+      timedOut: never,
+      drained: terminal === undefined
+        ? Effect.andThen(drained(pipes.stdout), drained(pipes.stderr))
+        : Effect.andThen(terminal.finish, endOf(streams.stdout))
+    }
+  })
+
+/** Runs a further program to its end. */
+export const exec = (
+  started: Started,
+  sandbox: Sandbox,
+  command: ReadonlyArray<string>,
+  options: ExecOptions
+): Effect.Effect<Result, SandboxError, Kernel | Fork> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { cwd: _, env: __, ...taken } = options
+    const problems = [...checkCommand(command), ...checkOptions(taken)]
+    if (problems.length > 0) return yield* new InvalidSandbox({ problems })
+    const { drained, program, streams } = yield* startFurther(started, sandbox, command, options)
+    const output = yield* take(program, streams, started.resolved, options)
+    const ended = yield* program.ended
+    // it may have left others behind that hold its streams
+    yield* drained
+    return { ...yield* exitOf(program, ended, false), ...output() }
+  }))

@@ -1,0 +1,151 @@
+/** What there is to do with a program that runs: its streams, its end, its signals, its terminal. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { ExitCode, ProcessId } from "effect/process/ChildProcessSpawner"
+import type * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as signals from "../config/signals.ts"
+import { SIG } from "../native/constants.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { sinkOf, streamOf } from "./pipes.ts"
+import { type Exit, exitOf } from "./Result.ts"
+import {
+  EndedBySignal,
+  InvalidSandbox,
+  type SandboxError,
+  type SandboxStreamError,
+  SandboxUnavailable
+} from "./SandboxError.ts"
+import { inOwnWords, type Program } from "./start.ts"
+import type { Streams } from "./streams.ts"
+import type { Size, Terminal } from "./terminal.ts"
+
+/** A signal by its name or number: `"SIGTERM"`, `"TERM"`, 15. */
+export type Signal = string | number
+
+/** How a program is ended. */
+export interface KillOptions {
+  /** SIGTERM if absent. */
+  readonly killSignal?: Signal | undefined
+  /** How long it has after that, before SIGKILL ends it; it is waited for as long as it takes if absent. */
+  readonly forceKillAfter?: Duration.Input | undefined
+}
+
+/** A program that is talked to while it runs. */
+export interface Talk {
+  /** The program's pid, as this process sees it. */
+  readonly pid: ProcessId
+  /** What is written to it is what the program reads; its end is the end of the program's input. */
+  readonly stdin: Sink.Sink<void, Uint8Array, never, SandboxStreamError>
+  /**
+   * What the program writes. It is read no faster than it is asked for, and the program waits meanwhile: who wants it to go
+   * on reads it, or runs it to nowhere (`Stream.runDrain`). It can be read once.
+   */
+  readonly stdout: Stream.Stream<Uint8Array, SandboxStreamError>
+  readonly stderr: Stream.Stream<Uint8Array, SandboxStreamError>
+  /** Both, as they come. On a terminal, `stdout` has both, and `stderr` nothing. */
+  readonly all: Stream.Stream<Uint8Array, SandboxStreamError>
+  /** How it has ended, as soon as it has; of the first program of a sandbox: when all of the sandbox is removed. */
+  readonly exit: Effect.Effect<Exit, SandboxError>
+  /** Its exit status, as soon as it has ended; `exit` says more. */
+  readonly exitCode: Effect.Effect<ExitCode, SandboxError | EndedBySignal>
+  readonly isRunning: Effect.Effect<boolean>
+  /**
+   * Sends a signal to the program; SIGKILL, and what ends it, ends all of the sandbox if the program is its first one. If it has
+   * ended, nothing happens. A name that is none is an {@link InvalidSandbox}.
+   */
+  readonly signal: (signal: Signal) => Effect.Effect<void, SandboxError>
+  /** Sends a signal to the program, and waits for its end. */
+  readonly kill: (options?: KillOptions) => Effect.Effect<void, SandboxError>
+  /** Sets the size of its terminal, of which the program is told by SIGWINCH; {@link SandboxUnavailable} if it has none. */
+  readonly resize: (size: Size) => Effect.Effect<void, SandboxError>
+}
+
+/** Provides an effect with the kernel of the start. */
+export type Provided = <A, E>(self: Effect.Effect<A, E, Kernel | Fork>) => Effect.Effect<A, E>
+
+const numberOf = (signal: Signal): Effect.Effect<number, InvalidSandbox> => {
+  const number = signals.numberOf(String(signal))
+  return number === undefined
+    ? Effect.fail(
+      new InvalidSandbox({
+        problems: [{ path: "signal", value: signal, rule: "must be a signal: \"SIGTERM\", or 15" }]
+      })
+    )
+    : Effect.succeed(number)
+}
+
+/** Sends a signal, and waits for the end; after some time, if one is given, SIGKILL ends what continues. */
+const killing = (
+  signal: (signal: Signal) => Effect.Effect<void, SandboxError>,
+  exit: Effect.Effect<unknown, SandboxError>
+): Talk["kill"] =>
+({ forceKillAfter, killSignal = "SIGTERM" } = {}) =>
+  Effect.gen(function*() {
+    yield* signal(killSignal)
+    if (forceKillAfter !== undefined) {
+      const inTime = yield* Effect.timeoutOption(Effect.exit(exit), Duration.fromInputUnsafe(forceKillAfter))
+      if (inTime._tag === "Some") return
+      yield* signal("SIGKILL")
+    }
+    yield* Effect.exit(exit)
+  })
+
+/** Sets the size of a program's terminal. */
+export const resized = (
+  terminal: Terminal | undefined,
+  size: Size
+): Effect.Effect<void, InvalidSandbox | SandboxUnavailable | SyscallError, Kernel> =>
+  terminal === undefined
+    ? new SandboxUnavailable({
+      what: ["resize"],
+      why: "the program has no terminal",
+      advice: "start it with terminal: true"
+    })
+    : terminal.resize(size)
+
+/** A program that has just been started, with what is talked to it over. */
+export interface Spoken {
+  readonly program: Program
+  readonly terminal: Terminal | undefined
+  readonly streams: Streams
+  readonly timedOut: () => boolean
+}
+
+/**
+ * What there is to do with a program.
+ *
+ * @param killed is done behind a SIGKILL, which a frozen process does not die of
+ */
+export const talkOf = (
+  { program, streams, terminal, timedOut }: Spoken,
+  provided: Provided,
+  killed: Effect.Effect<void, SandboxError>
+): Talk => {
+  const stdout = streamOf(streams.stdout, "stdout")
+  const stderr = terminal === undefined ? streamOf(streams.stderr, "stderr") : Stream.empty
+  const exit = Effect.flatMap(program.ended, (ended) => exitOf(program, ended, timedOut()))
+  const signal: Talk["signal"] = (signal) =>
+    Effect.gen(function*() {
+      const number = yield* numberOf(signal)
+      yield* provided(program.signal(number))
+      if (number === SIG.KILL) yield* killed
+    })
+  return {
+    pid: ProcessId(program.pid),
+    stdin: sinkOf(streams.stdin),
+    stdout,
+    stderr,
+    all: terminal === undefined ? Stream.merge(stdout, stderr) : stdout,
+    exit,
+    exitCode: Effect.flatMap(exit, ({ exitCode, signal }) =>
+      exitCode === null
+        ? Effect.fail(new EndedBySignal({ signal: String(signal) }))
+        : Effect.succeed(ExitCode(exitCode))),
+    isRunning: Effect.sync(() => !program.hasEnded()),
+    signal,
+    kill: killing(signal, exit),
+    resize: (size) => provided(inOwnWords(resized(terminal, size)))
+  }
+}
