@@ -14,9 +14,14 @@ export class NotRunning extends Data.TaggedError("NotRunning")<{
     return `container ${this.id} is ${this.status}`
   }
   get advice(): string {
-    return this.status === "paused"
-      ? `its cgroup is frozen: "runfx kill ${this.id} CONT" thaws it`
-      : "start it again, or remove it with delete"
+    switch (this.status) {
+      case "paused":
+        return `its cgroup is frozen: "runfx kill ${this.id} CONT" thaws it`
+      case "creating":
+        return "wait until it runs; if it does, /proc hides its first process from this caller: remount it with hidepid=0"
+      default:
+        return "start it again, or remove it with delete"
+    }
   }
 }
 

@@ -23,6 +23,7 @@ export interface Finding {
     | "seccomp"
     | "overlay"
     | "memory files"
+    | "processes"
   /** Whether it can be had. */
   readonly ok: boolean
   /** What was found. */
@@ -62,6 +63,22 @@ const userNamespaces = (root: boolean): Finding => {
     return of(false, "kernel.apparmor_restrict_unprivileged_userns is 1", remedy)
   }
   return of(true, `at most ${most ?? "as many as there is memory for"}`, "")
+}
+
+/**
+ * Whether a caller sees the first process of its own sandbox in `/proc`: without that, no further program finds the way in.
+ *
+ * @param mountinfo what /proc/self/mountinfo says
+ * @see proc(5), hidepid
+ */
+export const processesIn = (mountinfo: string, root: boolean): Finding => {
+  const [, how] = /^\S+ \S+ \S+ \S+ \/proc .* - proc .*\bhidepid=(2|4|invisible|ptraceable)\b/m.exec(mountinfo) ?? []
+  return finding(
+    "processes",
+    root || how === undefined,
+    how === undefined ? "are seen in /proc" : root ? "are seen by root alone" : `/proc hides them (hidepid=${how})`,
+    "for further programs in a sandbox (exec): mount -o remount,hidepid=0 /proc, as root"
+  )
 }
 
 const ids = (root: boolean, uid: number) =>
@@ -140,6 +157,7 @@ export const probe = (
         noexec !== "2",
         noexec === "2" ? "vm.memfd_noexec is 2" : "may be executed",
         "sysctl vm.memfd_noexec=1"
-      )
+      ),
+      processesIn(text("/proc/self/mountinfo") ?? "", root)
     ]
   })
