@@ -5,7 +5,7 @@
  *
  *     npm run bench                          all, as root
  *     npm run bench -- load quota            these parts only: idle, load, parallel, quota, loop, cold, mounts, pool,
- *                                        sandboxes
+ *                                        sandboxes, traced
  *     npm run bench -- --quick               fewer rounds
  *     npm run bench -- --json FILE           the figures, as JSON; bench/results.json if nothing is said
  *     npm run bench -- --write               puts the tables into README.md and docs/performance.md
@@ -24,9 +24,10 @@ import { here, isHybrid, makePlace, root } from "./place.mjs"
 import { pool } from "./pool.mjs"
 import { markdown, write } from "./report.mjs"
 import { sandboxes } from "./sandboxes.mjs"
+import { traced } from "./traced.mjs"
 import { peersOf } from "./turns.mjs"
 
-const parts = { idle, load, parallel, quota, loop, cold: coldStart, mounts, pool, sandboxes }
+const parts = { idle, load, parallel, quota, loop, cold: coldStart, mounts, pool, sandboxes, traced }
 const isPart = (/** @type {string} */ name) => Object.hasOwn(parts, name)
 
 const { positionals, values } = parseArgs({

@@ -1,13 +1,14 @@
 /**
  * The process that starts containers, for `measure.mjs`. Each line of its input is a request in JSON; it answers with a line.
  *
- *     { "do": "run", "bundle": B, "count": N }                  N containers, one after the other
+ *     { "do": "run", "bundle": B, "count": N }                  N containers, one after the other; "watch": "tracer" or "metrics"
  *     { "do": "parallel", "bundle": B, "count": N }             N containers, 32 at a time
  *     { "do": "attacked", "bundle": B, "count": N }             N programs, 32 at a time, into a container that stops them
  *     { "do": "engine" }                                        the engine's own time for a step
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Tracer from "effect/Tracer"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
@@ -21,6 +22,7 @@ import * as Step from "../src/engine/Step.ts"
 import { Fork } from "../src/native/Fork.ts"
 import { Kernel } from "../src/native/Kernel.ts"
 import * as Linux from "../src/native/linux/Linux.ts"
+import * as Metrics from "../src/runtime/Metrics.ts"
 import * as Runtime from "../src/runtime/Runtime.ts"
 
 const kernel = Linux.make()
@@ -51,8 +53,22 @@ const engine = (): number => {
   return median(times.slice(100))
 }
 
+type Watch = "nobody" | "tracer" | "metrics"
+
+const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+
+/** Lets somebody look at what runs. */
+const watchedBy = (watch: Watch) => <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  if (watch === "tracer") return Effect.provideService(self, Tracer.Tracer, tracer)
+  return watch === "metrics" ? Effect.provide(self, Metrics.layer) : self
+}
+
 let count = 0
-const run = async (bundle: string, steps: Map<string, Array<number>>): Promise<number> => {
+const run = async (
+  bundle: string,
+  steps: Map<string, Array<number>>,
+  watch: Watch = "nobody"
+): Promise<number> => {
   const listen = (event: Event) =>
     Effect.sync(() => {
       if (event._tag !== "Completed") return
@@ -65,7 +81,8 @@ const run = async (bundle: string, steps: Map<string, Array<number>>): Promise<n
   const { code, events } = await Effect.runPromise(
     Runtime.run({ id: `bench-${process.pid}-${count++}`, container: containerOf(bundle), bundle }).pipe(
       Effect.provideContext(context),
-      Effect.provideService(Events, listen)
+      Effect.provideService(Events, listen),
+      watchedBy(watch)
     )
   )
   const milliseconds = performance.now() - start
@@ -133,12 +150,13 @@ interface Request {
   readonly do: "run" | "parallel" | "attacked" | "engine"
   readonly bundle: string
   readonly count: number
+  readonly watch?: Watch
 }
 
-const runs = async ({ bundle, count }: Request) => {
+const runs = async ({ bundle, count, watch }: Request) => {
   const steps = new Map<string, Array<number>>()
   const times: Array<number> = []
-  for (let index = 0; index < count; index++) times.push(await run(bundle, steps))
+  for (let index = 0; index < count; index++) times.push(await run(bundle, steps, watch))
   return {
     times,
     steps: Object.fromEntries([...steps].map(([name, of]) => [name, median(of)])),

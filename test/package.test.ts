@@ -42,6 +42,7 @@ const own = [
   "engine/planPage",
   "engine/planRows",
   "engine/planSummary",
+  "engine/spans",
   "engine/taggedJson",
   "engine/traceSlices",
   "engine/visible",

@@ -33,6 +33,7 @@ import {
 } from "./pipeline/Definition.ts"
 import { problems, type Runnable, type Unique } from "./pipeline/rules.ts"
 import { DiedIn, InvalidPipelineError, PipelineError, type RollbackFailure } from "./PipelineError.ts"
+import { type Spans, spansOf } from "./spans.ts"
 import type * as Step from "./Step.ts"
 
 export type { Restore } from "./ahead.ts"
@@ -163,8 +164,11 @@ const undoAll = Effect.fnUntraced(
   function*(
     { ahead, since, step }: Stopped,
     compensations: ReadonlyArray<Compensation>,
-    emit: Emit,
-    now: () => number
+    { emit, now, spans }: {
+      readonly emit: Emit
+      readonly now: () => number
+      readonly spans: Spans | undefined
+    }
   ) {
     const undone: Array<string> = []
     const failures: Array<RollbackFailure> = []
@@ -176,6 +180,7 @@ const undoAll = Effect.fnUntraced(
     for (const compensation of compensations.toReversed()) {
       const since = now()
       const result = yield* Effect.exit(compensation.undo)
+      spans?.undone(compensation.step, result, { from: since, to: now() })
       if (Exit.isSuccess(result)) undone.push(compensation.step)
       else failures.push({ step: compensation.step, cause: result.cause })
       yield* tell(Exit.isSuccess(result) ? "Undone" : "UndoFailed", compensation.step, since)
@@ -218,10 +223,22 @@ const failureOf = (
   )
 }
 
-const execute = Effect.fnUntraced(function*(self: Any, restore: Restore) {
+const execute = (self: Any, restore: Restore): Effect.Effect<Context.Context<never>, unknown> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const environment = keepingTo(context)
+    const spans = spansOf(self, environment, Context.get(context, Clock.Clock))
+    const run = runSteps(self, restore, environment, spans) as Effect.Effect<Context.Context<never>, unknown>
+    return spans === undefined ? run : Effect.onExit(run, (exit) => Effect.sync(() => spans.ended(exit)))
+  })
+
+const runSteps = Effect.fnUntraced(function*(
+  self: Any,
+  restore: Restore,
+  environment: Context.Context<never>,
+  spans: Spans | undefined
+) {
   const events = yield* Events
   const clock = yield* Clock.Clock
-  const environment = keepingTo(yield* Effect.context<never>())
   const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
   const watching = yield* watcher
   const tell = (event: Event, ahead?: RanAhead) => {
@@ -233,18 +250,25 @@ const execute = Effect.fnUntraced(function*(self: Any, restore: Restore) {
 
   const compensations: Array<Compensation> = []
   const began = (yield* Watch)?.({ pipeline: self, compensations, context: environment })
-  const runner = new Runner(self, { now, restore, mayRunAhead: began === undefined, observer: watching?.observer })
+  const runner = new Runner(self, {
+    now,
+    restore,
+    mayRunAhead: began === undefined,
+    observer: watching?.observer,
+    spans
+  })
   const done: Array<Step.Any> = []
   let context: Context.Context<never> = environment
 
   for (const [index, step] of self.steps.entries()) {
     const add = (undo: Compensation["undo"]) => void compensations.push({ step: step.name, undo })
-    const { ahead, run, running, spent } = yield* runner.next(index, context, add)
+    const { ahead, from, run, running, spent } = yield* runner.next(index, context, add)
     const started = now() - spent
     began?.(step)
     const exit = yield* Effect.exit(
       Effect.andThen(tell({ _tag: "Started", pipeline: self.name, step: step.name }, ahead), run)
     )
+    spans?.left(step, exit, from === undefined ? { from: started, to: now() } : { from, to: from + spent })
     let failed: Exit.Failure<unknown, unknown>
     if (Exit.isSuccess(exit)) {
       const { undo } = step
@@ -265,7 +289,7 @@ const execute = Effect.fnUntraced(function*(self: Any, restore: Restore) {
     } else failed = exit
     // the process has ended in its last step, or has become the program: its fiber is let go, and nothing is undone
     if (step.reversal === "terminal" && Cause.hasInterruptsOnly(failed.cause)) return yield* failed
-    const outcome = yield* undoAll({ step, since: started, ahead }, compensations, emit, now)
+    const outcome = yield* undoAll({ step, since: started, ahead }, compensations, { emit, now, spans })
     return yield* failureOf(self, step, failed.cause, done, outcome)
   }
   return context

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Ahead from "../native/Ahead.ts"
 import { CurrentStep } from "./Events.ts"
 import type { Observer, RanAhead } from "./Observer.ts"
+import type { Spans } from "./spans.ts"
 import * as Step from "./Step.ts"
 
 /** Makes a part of an uninterruptible effect interruptible again. */
@@ -29,6 +30,8 @@ interface Outcome extends Prepared {
   readonly milliseconds: number
   /** What its process has told of it, for one who watches. */
   readonly ahead?: RanAhead
+  /** When its process began with it, by this process's clock, if there are spans. */
+  readonly from?: number
 }
 
 /** Provides a step with what it needs. `add` gets what takes back what it does. */
@@ -37,9 +40,10 @@ const prepare = (
   step: Step.Any,
   context: Context.Context<never>,
   add: (undo: Undo) => void,
-  journey?: Ahead.Journey
+  { journey, spans }: { readonly journey?: Ahead.Journey; readonly spans: Spans | undefined }
 ): Prepared => {
-  const running = context.pipe(
+  const within = spans?.within(step, context, journey !== undefined) ?? context
+  const running = within.pipe(
     Context.add(Step.Rollback, { add }),
     Context.add(CurrentStep, { pipeline, step: step.name, undoing: false, calls: step.calls })
   ) as Context.Context<never>
@@ -67,6 +71,16 @@ const ended = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outco
   milliseconds: 0
 })
 
+/** When each began: one after the other, and the last one has just ended. */
+const inTime = (outcomes: ReadonlyArray<Outcome>, end: number): ReadonlyArray<Outcome> => {
+  let from = outcomes.reduce((at, { milliseconds }) => at - milliseconds, end)
+  return outcomes.map((outcome) => {
+    const timed = { ...outcome, from }
+    from += outcome.milliseconds
+    return timed
+  })
+}
+
 /**
  * Runs the steps at the front of a list that may run ahead, up to the first that fails. Returns what each came to; nothing
  * on a kernel that can't run ahead.
@@ -75,7 +89,7 @@ const runAhead = Effect.fnUntraced(function*(
   pipeline: string,
   steps: ReadonlyArray<Step.Any>,
   context: Context.Context<never>,
-  { now, observer, restore }: Pick<Running, "now" | "observer" | "restore">
+  { now, observer, restore, spans }: Running
 ) {
   const journey = yield* Ahead.begin
   if (journey === undefined) return []
@@ -92,7 +106,7 @@ const runAhead = Effect.fnUntraced(function*(
       const started = now()
       observer?.ahead(step.name)
       const undos: Array<Undo> = []
-      const prepared = prepare(pipeline, step, contexts[at]!, (undo) => void undos.push(undo), journey)
+      const prepared = prepare(pipeline, step, contexts[at]!, (undo) => void undos.push(undo), { journey, spans })
       const exit = yield* journey.part(step.name, prepared.run)
       if (!journey.isLost) {
         outcomes.push({ ...prepared, exit, undos, milliseconds: now() - started })
@@ -103,7 +117,7 @@ const runAhead = Effect.fnUntraced(function*(
     const again = yield* Effect.exit(journey.settle)
     if (Exit.isFailure(again)) return [...outcomes.slice(0, -1), ended(again, contexts[Math.max(at - 1, 0)]!)]
     if (again.value === undefined) {
-      return outcomes.map((outcome, part) => {
+      const settled = outcomes.map((outcome, part) => {
         const times = journey.times(part)
         return {
           ...outcome,
@@ -111,6 +125,7 @@ const runAhead = Effect.fnUntraced(function*(
           ...observer === undefined ? {} : { ahead: { ...times, calls: journey.calls(part) } }
         }
       })
+      return spans === undefined ? settled : inTime(settled, now())
     }
     outcomes.length = again.value
     contexts.length = again.value + 1
@@ -120,6 +135,7 @@ const runAhead = Effect.fnUntraced(function*(
 /** The next step: what runs it, or its result, and how long that took. */
 export interface Next extends Prepared {
   readonly spent: number
+  readonly from?: number | undefined
   readonly ahead?: RanAhead
 }
 
@@ -131,6 +147,8 @@ export interface Running {
   readonly mayRunAhead: boolean
   /** Who watches, if somebody does. */
   readonly observer: Observer | undefined
+  /** The spans of the run, if somebody traces or counts. */
+  readonly spans: Spans | undefined
 }
 
 /** Runs the steps of a pipeline, one after the other; those that may, and follow one another, together. */
@@ -161,12 +179,13 @@ export class Runner {
     }
     const outcome = this.#outcomes.shift()
     if (outcome === undefined) {
-      const { run, running } = prepare(name, step, context, add)
+      const { run, running } = prepare(name, step, context, add, this.#how)
       return { running, run: this.#whole(step, run), spent: 0 }
     }
     outcome.undos.forEach(add)
-    const { ahead, exit, milliseconds, running } = outcome
-    return { running, run: exit as Prepared["run"], spent: milliseconds, ...ahead === undefined ? {} : { ahead } }
+    const { ahead, exit, from, milliseconds, running } = outcome
+    const run = exit as Prepared["run"]
+    return { running, run, spent: milliseconds, from, ...ahead === undefined ? {} : { ahead } }
   }
 
   /** One that is done at once is interrupted before it begins, or not at all. */

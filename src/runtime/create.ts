@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type { PipelineError } from "../engine/PipelineError.ts"
+import { act } from "../engine/spans.ts"
 import type { Fork } from "../native/Fork.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
 import { create as createPipeline } from "../pipelines/create.ts"
@@ -52,7 +53,7 @@ export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R 
       const running = yield* createWith(restore, options, { attached: false })
       return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, running))
     })
-  ).pipe(whileAttached(endsOnSignal(options)))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.create", { "container.id": options.id }))
 
 /** Ends and removes a container that can't be handed over. */
 const discard = (options: RunOptions, started: RunningProcess & { readonly state: State }) =>

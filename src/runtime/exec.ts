@@ -5,6 +5,7 @@ import type { ConfigError } from "../config/ConfigError.ts"
 import type { NamespaceType } from "../config/Container.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type { InvalidPipelineError, PipelineError } from "../engine/PipelineError.ts"
+import { act } from "../engine/spans.ts"
 import type { Fork } from "../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { exec as execPipeline } from "../pipelines/exec.ts"
@@ -86,7 +87,7 @@ export const start = <P extends Pipeline.Any = Setns, E = never, R = never>(
       const { running } = yield* startWith(restore, options, { attached: false })
       return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), abandon(running))
     })
-  ).pipe(whileAttached(endsOnSignal(options)))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.start", { "container.id": options.id }))
 
 const withConsole = (launch: Launch["Service"], consoleSocket: number | undefined): Launch["Service"] =>
   consoleSocket === undefined ? launch : { ...launch, record: { ...launch.record, consoleSocket } }
@@ -164,4 +165,4 @@ export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
         end: (exit) => Exit.isFailure(exit) ? [killAndReap(running)] : []
       })
     })
-  ).pipe(whileAttached(endsOnSignal(options)))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.exec", { "container.id": options.id }))

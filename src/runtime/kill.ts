@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
+import { act } from "../engine/spans.ts"
 import { SIG } from "../native/constants.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { signal as signalPipeline } from "../pipelines/signal.ts"
@@ -56,4 +57,4 @@ export const kill = (
         ...given({ cgroup })
       })
     )
-  })
+  }).pipe(act("Runtime.kill", { "container.id": id, "runfx.signal": signal }))

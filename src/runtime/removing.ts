@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type { Failure } from "../engine/Pipeline.ts"
+import { act } from "../engine/spans.ts"
 import { POLL, SIG } from "../native/constants.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { kill as killPipeline } from "../pipelines/kill.ts"
@@ -191,9 +192,15 @@ const removeLocked = (root: string, id: string, options: RemoveOptions) =>
  * Removes a container that has stopped; `force` kills it first, finds nothing wrong with one that is gone, and removes
  * also one whose state can't be read.
  */
-export const remove = Effect.fnUntraced(function*(
+export const remove = (
   id: string,
   options: RemoveOptions & { readonly stateRoot?: string } = {}
+): Effect.Effect<void, RemoveError | StateUntrusted, Kernel> =>
+  act("Runtime.remove", { "container.id": id })(removeById(id, options))
+
+const removeById = Effect.fnUntraced(function*(
+  id: string,
+  options: RemoveOptions & { readonly stateRoot?: string }
 ): Effect.fn.Return<void, RemoveError | StateUntrusted, Kernel> {
   const root = options.stateRoot ?? (yield* stateRoot)
   const act = removeLocked(root, id, options)

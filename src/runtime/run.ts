@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hasNamespace } from "../config/Container.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"
+import { act } from "../engine/spans.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import type { Standard } from "../pipelines/standard.ts"
@@ -50,4 +51,4 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
         }
       })
     })
-  ).pipe(whileAttached(endsOnSignal(options)))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.run", { "container.id": options.id }))

@@ -2,6 +2,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Tracer from "effect/Tracer"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -16,6 +17,7 @@ import { callNames, Kernel, onErrno, orOn, sys } from "../../src/native/Kernel.t
 import * as Linux from "../../src/native/linux/Linux.ts"
 import { turnsOf } from "../../src/native/linux/rpc/Client.ts"
 import { History } from "../../src/native/linux/rpc/History.ts"
+import { standard } from "../../src/pipelines/standard.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { inChild } from "../support/child.ts"
 import { containerOf, makePlace, on, options, type Place } from "../support/containers.ts"
@@ -98,6 +100,39 @@ describe.skipIf(missing !== undefined)("a default container", () => {
       }
       // who mounts or renames elsewhere on the machine has a look-up made again
       assert.isAtMost(Math.min(...turns), most, turns.join(", "))
+    })))
+
+  it.live("tells a tracer of each step, one after the other, within the time of its pipeline", () =>
+    on(Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (given) => {
+          const span = new Tracer.NativeSpan(given)
+          spans.push(span)
+          return span
+        }
+      })
+      const given = options(place, containerOf(place, ["/bin/true"]))
+      yield* Effect.provideService(Runtime.run(given), Tracer.Tracer, tracer)
+      const endOf = ({ name, status }: Tracer.NativeSpan): bigint => {
+        assert(status._tag === "Ended", `${name} has not ended`)
+        return status.endTime
+      }
+      const whole = spans.find(({ name }) => name === "standard")!
+      const steps = spans.filter(({ name }) => name.startsWith("standard/"))
+      assert.deepStrictEqual(
+        steps.map(({ name }) => name),
+        standard.steps.filter(({ reversal }) => reversal !== "terminal").map(({ name }) => `standard/${name}`)
+      )
+      // a clock of floating milliseconds is exact to less than a microsecond
+      const slack = 1000n
+      for (const [index, step] of steps.entries()) {
+        assert.isAtLeast(Number(endOf(step) - step.startTime), 0, step.name)
+        const before = steps[index - 1]
+        if (before !== undefined) assert.isTrue(step.startTime + slack >= endOf(before), step.name)
+        assert.isTrue(endOf(step) <= endOf(whole) + slack, step.name)
+      }
+      assert.isTrue(steps[0]!.startTime + slack >= whole.startTime)
     })))
 })
 

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import { type Event, Events } from "../../engine/Events.ts"
 import * as Pipeline from "../../engine/Pipeline.ts"
 import { exitCodeOf } from "../../engine/PipelineError.ts"
+import { beside } from "../../engine/spans.ts"
 import { type Kernel, sys } from "../../native/Kernel.ts"
 import { send } from "../channel/channel.ts"
 import { Init } from "./Init.ts"
@@ -35,6 +36,7 @@ export const initMain = (
     const exit = yield* Pipeline.runUnchecked(pipeline).pipe(
       Effect.provideService(Init, init),
       Effect.provideService(Events, (event) => Effect.sync(() => void report.events.push(event))),
+      beside,
       Effect.exit
     )
     // a pipeline that ends without exec or exit has lost its last step
