@@ -1,8 +1,8 @@
 /** Sandboxes of several callers: root, and a user without privileges, each in a process of its own. */
-import { buildSync } from "esbuild"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { bundleDriver } from "./bundleDriver.ts"
 import { begin, type Started } from "./command.ts"
 import type { Job, Outcome } from "./sandboxDriver.ts"
 
@@ -48,7 +48,6 @@ export const usersMay = (): boolean => {
 export const makeSandboxes = (mark: string): Sandboxes => {
   const top = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), `${mark}-`)))
   fs.chmodSync(top, 0o755)
-  fs.symlinkSync(path.resolve("node_modules"), path.join(top, "node_modules"))
   const shared = path.join(top, "shared")
   fs.mkdirSync(shared)
   fs.chmodSync(shared, 0o777)
@@ -57,22 +56,7 @@ export const makeSandboxes = (mark: string): Sandboxes => {
     fs.mkdirSync(stateRoot(caller), { mode: 0o700 })
     if (caller === "user") fs.chownSync(stateRoot(caller), userId, userId)
   }
-  const built = (module: string): string => {
-    const outfile = path.join(top, `${module}.mjs`)
-    if (!fs.existsSync(outfile)) {
-      buildSync({
-        entryPoints: [`test/support/${module}.ts`],
-        bundle: true,
-        platform: "node",
-        format: "esm",
-        target: "node20",
-        packages: "external",
-        outfile,
-        logLevel: "error"
-      })
-    }
-    return outfile
-  }
+  const built = (module: string): string => bundleDriver(top, module)
   const beginAs: Sandboxes["begin"] = (caller, module, input, ...args) => {
     const program = [process.execPath, built(module), ...args]
     const ids = ["--reuid", String(userId), "--regid", String(userId), "--clear-groups"]
