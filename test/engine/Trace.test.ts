@@ -179,6 +179,21 @@ describe("steps that ran ahead, in a trace", () => {
 })
 
 describe("slices in lanes", () => {
+  it("are whole: fibers at the same time have a lane each, and those that follow one another share one", () => {
+    const call = (fiber: number, began: number, ended: number): Slice => ({
+      name: "x",
+      kind: "call",
+      fiber,
+      began,
+      ended,
+      args: {}
+    })
+    const slices = [call(1, 0, 4), call(2, 1, 6), call(3, 4, 9), call(4, 7, 8)]
+    const placed = place(slices, 0, 10)
+    assert.deepStrictEqual(placed.map(({ lane, slice }) => [slice.fiber, lane]), [[1, 0], [2, 1], [3, 0], [4, 1]])
+    assert.deepStrictEqual(placed.map(({ from, to }) => [from / 1e6, to / 1e6]), [[0, 4], [1, 6], [4, 9], [7, 8]])
+  })
+
   it("nest, whatever times are given, and those of one fiber share a lane", () => {
     const time = fc.nat(50).map((n) => n / 1000)
     const slice = fc.record({
