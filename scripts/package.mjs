@@ -61,7 +61,8 @@ const stage = (place) => {
     if (file.endsWith(".cjs") || reached.has(file)) cpSync(from, to)
     if (file.endsWith(".js")) {
       const { code } = transformSync(readFileSync(from, "utf8"), {
-        format: "esm",
+        // what is exported keeps its name, in traces, too
+        minifyIdentifiers: true,
         target: "node20.19",
         legalComments: "none",
         minifyWhitespace: true,
