@@ -242,12 +242,13 @@ const directories: Files = {
         traced(m, process)
         return fileText(m, entry.file)
       },
-      jump: () =>
-        file.kind._tag === "Node" || file.kind._tag === "Pty"
-          ? file.kind.location
-          : file.kind._tag === "Socket"
-          ? { mount: 0, node: `socket:${file.kind.socket}` }
-          : refuse("ENXIO")
+      jump: () => {
+        const { kind } = file
+        // an inode of pidfs, which is opened, changed and asked for as others are; of an older Linux's, none of that
+        if (kind._tag === "Pid") m.unmodelled("what is behind the link of a pidfd")
+        if (kind._tag === "Socket") return { mount: 0, node: `socket:${kind.socket}` }
+        return kind._tag === "Node" || kind._tag === "Pty" ? kind.location : refuse("ENXIO")
+      }
     }
   },
   fdinfo: (asked) => {

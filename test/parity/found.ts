@@ -5,6 +5,10 @@ import { as, fork, line, link, lookAt, mkdir, mount, open, see, touch } from "..
 
 /** By the rule that each holds. */
 export const found: Readonly<Record<string, Scenario>> = {
+  "a namespace's file is not executed, before it is not written": [
+    open("/proc/self/ns/net", O.RDONLY, "n"),
+    ...[1, 2, 3, 4, 5, 6, 7].map((mode) => line("faccessat2", { dirfd: cwd, path: "/proc/self/fd/$n", mode, flags: 0 }))
+  ],
   "a negative length is refused before the descriptor is looked at": [
     line("ftruncate", { fd: -1, length: -1n }),
     line("ftruncate", { fd: -1, length: 1n })

@@ -123,6 +123,7 @@ export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): v
   // EINVAL: before the descriptor is looked at (do_sys_ftruncate)
   if (length < 0n) refuse("EINVAL")
   const file = Descriptors.usable(m, fd)
+  if (file.kind._tag === "Pid") m.unmodelled("the size of a pidfd")
   // EINVAL: not a regular file open for writing (truncate(2))
   if (!opensForWriting(file)) refuse("EINVAL")
   const { node } = nodeFile(m, file)

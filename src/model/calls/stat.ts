@@ -178,10 +178,12 @@ export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"
   }
   const location = target(m, dirfd, path, flags)
   const node = at(m, location)
+  // EACCES: nothing is executed there, as on nsfs; before all else (path_noexec)
+  const isNoexec = Nodes.isImmutable(node) || (mountFlags(m, location) & MS.NOEXEC) !== 0
+  if ((mode & X) !== 0 && node.type === "f" && isNoexec) refuse("EACCES")
   // EPERM: nobody changes it, before who may is looked at (inode_permission)
   if ((mode & W) !== 0 && Nodes.isImmutable(node)) refuse("EPERM")
   const writes = (mode & W) !== 0 && ["f", "d", "l"].includes(node.type)
-  if ((mode & X) !== 0 && node.type === "f" && (mountFlags(m, location) & MS.NOEXEC) !== 0) refuse("EACCES")
   // EROFS: of the file system before the permissions, of the mount after them (do_faccessat)
   if (writes && Nodes.fileSystemOf(m, node)?.readonly === true) refuse("EROFS")
   if (!permitted(m, node, mode)) refuse("EACCES")
