@@ -1,6 +1,6 @@
 /** The list of mutants fits the code, and each is caught; running them is up to scripts/mutants.mjs. */
 import { assert, describe, it } from "@effect/vitest"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 
 const read = (file: string): string => readFileSync(file, "utf8")
 
@@ -44,10 +44,12 @@ describe("the mutants", () => {
 })
 
 describe("docs/testing.md", () => {
-  it("has the code of examples/check.test.ts, word for word", () => {
+  it("has the code of the tests among the examples, word for word", () => {
     const blocks = [...read("docs/testing.md").matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!)
     assert.isAtLeast(blocks.length, 6)
-    const example = read("examples/check.test.ts")
-    assert.deepStrictEqual(blocks.filter((code) => !example.includes(code)), [])
+    const examples = readdirSync("examples").filter((name) => name.endsWith(".test.ts")).map((name) =>
+      read(`examples/${name}`)
+    )
+    assert.deepStrictEqual(blocks.filter((code) => !examples.some((example) => example.includes(code))), [])
   })
 })
