@@ -4,7 +4,7 @@
 import { rowOf } from "../native/calls.ts"
 import { forAll } from "../native/definition.ts"
 import type { Errno } from "../native/Errno.ts"
-import type { Arguments, Call, CallName, Result } from "../native/Kernel.ts"
+import type { Arguments, Call, CallName, Made } from "../native/Kernel.ts"
 import * as Credentials from "./calls/credentials.ts"
 import * as Descriptors from "./calls/descriptors.ts"
 import * as Directories from "./calls/directories.ts"
@@ -42,7 +42,7 @@ import { passFilters } from "./seccompFilter.ts"
 import type { State } from "./State.ts"
 
 type Rules = {
-  readonly [N in CallName]: (m: Machine, args: Arguments<N>) => Result<{ readonly _tag: N }>
+  readonly [N in CallName]: (m: Machine, args: Arguments<N>) => Made<N>
 }
 
 /** One rule for each call of the table; a call without one does not compile. */

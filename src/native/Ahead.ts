@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Errno } from "./Errno.ts"
+import type { AnyFd } from "./Handle.ts"
 import { type Call, Kernel, orOn, type Result, type SyscallError } from "./Kernel.ts"
 
 /** What a call will most likely return. If it is unseen, the effect only needs to know that the call has not failed. */
@@ -111,7 +112,7 @@ export const once = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E,
 export const ifOpen = <E, R, E2, R2>(
   codes: readonly [Errno, Errno],
   open: Effect.Effect<number, E | SyscallError, R>,
-  use: (fd: number) => Effect.Effect<void, E2, R2>
+  use: (fd: AnyFd) => Effect.Effect<void, E2, R2>
 ): Effect.Effect<void, E | E2 | SyscallError, R | R2> =>
   Effect.contextWith((context: Context.Context<R | R2>) => {
     const leave = Context.get(context, Current)?.enter(codes)

@@ -5,6 +5,7 @@
  * `AT_FDCWD`, `"path"`.
  */
 import * as constants from "./constants.ts"
+import type { AnyFd, AnyPid, AnyPidfd } from "./Handle.ts"
 import type { Limit, SchedulerAttributes, TerminalModes } from "./results.ts"
 import type { Request } from "./Rtnetlink.ts"
 
@@ -34,7 +35,7 @@ export const quote = (text: string): string =>
 export const int: Argument<number> = make(String)
 
 /** A process's number, as the caller sees it. */
-export const pid: Argument<number> = make(String)
+export const pid: Argument<AnyPid> = make(String)
 
 /** A 64-bit integer. */
 export const bigint: Argument<bigint> = make(String)
@@ -43,7 +44,10 @@ export const bigint: Argument<bigint> = make(String)
 export const bits: Argument<bigint> = make((value) => `0x${value.toString(16)}`)
 
 /** A file descriptor of the calling process; `AT_FDCWD` by name. */
-export const fd: Argument<number> = make((value) => value === constants.AT.FDCWD ? "AT_FDCWD" : String(value))
+export const fd: Argument<AnyFd> = make((value) => value === constants.AT.FDCWD ? "AT_FDCWD" : String(value))
+
+/** A descriptor of a process. */
+export const pidfd: Argument<AnyPidfd> = make(String)
 
 /** A path or any other text. */
 export const text: Argument<string> = make(quote)
@@ -67,7 +71,7 @@ export const ints: Argument<ReadonlyArray<number>> = make((values) =>
 )
 
 /** A vector of file descriptors of the calling process. */
-export const fds: Argument<ReadonlyArray<number>> = make(ints.render)
+export const fds: Argument<ReadonlyArray<AnyFd>> = make(ints.render)
 
 /** A set of integers, in order, printed with its runs as ranges: `[0-3, 7]`. */
 export const ranges: Argument<ReadonlyArray<number>> = make((values) => {

@@ -11,10 +11,11 @@
 import * as Effect from "effect/Effect"
 import * as Ahead from "./Ahead.ts"
 import { AT, O, RESOLVE, S, STATX } from "./constants.ts"
+import type { AnyFd, Fd } from "./Handle.ts"
 import { type Kernel, onErrno, sys, SyscallError } from "./Kernel.ts"
 import type { DirectoryEntry, Stat } from "./results.ts"
 
-type Fd = Effect.Effect<number, SyscallError, Kernel>
+type Opened = Effect.Effect<Fd, SyscallError, Kernel>
 
 /** The calls that {@link resolve} and {@link using} make; for the headers of steps. */
 const resolveCalls = ["openat2", "close"] as const
@@ -49,17 +50,17 @@ export const split = (path: string): { readonly directory: string; readonly name
 }
 
 /** Opens a descriptor, uses it, and always closes it. */
-export const using = <A, E, R, E2, R2>(
-  open: Effect.Effect<number, E, R>,
-  use: (fd: number) => Effect.Effect<A, E2, R2>
+export const using = <D extends AnyFd, A, E, R, E2, R2>(
+  open: Effect.Effect<D, E, R>,
+  use: (fd: D) => Effect.Effect<A, E2, R2>
 ): Effect.Effect<A, E | E2 | SyscallError, R | R2 | Kernel> =>
   Effect.acquireUseRelease(open, use, (fd) => sys.close({ fd }))
 
 /** Opens a descriptor and uses it; closes it only if the use fails. */
-export const keeping = <E, R, A, E2, R2>(
-  open: Effect.Effect<number, E, R>,
-  use: (fd: number) => Effect.Effect<A, E2, R2>
-): Effect.Effect<number, E | E2 | SyscallError, R | R2 | Kernel> =>
+export const keeping = <D extends AnyFd, E, R, A, E2, R2>(
+  open: Effect.Effect<D, E, R>,
+  use: (fd: D) => Effect.Effect<A, E2, R2>
+): Effect.Effect<D, E | E2 | SyscallError, R | R2 | Kernel> =>
   Effect.flatMap(open, (fd) =>
     use(fd).pipe(
       Effect.as(fd),
@@ -67,7 +68,7 @@ export const keeping = <E, R, A, E2, R2>(
     ))
 
 const eachBatch = <E, R>(
-  fd: number,
+  fd: AnyFd,
   visit: (batch: ReadonlyArray<DirectoryEntry>) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<void, E | SyscallError, R | Kernel> =>
   Effect.gen(function*() {
@@ -79,7 +80,7 @@ const eachBatch = <E, R>(
   })
 
 /** All entries of an open directory, without `.` and `..`. */
-export const entriesOf = (fd: number): Effect.Effect<ReadonlyArray<DirectoryEntry>, SyscallError, Kernel> =>
+export const entriesOf = (fd: AnyFd): Effect.Effect<ReadonlyArray<DirectoryEntry>, SyscallError, Kernel> =>
   Effect.suspend(() => {
     const all: Array<DirectoryEntry> = []
     return Effect.as(eachBatch(fd, (batch) => Effect.sync(() => all.push(...batch))), all)
@@ -87,7 +88,7 @@ export const entriesOf = (fd: number): Effect.Effect<ReadonlyArray<DirectoryEntr
 
 /** Visits the entries of an open directory as they are read, so that one with very many takes no memory for them. */
 export const forEachEntry = <E, R>(
-  fd: number,
+  fd: AnyFd,
   visit: (entry: DirectoryEntry) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<void, E | SyscallError, R | Kernel> =>
   eachBatch(fd, (batch) => Effect.forEach(batch, visit, { discard: true }))
@@ -102,7 +103,7 @@ export const withoutUmask = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effe
  */
 const attempts = 256
 
-const persistent = (open: Fd, left = attempts): Fd =>
+const persistent = (open: Opened, left = attempts): Opened =>
   Effect.catchIf(open, ({ code }) => code === "EAGAIN" && left > 0, () => persistent(open, left - 1))
 
 /** How a path is looked up below a root. */
@@ -118,7 +119,7 @@ export interface Lookup {
  *
  * @see openat2(2)
  */
-export const resolve = (root: number, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Fd =>
+export const resolve = (root: AnyFd, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Opened =>
   persistent(sys.openat2({
     dirfd: root,
     path,
@@ -133,7 +134,7 @@ export const resolve = (root: number, path: string, { flags = 0, resolve = 0 }: 
  *
  * @see openat2(2)
  */
-export const resolveBelow = (directory: number, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Fd =>
+export const resolveBelow = (directory: AnyFd, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Opened =>
   persistent(sys.openat2({
     dirfd: directory,
     path,
@@ -146,7 +147,7 @@ export const resolveBelow = (directory: number, path: string, { flags = 0, resol
  * Opens for reading or writing what a path means to a process whose root directory is `root`; `flags` are `O_*` in addition to
  * `O_CLOEXEC|O_NOCTTY`.
  */
-export const open = (root: number, path: string, flags: number, resolve = 0): Fd =>
+export const open = (root: AnyFd, path: string, flags: number, resolve = 0): Opened =>
   persistent(sys.openat2({
     dirfd: root,
     path,
@@ -156,7 +157,7 @@ export const open = (root: number, path: string, flags: number, resolve = 0): Fd
   }))
 
 /** What statx(2) reports of an open descriptor. */
-export const stat = (fd: number): Effect.Effect<Stat, SyscallError, Kernel> =>
+export const stat = (fd: AnyFd): Effect.Effect<Stat, SyscallError, Kernel> =>
   sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS | STATX.MNT_ID })
 
 /** Whether a file is of a type: `isType(stat, S.IFDIR)`. `likely` is what it most likely is. */
@@ -192,13 +193,13 @@ export interface Making extends Lookup {
 const maxLinks = 40
 
 const ensure = (
-  root: number,
+  root: AnyFd,
   path: string,
-  make: (directory: number, name: string) => Effect.Effect<void, SyscallError, Kernel>,
+  make: (directory: AnyFd, name: string) => Effect.Effect<void, SyscallError, Kernel>,
   making: Making,
   flags: number,
   links: number
-): Fd =>
+): Opened =>
   resolve(root, path, { flags, resolve: making.resolve ?? 0 }).pipe(
     onErrno(["ENOENT"], (missing) => {
       const { directory, name } = split(path)
@@ -231,9 +232,9 @@ const ensure = (
     })
   )
 
-const chown = (fd: number, { gid, uid }: Owner) => sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
+const chown = (fd: AnyFd, { gid, uid }: Owner) => sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
 
-const directories = (root: number, path: string, making: Making, links: number): Fd =>
+const directories = (root: AnyFd, path: string, making: Making, links: number): Opened =>
   ensure(
     root,
     path,
@@ -249,14 +250,14 @@ const directories = (root: number, path: string, making: Making, links: number):
  * Fails with `ENOTDIR` if something else is in the way. Fails with `ELOOP` if links lead in circles, or if there is any
  * link and `RESOLVE_NO_SYMLINKS` is asked for.
  */
-export const makeDirectories = (root: number, path: string, making: Making = {}): Fd =>
+export const makeDirectories = (root: AnyFd, path: string, making: Making = {}): Opened =>
   directories(root, path, making, 0)
 
 /**
  * An `O_PATH` descriptor of a file below a root, of any type; an empty regular file is made if it is missing, with
  * all its parents.
  */
-export const makeFile = (root: number, path: string, making: Making = {}): Fd =>
+export const makeFile = (root: AnyFd, path: string, making: Making = {}): Opened =>
   ensure(
     root,
     path,
@@ -268,7 +269,7 @@ export const makeFile = (root: number, path: string, making: Making = {}): Fd =>
   )
 
 /** All that can be read from a descriptor. */
-export const readAll = Effect.fnUntraced(function*(fd: number) {
+export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
   const chunks: Array<Uint8Array> = []
   for (;;) {
     const chunk = yield* sys.read({ fd, count: 65536 })
@@ -278,7 +279,7 @@ export const readAll = Effect.fnUntraced(function*(fd: number) {
 })
 
 /** Writes all of it, by as many write(2) calls as it takes. */
-export const writeAll = Effect.fnUntraced(function*(fd: number, data: Uint8Array) {
+export const writeAll = Effect.fnUntraced(function*(fd: AnyFd, data: Uint8Array) {
   for (let done = 0; done < data.length;) {
     done += yield* sys.write({ fd, data: done === 0 ? data : data.subarray(done) })
   }

@@ -7,11 +7,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { AnyFd, AnyPid } from "./Handle.ts"
 import type { SyscallError } from "./Kernel.ts"
 
 /** A child that was started. */
 export interface Started {
-  readonly pid: number
+  readonly pid: AnyPid
   /** Runs the child's Effect. It does not end by itself when the process does: see {@link Started.forget}. */
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /**
@@ -26,7 +27,7 @@ export interface Started {
 export type Start = <R>(
   flags: number,
   child: Effect.Effect<unknown, unknown, R>,
-  descriptors?: ReadonlyArray<number>
+  descriptors?: ReadonlyArray<AnyFd>
 ) => Effect.Effect<Started, SyscallError, R>
 
 /** Starts children. */
@@ -46,8 +47,8 @@ export class Fork extends Context.Service<Fork, {
   readonly spawn: <R>(
     flags: number,
     child: Effect.Effect<unknown, unknown, R>,
-    descriptors?: ReadonlyArray<number>
-  ) => Effect.Effect<number, SyscallError, R>
+    descriptors?: ReadonlyArray<AnyFd>
+  ) => Effect.Effect<AnyPid, SyscallError, R>
   /** As `spawn`; returns what there is of the child in this process, too. */
   readonly start: Start
 }>()("runfx/Fork") {}

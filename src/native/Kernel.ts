@@ -26,6 +26,7 @@ import { calls, rowOf } from "./calls.ts"
 import type { Definition } from "./definition.ts"
 import * as Errno from "./Errno.ts"
 import { generalAdvice } from "./generalAdvice.ts"
+import type { Unbranded } from "./Handle.ts"
 import { filtered, missing, noProc } from "./since.ts"
 
 type Table = typeof calls
@@ -46,6 +47,9 @@ export type Call = { [N in CallName]: CallOf<N> }[CallName]
 /** What a call returns if it succeeds. */
 export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] extends Definition<infer _, infer R> ? R
   : never
+
+/** What is returned by who makes a call: numbers get their brand by the type of the call alone. */
+export type Made<N extends CallName> = Unbranded<Result<{ readonly _tag: N }>>
 
 /** The names of all calls, in the order of the table. */
 export const callNames: ReadonlyArray<CallName> = Object.keys(calls) as Array<CallName>

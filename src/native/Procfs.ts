@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Ahead from "./Ahead.ts"
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MAGIC, MOUNT_ATTR, O, OPEN_TREE, RESOLVE } from "./constants.ts"
 import { explain, keeping, readAll, stat, using, writeAll } from "./Files.ts"
+import type { AnyFd } from "./Handle.ts"
 import { type Kernel, sys, SyscallError } from "./Kernel.ts"
 
 /** The calls that {@link openProc} makes; for the headers of steps. */
@@ -43,7 +44,7 @@ const instance = using(
 const rootInode = 1n
 
 /** Whether a descriptor is of the root of a procfs. */
-const isProc = Effect.fnUntraced(function*(fd: number) {
+const isProc = Effect.fnUntraced(function*(fd: AnyFd) {
   const system = yield* sys.fstatfs({ fd })
   return Ahead.is(system, "type", MAGIC.PROC_SUPER_MAGIC) && Ahead.is(yield* stat(fd), "ino", rootInode)
 })

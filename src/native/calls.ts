@@ -5,8 +5,9 @@
  * all follow from this table. A name is the name of the system call; if one row stands for a short fixed exchange
  * (a netlink request and its answer), its comment says so.
  *
- * Conventions: descriptors, pids, uids and flags are numbers; sizes, limits and capability sets are bigints; bytes are
- * `Uint8Array`; a mode carries its type bits only if the call wants them.
+ * Conventions: descriptors, pids, uids and flags are numbers; descriptors and pids that a call returns have a brand
+ * (`Handle.ts`). Sizes, limits and capability sets are bigints; bytes are `Uint8Array`; a mode carries its type bits only if
+ * the call wants them.
  *
  * To add a call: a row here, a handler in `linux/` and a rule in `src/model/`. The compiler asks for each that is missing,
  * here of fdatasync(2):
@@ -24,17 +25,34 @@
 import * as Arg from "./Argument.ts"
 import { bpf, cloning, deviceNumber, exchange, ioctl } from "./composed.ts"
 import * as c from "./constants.ts"
-import { asListed, changes, data, looks, never, nothing, number, type Row, varying } from "./definition.ts"
+import {
+  asListed,
+  changes,
+  data,
+  looks,
+  never,
+  nothing,
+  number,
+  type Returns,
+  type Row,
+  varying
+} from "./definition.ts"
+import type { Fd, Pid, Pidfd } from "./Handle.ts"
 import type * as Result from "./results.ts"
 import type * as Rtnetlink from "./Rtnetlink.ts"
 
 const { fd, int, text: path } = Arg
 
+// of a number, only the type differs
+const descriptor = number as Returns<Fd>
+const processDescriptor = number as Returns<Pidfd>
+const processId = number as Returns<Pid>
+
 /** The table. */
 export const calls = {
   // ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
   /** Raw clone(2) with SIGCHLD as exit signal: the child's pid in the parent, 0 in the child. */
-  clone: changes("clone(2)", { flags: Arg.flags(c.CLONE) }, data<number>(), { syscalls: cloning }),
+  clone: changes("clone(2)", { flags: Arg.flags(c.CLONE) }, data<Pid>(), { syscalls: cloning }),
   /**
    * clone(2) with `CLONE_PARENT`, after which the caller exits with status 0 and only the child continues: how a process
    * enters the pid (or time) namespace that it joined or made, which takes effect for children only.
@@ -60,19 +78,21 @@ export const calls = {
   ),
   /** Reaps a child by its number, with what it has used; never waits: null if it has not ended. */
   wait4: changes("wait4(2)", { pid: Arg.pid }, varying(data<Result.Reaped | null>()), { releases: ["namespaces"] }),
-  getpid: looks("getpid(2)", {}, number, { syscalls: asListed }),
-  getppid: looks("getppid(2)", {}, number, { syscalls: asListed }),
+  getpid: looks("getpid(2)", {}, processId, { syscalls: asListed }),
+  getppid: looks("getppid(2)", {}, processId, { syscalls: asListed }),
   /** `pid` 0 is the caller. */
-  getsid: looks("getsid(2)", { pid: Arg.pid }, number, { syscalls: asListed }),
-  setsid: changes("setsid(2)", {}, number, { syscalls: asListed }),
+  getsid: looks("getsid(2)", { pid: Arg.pid }, processId, { syscalls: asListed }),
+  setsid: changes("setsid(2)", {}, processId, { syscalls: asListed }),
   kill: changes("kill(2)", { pid: Arg.pid, signal: Arg.one(c.SIG) }, nothing, { syscalls: asListed }),
-  pidfd_open: looks("pidfd_open(2)", { pid: Arg.pid, flags: int }, number, {
+  pidfd_open: looks("pidfd_open(2)", { pid: Arg.pid, flags: int }, processDescriptor, {
     since: "5.3",
     isForEverybody: true,
     syscalls: asListed
   }),
-  pidfd_getfd: changes("pidfd_getfd(2)", { pidfd: fd, targetfd: fd, flags: int }, number, { since: "5.6" }),
-  pidfd_send_signal: changes("pidfd_send_signal(2)", { pidfd: fd, signal: Arg.one(c.SIG) }, nothing, { since: "5.1" }),
+  pidfd_getfd: changes("pidfd_getfd(2)", { pidfd: Arg.pidfd, targetfd: fd, flags: int }, descriptor, { since: "5.6" }),
+  pidfd_send_signal: changes("pidfd_send_signal(2)", { pidfd: Arg.pidfd, signal: Arg.one(c.SIG) }, nothing, {
+    since: "5.1"
+  }),
   /** Options that take integers; `PR_GET_*` that answer through a pointer give their answer as the result. */
   prctl: changes("prctl(2)", { option: Arg.one(c.PR), arg2: int, arg3: int, arg4: int, arg5: int }, number, {
     syscalls: asListed
@@ -152,7 +172,7 @@ export const calls = {
   set_mempolicy: changes("set_mempolicy(2)", { mode: int, nodes: Arg.ints }, nothing),
 
   // ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────
-  openat: looks("openat(2)", { dirfd: fd, path, flags: Arg.openFlags, mode: Arg.mode }, number, {
+  openat: looks("openat(2)", { dirfd: fd, path, flags: Arg.openFlags, mode: Arg.mode }, descriptor, {
     waits: "seldom",
     syscalls: asListed
   }),
@@ -165,7 +185,7 @@ export const calls = {
       mode: Arg.mode,
       resolve: Arg.flags(c.RESOLVE)
     },
-    number,
+    descriptor,
     { since: "5.6", waits: "seldom" }
   ),
   close: looks("close(2)", { fd }, nothing, { releases: ["mounts", "namespaces"], syscalls: asListed }),
@@ -175,8 +195,8 @@ export const calls = {
     releases: ["mounts", "namespaces"],
     syscalls: asListed
   }),
-  dup: looks("dup(2)", { fd }, number, { syscalls: asListed }),
-  dup3: changes("dup(2)", { oldfd: fd, newfd: fd, flags: Arg.openFlags }, number, {
+  dup: looks("dup(2)", { fd }, descriptor, { syscalls: asListed }),
+  dup3: changes("dup(2)", { oldfd: fd, newfd: fd, flags: Arg.openFlags }, descriptor, {
     releases: ["mounts"],
     syscalls: asListed
   }),
@@ -219,7 +239,7 @@ export const calls = {
   ftruncate: changes("truncate(2)", { fd, length: Arg.bigint }, nothing, { syscalls: asListed }),
   flock: changes("flock(2)", { fd, operation: Arg.flags(c.LOCK) }, nothing, { waits: "often", syscalls: asListed }),
   setxattr: changes("setxattr(2)", { path, name: Arg.text, value: Arg.bytes }, nothing),
-  memfd_create: changes("memfd_create(2)", { name: Arg.text, flags: Arg.flags(c.MFD) }, number, {
+  memfd_create: changes("memfd_create(2)", { name: Arg.text, flags: Arg.flags(c.MFD) }, descriptor, {
     since: "3.17",
     isForEverybody: true
   }),
@@ -249,7 +269,7 @@ export const calls = {
     syscalls: asListed
   }),
   pivot_root: changes("pivot_root(2)", { newRoot: path, putOld: path }, nothing, { releases: ["mounts"] }),
-  open_tree: changes("open_tree(2)", { dirfd: fd, path, flags: Arg.flags(c.OPEN_TREE, c.AT) }, number, {
+  open_tree: changes("open_tree(2)", { dirfd: fd, path, flags: Arg.flags(c.OPEN_TREE, c.AT) }, descriptor, {
     since: "5.2"
   }),
   move_mount: changes(
@@ -264,7 +284,7 @@ export const calls = {
     nothing,
     { since: "5.2" }
   ),
-  fsopen: changes("fsopen(2)", { type: Arg.text, flags: Arg.flags(c.FSOPEN) }, number, { since: "5.2" }),
+  fsopen: changes("fsopen(2)", { type: Arg.text, flags: Arg.flags(c.FSOPEN) }, descriptor, { since: "5.2" }),
   fsconfig: changes(
     "fsconfig(2)",
     {
@@ -277,7 +297,7 @@ export const calls = {
     nothing,
     { since: "5.2" }
   ),
-  fsmount: changes("fsmount(2)", { fd, flags: Arg.flags(c.FSMOUNT), attributes: Arg.flags(c.MOUNT_ATTR) }, number, {
+  fsmount: changes("fsmount(2)", { fd, flags: Arg.flags(c.FSMOUNT), attributes: Arg.flags(c.MOUNT_ATTR) }, descriptor, {
     since: "5.2"
   }),
   /** `usernsFd` is -1 unless `MOUNT_ATTR_IDMAP` is set. */
@@ -298,12 +318,12 @@ export const calls = {
 
   // ── pipes, sockets, terminals ────────────────────────────────────────────────────────────────────────────────────
   /** Read end, write end. */
-  pipe2: changes("pipe(2)", { flags: Arg.openFlags }, data<readonly [number, number]>()),
-  socket: changes("socket(2)", { domain: Arg.one(c.AF), type: Arg.flags(c.SOCK), protocol: int }, number, {
+  pipe2: changes("pipe(2)", { flags: Arg.openFlags }, data<readonly [Fd, Fd]>()),
+  socket: changes("socket(2)", { domain: Arg.one(c.AF), type: Arg.flags(c.SOCK), protocol: int }, descriptor, {
     syscalls: asListed
   }),
   /** A pair of unix sockets. */
-  socketpair: changes("socketpair(2)", { type: Arg.flags(c.SOCK) }, data<readonly [number, number]>(), {
+  socketpair: changes("socketpair(2)", { type: Arg.flags(c.SOCK) }, data<readonly [Fd, Fd]>(), {
     syscalls: [{ registers: ({ type }) => [c.AF.UNIX, type, 0, undefined] }]
   }),
   /** Connects a unix socket by path. */
@@ -383,7 +403,7 @@ export const calls = {
     { since: "3.17" }
   ),
   /** Loads a `BPF_PROG_TYPE_CGROUP_DEVICE` program of eBPF instructions (8 bytes each). */
-  bpf_prog_load: changes("bpf(2)", { instructions: Arg.bytes, license: Arg.text }, number, {
+  bpf_prog_load: changes("bpf(2)", { instructions: Arg.bytes, license: Arg.text }, descriptor, {
     since: "4.10",
     syscalls: bpf(c.BPF_CMD.PROG_LOAD)
   }),

@@ -1,4 +1,5 @@
 /** What the calls of the table return that is more than a number. */
+import type { AnyFd, AnyPid } from "./Handle.ts"
 
 /** What statx(2) reports of a file. */
 export interface Stat {
@@ -37,7 +38,7 @@ export interface DirectoryEntry {
 
 /** A state change of a child, as waitid(2) reports it. */
 export interface ChildStatus {
-  readonly pid: number
+  readonly pid: AnyPid
   readonly uid: number
   /** `CLD_*`. */
   readonly code: number
@@ -66,9 +67,9 @@ export interface Message {
   /** Empty at end of file. */
   readonly data: Uint8Array
   /** Descriptors that came by `SCM_RIGHTS`, close-on-exec. */
-  readonly fds: ReadonlyArray<number>
+  readonly fds: ReadonlyArray<AnyFd>
   /** The sender, translated into the receiver's namespaces; only with `SO_PASSCRED`. */
-  readonly credentials: { readonly pid: number; readonly uid: number; readonly gid: number } | null
+  readonly credentials: { readonly pid: AnyPid; readonly uid: number; readonly gid: number } | null
 }
 
 /** The three thread capability sets that capget(2) knows, as bit sets. */

@@ -1,6 +1,7 @@
 /** The end of a child. */
 import * as Effect from "effect/Effect"
 import { CLD, P, W } from "../native/constants.ts"
+import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import type { ChildStatus, ResourceUsage } from "../native/results.ts"
 
@@ -10,7 +11,7 @@ import type { ChildStatus, ResourceUsage } from "../native/results.ts"
  * @param pidfd a descriptor of the child
  * @see waitid(2), pidfd_open(2)
  */
-export const awaitExit = (pidfd: number): Effect.Effect<ChildStatus, SyscallError, Kernel> =>
+export const awaitExit = (pidfd: AnyPidfd): Effect.Effect<ChildStatus, SyscallError, Kernel> =>
   Effect.flatMap(
     sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED }),
     (status) => status === null ? awaitExit(pidfd) : Effect.succeed(status)
@@ -23,7 +24,7 @@ export const awaitExit = (pidfd: number): Effect.Effect<ChildStatus, SyscallErro
  * @see wait4(2), getrusage(2)
  */
 export const awaitUsage = (
-  { pid, pidfd }: { readonly pid: number; readonly pidfd: number }
+  { pid, pidfd }: { readonly pid: AnyPid; readonly pidfd: AnyPidfd }
 ): Effect.Effect<{ readonly status: ChildStatus; readonly usage?: ResourceUsage }, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const status = yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOWAIT })

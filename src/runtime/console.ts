@@ -1,6 +1,7 @@
 /** The terminal of a program that the caller relays itself. */
 import * as Effect from "effect/Effect"
 import { SOCK } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { orElseEnd } from "./endings.ts"
 import { receiveMaster } from "./terminal.ts"
@@ -13,9 +14,9 @@ import { receiveMaster } from "./terminal.ts"
  */
 export const withOwnConsole = <A extends object, E, R, E2, R2>(
   wanted: boolean,
-  use: (socket: number | undefined) => Effect.Effect<A, E, R>,
+  use: (socket: AnyFd | undefined) => Effect.Effect<A, E, R>,
   end: (started: A) => Effect.Effect<unknown, E2, R2>
-): Effect.Effect<A & { readonly master?: number }, E | E2 | SyscallError, R | R2 | Kernel> =>
+): Effect.Effect<A & { readonly master?: AnyFd }, E | E2 | SyscallError, R | R2 | Kernel> =>
   wanted
     ? Effect.acquireUseRelease(
       sys.socketpair({ type: SOCK.STREAM | SOCK.CLOEXEC }),
@@ -31,4 +32,4 @@ export const withOwnConsole = <A extends object, E, R, E2, R2>(
     : use(undefined)
 
 /** Closes the master of a terminal, if there is one. */
-export const closing = (master: number | undefined) => master === undefined ? [] : [sys.close({ fd: master })]
+export const closing = (master: AnyFd | undefined) => master === undefined ? [] : [sys.close({ fd: master })]

@@ -7,6 +7,7 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import type { InvalidPipelineError, PipelineError } from "../engine/PipelineError.ts"
 import { act } from "../engine/spans.ts"
 import type { Fork } from "../native/Fork.ts"
+import type { AnyPid } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { exec as execPipeline } from "../pipelines/exec.ts"
 import { type Setns, setns } from "../pipelines/setns.ts"
@@ -62,7 +63,7 @@ export const setnsPreset: Pipeline.Any = setns
 /** The namespaces of a container, by its first process as it is found now: the pid in the state may be out of date. */
 const joinsOf = (
   { namespacePaths }: State,
-  pid: number
+  pid: AnyPid
 ): Effect.Effect<ReadonlyArray<{ readonly type: NamespaceType; readonly path: string }>, SyscallError, Kernel> =>
   Effect.map(
     pathNumber(pid),

@@ -10,16 +10,17 @@
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { AT, F, MOUNT_ATTR, O, OPEN_TREE, S, STATX } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 
 /** How much is read at once to get to a position in a file. */
 const chunk = 1 << 20
 
 /** Where the next read of a descriptor begins. */
-const offsetOf = (fd: number): number =>
+const offsetOf = (fd: AnyFd): number =>
   Number(/^pos:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1] ?? 0)
 
-const skip = Effect.fnUntraced(function*(fd: number, bytes: number) {
+const skip = Effect.fnUntraced(function*(fd: AnyFd, bytes: number) {
   for (let left = bytes; left > 0;) {
     const { length } = yield* sys.read({ fd, count: Math.min(left, chunk) })
     // it has become shorter: the next read finds its end
@@ -30,7 +31,7 @@ const skip = Effect.fnUntraced(function*(fd: number, bytes: number) {
 
 const using = <A, E, R>(
   open: Effect.Effect<number, SyscallError, Kernel>,
-  use: (fd: number) => Effect.Effect<A, E, R>
+  use: (fd: AnyFd) => Effect.Effect<A, E, R>
 ) => Effect.acquireUseRelease(open, use, (fd) => sys.close({ fd }))
 
 const guard = Effect.gen(function*() {

@@ -10,11 +10,12 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { AT } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 /** A descriptor that is to be preserved was not open when the runtime was started. */
 export class NotPreservable extends Data.TaggedError("NotPreservable")<{
-  readonly fd: number
+  readonly fd: AnyFd
   /** How many there should be, from 3 on. */
   readonly count: number
 }> {

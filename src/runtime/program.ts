@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import type { Event } from "../engine/Events.ts"
 import { given } from "../engine/given.ts"
 import type { Restore } from "../engine/Pipeline.ts"
+import type { AnyFd, AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import type { ChildStatus, ResourceUsage } from "../native/results.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
@@ -18,13 +19,13 @@ import { withTerminal } from "./terminal.ts"
 /** A program that runs. */
 export interface RunningProcess {
   /** In the caller's pid namespace. */
-  readonly pid: number
+  readonly pid: AnyPid
   /** Owned by the caller, which waits with it and closes it. */
-  readonly pidfd: number
+  readonly pidfd: AnyPidfd
   /** What the init did on the way, with times. */
   readonly events: ReadonlyArray<Event>
   /** The master of its terminal, if it has one and no console socket was given. */
-  readonly master?: number
+  readonly master?: AnyFd
 }
 
 /** How a program ended. */

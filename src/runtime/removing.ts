@@ -8,6 +8,7 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import type { Failure } from "../engine/Pipeline.ts"
 import { act } from "../engine/spans.ts"
 import { POLL, SIG } from "../native/constants.ts"
+import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { kill as killPipeline } from "../pipelines/kill.ts"
 import { remove as removePipeline } from "../pipelines/remove.ts"
@@ -64,7 +65,7 @@ const deathBound = 10_000
  * Kills a child and reaps it. A wait that has failed may have reaped it before: then there is nothing left to kill.
  */
 export const killAndReap = (
-  { pid, pidfd }: { readonly pid: number; readonly pidfd: number }
+  { pid, pidfd }: { readonly pid: AnyPid; readonly pidfd: AnyPidfd }
 ): Effect.Effect<void, SyscallError | ProcessesRemain, Kernel> =>
   Effect.gen(function*() {
     yield* sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined))
@@ -94,8 +95,8 @@ const removeState = (removal: Removal["Service"], strategies?: ReadonlyArray<Str
 
 /** What the process that has started a container still knows of it. */
 export interface Own {
-  readonly pid: number
-  readonly pidfd: number
+  readonly pid: AnyPid
+  readonly pidfd: AnyPidfd
   readonly state: State
 }
 

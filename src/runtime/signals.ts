@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Event } from "../engine/Events.ts"
+import type { AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
 import { catchSignals, isEnding } from "./caught.ts"
@@ -17,7 +18,7 @@ export interface Relay {
   /** Hears how far the start has come. */
   readonly listen: (event: Event) => Effect.Effect<void>
   /** Passes held signals and all later ones to the program. */
-  readonly to: (pidfd: number) => Effect.Effect<void, never, Kernel>
+  readonly to: (pidfd: AnyPidfd) => Effect.Effect<void, never, Kernel>
 }
 
 /**

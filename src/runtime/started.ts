@@ -1,6 +1,7 @@
 /**
  * How this process was started, for what Node changes before the first line of JavaScript runs.
  */
+import type { AnyPid } from "../native/Handle.ts"
 import type { Limit } from "../native/results.ts"
 
 /**
@@ -13,7 +14,7 @@ import type { Limit } from "../native/results.ts"
  */
 export const startedNofile = (
   environment: Readonly<Record<string, string | undefined>>,
-  pid: number
+  pid: AnyPid
 ): bigint | undefined => {
   const [, of, soft] = /^(\d+) (\d+)$/.exec(environment["RUNFX_STARTED"] ?? "") ?? []
   return soft === undefined || Number(of) !== pid ? undefined : BigInt(soft)

@@ -5,6 +5,7 @@ import { machineOf } from "../model/computedFileSystems.ts"
 import type { Machine } from "../model/Machine.ts"
 import { isWithin, pathOf, unlinked } from "../model/Resolve.ts"
 import type { Mount, Node, State } from "../model/State.ts"
+import type { AnyPid } from "../native/Handle.ts"
 
 /** The path of a node on the machine's own file systems; `undefined` for one that only the command's namespaces show. */
 const pathOnHost = (m: Machine, before: State, node: Node): string | undefined => {
@@ -28,7 +29,7 @@ const kinds: Readonly<Record<Node["content"]["_tag"], string>> = {
 }
 
 /** Lines, in alphabetical order; none if all is as before. */
-export const stays = (before: State, after: State, pid: number): ReadonlyArray<string> => {
+export const stays = (before: State, after: State, pid: AnyPid): ReadonlyArray<string> => {
   const m = machineOf(after, pid, { _tag: "getpid" })
   const files = [...after.nodes.values()].flatMap((node) => {
     if (before.nodes.has(node.id) || !before.fileSystems.has(node.fs)) return []

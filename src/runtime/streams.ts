@@ -8,6 +8,7 @@ import { createReadStream, writeSync } from "node:fs"
 import process from "node:process"
 import { SIG } from "../native/constants.ts"
 import * as Errno from "../native/Errno.ts"
+import type { AnyFd } from "../native/Handle.ts"
 
 /** The two output streams. */
 export type Output = "stdout" | "stderr"
@@ -80,7 +81,7 @@ export const watch = (listener: Listener): () => void => {
 const isSocket = (stream: NodeJS.WriteStream): boolean => "connecting" in stream
 
 /** All of it: a disk that gets full takes a part of the bytes, and fails at the next write only. */
-const writeAll = (fd: number, bytes: Uint8Array): void => {
+const writeAll = (fd: AnyFd, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
 }
 

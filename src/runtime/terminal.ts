@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import process from "node:process"
 import tty from "node:tty"
 import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG, POLL } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import type { TerminalModes } from "../native/results.ts"
 import { Surroundings } from "../native/Surroundings.ts"
@@ -59,14 +60,14 @@ export const OwnModes = Context.Reference<Effect.Effect<ReadonlyMap<number, Term
 })
 
 /** Sets the size of a terminal to the caller's. */
-const resizeTo = (master: number): Effect.Effect<void, SyscallError, Kernel> =>
+const resizeTo = (master: AnyFd): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(ownSize, (size) => size === undefined ? Effect.void : sys.ioctl_swinsz({ fd: master, ...size }))
 
 /**
  * Takes the master that the init sends over its console socket, by the OCI console socket protocol: one message
  * with one descriptor.
  */
-export const receiveMaster = (socket: number): Effect.Effect<number | undefined, SyscallError, Kernel> =>
+export const receiveMaster = (socket: AnyFd): Effect.Effect<number | undefined, SyscallError, Kernel> =>
   Effect.flatMap(
     sys.recvmsg({ fd: socket, size: 4096, flags: MSG.CMSG_CLOEXEC | MSG.DONTWAIT }),
     ({ fds: [master, ...others] }) =>
@@ -92,7 +93,7 @@ const hungUp = onErrno(["EIO"], (error: SyscallError) => Effect.fail(inputError(
  * Puts the terminal that a descriptor is into raw mode while an effect lasts, and again when this process continues after a
  * stop: a shell has set its own modes meanwhile. Does nothing if it is not a terminal.
  */
-const withRaw = <A, E, R>(fd: number, use: Effect.Effect<A, E, R>) =>
+const withRaw = <A, E, R>(fd: AnyFd, use: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.gen(function*() {
       const context = yield* Effect.context<Kernel>()
@@ -115,7 +116,7 @@ const withRaw = <A, E, R>(fd: number, use: Effect.Effect<A, E, R>) =>
 
 /** Relays while an effect lasts; see {@link withTerminal}. */
 export type Relay = <A, E, R>(
-  master: number,
+  master: AnyFd,
   use: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | SyscallError | StreamError, R | Kernel>
 
@@ -178,7 +179,7 @@ const held = 128 * 1024
  *
  * Fails with what poll(2) or read(2) of `master` fail with, but for EIO, which is the end.
  */
-export const readOn = Effect.fnUntraced(function*(master: number, pass: (chunk: Uint8Array) => void) {
+export const readOn = Effect.fnUntraced(function*(master: AnyFd, pass: (chunk: Uint8Array) => void) {
   for (let left = held; left > 0;) {
     const [events = 0] = yield* sys.poll({ fds: [master], events: POLL.IN, timeout: 0 })
     if ((events & POLL.IN) === 0) return
@@ -196,7 +197,7 @@ const newline = 10
  * The characters that end the input of a terminal's program, as ^D does. There is no other way, since the other end stays
  * open for the output. After an unfinished line, the first character only ends that line.
  */
-export const endOfInput = (master: number, last: number | undefined): Effect.Effect<Uint8Array, never, Kernel> =>
+export const endOfInput = (master: AnyFd, last: number | undefined): Effect.Effect<Uint8Array, never, Kernel> =>
   Effect.map(Effect.orElseSucceed(sys.ioctl_tcgets({ fd: master }), () => undefined), (modes) => {
     const character = modes?.characters[CC.EOF] ?? 0
     // 0: the program has switched it off
@@ -212,7 +213,7 @@ export const endOfInput = (master: number, last: number | undefined): Effect.Eff
  * @param master owned by the relay, which closes it
  */
 export const withTerminal = <A, E, R>(
-  master: number,
+  master: AnyFd,
   use: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | SyscallError | StreamError, R | Kernel> => Effect.flatMap(Relay, (relay) => relay(master, use))
 

@@ -7,12 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { Duplex } from "node:stream"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { closing } from "./descriptors.ts"
 
 /** An end of a pipe that is this process's, with the number of its descriptor. */
 export interface End extends Duplex {
-  readonly fd: number
+  readonly fd: AnyFd
   /** Whether it keeps this process from its end. */
   readonly ref: () => unknown
   readonly unref: () => unknown
@@ -22,7 +23,7 @@ export interface End extends Duplex {
 const most = 64 * 1024
 
 /** Makes the stream of a descriptor, which it closes at its end. */
-export const endByCalls = (fd: number, direction: "reads" | "writes"): Effect.Effect<End, never, Kernel> =>
+export const endByCalls = (fd: AnyFd, direction: "reads" | "writes"): Effect.Effect<End, never, Kernel> =>
   Effect.contextWith((context) => {
     const fork = Effect.runForkWith(context)
     const close = closing(fd)

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { pathOf, problem } from "../config/ConfigError.ts"
 import { open, record, type Shape } from "../config/shape/Shape.ts"
 import { F } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
 import { problemsOf } from "./check.ts"
 import { InvalidSandbox } from "./SandboxError.ts"
@@ -15,7 +16,7 @@ import { InvalidSandbox } from "./SandboxError.ts"
  * What the program has under a number, from 3 to 255: a descriptor of the application, or what has one, as a `FileHandle` of
  * Node's. It may be read-only, a socket, a pipe, a directory.
  */
-export type Descriptors = Readonly<Record<number, number | { readonly fd: number }>>
+export type Descriptors = Readonly<Record<number, number | { readonly fd: AnyFd }>>
 
 /** The numbers of `Init.descriptors`. */
 const [lowest, highest] = [3, 255]
@@ -43,7 +44,7 @@ export const shape: Shape = byNumber((value, at, tell) => {
 })
 
 /** A descriptor that is closed once: its number may be another one's later. */
-export const closing = (fd: number): Effect.Effect<void, never, Kernel> => {
+export const closing = (fd: AnyFd): Effect.Effect<void, never, Kernel> => {
   let open = true
   return Effect.suspend(() => {
     if (!open) return Effect.void

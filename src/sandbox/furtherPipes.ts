@@ -5,6 +5,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { pathOf, problem } from "../config/ConfigError.ts"
 import { oneOf, open } from "../config/shape/Shape.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
 import { problemsOf } from "./check.ts"
 import { byNumber, type Descriptors } from "./descriptors.ts"
@@ -16,8 +17,8 @@ export type FurtherPipes = Readonly<Record<number, "input" | "output">>
 
 /** This process's ends of further pipes. A number that has none takes all, and returns nothing. */
 export interface Ends {
-  readonly getInputFd: (fd: number) => Sink.Sink<void, Uint8Array, never, SandboxStreamError>
-  readonly getOutputFd: (fd: number) => Stream.Stream<Uint8Array, SandboxStreamError>
+  readonly getInputFd: (fd: AnyFd) => Sink.Sink<void, Uint8Array, never, SandboxStreamError>
+  readonly getOutputFd: (fd: AnyFd) => Stream.Stream<Uint8Array, SandboxStreamError>
 }
 
 /** The ends of no further pipes. */
@@ -30,7 +31,7 @@ export interface Made extends Ends {
   readonly closeTheirs: Effect.Effect<void, never, Kernel>
 }
 
-const nameOf = (fd: number): SandboxStreamError["stream"] => `fd${fd}`
+const nameOf = (fd: AnyFd): SandboxStreamError["stream"] => `fd${fd}`
 
 /**
  * Makes further pipes.
@@ -55,7 +56,7 @@ export const furtherPipes = (
     for (const [number, way] of Object.entries(pipes)) {
       made.set(Number(number), { ...yield* pipe(way === "input" ? "writes" : "reads"), way })
     }
-    const find = (fd: number, way: "input" | "output") => {
+    const find = (fd: AnyFd, way: "input" | "output") => {
       const found = made.get(fd)
       return found?.way === way ? found.socket : undefined
     }

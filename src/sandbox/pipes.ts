@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { Socket } from "node:net"
 import type { Readable, Writable } from "node:stream"
 import { F, O, POLL } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
 import type { Stdio } from "../steps/init/Init.ts"
@@ -33,15 +34,15 @@ export interface Pipes {
 }
 
 /** An application may have closed its own standard streams: what becomes a program's must not have their numbers. */
-const above2 = (fd: number): Effect.Effect<number, SyscallError, Kernel> =>
+const above2 = (fd: AnyFd): Effect.Effect<number, SyscallError, Kernel> =>
   fd > 2
     ? Effect.succeed(fd)
     : Effect.ensuring(sys.fcntl({ fd, command: F.DUPFD_CLOEXEC, argument: 3 }), Effect.ignore(sys.close({ fd })))
 
-const onEventLoop = (fd: number, direction: "reads" | "writes"): End =>
+const onEventLoop = (fd: AnyFd, direction: "reads" | "writes"): End =>
   Object.assign(new Socket({ fd, readable: direction === "reads", writable: direction === "writes" }), { fd })
 
-const endOf = (fd: number, direction: "reads" | "writes"): Effect.Effect<End, never, Kernel> =>
+const endOf = (fd: AnyFd, direction: "reads" | "writes"): Effect.Effect<End, never, Kernel> =>
   Effect.gen(function*() {
     const { live } = yield* Surroundings
     const end = live ? onEventLoop(fd, direction) : yield* endByCalls(fd, direction)

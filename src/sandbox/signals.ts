@@ -9,13 +9,14 @@
  */
 import * as Effect from "effect/Effect"
 import { SIG } from "../native/constants.ts"
+import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { readProcFile } from "../steps/proc/numbers.ts"
 
 /** A process to signal. */
 export interface Target {
-  readonly pid: number
-  readonly pidfd: number
+  readonly pid: AnyPid
+  readonly pidfd: AnyPidfd
   /** Whether it is the first one of a pid namespace. */
   readonly first: boolean
 }
@@ -43,7 +44,7 @@ interface Attitude {
 }
 
 /** Undefined if it has ended, or can't be seen. */
-const attitudeOf = (pid: number, signal: number): Effect.Effect<Attitude | undefined, never, Kernel> => {
+const attitudeOf = (pid: AnyPid, signal: number): Effect.Effect<Attitude | undefined, never, Kernel> => {
   const bit = 1n << BigInt(signal - 1)
   return Effect.orElseSucceed(
     Effect.map(readProcFile(`/proc/${pid}/status`), (status) => {
@@ -87,7 +88,7 @@ const [glance, longest] = [1, 100]
  *
  * @returns whether it was dropped
  */
-export const isDropped = (pid: number, signal: number): Effect.Effect<boolean, never, Kernel> =>
+export const isDropped = (pid: AnyPid, signal: number): Effect.Effect<boolean, never, Kernel> =>
   Effect.gen(function*() {
     for (let wait = glance;; wait = Math.min(wait * 2, longest)) {
       const attitude = yield* attitudeOf(pid, signal)

@@ -25,6 +25,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { existsSync } from "node:fs"
 import { Fork } from "../native/Fork.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { Kernel } from "../native/Kernel.ts"
 import { type Output, write } from "../runtime/streams.ts"
 import { held } from "./lifetime.ts"
@@ -102,7 +103,7 @@ const outputOf = (
   return Effect.as(Effect.forkScoped(taken), Stream.empty)
 }
 
-type AdditionalFds = ReadonlyArray<readonly [fd: number, config: ChildProcess.AdditionalFdConfig]>
+type AdditionalFds = ReadonlyArray<readonly [fd: AnyFd, config: ChildProcess.AdditionalFdConfig]>
 
 /** The further pipes of a command; a name that is none is passed over, as Effect's own spawner does. */
 const additionalFdsOf = ({ additionalFds = {} }: ChildProcess.CommandOptions): AdditionalFds =>
@@ -174,7 +175,7 @@ const furtherOf = (
   { process }: Begun
 ): Effect.Effect<Pick<ChildProcessHandle, "getInputFd" | "getOutputFd">, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const getInputFd = (fd: number) => Sink.mapError(process.getInputFd(fd), of(`fromWritable(fd${fd})`))
+    const getInputFd = (fd: AnyFd) => Sink.mapError(process.getInputFd(fd), of(`fromWritable(fd${fd})`))
     const outputs = new Map<number, Bytes>()
     for (const [fd, config] of further) {
       if (config.type === "input") {

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { F, SIG } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
+import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
@@ -35,7 +36,7 @@ import { placeholders } from "./workspace/placeholders.ts"
 /** A program that runs. */
 export interface Program {
   /** As this process sees it. */
-  readonly pid: number
+  readonly pid: AnyPid
   readonly pipes: Pipes
   /** When its start began, and when it ran, by `now`. */
   readonly times: { readonly asked: number; readonly running: number }
@@ -88,8 +89,8 @@ export interface StartOptions {
 
 /** A program that runs; the handle is this module's own. */
 interface Up {
-  readonly pid: number
-  readonly pidfd: number
+  readonly pid: AnyPid
+  readonly pidfd: AnyPidfd
   readonly running: number
 }
 

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import { Readable, Writable } from "node:stream"
 import { struct, whole } from "../config/shape/Shape.ts"
 import { POLL, SOCK } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
 import { endOfInput, receiveMaster } from "../runtime/terminal.ts"
 import { problemsOf } from "./check.ts"
@@ -83,7 +84,7 @@ const pause = 20
 const most = 64 * 1024
 
 const terminalOf = (
-  master: number,
+  master: AnyFd,
   isOver: () => boolean
 ): Effect.Effect<Terminal, never, Kernel | Scope.Scope> =>
   Effect.gen(function*() {

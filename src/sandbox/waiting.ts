@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Container } from "../config/Container.ts"
 import { given } from "../engine/given.ts"
 import type { Fork } from "../native/Fork.ts"
+import type { AnyPid } from "../native/Handle.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import { readProcFile } from "../steps/proc/numbers.ts"
@@ -107,7 +108,7 @@ export const prepare = (
 const glance = 100
 
 /** Of a process that has ended, or can't be seen, others tell. */
-const isStopped = (pid: number): Effect.Effect<boolean, never, Kernel> =>
+const isStopped = (pid: AnyPid): Effect.Effect<boolean, never, Kernel> =>
   Effect.match(readProcFile(`/proc/${pid}/status`), {
     onFailure: () => false,
     onSuccess: (status) => /^State:\s+[tT]/m.test(status)

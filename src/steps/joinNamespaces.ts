@@ -22,6 +22,7 @@ import * as Step from "../engine/Step.ts"
 import { AT, O } from "../native/constants.ts"
 import { type Errno, textOf } from "../native/Errno.ts"
 import { generalAdvice } from "../native/generalAdvice.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { sys } from "../native/Kernel.ts"
 import { NamespacesJoined, Unreachable } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
@@ -66,7 +67,7 @@ export class NamespaceJoinError extends Data.TaggedError("NamespaceJoinError")<{
 interface Opened {
   readonly type: NamespaceType
   readonly path: string
-  readonly fd: number
+  readonly fd: AnyFd
 }
 
 const enter = ({ fd, path, type }: Opened) =>

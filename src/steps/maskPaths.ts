@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { MOUNT_ATTR, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { Init } from "./init/Init.ts"
 import { attach } from "./rootfs/attach.ts"
@@ -124,7 +125,7 @@ export const maskPaths = Step.make("maskPaths", {
           (path) => cover({ root, kept, label: container.mountLabel, opened }, path),
           { discard: true }
         ).pipe(Effect.andThen(Effect.suspend(() => coverOf(opened)))),
-      (opened) => Effect.forEach(Object.values(opened), (fd: number) => sys.close({ fd }), { discard: true })
+      (opened) => Effect.forEach(Object.values(opened), (fd: AnyFd) => sys.close({ fd }), { discard: true })
     )
     return { kept, cover: number }
   })

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import * as Ahead from "../native/Ahead.ts"
 import { F, FD, O, RLIMIT, SIG, SIG_HOW } from "../native/constants.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { ProcessRestored } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
@@ -20,12 +21,12 @@ import { RlimitError } from "./init/rlimits.ts"
 
 const stdio = [0, 1, 2]
 
-const inherit = Effect.fnUntraced(function*(fd: number) {
+const inherit = Effect.fnUntraced(function*(fd: AnyFd) {
   const flags = yield* Ahead.likelyBits(FD.CLOEXEC, FD.CLOEXEC)(sys.fcntl({ fd, command: F.GETFD, argument: 0 }))
   if ((flags & FD.CLOEXEC) !== 0) yield* sys.fcntl({ fd, command: F.SETFD, argument: flags & ~FD.CLOEXEC })
 })
 
-const block = Effect.fnUntraced(function*(fd: number) {
+const block = Effect.fnUntraced(function*(fd: AnyFd) {
   const flags = yield* Ahead.likelyBits(O.NONBLOCK, 0)(sys.fcntl({ fd, command: F.GETFL, argument: 0 }))
   if ((flags & O.NONBLOCK) !== 0) yield* sys.fcntl({ fd, command: F.SETFL, argument: flags & ~O.NONBLOCK })
 })

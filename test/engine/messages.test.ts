@@ -85,6 +85,14 @@ const cases: Readonly<Record<string, readonly [snippet: string, says: ReadonlyAr
     `Step.make("kept", { doc: "", calls: [], reversal: "compensated", run: Effect.void })`,
     ["a step that is compensated has an `undo`, or registers what takes it back with `Step.onRollback`"]
   ],
+  pidForDescriptor: [
+    `Effect.flatMap(sys.getpid({}), (pid) => sys.close({ fd: pid }))`,
+    ["Type 'Pid' is not assignable to type 'AnyFd'"]
+  ],
+  descriptorForPid: [
+    `Effect.flatMap(sys.dup({ fd: 0 }), (fd) => sys.kill({ pid: fd, signal: 9 }))`,
+    ["Type 'Fd' is not assignable to type 'AnyPid'"]
+  ],
   wrongResult: [
     `Step.make("odd", { doc: "", calls: [], provides: Rootfs, reversal: "harmless", run: Effect.succeed("3") })`,
     ["the result is not what `provides` promises", "fd: number"]

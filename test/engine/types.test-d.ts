@@ -10,6 +10,7 @@ import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import type { PipelineError } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
+import type { Fd, Pid, Pidfd } from "../../src/native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../src/native/Kernel.ts"
 import { setns } from "../../src/pipelines/setns.ts"
 import { type Standard, standard } from "../../src/pipelines/standard.ts"
@@ -250,6 +251,31 @@ Step.make("noSuchErrno", {
   advice: { EPREM: "" },
   run: Effect.void
 })
+
+// ── numbers that are mistaken for one another ────────────────────────────────────────────────────────────────────────
+
+declare const handles: { readonly fd: Fd; readonly pidfd: Pidfd; readonly pid: Pid }
+export const taken = [
+  sys.close({ fd: handles.fd }),
+  // a descriptor of a process is closed as any other one
+  sys.close({ fd: handles.pidfd }),
+  sys.pidfd_send_signal({ pidfd: handles.pidfd, signal: 9 }),
+  sys.kill({ pid: handles.pid, signal: 0 }),
+  // a number that was written down, or read from a file, is taken for what it is said to be
+  sys.close({ fd: 3 }),
+  sys.kill({ pid: Number("7"), signal: 0 })
+]
+export const opened: Effect.Effect<Fd, SyscallError, Kernel> = sys.dup({ fd: 0 })
+// @ts-expect-error a process id is no descriptor
+sys.close({ fd: handles.pid })
+// @ts-expect-error a descriptor is no process id
+sys.kill({ pid: handles.fd, signal: 9 })
+// @ts-expect-error a descriptor of a process is no process id
+sys.kill({ pid: handles.pidfd, signal: 9 })
+// @ts-expect-error a descriptor of a file is none of a process
+sys.pidfd_send_signal({ pidfd: handles.fd, signal: 9 })
+// @ts-expect-error what runs has both
+Runtime.run(options, ({ pid }) => Effect.orDie(sys.close({ fd: pid })))
 
 // ── what an edit of a preset can't take away ─────────────────────────────────────────────────────────────────────────
 

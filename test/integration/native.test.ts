@@ -8,6 +8,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as c from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
+import type { Pid } from "../../src/native/Handle.ts"
 import { callNames, Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import type { Answer } from "../../src/native/Rtnetlink.ts"
@@ -320,7 +321,7 @@ describe("processes", () => {
           })
         )
         assert.deepStrictEqual(child, {
-          parent: process.pid,
+          parent: process.pid as Pid,
           leads: true,
           isInOwn: true,
           signal: c.SIG.KILL,

@@ -111,7 +111,7 @@ describe("the descriptor table", () => {
           }
           switch (kind) {
             case "open":
-              assert.strictEqual(
+              assert.strictEqual<number | string>(
                 invoke({ _tag: "openat", dirfd: AT.FDCWD, path: "/etc/passwd", flags: 0, mode: 0 }),
                 lowest()
               )

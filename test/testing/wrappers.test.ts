@@ -97,7 +97,7 @@ describe("Faults", () => {
       const fork = yield* Fork
       const forked = yield* Effect.flip(fork.spawn(0, Effect.void))
       const fd = yield* sys.openat({ dirfd: AT.FDCWD, path: "/etc/passwd", flags: O.RDONLY, mode: 0 })
-      return [forked.code, fd] as const
+      return [forked.code, fd] as readonly [string, number]
     })
     assert.deepStrictEqual(Effect.runSync(Effect.provide(program, Layer.provide(faults.layer, model.layer))), [
       "EAGAIN",

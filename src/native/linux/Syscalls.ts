@@ -2,7 +2,7 @@
  * What the handlers need: system calls that throw their failure, and memory for the arguments.
  */
 import * as process from "node:process"
-import type { Arguments, CallName, Result } from "../Kernel.ts"
+import type { Arguments, CallName, Made } from "../Kernel.ts"
 import { invalid, Refused, refused } from "../Refused.ts"
 import type { Library, Word } from "./koffi.ts"
 import { Scratch } from "./Scratch.ts"
@@ -13,7 +13,7 @@ export type Cloning = "clone" | "reclone"
 
 /** One function for each other call of the table, so that the compiler reports a forgotten one. */
 export type Handlers = {
-  readonly [N in Exclude<CallName, Cloning>]: (args: Arguments<N>) => Result<{ readonly _tag: N }>
+  readonly [N in Exclude<CallName, Cloning>]: (args: Arguments<N>) => Made<N>
 }
 
 /** A system call as the kernel answers it: a result, or an errno's negative. */

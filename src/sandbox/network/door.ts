@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { F, MSG, SOCK } from "../../native/constants.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Port } from "../../steps/init/Init.ts"
 import { type Options, serve } from "./Proxy.ts"
@@ -28,13 +29,13 @@ export interface Door {
   readonly open: Effect.Effect<void, SyscallError | Error, Kernel>
 }
 
-const above2 = (fd: number): Effect.Effect<number, SyscallError, Kernel> =>
+const above2 = (fd: AnyFd): Effect.Effect<number, SyscallError, Kernel> =>
   fd > 2
     ? Effect.succeed(fd)
     : Effect.ensuring(sys.fcntl({ fd, command: F.DUPFD_CLOEXEC, argument: 3 }), Effect.ignore(sys.close({ fd })))
 
 /** A descriptor that is closed with the scope. */
-const held = (fd: number): Effect.Effect<void, never, Kernel | Scope.Scope> =>
+const held = (fd: AnyFd): Effect.Effect<void, never, Kernel | Scope.Scope> =>
   Effect.addFinalizer(() => Effect.ignore(sys.close({ fd })))
 
 /** Makes the way; nothing answers yet. */

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { AT, LOCK, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Found, Missing } from "./find.ts"
 import { isPlaceholder, modes } from "./mark.ts"
@@ -19,7 +20,7 @@ import { isPlaceholder, modes } from "./mark.ts"
 const beneath = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
 
 /** Opens without waiting for anybody, and without a link on the way. */
-const openAt = (dirfd: number, path: string, flags: number) =>
+const openAt = (dirfd: AnyFd, path: string, flags: number) =>
   sys.openat2({ dirfd, path, flags: flags | O.CLOEXEC, mode: 0, resolve: beneath })
 
 /** Nobody may make anything there; or it is gone meanwhile. */

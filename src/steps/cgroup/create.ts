@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, STATX } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupControllerMissing, CgroupInUse, CgroupNotEmpty, CgroupThreaded, type NotACgroup } from "./errors.ts"
 import {
@@ -127,7 +128,7 @@ const makeAtOnce = (group: Group, undoing: Undoing): Effect.Effect<boolean, Sysc
 
 /** Makes one level below `dirfd`, which is `at`, and those below it. */
 const walk = (
-  dirfd: number,
+  dirfd: AnyFd,
   group: Group,
   segments: ReadonlyArray<string>,
   at: string,
@@ -156,7 +157,7 @@ const walk = (
 
 /** Whether the directory was made; an uninterruptible pair, so that what is made is always registered. */
 const makeDirectory = (
-  dirfd: number,
+  dirfd: AnyFd,
   name: string,
   path: string,
   { mountpoint }: Group,
@@ -185,7 +186,7 @@ const inheritCpuset = Effect.fnUntraced(function*(parent: number, child: number,
 
 /** Switches v2 controllers on for the children of a group: all in one write, or else each that can be. */
 const enable = (
-  dirfd: number,
+  dirfd: AnyFd,
   path: string,
   { required, wanted }: Making
 ): Effect.Effect<void, SyscallError | CgroupControllerMissing, Kernel> =>
@@ -220,7 +221,7 @@ const enable = (
   })
 
 const refuseUsed = (
-  dirfd: number,
+  dirfd: AnyFd,
   group: Group,
   path: string
 ): Effect.Effect<void, SyscallError | CgroupInUse, Kernel> =>
@@ -230,7 +231,7 @@ const refuseUsed = (
     if (pids.length > 0 || frozen) return yield* new CgroupInUse({ path, pids, frozen })
   })
 
-const refuseThreaded = (dirfd: number, path: string): Effect.Effect<void, SyscallError | CgroupThreaded, Kernel> =>
+const refuseThreaded = (dirfd: AnyFd, path: string): Effect.Effect<void, SyscallError | CgroupThreaded, Kernel> =>
   Effect.gen(function*() {
     const type = (yield* readIn(dirfd, "cgroup.type")).trim()
     if (type !== "domain") return yield* new CgroupThreaded({ path, type })
@@ -361,7 +362,7 @@ export const destroy = Effect.fnUntraced(function*(manager: CgroupManager) {
 /** A directory above the container's group: removed if it has become empty, left if others are in it. */
 const removeIfUnused = (root: number, relative: string): Effect.Effect<void, SyscallError, Kernel> => {
   const cut = relative.lastIndexOf("/")
-  const remove = (dirfd: number) =>
+  const remove = (dirfd: AnyFd) =>
     sys.unlinkat({ dirfd, path: relative.slice(cut + 1), flags: AT.REMOVEDIR }).pipe(
       orOn(["EBUSY", "ENOTEMPTY"], undefined)
     )

@@ -1,5 +1,6 @@
 /** What can be wrong with cgroups beyond a refused kernel call. */
 import * as Data from "effect/Data"
+import type { AnyPid } from "../../native/Handle.ts"
 import type { SyscallError } from "../../native/Kernel.ts"
 
 /** No cgroup file system is mounted, so that no cgroup can be made. */
@@ -191,7 +192,7 @@ export class CgroupLimitInvalid extends Data.TaggedError("CgroupLimitInvalid")<{
 /** A process could not be put into a cgroup. */
 export class CgroupJoinError extends Data.TaggedError("CgroupJoinError")<{
   readonly path: string
-  readonly pid: number
+  readonly pid: AnyPid
   /** What the cgroup controls. */
   readonly controllers?: ReadonlyArray<string>
   readonly reason: SyscallError

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Ahead from "../../native/Ahead.ts"
 import { AT, MAGIC, O, RESOLVE, STATX } from "../../native/constants.ts"
 import { entriesOf, readAll, using } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { NotACgroup } from "./errors.ts"
 import { type Group, unified } from "./Manager.ts"
@@ -23,7 +24,7 @@ export const inside = RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS | RESOLVE.NO_SYMLI
 /** Runs `use` with a handle (`O_PATH`) to the root of the hierarchy at a mount point. */
 export const withHierarchy = <A, E, R>(
   mountpoint: string,
-  use: (fd: number) => Effect.Effect<A, E, R>
+  use: (fd: AnyFd) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | SyscallError | NotACgroup, R | Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path: mountpoint, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
@@ -31,7 +32,7 @@ export const withHierarchy = <A, E, R>(
   )
 
 const checkGroup = (
-  fd: number,
+  fd: AnyFd,
   path: string,
   isUnified = false
 ): Effect.Effect<void, SyscallError | NotACgroup, Kernel> =>
@@ -45,7 +46,7 @@ const checkGroup = (
   )
 
 /** Opens a directory below another one, as a handle (`O_PATH`). */
-export const openDirectory = (dirfd: number, path: string): Effect.Effect<number, SyscallError, Kernel> =>
+export const openDirectory = (dirfd: AnyFd, path: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
 /**
@@ -54,14 +55,14 @@ export const openDirectory = (dirfd: number, path: string): Effect.Effect<number
  */
 export const withGroup = <A, E, R>(
   group: Group,
-  use: (fd: number) => Effect.Effect<A, E, R>
+  use: (fd: AnyFd) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | SyscallError | NotACgroup, R | Kernel> =>
   withHierarchy(
     group.mountpoint,
     (root) => using(openDirectory(root, group.relative), (fd) => Effect.andThen(checkIdentity(fd, group), use(fd)))
   )
 
-const checkIdentity = (fd: number, group: Group): Effect.Effect<void, SyscallError, Kernel> =>
+const checkIdentity = (fd: AnyFd, group: Group): Effect.Effect<void, SyscallError, Kernel> =>
   group.inode === undefined ? Effect.void : Effect.flatMap(
     sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.INO }),
     (stat) =>
@@ -104,27 +105,27 @@ export const writeTo = (
   )
 
 /** Everything that an open file still holds, as text. */
-export const readText = (fd: number): Effect.Effect<string, SyscallError, Kernel> =>
+export const readText = (fd: AnyFd): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
 
 /** The content of a file in an open group. */
-export const readIn = (dirfd: number, file: string): Effect.Effect<string, SyscallError, Kernel> =>
+export const readIn = (dirfd: AnyFd, file: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.CLOEXEC, mode: 0, resolve: inside }), readText)
 
 /** Opens a file in an open group for writing; `ENOENT` if there is no such file. */
-export const openIn = (dirfd: number, file: string): Effect.Effect<number, SyscallError, Kernel> =>
+export const openIn = (dirfd: AnyFd, file: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: file, flags: O.WRONLY | O.CLOEXEC, mode: 0, resolve: inside })
 
 /** Writes a value to an open file of a group, in one call. */
-export const writeValue = (fd: number, value: string): Effect.Effect<void, SyscallError, Kernel> =>
+export const writeValue = (fd: AnyFd, value: string): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.asVoid(sys.write({ fd, data: Buffer.from(value) }))
 
 /** Writes a value to a file in an open group; `ENOENT` if there is no such file. */
-export const writeIn = (dirfd: number, file: string, value: string): Effect.Effect<void, SyscallError, Kernel> =>
+export const writeIn = (dirfd: AnyFd, file: string, value: string): Effect.Effect<void, SyscallError, Kernel> =>
   using(openIn(dirfd, file), (fd) => writeValue(fd, value))
 
 /** The directories in an open group. */
-export const directoriesIn = (dirfd: number): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
+export const directoriesIn = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
   using(
     sys.openat2({ dirfd, path: ".", flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside }),
     (fd) => Effect.map(entriesOf(fd), (entries) => entries.filter(({ type }) => type === "d").map(({ name }) => name))
@@ -135,7 +136,7 @@ export const directoriesIn = (dirfd: number): Effect.Effect<ReadonlyArray<string
  * group without groups of its own is not opened: its link count says so (kernfs counts directories, as file systems do).
  */
 export const eachBelow = <E, R>(
-  dirfd: number,
+  dirfd: AnyFd,
   visit: (parent: number, name: string) => Effect.Effect<void, E, R>
 ): Effect.Effect<void, E | SyscallError, R | Kernel> =>
   Effect.gen(function*() {

@@ -7,6 +7,7 @@
  * @see the kernel's admin-guide/cgroup-v2.rst, "cgroup.freeze", and cgroup-v1/freezer-subsystem.rst
  */
 import * as Effect from "effect/Effect"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupCannotFreeze, FreezeTimeout, type NotACgroup } from "./errors.ts"
 import { eachBelow, fileCalls, gone, pause, readIn, withGroup, writeIn } from "./files.ts"
@@ -56,7 +57,7 @@ const orThaw =
 
 /** `false` on a kernel whose cgroup2 does not freeze (before Linux 5.2). */
 const freezeV2 = (
-  dirfd: number,
+  dirfd: AnyFd,
   group: Group,
   milliseconds: number
 ): Effect.Effect<boolean, SyscallError | FreezeTimeout, Kernel> =>
@@ -68,7 +69,7 @@ const freezeV2 = (
   )
 
 const awaitV2 = (
-  dirfd: number,
+  dirfd: AnyFd,
   group: Group,
   wanted: "FROZEN" | "THAWED",
   milliseconds: number
@@ -86,7 +87,7 @@ const awaitV2 = (
     }
   })
 
-const stateOf = (dirfd: number): Effect.Effect<string, SyscallError, Kernel> =>
+const stateOf = (dirfd: AnyFd): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.map(readIn(dirfd, "freezer.state"), (text) => text.trim())
 
 /**
@@ -95,7 +96,7 @@ const stateOf = (dirfd: number): Effect.Effect<string, SyscallError, Kernel> =>
  * other's way.
  */
 const freezeV1 = (
-  dirfd: number,
+  dirfd: AnyFd,
   group: Group,
   milliseconds: number
 ): Effect.Effect<void, SyscallError | FreezeTimeout, Kernel> =>
@@ -154,7 +155,7 @@ export const thaw = (
     }
   })
 
-const awaitThawedV1 = (dirfd: number, group: Group): Effect.Effect<void, SyscallError | FreezeTimeout, Kernel> =>
+const awaitThawedV1 = (dirfd: AnyFd, group: Group): Effect.Effect<void, SyscallError | FreezeTimeout, Kernel> =>
   Effect.gen(function*() {
     let slept = 0
     for (let sleep = 1;; sleep = Math.min(sleep * 2, 20)) {
@@ -168,7 +169,7 @@ const awaitThawedV1 = (dirfd: number, group: Group): Effect.Effect<void, Syscall
   })
 
 /** Whether an open group itself, not one above it, is frozen or about to be. */
-export const isFrozenGroup = (dirfd: number, group: Group): Effect.Effect<boolean, SyscallError, Kernel> => {
+export const isFrozenGroup = (dirfd: AnyFd, group: Group): Effect.Effect<boolean, SyscallError, Kernel> => {
   const reads = (file: string, frozen: string) =>
     Effect.map(readIn(dirfd, file), (text) => text.trim() === frozen).pipe(orOn(gone, false))
   if (group.keys.includes(unified)) return reads("cgroup.freeze", "1")

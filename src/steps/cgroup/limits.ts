@@ -7,6 +7,7 @@ import { allowDefaults } from "../../config/devices.ts"
 import { O } from "../../native/constants.ts"
 import { compileDeviceFilter } from "../../native/deviceFilter.ts"
 import { using } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { authority, authorityCalls, holds } from "../caller/authority.ts"
 import {
@@ -153,7 +154,7 @@ const applyTo = (
 
 /** v2 kills what is above a new limit; v1 refuses the limit by itself. */
 const refuseBelowUsage = (
-  dirfd: number,
+  dirfd: AnyFd,
   limit: bigint
 ): Effect.Effect<void, SyscallError | CgroupLimitInvalid, Kernel> =>
   Effect.gen(function*() {
@@ -167,7 +168,7 @@ const refuseBelowUsage = (
 
 /** Writes a setting to the first of its files that exists. */
 const apply = (
-  dirfd: number,
+  dirfd: AnyFd,
   group: Group,
   controller: string,
   setting: Setting
@@ -198,7 +199,7 @@ const apply = (
 
 /** A file takes one rule in a write, and stays open for all that follow each other. */
 const applyRules = (
-  dirfd: number,
+  dirfd: AnyFd,
   { path }: Group,
   writes: ReturnType<typeof deviceWrites>
 ): Effect.Effect<void, CgroupFileMissing | CgroupValueRefused, Kernel> => {
@@ -212,7 +213,7 @@ const applyRules = (
   return Effect.forEach(runs, ({ file, values }) => {
     const refused = (value: string) => (reason: SyscallError) =>
       new CgroupValueRefused({ ...about, file: `${path}/${file}`, value, reason })
-    const write = (fd: number) =>
+    const write = (fd: AnyFd) =>
       Effect.forEach(values, (value) => Effect.mapError(writeValue(fd, value), refused(value)), { discard: true })
     return Effect.catchTag(using(openIn(dirfd, file), write), "SyscallError", (reason) =>
       Effect.fail(

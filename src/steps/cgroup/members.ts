@@ -2,6 +2,7 @@
  * The processes of a container, as its cgroups know them: who is in, putting one in, killing all.
  */
 import * as Effect from "effect/Effect"
+import type { AnyFd, AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, CgroupJoinError, type NotACgroup } from "./errors.ts"
 import { eachBelow, fileCalls, gone, readIn, withGroup, writeIn, writeTo } from "./files.ts"
@@ -21,7 +22,7 @@ const joinDistance = 30_000_000n
  */
 export const join = (
   manager: CgroupManager,
-  pid: number
+  pid: AnyPid
 ): Effect.Effect<void, CgroupJoinError | SyscallError | NotACgroup, Kernel> =>
   Effect.forEach(groups(manager), (group) =>
     withGroup(group, (dirfd) =>
@@ -62,7 +63,7 @@ export const joinSelf = (
  * The lines of `cgroup.procs` in an open group and all groups below it. In one look a group: its name and its file are
  * opened together, and how many directories are in it is known by its link count.
  */
-const linesOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
+const linesOfGroup = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const lines: Array<number> = [...(yield* linesOf(dirfd, "cgroup.procs"))]
     yield* eachBelow(dirfd, (parent, name) =>
@@ -72,12 +73,12 @@ const linesOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, Sysca
     return lines
   })
 
-const linesOf = (dirfd: number, file: string): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
+const linesOf = (dirfd: AnyFd, file: string): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
   // ENOTSUP: a threaded group has threads only, its processes are listed where the subtree begins
   Effect.map(readIn(dirfd, file).pipe(orOn([...gone, "ENOTSUP"], "")), parsePids)
 
 /** The pids in an open group and all groups below it; those that this pid namespace has no number for are left out. */
-export const pidsOfGroup = (dirfd: number): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
+export const pidsOfGroup = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
   // 0 stands for a process of another pid namespace; to signal it would mean to signal ourselves
   Effect.map(linesOfGroup(dirfd), (lines) => lines.filter((pid) => pid > 0))
 

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, type NotACgroup } from "./errors.ts"
 import { gone, readIn, withGroup } from "./files.ts"
@@ -70,14 +71,14 @@ const nanosecondsPerTick = 10_000_000n
 /** v1 says "no limit" with the largest multiple of the page size. */
 const unlimited = 0x7fff_ffff_ffff_0000n
 
-const number = (dirfd: number, file: string): Read<bigint | undefined> =>
+const number = (dirfd: AnyFd, file: string): Read<bigint | undefined> =>
   Effect.flatMap(readIn(dirfd, file).pipe(orOn(["ENOENT", "ENOTSUP"], undefined)), (text) => {
     const line = text?.trim()
     if (line === undefined || line === "max") return Effect.succeed(undefined)
     return /^-?\d+$/.test(line) ? Effect.succeed(BigInt(line)) : new CgroupFileInvalid({ file, line })
   })
 
-const keyed = (dirfd: number, file: string): Read<Readonly<Record<string, bigint>>> =>
+const keyed = (dirfd: AnyFd, file: string): Read<Readonly<Record<string, bigint>>> =>
   Effect.flatMap(readIn(dirfd, file).pipe(orOn(["ENOENT", "ENOTSUP"], "")), (text) => parseKeyed(file, text))
 
 /** A v1 file with lines of `major:minor operation value` or `major:minor value`; the line `Total` is left out. */
@@ -145,7 +146,7 @@ const cpuV1 = (manager: CgroupManager) =>
     }
   })
 
-const cpuV2 = (dirfd: number) =>
+const cpuV2 = (dirfd: AnyFd) =>
   Effect.map(keyed(dirfd, "cpu.stat"), (stat) =>
     stat["usage_usec"] === undefined ? undefined : {
       usage: stat["usage_usec"] * 1000n,
@@ -157,7 +158,7 @@ const cpuV2 = (dirfd: number) =>
       throttledTime: (stat["throttled_usec"] ?? 0n) * 1000n
     })
 
-const memoryV1 = (dirfd: number) =>
+const memoryV1 = (dirfd: AnyFd) =>
   Effect.gen(function*() {
     const usage = yield* number(dirfd, "memory.usage_in_bytes")
     if (usage === undefined) return undefined
@@ -172,7 +173,7 @@ const memoryV1 = (dirfd: number) =>
     }
   })
 
-const memoryV2 = (dirfd: number) =>
+const memoryV2 = (dirfd: AnyFd) =>
   Effect.gen(function*() {
     const usage = yield* number(dirfd, "memory.current")
     if (usage === undefined) return undefined
@@ -187,7 +188,7 @@ const memoryV2 = (dirfd: number) =>
     }
   })
 
-const pids = (dirfd: number) =>
+const pids = (dirfd: AnyFd) =>
   Effect.gen(function*() {
     const current = yield* number(dirfd, "pids.current")
     if (current === undefined) return undefined
@@ -196,7 +197,7 @@ const pids = (dirfd: number) =>
     return { current, ...given({ peak, limit }) }
   })
 
-const blkioV1 = (dirfd: number) =>
+const blkioV1 = (dirfd: AnyFd) =>
   Effect.gen(function*() {
     const entries = (file: string) =>
       Effect.flatMap(readIn(dirfd, file).pipe(orOn(["ENOENT", "ENOTSUP"], "")), (text) => parseBlkio(file, text))
@@ -233,7 +234,7 @@ const noBlkio = {
   sectors: []
 }
 
-const ioV2 = (dirfd: number) =>
+const ioV2 = (dirfd: AnyFd) =>
   Effect.gen(function*() {
     const text = yield* readIn(dirfd, "io.stat").pipe(orOn(["ENOENT", "ENOTSUP"], undefined))
     if (text === undefined) return undefined
@@ -258,7 +259,7 @@ export const stats = (
 ): Effect.Effect<Stats, SyscallError | NotACgroup | CgroupFileInvalid, Kernel> =>
   Effect.gen(function*() {
     const v2 = groupOf(manager, unified)
-    const from = <A>(group: Group | undefined, read: (dirfd: number) => Read<A>) =>
+    const from = <A>(group: Group | undefined, read: (dirfd: AnyFd) => Read<A>) =>
       group === undefined ? Effect.succeed(undefined) : withGroup(group, read).pipe(orOn(gone, undefined))
     const cpu = (yield* cpuV1(manager).pipe(orOn(gone, undefined))) ?? (yield* from(v2, cpuV2))
     const v1Memory = groupOf(manager, "memory")

@@ -18,6 +18,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as c from "../../native/constants.ts"
+import type { AnyFd, AnyPid } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Message as Packet } from "../../native/results.ts"
 
@@ -32,12 +33,12 @@ export interface Message {
 const largest = 256
 
 /** Sends one message. No `SIGPIPE`: a closed peer is `EPIPE`. */
-export const send = (fd: number, message: Message): Effect.Effect<void, SyscallError, Kernel> =>
+export const send = (fd: AnyFd, message: Message): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.asVoid(sys.sendmsg({ fd, data: Buffer.from(JSON.stringify(message)), fds: [], flags: c.MSG.NOSIGNAL }))
 
 /** A message with who sent it, or the end of the channel, or bytes that are none: those of the exec trampoline. */
 export type Received =
-  | { readonly _tag: "Message"; readonly message: Message; readonly pid: number | undefined }
+  | { readonly _tag: "Message"; readonly message: Message; readonly pid: AnyPid | undefined }
   | { readonly _tag: "Closed" }
   | { readonly _tag: "Raw"; readonly data: Uint8Array }
 
@@ -45,7 +46,7 @@ export type Received =
 export const receiveCalls = ["recvmsg", "close"] as const
 
 /** Waits for the next message, without bound: for the init, whose parent's death closes the channel. */
-export const receive = (fd: number): Effect.Effect<Received, SyscallError, Kernel> =>
+export const receive = (fd: AnyFd): Effect.Effect<Received, SyscallError, Kernel> =>
   Effect.flatMap(
     sys.recvmsg({ fd, size: largest, flags: c.MSG.CMSG_CLOEXEC }),
     (packet) => Effect.as(Effect.forEach(packet.fds, (fd) => sys.close({ fd }), { discard: true }), parse(packet))

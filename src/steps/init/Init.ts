@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Container, NamespaceType, Process } from "../../config/Container.ts"
+import type { AnyFd, AnyPid } from "../../native/Handle.ts"
 import type { Limit } from "../../native/results.ts"
 import type { CgroupManager } from "../cgroup/Manager.ts"
 import type { ProcessIdentity } from "../proc/processes.ts"
@@ -16,7 +17,7 @@ export interface Port {
   /** From 1 to 65535, on the container's 127.0.0.1. */
   readonly number: number
   /** A connected unix socket that takes the socket which listens there. */
-  readonly socket: number
+  readonly socket: AnyFd
 }
 
 /** What a program inherits of its caller. Each field is an option of a start: `handles` in `runtime/options.ts` checks it. */
@@ -44,7 +45,7 @@ export interface Inherited {
 /** Pairs of the number that a program has a descriptor under, and the caller's. */
 export const descriptorsOf = (
   { descriptors = {} }: Pick<Inherited, "descriptors">
-): ReadonlyArray<readonly [number: number, fd: number]> =>
+): ReadonlyArray<readonly [number: number, fd: AnyFd]> =>
   Object.entries(descriptors).map(([number, fd]) => [Number(number), fd])
 
 /** All that is known of a new process before anything is made for it. `Launch` holds it whole. */
@@ -71,9 +72,9 @@ export class Init extends Context.Service<
     /** The cgroups to join; absent if there are none. */
     readonly cgroup?: CgroupManager
     /** This side's end of the channel to the parent: a `SOCK_SEQPACKET` unix socket, close-on-exec. */
-    readonly channel: number
+    readonly channel: AnyFd
     /** What getppid(2) returns in this process while the parent lives: 0 in a new pid namespace. */
-    readonly parentPid: number
+    readonly parentPid: AnyPid
     /**
      * Namespaces to join, in any order: those of the container that have a path, or, for exec, all of the running
      * container's.

@@ -1,10 +1,11 @@
 /** Wait for a word of the parent, which comes through the channel. */
 import * as Effect from "effect/Effect"
+import type { AnyFd } from "../../native/Handle.ts"
 import { receive } from "../channel/channel.ts"
 import { ParentGone } from "./errors.ts"
 
 /** Waits for one message of the parent. Fails with {@link ParentGone} if the channel is closed instead. */
-export const awaitWord = (fd: number, tag: "Enter" | "Go") =>
+export const awaitWord = (fd: AnyFd, tag: "Enter" | "Go") =>
   Effect.flatMap(receive(fd), (received) =>
     received._tag === "Message" && received.message._tag === tag
       ? Effect.void

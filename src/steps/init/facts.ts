@@ -2,6 +2,7 @@
  * What the steps of the init hand to each other. A fact that a step requires is an ordering rule that the compiler checks.
  */
 import * as Context from "effect/Context"
+import type { AnyFd } from "../../native/Handle.ts"
 import type { Filter } from "../../native/trampoline.ts"
 
 /** No tracer can reach the process. It must be so before the first namespace that others are in (CVE-2016-9962). */
@@ -113,5 +114,5 @@ export class ExecFilter extends Context.Service<ExecFilter, {
 
 /** The memory file of the trampoline that `exec` executes in place of the program; absent if there is none. */
 export class Trampoline extends Context.Service<Trampoline, {
-  readonly fd: number | undefined
+  readonly fd: AnyFd | undefined
 }>()("runfx/Trampoline") {}

@@ -10,18 +10,19 @@ import * as Rlimits from "../../config/rlimits.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { RLIMIT } from "../../native/constants.ts"
 import { type Errno, textOf } from "../../native/Errno.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** Limits that are set later than the others. */
 const late: ReadonlySet<number> = new Set([RLIMIT.NOFILE, RLIMIT.FSIZE])
 
-const raise = (pid: number, { hard, resource }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
+const raise = (pid: AnyPid, { hard, resource }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(sys.prlimit64({ pid, resource, limit: null }), (current) =>
     hard <= current.hard
       ? Effect.void
       : Effect.asVoid(sys.prlimit64({ pid, resource, limit: { soft: current.soft, hard } })))
 
-const set = (pid: number, { hard, resource, soft }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
+const set = (pid: AnyPid, { hard, resource, soft }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
   Ahead.unseen(sys.prlimit64({ pid, resource, limit: { soft, hard } }))
 
 /**
@@ -34,7 +35,7 @@ const set = (pid: number, { hard, resource, soft }: Rlimit): Effect.Effect<void,
  * ```
  */
 export const applyRlimits = (
-  pid: number,
+  pid: AnyPid,
   rlimits: ReadonlyArray<Rlimit>
 ): Effect.Effect<void, RlimitError, Kernel> =>
   Effect.forEach(rlimits, (rlimit) =>

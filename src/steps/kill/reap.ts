@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { ChildStatus } from "../../native/results.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
@@ -26,7 +27,7 @@ const courtesy = 3
  * Asks once for the status of a child: `null` if it has not ended, `"stranger"` if it is no child of the caller, or if a
  * seccomp filter of the caller forbids the question.
  */
-const reapOne = (pid: number): Effect.Effect<ChildStatus | null | "stranger", SyscallError, Kernel> =>
+const reapOne = (pid: AnyPid): Effect.Effect<ChildStatus | null | "stranger", SyscallError, Kernel> =>
   sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG }).pipe(
     orOn(["ECHILD", "ENOSYS"], "stranger" as const)
   )

@@ -1,5 +1,6 @@
 /** What the steps that look at all containers hand to each other. */
 import * as Context from "effect/Context"
+import type { AnyPid } from "../../native/Handle.ts"
 import type { State } from "../state/State.ts"
 import type { Status } from "../state/status.ts"
 import type { Entry } from "../state/Store.ts"
@@ -17,7 +18,7 @@ export type Listed =
     readonly state: State
     readonly status: Status
     /** Of the first process, as the caller's pid namespace numbers it; 0 if there is none, or it can't be seen. */
-    readonly pid: number
+    readonly pid: AnyPid
   }
   | { readonly id: string; readonly error: Error }
 

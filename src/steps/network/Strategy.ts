@@ -21,6 +21,7 @@
 import type * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"
 import type { Rollback } from "../../engine/Step.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import type { HostLink } from "./link.ts"
 import type { BridgesLocked } from "./lock.ts"
@@ -40,7 +41,7 @@ export interface Created {
 /** What `create` knows of the container. */
 export interface Target {
   /** The init's pid, as this process sees it; its network namespace is the container's. */
-  readonly initPid: number
+  readonly initPid: AnyPid
 }
 
 /** One kind of network. */

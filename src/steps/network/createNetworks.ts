@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Network } from "../../config/Container.ts"
 import type { Rollback } from "../../engine/Step.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import { type BridgesLocked, lockCalls } from "./lock.ts"
 import type { NetworkError, UnknownStrategyError } from "./NetworkError.ts"
@@ -33,7 +34,7 @@ export const networkAdvice = {
  */
 export const createNetworks = (
   networks: ReadonlyArray<Network>,
-  initPid: number
+  initPid: AnyPid
 ): Effect.Effect<
   ReadonlyArray<Created>,
   SyscallError | NetworkError | BridgesLocked | UnknownStrategyError,

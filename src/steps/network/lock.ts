@@ -12,6 +12,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { AT, LOCK, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** The calls that {@link withBridges} makes; for the headers of steps. */
@@ -32,7 +33,7 @@ const patience = 10_000
 
 const open = sys.openat({ dirfd: AT.FDCWD, path: "/proc/self/ns/net", flags: O.RDONLY | O.CLOEXEC, mode: 0 })
 
-const take = (fd: number): Effect.Effect<void, SyscallError | BridgesLocked, Kernel> =>
+const take = (fd: AnyFd): Effect.Effect<void, SyscallError | BridgesLocked, Kernel> =>
   Effect.gen(function*() {
     for (let slept = 0, sleep = 1;; slept += sleep, sleep = Math.min(sleep * 2, 20)) {
       const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(

@@ -13,15 +13,16 @@ import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
 import { keeping } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
+import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { reap } from "./conversation.ts"
 import { ChannelGarbled } from "./errors.ts"
 
 /** A child of this process. */
 export interface Child {
-  readonly pid: number
+  readonly pid: AnyPid
   /** A handle of the child, or of its sibling once the parent knows it. */
-  readonly pidfd: number
+  readonly pidfd: AnyPidfd
   /** Ends what is left of the child's effect: see `Fork`. */
   readonly forget: Effect.Effect<void>
 }
@@ -47,7 +48,7 @@ const ownEndBound = 1000
 const groupPause = 2
 
 /** Kills and reaps what is left of a child's process group: children of ours only. */
-const reapGroup = Effect.fnUntraced(function*(pid: number) {
+const reapGroup = Effect.fnUntraced(function*(pid: AnyPid) {
   for (let waited = 0; waited < deathBound; waited += groupPause) {
     const status = yield* sys.waitid({ idtype: P.PGID, id: pid, options: W.EXITED | W.NOHANG }).pipe(
       orOn(["ECHILD"], undefined)
@@ -67,7 +68,7 @@ const reapGroup = Effect.fnUntraced(function*(pid: number) {
 export const end = ({ forget, pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.ensuring(endProcess(pid, pidfd), forget)
 
-const endProcess = (pid: number, pidfd: number): Effect.Effect<void, SyscallError, Kernel> =>
+const endProcess = (pid: AnyPid, pidfd: AnyPidfd): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const sent = yield* Effect.exit(sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined)))
     // EPERM: the child runs as another user by now, and the caller lacks CAP_KILL. A child that has failed ends by itself
@@ -106,13 +107,13 @@ export const spawnChild = <R>(
   }))
 
 /** By pid: no other process can have it until the child is reaped. */
-const killUnheld = (pid: number): Effect.Effect<void, SyscallError, Kernel> =>
+const killUnheld = (pid: AnyPid): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.andThen(
     sys.kill({ pid, signal: SIG.KILL }),
     Effect.asVoid(sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }))
   )
 
-const stranger = (pid: number) =>
+const stranger = (pid: AnyPid) =>
   Effect.fail(new ChannelGarbled({ waitingFor: "its word \"Entered\"", got: `the pid of a stranger (${pid})` }))
 
 /**
@@ -125,7 +126,7 @@ const stranger = (pid: number) =>
  * @see setsid(2), getsid(2)
  */
 export const openSuccessor = (
-  pid: number,
+  pid: AnyPid,
   predecessor: number
 ): Effect.Effect<number, SyscallError | ChannelGarbled, Kernel> =>
   keeping(

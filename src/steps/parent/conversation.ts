@@ -9,6 +9,7 @@ import type { Process } from "../../config/Container.ts"
 import { given } from "../../engine/given.ts"
 import { PipelineError } from "../../engine/PipelineError.ts"
 import * as c from "../../native/constants.ts"
+import type { AnyFd, AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { KeepsAlive } from "../../native/KeepsAlive.ts"
 import { type Kernel, onErrno, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { failureOf as execFailure } from "../../native/trampoline.ts"
@@ -21,8 +22,8 @@ import type { WhyDied } from "./whyDied.ts"
 
 /** The far end: the channel, and the process behind it. */
 export interface FarEnd {
-  readonly channel: number
-  readonly pidfd: number
+  readonly channel: AnyFd
+  readonly pidfd: AnyPidfd
   /** What its steps report without the channel. */
   readonly report: Report
   /** Finds out why the process has died without a message. */
@@ -93,7 +94,7 @@ export const whileInitWaits = <A, E, R>(
     }))
 
 /** Reaps a process through its pidfd, in bounded time, in milliseconds; `null` if it still lives or is not ours. */
-export const reap = Effect.fnUntraced(function*(pidfd: number, milliseconds: number) {
+export const reap = Effect.fnUntraced(function*(pidfd: AnyPidfd, milliseconds: number) {
   const deadline = (yield* Clock.currentTimeMillis) + milliseconds
   for (let left = milliseconds;; left -= glance) {
     const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
@@ -118,7 +119,7 @@ type Failure = InitFailed | SyscallError | InitDied | InitStuck | ChannelGarbled
 export const await_ = (
   peer: Peer,
   tag: Message["_tag"]
-): Effect.Effect<{ readonly message: Message; readonly pid: number | undefined }, Failure, Kernel> =>
+): Effect.Effect<{ readonly message: Message; readonly pid: AnyPid | undefined }, Failure, Kernel> =>
   Effect.flatMap(next(peer, `its word "${tag}"`), (received) => {
     if (received._tag === "Message" && received.message._tag === tag) return Effect.succeed(received)
     return failBy(peer, received, `its word "${tag}"`)

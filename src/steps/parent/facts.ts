@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Process } from "../../config/Container.ts"
 import type { Event } from "../../engine/Events.ts"
+import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import type { Report } from "../init/initMain.ts"
@@ -23,8 +24,8 @@ export class Channel extends Context.Service<Channel, {
 
 /** The process that clone(2) made. */
 export class ClonedProcess extends Context.Service<ClonedProcess, {
-  readonly pid: number
-  readonly pidfd: number
+  readonly pid: AnyPid
+  readonly pidfd: AnyPidfd
   /** When its start must be over, in milliseconds of the clock: see `Launch.patience`. */
   readonly deadline: number
   /** Ends what is left of its effect: see `Fork`. */
@@ -42,8 +43,8 @@ export class IdsMapped extends Context.Service<IdsMapped, true>()("runfx/IdsMapp
  */
 export class EnteredProcess extends Context.Service<EnteredProcess, {
   /** Its pid as the parent sees it. */
-  readonly pid: number
-  readonly pidfd: number
+  readonly pid: AnyPid
+  readonly pidfd: AnyPidfd
   /** As those of the cloned process. */
   readonly deadline: number
   readonly report: Report

@@ -5,13 +5,14 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { F, SO, SOCK } from "../../native/constants.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { descriptorsOf } from "../init/Init.ts"
 import { Channel } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
 /** Closes a descriptor once only: when a later step closes it again, another descriptor may have its number. */
-const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
+const closing = (fd: AnyFd): Effect.Effect<void, SyscallError, Kernel> => {
   let open = true
   // an interruption between the two lines would leave it open for ever
   return Effect.uninterruptible(Effect.suspend(() => {
@@ -22,7 +23,7 @@ const closing = (fd: number): Effect.Effect<void, SyscallError, Kernel> => {
 }
 
 /** The child's end, at a number that none of the program's descriptors will have. */
-const clearOf = (numbers: ReadonlyArray<number>, fd: number): Effect.Effect<number, SyscallError, Kernel> =>
+const clearOf = (numbers: ReadonlyArray<number>, fd: AnyFd): Effect.Effect<number, SyscallError, Kernel> =>
   numbers.includes(fd)
     ? Effect.ensuring(
       sys.fcntl({ fd, command: F.DUPFD_CLOEXEC, argument: Math.max(...numbers) + 1 }),

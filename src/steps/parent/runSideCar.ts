@@ -11,6 +11,7 @@ import * as Step from "../../engine/Step.ts"
 import { SO, SOCK } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { sys } from "../../native/Kernel.ts"
 import { send } from "../channel/channel.ts"
 import { emptyReport, initMain } from "../init/initMain.ts"
@@ -54,7 +55,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
   const parentPid = yield* sys.getpid({})
   const initNumber = yield* pathNumber(init.pid)
   const report = emptyReport()
-  const child = (channel: number) =>
+  const child = (channel: AnyFd) =>
     initMain(sideCar, {
       id,
       container,

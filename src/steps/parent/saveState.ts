@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
 import { AT } from "../../native/constants.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { orOn, sys } from "../../native/Kernel.ts"
 import { procNumber, procView } from "../proc/numbers.ts"
 import { identify, statCalls } from "../proc/processes.ts"
@@ -23,7 +24,7 @@ export class SavedState extends Context.Service<SavedState, State>()("runfx/Save
  *
  * @public
  */
-export class InitUnidentified extends Data.TaggedError("InitUnidentified")<{ readonly pid: number }> {
+export class InitUnidentified extends Data.TaggedError("InitUnidentified")<{ readonly pid: AnyPid }> {
   override get message(): string {
     return `/proc does not show process ${this.pid}, the container's first one: no later command could find it`
   }

@@ -12,6 +12,7 @@ import * as Step from "../../engine/Step.ts"
 import { AT, CLD, CLONE, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { authority, authorityCalls, holds } from "../caller/authority.ts"
 import { mapPrograms } from "../caller/subordinateIds.ts"
@@ -26,7 +27,7 @@ const line = ({ containerId, hostId, size }: IdMapping): string => `${containerI
 
 /** Writes one of the files that map the ids of a namespace; the kernel accepts a map only as one write. */
 const write = (
-  pid: number,
+  pid: AnyPid,
   kind: IdKind,
   text: string,
   file = `${kind}_map`,
@@ -37,12 +38,12 @@ const write = (
     (fd) => Effect.asVoid(sys.write({ fd, data: Buffer.from(text) }))
   ).pipe(Effect.catchTag("SyscallError", (reason) => Effect.flatMap(whyDenied(reason, kind, mappings), Effect.fail)))
 
-const writeMap = (pid: number, kind: IdKind, mappings: ReadonlyArray<IdMapping>) =>
+const writeMap = (pid: AnyPid, kind: IdKind, mappings: ReadonlyArray<IdMapping>) =>
   write(pid, kind, mappings.map(line).join(""), `${kind}_map`, mappings)
 
 const helper = Effect.fnUntraced(function*(
   program: string,
-  pid: number,
+  pid: AnyPid,
   mappings: ReadonlyArray<IdMapping>,
   patience: number
 ) {
@@ -104,7 +105,7 @@ export const writeIdMaps = Step.make("writeIdMaps", {
 })
 
 const writeMaps = Effect.fnUntraced(function*(
-  pid: number,
+  pid: AnyPid,
   { gidMappings, uidMappings }: Container,
   patience: number
 ) {

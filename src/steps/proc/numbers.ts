@@ -14,6 +14,7 @@
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"
 import { explain, readAll, using } from "../../native/Files.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** The calls that the functions of this module make. */
@@ -57,7 +58,7 @@ const noProc = (reason: SyscallError): SyscallError =>
   )
 
 /** The number by which `/proc` knows the process that is `pid` here; `undefined` if there is none. */
-export const procNumber = (pid: number, view: ProcView): Effect.Effect<number | undefined, SyscallError, Kernel> => {
+export const procNumber = (pid: AnyPid, view: ProcView): Effect.Effect<number | undefined, SyscallError, Kernel> => {
   if (view._tag === "Own") return Effect.succeed(pid)
   if (view._tag === "None") return Effect.fail(noProc(view.reason))
   return using(
@@ -77,7 +78,7 @@ export const procNumber = (pid: number, view: ProcView): Effect.Effect<number | 
  * The number by which a child of this process is found in `/proc` now, for a path; its own if that can't be told, so
  * that the call that uses the path meets the error.
  */
-export const pathNumber = (pid: number): Effect.Effect<number, SyscallError, Kernel> =>
+export const pathNumber = (pid: AnyPid): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.flatMap(
     procView,
     (view) => view._tag === "Other" ? Effect.map(procNumber(pid, view), (number) => number ?? pid) : Effect.succeed(pid)
@@ -85,7 +86,7 @@ export const pathNumber = (pid: number): Effect.Effect<number, SyscallError, Ker
 
 /** A file of the process that is `pid` here; `undefined` if there is no such process. */
 export const readBelowProc = (
-  pid: number,
+  pid: AnyPid,
   file: string,
   view: ProcView
 ): Effect.Effect<string | undefined, SyscallError, Kernel> =>

@@ -10,6 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import { using } from "../../native/Files.ts"
+import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { type ProcView, procView, readBelowProc, viewCalls } from "./numbers.ts"
 
@@ -21,7 +22,7 @@ export const signalCalls = [...statCalls, "pidfd_send_signal"] as const
 
 /** A process, named so that no later one can be taken for it. Plain data. */
 export interface ProcessIdentity {
-  readonly pid: number
+  readonly pid: AnyPid
   /** When it was started, in clock ticks since the boot. */
   readonly startTime: bigint
 }
@@ -48,7 +49,7 @@ export const parseStat = (text: string): ProcessStat | undefined => {
 
 /** What the kernel reports about a process now; `undefined` if there is none. */
 export const readStat = (
-  pid: number,
+  pid: AnyPid,
   view?: ProcView
 ): Effect.Effect<ProcessStat | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {
@@ -62,7 +63,7 @@ export const readStat = (
 
 /** The identity of the process that has a pid now; `undefined` if there is none, or `/proc` can't tell. */
 export const identify = (
-  pid: number,
+  pid: AnyPid,
   view?: ProcView
 ): Effect.Effect<ProcessIdentity | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {
@@ -83,12 +84,12 @@ export const isAlive = (process: ProcessIdentity, view?: ProcView): Effect.Effec
   )
 
 /** A descriptor of the process that has a pid now; `undefined` if there is none. */
-export const openProcess = (pid: number): Effect.Effect<number | undefined, SyscallError, Kernel> =>
+export const openProcess = (pid: AnyPid): Effect.Effect<number | undefined, SyscallError, Kernel> =>
   // EINVAL: the pid is a thread's, no process's, by now
   sys.pidfd_open({ pid, flags: 0 }).pipe(orOn(["ESRCH", "EINVAL"], undefined))
 
 /** Sends a signal through a descriptor; `false` if the process has ended. */
-export const signalThrough = (pidfd: number, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
+export const signalThrough = (pidfd: AnyPidfd, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
   Effect.as(sys.pidfd_send_signal({ pidfd, signal }), true).pipe(
     orOn(["ESRCH"], false)
   )

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { AT, MOUNT_ATTR, MOVE_MOUNT, O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, SyscallError } from "../../native/Kernel.ts"
 import { propagationOf } from "./attributes.ts"
 import { type About, type Doing, MountError } from "./errors.ts"
@@ -25,7 +26,7 @@ export const during =
 type Done = Effect.Effect<void, SyscallError, Kernel>
 
 /** Sets and clears `MOUNT_ATTR_*` of a mount, with `recursive` of all mounts below it too. */
-export const setAttributes = (fd: number, set: number, clear = 0, recursive = false): Done =>
+export const setAttributes = (fd: AnyFd, set: number, clear = 0, recursive = false): Done =>
   sys.mount_setattr({
     dirfd: fd,
     path: "",
@@ -37,10 +38,10 @@ export const setAttributes = (fd: number, set: number, clear = 0, recursive = fa
   })
 
 /** Makes a mount read-only and leaves its other attributes as they are. */
-export const makeReadonly = (fd: number): Done => setAttributes(fd, MOUNT_ATTR.RDONLY)
+export const makeReadonly = (fd: AnyFd): Done => setAttributes(fd, MOUNT_ATTR.RDONLY)
 
 /** Changes the propagation of a mount; `flags` as mount(2) takes them: `MS_SLAVE|MS_REC`. */
-export const setPropagation = (fd: number, flags: number): Done => {
+export const setPropagation = (fd: AnyFd, flags: number): Done => {
   const { recursive, type } = propagationOf(flags)
   return sys.mount_setattr({
     dirfd: fd,

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type { Mount } from "../../config/Container.ts"
 import { AT, MAGIC, MOUNT_ATTR, MS, O, OPEN_TREE, S, ST } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Stat } from "../../native/results.ts"
 import { attach, attachCalls, during, setAttributes, setPropagation, target } from "./attach.ts"
@@ -31,7 +32,7 @@ export const cloneOf = (path: string, recursive: boolean, flags = 0): Effect.Eff
   })
 
 /** A clone of what a descriptor refers to, attached nowhere. */
-export const cloneOfHandle = (dirfd: number, recursive: boolean): Effect.Effect<number, SyscallError, Kernel> =>
+export const cloneOfHandle = (dirfd: AnyFd, recursive: boolean): Effect.Effect<number, SyscallError, Kernel> =>
   sys.open_tree({
     dirfd,
     path: "",
@@ -46,7 +47,7 @@ const lockable: ReadonlyArray<readonly [attribute: number, flag: number]> = [
 ]
 
 /** The attributes of a mount among those given. */
-const presentOf = (fd: number, attributes: number): Effect.Effect<number, SyscallError, Kernel> =>
+const presentOf = (fd: AnyFd, attributes: number): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.map(sys.fstatfs({ fd }), ({ flags }) =>
     lockable.reduce(
       (all, [attribute, flag]) => (flags & flag) !== 0 && (attributes & attribute) !== 0 ? all | attribute : all,
@@ -59,7 +60,7 @@ const presentOf = (fd: number, attributes: number): Effect.Effect<number, Syscal
  * In a user namespace the flags of a mount that came from outside are locked. They stay as they are then, for options as
  * `rw` and `relatime` are habit: the mount is as restricted as its source, as with runc and crun.
  */
-export const applyOptions = (fd: number, mount: Mount): Effect.Effect<void, SyscallError, Kernel> => {
+export const applyOptions = (fd: AnyFd, mount: Mount): Effect.Effect<void, SyscallError, Kernel> => {
   const { clear, set } = changeOf(mount.flags, mount.clearedFlags)
   if (set === 0 && clear === 0) return Effect.void
   return setAttributes(fd, set, clear).pipe(
@@ -76,7 +77,7 @@ export const applyOptions = (fd: number, mount: Mount): Effect.Effect<void, Sysc
 
 /** Changes attributes of a whole tree as options like `rro` say. */
 export const applyRecursive = (
-  fd: number,
+  fd: AnyFd,
   { recursiveAttributes: { clear, set } }: Mount
 ): Effect.Effect<void, SyscallError, Kernel> =>
   set === 0 && clear === 0
@@ -85,7 +86,7 @@ export const applyRecursive = (
 
 /** Changes the propagation of an attached mount as its options say, in their order. */
 export const applyPropagation = (
-  fd: number,
+  fd: AnyFd,
   { propagation }: Mount
 ): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.forEach(propagation, (flags) => setPropagation(fd, flags), { discard: true })
@@ -105,7 +106,7 @@ const copyLink = Effect.fnUntraced(function*(mounting: Mounting, about: About, k
   if (text === undefined) return false
   const { directory, name } = Files.split(about.destination)
   const start = startOf(mounting.root, kept, directory)
-  const found = (dirfd: number) =>
+  const found = (dirfd: AnyFd) =>
     Effect.flatMap(
       orOn(["EINVAL"], undefined)(sys.readlinkat({ dirfd, path: name })),
       (there) =>

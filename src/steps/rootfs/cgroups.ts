@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import { hasNamespace, makesNamespace, type Mount } from "../../config/Container.ts"
 import { MOUNT_ATTR, MOVE_MOUNT } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
 import { hierarchiesOf, type Hierarchy, parseProcCgroup } from "../cgroup/Hierarchies.ts"
@@ -208,7 +209,7 @@ export const mountCgroups = Effect.fnUntraced(function*(
   const hierarchies = yield* hierarchiesFor(mounting, about, whose)
   const isV1 = ({ keys }: Shown) => !keys.includes(unified)
   const place = target(mounting, kept, about, true)
-  const made = (fd: number) =>
+  const made = (fd: AnyFd) =>
     Effect.andThen(
       refuseTarget(mounting, about, fd),
       about.type === "cgroup2" || !hierarchies.some(isV1)

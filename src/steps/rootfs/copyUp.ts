@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import { AT, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** The calls that {@link copyUp} makes. */
@@ -25,7 +26,7 @@ export const copyUpCalls = [
   "close"
 ] as const
 
-const openEntry = (dirfd: number, path: string, flags: number) =>
+const openEntry = (dirfd: AnyFd, path: string, flags: number) =>
   sys.openat2({
     dirfd,
     path,

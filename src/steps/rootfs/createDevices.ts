@@ -14,6 +14,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { AT, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../init/Init.ts"
 import { attach } from "./attach.ts"
@@ -45,7 +46,7 @@ const isIt = (device: Device, stat: Parameters<typeof Files.isType>[0]): boolean
     ? Files.isType(stat, S.IFIFO)
     : Files.isDevice(stat, types[device.type], device.major, device.minor)
 
-const entry = (dirfd: number, path: string): Effect.Effect<number, SyscallError, Kernel> =>
+const entry = (dirfd: AnyFd, path: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({
     dirfd,
     path,
@@ -54,7 +55,7 @@ const entry = (dirfd: number, path: string): Effect.Effect<number, SyscallError,
     resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS
   })
 
-const refuseOther = (device: Device, path: string, fd: number) =>
+const refuseOther = (device: Device, path: string, fd: AnyFd) =>
   Effect.flatMap(Files.stat(fd), (stat) =>
     isIt(device, stat) ? Effect.succeed(stat) : new DeviceError({
       path,

@@ -4,6 +4,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { AnyFd } from "../../native/Handle.ts"
 import type { Stat } from "../../native/results.ts"
 import type { UnmappedIdError } from "./errors.ts"
 
@@ -27,7 +28,7 @@ export class MountsContained extends Context.Service<MountsContained, {
 /** The container's root while it is still a directory of the host. */
 export class RootHandle extends Context.Service<RootHandle, {
   /** An `O_PATH` descriptor of the root directory: of the bind mount that becomes the root, close-on-exec. */
-  readonly fd: number
+  readonly fd: AnyFd
 }>()("runfx/rootfs/RootHandle") {}
 
 /** A mount that this start has made, by a handle: a process that renames what it is on can't put another in its place. */
@@ -35,7 +36,7 @@ export interface Kept {
   /** Where the program finds it, in its shortest form. */
   readonly destination: string
   /** A descriptor of its root, close-on-exec. */
-  readonly fd: number
+  readonly fd: AnyFd
   /** Whether this start alone has filled it, so that no link in it is anybody else's. */
   readonly fresh: boolean
 }
@@ -45,13 +46,13 @@ export class Mounted extends Context.Service<Mounted, {
   /** Those that later steps work in, or look after. */
   readonly kept: ReadonlyArray<Kept>
   /** Mounts that become read-only once everything in them is made; `fd` is a descriptor of the mount's root. */
-  readonly readonlyLater: ReadonlyArray<{ readonly destination: string; readonly fd: number }>
+  readonly readonlyLater: ReadonlyArray<{ readonly destination: string; readonly fd: AnyFd }>
 }>()("runfx/rootfs/Mounted") {}
 
 /** The process is in the container's root. */
 export class InRoot extends Context.Service<InRoot, {
   /** An `O_PATH` descriptor of the root directory, close-on-exec. */
-  readonly fd: number
+  readonly fd: AnyFd
 }>()("runfx/rootfs/InRoot") {}
 
 /** The container's devices are there. */

@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import { FSCONFIG, FSMOUNT, FSOPEN } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys } from "../../native/Kernel.ts"
 import { during } from "./attach.ts"
 import type { About, MountError } from "./errors.ts"
@@ -28,7 +29,7 @@ export const fits = (source: string, options: ReadonlyArray<string>): boolean =>
   [source, ...options.map((option) => valueOf(option)[1] ?? "")].every((text) => Buffer.byteLength(text) <= maxValue)
 
 const configure = Effect.fnUntraced(
-  function*(fd: number, about: About, options: ReadonlyArray<string>, attributes: number) {
+  function*(fd: AnyFd, about: About, options: ReadonlyArray<string>, attributes: number) {
     const config = (command: number, key: string | null, value: string | null) =>
       sys.fsconfig({ fd, command, key, value, aux: 0 })
     if (about.source !== "") {

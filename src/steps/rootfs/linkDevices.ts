@@ -8,6 +8,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { orOn, sys } from "../../native/Kernel.ts"
 import { Init } from "../init/Init.ts"
 import { PathError } from "./errors.ts"
@@ -22,7 +23,7 @@ const links = [
   ["stderr", "/proc/self/fd/2"]
 ] as const
 
-const link = (dirfd: number, path: string, target: string, making: Files.Making) =>
+const link = (dirfd: AnyFd, path: string, target: string, making: Files.Making) =>
   makeLink(dirfd, path, target, making).pipe(
     Effect.mapError((reason) => new PathError({ path: `/dev/${path}`, what: `link to ${target}`, reason }))
   )

@@ -14,6 +14,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { AT, MOUNT_ATTR, MS, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import { Init } from "../init/Init.ts"
 import { attach, attachCalls, during, makeReadonly, target, there } from "./attach.ts"
@@ -32,7 +33,7 @@ type Problem = MountError | MountRefusedError | UnmappedIdError
 
 /** A mount that was made: a descriptor of its root, and whether it is to be made read-only later. */
 interface Made {
-  readonly fd: number
+  readonly fd: AnyFd
   readonly postponed: boolean
 }
 
@@ -140,7 +141,7 @@ const mountByPath = Effect.fnUntraced(function*(
 })
 
 /** The place must still lead to the mount that was made: what is at /proc and /sys is trusted later. */
-const verify = Effect.fnUntraced(function*({ root }: Mounting, about: About, fd: number) {
+const verify = Effect.fnUntraced(function*({ root }: Mounting, about: About, fd: AnyFd) {
   const made = yield* Files.stat(fd)
   const found = yield* Files.using(Files.resolve(root, about.destination, { resolve: RESOLVE.NO_SYMLINKS }), Files.stat)
   if (!Ahead.isSame(found, made, "mountId") || !Ahead.is(found, "mountRoot", true)) {
@@ -152,13 +153,13 @@ const verify = Effect.fnUntraced(function*({ root }: Mounting, about: About, fd:
   }
 })
 
-const fill = Effect.fnUntraced(function*(mount: Mount, about: About, target: number, fd: number) {
+const fill = Effect.fnUntraced(function*(mount: Mount, about: About, target: number, fd: AnyFd) {
   if (mount.copyUp) yield* during(about, "copy up")(copyUp(target, fd))
   yield* during(about, "attach")(attach(fd, target))
 })
 
 /** What only a mount that is attached can be given. */
-const finish = Effect.fnUntraced(function*(mounting: Mounting, mount: Mount, about: About, fd: number) {
+const finish = Effect.fnUntraced(function*(mounting: Mounting, mount: Mount, about: About, fd: AnyFd) {
   yield* during(about, "set the attributes")(applyRecursive(fd, mount))
   yield* during(about, "set the propagation")(applyPropagation(fd, mount))
   if (isRigid(mount)) yield* during(about, "verify")(verify(mounting, about, fd))
@@ -268,7 +269,7 @@ const mountOne = Effect.fnUntraced(function*(
 /** All mounts in their order, each below those that are there already. */
 const mountAll = Effect.fnUntraced(function*(mounting: Mounting) {
   const relied = reliedOn(mounting.container)
-  const readonlyLater: Array<{ readonly destination: string; readonly fd: number }> = []
+  const readonlyLater: Array<{ readonly destination: string; readonly fd: AnyFd }> = []
   let kept: ReadonlyArray<Kept> = []
   for (const mount of mounting.container.mounts) {
     const about = aboutOf(mount)

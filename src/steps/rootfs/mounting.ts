@@ -6,6 +6,7 @@ import type { Container, Mount } from "../../config/Container.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { AT, MAGIC, MS, O, RESOLVE, S } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Stat } from "../../native/results.ts"
 import type { CgroupManager } from "../cgroup/Manager.ts"
@@ -40,7 +41,7 @@ export const linkCalls = ["symlinkat", "openat2", "statx", "fchownat", "close"] 
  * process has put in its place meanwhile is not given away, and no link is followed.
  */
 export const makeLink = (
-  dirfd: number,
+  dirfd: AnyFd,
   path: string,
   target: string,
   { owner }: Files.Making

@@ -12,6 +12,7 @@ import type { Container, Mount } from "../../config/Container.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { MS } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, type SyscallError } from "../../native/Kernel.ts"
 import type { Kept } from "./facts.ts"
 
@@ -90,7 +91,7 @@ export const ifThere = <E, R>(
   root: number,
   kept: ReadonlyArray<Kept>,
   path: string,
-  use: (fd: number) => Effect.Effect<void, E, R>,
+  use: (fd: AnyFd) => Effect.Effect<void, E, R>,
   how: Files.Lookup = {}
 ): Effect.Effect<void, E | SyscallError, R | Kernel> => {
   const absolute = Files.clean(path)

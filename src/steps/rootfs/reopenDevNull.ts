@@ -9,13 +9,14 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { O, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Stat } from "../../native/results.ts"
 import { StdioConnected } from "../init/facts.ts"
 import { NotNullDeviceError } from "./errors.ts"
 import { InRoot } from "./facts.ts"
 
-const stream = (fd: number): Effect.Effect<Stat | undefined, SyscallError, Kernel> =>
+const stream = (fd: AnyFd): Effect.Effect<Stat | undefined, SyscallError, Kernel> =>
   Files.stat(fd).pipe(
     // closed, and stays so
     orOn(["EBADF"], undefined)

@@ -9,6 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Ahead from "../../native/Ahead.ts"
 import { AT, MS, O } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { InNamespaces } from "../init/facts.ts"
 import { Init } from "../init/Init.ts"
@@ -21,7 +22,7 @@ import { openRootfs, openRootfsAdvice } from "./openRootfs.ts"
  *
  * @param depth how far below `/` the directory is: most of them are on the mount that is there
  */
-const mountOf = (fd: number, depth: number): Effect.Effect<number, SyscallError, Kernel> =>
+const mountOf = (fd: AnyFd, depth: number): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.flatMap(Files.stat(fd), (stat) =>
     Ahead.is(stat, "mountRoot", true, { likely: depth <= 0 })
       ? Effect.succeed(fd)

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, O, S, STATX } from "../../native/constants.ts"
 import { entriesOf, isType, stat, using, writeAll } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import {
   checkId,
@@ -197,7 +198,7 @@ export const save = (
 ): Effect.Effect<void, StoreError | InvalidId | ContainerNotFound, Kernel> =>
   withDirectory(root, state.id, (dirfd) => write(dirfd, stateFile, encode(state), 0))
 
-const write = Effect.fnUntraced(function*(dirfd: number, file: string, text: string, flags: number) {
+const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, text: string, flags: number) {
   const name = draft + Buffer.from(yield* sys.getrandom({ count: 8 })).toString("hex")
   const open = sys.openat2({
     dirfd,
@@ -235,7 +236,7 @@ const names: Readonly<Record<number, string>> = {
 
 /** Reads the state file: a regular file of a sensible length, and never what could keep the reader waiting. */
 const readState = (
-  dirfd: number,
+  dirfd: AnyFd,
   name: string,
   file: string
 ): Effect.Effect<string, SyscallError | StateCorrupt, Kernel> => {

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
 import { entriesOf, keeping, stat, using } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { pause } from "../cgroup/files.ts"
 import { ContainerNotFound, InvalidId, StateLocked, StateUntrusted } from "./errors.ts"
@@ -34,7 +35,7 @@ export const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel
     (fd) => checkRoot(root, fd)
   )
 
-const checkRoot = Effect.fnUntraced(function*(root: string, fd: number) {
+const checkRoot = Effect.fnUntraced(function*(root: string, fd: AnyFd) {
   const { mode, uid } = yield* stat(fd)
   const { effective } = yield* sys.getresuid({})
   const bits = mode & 0o7777
@@ -51,11 +52,11 @@ const checkRoot = Effect.fnUntraced(function*(root: string, fd: number) {
 export const directoryMode = 0o711
 
 /** A readable handle, since flock(2) and getdents(2) take no `O_PATH` one. */
-export const openIn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
+export const openIn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
 /** As {@link openIn}; one of the caller's own that was made under a umask of 0777 gets the mode that it should have. */
-const openOwn = (dirfd: number, name: string): Effect.Effect<number, SyscallError, Kernel> =>
+const openOwn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   openIn(dirfd, name).pipe(
     onErrno(["EACCES"], (refused) =>
       sys.fchmodat({ dirfd, path: name, mode: directoryMode }).pipe(
@@ -88,7 +89,7 @@ const openEntry = (root: string, id: string): Effect.Effect<number, StoreError, 
 export const withDirectory = <A, E, R>(
   root: string,
   id: string,
-  use: (fd: number) => Effect.Effect<A, E, R>
+  use: (fd: AnyFd) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound, R | Kernel> =>
   Effect.andThen(
     checkId(id),
@@ -115,7 +116,7 @@ const lockPatience = 10_000
  * @see flock(2)
  */
 export const locked = <A, E, R>(
-  fd: number,
+  fd: AnyFd,
   id: string,
   path: string,
   use: Effect.Effect<A, E, R>,
@@ -133,7 +134,7 @@ export const locked = <A, E, R>(
     () => sys.flock({ fd, operation: LOCK.UN })
   )
 
-const take = Effect.fnUntraced(function*(fd: number, id: string, milliseconds: number) {
+const take = Effect.fnUntraced(function*(fd: AnyFd, id: string, milliseconds: number) {
   let slept = 0
   for (let sleep = 1;; sleep = Math.min(sleep * 2, 50)) {
     const taken = yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB }).pipe(Effect.as(true), orOn(["EAGAIN"], false))
@@ -147,7 +148,7 @@ const take = Effect.fnUntraced(function*(fd: number, id: string, milliseconds: n
 const maxDepth = 32
 
 /** Removes a file; nothing if it is gone. */
-export const unlinkIfThere = (dirfd: number, path: string): Effect.Effect<void, SyscallError, Kernel> =>
+export const unlinkIfThere = (dirfd: AnyFd, path: string): Effect.Effect<void, SyscallError, Kernel> =>
   sys.unlinkat({ dirfd, path, flags: 0 }).pipe(orOn(["ENOENT"], undefined))
 
 /** Removes what a name stands for: a directory with all that is in it, or whatever else somebody has put there. */
@@ -164,7 +165,7 @@ export const removeTree = (
 
 /** Removes all that is in an open directory; what is named `last` goes last. */
 export const removeContents = (
-  dirfd: number,
+  dirfd: AnyFd,
   last: string,
   depth: number = maxDepth
 ): Effect.Effect<void, SyscallError, Kernel> =>

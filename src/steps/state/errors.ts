@@ -2,6 +2,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { SyscallError } from "../../native/Kernel.ts"
 
 /** What to do if a state can't be written, whichever step writes it. */
@@ -129,7 +130,7 @@ export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
 /** The container's process is of a pid namespace that this process can't look into. */
 export class ProcessUnseen extends Data.TaggedError("ProcessUnseen")<{
   readonly id: string
-  readonly pid: number
+  readonly pid: AnyPid
   readonly pidNamespace: string
 }> {
   get advice(): string {

@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"
 import { entriesOf, using } from "../../native/Files.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { initialPidNamespace, type Numbering, numbering, numbersOf, procView, readProcFile } from "../proc/numbers.ts"
 import { hasEnded, parseStat, type ProcessIdentity, readStat, statCalls } from "../proc/processes.ts"
@@ -58,12 +59,12 @@ export const initOf = ({ init, numbering }: State): Effect.Effect<Whereabouts, S
 export const runnerOf = ({ numbering, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
   whereabouts(runner, numbering)
 
-const namespaceOf = (pid: number): Effect.Effect<string | undefined, SyscallError, Kernel> =>
+const namespaceOf = (pid: AnyPid): Effect.Effect<string | undefined, SyscallError, Kernel> =>
   sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${pid}/ns/pid` }).pipe(
     orOn(["ENOENT", "ESRCH", "EACCES", "EPERM"], undefined)
   )
 
-const fileOf = (pid: number, file: string): Effect.Effect<string, SyscallError, Kernel> =>
+const fileOf = (pid: AnyPid, file: string): Effect.Effect<string, SyscallError, Kernel> =>
   readProcFile(`/proc/${pid}/${file}`).pipe(orOn(["ENOENT", "ESRCH", "EACCES"], ""))
 
 /** Looks for a process of another pid namespace among all that `/proc` shows. */
