@@ -20,7 +20,7 @@ export interface Options {
   readonly machine?: Seed | State | ModelKernel.ModelKernel
   /** What programs do that are executed, by path as given to execve(2). */
   readonly programs?: Readonly<Record<string, ModelKernel.Program>>
-  /** What all other programs do: they end with 0 after a minute if absent. */
+  /** What all other programs do: they end with 0, once nobody else can continue, if absent. */
   readonly otherwise?: ModelKernel.Program
   /** Variables that the runtime sees in its own environment, or passes on to a sandbox by name; none. */
   readonly env?: Readonly<Record<string, string>>
@@ -52,10 +52,10 @@ interface Begun<A, E> {
 
 const begin = <A, E>(
   effect: Effect.Effect<A, E, Kernel | Fork>,
-  { faults: rule = Faults.never, machine = {}, shown = 12, ...settings }: Options,
+  { faults: rule = Faults.never, machine = {}, otherwise = { after: 0n }, shown = 12, ...settings }: Options,
   turns: Turns
 ): Begun<A, E> => {
-  const model = "kernel" in machine ? machine : ModelKernel.make(machine, settings)
+  const model = "kernel" in machine ? machine : ModelKernel.make(machine, { otherwise, ...settings })
   const started = model.executed().length
   const before = model.state()
   const recorder = Recorder.make()

@@ -137,6 +137,22 @@ describe("a life", () => {
     console.info(`life: ${tried} of ${calls.length} calls made to fail`)
   })
 
+  it("leaves no handle if that of the directory of all states can't be closed", () => {
+    const created = Check.run(Runtime.create({ ...place, container }), { machine, programs })
+    let isOpen = false
+    const act = Runtime.kill(place.id, SIG.TERM, place)
+    const checked = Check.run(act, {
+      machine: created.model,
+      faults: (call) => {
+        const fails = isOpen && call._tag === "close"
+        isOpen = call._tag === "openat2" && call.path === place.id
+        return fails ? "EIO" : undefined
+      }
+    })
+    Check.failed(checked, { code: "EIO" })
+    Check.unchanged(checked)
+  })
+
   it("reports what waits for something real", () => {
     const checked = Check.run(Effect.promise(() => Promise.resolve(1)))
     assert.throws(() => Check.succeeded(checked), /use Check.runPromise/)

@@ -25,7 +25,7 @@ const check = <A, E>(
   act: Parameters<typeof Check.runPromise<A, E>>[0],
   agent: Script,
   options: Check.Options = {}
-) => Check.runPromise(act, { machine, otherwise: { after: 0n }, programs: { "/usr/bin/agent": agent }, ...options })
+) => Check.runPromise(act, { machine, programs: { "/usr/bin/agent": agent }, ...options })
 
 const forever: Script = () => Effect.sleep("Infinity")
 const echo: Script = () => Effect.flatMap(Program.input, (text) => Program.print(`${text}!`))
@@ -159,6 +159,36 @@ describe("a program that is talked to", () => {
     assert.strictEqual(Check.succeeded(killed), "SIGKILL")
     assert.isAtLeast(Number(killed.after.time), 60e9)
     Check.unchanged(killed)
+  })
+
+  it("has a terminal, and ends with it", async () => {
+    const checked = await check(
+      spawned(
+        (process) => Effect.all([text(process.stdout), process.exitCode]),
+        {},
+        { terminal: { rows: 30, columns: 100 } }
+      ),
+      () =>
+        Effect.gen(function*() {
+          const { columns, rows } = yield* sys.ioctl_gwinsz({ fd: 0 })
+          yield* Program.print(`${rows} of ${columns}\n`)
+        })
+    )
+    assert.deepStrictEqual(Check.succeeded(checked), ["30 of 100\r\n", 0])
+    Check.unchanged(checked)
+  })
+
+  it("takes and gives more than a pipe holds, by a service of the application", async () => {
+    const length = 300_000
+    const checked = await check(
+      Effect.provide(
+        Effect.flatMap(Sandbox.Sandboxes, (own) => own.run(Sandbox.make(), agent, { input: "x".repeat(length) })),
+        Sandbox.Sandboxes.layer
+      ),
+      () => Effect.flatMap(Program.input, Program.print)
+    )
+    assert.strictEqual(Check.succeeded(checked).stdout.length, length)
+    Check.unchanged(checked)
   })
 
   it("has further programs beside it, is paused, and ends with its scope", async () => {
