@@ -41,7 +41,7 @@ export interface Description extends Omit<Words.Description, "env" | "limits" | 
    * that the host has. `"loopback"` if absent.
    */
   readonly network?: Exclude<Words.Description["network"], Words.Allow> | Allow
-  /** Variables of its environment, beside `PATH`, and `HOME`, which is /tmp. */
+  /** Variables of its environment, beside `PATH`, and `HOME`, which is `home` or /tmp. */
   readonly env?: Readonly<Record<string, string>>
   readonly limits?: Limits
 }

@@ -161,6 +161,8 @@ export interface Description {
   readonly hidden?: ReadonlyArray<string>
   /** The size of /tmp, a file system of the sandbox's own in memory; 64 MiB if absent, `false` for none. */
   readonly tmp?: Size | false
+  /** The size of a home of its own, /home/sandbox, in memory and empty, which `HOME` names; without one, /tmp is the home. */
+  readonly home?: Size | false
   /**
    * Whose rights the program has: `"name"`, `"name:group"`, `"1000:1000"` or 1000, looked up in the sandbox's own files. If
    * absent: nobody (65534) for root, and the caller's own ids for anybody else.
@@ -173,7 +175,7 @@ export interface Description {
    */
   readonly network?: "none" | "loopback" | "host" | Allow | Veth
   readonly limits?: Limits
-  /** Variables of its environment, beside `PATH`, and `HOME`, which is /tmp. A secret may be `Redacted`. */
+  /** Variables of its environment, beside `PATH`, and `HOME`, which is `home` or /tmp. A secret may be `Redacted`. */
   readonly env?: Readonly<Record<string, string | Redacted<string>>>
   /** Names of variables that are taken from the caller's environment, if they are there. */
   readonly inherit?: ReadonlyArray<string>

@@ -200,6 +200,7 @@ const description = struct<Description>({
   mounts: may(list(mount)),
   hidden: may(list(belowRoot)),
   tmp: may(tmp),
+  home: may(tmp),
   user: may(user),
   network: may(network),
   limits: may(limits),

@@ -17,7 +17,7 @@ import { type Authority, authority, rulesHost } from "../steps/caller/authority.
 import { check, checkCommand } from "./check.ts"
 import type { Overflow } from "./Collector.ts"
 import { deviceOf, isDevice } from "./decode/devices.ts"
-import { envOf } from "./decode/environment.ts"
+import { envOf, ownHome } from "./decode/environment.ts"
 import { type Ids, idsOf } from "./decode/ids.ts"
 import { cgroupOf, rlimitsOf } from "./decode/limits.ts"
 import { bound, defaultTmpfs, inMemory, mountOf } from "./decode/mounts.ts"
@@ -101,7 +101,7 @@ const baseOf = (
 }
 
 const mountsOf = (
-  { mounts = [], tmp = defaultTmpfs, workspace, writable = [] }: Description,
+  { home = false, mounts = [], tmp = defaultTmpfs, workspace, writable = [] }: Description,
   root: Root,
   base: Container,
   found: Found | undefined
@@ -109,6 +109,7 @@ const mountsOf = (
   ...root.mounts,
   ...base.mounts.filter(({ destination }) => kept.has(destination)),
   ...(tmp === false ? [] : [inMemory("/tmp", bytesOf(tmp)!, true)]),
+  ...(home === false ? [] : [inMemory(ownHome, bytesOf(home)!, true)]),
   ...(workspace === undefined || found === undefined ? [] : [bound(found.source, workspace.directory, false)]),
   ...writable.map((path) => bound(path, path, false)),
   ...mounts.map(mountOf)

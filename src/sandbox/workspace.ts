@@ -1,4 +1,5 @@
 /** A sandbox for an agent, or for another program that works in a directory and is not trusted with the rest. */
+import { ownHome } from "./decode/environment.ts"
 import type { Description } from "./Description.ts"
 import { make, type Sandbox } from "./Sandbox.ts"
 import type { Workspace } from "./workspace/find.ts"
@@ -14,11 +15,19 @@ const usuallyReadOnly = [".git/"]
 /** Where keys are. Each that is not there has a placeholder while the sandbox runs: so there are few. */
 const usuallyHidden = [".env", ".ssh/"]
 
+/** Caches of package managers are in it. */
+const usualHome = "256 MiB"
+
+/** Another root may have no place for a home, or one that the caller can't make; and the workspace may be there. */
+const hasPlace = (directory: string, { root = "host" }: Description): boolean =>
+  root === "host" && !`${ownHome}/`.startsWith(`${directory}/`)
+
 /** The description of a sandbox for a workspace. */
 export const workspaceDescription = (
   directory: string,
   { hidden = usuallyHidden, readOnly = usuallyReadOnly, ...rest }: WorkspaceOptions = {}
 ): Description => ({
+  ...(hasPlace(directory, rest) ? { home: usualHome } : {}),
   ...rest,
   workspace: { directory, hidden, readOnly }
 })
@@ -26,7 +35,7 @@ export const workspaceDescription = (
 /**
  * A sandbox that can write a directory, its workspace, and nothing else of the host. `readOnly` and `hidden` are covered
  * wherever they appear in it: `.git/`, and `.env` and `.ssh/`, if nothing is said. What does not exist can't be
- * made, at the top of the workspace. The program's user is the owner of the workspace, output beyond the limit is the last.
+ * made, at the top of the workspace. /tmp and the home are its own, and empty. The program's user is the owner of the workspace, output beyond the limit is the last.
  *
  * **Example** (An agent's shell)
  *

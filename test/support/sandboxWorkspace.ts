@@ -45,10 +45,14 @@ export const workspaces: Readonly<Record<string, Scenario>> = {
       const box = promises.workspace(top)
       const { exitCode, stderr, stdout } = await box.run(
         `pwd; cat src/main.js; echo; echo new > made; mkdir -p d/e; echo x > d/e/f; mv d g; ls ..
-         cat ../beside; echo y > ../beside; echo z > /usr/z; echo kept > /tmp/t; cat /tmp/t; echo $HOME; env | grep TOKEN`,
+         cat ../beside; echo y > ../beside; echo z > /usr/z; echo kept > /tmp/t; cat /tmp/t; echo $HOME; ls -A $HOME; echo kept at home > $HOME/.file; cat ~/.file; env | grep TOKEN`,
         { stateRoot }
       )
-      assert.deepEqual(lines(stdout), [top, "code", path.basename(top), "kept", "/tmp"], stderr)
+      assert.deepEqual(
+        lines(stdout),
+        [top, "code", path.basename(top), "kept", "/home/sandbox", "kept at home"],
+        stderr
+      )
       assert.equal(exitCode, 1)
       assert.equal(fs.readFileSync(path.join(top, "made"), "utf8"), "new\n")
       assert.equal(fs.readFileSync(path.join(top, "g/e/f"), "utf8"), "x\n")

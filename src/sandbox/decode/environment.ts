@@ -9,17 +9,20 @@ import { isAllow } from "./networks.ts"
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+/** A home that is the sandbox's own. */
+export const ownHome = "/home/sandbox"
+
 /** The environment that a description asks for. */
 export const envOf = (description: Description): Effect.Effect<Container["process"]["env"]> =>
   Effect.map(Surroundings, (surroundings) => variablesOf(description, surroundings))
 
 const variablesOf = (
-  { env = {}, inherit = [], network, tmp }: Description,
+  { env = {}, home = false, inherit = [], network, tmp }: Description,
   { env: own }: Surroundings
 ): Container["process"]["env"] => {
   const all: Array<readonly [string, string | Redacted.Redacted<string>]> = [
     ["PATH", path],
-    ["HOME", tmp === false ? "/" : "/tmp"],
+    ["HOME", home !== false ? ownHome : tmp === false ? "/" : "/tmp"],
     ...(isAllow(network) ? proxyVariables : []),
     ...inherit.flatMap((name) => own[name] === undefined ? [] : [[name, own[name]] as const]),
     ...Object.entries(env)
