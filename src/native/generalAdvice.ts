@@ -12,6 +12,8 @@ const noMemory = "the kernel has no memory left for it: free some, or raise the 
 const changed =
   "something else is at this place than expected, somebody may have changed it meanwhile: look, and try again"
 
+const missing = "nothing is at this path: check it, and who may have removed what was there"
+
 const ended = "the process has ended, or somebody else has ended it: try again"
 
 const namespaces = "the caller has as many namespaces as it may have: raise the sysctls user.max_*_namespaces"
@@ -41,7 +43,7 @@ const texts: Readonly<Partial<Record<Errno, string>>> = {
   ENODEV: "this kernel does not have what is asked for: load its module, or use a kernel that has it",
   ENXIO: "there is no driver or no reader for this device or FIFO: use another file",
   ENOTSUP: "this file system or kernel can't do that: use another one",
-  ENOENT: changed,
+  ENOENT: missing,
   ENOTDIR: changed,
   EISDIR: changed,
   EEXIST: changed,

@@ -288,7 +288,11 @@ describe.skipIf(missing !== undefined)("an effect that runs ahead comes to the s
             file("c", "three"),
             Effect.andThen(sys.chdir({ path: path.join(directory, "nothing") }), file("never", ""))
           ),
-        { failed: `test: tested: chdir("${path.join(directory, "nothing")}") = -1 ENOENT (No such file or directory)` }
+        {
+          failed:
+            `test: tested: chdir("${path.join(directory, "nothing")}") = -1 ENOENT (No such file or directory)\n` +
+            "  what to do: nothing is at this path: check it, and who may have removed what was there"
+        }
       )
       assert.isTrue(fs.existsSync(path.join(directory, "c")))
       assert.isFalse(fs.existsSync(path.join(directory, "never")))
