@@ -137,7 +137,7 @@ const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inod
   const claim: Claim = { id, path, directory, inode, letGo: Effect.andThen(letGo, closeRoot) }
   if (first !== undefined) {
     // deleted before it was opened, and made again by another: it belongs to the one whose state is in it first
-    yield* write(directory, stateFile, encode(first(inode)), noReplace).pipe(
+    yield* write(directory, stateFile, Buffer.from(encode(first(inode))), noReplace).pipe(
       onErrno(["EEXIST"], () => inUse),
       onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
     )
@@ -173,8 +173,8 @@ export const checkClaim = (claim: Claim): Effect.Effect<void, SyscallError | Con
 /** Writes the state of a claimed container. Fails with {@link ContainerNotFound} if another has deleted it. */
 export const saveIn = (claim: Claim, state: State): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
   Effect.suspend(() => {
-    const text = encode(state)
-    return Effect.andThen(write(claim.directory, stateFile, text, 0), write(claim.directory, copyFile, text, 0))
+    const data = Buffer.from(encode(state))
+    return Effect.andThen(write(claim.directory, stateFile, data, 0), write(claim.directory, copyFile, data, 0))
   }).pipe(
     // in a directory without a name nothing can be made
     onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
@@ -196,9 +196,9 @@ export const save = (
   root: string,
   state: State
 ): Effect.Effect<void, StoreError | InvalidId | ContainerNotFound, Kernel> =>
-  withDirectory(root, state.id, (dirfd) => write(dirfd, stateFile, encode(state), 0))
+  withDirectory(root, state.id, (dirfd) => write(dirfd, stateFile, Buffer.from(encode(state)), 0))
 
-const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, text: string, flags: number) {
+const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, data: Uint8Array, flags: number) {
   const name = draft + Buffer.from(yield* sys.getrandom({ count: 8 })).toString("hex")
   const open = sys.openat2({
     dirfd,
@@ -210,7 +210,7 @@ const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, text: stri
   const written = using(
     open,
     // whatever the umask has left of the mode
-    (fd) => Effect.andThen(sys.fchmod({ fd, mode: 0o600 }), writeAll(fd, Buffer.from(text)))
+    (fd) => Effect.andThen(sys.fchmod({ fd, mode: 0o600 }), writeAll(fd, data))
   )
   const move = (flags: number) =>
     sys.renameat2({ olddirfd: dirfd, oldpath: name, newdirfd: dirfd, newpath: file, flags })
@@ -290,17 +290,19 @@ export const load = (root: string, id: string): Effect.Effect<State, LoadError, 
 export const loadCopy = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> =>
   loadFrom(root, id, copyFile)
 
+/** What the text of a state file says of the container of an id. */
+const stateOf = (text: string, id: string, file: string): Effect.Effect<State, StateCorrupt> => {
+  const state = decode(text)
+  if (typeof state !== "string" && state.id === id) return Effect.succeed(state)
+  const problem = typeof state === "string" ? state : `the file is of the container ${JSON.stringify(state.id)}`
+  return Effect.fail(new StateCorrupt({ file, problem }))
+}
+
 const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, LoadError, Kernel> =>
   withDirectory(root, id, (dirfd) =>
-    Effect.gen(function*() {
+    Effect.suspend(() => {
       const file = `${pathOf(root, id)}/${name}`
-      const state = decode(yield* readState(dirfd, name, file))
-      if (typeof state === "string") return yield* new StateCorrupt({ file, problem: state })
-      if (state.id !== id) {
-        const problem = `the file is of the container ${JSON.stringify(state.id)}`
-        return yield* new StateCorrupt({ file, problem })
-      }
-      return state
+      return Effect.flatMap(readState(dirfd, name, file), (text) => stateOf(text, id, file))
     })).pipe(
       onErrno(
         ["ENOTDIR", "ELOOP"],
@@ -313,14 +315,17 @@ const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, 
  * lock is held.
  */
 export const isOf = (root: string, state: State): Effect.Effect<boolean, StoreError | InvalidId, Kernel> =>
-  Effect.gen(function*() {
-    const inode = yield* inodeOf(root, state.id)
-    if (state.directory !== undefined && inode !== state.directory) return false
-    const now = yield* Effect.result(load(root, state.id))
-    if (now._tag === "Success") return now.success.nonce === state.nonce
-    // damaged since, in the directory that was made for it
-    return now.failure._tag === "StateCorrupt" ? true : yield* Effect.fail(now.failure)
-  }).pipe(Effect.catchTag("ContainerNotFound", () => Effect.succeed(false)))
+  withDirectory(root, state.id, (dirfd) =>
+    Effect.gen(function*() {
+      if (state.directory !== undefined && (yield* stat(dirfd)).ino !== state.directory) return false
+      const file = `${pathOf(root, state.id)}/${stateFile}`
+      const text = yield* readState(dirfd, stateFile, file)
+      return text === encode(state) || (yield* stateOf(text, state.id, file)).nonce === state.nonce
+    })).pipe(
+      // damaged since, in the directory that was made for it
+      Effect.catchTag("StateCorrupt", () => Effect.succeed(true)),
+      Effect.catchTag("ContainerNotFound", () => Effect.succeed(false))
+    )
 
 /** The inode of a container's directory. */
 export const inodeOf = (
