@@ -55,10 +55,12 @@ export class Handlers {
       if (this.#given === answers.length) memory.isKept = false
       return answer
     }
-    const [expected, value] = this.#given + made.count === 0 && call._tag !== "rtnetlink"
+    // by index: to take it apart as a list makes an iterator
+    const guessed = this.#given + made.count === 0 && call._tag !== "rtnetlink"
       ? expectedOf(made, files)
       : furtherOf(numbers, number, Number(c), files)
-    this.#batch!.call(number, a, b, c, d, e, f, expected)
+    const value = guessed[1]
+    this.#batch!.call(number, a, b, c, d, e, f, guessed[0])
     made.count++
     made.output = Number(call._tag === "statx" ? e : call._tag === "getcwd" ? a : b)
     if (value !== undefined) return value
