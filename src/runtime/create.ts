@@ -53,7 +53,7 @@ export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R 
       const running = yield* createWith(restore, options, { attached: false })
       return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, running))
     })
-  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.create", { "container.id": options.id }))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.create", { "container.id": options?.id }))
 
 /** Ends and removes a container that can't be handed over. */
 const discard = (options: RunOptions, started: RunningProcess & { readonly state: State }) =>

@@ -88,7 +88,7 @@ export const start = <P extends Pipeline.Any = Setns, E = never, R = never>(
       const { running } = yield* startWith(restore, options, { attached: false })
       return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), abandon(running))
     })
-  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.start", { "container.id": options.id }))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.start", { "container.id": options?.id }))
 
 const withConsole = (launch: Launch["Service"], consoleSocket: number | undefined): Launch["Service"] =>
   consoleSocket === undefined ? launch : { ...launch, record: { ...launch.record, consoleSocket } }
@@ -166,4 +166,4 @@ export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
         end: (exit) => Exit.isFailure(exit) ? [killAndReap(running)] : []
       })
     })
-  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.exec", { "container.id": options.id }))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.exec", { "container.id": options?.id }))

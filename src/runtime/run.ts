@@ -51,4 +51,4 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
         }
       })
     })
-  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.run", { "container.id": options.id }))
+  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.run", { "container.id": options?.id }))
