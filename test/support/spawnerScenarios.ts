@@ -467,7 +467,7 @@ const supervision: Readonly<Record<string, Scenario>> = {
     yield* handle.kill({ forceKillAfter: "200 millis" })
     yield* noneWith(mark)
   })),
-  "unref: it goes on when its scope ends": spawner(Effect.gen(function*() {
+  "unref: it continues when its scope ends": spawner(Effect.gen(function*() {
     const { close, handle } = yield* inOwnScope(shell("sleep 1000", quiet))
     yield* handle.unref
     yield* close

@@ -8,8 +8,9 @@ import { render, sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { Check, Faults, ModelKernel, type State } from "../../src/testing/Testing.ts"
 import { runs } from "../support/flowChecks.ts"
+import { withoutTraces } from "../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 const container = defaultSpec({ rootfs: "/srv/web", args: ["/bin/server"], hostname: "web" })
 const directory = { directory: true } as const

@@ -9,8 +9,9 @@ import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { Check, Faults, Program, type Script } from "../../src/testing/Testing.ts"
 import { runs } from "../support/flowChecks.ts"
+import { withoutTraces } from "../support/shortTraces.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 const machine = {
   files: {

@@ -10,9 +10,10 @@ import type { Errno } from "../../../src/native/Errno.ts"
 import { perform, type Ran, report, runs, type Scene, sceneOf, type Seen } from "../../support/flowChecks.ts"
 import { afterFault, type Flow, flows, isDone, nth } from "../../support/flowFaults.ts"
 import { manPageErrnos } from "../../support/manPageErrnos.ts"
+import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 
-Error.stackTraceLimit = 0
+withoutTraces()
 
 /** How many errnos of each call of each step are tried; others with another `RUNFX_SEED`. */
 const each = runs(1)
