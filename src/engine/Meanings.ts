@@ -40,7 +40,7 @@ const isPid = (call: Call, argument: string, kind: Argument<unknown>): boolean =
   (call._tag === "ioprio_set" && argument === "who" && call.which === IOPRIO_WHO.PROCESS)
 
 const isFd = (call: Call, argument: string, kind: Argument<unknown>): boolean =>
-  kind === Arg.fd || (call._tag === "waitid" && argument === "id" && call.idtype === P.PIDFD)
+  kind === Arg.fd || kind === Arg.pidfd || (call._tag === "waitid" && argument === "id" && call.idtype === P.PIDFD)
 
 const join = (directory: string | undefined, path: string): string =>
   path === ""
