@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as fs from "node:fs"
 import { Worker } from "node:worker_threads"
 import { Fork, Linux, sys } from "runfx"
@@ -141,7 +142,18 @@ const held = () => [
   fs.readdirSync("/proc/self/fd").length
 ]
 
+/** A wait of this process: what waiting takes is made by the first one, which may come late. */
+const waited = Effect.gen(function*() {
+  const [fd, end] = yield* sys.pipe2({ flags: 0 })
+  const reading = yield* Effect.forkChild(sys.read({ fd, count: 1 }), { startImmediately: true })
+  yield* sys.write({ fd: end, data: Buffer.from("x") })
+  yield* Fiber.join(reading)
+  yield* sys.close({ fd })
+  yield* sys.close({ fd: end })
+})
+
 const program = Effect.gen(function*() {
+  yield* waited
   for (let round = 0; round < 10; round++) yield* Effect.andThen(disturbed, undisturbed)
   const before = held()
   for (let round = 0; round < rounds; round++) yield* Effect.andThen(disturbed, undisturbed)
