@@ -1,7 +1,7 @@
 /**
  * How an effect runs ahead of a server: see ../../Ahead.ts for what that is.
  *
- * What the server says held is its word, as any answer of its is: one that lies makes its own init go astray, as it could
+ * What the server says of the list is only its word, as any of its answers: one that lies misleads its own init, as it could
  * by its calls, and no other.
  */
 import * as Context from "effect/Context"
