@@ -110,12 +110,14 @@ const teller = (): (connection: Connection) => void => {
 }
 
 /** What runs beside a program as long as the scope is open. */
-export const beside = (
-  command: Confinement
-): Effect.Effect<Door | undefined, OptionError | SyscallError, Kernel | Scope.Scope> =>
+export type Beside = Effect.Effect<Door | undefined, SyscallError, Kernel | Scope.Scope>
+
+/** Looks at the host now; all that is done later is done by calls, so that a plan tells it. */
+export const beside = (command: Confinement): Effect.Effect<Beside, OptionError> =>
   Effect.gen(function*() {
-    if (command.workspace !== undefined) yield* placeholders(yield* find(described(command.workspace)))
-    return command.allow === undefined
-      ? undefined
-      : yield* makeDoor({ rules: yield* rulesOf(command), report: teller() })
+    const { allow, workspace } = command
+    const found = workspace === undefined ? undefined : yield* find(described(workspace))
+    const rules = yield* rulesOf(command)
+    const door = allow === undefined ? Effect.succeed(undefined) : makeDoor({ rules, report: teller() })
+    return found === undefined ? door : Effect.andThen(placeholders(found), door)
   })

@@ -23,7 +23,7 @@ import { type GlobalOptions, onLinux } from "./edge.ts"
 import { type ExecCommand, execOptions } from "./exec.ts"
 import { flowOption } from "./flowOption.ts"
 import { type KillCommand, signalOf } from "./kill.ts"
-import { type RunCommand, runOptions } from "./run.ts"
+import { accompaniedRun, type RunCommand, runOptions } from "./run.ts"
 
 /** The options of all plans. */
 interface PlanCommand {
@@ -93,7 +93,10 @@ const plannedId = "container"
 /** What `run` would do. */
 export const showRun = (command: RunCommand & PlanCommand): Promise<void> =>
   onLinux(Effect.gen(function*() {
-    return yield* print(yield* planRun(yield* runOptions({ ...command, id: command.id ?? plannedId })), command)
+    const planned = { ...command, id: command.id ?? plannedId }
+    const options = yield* runOptions(planned)
+    const run = yield* accompaniedRun(planned, Runtime.run)
+    return yield* print(yield* planRun(options, run(options, () => Effect.void)), command)
   }))
 
 /** What a plan needs of an existing container. */

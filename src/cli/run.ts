@@ -19,7 +19,7 @@ import type * as Runtime from "../runtime/Runtime.ts"
 import { printError } from "../runtime/streams.ts"
 import { ownSize } from "../runtime/terminal.ts"
 import { checkId } from "../steps/state/Store.ts"
-import type { Confinement } from "./confinement.ts"
+import type { Beside, Confinement } from "./confinement.ts"
 import type { GlobalOptions } from "./edge.ts"
 import { flowOption } from "./flowOption.ts"
 import { foreground, type ForegroundCommand } from "./foreground.ts"
@@ -109,15 +109,12 @@ type Run = (
 ) => Effect.Effect<Runtime.Ended, unknown, Kernel | Fork>
 
 /** With what runs beside it. */
-const accompanied = (command: RunCommand, run: Run): Run => (options, onRunning) =>
-  !isConfined(command) ? run(options, onRunning) : Effect.scoped(
-    Effect.flatMap(
-      Effect.flatMap(confinement, ({ beside }) => beside(command)),
-      (door) =>
-        door === undefined
-          ? run(options, onRunning)
-          : run({ ...options, port: door.port }, (running) => Effect.andThen(door.open, onRunning(running)))
-    )
+const accompanied = (beside: Beside, run: Run): Run => (options, onRunning) =>
+  Effect.scoped(
+    Effect.flatMap(beside, (door) =>
+      door === undefined
+        ? run(options, onRunning)
+        : run({ ...options, port: door.port }, (running) => Effect.andThen(door.open, onRunning(running))))
   )
 
 /** Ends a program when its time is over, and says so. If it can't be ended, the run fails, and what it has made is removed. */
@@ -146,6 +143,12 @@ const limited = (command: RunCommand): Run => (options, onRunning) =>
     return ended
   }))
 
+/** A run with what the command has beside it, on whichever kernel; what is on the host is looked at before. */
+export const accompaniedRun = (command: RunCommand, run: Run): Effect.Effect<Run, OptionError> =>
+  isConfined(command)
+    ? Effect.map(Effect.flatMap(confinement, ({ beside }) => beside(command)), (beside) => accompanied(beside, run))
+    : Effect.succeed(run)
+
 /** Runs it. The exit code is the program's. */
 export const run = (command: RunCommand): Promise<void> =>
   foreground(command, {
@@ -159,5 +162,6 @@ export const run = (command: RunCommand): Promise<void> =>
       ),
     announce: ({ id }) => `${id}\n`,
     detached: createContainer,
-    run: accompanied(command, limited(command))
+    run: (options, onRunning) =>
+      Effect.flatMap(accompaniedRun(command, limited(command)), (whole) => whole(options, onRunning))
   })

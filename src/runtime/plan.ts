@@ -40,10 +40,13 @@ const planOf = (title: string, act: Act): Effect.Effect<Plan.Plan, unknown> =>
     })
   })
 
-/** What {@link Runtime.run} would do, with the options that it would get. */
-export const planRun = (options: Runtime.RunOptions): Effect.Effect<Plan.Plan, unknown> =>
+/** What {@link Runtime.run} would do, with the options that it would get; `act` is that, with what is done around it. */
+export const planRun = (
+  options: Runtime.RunOptions,
+  act: Task = Runtime.run(options)
+): Effect.Effect<Plan.Plan, unknown> =>
   planOf(`run ${commandOf(options.container?.process)}`, {
-    act: Runtime.run(options),
+    act,
     preserved: options.preservedFds,
     neighbours: neighboursOf(options.container)
   })

@@ -10,7 +10,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import process from "node:process"
 import { bundle } from "../../scripts/bundle.mjs"
-import { type RunCommand, runOptions } from "../../src/cli/run.ts"
+import { accompaniedRun, type RunCommand, runOptions } from "../../src/cli/run.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { SIG } from "../../src/native/constants.ts"
@@ -151,6 +151,29 @@ describe("a plan of run tells the calls of the run that follows", () => {
         assert.strictEqual(difference(plan, run), "")
       }))
   }
+
+  it.live("with what runs beside it: the way to its proxy, and placeholders in its workspace", () =>
+    Effect.gen(function*() {
+      const workspace = path.join(place.stateRoot, "workspace")
+      fs.mkdirSync(workspace)
+      const given: RunCommand = {
+        root: place.stateRoot,
+        id: place.id(),
+        cmd: ["true"],
+        allow: ["example.org"],
+        workspace
+      }
+      const chosen = yield* on(runOptions(given))
+      const run = yield* accompaniedRun(given, Runtime.run)
+      const act = run(chosen, () => Effect.void)
+      const plan = yield* planRun(chosen, act)
+      assert.strictEqual(plan.fails, undefined)
+      assert.deepStrictEqual(fs.readdirSync(workspace), [])
+      // the event loop closes the socket
+      const closed = "parent: outside of a step\n  - close(<socket of openPort>) …"
+      assert.strictEqual(difference(plan, yield* done(act, "run")), closed)
+      assert.deepStrictEqual(fs.readdirSync(workspace), [])
+    }))
 
   it.live("and runs the JavaScript of a flow once, also of a step that makes no call", () =>
     Effect.gen(function*() {
