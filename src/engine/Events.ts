@@ -1,5 +1,5 @@
 /**
- * What a pipeline reports while it runs: to an ambient listener, by default to none.
+ * Events that a running pipeline reports to the listener in its context. By default there is no listener.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ export type Event =
   | { readonly _tag: "Undone"; readonly pipeline: string; readonly step: string; readonly milliseconds: number }
   | { readonly _tag: "UndoFailed"; readonly pipeline: string; readonly step: string; readonly milliseconds: number }
 
-/** The listener. */
+/** The listener in the context of a run. */
 export const Events = Context.Reference<(event: Event) => Effect.Effect<void>>("runfx/Events", {
   defaultValue: () => () => Effect.void
 })
@@ -23,7 +23,7 @@ export interface Current {
   readonly pipeline: string
   readonly step: string
   readonly undoing: boolean
-  /** The calls that the step's header declares; absent for a part of it that is somebody else's. */
+  /** The calls that the step's header declares; absent while the step runs code of others, see `withoutHeader`. */
   readonly calls?: ReadonlyArray<CallName>
 }
 

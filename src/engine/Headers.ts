@@ -1,10 +1,10 @@
 /**
  * Whether steps keep to their headers: a call that a step makes and does not declare is a defect.
  *
- * A header is what a reader trusts: a plan, a review, a seccomp filter for the runtime. The compiler can't see which calls
- * an effect makes, so a run looks: if `NODE_ENV` is `development` or `test` (vitest and jest set it), in `Check` of
- * `runfx/testing`, and if {@link Headers} says so. It does not look otherwise. On most servers `NODE_ENV` is not set, and there
- * a container that could start must not be refused for the sake of what describes it.
+ * Readers trust headers: a review does, and so does a seccomp filter for the runtime. The compiler can't see which calls an
+ * effect makes, so they are checked during a run: if `NODE_ENV` is `development` or `test` (vitest and jest set it), in
+ * `Check` of `runfx/testing`, and if {@link Headers} says so. Production does not check. Most servers do not set
+ * `NODE_ENV`, and a container that could start must not be refused there because its description is wrong.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -29,7 +29,7 @@ export const Headers = Context.Reference<"checked" | "trusted">("runfx/Headers",
   defaultValue: () => ["development", "test"].includes(process.env["NODE_ENV"] ?? "") ? "checked" : "trusted"
 })
 
-/** A step has made a call that its header does not have: a mistake in the step, and so a defect. */
+/** A step makes a call that its header does not declare. That is a mistake in the step, and so a defect. */
 export class UndeclaredCall extends Error {
   override readonly name = "UndeclaredCall"
   readonly pipeline: string
@@ -46,7 +46,7 @@ export class UndeclaredCall extends Error {
   }
 }
 
-/** Refuses a call before it is made; one that takes something back is made all the same, for nothing may stay behind. */
+/** Refuses a call before it is made. A call of a compensation is made all the same, because nothing may stay behind. */
 const checked = <A>(name: CallName, make: Effect.Effect<A, SyscallError>): Effect.Effect<A, SyscallError> =>
   Effect.withFiber((fiber) => {
     const current = fiber.getRef(CurrentStep)
@@ -56,8 +56,8 @@ const checked = <A>(name: CallName, make: Effect.Effect<A, SyscallError>): Effec
   })
 
 /**
- * A part of a step that its header does not speak of: the effect of a process that it starts, or what somebody else has
- * written. Its calls are not compared with the header.
+ * Runs a part of a step without the comparison: the effect of a process that the step starts, or code that a user has
+ * passed in.
  */
 export const withoutHeader = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.updateService(self, CurrentStep, (current) => {
@@ -68,7 +68,7 @@ export const withoutHeader = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Eff
 
 const kernels = new WeakMap<Kernel["Service"], Kernel["Service"]>()
 
-/** One for each kernel, however many pipelines run within one another. */
+/** Wrapped once for each kernel, however deep pipelines are nested. */
 const checking = (kernel: Kernel["Service"]): Kernel["Service"] => {
   const known = kernels.get(kernel)
   if (known !== undefined) return known
@@ -88,7 +88,7 @@ const checkingFork = ({ start }: Fork["Service"]): Fork["Service"] =>
   )
 
 /**
- * What the steps of a pipeline run with: the same, or a kernel that compares their calls with their headers.
+ * The context that steps run in. If headers are checked, its kernel compares each call with the header.
  *
  * @internal
  */

@@ -1,7 +1,7 @@
 /**
- * What the numbers in calls stand for: a descriptor is the file that it was opened for, a pid is a process, the index of
- * an interface is its name. It is read from the calls themselves, in the order in which they were made, so that two runs
- * can be compared whose numbers differ.
+ * What the numbers in calls stand for: a descriptor is the file that it was opened for, a pid is a process, the index of an
+ * interface is its name. All of this is read from the calls, in the order in which they were made. So two runs can be
+ * compared although their numbers differ.
  */
 import type { Argument } from "../native/Argument.ts"
 import * as Arg from "../native/Argument.ts"
@@ -10,20 +10,20 @@ import { AT, F, IOPRIO_WHO, KEYCTL, P, TIOC } from "../native/constants.ts"
 import type { Call } from "../native/Kernel.ts"
 import { hiddenIn } from "./Unknowable.ts"
 
-/** A call on record, as far as it is needed here. */
+/** The fields of a recorded call that this module needs. */
 export interface Made {
   /** Which process. */
   readonly side: string
   readonly step: string
   readonly call: Call
-  /** Whether it did what it was asked for, and what it gave. */
+  /** Whether it succeeded, and its result. */
   readonly returned: boolean
   readonly result?: unknown
   /** For a clone: the process that it made. */
   readonly child?: string
 }
 
-/** By argument: a text in place of its value. Only for arguments that mean something else than their value. */
+/** By name of the argument: what to show instead of its value. Arguments that mean just their value are absent. */
 export type Names = Readonly<Record<string, string>>
 
 interface Process {
@@ -60,10 +60,10 @@ const text = (data: Uint8Array): string | undefined => {
   return /^[\t\n\x20-\x7e\u00a0-\uffff]*$/.test(plain) ? plain : undefined
 }
 
-/** The fewest digits of something random that are taken for it. */
+/** How many digits of a random number are enough to recognize it. */
 const fewest = 6
 
-/** A text with a word in place of something random in it, or of the beginning of that. */
+/** Replaces a random number in a text, or a prefix of it, by a word. */
 const withoutRandom = (text: string, random: string): string => {
   for (let length = random.length; length >= fewest; length--) {
     const part = random.slice(0, length)
@@ -72,10 +72,10 @@ const withoutRandom = (text: string, random: string): string => {
   return text
 }
 
-/** Reads calls in the order in which they were made, and says of each what its numbers stand for. */
+/** Reads calls in the order in which they were made, and names the numbers of each. */
 export class Meanings {
   readonly #processes = new Map<string, Process>()
-  /** Names of descriptors that are on their way to another process. */
+  /** Names of descriptors that were sent to another process and not received yet. */
   readonly #flying: Array<string> = []
   readonly #links = new Map<number, string>()
   readonly #keyrings = new Map<number, string>()
@@ -85,7 +85,7 @@ export class Meanings {
   readonly #known: Map<number, string>
   #others = 0
 
-  /** @param pids what is known of processes before the first call */
+  /** @param pids names of processes that are known before the first call */
   constructor(pids: ReadonlyMap<number, string> = new Map()) {
     this.#known = new Map(pids)
   }
@@ -109,7 +109,7 @@ export class Meanings {
     return fd < 3 ? undefined : this.#process(side).fds.get(fd)
   }
 
-  /** A process that no call has named gets a number of its own. */
+  /** A process that no call has named gets the next free number. */
   #pid(side: string, pid: number): string | undefined {
     if (pid <= 0) return pid < -1 ? `-${this.#pid(side, -pid)}` : undefined
     const known = this.#process(side).pids.get(pid) ?? this.#known.get(pid)
@@ -123,7 +123,7 @@ export class Meanings {
     return this.#process(side).pids.get(pid) ?? this.#known.get(pid)
   }
 
-  /** A text without what could not be known before it was made. */
+  /** Replaces what a plan can't know in a text. */
   #text(side: string, value: string): string {
     const named = hiddenIn(value, (pid) => this.#knownPid(side, pid))
     return this.#random.reduce(withoutRandom, named)
@@ -170,7 +170,7 @@ export class Meanings {
     if (value instanceof Uint8Array) {
       const plain = text(value)
       if (plain !== undefined) return this.#changed(side, plain, true)
-      // the image of a program that runs before the container's: what it does is in the plan
+      // an exec trampoline: the plan has its calls, so its bytes are not shown
       const file = call._tag === "write" ? this.#fd(side, call.fd) : undefined
       return file?.startsWith("memfd:") === true ? `<a program of ${value.length} bytes>` : undefined
     }
@@ -179,7 +179,10 @@ export class Meanings {
     return undefined
   }
 
-  /** A text, if it has something in it that can't be known before; pids alone only in data that is written. */
+  /**
+   * The changed text, if it holds something that a plan can't know. A pid with nothing around it is replaced in written
+   * data only.
+   */
   #changed(side: string, value: string, data: boolean): string | undefined {
     const pid = data && /^\d+$/.test(value) ? this.#knownPid(side, Number(value)) : undefined
     if (pid !== undefined) return JSON.stringify(`<${pid}>`)
@@ -284,7 +287,7 @@ export class Meanings {
     }
   }
 
-  /** The same for numbers that are no descriptors. */
+  /** As `#learn`, for pids and interface indexes. */
   #learnNumber({ call, child, result, side }: Made): void {
     const process = this.#process(side)
     switch (call._tag) {
@@ -311,18 +314,18 @@ export class Meanings {
     }
   }
 
-  /** A new process begins with what its parent has. */
+  /** A new process inherits the names of its parent's descriptors. */
   fork(parent: string, child: string): void {
     const { fds } = this.#process(parent)
     this.#processes.set(child, { fds: new Map(fds), pids: new Map() })
   }
 }
 
-/** A text in place of another is cut as that is. */
+/** Cuts a word as the text that it replaces would be cut. */
 const shortened = (word: string): string =>
   word.startsWith("\"") && word.length > 200 ? Arg.quote(JSON.parse(word) as string) : word
 
-/** A call as strace(1) would print it, with what its numbers stand for in place of them. */
+/** Prints a call as strace(1) does, with names instead of numbers. */
 export const render = (call: Call, names: Names): string => {
   const args = rowOf(call._tag).arguments
   const values = call as unknown as Readonly<Record<string, never>>

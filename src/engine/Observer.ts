@@ -1,6 +1,6 @@
 /**
- * Who watches a run: is told of each process, of its steps, and of its calls, and changes nothing of them. Steps run ahead
- * under it as they do without it.
+ * An observer hears of each process of a run, of its steps and of its calls. It changes nothing: steps run ahead whether
+ * they are observed or not.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,38 +10,38 @@ import { Fork, make as makeFork } from "../native/Fork.ts"
 import { type Call, Kernel, type Result, type SyscallError } from "../native/Kernel.ts"
 import { type Current, CurrentStep, type Event } from "./Events.ts"
 
-/** What is known of a step that ran ahead of its process: its times by the process's own clock, if that has noted them. */
+/** A step that ran ahead of its process: its times by the process's clock, if the process has noted them. */
 export interface RanAhead extends Partial<Ahead.Times> {
   readonly calls: ReadonlyArray<Ahead.Settled>
 }
 
-/** Is told what one process does. Fibers have numbers: calls of one fiber come one after the other. */
+/** Hears what one process does. Fibers are numbered; the calls of one fiber never overlap. */
 export interface Observer {
-  /** What a step has told; of one that ran ahead, all is told at its end. */
+  /** An event of a step. A step that ran ahead reports all its events at its end. */
   readonly step: (event: Event, fiber: number, ahead?: RanAhead) => void
-  /** A step begins to run ahead: its process has yet to do it. */
+  /** A step begins to run ahead. Its process has not done it yet. */
   readonly ahead: (step: string) => void
   /**
-   * A call is made, of this step; returns what is told its end. Not of the calls of a step that runs ahead, unless one is
-   * made by itself.
+   * A step makes a call; returns the function that hears how the call ends. Calls of a step that runs ahead are not
+   * reported, except those that are made one by one.
    */
   readonly call: (call: Call, fiber: number, step: Current | undefined) => (exit: Exit.Exit<unknown, unknown>) => void
-  /** The process makes another one. */
+  /** The process starts a child. */
   readonly child: () => Child
 }
 
-/** A process that is made. */
+/** A child that is being started. */
 export interface Child {
   readonly observer: Observer
   readonly started: (pid: number) => void
-  /** Nothing more is done for it: it has ended, or is a program. */
+  /** It has ended, or has become a program. */
   readonly ended: () => void
 }
 
-/** Who watches a fiber's process. */
+/** The observer of a fiber's process. */
 const Observing = Context.Reference<Observer | undefined>("runfx/Observer", { defaultValue: () => undefined })
 
-/** Who watches, for a pipeline, with the number of its fiber; `undefined` if nobody does. */
+/** The observer of the current fiber and the fiber's number; `undefined` without an observer. */
 export const watcher = Effect.withFiber((fiber) => {
   const observer = fiber.getRef(Observing)
   return Effect.succeed(
@@ -61,7 +61,7 @@ const watched = <A, R>(call: Call, make: Effect.Effect<A, SyscallError, R>, resu
 
 const same = (value: unknown): unknown => value
 
-/** A journey whose calls are watched that are made one by one. */
+/** A journey that reports the calls which are made one by one. */
 const watchedJourney = (inner: Ahead.Journey): Ahead.Journey => ({
   part: inner.part,
   get isLost() {
@@ -115,7 +115,7 @@ const watchedFork = (inner: Fork["Service"]): Fork["Service"] =>
     })
   )
 
-/** Two that watch the same. */
+/** Joins two observers of the same process. */
 const both = (one: Observer, other: Observer): Observer => ({
   step: (...told) => {
     one.step(...told)
@@ -145,12 +145,15 @@ const both = (one: Observer, other: Observer): Observer => ({
   }
 })
 
-/** Runs an effect that an observer watches, with all the processes that it makes; an observer that watches it already still does. */
+/**
+ * Runs an effect under an observer, together with all processes that it starts. An observer that is there already continues
+ * to hear everything.
+ */
 export const observe =
   (observer: Observer) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Kernel | Fork> =>
     Effect.contextWith((context: Context.Context<R | Kernel | Fork>) => {
       const already = Context.get(context, Observing)
-      // both kernels ask the fiber who watches: one is enough
+      // the kernel is wrapped already, and looks for the observer in the fiber's context
       const inside = already !== undefined ? Context.add(context, Observing, both(already, observer)) : context.pipe(
         Context.add(Kernel, watchedKernel(Context.get(context, Kernel))),
         Context.add(Fork, watchedFork(Context.get(context, Fork))),

@@ -80,8 +80,8 @@ export const make = <const I extends Keys, const S extends Steps>(
 ): Pipeline<I, S> => of({ ...header, steps: steps as unknown as S })
 
 /**
- * Returns a pipeline as it is; one that can't run does not compile. For a pipeline that is handed on to somebody who
- * takes any, and that the compiler would see no more of.
+ * Returns the pipeline unchanged. A pipeline that can't run does not compile here. Use it where a pipeline is passed on as
+ * `Any`, since the compiler checks nothing after that.
  *
  * **Example** (A flow)
  *
@@ -107,23 +107,23 @@ export const describe = (self: Any): ReadonlyArray<StepDescription> =>
 
 // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What takes back something that a step did. */
+/** An effect that undoes something that a step did. */
 export interface Compensation {
   readonly step: string
   readonly undo: Effect.Effect<void, unknown, never>
 }
 
-/** A pipeline that runs. */
+/** A pipeline during its run. */
 export interface Running {
   readonly pipeline: Any
-  /** Of what was done until now, in the order of doing. */
+  /** The compensations of what was done so far, in the order in which it was done. */
   readonly compensations: ReadonlyArray<Compensation>
   readonly context: Context.Context<never>
 }
 
 /**
- * Is called for every pipeline that begins to run; what it returns is called for each step that begins. For plans, which
- * ask in the middle of a run what would be undone then; by default there is none.
+ * A function that is called when a pipeline begins to run. What it returns is called when a step begins. Plans use it to
+ * ask in the middle of a run what would be undone at that point. Absent by default.
  */
 export const Watch = Context.Reference<((running: Running) => (step: Step.Any) => void) | undefined>("runfx/Watch", {
   defaultValue: () => undefined
@@ -132,7 +132,7 @@ export const Watch = Context.Reference<((running: Running) => (step: Step.Any) =
 const field = (value: unknown, name: "_tag" | "advice" | "code" | "reason" | "remedy"): unknown =>
   typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined
 
-/** What an error says itself comes first: it knows the case. The step's table knows the errno alone. */
+/** The error's own advice comes first, because it knows the case. The step's table knows only the errno. */
 const adviceFor = (step: Step.Any, reason: unknown): string | undefined => {
   const table = step.advice as Readonly<Record<string, string | undefined>>
   const own = field(reason, "advice")
@@ -159,7 +159,7 @@ interface Stopped {
   readonly ahead: RanAhead | undefined
 }
 
-/** Takes back what was done, the last first. Whatever fails on the way is kept alongside the others, and ends nothing. */
+/** Undoes what was done, the last first. A compensation that fails does not stop the others; all failures are returned. */
 const undoAll = Effect.fnUntraced(
   function*(
     { ahead, since, step }: Stopped,
@@ -190,8 +190,8 @@ const undoAll = Effect.fnUntraced(
 )
 
 /**
- * The failure of a pipeline. A defect or an interruption is not laundered into a typed error: it keeps its own cause, with the
- * step as an annotation, and what failed while undoing is added to it.
+ * The failure of a pipeline. A defect or an interruption does not become a typed error: it keeps its own cause, which gets
+ * the step as an annotation, and failed compensations are added to it.
  */
 const failureOf = (
   self: Any,
@@ -272,7 +272,7 @@ const runSteps = Effect.fnUntraced(function*(
     let failed: Exit.Failure<unknown, unknown>
     if (Exit.isSuccess(exit)) {
       const { undo } = step
-      // made only when it is needed: an `undo` that throws is a failed compensation like any other
+      // called only when it is needed, so an `undo` that throws is a failed compensation like any other
       if (undo !== undefined) {
         add(
           Effect.suspend(() =>
@@ -284,10 +284,10 @@ const runSteps = Effect.fnUntraced(function*(
       done.push(step)
       const told = yield* Effect.exit(emit("Completed", step.name, started, ahead))
       if (Exit.isSuccess(told)) continue
-      // a listener that dies ends the run as a step does that dies
+      // a listener that dies ends the run, as a step that dies does
       failed = told
     } else failed = exit
-    // the process has ended in its last step, or has become the program: its fiber is let go, and nothing is undone
+    // the process has ended or has become the program: its fiber is interrupted, and nothing is undone
     if (step.reversal === "terminal" && Cause.hasInterruptsOnly(failed.cause)) return yield* failed
     const outcome = yield* undoAll({ step, since: started, ahead }, compensations, { emit, now, spans })
     return yield* failureOf(self, step, failed.cause, done, outcome)
@@ -298,8 +298,8 @@ const runSteps = Effect.fnUntraced(function*(
 /**
  * Runs a pipeline whose order the compiler has accepted, and returns everything that its steps provide.
  *
- * On failure or interruption, what was done is undone in reverse order, uninterruptibly; failures of that ride in the
- * error alongside the first one.
+ * On failure or interruption, what was done is undone in reverse order, uninterruptibly. If a compensation fails, the error
+ * lists that beside the first failure.
  */
 export const run = <P extends Any>(
   self: Runnable<P>
@@ -307,12 +307,12 @@ export const run = <P extends Any>(
   Effect.uninterruptibleMask((restore) => execute(self as P, restore)) as never
 
 /**
- * As {@link run}, for a caller that is uninterruptible itself and hands on what the pipeline made: only the steps run
- * under `restore`, so that no interruption can come between the last step and the caller.
+ * As {@link run}, for an uninterruptible caller that passes on what the pipeline made. Only the steps run under `restore`,
+ * so no interruption can come between the last step and the caller.
  */
 export const runWith: (restore: Restore) => typeof run = (restore) => (self) => execute(self as Any, restore) as never
 
-/** Runs a pipeline that was assembled from data: the order is checked first, before any step is run. */
+/** Runs a pipeline that was assembled from data: the order is checked before the first step runs. */
 export const runUnchecked = (
   self: Any
 ): Effect.Effect<Context.Context<never>, PipelineError | InvalidPipelineError, never> =>

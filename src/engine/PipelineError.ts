@@ -1,12 +1,12 @@
 /**
- * How a pipeline fails: which step, why, what was undone, what could not be.
+ * How a pipeline fails: which step, why, what was undone, and what could not be undone.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import { textOf } from "./errorText.ts"
 
-/** A compensation that failed; it rides alongside the first error, never instead of it. */
+/** A compensation that failed. It is listed beside the first error and never replaces it. */
 export interface RollbackFailure {
   /** The step whose compensation failed. */
   readonly step: string
@@ -19,14 +19,14 @@ export interface Place {
   readonly step: string
 }
 
-/** The step in which a defect came up: an annotation of its cause, since a defect is no error of a pipeline. */
+/** The step in which a defect occurred. It annotates the cause, since a defect is not a pipeline's typed error. */
 export class DiedIn extends Context.Service<DiedIn, Place>()("runfx/DiedIn") {}
 
 /**
  * The failure of a pipeline.
  *
- * `reason` is the error of the step that failed, as that step's type says. If that step only reports the failure of another
- * pipeline, as the parent's steps report that of the init, `reason` is the other one's, and `path` leads there.
+ * `reason` is the error of the step that failed, as that step's type says. Some steps report the failure of another
+ * pipeline, as the parent's steps do for the init. Then `reason` is that of the other pipeline, and `path` leads to it.
  *
  * **Example** (One error among many)
  *
@@ -44,7 +44,7 @@ export class PipelineError<out E = unknown> extends Data.TaggedError("PipelineEr
   readonly reason: any
   /** What an operator can do about it, if the step or the call knows. */
   readonly advice: string | undefined
-  /** Steps whose work was taken back, in the order in which that was done. */
+  /** Steps that were undone, in the order of undoing. */
   readonly undone: ReadonlyArray<string>
   /** Irreversible steps that had been done: the process must exit. */
   readonly residue: ReadonlyArray<string>
@@ -65,11 +65,11 @@ export class PipelineError<out E = unknown> extends Data.TaggedError("PipelineEr
   }
 }
 
-/** The failure of the pipeline in which it began: another one's steps only report it. */
+/** The failure of the pipeline in which it began; the pipelines around it only report it. */
 export const innermost = (error: PipelineError): PipelineError =>
   error.cause === undefined ? error : innermost(error.cause)
 
-/** What has happened: the way to the step, and the error at the bottom. */
+/** What has happened: the path to the step, and the first error. */
 const headline = (error: unknown): string =>
   error instanceof PipelineError
     ? [...error.path.flatMap(({ pipeline, step }) => [pipeline, step]), textOf(error.reason)].join(": ")
@@ -80,7 +80,7 @@ const undoings = (error: PipelineError): ReadonlyArray<string> => [
   ...error.rollback.map(({ cause, step }) => `  and then undoing ${step} failed: ${textOf(Cause.squash(cause))}`)
 ]
 
-/** What to do about an error: as the outermost pipeline says it, which has it of its step. */
+/** What to do about an error. The outermost pipeline says it. */
 const adviceOf = (error: unknown): string | undefined => {
   const advice = typeof error === "object" && error !== null && "advice" in error ? error.advice : undefined
   return typeof advice === "string" ? advice : undefined
@@ -97,7 +97,7 @@ export const render = (error: unknown): string => {
     .join("\n")
 }
 
-/** The error at the bottom: that of the step that failed first. */
+/** The first error: that of the step that failed first. */
 export const rootCause = (error: unknown): unknown => error instanceof PipelineError ? error.reason : error
 
 /**
@@ -110,7 +110,7 @@ export const exitCodeOf = (error: unknown): number => {
   return typeof code === "number" && Number.isInteger(code) && code >= 1 && code <= 255 ? code : 1
 }
 
-/** A pipeline assembled from data that can't run: which rules it breaks, all of them. */
+/** A pipeline assembled from data that can't run, with all rules that it breaks. */
 export class InvalidPipelineError extends Data.TaggedError("InvalidPipelineError")<{
   readonly pipeline: string
   readonly problems: ReadonlyArray<string>

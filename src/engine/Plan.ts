@@ -1,8 +1,8 @@
 /**
  * A plan: what a run of pipelines would do, as a value that can be written, read back and compared.
  *
- * It is made from a record of calls (see `runfx/testing`, Recorder): the same pipelines run against a model of the
- * machine, and each row is one step of one process with the calls that it made.
+ * It is made from a record of calls (`Recorder` of `runfx/testing`): the same pipelines run on a model of the machine. Each
+ * row is one step of one process, with the calls that it made.
  *
  * A start does not import this module: it loads `effect/Schema`, which takes longer than the start.
  */
@@ -25,7 +25,7 @@ export type { Begun, Recorded } from "./planRows.ts"
 const said = <S extends Schema.Top>(schema: S, description: string): S["Rebuild"] => schema.annotate({ description })
 
 /**
- * What a planned call comes to.
+ * How a planned call ends.
  *
  * @public
  */
@@ -119,23 +119,23 @@ export interface PlannedCall extends Schema.Schema.Type<typeof PlannedCall> {}
 /**
  * Makes a plan.
  *
- * Calls of one process that follow each other within a step make one row; if another process comes between them, the
- * step has several rows, so that the rows stay in the order of time. A call that is repeated while it waits is shown once.
+ * Consecutive calls of one process within a step make one row. If another process comes between them, the step has several
+ * rows, so that rows stay in the order of time. A call that is repeated while it waits is shown once.
  *
- * @param pipelines where the steps' lines of documentation come from
+ * @param pipelines whose steps' descriptions the rows show
  * @param error what the run failed with, if it did
  */
 export const make = (options: {
   readonly title: string
   readonly record: ReadonlyArray<Recorded>
-  /** Steps that began, which may have made no call. */
+  /** Steps that have begun, also those that made no call. */
   readonly begun?: ReadonlyArray<Begun>
-  /** What a failure of the last step would bring about; only its compensations are taken. */
+  /** What would undo the run if its last step failed; the plan shows the compensations only. */
   readonly rollback?: ReadonlyArray<Recorded>
-  /** How much of the record came before that; all of it if absent. */
+  /** How many calls of `record` come before those of `rollback`; all if absent. */
   readonly rollbackAfter?: number
   readonly pipelines: ReadonlyArray<Pipeline.Any>
-  /** What is known of pids before the first call. */
+  /** Names of pids that are known before the first call. */
   readonly pids?: ReadonlyMap<number, string>
   /** What is on the machine at the end that was not there before. */
   readonly stays?: ReadonlyArray<string>
@@ -154,7 +154,7 @@ export const make = (options: {
   }
 }
 
-/** A message with what its call's numbers stand for, as in the rows. */
+/** A message whose call has names instead of numbers, as in the rows. */
 const named = (message: string, rows: ReadonlyArray<Row>): string => {
   const failed = rows.flatMap(({ calls }) => calls).filter(({ outcome }) => outcome._tag === "Failed")
   const found = failed.findLast((call) => message.includes(render(callOf(call))))
@@ -170,7 +170,7 @@ const failureOf = (error: unknown, rows: ReadonlyArray<Row>): Pick<Plan, "fails"
   return { fails: { pipeline, step, error: text, ...advice === undefined ? {} : { advice }, residue } }
 }
 
-/** The call of a planned one: what `args` held before it became JSON. */
+/** The call as data, read back from the JSON of `args`. */
 export const callOf = (planned: PlannedCall): Call =>
   ({ _tag: planned.name, ...fromJson(planned.args) as object }) as Call
 

@@ -10,7 +10,7 @@ export interface Options {
   readonly width?: number
   /** Print what each call returns; otherwise only failures are shown. */
   readonly results?: boolean
-  /** Print every call; otherwise those are left out that only look, and that open and close descriptors. */
+  /** Print every call; otherwise calls that only look, and those that open and close descriptors, are left out. */
   readonly all?: boolean
 }
 
@@ -53,11 +53,11 @@ const cell = (row: Row, width: number, { all = false, results = false }: Options
 /**
  * Prints a plan: one column for each process, each row below those that came before it, and a summary at the end.
  *
- * `(handles ENOENT)` says of a call that the step does something else if it fails so: it continues, or ends with an error that
- * says more. That way is not shown.
+ * `(handles ENOENT)` means that the step handles this errno of the call: it continues, or fails with an error that says
+ * more. What it does then is not shown.
  *
- * A descriptor is shown as the file that it is, and a pid as the process. A word in `<>` is what can't be
- * known before: a time, a pid, a number that the kernel chooses, or that is random.
+ * A descriptor is shown as its file, and a pid as its process. A word in `<>` stands for what can't be known before the
+ * run: a time, a pid, a number that the kernel chooses, or a random one.
  *
  * **Example** (Its look)
  *
@@ -79,7 +79,7 @@ export const render = (plan: Plan, options: Options = {}): string => {
   const line = (cells: ReadonlyArray<string>): string => cells.map((text) => text.padEnd(each)).join(" │ ").trimEnd()
   const out = [plan.title, "", line(sides), sides.map(() => "─".repeat(each)).join("─┼─")]
   for (const row of plan.rows) {
-    // outside of a step there is often nothing to see but looks
+    // outside of a step there are often only calls that look
     if (row.step === "" && row.calls.every((call) => !isShown(call, options.all === true))) continue
     for (const text of cell(row, each, options)) out.push(line(sides.map((side) => side === row.side ? text : "")))
   }

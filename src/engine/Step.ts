@@ -1,8 +1,8 @@
 /**
  * A step: a header of plain data, an Effect that does it, and, if that is possible, an Effect that undoes it.
  *
- * The header can't drift from the effect: `make` refuses a `run` that uses a service which `requires` does not name, and
- * one whose result is not what `provides` promises.
+ * The header can't drift from the effect: `make` refuses a `run` that uses a service which `requires` does not name, or
+ * whose result is not what `provides` promises.
  *
  * **Example** (A step that needs what an earlier one provides)
  *
@@ -32,10 +32,10 @@ import { undoing } from "./Events.ts"
 /**
  * What a failure after this step means for what it did.
  *
- * - `compensated`: `undo`, or what `run` registered with {@link onRollback}, takes it back
- * - `harmless`: nothing outside the process was changed, nothing is left to take back
- * - `irreversible`: it can't be taken back in place (a changed uid, an entered namespace): the process must report and
- *   exit, and the process that started it removes what is left
+ * - `compensated`: `undo`, or what `run` registered with {@link onRollback}, undoes it
+ * - `harmless`: nothing outside the process was changed, so nothing is to be undone
+ * - `irreversible`: it can't be undone in place (a changed uid, an entered namespace): the process must report and exit,
+ *   and the process that started it removes what is left
  * - `terminal`: the program is replaced or has ended; nothing may follow
  */
 export type Reversal = "compensated" | "harmless" | "irreversible" | "terminal"
@@ -49,12 +49,12 @@ export type Identifier<K> = K extends Context.Key<infer I, any> ? I : never
 /** The value of a key. */
 export type Shape<K> = K extends Context.Key<any, infer S> ? S : never
 
-/** What a terminal step provides, for the types: a step behind it does not compile. */
+/** What a terminal step provides, for the compiler only: a step after it does not compile. */
 export interface Terminal {
   readonly key: "~terminal"
 }
 
-/** What registers compensations while a step runs; the engine provides it. See {@link onRollback}. */
+/** Registers compensations while a step runs; the engine provides it. See {@link onRollback}. */
 export class Rollback extends Context.Service<Rollback, {
   readonly add: (undo: Effect.Effect<void, unknown, never>) => void
 }>()("runfx/Step/Rollback") {}
@@ -62,7 +62,7 @@ export class Rollback extends Context.Service<Rollback, {
 /**
  * A step.
  *
- * - `Name`: its literal name, the handle for edits
+ * - `Name`: its literal name, by which edits find it
  * - `Requires`: keys of what earlier steps, or the inputs of the pipeline, must provide
  * - `Provides`: key of what it hands to later steps
  * - `E`: what it can fail with
@@ -74,7 +74,7 @@ export interface Step<out Name extends string, out Requires, out Provides, out E
   readonly name: Name
 }
 
-/** The step without its types: what a pipeline assembled from data holds. */
+/** A step without its types, as in a pipeline that is assembled from data. */
 export interface Any {
   readonly name: string
   /** What it does, in a line. */
@@ -115,17 +115,17 @@ type Promised<A, P> = [P] extends [never] ? unknown
   : [A] extends [Shape<P>] ? unknown
   : { readonly "the result is not what `provides` promises": Shape<P> }
 
-/** What lacks an `undo`, and why it needs one, which is what the compiler prints. */
+/** The sentence that the compiler prints if `undo` is missing. */
 interface Lacks<_Why extends string> {
   readonly undo: unknown
 }
 
-/** What `run` registers takes back what it did; without that, `undo` must. */
+/** A compensated step needs `undo`, unless `run` registers compensations itself. */
 type TakenBack<R, Rev> = [Rev] extends ["compensated"] ? Rollback extends R ? unknown
   : Lacks<"a step that is compensated has an `undo`, or registers what takes it back with `Step.onRollback`">
   : unknown
 
-/** What {@link make} takes alongside the name. */
+/** What {@link make} takes besides the name. */
 export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key, Rev extends Reversal> {
   readonly doc: string
   readonly calls: ReadonlyArray<CallName>
@@ -136,14 +136,14 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
   readonly reversal: Rev
   readonly advice?: Readonly<Partial<Record<Errno, string>>>
   readonly run: Effect.Effect<A, E, R> & DeclaredOnly<R, Req> & Promised<A, P>
-  /** The step is done as a whole: an interruption waits, for half of it could not be taken back. `false` if absent. */
+  /** An interruption waits until the step is done, because half of it could not be undone. `false` if absent. */
   readonly atOnce?: boolean
   /**
-   * Run again with the same answers to its calls, `run` makes the same calls and comes to the same, and it does nothing
-   * else than to make calls: so it may run ahead of the process that makes them. `false` if absent. See `native/Ahead.ts`.
+   * `run` only makes calls, and with the same answers it makes the same calls and has the same result. So it may run ahead
+   * of the process that makes the calls. `false` if absent. See `native/Ahead.ts`.
    */
   readonly replayable?: boolean
-  /** Takes back what `run` did; gets its result. Runs uninterruptibly, after a later step failed. */
+  /** Undoes what `run` did, with its result. Runs uninterruptibly after a later step has failed. */
   readonly undo?: (result: NoInfer<A>) => Effect.Effect<void, SyscallError, Identifier<Req[number]> | Kernel>
 }
 
@@ -151,10 +151,10 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
  * Makes a step.
  *
  * A step that makes several things registers the compensation of each as soon as it exists, with {@link onRollback}, so
- * that a failure half-way takes back the first half; a step that does one thing has `undo`.
+ * that a failure half-way undoes the first half; a step that does one thing has `undo`.
  *
- * Beside an `undo` that takes the result, write `run` as `Effect.gen(…)`, as a pipe, or as a constant of its own: where it
- * is a bare call (`Effect.map(x, f)`), TypeScript types the parameter of `undo` before it knows the result, as `unknown`.
+ * If `undo` takes the result, write `run` as `Effect.gen(…)`, as a pipe, or as a constant. If `run` is a bare call
+ * (`Effect.map(x, f)`), TypeScript types the parameter of `undo` as `unknown`, before it knows the result.
  */
 export const make = <
   const N extends string,

@@ -2,9 +2,9 @@
  * A run as a trace, in the format of Chrome's trace events, which Perfetto (ui.perfetto.dev) and chrome://tracing show: the
  * runtime, the init and each further process, with their steps and calls, on one clock.
  *
- * The run is the same as without a trace. So steps run ahead of their process: their times are those that the process has
- * noted by the same clock (`CLOCK_MONOTONIC`), and their calls, which were made one after the other from a list, have no
- * times of their own. They are among the arguments of their step, in order.
+ * The run is the same as without a trace, so steps run ahead of their process. Their times are those that the process has
+ * noted by the same clock (`CLOCK_MONOTONIC`). The process makes their calls from a list, so these calls have no times. The
+ * trace has them among the arguments of their step, in order.
  *
  * @see https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU (Trace Event Format)
  */
@@ -25,15 +25,15 @@ interface Process {
   readonly name: string
   pid: number
   readonly slices: Array<Slice>
-  /** By fiber and step: what has begun and not ended. */
+  /** Slices that have not ended, by fiber and step. */
   readonly open: Map<string, Slice>
   /** The steps that have failed. */
   readonly failures: Array<{ readonly name: string; readonly at: number }>
-  /** The first pipeline that it has run. */
+  /** The first pipeline that it ran. */
   pipeline: string | undefined
 }
 
-/** Calls outside of any step that are written down: a terminal's program has no end of them. */
+/** How many calls outside of any step are kept. The proxy of a terminal makes them without end. */
 const mostOutside = 10_000
 
 /** One event of the format. Times are in microseconds. */
@@ -45,20 +45,20 @@ interface TraceEvent {
   readonly tid: number
   readonly ts?: number
   readonly dur?: number
-  /** Of an instant: a line over the whole process. */
+  /** Scope of an instant: a line across the whole process. */
   readonly s?: "p"
   readonly args?: Readonly<Record<string, unknown>>
 }
 
-/** A trace that is written while something runs. */
+/** Records a run. */
 export interface Trace {
-  /** Runs an effect, and writes down what it does. A trace is of one run. */
+  /** Runs an effect and records it. A trace holds one run. */
   readonly record: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Kernel | Fork>
   /**
-   * The trace as JSON, an event a line, as far as it has come; also in the middle of the run. What has not ended by then ends there,
-   * and is marked as `unfinished`.
+   * The trace so far as JSON, one event a line. In the middle of a run, what has not ended is cut off there and marked
+   * `unfinished`.
    *
-   * @param about is kept in the file: what was run, and what it has failed with
+   * @param about metadata for the file: what was run, and the error if it failed
    */
   readonly toText: (about?: Readonly<Record<string, string>>) => string
 }
@@ -68,12 +68,12 @@ const codeOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
   return error instanceof SyscallError ? error.code : undefined
 }
 
-/** What a call has come to, as arguments of its slice. */
+/** The outcome of a call, as arguments of its slice. */
 const outcomeOf = ({ _tag }: Call, exit: Exit.Exit<unknown, unknown>): Readonly<Record<string, unknown>> => {
   if (Exit.isSuccess(exit)) return typeof exit.value === "number" ? { result: exit.value } : {}
   const errno = codeOf(exit)
   if (errno !== undefined) return { errno }
-  // an execve(2) that succeeds does not return: its fiber is let go
+  // an execve(2) that succeeds does not return, so its fiber is interrupted
   return rowOf(_tag).result.kind === "never" ? {} : { interrupted: true }
 }
 
@@ -82,7 +82,7 @@ const lineOf = ({ call, exit }: RanAhead["calls"][number]): string => {
   return `${render(withoutSecrets(call))}${errno === undefined ? "" : ` = -1 ${errno}`}`
 }
 
-/** The times of a step that ran ahead; what it has made by itself, and waited for, lies in it. */
+/** The times of a step that ran ahead. The calls that it made one by one lie within. */
 const aheadOf = (
   { began, calls, ended }: RanAhead,
   alone: ReadonlyMap<Call, Slice>,
@@ -90,7 +90,7 @@ const aheadOf = (
 ): Pick<Slice, "args" | "began"> & { readonly ended: number } => {
   const slices = calls.flatMap(({ call }) => alone.get(call) ?? [])
   const listed = calls.filter(({ call }) => !alone.has(call))
-  // a process in a time namespace has another clock, and one of a container may say anything
+  // a process in a time namespace has another clock, and a container's process may write any number
   const isKnown = began !== undefined && ended !== undefined && began >= since && ended <= now
   const from = isKnown ? began : slices[0]?.began ?? since
   const to = isKnown ? ended : slices.at(-1)?.ended ?? from
@@ -105,19 +105,19 @@ const aheadOf = (
   }
 }
 
-/** What all processes of a trace have in common. */
+/** What the processes of a trace share. */
 interface Common {
   readonly now: () => number
   readonly begin: () => Process
-  /** How many calls were made outside of any step. */
+  /** How many calls were made outside of any step so far. */
   outside: number
 }
 
-/** Writes down what one process does. */
+/** Records what one process does. */
 class Writer implements Observer {
   readonly #process: Process
   readonly #common: Common
-  /** The calls that were made by themselves. */
+  /** Calls of steps that ran ahead, which were made one by one. */
   readonly #alone = new Map<Call, Slice>()
   readonly #born: number
   /** By fiber: when its last step ended. */
@@ -137,7 +137,7 @@ class Writer implements Observer {
     const slice = { name, kind: "step" as const, fiber, began: now, ended: undefined, args: { pipeline } }
     const key = `${fiber}/${pipeline}/${name}`
     if (_tag === "Started") {
-      // all of one that ran ahead comes at its end
+      // a step that ran ahead reports everything at its end
       if (ahead === undefined) {
         open.set(key, slice)
         slices.push(slice)
@@ -158,7 +158,7 @@ class Writer implements Observer {
     this.#told(begun, _tag)
   }
 
-  /** A slice that comes when it has ended. */
+  /** Adds a slice that has ended. */
   #ended(slice: Slice, tag: Event["_tag"]): void {
     this.#process.slices.push(slice)
     this.#told(slice, tag)
@@ -193,7 +193,7 @@ class Writer implements Observer {
       observer: new Writer(made, this.#common),
       started: (pid) => void (made.pid = pid),
       ended: () => {
-        // the step that executed the program, or ended the process
+        // still open: the step that executed the program, or ended the process
         for (const slice of made.open.values()) slice.ended = this.#common.now()
         made.open.clear()
       }
@@ -294,7 +294,7 @@ export const make = ({ pid = 1 }: { readonly pid?: number } = {}): Trace => {
       }),
     toText: (about = {}) => {
       const now = common.now()
-      // one without a number was never made
+      // a process without a pid was never started
       const made = processes.filter((process) => process.pid > 0)
       const events = made.flatMap((process, index) => eventsOf(process, index, origin, now))
       const left = common.outside - mostOutside

@@ -1,9 +1,9 @@
 /**
- * What can't be known before a run: times, pids, numbers that the kernel chooses or that are random. In a plan, and in a
- * comparison of a run with a plan, each is replaced by a word.
+ * What can't be known before a run: times, pids, random numbers, and numbers that the kernel chooses. Plans, and
+ * comparisons of a run with a plan, show a word for each.
  */
 
-/** Fields of JSON that are written down or sent, by name. */
+/** Words for fields of the JSON that is written to files or sent, by the field's name. */
 const fields: Readonly<Record<string, string>> = {
   boot: "<boot>",
   created: "<now>",
@@ -23,15 +23,15 @@ const jsonFields = (text: string): string =>
   )
 
 const namespace = /\b(cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]/g
-/** Of the state directory, and, by their paths, of cgroups. */
+/** The inode of the state directory, and the inodes of cgroups, by path. */
 const inode = /"(directory|\/[^"]*)":\{"\$bigint":"\d+"\}/g
 const pidField = /"pid":(\d+)/g
 const ofProcess = /(^|\/proc\/)(\d+)(?=\/(?:ns|fd|stat|status|root|exe|task|uid_map|gid_map|setgroups|cgroup)\b)/g
 
 /**
- * A text with words in place of what can't be known before.
+ * Replaces what can't be known before a run by words.
  *
- * @param nameOf the process that a pid is
+ * @param nameOf returns the name of the process with this pid
  */
 export const hiddenIn = (text: string, nameOf: (pid: number) => string | undefined): string => {
   const word = (pid: string): string => nameOf(Number(pid)) ?? "a process"

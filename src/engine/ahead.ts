@@ -1,5 +1,5 @@
 /**
- * Runs steps that may run ahead of their process, one after the other, until what they have come to is certain.
+ * Runs steps ahead of their process, one after the other, until their results are certain.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,26 +15,26 @@ export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect
 
 type Undo = Effect.Effect<void, unknown, never>
 
-/** A step with all that it needs. */
+/** A step, and the context that it runs in. */
 interface Prepared {
-  /** What it runs with. */
+  /** The context. */
   readonly running: Context.Context<never>
   readonly run: Effect.Effect<unknown, unknown>
 }
 
-/** What a step came to that has run ahead. */
+/** The outcome of a step that ran ahead. */
 interface Outcome extends Prepared {
   readonly exit: Exit.Exit<unknown, unknown>
-  /** What takes back what it did, in the order of doing. */
+  /** Its compensations, in the order in which the work was done. */
   readonly undos: ReadonlyArray<Undo>
   readonly milliseconds: number
-  /** What its process has told of it, for one who watches. */
+  /** What its process has reported of it, for an observer. */
   readonly ahead?: RanAhead
-  /** When its process began with it, by this process's clock, if there are spans. */
+  /** When its process began it, by the clock of this process; only if there are spans. */
   readonly from?: number
 }
 
-/** Provides a step with what it needs. `add` gets what takes back what it does. */
+/** Provides a step with its context. `add` receives its compensations. */
 const prepare = (
   pipeline: string,
   step: Step.Any,
@@ -48,11 +48,11 @@ const prepare = (
     Context.add(CurrentStep, { pipeline, step: step.name, undoing: false, calls: step.calls })
   ) as Context.Context<never>
   const all = journey === undefined ? running : Context.add(running, Ahead.Current, journey)
-  // it is all of the environment and more: to merge the two would only copy them
+  // this context includes the environment, so merging the two would only copy them
   return { running, run: Effect.updateContext(step.run, () => all as never) as Prepared["run"] }
 }
 
-/** What is there for the steps behind one. */
+/** The context of the steps after one that has ended. */
 export const provided = (
   step: Step.Any,
   exit: Exit.Exit<unknown, unknown>,
@@ -62,7 +62,7 @@ export const provided = (
     ? context
     : Context.add(context, step.key, exit.value) as Context.Context<never>
 
-/** A step whose process, or fiber, has ended. */
+/** The outcome of a step whose process, or fiber, has ended. */
 const ended = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outcome => ({
   exit,
   run: exit as Prepared["run"],
@@ -71,7 +71,7 @@ const ended = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outco
   milliseconds: 0
 })
 
-/** When each began: one after the other, and the last one has just ended. */
+/** Adds when each step began. They ran one after the other, and the last one has just ended. */
 const inTime = (outcomes: ReadonlyArray<Outcome>, end: number): ReadonlyArray<Outcome> => {
   let from = outcomes.reduce((at, { milliseconds }) => at - milliseconds, end)
   return outcomes.map((outcome) => {
@@ -82,8 +82,8 @@ const inTime = (outcomes: ReadonlyArray<Outcome>, end: number): ReadonlyArray<Ou
 }
 
 /**
- * Runs the steps at the front of a list that may run ahead, up to the first that fails. Returns what each came to; nothing
- * on a kernel that can't run ahead.
+ * Runs those steps at the front of a list that may run ahead, up to the first that fails. Returns their outcomes; none on a
+ * kernel that can't run ahead.
  */
 const runAhead = Effect.fnUntraced(function*(
   pipeline: string,
@@ -93,7 +93,7 @@ const runAhead = Effect.fnUntraced(function*(
 ) {
   const journey = yield* Ahead.begin
   if (journey === undefined) return []
-  // an interruption comes before all of them, or after
+  // an interruption arrives before all of them, or after
   const open = yield* Effect.exit(restore(Effect.void))
   if (Exit.isFailure(open)) return [ended(open, context)]
   const outcomes: Array<Outcome> = []
@@ -132,30 +132,30 @@ const runAhead = Effect.fnUntraced(function*(
   }
 })
 
-/** The next step: what runs it, or its result, and how long that took. */
+/** The next step: the Effect that runs it, or its result, and how long that took. */
 export interface Next extends Prepared {
   readonly spent: number
   readonly from?: number | undefined
   readonly ahead?: RanAhead
 }
 
-/** What running steps takes. */
+/** What is needed to run steps. */
 export interface Running {
   /** The time in milliseconds. */
   readonly now: () => number
   readonly restore: Restore
   readonly mayRunAhead: boolean
-  /** Who watches, if somebody does. */
+  /** The observer, if there is one. */
   readonly observer: Observer | undefined
-  /** The spans of the run, if somebody traces or counts. */
+  /** The spans of the run, if there is a tracer or a meter. */
   readonly spans: Spans | undefined
 }
 
-/** Runs the steps of a pipeline, one after the other; those that may, and follow one another, together. */
+/** Runs the steps of a pipeline, one after the other. Consecutive steps that may run ahead do so together. */
 export class Runner {
   readonly #pipeline: { readonly name: string; readonly steps: ReadonlyArray<Step.Any> }
   readonly #how: Running
-  /** Of the steps that have run ahead. */
+  /** Outcomes of steps that have run ahead, and were not returned yet. */
   #outcomes: Array<Outcome> = []
 
   constructor(pipeline: { readonly name: string; readonly steps: ReadonlyArray<Step.Any> }, how: Running) {
@@ -163,10 +163,7 @@ export class Runner {
     this.#how = how
   }
 
-  /**
-   * What runs the next step, or returns its result if that is known already, and how long that took. `add` gets what
-   * takes back what the step does.
-   */
+  /** The next step: the Effect that runs it, or its outcome if it has run ahead. `add` receives the step's compensations. */
   *next(
     index: number,
     context: Context.Context<never>,
@@ -188,7 +185,7 @@ export class Runner {
     return { running, run, spent: milliseconds, from, ...ahead === undefined ? {} : { ahead } }
   }
 
-  /** One that is done at once is interrupted before it begins, or not at all. */
+  /** A step with `atOnce` is interrupted before it begins, or not at all. */
   #whole({ atOnce }: Step.Any, run: Prepared["run"]): Prepared["run"] {
     const { restore } = this.#how
     return atOnce ? Effect.andThen(restore(Effect.void), Effect.uninterruptible(run)) : restore(run)

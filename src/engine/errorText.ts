@@ -1,4 +1,4 @@
-/** What was thrown or failed with, as text. */
+/** Errors as text, whatever was thrown. */
 
-/** Its message, if it is an error. */
+/** The message of an error; any other value as a string. */
 export const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)

@@ -1,12 +1,12 @@
 /** Objects whose fields may be absent. */
 
-/** The fields of an object that may be `undefined`, as fields that may be absent. */
+/** An object type whose fields that may be `undefined` are optional. */
 export type Given<A> =
   & { readonly [K in keyof A as undefined extends A[K] ? never : K]: A[K] }
   & { readonly [K in keyof A as undefined extends A[K] ? K : never]?: Exclude<A[K], undefined> }
 
 /**
- * An object without those of its fields that are `undefined`.
+ * Leaves out the fields that are `undefined`.
  *
  * **Example**
  *

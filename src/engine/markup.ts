@@ -1,5 +1,5 @@
 /**
- * HTML from strangers' texts: what is put into a template is escaped, unless it is markup already.
+ * HTML around untrusted text. Whatever is put into a template is escaped, unless it is markup already.
  */
 import { visible } from "./visible.ts"
 
@@ -28,12 +28,12 @@ const piece = (value: Piece): string =>
     ? value.map(({ text }) => text).join("")
     : escaped(String(value))
 
-/** What a template may hold. */
+/** What may be put into a template. */
 type Piece = string | number | Markup | ReadonlyArray<Markup>
 
 /**
- * A piece of HTML. Its texts are escaped, also for an attribute in quotes; characters that are not seen, or that change the
- * order of the others, are shown by their numbers.
+ * Makes a piece of HTML. Its values are escaped, also for an attribute in quotes. Characters that are invisible, or that
+ * change the order of others, are shown by their numbers.
  */
 export const html = (literals: TemplateStringsArray, ...values: ReadonlyArray<Piece>): Markup =>
   new Markup(

@@ -1,6 +1,6 @@
-/** Words that were mistyped. */
+/** Suggestions for mistyped words. */
 
-/** How many letters must change to make one word of another, or more than `most`. */
+/** How many letters must be added, removed, changed or swapped to turn one word into the other. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   let before = row
@@ -17,7 +17,7 @@ const distance = (a: string, b: string): number => {
   return row[b.length]!
 }
 
-/** What a word that is none was probably meant to be. */
+/** The known word that an unknown one was probably meant to be. */
 export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined =>
   // a word of a hundred letters is no typing error, and comparing them takes long
   word.length > 40

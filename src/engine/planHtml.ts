@@ -1,8 +1,9 @@
 /**
- * A plan as a page of HTML: one file, which needs nothing else and asks for nothing else.
+ * A plan as a page of HTML: one file that loads nothing else.
  *
- * The page can be read without its script, which searches, and opens all steps at once. A policy in the page allows this
- * script, this style, and nothing besides: names of a container, paths and arguments are strangers' texts.
+ * The page can be read without its script, which only adds the search and a button that opens all steps. Names, paths and
+ * arguments come from a container and are not trusted. So a policy in the page (CSP) allows this script and this style
+ * only.
  */
 import { rowOf } from "../native/calls.ts"
 import { html, Markup, none } from "./markup.ts"
@@ -13,20 +14,20 @@ import { callCount, made, onlyLooks, removed, total } from "./planSummary.ts"
 const policy = `default-src 'none'; script-src '${hashes.script}'; style-src '${hashes.style}'; ` +
   "base-uri 'none'; form-action 'none'"
 
-/** As many processes have a column of their own; the others share the last one. */
+/** How many processes have their own column; the others share the last one. */
 const mostColumns = 4
 
 const columnOf = (side: string, sides: ReadonlyArray<string>): number => Math.min(sides.indexOf(side), mostColumns - 1)
 
-/** The name of a call, and what takes the place of a number, are marked. */
+/** Marks the name of a call, and names that replace numbers. */
 const callText = (text: string): Markup => {
   const [, name = "", rest = text] = /^(\w+)(\(.*)$/s.exec(text) ?? []
-  // what a string holds is no meaning, whatever it looks like
+  // a `<word>` within a string is text of the container, not a name
   const parts = rest.split(/("(?:[^"\\]|\\.)*"|<[^<>"]*>)/)
   return html`<b>${name}</b>${parts.map((part) => part.startsWith("<") ? html`<i>${part}</i>` : html`${part}`)}`
 }
 
-/** How a call fails, and which errnos its step handles. `fatal`: the step fails by it. */
+/** How a call fails, and which errnos its step handles. `fatal`: the step fails because of it. */
 const outcomeOf = ({ handles = [], outcome }: PlannedCall, fatal: boolean): Markup => {
   const code = outcome._tag === "Failed" ? outcome.code : undefined
   const others = handles.filter((handled) => handled !== code).join(", ")
@@ -36,7 +37,7 @@ const outcomeOf = ({ handles = [], outcome }: PlannedCall, fatal: boolean): Mark
   return html` <span class=handles>= ${code}${handled}</span>`
 }
 
-/** What calls make and remove, if it is something. */
+/** What calls make and remove, if anything. */
 const marks = (calls: ReadonlyArray<PlannedCall>): Markup => {
   const [makes, removes] = [made(calls), removed(calls)]
   return html`${makes === "nothing" ? none : html` <span class="mark made">+ ${makes}</span>`}${
@@ -120,7 +121,7 @@ const head = (sides: ReadonlyArray<string>, rows: Plan["rows"]) => (side: string
   }, ${callCount(calls)}</span></div>`
 }
 
-/** Hidden until the script runs, without which it could do nothing. */
+/** Hidden until the script runs, because it needs the script. */
 const bar =
   html`<div id=bar role=search hidden><input type=search id=search aria-label="Search steps and calls" placeholder="Search steps and calls" autocomplete=off spellcheck=false><output id=found aria-live=polite></output><button type=button id=open>Open all</button><button type=button id=close>Close all</button><label><input type=checkbox id=looks checked> also calls that only look</label></div>`
 
@@ -128,10 +129,10 @@ const keys =
   html`<footer><p>Steps are in the order of time, each in the column of its process. A descriptor is shown as the file that it is, a pid as the process; a word in &lt;&gt; is what can't be known before. <em>Handles ENOENT</em> says that the step continues, or fails with an error that says more, if its call fails so.</p><p>Keys: <kbd>/</kbd> search, <kbd>&uarr;</kbd> <kbd>&darr;</kbd> from step to step, <kbd>Enter</kbd> open, <kbd>Esc</kbd> end the search.</p></footer>`
 
 /**
- * Writes a plan as a page of HTML, in one file without anything from outside: for a browser, for a review, beside a log.
+ * Writes a plan as a page of HTML, in one file that loads nothing: for a browser, a review, or an artifact of CI.
  *
- * The processes stand side by side, and what comes later stands below. A step opens to its calls, with what their numbers
- * stand for, what they make and remove, and the errnos that the step handles. The same plan is always the same text.
+ * The processes are side by side, and what comes later is further down. A step opens to its calls, with names instead of
+ * numbers, what they make and remove, and the errnos that the step handles. The same plan always makes the same text.
  *
  * **Example** (A page for a review)
  *

@@ -1,7 +1,7 @@
 /** Arguments and results of calls as JSON. */
 import { type Tagged, tagged, untagged } from "./taggedJson.ts"
 
-/** A value of an argument as JSON: big integers and bytes carry a tag. */
+/** An argument as JSON: big integers and bytes have a tag. */
 export type Json =
   | null
   | boolean
@@ -24,7 +24,7 @@ export const toJson = (value: unknown): Json => {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null
 }
 
-/** What {@link toJson} was made of. */
+/** Reverses {@link toJson}. */
 export const fromJson = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(fromJson)
   if (typeof value !== "object" || value === null) return value

@@ -1,4 +1,4 @@
-/** The script and the style of a plan's page, from `scripts/page`: `node scripts/page.mjs` writes them here. */
+/** The script and the style of a plan's page. `node scripts/page.mjs` writes this file from `scripts/page`. */
 
 /** What the page does. */
 export const script: string =

@@ -11,7 +11,7 @@ import { rootCause } from "./PipelineError.ts"
 import type { PlannedCall, Row } from "./Plan.ts"
 import { type Json, toJson } from "./planJson.ts"
 
-/** One call on record; `Recorder.entries` returns these. */
+/** One recorded call; `Recorder.entries` returns these. */
 export interface Recorded {
   readonly side: string
   readonly pipeline: string
@@ -33,11 +33,11 @@ export interface Begun {
   readonly side: string
   readonly pipeline: string
   readonly step: string
-  /** How many calls were made before. */
+  /** How many calls were made before it. */
   readonly after: number
 }
 
-/** An argument with its name in place of what is another one in each run; numbers of descriptors and pids stay. */
+/** An argument, with a name instead of a value that differs in each run. Numbers of descriptors and pids stay. */
 const argumentOf = (value: unknown, word: string | undefined): Json => {
   if (word === undefined || Array.isArray(value)) return toJson(value)
   if (word.startsWith("\"")) {
@@ -72,13 +72,13 @@ const plannedCall = ({ call, outcome, handled = [] }: Recorded, names: Names): P
   }
 }
 
-/** Whether a call only waits, and is made again until something has happened. */
+/** Whether a call only waits: it is repeated until something has happened. */
 const waits = ({ args, name }: PlannedCall): boolean =>
   rowOf(name).waits === "only" && (name !== "waitid" || (Number(args["options"]) & W.NOHANG) !== 0)
 
 /**
- * Appends a call; one that was made before, with nothing but waits in between, takes the place of those. So do several
- * calls that are those before the last sleep.
+ * Appends a call. A wait replaces the same wait before it, and the waits in between. A sequence that repeats the calls
+ * before the last sleep replaces them as well.
  */
 export const append = (calls: Array<PlannedCall>, call: PlannedCall): void => {
   if (waits(call)) {
@@ -100,7 +100,7 @@ type Open = Omit<Row, "calls"> & { readonly calls: Array<PlannedCall> }
 /** Rows in the order of time. */
 export const rowsOf = ({ before = [], begun, pids, pipelines, record }: {
   readonly record: ReadonlyArray<Recorded>
-  /** Earlier calls, by which numbers get their meaning. */
+  /** Earlier calls, which give numbers their names. */
   readonly before?: ReadonlyArray<Recorded>
   readonly begun: ReadonlyArray<Begun>
   readonly pipelines: ReadonlyArray<Pipeline.Any>
@@ -150,7 +150,7 @@ export const rowsOf = ({ before = [], begun, pids, pipelines, record }: {
 
 const keyOf = ({ pipeline, side, step }: Row): string => `${side}/${pipeline}/${step}`
 
-/** The calls of an exec trampoline do not say how they went; what the run failed with does. */
+/** Marks the call of an exec trampoline that failed. The record does not say which; the error of the run does. */
 export const refusedExec = (record: ReadonlyArray<Recorded>, error: unknown): ReadonlyArray<Recorded> => {
   const cause = rootCause(error) as { readonly _tag?: unknown; readonly reason?: unknown } | undefined
   const reason = cause?._tag === "ExecRefused" ? cause.reason as SyscallError : undefined

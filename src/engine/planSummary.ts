@@ -16,10 +16,10 @@ const pathOf = ({ args, names }: PlannedCall): string => {
   return directory === undefined ? String(args["path"]) : `${directory}/${String(args["path"])}`
 }
 
-/** Changes of what is mounted already make no mount. */
+/** Flags with which mount(2) changes an existing mount instead of making one. */
 const noMount = MS.REMOUNT | MS.SHARED | MS.PRIVATE | MS.SLAVE | MS.UNBINDABLE
 
-/** What a call makes; `undefined` for nothing that lasts. */
+/** What a call makes; `undefined` if it makes nothing that lasts. */
 const madeBy = (call: PlannedCall): string | undefined => {
   const { args, name } = call
   switch (name) {
@@ -70,7 +70,7 @@ const removedBy = (call: PlannedCall): string | undefined => {
     : undefined
 }
 
-/** How many of each, the most first. */
+/** How many there are of each, the most frequent first. */
 const count = (words: ReadonlyArray<string>): ReadonlyArray<readonly [string, number]> => {
   const counts = new Map<string, number>()
   for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
@@ -92,11 +92,11 @@ const list = (words: ReadonlyArray<string>): string =>
 const done = (calls: ReadonlyArray<PlannedCall>): ReadonlyArray<PlannedCall> =>
   calls.filter(({ outcome }) => outcome._tag !== "Failed")
 
-/** What calls make that lasts, in words; `nothing` for nothing. */
+/** What calls make that lasts, in words; `nothing` if they make nothing. */
 export const made = (calls: ReadonlyArray<PlannedCall>): string =>
   list(done(calls).flatMap((call) => madeBy(call) ?? []))
 
-/** What calls remove, in words; `nothing` for nothing. */
+/** What calls remove, in words; `nothing` if they remove nothing. */
 export const removed = (calls: ReadonlyArray<PlannedCall>): string =>
   list(done(calls).flatMap((call) => removedBy(call) ?? []))
 

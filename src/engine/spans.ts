@@ -1,8 +1,8 @@
 /**
- * Spans of a run, for who has a tracer: one for the pipeline, one for each step, one for each compensation. Who has none, and
- * counts nothing, pays a look into the context for each pipeline; nothing is made.
+ * Spans of a run: one for the pipeline, one for each step, and one for each compensation. Without a tracer and a meter no
+ * span is made; the cost is one look into the context for each pipeline.
  *
- * A step that has run ahead of its process gets its span afterwards, with the time that the process took for it.
+ * A step that ran ahead of its process gets its span afterwards, with the time that the process took.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -16,13 +16,13 @@ import type { Any } from "./pipeline/Definition.ts"
 import type { Place } from "./PipelineError.ts"
 import type * as Step from "./Step.ts"
 
-/** What is counted of runs. The runtime's `Metrics` provides one. */
+/** Counts what happens in runs. `Metrics` of the runtime provides one. */
 export interface Meter {
   /** A step has ended. */
   readonly step: (place: Place, milliseconds: number) => void
   /** A compensation has ended. */
   readonly undone: (place: Place, exit: Exit.Exit<unknown, unknown>) => void
-  /** A pipeline has ended; `about` says whose it was. */
+  /** A pipeline has ended; `about` has the attributes of the act around it. */
   readonly pipeline: (
     name: string,
     about: Readonly<Record<string, unknown>>,
@@ -31,12 +31,12 @@ export interface Meter {
   ) => void
 }
 
-/** Who counts; by default nobody. */
+/** The meter; absent by default. */
 export const CurrentMeter = Context.Reference<Meter | undefined>("runfx/CurrentMeter", {
   defaultValue: () => undefined
 })
 
-// by its name: to ask the key itself makes the tracer that there always is
+// looked up by name: asking by the key would create the default tracer
 const tracerIn = (context: Context.Context<never>): Tracer | undefined =>
   Context.get(context, TracerEnabled)
     ? Context.getOrUndefined(context, { key: TracerKey } as Context.Key<never, Tracer>)
@@ -46,7 +46,7 @@ const isObserved = (context: Context.Context<never>): boolean =>
   Context.getOrUndefined(context, { key: TracerKey } as Context.Key<never, Tracer>) !== undefined ||
   Context.get(context, CurrentMeter) !== undefined
 
-/** Adds what a refusal says to its span: the error by its tag, and the call and errno if the kernel has refused one. */
+/** Adds an error to its span: its tag, and the call and errno if the kernel refused a call. */
 const describe = (span: Span, exit: Exit.Exit<unknown, unknown>): void => {
   if (Exit.isSuccess(exit)) return
   let error: unknown = exit.cause.reasons.find(Cause.isFailReason)?.error
@@ -59,7 +59,7 @@ const describe = (span: Span, exit: Exit.Exit<unknown, unknown>): void => {
   }
 }
 
-/** From when to when something was done, in milliseconds of the clock. */
+/** When something began and ended, in milliseconds of the clock. */
 export interface Stretch {
   readonly from: number
   readonly to: number
@@ -67,7 +67,7 @@ export interface Stretch {
 
 const nanos = (milliseconds: number): bigint => BigInt(Math.round(milliseconds * 1e6))
 
-/** The pipelines of the steps that run: what a step starts beside itself belongs there. */
+/** The span of the pipeline for each span of a running step. What a step starts in the background belongs to the pipeline. */
 const pipelines = new WeakMap<AnySpan, AnySpan>()
 
 /** The spans of one run of a pipeline. */
@@ -114,10 +114,10 @@ export class Spans {
     return span
   }
 
-  /** What a step runs with: its own span is the parent of those that it makes. One that runs ahead makes none. */
+  /** The context of a step: the step's span is the parent of the spans that it makes. A step that runs ahead has none. */
   within(step: Step.Any, context: Context.Context<never>, isAhead: boolean): Context.Context<never> {
     if (this.#whole === undefined) return context
-    // a terminal step does not end: it is an event of the pipeline's
+    // a terminal step does not end, so it is an event of the pipeline's span
     const span = isAhead || step.reversal === "terminal" ? undefined : this.#ofStep(step.name, step, this.#now())
     this.#running = span
     if (span !== undefined) pipelines.set(span, this.#whole)
@@ -144,7 +144,7 @@ export class Spans {
     span?.end(nanos(to), exit)
   }
 
-  /** The pipeline has ended. One that became a program has no further end: it has done what it was for. */
+  /** The pipeline has ended. Becoming the program counts as success. */
   ended(exit: Exit.Exit<unknown, unknown>): void {
     const to = this.#now()
     const last = this.#pipeline.steps.at(-1)
@@ -158,7 +158,7 @@ export class Spans {
   }
 }
 
-/** The spans of a run of a pipeline; `undefined` if nobody traces or counts. */
+/** The spans of a run of a pipeline; `undefined` without a tracer and a meter. */
 export const spansOf = (
   pipeline: Any,
   context: Context.Context<never>,
@@ -168,7 +168,7 @@ export const spansOf = (
     ? new Spans(pipeline, context, () => Number(clock.currentTimeNanosUnsafe()) / 1e6)
     : undefined
 
-/** What a step starts, and does not wait for. Its spans are the pipeline's, not the step's. */
+/** Runs what a step starts and does not wait for. Its spans belong to the pipeline, not to the step. */
 export const beside = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.contextWith((context: Context.Context<R>) => {
     const span = Context.getOrUndefined(context as Context.Context<ParentSpan>, ParentSpan)
@@ -177,9 +177,9 @@ export const beside = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, 
   })
 
 /**
- * An act of somebody who runs pipelines, as a span that is the parent of theirs.
+ * Runs an act of the runtime in a span, which is the parent of its pipelines' spans.
  *
- * @param about attributes of it, and of all spans within
+ * @param about attributes of this span and of all spans within
  */
 export const act =
   (name: string, about: Readonly<Record<string, unknown>>) =>

@@ -1,6 +1,6 @@
 /**
- * Values that JSON has no form for: a bigint is `{"$bigint":"123"}`, and bytes are `{"$bytes":"…"}` in base64. The words of
- * the channel, the state file and plans have this in common; alongside it each has rules of its own for what it reads.
+ * Values that JSON has no form for: a bigint is `{"$bigint":"123"}`, and bytes are `{"$bytes":"…"}` in base64. The messages
+ * of the channel, the state file and plans share this form. Each has its own rules besides for what it reads.
  */
 
 /** A bigint, or bytes, as JSON. */
@@ -13,9 +13,9 @@ export const tagged = (value: unknown): Tagged | undefined => {
 }
 
 /**
- * What {@link tagged} was made of; `undefined` for any other object.
+ * Reverses {@link tagged}; `undefined` for any other object.
  *
- * @throws if the text of a bigint is none
+ * @throws if the text of a bigint is not an integer
  */
 export const untagged = (value: object): bigint | Uint8Array | undefined => {
   if ("$bigint" in value && typeof value.$bigint === "string") return BigInt(value.$bigint)

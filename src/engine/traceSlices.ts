@@ -1,20 +1,20 @@
 /**
- * Slices of time as a viewer of traces wants them: those of one lane lie one in another or one behind another.
+ * Slices of time as a trace viewer wants them: in one lane, slices are nested or follow one another.
  */
 
-/** Something that went on, in milliseconds of one clock. */
+/** Something that took time, in milliseconds of one clock. */
 export interface Slice {
   readonly name: string
   readonly kind: "step" | "call"
-  /** Whose it is: those of one fiber come one after the other. */
+  /** The fiber that did it. Slices of one fiber are nested or follow one another. */
   readonly fiber: number
   readonly began: number
-  /** Until when; the time of the trace's end if it is still going on. */
+  /** When it ended; `undefined` while it runs. */
   ended: number | undefined
   readonly args: Record<string, unknown>
 }
 
-/** A slice in its place: whole nanoseconds from the beginning of the trace. */
+/** A slice in its lane, in whole nanoseconds from the beginning of the trace. */
 export interface Placed {
   readonly slice: Slice
   readonly lane: number
@@ -28,7 +28,7 @@ interface Span {
   readonly to: number
 }
 
-/** A lane for each fiber; those that follow one another share one. */
+/** A lane for each fiber. Fibers that follow one another share one. */
 const lanesOf = (spans: ReadonlyArray<Span>): ReadonlyMap<number, number> => {
   const fibers = new Map<number, Span>()
   for (const { fiber, from, to } of spans) {
@@ -50,7 +50,10 @@ const lanesOf = (spans: ReadonlyArray<Span>): ReadonlyMap<number, number> => {
   return lanes
 }
 
-/** Puts slices into lanes. One that reaches out of the slice in which it began (the clocks of two processes) is cut off there. */
+/**
+ * Puts slices into lanes. A slice that ends after the one in which it began is cut off there: the two may have the clocks
+ * of different processes.
+ */
 export const place = (slices: ReadonlyArray<Slice>, origin: number, now: number): ReadonlyArray<Placed> => {
   const nanoseconds = (milliseconds: number): number => Math.max(0, Math.round((milliseconds - origin) * 1e6))
   const spans = slices.map((slice) => {

@@ -1,8 +1,8 @@
 /**
- * Texts of strangers, for a terminal: names of an image, paths of a bundle, words of a process of the container.
+ * Untrusted text for a terminal: names in an image, paths of a bundle, output of the container's processes.
  */
 
-/** What commands a terminal, changes the order in which it shows the others, or is not seen. */
+/** Characters that control a terminal, change the order of others, or are invisible. */
 const unseen = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 const escape = (character: string): string => {
@@ -12,12 +12,12 @@ const escape = (character: string): string => {
 }
 
 /**
- * A text without characters that command a terminal, that change the order in which it shows the others, or that are not
- * seen: each is shown by its number, as in `\x1b` or `\u202e`. The ends of lines and tabs stay.
+ * Shows characters that control a terminal, change the order of others, or are invisible, by their numbers, as in `\x1b` or
+ * `\u202e`. Newlines and tabs stay.
  */
 export const visible = (text: string): string => text.replace(unseen, escape)
 
-/** As {@link visible}, in one line: also the ends of lines and tabs are shown by their numbers. */
+/** As {@link visible}, in one line: newlines and tabs are shown by their numbers too. */
 export const visibleLine = (text: string): string => visible(text).replace(/[\n\t]/g, escape)
 
 /** As {@link visible}, for a document of JSON, which stays the same document. */

@@ -1,8 +1,8 @@
 /**
- * Runs a step, a pipeline or a whole flow on a model machine, and checks what came of it. A check that fails throws an
- * error whose text shows what differs, and the calls that led there: step, arguments, result.
+ * Runs a step, a pipeline or a whole flow on a model machine, and checks the outcome. A check that fails throws an error.
+ * Its text shows what differs, and the calls that led there: step, arguments, result.
  *
- * It needs no root, no Linux, and no test framework; any of them shows the text.
+ * It needs no root, no Linux and no test framework. Any framework shows the text.
  *
  * **Example** (A flow, in vitest or in `node:test`)
  *
@@ -48,7 +48,7 @@ const fail = (
   throw new CheckFailed([what, ...lines.map((line) => `  ${line}`), "", trail(checked, side)].join("\n"))
 }
 
-/** The process in which a failure began; absent where that can't be told. */
+/** The process in which a failure began; `undefined` if that can't be determined. */
 const sideOf = ({ calls }: Checked<unknown, unknown>, error: unknown): string | undefined => {
   if (!(error instanceof PipelineError)) return calls.at(-1)?.side
   const first = innermost(error)
@@ -60,7 +60,7 @@ const indented = (text: string): ReadonlyArray<string> => text.split("\n")
 // ── how it ended ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * It must have succeeded; returns the result.
+ * Checks that the run succeeded; returns its result.
  *
  * **Example** (What a failure looks like)
  *
@@ -80,7 +80,7 @@ export const succeeded = <A, E>(checked: Checked<A, E>): A => {
   return fail(checked, "it failed:", indented(text), sideOf(checked, error))
 }
 
-/** How a run must fail; what is not given may be anything. */
+/** How a run must fail. A field that is absent may have any value. */
 export interface Failure {
   /** The step in which the failure began, in whatever process. */
   readonly step?: string
@@ -88,7 +88,7 @@ export interface Failure {
   readonly code?: Errno
   /** A part of the message. */
   readonly message?: string
-  /** The steps of the outermost pipeline that were undone, in the order in which that was done. */
+  /** The steps of the outermost pipeline that were undone, in the order of undoing. */
   readonly undone?: ReadonlyArray<string>
 }
 
@@ -105,7 +105,7 @@ const codeOf = (error: unknown): unknown => {
 }
 
 /**
- * It must have failed, with a typed error and no defect; returns the error.
+ * Checks that the run failed, with a typed error and not a defect; returns the error.
  *
  * **Example** (A fault, and what it must lead to)
  *
@@ -144,7 +144,7 @@ export const failed = <A, E>(checked: Checked<A, E>, expected: Failure = {}): E 
 // ── what there is after it ───────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * A program must have been executed, the last one as expected; returns it.
+ * Checks that a program was executed, and that the last one is as expected; returns it.
  *
  * **Example** (What a failure looks like)
  *
@@ -172,7 +172,7 @@ export const program = (checked: Checked<unknown, unknown>, expected: Part<Execu
 }
 
 /**
- * What the last program saw that was executed, or the last one with a path, as its sandbox is from inside.
+ * What the last executed program saw, or the last one with a path: its sandbox from inside.
  *
  * **Example** (No network but the loopback)
  *
@@ -190,7 +190,7 @@ export const seen = (checked: Checked<unknown, unknown>, path?: string): Seen =>
 }
 
 /**
- * A part of the machine must be as expected after the run.
+ * Checks that a part of the machine is as expected after the run.
  *
  * **Example** (The mode of a file)
  *
@@ -208,10 +208,10 @@ export const state = <T>(
   if (wrong.length > 0) fail(checked, `${what} is not as expected:`, wrong)
 }
 
-/** A table of the machine; of `nodes` those that a path leads to, of `mounts` those in the namespace of some process. */
+/** A table of the machine. Of `nodes`, those that a path leads to; of `mounts`, those in the namespace of a process. */
 export type Table = "cgroups" | "files" | "links" | "mounts" | "nodes" | "processes" | "routes" | "sockets" | "sysctls"
 
-/** The tables that {@link unchanged} looks at by default. */
+/** The tables that {@link unchanged} compares by default. */
 export const tables: ReadonlyArray<Table> = [
   "cgroups",
   "files",
@@ -224,7 +224,7 @@ export const tables: ReadonlyArray<Table> = [
   "sysctls"
 ]
 
-/** The nodes of mounted file systems that have a name; a node without one is there only for those who hold it open. */
+/** The nodes of mounted file systems that have a name. A node without a name exists only for those who hold it open. */
 const named = (state: State): ReadonlyMap<unknown, unknown> => {
   const found = new Map<unknown, unknown>()
   const visit = (id: number | string): void => {
@@ -244,8 +244,8 @@ const rowsOf = (state: State, table: Table): ReadonlyMap<unknown, unknown> =>
   table === "nodes" ? named(state) : state[table]
 
 /**
- * The run must have left the machine as it was: after a failure that was rolled back, or after the removal of what was
- * made.
+ * Checks that the machine is as it was before the run: after a failure that was rolled back, or after everything was
+ * removed.
  */
 export const unchanged = (checked: Checked<unknown, unknown>, only: ReadonlyArray<Table> = tables): void => {
   const wrong = only.flatMap((table) => {
@@ -256,7 +256,8 @@ export const unchanged = (checked: Checked<unknown, unknown>, only: ReadonlyArra
 }
 
 /**
- * These calls must have been made in this order, others between them or not; a step's name with a colon says by whom.
+ * Checks that these calls were made in this order; others may come between them. A step's name and a colon before a call
+ * say which step must make it.
  *
  * **Example** (Nothing is masked before the root is entered)
  *
@@ -284,7 +285,7 @@ export const order = (
 }
 
 /**
- * The calls of a run as a plan; `pipelines` say what their steps are for.
+ * The calls of a run as a plan. The rows show the descriptions of the steps of `pipelines`.
  *
  * **Example** (Written next to the test, to compare with later)
  *
@@ -304,7 +305,7 @@ export const plan = (
   })
 
 /**
- * The calls must be those of an expected plan; see `PlanDiff` for the text of a difference.
+ * Checks that the calls are those of an expected plan; see `PlanDiff` for the text of a difference.
  *
  * **Example** (A plan that is kept next to the test)
  *

@@ -1,8 +1,8 @@
 /**
- * Makes calls fail that would have succeeded: to see that what follows a failure works too.
+ * Makes calls fail that would have succeeded, to test what happens after a failure.
  *
- * A rule wraps any kernel, live or model. A call that is made to fail does not reach the kernel; except close(2), which
- * releases the descriptor also where it reports an error (close(2), "Dealing with error returns from close()").
+ * A rule wraps any kernel, live or model. A call that is made to fail does not reach the kernel. The exception is close(2),
+ * which releases the descriptor even if it reports an error (close(2), "Dealing with error returns from close()").
  */
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -11,7 +11,7 @@ import { type Fork, make as makeFork } from "../native/Fork.ts"
 import { type Call, type Kernel, type Result, SyscallError } from "../native/Kernel.ts"
 import { layerOf } from "./layer.ts"
 
-/** Says for a call, and its number from 1 on over all processes, whether it fails, and how. */
+/** Decides whether a call fails, and with which errno. Calls are counted from 1 over all processes. */
 export type Rule = (call: Call, number: number) => Errno | undefined
 
 /**
@@ -26,7 +26,7 @@ export type Rule = (call: Call, number: number) => Errno | undefined
 export const failNth = (n: number, errno: Errno): Rule => (_, number) => number === n ? errno : undefined
 
 /**
- * Every call fails that a test picks.
+ * The calls that a test picks fail.
  *
  * **Example** (The second mount that is attached)
  *
@@ -38,7 +38,7 @@ export const failNth = (n: number, errno: Errno): Rule => (_, number) => number 
 export const failWhen = (picks: (call: Call, number: number) => boolean, errno: Errno): Rule => (call, number) =>
   picks(call, number) ? errno : undefined
 
-/** No call fails; only the counting is wanted. */
+/** No call fails; for a run that only counts. */
 export const never: Rule = () => undefined
 
 /** A fault injector. */
@@ -90,10 +90,10 @@ export const make = (rule: Rule): Faults => {
 }
 
 /**
- * Runs a program once without faults to count its calls, and then once for each call with that call failing; returns what
- * each run gave, in order, the run without faults first.
+ * Runs a program once without faults to count its calls, and then once for each call, which fails. Returns the result of
+ * each run, in order; the run without faults is the first.
  *
- * The program is given the injector for one run and has to make everything else again.
+ * The program gets the injector of one run, and must make everything else again.
  *
  * **Example** (Nothing is left behind, whichever call fails)
  *

@@ -1,8 +1,8 @@
 /**
- * The smallest difference of two plans: steps that came, went or moved, calls that came or
- * went, and of a call that changed the arguments that did.
+ * The smallest difference of two plans: steps that are new, gone or moved, calls that are new or gone, and the arguments of
+ * calls that changed.
  *
- * Each process is compared by itself: who of two goes first is not a difference.
+ * Each process is compared separately, so which of two processes runs first is not a difference.
  *
  * **Example** (A plan that is kept next to a test)
  *
@@ -24,14 +24,14 @@ export interface Place {
   readonly undoing: boolean
 }
 
-/** An argument of a call that is another now; `undefined` for one that is not given. */
+/** An argument that changed; `undefined` if it is absent. */
 export interface ArgumentChange {
   readonly name: string
   readonly expected: unknown
   readonly actual: unknown
 }
 
-/** One change. `after` is the step of the same process that comes before, `undefined` for none. */
+/** One change. `after` is the step before it in the same process; `undefined` for the first. */
 export type Change =
   | {
     readonly _tag: "StepAdded" | "StepRemoved"
@@ -64,7 +64,7 @@ interface Step {
 
 const placeOf = ({ pipeline, side, step, undoing }: Row): Place => ({ side, pipeline, step, undoing })
 
-/** The steps of one process. Rows that were parted by calls of another one are put together again. */
+/** The steps of one process. Rows that were separated by calls of another process are joined. */
 const stepsOf = ({ rows }: Plan, side: string): ReadonlyArray<Step> => {
   const steps: Array<{ readonly name: string; readonly place: Place; readonly calls: Array<PlannedCall> }> = []
   for (const row of rows) {
@@ -73,7 +73,7 @@ const stepsOf = ({ rows }: Plan, side: string): ReadonlyArray<Step> => {
     const last = steps.at(-1)
     const step = last?.name === name ? last : { name, place: placeOf(row), calls: [] }
     if (step !== last) steps.push(step)
-    // a wait that another process came between is still one
+    // a wait that calls of another process have split is still one wait
     for (const call of row.calls) append(step.calls, call)
   }
   const seen = new Map<string, number>()
@@ -84,7 +84,7 @@ const stepsOf = ({ rows }: Plan, side: string): ReadonlyArray<Step> => {
   })
 }
 
-/** The longest sequence that both have: pairs of indexes. */
+/** The longest common subsequence, as pairs of indexes. */
 const common = <A>(
   left: ReadonlyArray<A>,
   right: ReadonlyArray<A>,
@@ -141,7 +141,7 @@ const diffSide = (expected: ReadonlyArray<Step>, actual: ReadonlyArray<Step>): R
 const outcomeText = ({ outcome }: PlannedCall): string =>
   outcome._tag === "Failed" ? ` = -1 ${outcome.code}` : outcome._tag === "Ends" ? " …" : ""
 
-/** An argument by what it stands for, since numbers differ from run to run. */
+/** An argument by its name, since numbers differ from run to run. */
 const argument = ({ args, names }: PlannedCall, name: string): unknown => names?.[name] ?? args[name]
 
 const sameCall = (a: PlannedCall, b: PlannedCall): boolean =>
@@ -153,7 +153,7 @@ const changedArguments = (expected: PlannedCall, actual: PlannedCall): ReadonlyA
     return isDeepStrictEqual(old, now) ? [] : [{ name, expected: old, actual: now }]
   })
 
-/** Between two calls that both plans have: what is left of one name in both is one call that changed. */
+/** Compares the calls between two that both plans have. Calls of one name that are in both are one call that changed. */
 const diffGap = (
   place: Place,
   expected: ReadonlyArray<PlannedCall>,
@@ -187,7 +187,7 @@ const diffCalls = (
   return changes
 }
 
-/** What is different from the expected plan, process by process, in the order of the plan. */
+/** What differs from the expected plan, process by process, in the order of the plan. */
 export const diff = (expected: Plan, actual: Plan): ReadonlyArray<Change> =>
   [...new Set([...actual.rows, ...expected.rows].map(({ side }) => side))].flatMap((side) =>
     diffSide(stepsOf(expected, side), stepsOf(actual, side))
@@ -206,10 +206,10 @@ const valueText = (value: unknown): string => {
   return JSON.stringify(value)
 }
 
-/** How much of two long texts that differ is shown on either side of the difference. */
+/** How many characters of two long texts are shown on either side of their difference. */
 const around = 24
 
-/** From one text to another; of long ones what is around their difference. */
+/** Shows the change of a text; of long texts the part around the difference. */
 const changeText = (old: string, now: string): string => {
   if (Math.max(old.length, now.length) <= 160) return `${old} → ${now}`
   let start = 0
@@ -256,7 +256,7 @@ const title = ({ pipeline, side, step, undoing }: Place): string =>
   `${side}: ${step === "" ? "outside of a step" : `${undoing ? "undo " : ""}${pipeline}/${step}`}`
 
 /**
- * Prints changes; nothing for none.
+ * Prints changes; the empty string if there are none.
  *
  * **Example** (Its look)
  *
@@ -288,7 +288,7 @@ const ending = (plan: Plan): ReadonlyArray<string> => [
   ...(plan.stays ?? []).map((line) => `stays: ${line}`)
 ]
 
-/** Two plans' differences as text: those of their calls, of how they end, and of what stays; nothing for none. */
+/** The difference of two plans as text: of their calls, their ends, and what stays; the empty string if there is none. */
 export const between = (expected: Plan, actual: Plan): string => {
   const [old, now] = [ending(expected), ending(actual)]
   const ends = [

@@ -1,7 +1,8 @@
 /**
- * What a script does that is a program on the model (`programs` of `Check`): write, read, fork, and try what it should not be
- * able to do. It is made of calls, which its own process makes; for more there is `sys` of `runfx/native/Kernel`. It sleeps by
- * `Effect.sleep`, in the machine's time; one that runs until it is killed sleeps for `"Infinity"`.
+ * Actions for a script that is a program on the model (`programs` of `Check`): write, read, fork, and try what it should
+ * not be able to do. They are made of calls, which the script's own process makes; `sys` of `runfx/native/Kernel` has all
+ * other calls. A script sleeps by `Effect.sleep`, in the machine's time. To run until it is killed, it sleeps for
+ * `"Infinity"`.
  *
  * **Example** (An agent that tries to leave its sandbox)
  *
@@ -25,11 +26,11 @@ import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 const bytesOf = (data: string | Uint8Array): Uint8Array => typeof data === "string" ? Buffer.from(data) : data
 
-/** Writes on standard output; waits while the pipe is full. */
+/** Writes to standard output; waits while the pipe is full. */
 export const print = (text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   writeAll(1, bytesOf(text))
 
-/** Writes on standard error. */
+/** Writes to standard error. */
 export const printError = (text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   writeAll(2, bytesOf(text))
 
@@ -53,7 +54,7 @@ export const readFile = (path: string): Effect.Effect<string, SyscallError, Kern
     (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
   )
 
-/** Writes a file, which is made if it is not there. */
+/** Writes a file; creates it if it is not there. */
 export const writeFile = (path: string, text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CREAT | O.TRUNC | O.CLOEXEC, mode: 0o666 }),
@@ -61,7 +62,7 @@ export const writeFile = (path: string, text: string | Uint8Array): Effect.Effec
   )
 
 /**
- * What a call, or several, are refused with; `undefined` if they are not.
+ * The errno with which a call fails; `undefined` if none fails.
  *
  * **Example** (A file that can't be written)
  *
@@ -73,7 +74,8 @@ export const errnoOf = <A, R>(self: Effect.Effect<A, SyscallError, R>): Effect.E
   Effect.match(self, { onFailure: ({ code }) => code, onSuccess: () => undefined })
 
 /**
- * Starts a child, which does what the effect does, and exits with its status; returns its pid, as the program sees it.
+ * Starts a child that runs an Effect and exits with the status that it returns. Returns the child's pid, as the program
+ * sees it.
  *
  * Fails with EAGAIN at the limit of processes.
  */

@@ -1,9 +1,8 @@
 /**
- * Writes down every call of a pipeline, over all its processes in the order of time.
+ * Records every call of a pipeline, of all its processes, in the order of time.
  *
- * It wraps any kernel: the model, for a plan or a test's log, or the live one. In both, the
- * JavaScript of the parent asks for the calls of a child, so that those of every process are seen. Those of the exec
- * trampoline, which is machine code, are read from its image.
+ * It wraps any kernel, model or live. In both, JavaScript of the parent asks for the calls of a child, so the calls of
+ * every process are seen. The calls of the exec trampoline, which is machine code, are read from its image.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,7 +14,7 @@ import { type Fork, make as makeFork } from "../native/Fork.ts"
 import { type Call, Handled, type Kernel, type Result, SyscallError } from "../native/Kernel.ts"
 import { layerOf } from "./layer.ts"
 
-/** What a call came to; `Pending` for one that has not returned: it waits, or it never will (execve, exit_group). */
+/** The outcome of a call; `Pending` if it has not returned: it waits, or it will never return (execve, exit_group). */
 export type Outcome =
   | { readonly _tag: "Returned"; readonly result: unknown }
   | { readonly _tag: "Failed"; readonly error: SyscallError }
@@ -28,13 +27,13 @@ export interface Entry {
   /** The pipeline and step that were running; empty outside of one. */
   readonly pipeline: string
   readonly step: string
-  /** Whether the call takes back what the step did. */
+  /** Whether the call undoes what the step did. */
   readonly undoing: boolean
   readonly call: Call
   readonly outcome: Outcome
   /** For a clone: the process that it made. */
   readonly child?: string
-  /** The errnos that the step handles, as far as they are noted: in a plan. */
+  /** The errnos that the step handles. They are noted in plans only. */
   readonly handled?: ReadonlyArray<Errno>
 }
 
@@ -44,7 +43,7 @@ export interface Begun extends Pick<Entry, "pipeline" | "side" | "step"> {
   readonly after: number
 }
 
-/** The name of the process that a fiber is. A consumer may set it around an Effect. */
+/** The name of the process that a fiber runs for. A consumer may set it around an Effect. */
 export const Side = Context.Reference<string>("runfx/testing/Side", { defaultValue: () => "parent" })
 
 /** A recorder. */
@@ -55,7 +54,7 @@ export interface Recorder {
   /** Both, from what is in the context. */
   readonly layer: Layer.Layer<Kernel | Fork, never, Kernel | Fork>
   readonly entries: () => ReadonlyArray<Entry>
-  /** Writes down that a step has begun. */
+  /** Records that a step has begun. */
   readonly begin: (step: Pick<Begun, "pipeline" | "side" | "step">) => void
   readonly begun: () => ReadonlyArray<Begun>
 }
@@ -87,7 +86,7 @@ export const make = (): Recorder => {
       const where = fiber.getRef(CurrentStep)
       const note = fiber.getRef(Handled)
       const handled = note?.codes ?? []
-      // the note is for one call
+      // a note is for one call
       if (note !== undefined) note.codes = []
       const entry: Entry = {
         side: fiber.getRef(Side),
@@ -100,7 +99,7 @@ export const make = (): Recorder => {
         ...handled.length === 0 ? {} : { handled }
       }
       entries.push(entry)
-      // what follows an execve that does not return
+      // the calls of the trampoline follow an execve that does not return
       const inside = programs.callsOf(entry.side, call).map((call, index, all): Entry => ({
         ...entry,
         handled: [],
@@ -108,7 +107,7 @@ export const make = (): Recorder => {
         outcome: index === all.length - 1 ? { _tag: "Pending" } : { _tag: "Returned", result: 0 }
       }))
       entries.push(...inside)
-      // from the end: few calls, if any, were made since
+      // search from the end: few calls, if any, were made since
       const set = (outcome: Outcome): void => {
         const at = entries.lastIndexOf(entry)
         entries[at] = { ...entry, outcome }

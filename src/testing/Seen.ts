@@ -4,7 +4,7 @@ import { keyOf, pathsUp } from "../model/cgroupTree.ts"
 import type { Executed, IdRange, Process, State } from "../model/State.ts"
 import { environment } from "./Program.ts"
 
-/** What a program sees at its first moment. */
+/** What a program sees when it starts. */
 export interface Seen {
   readonly args: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
@@ -27,20 +27,20 @@ export interface Seen {
     readonly path: string
     readonly type: string
     readonly source: string
-    /** Whether the mount lets it be written; modes and owners of files may not. */
+    /** Whether the mount is writable; modes and owners of files may still forbid writing. */
     readonly writable: boolean
   }>
   /** The processes that are in its pid namespace, by their numbers there. */
   readonly processes: ReadonlyArray<number>
   /** Its control groups: one, or one for each hierarchy of version 1. */
   readonly cgroups: ReadonlyArray<string>
-  /** The least of the limits of its groups and all above them; absent: none. */
+  /** The lowest limit of its groups and all groups above them; absent: no limit. */
   readonly limits: {
     readonly processes?: number
     /** In bytes. */
     readonly memory?: number
   }
-  /** The descriptors that it has, and what each is. */
+  /** Its descriptors, and what each refers to. */
   readonly descriptors: Readonly<Record<number, string>>
 }
 
@@ -76,7 +76,7 @@ const mountOf = (line: string): Seen["mounts"][number] => {
   }
 }
 
-/** The least number in a file of a process's groups, and of those above. */
+/** The lowest number that a file has in a process's groups and the groups above. */
 const leastOf = (state: State, process: Process, files: ReadonlyArray<string>): number | undefined => {
   const found = [...process.cgroups].flatMap(([hierarchy, path]) =>
     pathsUp(path).flatMap((group) =>
@@ -92,7 +92,7 @@ const limitsOf = (state: State, process: Process): Seen["limits"] => {
   return { ...processes === undefined ? {} : { processes }, ...memory === undefined ? {} : { memory } }
 }
 
-/** What a program sees, from the machine at the moment at which it was executed. */
+/** What a program sees, computed from the machine as it was when the program was executed. */
 export const seenBy = (executed: Executed, state: State): Seen => {
   const { argv, cwd, descriptors, hostname, mountinfo, process } = executed
   const links = [...state.links.values()].filter(({ ns }) => ns === process.ns.net)

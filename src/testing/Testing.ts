@@ -1,6 +1,6 @@
 /**
  * `runfx/testing`: a model kernel, a recorder of calls, a fault injector, checks whose failures show the calls that led
- * there, and the difference of two plans. docs/testing.md shows them at work.
+ * there, and the difference of two plans. docs/testing.md explains how to use them.
  *
  * **Example** (A flow, checked)
  *

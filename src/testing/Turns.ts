@@ -1,9 +1,9 @@
 /**
- * The turns of all fibers of a run, in one queue, so that their order is the same in every run.
+ * A scheduler with one queue for all fibers of a run, so that their order is the same in every run.
  *
- * A model lets time pass only if nobody can continue. It asks for that look with a priority of its own, which is taken only
- * once nothing else is queued; and, on the event loop, once nothing has been queued in a whole turn of it, since Node's
- * streams and promises continue without a word to a scheduler.
+ * A model lets time pass only if no fiber can continue. It queues that check with a priority of its own, which runs when
+ * nothing else is queued. On the event loop, nothing may have been queued for a whole turn either, since Node's streams and
+ * promises continue without the scheduler.
  */
 import type { Scheduler, SchedulerDispatcher } from "effect/Scheduler"
 import { setImmediate } from "node:timers"
@@ -17,12 +17,12 @@ export class Turns implements Scheduler, SchedulerDispatcher {
   #looks: Array<() => void> = []
   #isDue = false
 
-  /** @param executionMode whether the queue is run by `flush` alone, or by turns of the event loop */
+  /** @param executionMode whether only `flush` runs the queue, or the event loop does */
   constructor(executionMode: "sync" | "async") {
     this.executionMode = executionMode
   }
 
-  /** How many operations something takes does not decide who goes first. */
+  /** A fiber never yields because of its number of operations: that would make the order depend on it. */
   shouldYield(): boolean {
     return false
   }
@@ -41,7 +41,7 @@ export class Turns implements Scheduler, SchedulerDispatcher {
     if (this.executionMode === "async") this.#turnSoon()
   }
 
-  /** Runs all that is queued, and what that queues. */
+  /** Runs everything that is queued, and what that queues in turn. */
   flush(): void {
     do this.#runTasks()
     while (this.#runLooks())

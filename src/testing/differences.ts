@@ -1,7 +1,7 @@
 /** How two values differ, as lines of text. */
 import { nameOf } from "../config/capabilities.ts"
 
-/** A value of which some parts are given; maps by some of their keys. */
+/** A value of which some parts are given; a map by some of its keys. */
 export type Part<T> = T extends bigint | number | string | boolean | null | undefined | Uint8Array ? T
   : T extends ReadonlyMap<infer K, infer V> ? ReadonlyMap<K, Part<V>>
   : T extends ReadonlyArray<infer V> ? ReadonlyArray<Part<V>>
@@ -30,8 +30,8 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   !(value instanceof Uint8Array)
 
 /**
- * The parts in which a value differs from an expected one, a line each. Of objects and maps only what is expected is
- * looked at; with `whole`, also what is there beyond that.
+ * The parts in which a value differs from an expected one, one line each. Of objects and maps, only the expected keys are
+ * compared; with `whole`, keys that are not expected are differences too.
  *
  * **Example** (Capability sets by name)
  *

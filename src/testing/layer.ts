@@ -1,10 +1,10 @@
-/** Both services of a kernel, wrapped. */
+/** Wraps both services of a kernel. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Fork } from "../native/Fork.ts"
 import { Kernel } from "../native/Kernel.ts"
 
-/** Makes a layer of the wrappers of both, around what is in the context. */
+/** Makes a layer that wraps the kernel and the fork of the context. */
 export const layerOf = (
   kernel: (inner: Kernel["Service"]) => Kernel["Service"],
   fork: (inner: Fork["Service"]) => Fork["Service"]

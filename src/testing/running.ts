@@ -1,4 +1,4 @@
-/** Runs an Effect on a model machine, with every call on record, and in the machine's own time. */
+/** Runs an Effect on a model machine, records every call, and uses the machine's time. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -14,23 +14,23 @@ import * as Recorder from "./Recorder.ts"
 import type { Trailed } from "./trail.ts"
 import { Turns } from "./Turns.ts"
 
-/** How something is run. */
+/** Options of a run. */
 export interface Options {
-  /** The machine before: a short description, a state (`seed`, `fromHost`), or a machine that continues. */
+  /** The machine at the start: a short description, a state (`seed`, `fromHost`), or the machine of an earlier run. */
   readonly machine?: Seed | State | ModelKernel.ModelKernel
-  /** What programs do that are executed, by path as given to execve(2). */
+  /** What executed programs do, by the path as given to execve(2). */
   readonly programs?: Readonly<Record<string, ModelKernel.Program>>
-  /** What all other programs do: they end with 0, once nobody else can continue, if absent. */
+  /** What all other programs do. If absent, they exit with 0 once no other process can continue. */
   readonly otherwise?: ModelKernel.Program
-  /** Variables that the runtime sees in its own environment, or passes on to a sandbox by name; none. */
+  /** Variables of the runtime's own environment, which it may pass on to a sandbox by name; none if absent. */
   readonly env?: Readonly<Record<string, string>>
   /** Which calls fail; see `Faults`. */
   readonly faults?: Faults.Rule
-  /** How many calls the text of a failed check shows; 12. */
+  /** How many calls the text of a failed check shows; 12 if absent. */
   readonly shown?: number
 }
 
-/** What came of a run. */
+/** The outcome of a run. */
 export interface Checked<out A, out E> extends Trailed {
   readonly exit: Exit.Exit<A, E>
   /** The machine before and after. */
@@ -60,10 +60,10 @@ const begin = <A, E>(
   const before = model.state()
   const recorder = Recorder.make()
   const faults = Faults.make(rule)
-  // the recorder is outermost: a call that is made to fail is on record too
+  // the recorder is outermost, so that it also sees calls that are made to fail
   const layer = Layer.provideMerge(recorder.layer, Layer.provideMerge(faults.layer, model.layer))
   return {
-    // a step that makes a call which its header lacks is wrong, whatever came of it
+    // a call that a step's header lacks is a mistake, whatever its result
     fiber: Effect.runFork(Effect.provideService(Effect.provide(effect, layer), Headers, "checked"), {
       scheduler: turns
     }),
@@ -80,7 +80,7 @@ const begin = <A, E>(
   }
 }
 
-/** A synchronous run waits for something that is not on the model machine. */
+/** A synchronous run waits for something outside of the model machine. */
 class WaitsOutside extends Error {
   override readonly name = "WaitsOutside"
   constructor() {
@@ -89,10 +89,10 @@ class WaitsOutside extends Error {
 }
 
 /**
- * Runs an Effect on a model machine, with every call on record. It never throws: the checks do.
+ * Runs an Effect on a model machine and records every call. It never throws; the checks do.
  *
- * Time is the model's, and passes once nobody can continue: a sleep, a retry or a time-out of an hour takes no time. So a
- * whole life of a container can be run, from `Runtime.create` to `Runtime.remove`.
+ * Time is the model's, and passes once no fiber can continue: a sleep, a retry or a time-out of an hour takes no real time.
+ * So the whole life of a container can be run, from `Runtime.create` to `Runtime.remove`.
  *
  * **Example** (Two runs on one machine)
  *
@@ -127,11 +127,12 @@ export const run = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>, options: O
 }
 
 /**
- * As {@link run}, for what goes by the event loop too: sandboxes, whose pipes are streams of Node's, and promises. It never
- * rejects.
+ * As {@link run}, for Effects that also need the event loop: sandboxes, whose pipes are Node's streams, and promises. It
+ * never rejects.
  *
  * The model's time passes once nothing has happened in a whole turn of the event loop. So an Effect must not wait for
- * anything real, a file or a timer of Node's, while another part of it waits on the model: that would see all time pass.
+ * anything real, such as a file or a timer of Node, while another part of it waits on the model: the model's time would run
+ * out meanwhile.
  *
  * **Example** (A sandbox whose time is over at once)
  *

@@ -1,4 +1,4 @@
-/** The calls that led to something, as text. */
+/** The calls that led to a failure, as text. */
 import { render } from "../native/Kernel.ts"
 import type * as Recorder from "./Recorder.ts"
 
@@ -6,7 +6,7 @@ import type * as Recorder from "./Recorder.ts"
 export interface Trailed {
   /** Every call of every process, in the order of time. */
   readonly calls: ReadonlyArray<Recorder.Entry>
-  /** How many of them the text shows. */
+  /** How many of them are shown. */
   readonly shown: number
 }
 
@@ -34,7 +34,7 @@ const callText = ({ call, outcome }: Recorder.Entry): string => {
 }
 
 /**
- * Prints the last calls of a process, with their steps, arguments, and what each gave; without `side`, of all processes.
+ * Prints the last calls of a process, with steps, arguments and results; without `side`, of all processes.
  *
  * **Example** (Its look)
  *

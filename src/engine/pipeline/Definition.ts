@@ -1,4 +1,4 @@
-/** What a pipeline is: a name, what it takes, and steps in order, each with its types. */
+/** What a pipeline is: a name, inputs, and steps in order, all with their types. */
 import { type Pipeable, Prototype } from "effect/Pipeable"
 import { InvalidPipelineError, type PipelineError } from "../PipelineError.ts"
 import type * as Step from "../Step.ts"
@@ -11,7 +11,7 @@ export type Steps = ReadonlyArray<Step.Any>
 export type Keys = ReadonlyArray<Step.Key>
 
 /**
- * A pipeline: its name, what it takes, and its steps in order.
+ * A pipeline: its name, its inputs, and its steps in order.
  *
  * - `Inputs`: keys of what the caller must provide
  * - `S`: the steps, as a tuple
@@ -28,7 +28,7 @@ export interface Pipeline<out Inputs extends Keys, out S extends Steps> extends 
 export type Any = Pipeline<Keys, Steps>
 
 /**
- * The type of a pipeline, for an interface that gives it a name: so an editor shows the name, and not the steps.
+ * The type of a pipeline. Give it a name by an interface, so that an editor shows the name instead of all steps.
  *
  * **Example** (A pipeline of one's own)
  *
@@ -54,7 +54,7 @@ export type Reason<E> = E extends PipelineError<infer R> ? R : E
 export type Provided<P> = P extends Any ? Step.Identifier<Step.Provides<P["steps"][number]>> : never
 
 /**
- * Makes the value. Of what it holds, only the keys of facts are looked at; the order is, when it runs.
+ * Makes the value. Only the keys of facts are checked here; the order is checked when the pipeline runs.
  *
  * @throws {@link InvalidPipelineError} if two facts have keys of the same name
  */

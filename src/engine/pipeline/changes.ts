@@ -1,4 +1,4 @@
-/** Changes of a pipeline as data, and what they make of it: for the compiler, and when they are applied. */
+/** Changes of a pipeline as data, and their result: as a type for the compiler, and as a value. */
 import { nearest } from "../nearest.ts"
 import { InvalidPipelineError } from "../PipelineError.ts"
 import type * as Step from "../Step.ts"
@@ -18,7 +18,7 @@ export interface After<out N extends string, out Put extends Steps> {
   readonly put: Put
 }
 
-/** Puts steps in the place of the step `at`; none takes it out. */
+/** Replaces the step `at` by steps; by none removes it. */
 export interface Instead<out N extends string, out Put extends Steps> {
   readonly _tag: "Instead"
   readonly at: N
@@ -68,7 +68,7 @@ export type Changes = ReadonlyArray<Change>
 
 // ── what a change makes of a list of steps, for the compiler ─────────────────────────────────────────────────────────
 
-// with what is done as a parameter, so that it is a tail call: the compiler follows others only about 50 deep
+// the result so far is a parameter, which makes this a tail call: the compiler follows other recursion only about 50 deep
 type Splice<S extends Steps, N, Front extends Steps, Back extends Steps, Keep, Done extends Steps = []> = S extends
   readonly [infer H extends Step.Any, ...infer T extends Steps]
   ? Step.Name<H> extends N ? [...Done, ...Front, ...(Keep extends true ? [H] : []), ...Back, ...T]
@@ -104,7 +104,7 @@ export interface Edited<out P extends Any, out C extends Changes>
   extends Pipeline<P["inputs"], ChangedAll<P["steps"], C>>
 {}
 
-/** What edits make of a pipeline; of one of several, one of as many. An interface, so that it is read in a line. */
+/** The result of edits; a union for a union of pipelines. It is an interface, so that messages of the compiler stay short. */
 export type Applied<P, C extends Changes> = P extends Any ? Edited<P, C> : never
 
 // ── applied ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,8 +148,8 @@ const changed = (pipeline: Any, steps: Steps, change: Change): Steps => {
 }
 
 /**
- * Makes the changes in a pipeline, one after the other. Throws {@link InvalidPipelineError} if a step is not there that they
- * name.
+ * Applies changes to a pipeline, one after the other. Throws {@link InvalidPipelineError} if a step that they name is not
+ * there.
  */
 export const applyTo = (self: Any, changes: Changes): Any =>
   of({

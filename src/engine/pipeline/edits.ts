@@ -1,8 +1,8 @@
 /**
  * Edits of pipelines.
  *
- * Each can be applied at once, to a pipeline whose types are known, or be written down first: an {@link Edit} is a list of
- * changes that is a function too, and that fits every pipeline which has the steps that it names.
+ * An edit can be applied at once, or be made first and applied later: an {@link Edit} is a list of changes that is a
+ * function too. It fits every pipeline that has the steps which it names.
  */
 import { dual } from "effect/Function"
 import { type Pipeable, Prototype } from "effect/Pipeable"
@@ -25,7 +25,7 @@ import type { Editable } from "./fits.ts"
 import type { KeyName } from "./rules.ts"
 
 /**
- * An edit that is not applied yet: a function of any pipeline that has the steps that it names, with its changes as data.
+ * An edit that is not applied yet: a function of any pipeline that has the steps which it names. Its changes are data.
  *
  * **Example** (One edit, for two inits)
  *
@@ -44,19 +44,19 @@ const editOf = <C extends Changes>(changes: C): Edit<C> => {
   return Object.assign(edit, { changes, pipe: Prototype.pipe }) as never
 }
 
-/** An edit out of one change, applied if there is a pipeline. */
+/** Makes an edit of one change, and applies it if there is a pipeline. */
 const edit =
   (count: number, change: (...rest: ReadonlyArray<any>) => Change): any => (...all: ReadonlyArray<unknown>) =>
     all.length > count ? applyTo(all[0] as Any, [change(...all.slice(1))]) : editOf([change(...all)])
 
-/** Names that all of several pipelines have. */
+/** The names that are in all pipelines of a union. */
 type CommonNames<P> = (P extends Any ? (name: Names<P>) => void : never) extends
   (name: infer N extends string) => void ? N : never
 
-/** A name of a step; an editor offers those that the pipeline has. */
+/** A name of a step. An editor suggests those of the pipeline. */
 type NameIn<P> = CommonNames<P> | (string & {})
 
-/** Which step another one is moved next to. */
+/** Where a step is moved to. */
 export type Place<N extends string> = { readonly before: N } | { readonly after: N }
 
 type SideOf<W> = W extends { readonly before: string } ? "before" : "after"
@@ -66,7 +66,7 @@ type AtOf<W> = W extends { readonly before: infer N extends string } | { readonl
 /**
  * Puts a step before another.
  *
- * Throws {@link InvalidPipelineError} if there is no such name, which only untyped code can bring about.
+ * Throws {@link InvalidPipelineError} if there is no such name, which can happen in untyped code only.
  *
  * **Example** (At once, in a pipe, and for later)
  *
@@ -123,7 +123,7 @@ export const insertAllAfter: {
   ): Applied<P, [After<N, X>]>
 } = edit(2, (at: string, put: Steps): Change => ({ _tag: "After", at, put }))
 
-/** Puts a step in the place of another. As {@link insertBefore}. */
+/** Replaces a step by another. As {@link insertBefore}. */
 export const replace: {
   <const N extends string, X extends Step.Any>(name: N, step: X): Edit<[Instead<N, [X]>]>
   <P extends Any, N extends NameIn<P>, X extends Step.Any>(
@@ -133,7 +133,7 @@ export const replace: {
   ): Applied<P, [Instead<N, [X]>]>
 } = edit(2, (at: string, step: Step.Any): Change => ({ _tag: "Instead", at, put: [step] }))
 
-/** Takes a step out. As {@link insertBefore}. */
+/** Removes a step. As {@link insertBefore}. */
 export const remove: {
   <const N extends string>(name: N): Edit<[Instead<N, []>]>
   <P extends Any, N extends NameIn<P>>(self: Editable<P, [Instead<N, []>]>, name: N): Applied<P, [Instead<N, []>]>
@@ -203,7 +203,7 @@ export const when: {
 
 type ChangesOf<E> = E extends readonly [Edit<infer C>, ...infer Rest] ? [...C, ...ChangesOf<Rest>] : []
 
-/** One edit of several, made in their order. */
+/** Joins several edits into one, in their order. */
 export const compose = <const E extends ReadonlyArray<{ readonly changes: Changes }>>(
   ...edits: E
 ): Edit<ChangesOf<E>> => editOf(edits.flatMap(({ changes }) => changes)) as never
@@ -223,7 +223,7 @@ export interface Concatenated<out P extends Any, out Q extends Any>
 {}
 
 /**
- * Puts the steps of another pipeline behind those of the first, whose name it has. It takes what both take, but for what
+ * Appends the steps of another pipeline. The result has the name of the first. Its inputs are those of both, without what
  * the first one provides to the second.
  *
  * **Example** (An end that several pipelines share)

@@ -1,4 +1,4 @@
-/** Which changes fit a pipeline, for the compiler: the steps that they name are there, and no name is used twice. */
+/** Whether changes fit a pipeline, for the compiler: the steps that they name are there, and no name is used twice. */
 import type * as Step from "../Step.ts"
 import type { After, Before, Changes, Instead, Last, Move, Swap, When } from "./changes.ts"
 import type { Any, Names, Steps } from "./Definition.ts"
@@ -6,7 +6,7 @@ import type { Literal, Twice } from "./rules.ts"
 
 type NamesOf<S extends Steps> = Step.Name<S[number]>
 
-/** What is left of two words after the letters that they begin with in common. */
+/** What is left of two words without their common beginning. */
 type Tails<A extends string, B extends string> = A extends `${infer H}${infer T}`
   ? B extends `${H}${infer U}` ? Tails<T, U> : readonly [A, B]
   : readonly [A, B]
@@ -15,7 +15,7 @@ type Rest<A> = A extends `${string}${infer T}` ? T : never
 
 type Swapped<A> = A extends `${infer H}${infer I}${infer T}` ? `${I}${H}${T}` : never
 
-/** The words that one letter more, less, other or exchanged makes of a word. */
+/** The known words that differ from a word by one letter: added, missing, changed or swapped. */
 type Near<N extends string, Known extends string> = Known extends string
   ? Tails<Lowercase<N>, Lowercase<Known>> extends readonly [infer A, infer B]
     ? A extends B | Rest<B> | Swapped<B> ? Known
@@ -51,12 +51,12 @@ type BehindAll<C extends Changes, Known> = C extends readonly [infer D, ...infer
   ? BehindAll<Rest, Behind<D, Known>>
   : Known
 
-/** What of the changes does not fit, in words; `never` if all do. Only names count. */
+/** What does not fit, as sentences; `never` if everything fits. Only names are checked. */
 type Misfits<C extends Changes, Known, Found = never> = C extends readonly [infer D, ...infer Rest extends Changes]
   ? Misfits<Rest, Behind<D, Known>, Found | MisfitOf<D, Known>>
   : Found
 
 type MisfitsIn<P, C extends Changes> = P extends Any ? Misfits<C, Names<P>> : never
 
-/** A pipeline that can be edited so; of another, what does not fit, which no value is. */
+/** The pipeline, if it can be edited so. Otherwise the sentence about what does not fit, a type that no pipeline has. */
 export type Editable<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? P : MisfitsIn<P, C>

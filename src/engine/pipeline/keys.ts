@@ -1,10 +1,9 @@
 /**
- * Which keys of facts are mistaken for one another.
+ * Finds different facts whose keys have the same name.
  *
- * A context compares keys by their names, so that two copies of a package understand each other. But two declarations that
- * were given the same name by accident would hand on each other's values. So within one pipeline a name is one key. The names
- * that begin with `runfx/` are this package's own: of these there may be copies, since a flow that is loaded from a file brings
- * its own copy of the package.
+ * A context finds a key by its name, so that two copies of a package understand each other. But two facts that have the
+ * same name by accident would replace each other. So within one pipeline a name belongs to one key. Names that begin with
+ * `runfx/` are exempt: a flow that is loaded from a file may bring its own copy of this package.
  */
 import type * as Step from "../Step.ts"
 
@@ -13,7 +12,7 @@ interface Keyed {
   readonly steps: ReadonlyArray<Step.Any>
 }
 
-/** What names a fact twice, in words. */
+/** The problems, as sentences. */
 export const collisions = ({ inputs, steps }: Keyed): ReadonlyArray<string> => {
   const known = new Map<string, readonly [key: Step.Key, whose: string]>(
     inputs.map((key) => [key.key, [key, "an input"]])

@@ -1,27 +1,28 @@
 /**
- * The rules of a pipeline, for the compiler and, word for word, for what is assembled from data: each name stands once, each
- * requirement is provided by an earlier step or by an input, a key stands for one fact, and nothing follows a terminal step.
+ * The rules of a pipeline: each name is used once, each requirement is provided by an earlier step or by an input, a key
+ * belongs to one fact, and nothing follows a terminal step. They are written for the compiler and, in the same words, for
+ * pipelines that are assembled from data.
  */
 import type * as Step from "../Step.ts"
 import type { Any, Steps } from "./Definition.ts"
 import { collisions } from "./keys.ts"
 
-// What the compiler prints first is the type of a parameter. So a parameter that must not be passed what is wrong has the
-// sentence about it as its type.
+// The compiler prints the type of a parameter first. So the type that refuses a wrong argument is the sentence that
+// explains it.
 
-/** The names of keys. */
+/** The name of a key. */
 export type KeyName<K> = K extends { readonly key: infer N extends string } ? N : never
 
 type Lacking<H extends Step.Any, Have> = Exclude<KeyName<Step.Requires<H>>, KeyName<Have>>
 
-/** Of some keys, those that have the name of another one which is not the same key. */
+/** Of some keys, those that have the name of a different key. */
 type Namesakes<K, Have> = Exclude<K, Have> extends infer Other
   ? Other extends Step.Key ? KeyName<Other> extends KeyName<Have> ? KeyName<Other> : never : never
   : never
 
 type Named<S, N> = S extends Step.Any ? N extends KeyName<Step.Provides<S>> ? Step.Name<S> : never : never
 
-/** The other one that provides a key of this name, in words. */
+/** The other step or input that provides a key of this name, in words. */
 type Other<All extends Steps, H, N> = [Exclude<Named<All[number], N>, Step.Name<H>>] extends [never] ? "an input"
   : `step "${Exclude<Named<All[number], N>, Step.Name<H>>}"`
 
@@ -36,33 +37,33 @@ type ProblemOf<H extends Step.Any, Have, Seen, All extends Steps> =
     : `step "${Step.Name<H>}" requires "${Lacking<H, Have>}", which no earlier step provides`)
   | Collision<H, All, Namesakes<Step.Requires<H> | Step.Provides<H>, Have>>
 
-/** All rules that a list of steps breaks, in words; `never` if it breaks none. */
+/** All rules that a list of steps breaks, as sentences; `never` if it breaks none. */
 type Broken<S extends Steps, Have, All extends Steps = S, Seen = never, Found = never> = S extends
   readonly [infer H extends Step.Any, ...infer T extends Steps]
   ? Broken<T, Have | Step.Provides<H>, All, Seen | Literal<Step.Name<H>>, Found | ProblemOf<H, Have, Seen, All>>
   : Found
 
-/** The name itself; none for a name that only the run will know. */
+/** The name itself; `never` for one that is known at run time only. */
 export type Literal<N> = string extends N ? never : N
 
-/** All rules that a pipeline breaks, in words; `never` if it breaks none, or if only its run can tell. */
+/** All rules that a pipeline breaks, as sentences; `never` if it breaks none, or if that is known at run time only. */
 export type Problems<P> = P extends Any ? Broken<P["steps"], P["inputs"][number]> : never
 
-/** Names that stand twice among steps. */
+/** Names that are used twice. */
 export type Twice<S extends Steps, Seen = never, Found = never> = S extends
   readonly [infer H extends Step.Any, ...infer T extends Steps]
   ? Twice<T, Seen | Literal<Step.Name<H>>, Found | (Step.Name<H> extends Seen ? Step.Name<H> : never)>
   : Found
 
-/** Steps with different names; of another list, what is wrong with it, which no value is. */
+/** The steps, if their names differ. Otherwise the sentence about the name that is used twice. */
 export type Unique<S extends Steps> = {
   [K in keyof S]: Step.Name<S[K]> extends Twice<S> ? `step "${Step.Name<S[K]>}" stands twice` : S[K]
 }
 
-/** A pipeline that can run; of one that can't, what is wrong with it, which no value is. */
+/** The pipeline, if it can run. Otherwise the sentence about what is wrong, a type that no pipeline has. */
 export type Runnable<P> = [Problems<P>] extends [never] ? P : Problems<P>
 
-/** Every rule that a pipeline breaks, in words; the run-time twin of the check that `run` asks of the compiler. */
+/** Every rule that a pipeline breaks, as sentences. This is the check of `run` at run time instead of by the compiler. */
 export const problems = (self: Any): ReadonlyArray<string> => {
   const have = new Set(self.inputs.map((key) => key.key))
   const seen = new Set<string>()
