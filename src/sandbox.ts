@@ -15,6 +15,7 @@
  * `docs/guide/programs.md` has recipes by task, `docs/sandbox.md` all words of a description; `runfx/promise` has the same
  * without Effect.
  */
+export type { Size, Time } from "./config/shape/quantity.ts"
 export { layer } from "./native/linux/Linux.ts"
 export * from "./sandbox/Description.ts"
 export type { Descriptors } from "./sandbox/descriptors.ts"
@@ -23,7 +24,6 @@ export type { Answer, Request } from "./sandbox/network/access.ts"
 export type { Connection, Protocol } from "./sandbox/network/Connection.ts"
 export * as Pool from "./sandbox/Pool.ts"
 export { type Finding, probe } from "./sandbox/probe.ts"
-export type { Size, Time } from "./sandbox/quantity.ts"
 export type { Durations, Exit, Usage } from "./sandbox/Result.ts"
 export { type Options, type Result, run } from "./sandbox/run.ts"
 export { extend, make, problems, type Sandbox, withFlow } from "./sandbox/Sandbox.ts"

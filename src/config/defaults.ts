@@ -13,8 +13,8 @@ export interface Options {
   /** Absolute host path of the root file system, free of symlinks. */
   readonly rootfs: string
   readonly args: ReadonlyArray<string>
-  /** In place of a `PATH` and `TERM`. */
-  readonly env?: ReadonlyArray<string>
+  /** `NAME=value`, in place of a `PATH` and `TERM`. A secret may be `Redacted`. */
+  readonly env?: Container["process"]["env"]
   readonly cwd?: string
   /** `user[:group]`, looked up in the container; root if absent. */
   readonly user?: string

@@ -24,6 +24,7 @@ export { create, type CreateError } from "./create.ts"
 export {
   exec,
   type ExecError,
+  type ExecLaunch,
   type ExecLaunchError,
   execLaunchOf,
   setnsPreset,

@@ -28,9 +28,9 @@ import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
 import { edited, type FlowError } from "./flow.ts"
-import { type Attachment, defaultPatience, recordOf } from "./launch.ts"
+import { type Attachment, recordOf } from "./launch.ts"
 import { NotRunning, unseen } from "./NotRunning.ts"
-import { checkExecOptions, checkProcess, endsOnSignal, type ExecOptions } from "./options.ts"
+import { checkExecOptions, checkProcess, endsOnSignal, type ExecOptions, patienceOf } from "./options.ts"
 import type { NotPreservable } from "./preserved.ts"
 import { type Ended, type RunningProcess, startedOf, toItsEnd } from "./program.ts"
 import { killAndReap } from "./removing.ts"
@@ -105,7 +105,7 @@ const startWith = (restore: Pipeline.Restore, options: ExecOptions, attachment: 
   Effect.gen(function*() {
     yield* checkExecOptions(options)
     const root = options.stateRoot ?? (yield* stateRoot)
-    const { launch, state } = yield* execLaunchOf(root, options, attachment)
+    const { launch, state } = yield* checkedExecLaunch(root, options, attachment)
     const wanted = options.process.terminal && options.consoleSocket === undefined
     const running = yield* withOwnConsole(wanted, (socket) =>
       Effect.gen(function*() {
@@ -118,12 +118,26 @@ const startWith = (restore: Pipeline.Restore, options: ExecOptions, attachment: 
     return { running, cgroup: state.cgroup }
   })
 
+/** The inputs of the exec pipeline. */
+export interface ExecLaunch {
+  readonly launch: Launch["Service"]
+  readonly state: State
+}
+
 /** The inputs of the exec pipeline. Fails with {@link NotRunning} if the container does not run. */
 export const execLaunchOf = (
   root: string,
   options: ExecOptions,
   attachment: Attachment = { attached: false }
-): Effect.Effect<{ readonly launch: Launch["Service"]; readonly state: State }, ExecLaunchError, Kernel> =>
+): Effect.Effect<ExecLaunch, ExecLaunchError, Kernel> =>
+  Effect.andThen(checkExecOptions(options), checkedExecLaunch(root, options, attachment))
+
+/** Like {@link execLaunchOf}, for options that were checked. */
+const checkedExecLaunch = (
+  root: string,
+  options: ExecOptions,
+  attachment: Attachment
+): Effect.Effect<ExecLaunch, ExecLaunchError, Kernel> =>
   Effect.gen(function*() {
     const state = yield* Store.load(root, options.id)
     const known = yield* initOf(state)
@@ -140,7 +154,7 @@ export const execLaunchOf = (
       namespaces: namespacePlan(yield* joinsOf(state, known.process.pid)),
       init: options.flow === undefined ? setns : yield* edited(options.flow, setns),
       ...attachment,
-      patience: options.patience ?? defaultPatience,
+      patience: patienceOf(options),
       record: {
         ...yield* recordOf(options, { container, process: options.process }, attachment),
         joined: known.process

@@ -27,6 +27,7 @@ import {
   inheritedOf,
   type InitType,
   type MakeRoot,
+  patienceOf,
   type ProcessHandles,
   type RunOptions,
   withoutLeftovers
@@ -72,9 +73,6 @@ const sideCarOf = (type: InitType, root: MakeRoot | undefined): Pipeline.Any | u
   if (type === "standard") return undefined
   return root === undefined ? usernsSetup : Pipeline.insertBefore(usernsSetup, "bindRoot", root)
 }
-
-/** How long a start may take by default, in milliseconds. */
-export const defaultPatience = 60_000
 
 /** Whether the caller stays with what it starts: then this ends with the caller, however the caller ends. */
 export interface Attachment {
@@ -130,7 +128,7 @@ export const checkedLaunch = (
       init: flow === undefined ? preset : yield* edited(flow, preset),
       ...given({ sideCar: sideCarOf(type, root), late: late?.late }),
       ...attachment,
-      patience: options.patience ?? defaultPatience,
+      patience: patienceOf(options),
       record: {
         ...yield* recordOf(options, { container, process }, attachment),
         ...given({ late: late?.told, port: options.port, reaper: options.init })

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import { ConfigError, pathOf, type Problem, problem } from "../config/ConfigError.ts"
 import type { Capabilities, Container, Process } from "../config/Container.ts"
+import { millisecondsOf, type Time, time } from "../config/shape/quantity.ts"
 import {
   type Fields,
   flag,
@@ -50,10 +51,11 @@ export type MakeRoot = Step.Any
  */
 export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
   /**
-   * How long the start may take, from the birth of the process until its program runs, in milliseconds; 60 s if absent. What
-   * holds it up, be it a process of the container, does not have it waited for any longer.
+   * How long the start may take, from the birth of the process until its program runs: milliseconds, or a `Duration`, or a
+   * text as `"10 seconds"`; 60 s if absent. What holds it up, be it a process of the container, does not have it waited for any
+   * longer. It must be above 0 and below 25 days.
    */
-  readonly patience?: number
+  readonly patience?: Time
   /**
    * For what is run to its end, and for each start: whether a signal that would end this process, and that its author
    * does not listen to, ends it, and then this process. SIGUSR1 is not one: Node starts its debugger. `true` if absent;
@@ -136,13 +138,6 @@ const highestFd = 2 ** 31 - 1
 /** Judged by the rules of the configuration. */
 const judged: Shape = () => {}
 
-/** Milliseconds: more than 0, and as many as a timer takes. */
-const patience: Shape = (value, at, tell) => {
-  if (typeof value !== "number" || !(value > 0 && value < 2 ** 31)) {
-    tell(at, value, `must be a number of milliseconds above 0 and below ${2 ** 31}`)
-  }
-}
-
 const threeDescriptors = list(whole(3, highestFd))
 
 const stdio: Shape = (value, at, tell) => {
@@ -177,7 +172,13 @@ const inherited: Fields<Partial<Omit<Inherited, "port">>> = {
 export const inheritedOf = (options: ProcessHandles): Partial<Inherited> =>
   Object.fromEntries(Object.entries(options).filter(([key, value]) => key in inherited && value !== undefined))
 
-const handles: Fields<ProcessHandles> = { ...inherited, patience: may(patience), endOnSignal: may(flag) }
+/** How long a start may take by default, in milliseconds. */
+const defaultPatience = 60_000
+
+/** How long a start may take, in milliseconds, from options that were checked. */
+export const patienceOf = ({ patience = defaultPatience }: ProcessHandles): number => millisecondsOf(patience)!
+
+const handles: Fields<ProcessHandles> = { ...inherited, patience: may(time), endOnSignal: may(flag) }
 
 const names = may(open<Names>({ sections: open<object>({}), fields: open<object>({}), offsets: open<object>({}) }))
 

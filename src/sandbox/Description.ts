@@ -4,9 +4,9 @@
 import type { Redacted } from "effect/Redacted"
 import type { Name as CapabilityName } from "../config/capabilities.ts"
 import type { Seccomp } from "../config/Container.ts"
+import type { Size, Time } from "../config/shape/quantity.ts"
 import type { Answer, Request } from "./network/access.ts"
 import type { Connection } from "./network/Connection.ts"
-import type { Size, Time } from "./quantity.ts"
 import type { Workspace } from "./workspace/find.ts"
 
 /** A limit that may be left out if this host can't keep it; see {@link ifPossible}. */

@@ -23,7 +23,7 @@ import { given } from "../engine/given.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { check, checkCommand, problemsOf } from "./check.ts"
-import { type OwnOptions, processOf } from "./further.ts"
+import { checkOwn, type OwnOptions, processOf } from "./further.ts"
 import { noEnds } from "./furtherPipes.ts"
 import { terminalChoice } from "./onTerminal.ts"
 import { checkOptions, type Options as RunOptions, type Result, toItsEnd } from "./run.ts"
@@ -158,7 +158,7 @@ const poolOf = (stock: Stock, sandbox: Sandbox, size: number): Pool => ({
   full: stock.has(size),
   start: (command, options) =>
     Effect.gen(function*(): Effect.fn.Return<ProgramOfPool, SandboxError, Kernel | Scope.Scope> {
-      yield* refuse(checkCommand(command))
+      yield* refuse([...checkCommand(command), ...checkOwn(options)])
       for (let tried = 1;; tried++) {
         let taken: Item | undefined
         yield* Effect.addFinalizer((exit) => {

@@ -5,15 +5,16 @@ import { pathOf, type Problem, problem } from "../config/ConfigError.ts"
 import type { Seccomp } from "../config/Container.ts"
 import { pathRule } from "../config/rules/Rule.ts"
 import { seccompProfiles } from "../config/seccompProfiles.ts"
+import { size, time } from "../config/shape/quantity.ts"
 import { flag, func, list, may, oneOf, open, record, type Shape, struct, text, whole } from "../config/shape/Shape.ts"
 import { nearest } from "../engine/nearest.ts"
 import { parseAddress, parseCidr } from "../native/inet.ts"
 import type { Allow, Bind, Description, IfPossible, Layers, Limits, Tmpfs, Veth } from "./Description.ts"
 import { ruleForm, ruleOf } from "./network/rules.ts"
-import { size, time } from "./quantity.ts"
 import type { Workspace } from "./workspace/find.ts"
 
-const path: Shape = (value, at, tell) => {
+/** An absolute path. */
+export const path: Shape = (value, at, tell) => {
   if (typeof value !== "string") return tell(at, value, "must be an absolute path")
   const rule = pathRule(value)
   if (rule !== undefined) tell(at, value, rule)
@@ -84,7 +85,8 @@ const user: Shape = (value, at, tell) => {
 
 const variableName = /^[^=\0]+$/
 
-const env: Shape = (value, at, tell) => {
+/** Variables of an environment; a problem does not show their values. */
+export const env: Shape = (value, at, tell) => {
   record((entry, place, tell) => {
     const name = String(place.at(-1))
     if (!variableName.test(name)) tell(place, undefined, "must have a name without \"=\" and NUL characters")

@@ -1,11 +1,14 @@
 /** Further programs in a sandbox that runs: beside its first one, in the same namespaces, and with the same limits. */
 import * as Effect from "effect/Effect"
+import type { Redacted } from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { Problem } from "../config/ConfigError.ts"
 import type { Container } from "../config/Container.ts"
+import { may, open } from "../config/shape/Shape.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Runtime from "../runtime/Runtime.ts"
-import { checkCommand } from "./check.ts"
+import { checkCommand, env, path, problemsOf } from "./check.ts"
 import type { Resolved } from "./decode.ts"
 import { envOf } from "./decode/environment.ts"
 import type { Descriptors } from "./descriptors.ts"
@@ -21,8 +24,8 @@ import type { Spoken } from "./talk.ts"
 
 /** What belongs to a program, and not to its sandbox. */
 export interface OwnOptions {
-  /** Variables of its environment, besides those of the sandbox. */
-  readonly env?: Readonly<Record<string, string>>
+  /** Variables of its environment, besides those of the sandbox. A secret may be `Redacted`. */
+  readonly env?: Readonly<Record<string, string | Redacted<string>>>
   /** Its working directory; that of the sandbox if absent. */
   readonly cwd?: string
 }
@@ -35,6 +38,11 @@ export interface FurtherOptions extends OwnOptions, TerminalChoice {
 
 /** What a further program of a sandbox gets that is run to its end. */
 export interface ExecOptions extends FurtherOptions, Pick<Options, "input" | "overflow"> {}
+
+const ownShape = open<OwnOptions>({ env: may(env), cwd: may(path) })
+
+/** What is wrong with what belongs to a program. */
+export const checkOwn = (options: OwnOptions): ReadonlyArray<Problem> => problemsOf(ownShape, options, "options")
 
 /** A program of a sandbox, with what is its own. */
 export const processOf = (
@@ -64,7 +72,7 @@ export const startFurther = (
   Kernel | Fork | Scope.Scope
 > =>
   Effect.gen(function*() {
-    const problems = checkCommand(command)
+    const problems = [...checkCommand(command), ...checkOwn(options)]
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
     const size = yield* sizeOf(options)
     yield* mayHaveTerminal(size, resolved)

@@ -24,6 +24,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { existsSync } from "node:fs"
+import { render } from "../config/ConfigError.ts"
 import { Fork } from "../native/Fork.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { Kernel } from "../native/Kernel.ts"
@@ -34,6 +35,7 @@ import { extend, type Sandbox } from "./Sandbox.ts"
 import type { SandboxError, SandboxStreamError } from "./SandboxError.ts"
 import { begin, type Begun, endOf } from "./spawn.ts"
 import type { StartOptions } from "./start.ts"
+import { checkKill } from "./talk.ts"
 
 type Failure = PlatformError.PlatformError
 type Bytes = Stream.Stream<Uint8Array, Failure>
@@ -149,6 +151,9 @@ const checked = ({ sandbox }: Common, { options }: ChildProcess.StandardCommand)
         return yield* refuse(`additionalFds.${name}: a pipe of a sandbox is an "input" or an "output"`)
       }
     }
+    const { forceKillAfter, killSignal } = options
+    const problems = checkKill({ forceKillAfter, killSignal })
+    if (problems.length > 0) return yield* refuse(problems.map(render).join("\n"))
     if (options.cwd !== undefined && !isThere(sandbox, options.cwd)) {
       const about = { module: "ChildProcess", method: "spawn", pathOrDescriptor: options.cwd }
       return yield* PlatformError.systemError({ ...about, _tag: "NotFound", description: "there is no such directory" })

@@ -4,10 +4,14 @@ import * as Effect from "effect/Effect"
 import { ExitCode, ProcessId } from "effect/process/ChildProcessSpawner"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { Problem } from "../config/ConfigError.ts"
+import { anyTime, type Time } from "../config/shape/quantity.ts"
+import { may, type Shape, struct } from "../config/shape/Shape.ts"
 import * as signals from "../config/signals.ts"
 import { SIG } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { problemsOf } from "./check.ts"
 import { sinkOf, streamOf } from "./pipes.ts"
 import { type Exit, exitOf } from "./Result.ts"
 import {
@@ -28,8 +32,11 @@ export type Signal = string | number
 export interface KillOptions {
   /** SIGTERM if absent. */
   readonly killSignal?: Signal | undefined
-  /** How long it has after that, before SIGKILL ends it; it is waited for as long as it takes if absent. */
-  readonly forceKillAfter?: Duration.Input | undefined
+  /**
+   * How long it has after that, before SIGKILL ends it: milliseconds, or a `Duration`, or a text as `"10 seconds"`. It is waited
+   * for as long as it takes if absent.
+   */
+  readonly forceKillAfter?: Time | undefined
 }
 
 /** A program that is talked to while it runs. */
@@ -65,15 +72,20 @@ export interface Talk {
 /** Provides an effect with the kernel of the start. */
 export type Provided = <A, E>(self: Effect.Effect<A, E, Kernel | Fork>) => Effect.Effect<A, E>
 
+const signalShape: Shape = (value, at, tell) => {
+  if (signals.numberOf(String(value)) === undefined) tell(at, value, "must be a signal: \"SIGTERM\", or 15")
+}
+
+const killShape = struct<KillOptions>({ killSignal: may(signalShape), forceKillAfter: may(anyTime) })
+
+/** What is wrong with the options of a kill. */
+export const checkKill = (options: KillOptions): ReadonlyArray<Problem> => problemsOf(killShape, options, "options")
+
 const numberOf = (signal: Signal): Effect.Effect<number, InvalidSandbox> => {
-  const number = signals.numberOf(String(signal))
-  return number === undefined
-    ? Effect.fail(
-      new InvalidSandbox({
-        problems: [{ path: "signal", value: signal, rule: "must be a signal: \"SIGTERM\", or 15" }]
-      })
-    )
-    : Effect.succeed(number)
+  const problems = problemsOf(signalShape, signal, "signal")
+  return problems.length > 0
+    ? Effect.fail(new InvalidSandbox({ problems }))
+    : Effect.succeed(signals.numberOf(String(signal))!)
 }
 
 /** Sends a signal, and waits for the end; after some time, if one is given, SIGKILL ends what continues. */
@@ -81,8 +93,11 @@ const killing = (
   signal: (signal: Signal) => Effect.Effect<void, SandboxError>,
   exit: Effect.Effect<unknown, SandboxError>
 ): Talk["kill"] =>
-({ forceKillAfter, killSignal = "SIGTERM" } = {}) =>
+(options = {}) =>
   Effect.gen(function*() {
+    const problems = checkKill(options)
+    if (problems.length > 0) return yield* new InvalidSandbox({ problems })
+    const { forceKillAfter, killSignal = "SIGTERM" } = options
     yield* signal(killSignal)
     if (forceKillAfter !== undefined) {
       const inTime = yield* Effect.timeoutOption(Effect.exit(exit), Duration.fromInputUnsafe(forceKillAfter))

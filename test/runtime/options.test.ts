@@ -1,6 +1,7 @@
 /** What commands are given, from TypeScript or not: refused with its place before anything is done, or done. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
@@ -10,6 +11,7 @@ import { ConfigError } from "../../src/config/ConfigError.ts"
 import type { Container, Process } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { validate } from "../../src/config/validate.ts"
+import { given } from "../../src/engine/given.ts"
 import type { Kernel } from "../../src/native/Kernel.ts"
 import { planExec, planRun } from "../../src/runtime/plan.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
@@ -118,7 +120,12 @@ describe("the options of a start", () => {
     ["no id", { id: undefined }, /^id: must be given$/],
     ["no container", { container: undefined }, /^container: must be given$/],
     ["an id that is a number", { id: 7 }, /^id = 7: must be a text$/],
-    ["patience as text", { patience: "5s" }, /^patience = "5s": must be a number of milliseconds above 0/],
+    [
+      "patience as a text that is no time",
+      { patience: "5s" },
+      /^patience = "5s": must be a time above 0 .*"10 seconds"$/
+    ],
+    ["patience for ever", { patience: "Infinity" }, /^patience = "Infinity": must be a time above 0 and below 25 days/],
     ["no patience at all", { patience: Number.NaN }, /^patience = "NaN": must be/],
     ["patience 0", { patience: 0 }, /^patience = 0: must be/],
     ["descriptors -1", { preservedFds: -1 }, /^preservedFds = -1: must be a whole number from 0/],
@@ -151,6 +158,18 @@ describe("the options of a start", () => {
     const options = { id: "web", container, stateRoot, ...parts } as Runtime.RunOptions
     assert.match(refusedBy(Runtime.run(options) as Effect.Effect<unknown, unknown, Kernel>)[0]!, line)
     assert.match(refusedBy(Runtime.launchOf(options))[0]!, line)
+  })
+
+  it.each<[Runtime.RunOptions["patience"], number]>([
+    [250, 250],
+    ["10 seconds", 10_000],
+    [Duration.minutes(2), 120_000],
+    [undefined, 60_000]
+  ])("take a patience of %s", (patience, milliseconds) => {
+    const model = ModelKernel.make({ cgroup: "v2", files })
+    const options = { id: "web", container, stateRoot, ...given({ patience }) }
+    const launch = Effect.runSync(Effect.provide(Runtime.launchOf(options), model.layer))
+    assert.strictEqual(launch.patience, milliseconds)
   })
 
   it.each([undefined, null, 5, "web", []])("are refused where they are no options at all: %s", (options) => {
@@ -241,6 +260,14 @@ describe("the options of a further process", () => {
     [{ stateroot: "/x" }, /^stateroot = .*did you mean "stateRoot"\?$/]
   ])("%j are refused", (parts, line) => {
     assert.match(refused(parts)[0]!, line)
+  })
+
+  it("are refused by the inputs of its pipeline, too", () => {
+    const model = ModelKernel.make({ cgroup: "v2", files })
+    const options = { id: "web", process: container.process, patience: "soon" } as never
+    const launch = Runtime.execLaunchOf(stateRoot, options)
+    const [line] = problemsOf(Effect.runSyncExit(Effect.provide(launch, model.layer)))
+    assert.match(line!, /^patience = "soon": must be a time/)
   })
 
   it("let a process without capabilities have none", () => {

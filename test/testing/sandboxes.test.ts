@@ -1,6 +1,7 @@
 /** Sandboxes on the model: what a consumer's own tests of them rest on. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import fc from "fast-check"
 import { AT, SIG } from "../../src/native/constants.ts"
@@ -160,6 +161,51 @@ describe("a program that is talked to", () => {
     assert.strictEqual(Check.succeeded(killed), "SIGKILL")
     assert.isAtLeast(Number(killed.after.time), 60e9)
     Check.unchanged(killed)
+  })
+
+  it("is not asked to end by options that are none", async () => {
+    const checked = await check(
+      spawned((process) =>
+        Effect.gen(function*() {
+          const wrong = [{ forceKillAfter: "soon" }, { killSignal: "TREM" }, { killsignal: "KILL" }] as ReadonlyArray<
+            object
+          >
+          const errors = yield* Effect.forEach(wrong, (options) => Effect.flip(process.kill(options)))
+          return [errors.map((error) => error.message), yield* process.isRunning] as const
+        })
+      ),
+      forever
+    )
+    const [lines, isRunning] = Check.succeeded(checked)
+    assert.match(lines[0]!, /forceKillAfter = "soon": must be a time: .*"10 seconds"$/)
+    assert.match(lines[1]!, /killSignal = "TREM": must be a signal/)
+    assert.match(lines[2]!, /killsignal = "KILL": .*did you mean "killSignal"\?$/)
+    assert.isTrue(isRunning)
+  })
+
+  it("has variables of its own, of which a wrong one is named, and none is shown", async () => {
+    const TOKEN = Redacted.make("s3cret")
+    const checked = await check(
+      spawned((process) =>
+        Effect.gen(function*() {
+          const { stdout } = yield* process.exec(["/usr/bin/tool"], { env: { TOKEN } })
+          const wrong = [{ env: { "A=B": TOKEN } }, { env: { TOKEN: "s3cret\0" } }, { cwd: "job" }]
+          const errors = yield* Effect.forEach(
+            wrong,
+            (options) => Effect.flip(process.exec(["/usr/bin/tool"], options))
+          )
+          return [stdout, errors.map((error) => error.message)] as const
+        })
+      ),
+      forever,
+      { programs: { "/usr/bin/agent": forever, "/usr/bin/tool": ({ envp }) => Program.print(envp.at(-1)!) } }
+    )
+    const [stdout, lines] = Check.succeeded(checked)
+    assert.strictEqual(stdout, "TOKEN=s3cret")
+    assert.match(lines[0]!, /env\["A=B"\]: must have a name without "="/)
+    assert.match(lines[1]!, /env\.TOKEN: must not contain a NUL character/)
+    assert.match(lines[2]!, /cwd = "job": must be an absolute path/)
+    assert.notInclude(lines.join(), "s3cret")
   })
 
   it("has a terminal, and ends with it", async () => {

@@ -1,10 +1,10 @@
 /** The limits of a sandbox: what a cgroup keeps, and what each process brings along. */
 import * as Effect from "effect/Effect"
 import type { Cgroup } from "../../config/Container.ts"
+import { bytesOf, type Size } from "../../config/shape/quantity.ts"
 import { RLIMIT } from "../../native/constants.ts"
 import { sys } from "../../native/Kernel.ts"
 import type { IfPossible, Limits } from "../Description.ts"
-import { bytesOf, type Size } from "../quantity.ts"
 
 const defaultProcesses = 1024
 const defaultFiles = 1024n

@@ -1,8 +1,8 @@
 /** Mounts of a sandbox in the form of the model. */
 import type { Mount } from "../../config/Container.ts"
+import { bytesOf } from "../../config/shape/quantity.ts"
 import { MOUNT_ATTR, MS } from "../../native/constants.ts"
 import type { Bind, Tmpfs } from "../Description.ts"
-import { bytesOf } from "../quantity.ts"
 
 /** How large a file system in memory is if nobody says otherwise, in bytes. */
 export const defaultTmpfs = 64n * 1024n * 1024n

@@ -3,7 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import type { Shape } from "../config/shape/Shape.ts"
+import type { Shape } from "./Shape.ts"
 
 /** A size in bytes: a whole number, or a text with a unit, `"256 MiB"` or `"1.5 GB"`. */
 export type Size = number | bigint | string
@@ -40,11 +40,11 @@ export const bytesOf = (size: unknown): bigint | undefined => {
   return bytesOf(Math.round(Number(number) * factor))
 }
 
-/** What a time must be. */
-const timeRule = "must be a time above 0: a number of milliseconds, or a text such as \"10 seconds\""
-
 /** The longest that a timer of Node's waits, in milliseconds. */
 const longest = 2 ** 31 - 1
+
+/** What a time must be. */
+const timeRule = "must be a time above 0 and below 25 days: a number of milliseconds, or a text such as \"10 seconds\""
 
 /** A time in milliseconds; `undefined` for what is none, or takes longer than 24 days. */
 export const millisecondsOf = (time: unknown): number | undefined => {
@@ -62,4 +62,13 @@ export const size: Shape = (value, at, tell) => {
 /** A {@link Time}. */
 export const time: Shape = (value, at, tell) => {
   if (millisecondsOf(value) === undefined) tell(at, value, timeRule)
+}
+
+/** A {@link Time} that may be 0, or without end. */
+export const anyTime: Shape = (value, at, tell) => {
+  const duration = Duration.fromInput(value as Duration.Input)
+  // Effect takes NaN for 0
+  if (Option.isNone(duration) || Duration.isNegative(duration.value) || Number.isNaN(value)) {
+    tell(at, value, "must be a time: a number of milliseconds, or a text such as \"10 seconds\"")
+  }
 }

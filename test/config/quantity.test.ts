@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
-import { bytesOf, millisecondsOf } from "../../src/sandbox/quantity.ts"
+import { anyTime, bytesOf, millisecondsOf } from "../../src/config/shape/quantity.ts"
 
 describe("a size", () => {
   it.each([
@@ -33,4 +33,18 @@ describe("a time", () => {
     "%s is none",
     (time) => assert.isUndefined(millisecondsOf(time))
   )
+})
+
+describe("a time that may be 0, or without end", () => {
+  const isTaken = (value: unknown): boolean => {
+    let taken = true
+    anyTime(value, [], () => void (taken = false))
+    return taken
+  }
+
+  it.each([0, 5, "0 seconds", "1 minute", "Infinity", Duration.zero])(
+    "may be %s",
+    (value) => assert.isTrue(isTaken(value))
+  )
+  it.each([-1, Number.NaN, "soon", "-1 seconds", null, true])("is not %s", (value) => assert.isFalse(isTaken(value)))
 })
