@@ -4,7 +4,7 @@
 import { rowOf } from "../native/calls.ts"
 import { W } from "../native/constants.ts"
 import type { Errno } from "../native/Errno.ts"
-import type { Call, SyscallError } from "../native/Kernel.ts"
+import { type Call, type SyscallError, withoutSecrets } from "../native/Kernel.ts"
 import { Meanings, type Names, render } from "./Meanings.ts"
 import type * as Pipeline from "./Pipeline.ts"
 import { rootCause } from "./PipelineError.ts"
@@ -51,7 +51,8 @@ const argumentOf = (value: unknown, word: string | undefined): Json => {
 }
 
 const plannedCall = ({ call, outcome, handled = [] }: Recorded, names: Names): PlannedCall => {
-  const { _tag: name, ...args } = call
+  // a plan is kept and passed on, with the names of an environment and not its values
+  const { _tag: name, ...args } = withoutSecrets(call)
   return {
     name,
     args: Object.fromEntries(
