@@ -84,6 +84,7 @@ const own = [
   "runtime/kill",
   "runtime/launch",
   "runtime/list",
+  "runtime/lookUpUser",
   "runtime/mappedUser",
   "runtime/neighbours",
   "runtime/Containers",

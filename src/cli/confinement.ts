@@ -2,16 +2,20 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { makesNamespace } from "../config/Container.ts"
+import { bytesOf } from "../config/shape/quantity.ts"
 import { visibleLine } from "../engine/visible.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { idsBefore } from "../runtime/lookUpUser.ts"
 import { OptionError } from "../runtime/OptionError.ts"
 import type * as Runtime from "../runtime/Runtime.ts"
 import { printError } from "../runtime/streams.ts"
-import { bound } from "../sandbox/decode/mounts.ts"
+import { ownHome } from "../sandbox/decode/environment.ts"
+import { bound, defaultTmpfs, emptied, inMemory, privately } from "../sandbox/decode/mounts.ts"
+import { hostSecrets } from "../sandbox/decode/root.ts"
 import type { Connection } from "../sandbox/network/Connection.ts"
 import { type Door, makeDoor, proxyVariables } from "../sandbox/network/door.ts"
 import { type Rule, ruleForm, ruleOf } from "../sandbox/network/rules.ts"
-import { workspaceDescription } from "../sandbox/workspace.ts"
+import { hasHome, usualHome, workspaceDescription } from "../sandbox/workspace.ts"
 import { find } from "../sandbox/workspace/find.ts"
 import { placeholders } from "../sandbox/workspace/placeholders.ts"
 
@@ -60,10 +64,40 @@ const withAllow = (options: Runtime.RunOptions, command: Confinement): Effect.Ef
 /** With the covers that a workspace has if nothing is said; see `workspace` of `runfx/sandbox`. */
 const described = (directory: string) => workspaceDescription(directory).workspace!
 
+/** What else a program in a workspace has of its own, if its root is the host's: the homes of others are nothing for it. */
+const withHome = (
+  options: Runtime.RunOptions,
+  workspace: string
+): Effect.Effect<Runtime.RunOptions, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const { container, scratch } = options
+    if (scratch !== true) return options
+    const { process } = container
+    const owner = yield* idsBefore(process.user, { root: "/", mounts: container.mounts })
+    const size = bytesOf(usualHome)!
+    const home = hasHome(workspace) ? [privately(ownHome, size, owner)] : []
+    return {
+      ...options,
+      container: {
+        ...container,
+        // what was said by name comes later, and so is there
+        mounts: [
+          inMemory("/tmp", defaultTmpfs, true),
+          emptied("/home"),
+          emptied("/root"),
+          ...home,
+          ...container.mounts
+        ],
+        maskedPaths: [...container.maskedPaths, ...hostSecrets],
+        process: { ...process, env: [`HOME=${home.length > 0 ? ownHome : "/tmp"}`, ...process.env] }
+      }
+    }
+  })
+
 const withWorkspace = (
   options: Runtime.RunOptions,
   { cwd, detach, workspace }: Confinement
-): Effect.Effect<Runtime.RunOptions, OptionError> =>
+): Effect.Effect<Runtime.RunOptions, OptionError | SyscallError, Kernel> =>
   Effect.gen(function*() {
     if (workspace === undefined) return options
     if (detach === true) {
@@ -75,9 +109,10 @@ const withWorkspace = (
     const found = yield* find(described(workspace))
     const [problem] = found.problems
     if (problem !== undefined) return yield* refuse("--workspace", workspace, problem.rule)
-    const { container } = options
+    const withOwn = yield* withHome(options, workspace)
+    const { container } = withOwn
     return {
-      ...options,
+      ...withOwn,
       container: {
         ...container,
         mounts: [...container.mounts, bound(found.source, workspace, false)],
@@ -92,7 +127,7 @@ const withWorkspace = (
 export const confined = (
   options: Runtime.RunOptions,
   command: Confinement
-): Effect.Effect<Runtime.RunOptions, OptionError> =>
+): Effect.Effect<Runtime.RunOptions, OptionError | SyscallError, Kernel> =>
   Effect.flatMap(withAllow(options, command), (allowed) => withWorkspace(allowed, command))
 
 /** Different refusals that are told. */

@@ -272,7 +272,7 @@ const base = (
     const { gid, uid, user } = yield* mappedUser(
       options.user,
       caller,
-      options.rootfs === undefined ? "/" : spec.rootfs
+      { root: options.rootfs === undefined ? "/" : spec.rootfs, mounts: [] }
     )
     if (user !== undefined && options.tty === true) {
       const rule = "has no root, for which the kernel makes no terminal: have ids granted in /etc/subuid and " +

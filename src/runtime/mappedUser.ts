@@ -11,13 +11,13 @@
 import * as Effect from "effect/Effect"
 import type { IdMapping, Process } from "../config/Container.ts"
 import { hostId } from "../config/Container.ts"
-import { resolveUser, type UserError } from "../config/user.ts"
-import { AT, O, PR, S } from "../native/constants.ts"
-import * as Files from "../native/Files.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import type { UserError } from "../config/user.ts"
+import { PR } from "../native/constants.ts"
+import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { type Authority, holds } from "../steps/caller/authority.ts"
 import { ownMap } from "../steps/caller/ownMap.ts"
 import { mappingsOf, subordinateIds } from "../steps/caller/subordinateIds.ts"
+import { lookUpUser, type UserFiles } from "./lookUpUser.ts"
 
 /** Ids of a container, and the user of its program if that must be given by numbers. */
 interface MappedUser {
@@ -27,23 +27,6 @@ interface MappedUser {
 }
 
 const one = (containerId: number, hostId: number): ReadonlyArray<IdMapping> => [{ containerId, hostId, size: 1 }]
-
-/** The largest passwd or group file that is read, in bytes. */
-const largest = 4 * 1024 * 1024
-
-/** The text of a file below a root that is not trusted; empty if it can't be read. */
-const textBelow = (root: string, path: string): Effect.Effect<string, SyscallError, Kernel> =>
-  Files.using(
-    sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
-    (fd) =>
-      // a fifo must not block
-      Files.using(Files.open(fd, path, O.RDONLY | O.NONBLOCK), (file) =>
-        Effect.gen(function*() {
-          const stat = yield* Files.stat(file)
-          if (!Files.isType(stat, S.IFREG) || stat.size > largest) return ""
-          return (yield* Files.readAll(file)).toString("utf8")
-        }))
-  ).pipe(orOn(["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "EXDEV"], ""))
 
 /** The identity, for all ids that the caller's own user namespace has. */
 const ownIds = (kind: "uid" | "gid") =>
@@ -69,21 +52,17 @@ const more = (caller: Authority): Effect.Effect<MappedUser | undefined, SyscallE
 /**
  * The ids for a program of the user `spec`, which is `user[:group]`.
  *
- * @param root where the container's `/etc/passwd` is
+ * @param files where the container's `/etc/passwd` is
  */
 export const mappedUser = (
   spec: string | undefined,
   caller: Authority,
-  root: string
+  files: UserFiles
 ): Effect.Effect<MappedUser, SyscallError | UserError, Kernel> =>
   Effect.gen(function*() {
     const own: MappedUser = { uid: one(0, caller.uid), gid: one(0, caller.gid) }
     if (spec === undefined) return own
-    const passwd = yield* textBelow(root, "/etc/passwd")
-    const group = yield* textBelow(root, "/etc/group")
-    const wanted = yield* Effect.fromResult(
-      resolveUser(spec, passwd, group, { uid: 0, gid: 0, groups: [], home: "/" })
-    )
+    const wanted = yield* lookUpUser(spec, files)
     if (wanted.uid === 0 && wanted.gid === 0 && wanted.groups.length === 0) return own
     const mapped = yield* more(caller)
     const fits = mapped !== undefined && hostId(mapped.uid, wanted.uid) !== undefined &&

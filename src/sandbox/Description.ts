@@ -161,7 +161,10 @@ export interface Description {
   readonly hidden?: ReadonlyArray<string>
   /** The size of /tmp, a file system of the sandbox's own in memory; 64 MiB if absent, `false` for none. */
   readonly tmp?: Size | false
-  /** The size of a home of its own, /home/sandbox, in memory and empty, which `HOME` names; without one, /tmp is the home. */
+  /**
+   * The size of a home of its own, /home/sandbox, in memory and empty, which `HOME` names, and only the program's user may
+   * enter; without one, /tmp is the home.
+   */
   readonly home?: Size | false
   /**
    * Whose rights the program has: `"name"`, `"name:group"`, `"1000:1000"` or 1000, looked up in the sandbox's own files. If

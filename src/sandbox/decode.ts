@@ -13,6 +13,7 @@ import { bytesOf, millisecondsOf } from "../config/shape/quantity.ts"
 import { modelNames, type Names, validate } from "../config/validate.ts"
 import { given } from "../engine/given.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { idsBefore, type UserFiles } from "../runtime/lookUpUser.ts"
 import type { MakeRoot } from "../runtime/options.ts"
 import { type Authority, authority, rulesHost } from "../steps/caller/authority.ts"
 import { check, checkCommand } from "./check.ts"
@@ -21,7 +22,7 @@ import { deviceOf, isDevice } from "./decode/devices.ts"
 import { envOf, ownHome } from "./decode/environment.ts"
 import { type Ids, idsOf } from "./decode/ids.ts"
 import { cgroupOf, rlimitsOf } from "./decode/limits.ts"
-import { bound, defaultTmpfs, inMemory, mountOf } from "./decode/mounts.ts"
+import { bound, defaultTmpfs, inMemory, mountOf, privately } from "./decode/mounts.ts"
 import { isAllow, networkProblems, networksOf } from "./decode/networks.ts"
 import { type Root, rootOf } from "./decode/root.ts"
 import type { Allow, Description } from "./Description.ts"
@@ -100,20 +101,24 @@ const baseOf = (
   return rulesHost(caller) ? defaultSpec(given) : rootlessSpec({ ...given, uid: caller.uid, gid: caller.gid })
 }
 
-const mountsOf = (
-  { home = false, mounts = [], tmp = defaultTmpfs, workspace, writable = [] }: Description,
-  root: Root,
-  base: Container,
+/** What is mounted into the root of what is described. */
+const describedMounts = (
+  { mounts = [], workspace, writable = [] }: Description,
   found: Found | undefined
 ): ReadonlyArray<Mount> => [
-  ...root.mounts,
-  ...base.mounts.filter(({ destination }) => kept.has(destination)),
-  ...(tmp === false ? [] : [inMemory("/tmp", bytesOf(tmp)!, true)]),
-  ...(home === false ? [] : [inMemory(ownHome, bytesOf(home)!, true)]),
   ...(workspace === undefined || found === undefined ? [] : [bound(found.source, workspace.directory, false)]),
   ...writable.map((path) => bound(path, path, false)),
   ...mounts.map(mountOf)
 ]
+
+const homeOf = (
+  { home = false }: Description,
+  { user }: Ids,
+  files: UserFiles
+): Effect.Effect<ReadonlyArray<Mount>, SyscallError, Kernel> =>
+  home === false
+    ? Effect.succeed([])
+    : Effect.map(idsBefore(user, files), (owner) => [privately(ownHome, bytesOf(home)!, owner)])
 
 /** In all sets: what is not ambient would be lost with the change to the program's user. */
 const capabilitiesOf = ({ capabilities = [] }: Description): Capabilities => {
@@ -155,14 +160,16 @@ export const decode = (
 ): Effect.Effect<Resolved, InvalidSandbox | SyscallError, Kernel> =>
   Effect.gen(function*() {
     yield* refuse([...check(description), ...checkCommand(command)])
-    const { hidden = [], limits = {}, network = "loopback", noNewPrivileges = true } = description
+    const { hidden = [], limits = {}, network = "loopback", noNewPrivileges = true, tmp = defaultTmpfs } = description
     const caller = yield* authority
     const rules = rulesHost(caller)
     const root = yield* rootOf(description, place)
     const work = description.workspace === undefined ? undefined : yield* find(description.workspace)
     // its owner works in it; a user without privileges is the only one there is
     const user = description.user ?? (rules ? work?.owner : undefined)
-    const ids = yield* idsOf({ ...description, ...given({ user }) }, caller, root.files)
+    const described = describedMounts(description, work)
+    const files = { root: root.files, mounts: [...root.mounts, ...described] }
+    const ids = yield* idsOf({ ...description, ...given({ user }) }, caller, files)
     const found = yield* Effect.forEach(description.devices ?? [], deviceOf)
     const devices = found.filter(isDevice)
     const { cgroup, inCgroup, optional } = cgroupOf(limits, rules)
@@ -172,7 +179,13 @@ export const decode = (
       ...seccompOf(description.seccomp),
       namespaces: base.namespaces.filter(({ type }) => network !== "host" || type !== "net"),
       networks: networksOf(network, base.networks),
-      mounts: mountsOf(description, root, base, work),
+      mounts: [
+        ...root.mounts,
+        ...base.mounts.filter(({ destination }) => kept.has(destination)),
+        ...(tmp === false ? [] : [inMemory("/tmp", bytesOf(tmp)!, true)]),
+        ...yield* homeOf(description, ids, files),
+        ...described
+      ],
       readonlyPaths: [...base.readonlyPaths, ...work?.readOnly ?? []],
       maskedPaths: [...base.maskedPaths, ...root.hidden, ...hidden, ...work?.hidden ?? []],
       devices: withDefaults(devices),

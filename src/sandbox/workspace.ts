@@ -16,18 +16,18 @@ const usuallyReadOnly = [".git/"]
 const usuallyHidden = [".env", ".ssh/"]
 
 /** Caches of package managers are in it. */
-const usualHome = "256 MiB"
+export const usualHome = "256 MiB"
 
-/** Another root may have no place for a home, or one that the caller can't make; and the workspace may be there. */
-const hasPlace = (directory: string, { root = "host" }: Description): boolean =>
-  root === "host" && !`${ownHome}/`.startsWith(`${directory}/`)
+/** Whether there is a place for a home beside a workspace. */
+export const hasHome = (directory: string): boolean => !`${ownHome}/`.startsWith(`${directory}/`)
 
 /** The description of a sandbox for a workspace. */
 export const workspaceDescription = (
   directory: string,
   { hidden = usuallyHidden, readOnly = usuallyReadOnly, ...rest }: WorkspaceOptions = {}
 ): Description => ({
-  ...(hasPlace(directory, rest) ? { home: usualHome } : {}),
+  // another root may have no place for it, or one that the caller can't make
+  ...((rest.root ?? "host") === "host" && hasHome(directory) ? { home: usualHome } : {}),
   ...rest,
   workspace: { directory, hidden, readOnly }
 })

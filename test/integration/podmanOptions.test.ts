@@ -68,6 +68,22 @@ describe.skipIf(missing !== undefined)("runfx run with podman's words", () => {
     assert.deepStrictEqual(fs.readdirSync(`${data}/work`).toSorted(), [".git", "made"])
   })
 
+  it("lets it see no home of the host's beside its workspace, which may be in one", async () => {
+    const home = fs.mkdtempSync("/root/runfx-workspace-")
+    try {
+      const script = "stat -c '%a %u' ~; ls /home /root /tmp; cat /etc/shadow; cd; pwd; echo x > file"
+      const options = ["--workspace", home, "--user", "daemon", "--tmpfs", "/home/more"]
+      const { code, stdout } = await command.runfx("run", ...options, "--", "/bin/sh", "-c", script)
+      assert.strictEqual(
+        stdout,
+        `700 1\n/home:\nmore\nsandbox\n\n/root:\n${home.slice("/root/".length)}\n\n/tmp:\n/home/sandbox\n`
+      )
+      assert.strictEqual(code, 0)
+    } finally {
+      fs.rmSync(home, { recursive: true })
+    }
+  })
+
   it.each(
     [
       [["--allow", "https://example.org"], "must be a host as"],

@@ -61,6 +61,16 @@ export const workspaces: Readonly<Record<string, Scenario>> = {
       assert.deepEqual([made.uid, made.gid], [owner.uid, owner.gid])
       fs.rmSync(path.join(stateRoot, "beside"))
     }),
+  "a home is its user's, and nobody else's, whoever that is": async ({ stateRoot }) => {
+    for (const user of ["daemon", "1234:77"]) {
+      const { stderr, stdout } = await promises.run(
+        "stat -c %a,%u,%g ~ /proc/self/; cd; echo kept > file; cat file",
+        { home: "1 MiB", user, stateRoot }
+      )
+      const [home, own, kept] = lines(stdout)
+      assert.deepEqual([home?.replace(/^700,/, ""), kept], [own?.replace(/^555,/, ""), "kept"], stderr)
+    }
+  },
   "what is hidden is empty wherever it is, by whatever way": ({ stateRoot }) =>
     withFiles(
       stateRoot,

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { type Problem, problem } from "../../config/ConfigError.ts"
 import type { Container, IdMapping } from "../../config/Container.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import type { UserFiles } from "../../runtime/lookUpUser.ts"
 import { mappedUser } from "../../runtime/mappedUser.ts"
 import { type Authority, rulesHost } from "../../steps/caller/authority.ts"
 import type { Description } from "../Description.ts"
@@ -30,12 +31,12 @@ const spec = (user: string | number): string => typeof user === "number" ? `${us
 /**
  * The user that a description asks for.
  *
- * @param files where users are looked up
+ * @param files in which users are looked up
  */
 export const idsOf = (
   { user, userNamespace = true }: Description,
   caller: Authority,
-  files: string
+  files: UserFiles
 ): Effect.Effect<Ids, SyscallError, Kernel> => {
   if (rulesHost(caller)) {
     const asked: User = user === undefined

@@ -24,8 +24,8 @@ export const bound = (source: string, destination: string, readOnly: boolean, li
   ...(links.length === 0 ? {} : { links })
 })
 
-/** A file system in memory that everybody may write. */
-export const inMemory = (destination: string, size: bigint, executable: boolean): Mount => ({
+/** A file system in memory. */
+const memory = (destination: string, executable: boolean, data: Mount["data"]): Mount => ({
   type: "tmpfs",
   source: "tmpfs",
   destination,
@@ -33,9 +33,28 @@ export const inMemory = (destination: string, size: bigint, executable: boolean)
   clearedFlags: 0,
   propagation: [],
   recursiveAttributes: { set: 0, clear: 0 },
-  data: ["mode=1777", `size=${size}`],
+  data,
   copyUp: false
 })
+
+/** A file system in memory that everybody may write. */
+export const inMemory = (destination: string, size: bigint, executable: boolean): Mount =>
+  memory(destination, executable, ["mode=1777", `size=${size}`])
+
+/** One that nobody but its owner may enter; without a known one that is who mounts it. */
+export const privately = (
+  destination: string,
+  size: bigint,
+  owner: { readonly uid: number; readonly gid: number } | undefined
+): Mount =>
+  memory(destination, true, [
+    "mode=0700",
+    `size=${size}`,
+    ...(owner === undefined ? [] : [`uid=${owner.uid}`, `gid=${owner.gid}`])
+  ])
+
+/** In place of a directory of the host: nothing, but for what is mounted in it. */
+export const emptied = (destination: string): Mount => memory(destination, false, ["mode=0755", "size=64k"])
 
 /** What bind and tmpfs describe. */
 export const mountOf = (mount: Bind | Tmpfs): Mount =>

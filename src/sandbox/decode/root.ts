@@ -16,7 +16,7 @@ import { hasResolver } from "./networks.ts"
 const hostDirectories = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr"]
 
 /** What of it is covered: what other programs take for secret, whichever program it is. */
-const hostSecrets = [
+export const hostSecrets: ReadonlyArray<string> = [
   "/etc/gshadow",
   "/etc/gshadow-",
   "/etc/krb5.keytab",

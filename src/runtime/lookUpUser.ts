@@ -1,0 +1,64 @@
+/** A container's user by its own files, before the container is there. */
+import * as Effect from "effect/Effect"
+import { basename, dirname } from "node:path"
+import type { Mount, Process } from "../config/Container.ts"
+import { type ExecUser, resolveUser, type UserError } from "../config/user.ts"
+import { AT, O, S } from "../native/constants.ts"
+import * as Files from "../native/Files.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+
+/** The largest passwd or group file that is read, in bytes. */
+const largest = 4 * 1024 * 1024
+
+/** The text of a file below a root that is not trusted; empty if it can't be read. */
+const textBelow = (root: string, path: string): Effect.Effect<string, SyscallError, Kernel> =>
+  Files.using(
+    sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
+    (fd) =>
+      // a fifo must not block
+      Files.using(Files.open(fd, path, O.RDONLY | O.NONBLOCK), (file) =>
+        Effect.gen(function*() {
+          const stat = yield* Files.stat(file)
+          if (!Files.isType(stat, S.IFREG) || stat.size > largest) return ""
+          return (yield* Files.readAll(file)).toString("utf8")
+        }))
+  ).pipe(orOn(["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "EXDEV"], ""))
+
+/** Where the files are that name a container's users. */
+export interface UserFiles {
+  /** A directory of the host: the root, or what becomes it. */
+  readonly root: string
+  /** What is mounted over it. */
+  readonly mounts: ReadonlyArray<Mount>
+}
+
+/** The text of a file as it will be: of the root, or of the last mount that is on the way to it. */
+const textOf = (path: string, { mounts, root }: UserFiles): Effect.Effect<string, SyscallError, Kernel> => {
+  const over = mounts.findLast(({ destination }) => path === destination || path.startsWith(`${destination}/`))
+  if (over === undefined) return textBelow(root, path)
+  if (over.type !== "bind") return Effect.succeed("")
+  const { destination, source } = over
+  return path === destination
+    ? textBelow(dirname(source), `/${basename(source)}`)
+    : textBelow(source, path.slice(destination.length))
+}
+
+/** The user `spec`, which is `user[:group]`; what it leaves open is root's. */
+export const lookUpUser = (
+  spec: string,
+  files: UserFiles
+): Effect.Effect<ExecUser, SyscallError | UserError, Kernel> =>
+  Effect.gen(function*() {
+    const passwd = yield* textOf("/etc/passwd", files)
+    const group = yield* textOf("/etc/group", files)
+    return yield* Effect.fromResult(resolveUser(spec, passwd, group, { uid: 0, gid: 0, groups: [], home: "/" }))
+  })
+
+/** The ids of a program's user; `undefined` if it is not found: the init's own look says what is wrong. */
+export const idsBefore = (
+  user: Process["user"],
+  files: UserFiles
+): Effect.Effect<{ readonly uid: number; readonly gid: number } | undefined, SyscallError, Kernel> =>
+  user._tag === "Ids"
+    ? Effect.succeed(user)
+    : Effect.catchTag(lookUpUser(user.spec, files), "UserError", () => Effect.succeed(undefined))
