@@ -23,7 +23,7 @@ export const planPage = () => {
   const script = transformSync(read("plan.ts"), { loader: "ts", minify: true, target, format: "iife" }).code.trim()
   const style = transformSync(read("plan.css"), { loader: "css", minify: true }).code.trim()
   if (/<\/(?:script|style)/i.test(script + style)) throw new Error("the page's script or style would end its element")
-  return `/** The script and the style of a plan's page, from \`scripts/page\`: \`node scripts/page.mjs\` writes them here. */
+  return `/** The script and the style of a plan's page. \`node scripts/page.mjs\` writes this file from \`scripts/page\`. */
 
 /** What the page does. */
 export const script: string =

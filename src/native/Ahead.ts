@@ -25,13 +25,13 @@ export type Guess =
   | { readonly _tag: "Bits"; readonly mask: number; readonly value: number }
   | { readonly _tag: "Unseen" }
 
-/** From when until when something went on, in milliseconds. */
+/** When something began and ended, in milliseconds. */
 export interface Times {
   readonly began: number
   readonly ended: number
 }
 
-/** A call that was made, and what it has come to. */
+/** A call that was made, and its outcome. */
 export interface Settled {
   readonly call: Call
   readonly exit: Exit.Exit<unknown, SyscallError> | undefined
@@ -41,26 +41,26 @@ export interface Settled {
 export interface Journey {
   /** Runs the next part, by its name. Its outcome is certain only after {@link Journey.settle}. */
   readonly part: <A, E, R>(name: string, self: Effect.Effect<A, E, R>) => Effect.Effect<Exit.Exit<A, E>, never, R>
-  /** Whether the last part's result has no meaning, since a guess was wrong. */
+  /** Whether a guess was wrong, so that the last part's result has no meaning. */
   readonly isLost: boolean
-  /** Has all calls made. If a guess was wrong, returns the number, from 0 on, of the first part that must run again. */
+  /** Has all calls made. If a guess was wrong, returns the number (from 0) of the first part that must run again. */
   readonly settle: Effect.Effect<number | undefined>
-  /** When a part began and ended that is settled, in milliseconds, by the clock of the process (`CLOCK_MONOTONIC`). */
+  /** When a settled part began and ended, in milliseconds, by the clock of the process (`CLOCK_MONOTONIC`). */
   readonly times: (part: number) => Times | undefined
-  /** Has the calls of settled parts kept, for {@link Journey.calls}. */
+  /** Keeps the calls of settled parts, for {@link Journey.calls}. */
   readonly keep: () => void
-  /** The calls that a part has made that is settled, in their order; none if they are not kept. */
+  /** The calls of a settled part, in order; none if they are not kept. */
   readonly calls: (part: number) => ReadonlyArray<Settled>
-  /** Makes a call of the part that runs, or takes for granted what it will give. */
+  /** Makes a call of the running part, or assumes its result. */
   readonly invoke: <C extends Call>(
     call: C,
     plain: () => Effect.Effect<Result<C>, SyscallError>
   ) => Effect.Effect<Result<C>, SyscallError>
-  /** Makes an effect, of the part that runs, whose calls will most likely give this. */
+  /** Runs an effect within the running part. Its calls will most likely have this result. */
   readonly guessing: <A, E, R>(guess: Guess, self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Runs an effect without the journey, once: if the part runs again, it gets the effect's first result. */
   readonly once: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** The next call may fail with these codes: then what is made until the given function is called is not made. */
+  /** The next call may fail with these codes. If it does, the calls up to the call of the returned function are left out. */
   readonly enter: (codes: readonly [Errno, Errno]) => () => void
 }
 
@@ -69,11 +69,14 @@ export const Current = Context.Reference<Journey | undefined>("runfx/native/Ahea
 
 const able = new WeakMap<object, Effect.Effect<Journey | undefined>>()
 
-/** Says how a kernel begins a journey for the fiber's process. A kernel that wraps it can't run ahead: it is another one. */
+/**
+ * Registers how a kernel begins a journey for the fiber's process. A kernel that wraps it can't run ahead, because it is a
+ * different object.
+ */
 export const provide = (kernel: Kernel["Service"], begin: Effect.Effect<Journey | undefined>): void =>
   void able.set(kernel, begin)
 
-/** Says that a kernel which wraps another can run ahead as that one does: it hands on every call, as it is, or none. */
+/** Registers that a wrapper of a kernel can run ahead as the kernel does: it passes every call on unchanged, or makes none. */
 export const provideSame = (kernel: Kernel["Service"], wrapper: Kernel["Service"]): void => {
   const begin = able.get(kernel)
   if (begin !== undefined) able.set(wrapper, begin)
@@ -94,20 +97,23 @@ export const likelyFails = (code: Errno) => guessing({ _tag: "Fails", code })
 /** A call that will most likely return this number, or this text. */
 export const likely = (value: number | string) => guessing({ _tag: "Gives", value })
 
-/** A call that returns a number whose bits are most likely these. As long as they are, the others may be missing. */
+/**
+ * A call that returns a number which most likely has these bits within the mask. While it has, the other bits may be
+ * unknown.
+ */
 export const likelyBits = (mask: number, value: number) => guessing({ _tag: "Bits", mask, value })
 
-/** A call whose result nobody looks at. */
+/** A call whose result is not used. */
 export const unseen = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
   Effect.asVoid(guessing({ _tag: "Unseen" })(self))
 
-/** An effect that never runs twice, and waits for each answer: a user's own, which may do more than make calls. */
+/** An effect that never runs twice and waits for each answer. For a user's own effect, which may do more than make calls. */
 export const once = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.contextWith((context: Context.Context<R>) => Context.get(context, Current)?.once(self) ?? self)
 
 /**
- * Uses what is opened, and does nothing if that fails with one of two codes. `use` must close what it opens, and keep
- * nothing: it may have run although there was nothing to use.
+ * Opens something and uses it; does nothing if opening fails with one of two codes. `use` must close what it opens and must
+ * keep nothing, because it may run although there was nothing to open.
  */
 export const ifOpen = <E, R, E2, R2>(
   codes: readonly [Errno, Errno],
@@ -125,14 +131,14 @@ export const ifOpen = <E, R, E2, R2>(
 
 // ── results that are looked at ───────────────────────────────────────────────────────────────────────────────────────
 
-/** How a result is asked for a field, and how for one that another result should have, too, while it is still to come. */
+/** Asks a result that has not come yet whether a field has a value. */
 export const ask = Symbol("runfx/native/Ahead/ask")
-/** As {@link ask}. */
+/** Asks whether a field is the same in two results, of which one has not come yet. */
 export const compare = Symbol("runfx/native/Ahead/compare")
 
 /**
- * A result that may still be to come. To read a field of one that is takes a turn of the process; a question does not:
- * `likely` is its answer until then.
+ * A result that may not have come yet. Reading a field waits for the process to make its list. A question does not wait:
+ * until then, its answer is `likely`.
  */
 export interface Later<A> {
   readonly [ask]: <K extends keyof A>(field: K, value: A[K], likely: Likely, mask?: number) => boolean
@@ -149,18 +155,18 @@ export const isEqual = (one: unknown, other: unknown): boolean =>
   typeof one === "object" && typeof other === "object" && one !== null && other !== null &&
     Object.entries(one).every(([key, value]) => (other as Readonly<Record<string, unknown>>)[key] === value)
 
-/** What the answer to a question most likely is. */
+/** The likely answer to a question. */
 export type Likely = boolean | "unknown"
 
 /** Options of a question. */
 export interface Asking {
-  /** What the answer most likely is; `true` if absent. */
+  /** The likely answer; `true` if absent. */
   readonly likely?: Likely
-  /** Only these bits of the field. */
+  /** Compare only these bits of the field. */
   readonly mask?: number
 }
 
-/** Whether a field of a result is a value. What is likely is taken for granted if the result is still to come. */
+/** Whether a field of a result has a value. If the result has not come yet, the likely answer is assumed. */
 export const is = <A extends object, K extends keyof A>(
   result: A,
   field: K,
@@ -171,7 +177,7 @@ export const is = <A extends object, K extends keyof A>(
     ? result[ask](field, value, likely, mask)
     : isEqual(masked(result[field], mask), masked(value, mask))
 
-/** Whether a field of two results is the same. */
+/** Whether a field has the same value in two results. */
 export const isSame = <A extends object, K extends keyof A>(
   one: A,
   other: A,

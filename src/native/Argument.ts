@@ -22,10 +22,10 @@ export type Value<K> = K extends Argument<infer A> ? A : never
 
 const make = <A>(render: (value: A) => string): Argument<A> => ({ render })
 
-/** The longest prefix of a string or of bytes that is printed; the rest is counted. */
+/** How many characters of a string are printed; the rest is only counted. */
 const printed = 80
 
-/** A text in quotes; a long one is cut. */
+/** A text in quotes, cut if it is long. */
 export const quote = (text: string): string =>
   text.length > printed
     ? `${JSON.stringify(text.slice(0, printed))}…(${text.length})`
@@ -58,7 +58,7 @@ export const textOrNull: Argument<string | null> = make((value) => value === nul
 /** A vector of texts: `argv`, `envp`. */
 export const texts: Argument<ReadonlyArray<string>> = make((values) => `[${values.map(quote).join(", ")}]`)
 
-/** An environment, `envp`: printed by the number of its variables, since their values may be secrets. */
+/** An environment, `envp`. Only the number of variables is printed, since their values may be secrets. */
 export const environment: Argument<ReadonlyArray<string>> = make((values) =>
   `/* ${values.length} variable${values.length === 1 ? "" : "s"} */`
 )
@@ -73,7 +73,7 @@ export const ints: Argument<ReadonlyArray<number>> = make((values) =>
 /** A vector of file descriptors of the calling process. */
 export const fds: Argument<ReadonlyArray<AnyFd>> = make(ints.render)
 
-/** A set of integers, in order, printed with its runs as ranges: `[0-3, 7]`. */
+/** A sorted set of integers, printed as ranges: `[0-3, 7]`. */
 export const ranges: Argument<ReadonlyArray<number>> = make((values) => {
   const runs: Array<[first: number, last: number]> = []
   for (const value of values) {
@@ -84,10 +84,10 @@ export const ranges: Argument<ReadonlyArray<number>> = make((values) => {
   return `[${runs.map(([first, last]) => first === last ? String(first) : `${first}-${last}`).join(", ")}]`
 })
 
-/** The most integers that are printed of a vector; the rest is counted. */
+/** How many integers of a vector are printed; the rest is only counted. */
 const printedInts = 32
 
-/** Bytes, printed as text if they are text, else by their number. */
+/** Bytes: printed as text if they are text, otherwise as their number. */
 export const bytes: Argument<Uint8Array> = make((value) => {
   const plain = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8")
   // eslint-disable-next-line no-control-regex

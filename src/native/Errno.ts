@@ -1,5 +1,5 @@
 /**
- * The kernel's error numbers: number, name and the C library's text, one table for both directions.
+ * The kernel's error numbers: number, name and the C library's text in one table.
  *
  * The numbers are those of `asm-generic/errno-base.h` and `asm-generic/errno.h`, which x86-64 and arm64 share.
  *

@@ -1,10 +1,10 @@
 /**
  * Files by handle: opening, making and describing what lies below a directory that may be hostile.
  *
- * A path below a container's root is never looked up by the host's rules: openat2(2) resolves it with
- * `RESOLVE_IN_ROOT`, so that a symlink or `..` can't lead out, and without magic links, so that `/proc/<pid>/root` can't
- * either. The file that was found is then used by its descriptor only: between two look-ups, another process may replace it
- * (CVE-2021-30465, CVE-2019-19921).
+ * A path below a container's root is never looked up by the host's rules: openat2(2) resolves it with `RESOLVE_IN_ROOT`, so
+ * that a symlink or `..` can't lead out, and without magic links, so that `/proc/<pid>/root` can't either. The file is then
+ * used only by its descriptor, because another process may replace it between two look-ups (CVE-2021-30465,
+ * CVE-2019-19921).
  *
  * @see openat2(2), path_resolution(7)
  */
@@ -86,14 +86,17 @@ export const entriesOf = (fd: AnyFd): Effect.Effect<ReadonlyArray<DirectoryEntry
     return Effect.as(eachBatch(fd, (batch) => Effect.sync(() => all.push(...batch))), all)
   })
 
-/** Visits the entries of an open directory as they are read, so that one with very many takes no memory for them. */
+/**
+ * Visits the entries of an open directory while they are read, so that a directory with very many entries takes little
+ * memory.
+ */
 export const forEachEntry = <E, R>(
   fd: AnyFd,
   visit: (entry: DirectoryEntry) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<void, E | SyscallError, R | Kernel> =>
   eachBatch(fd, (batch) => Effect.forEach(batch, visit, { discard: true }))
 
-/** Runs an effect with a file mode creation mask of 0, so that the modes it asks for are the modes it gets. */
+/** Runs an effect with a file mode creation mask of 0, so that files get exactly the modes that it asks for. */
 export const withoutUmask = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SyscallError, R | Kernel> =>
   Effect.acquireUseRelease(sys.umask({ mask: 0 }), () => self, (mask) => sys.umask({ mask }))
 
@@ -115,7 +118,7 @@ export interface Lookup {
 }
 
 /**
- * An `O_PATH` descriptor of what a path means to a process whose root directory is `root`.
+ * Opens, with `O_PATH`, what a path leads to for a process whose root directory is `root`.
  *
  * @see openat2(2)
  */
@@ -129,8 +132,8 @@ export const resolve = (root: AnyFd, path: string, { flags = 0, resolve = 0 }: L
   }))
 
 /**
- * An `O_PATH` descriptor of what is below a directory, by a path without a leading slash. A link may not lead out of
- * the directory: EXDEV.
+ * Opens, with `O_PATH`, a file below a directory, by a path without a leading slash. A link that leads out of the directory
+ * fails with EXDEV.
  *
  * @see openat2(2)
  */
@@ -144,8 +147,8 @@ export const resolveBelow = (directory: AnyFd, path: string, { flags = 0, resolv
   }))
 
 /**
- * Opens for reading or writing what a path means to a process whose root directory is `root`; `flags` are `O_*` in addition to
- * `O_CLOEXEC|O_NOCTTY`.
+ * Opens for reading or writing what a path leads to for a process whose root directory is `root`; `flags` are `O_*` in
+ * addition to `O_CLOEXEC|O_NOCTTY`.
  */
 export const open = (root: AnyFd, path: string, flags: number, resolve = 0): Opened =>
   persistent(sys.openat2({
@@ -160,7 +163,7 @@ export const open = (root: AnyFd, path: string, flags: number, resolve = 0): Ope
 export const stat = (fd: AnyFd): Effect.Effect<Stat, SyscallError, Kernel> =>
   sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS | STATX.MNT_ID })
 
-/** Whether a file is of a type: `isType(stat, S.IFDIR)`. `likely` is what it most likely is. */
+/** Whether a file is of a type: `isType(stat, S.IFDIR)`. `likely` is the likely answer. */
 export const isType = (stat: Stat, type: number, likely: Ahead.Likely = true): boolean =>
   Ahead.is(stat, "mode", type, { mask: S.IFMT, likely })
 
@@ -216,8 +219,8 @@ const ensure = (
         return make(parent, name).pipe(
           Effect.andThen(owned),
           Effect.catchIf(({ call, code }) => code === "EEXIST" && call._tag !== "openat2", () =>
-            // there is a dangling link: its target is made, inside the root (images have such links:
-            // /etc/resolv.conf). Or another process was faster
+            // either the link dangles, and its target is made inside the root (images have such links: /etc/resolv.conf),
+            // or another process was faster
             sys.readlinkat({ dirfd: parent, path: name }).pipe(
               Effect.flatMap((target) =>
                 ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, make, making, flags, links + 1)
@@ -245,7 +248,7 @@ const directories = (root: AnyFd, path: string, making: Making, links: number): 
   )
 
 /**
- * An `O_PATH` descriptor of a directory below a root, which is made with all its parents if it is missing.
+ * Opens, with `O_PATH`, a directory below a root. The directory and its parents are made if they are missing.
  *
  * Fails with `ENOTDIR` if something else is in the way. Fails with `ELOOP` if links lead in circles, or if there is any
  * link and `RESOLVE_NO_SYMLINKS` is asked for.
@@ -253,22 +256,19 @@ const directories = (root: AnyFd, path: string, making: Making, links: number): 
 export const makeDirectories = (root: AnyFd, path: string, making: Making = {}): Opened =>
   directories(root, path, making, 0)
 
-/**
- * An `O_PATH` descriptor of a file below a root, of any type; an empty regular file is made if it is missing, with
- * all its parents.
- */
+/** Opens, with `O_PATH`, a file of any type below a root. If it is missing, an empty regular file and its parents are made. */
 export const makeFile = (root: AnyFd, path: string, making: Making = {}): Opened =>
   ensure(
     root,
     path,
-    // mknod instead of open: nothing is opened, so nothing that another process puts there can have side effects
+    // mknod instead of open: opening what another process has put there could have side effects
     (dirfd, path) => sys.mknodat({ dirfd, path, mode: S.IFREG | (making.mode ?? 0o755), major: 0, minor: 0 }),
     making,
     making.flags ?? 0,
     0
   )
 
-/** All that can be read from a descriptor. */
+/** Reads a descriptor to its end. */
 export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
   const chunks: Array<Uint8Array> = []
   for (;;) {
@@ -278,14 +278,14 @@ export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
   }
 })
 
-/** Writes all of it, by as many write(2) calls as it takes. */
+/** Writes all data, with as many write(2) calls as needed. */
 export const writeAll = Effect.fnUntraced(function*(fd: AnyFd, data: Uint8Array) {
   for (let done = 0; done < data.length;) {
     done += yield* sys.write({ fd, data: done === 0 ? data : data.subarray(done) })
   }
 })
 
-/** An error of the same call with more to say. */
+/** The same error with a further detail. */
 export const explain = (error: SyscallError, detail: string): SyscallError =>
   new SyscallError({
     call: error.call,

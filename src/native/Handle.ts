@@ -1,9 +1,9 @@
 /**
- * Numbers that are not to be mistaken for one another: descriptors, handles of processes, process ids.
+ * Types for numbers that must not be confused: descriptors, descriptors of processes, process ids.
  *
- * To the kernel they are all integers. What a call returns has a brand, so that a pid in the place of a descriptor does not
- * compile. A plain number is taken for any of them: one that a caller writes down (`0`), and one that comes from a file.
- * Nothing of this is there at run time.
+ * To the kernel they are all integers. The result of a call has a brand, so that a pid in place of a descriptor does not
+ * compile. A plain number is accepted as any of them, such as a literal (`0`) or a number from a file. At run time there
+ * are no brands.
  *
  * **Example** (What does not compile)
  *
@@ -26,19 +26,19 @@ export type Fd = Brand.Branded<number, "Fd">
 /** A descriptor of a process: pidfd_open(2). It is closed and waited for as any other descriptor. */
 export type Pidfd = Brand.Branded<Fd, "Pidfd">
 
-/** A process id, in the pid namespace of who asks. */
+/** A process id, in the pid namespace of the process that gets it. */
 export type Pid = Brand.Branded<number, "Pid">
 
-/** What is taken for a descriptor: one, or a plain number. */
+/** What is accepted as a descriptor: one, or a plain number. */
 export type AnyFd = number & Partial<Brand.Brand<"Fd">>
 
-/** What is taken for a descriptor of a process. */
+/** What is accepted as a descriptor of a process. */
 export type AnyPidfd = AnyFd & Partial<Brand.Brand<"Pidfd">>
 
-/** What is taken for a process id. */
+/** What is accepted as a process id. */
 export type AnyPid = number & Partial<Brand.Brand<"Pid">>
 
-/** The same without brands: of a number, or of a pair of them. */
+/** The type without brands, of a number or of a pair of numbers. */
 export type Unbranded<A> = A extends Brand.Brand<any> ? number
   : A extends readonly [Fd, Fd] ? readonly [number, number]
   : A

@@ -1,6 +1,6 @@
 /**
- * Whether a call that waits keeps this process alive. It does by default. But an application that has nothing else to do
- * must be able to end, although something waits that may never be needed, such as a sandbox in a pool.
+ * Whether a call that waits keeps this process alive. By default it does. But an idle application must be able to end
+ * although something waits that may never be needed, such as a sandbox in a pool.
  */
 import * as Context from "effect/Context"
 

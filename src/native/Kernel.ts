@@ -1,5 +1,5 @@
 /**
- * The kernel boundary: a call is a value, and one method interprets it.
+ * The boundary to the kernel: a call is a value, and one method interprets it.
  *
  * The live interpreter (`Linux.ts`) makes the system call; the model kernel computes what Linux would do; a recorder, a
  * fault injector or a tracer wraps either of them in a few lines. Nothing else in runfx touches the system.
@@ -48,7 +48,7 @@ export type Call = { [N in CallName]: CallOf<N> }[CallName]
 export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] extends Definition<infer _, infer R> ? R
   : never
 
-/** What is returned by who makes a call: numbers get their brand by the type of the call alone. */
+/** What a kernel returns for a call. It has no brands: the type of the call adds them. */
 export type Made<N extends CallName> = Unbranded<Result<{ readonly _tag: N }>>
 
 /** The names of all calls, in the order of the table. */
@@ -77,7 +77,7 @@ export interface SyscallFailure {
   readonly remedy?: string
 }
 
-/** A call as it may be logged, inspected and passed on: it holds only the names of an environment. */
+/** A call as it may be logged and passed on: of an environment, only the names. */
 export const withoutSecrets = (call: Call): Call =>
   "envp" in call ? { ...call, envp: call.envp.map((entry) => `${entry.split("=", 1)[0]}=<redacted>`) } : call
 
@@ -96,7 +96,7 @@ export class SyscallError extends Data.TaggedError("SyscallError")<SyscallFailur
   get errno(): number {
     return Errno.numberOf(this.code)
   }
-  /** What to do: what is known of this call, else what the errno means whatever the call was made for. */
+  /** What to do: the remedy for this call, otherwise general advice for the errno. */
   get advice(): string | undefined {
     if (this.remedy !== undefined) return this.remedy
     const { _tag: name } = this.call
@@ -115,7 +115,7 @@ const isSyscallError = (error: unknown): error is SyscallError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "SyscallError"
 
 /**
- * The errnos that are handled if the next call of a fiber fails with them. They are noted for plans only.
+ * Notes the errnos that the fiber handles if its next call fails with them. Only plans use this.
  *
  * @internal
  */
@@ -130,7 +130,7 @@ const noting = <A, E, R>(codes: ReadonlyArray<Errno.Errno>, self: Effect.Effect<
   )
 
 /**
- * Handles a call's failure with one of some errnos; any other continues.
+ * Handles a call that fails with one of some errnos. Other errors pass through.
  *
  * **Example** (What is not there need not be removed)
  *
@@ -170,31 +170,31 @@ export const onErrno = <B, E2, R2>(
 export const orOn = <B>(codes: ReadonlyArray<Errno.Errno>, otherwise: B) =>
   onErrno(codes, () => Effect.succeed(otherwise))
 
-/** The kernel: interprets one call at a time. */
+/** The kernel: interprets calls. */
 export class Kernel extends Context.Service<Kernel, {
   readonly invoke: <C extends Call>(call: C) => Effect.Effect<Result<C>, SyscallError>
 }>()("runfx/Kernel") {}
 
-/** Makes a call for a fiber; most are made at once, so that the effect is an exit. */
+/** Makes a call for a fiber. Most calls return at once, and then the Effect is an exit already. */
 type Make = <C extends Call>(call: C, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<Result<C>, SyscallError>
 
 const makes = new WeakMap<Kernel["Service"], Make>()
 
 /**
- * Says how a kernel makes a call if the fiber is at hand: what its `invoke` does, without an effect that asks for the fiber. A
- * kernel that wraps it is another one, and sees each call.
+ * Registers how a kernel makes a call for a known fiber: as its `invoke`, but without an Effect that looks up the fiber. A
+ * wrapper of the kernel is a different object, and still sees each call.
  *
  * @internal
  */
 export const provideMake = (kernel: Kernel["Service"], make: Make): void => void makes.set(kernel, make)
 
 /**
- * Hands one call to the {@link Kernel} in the context.
+ * Passes one call to the {@link Kernel} in the context.
  *
  * @public
  */
 export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
-  // one operation of the fiber; flatMap(Kernel, …) is three
+  // this is one operation of the fiber; flatMap(Kernel, …) takes three
   Effect.withFiber((fiber) => {
     const kernel = Context.get(fiber.context as Context.Context<Kernel>, Kernel)
     return makes.get(kernel)?.(call, fiber) ?? kernel.invoke(call)

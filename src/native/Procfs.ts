@@ -1,10 +1,10 @@
 /**
  * A private procfs.
  *
- * In a container, `/proc` may be anything: an image can have a plain directory there, and a mount can cover parts of it. So
- * a label, a sysctl or a group file that is written there may never reach the kernel, or may reach something else
- * (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). These files are used through a private instance of procfs that is
- * attached nowhere, and no look-up leaves it.
+ * In a container, `/proc` may be anything: an image can have a plain directory there, and a mount can cover parts of it. A
+ * label, a sysctl or a group file that is written there may not reach the kernel, or may reach something else
+ * (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881). So these files are used through a private instance of procfs that is
+ * mounted nowhere, and no look-up leaves it.
  *
  * @see proc(5), fsopen(2), openat2(2)
  */
@@ -43,7 +43,7 @@ const instance = using(
 /** The inode number of the root of every procfs. */
 const rootInode = 1n
 
-/** Whether a descriptor is of the root of a procfs. */
+/** Whether a descriptor is the root of a procfs. */
 const isProc = Effect.fnUntraced(function*(fd: AnyFd) {
   const system = yield* sys.fstatfs({ fd })
   return Ahead.is(system, "type", MAGIC.PROC_SUPER_MAGIC) && Ahead.is(yield* stat(fd), "ino", rootInode)
@@ -58,7 +58,7 @@ const atProc = sys.openat2({
 })
 
 const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Kernel> =>
-  // a clone does not have the mounts that cover parts of /proc. If they are locked (a user namespace) it must have them, and
+  // this clone leaves out the mounts that cover parts of /proc. In a user namespace they are locked and stay; then
   // RESOLVE_NO_XDEV refuses them later
   sys.open_tree({ dirfd: AT.FDCWD, path: "/proc", flags: OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC }).pipe(
     Effect.catch(() => atProc),
@@ -70,11 +70,11 @@ const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Ke
   )
 
 /**
- * A descriptor of the root of a private procfs, close-on-exec. Close it after use, and never pass it on: it shows the whole
- * procfs, also what the container masks.
+ * Opens the root of a private procfs, close-on-exec. Close it after use and never pass it on: it shows the whole procfs,
+ * also what the container masks.
  *
- * If the kernel refuses a new instance (a user namespace that does not own the pid namespace, a `/proc` of which
- * parts are covered), `/proc` itself serves, if it is a procfs.
+ * The kernel may refuse a new instance: in a user namespace that does not own the pid namespace, or if parts of `/proc` are
+ * covered. Then `/proc` itself is used, if it is a procfs.
  *
  * **Example**
  *
@@ -85,8 +85,8 @@ const existing = (refused: SyscallError): Effect.Effect<number, SyscallError, Ke
 export const openProc: Effect.Effect<number, SyscallError, Kernel> = Effect.catch(instance, existing)
 
 /**
- * Runs `use` with the procfs that the host has at `/proc`, which costs less than an instance of one's own, and with that
- * if there is none or `use` fails. For a process that still has the host's root.
+ * Runs `use` with the procfs at `/proc`, which costs less than a private one. If there is none, or `use` fails, runs it
+ * with a private one. For a process that still has the host's root.
  */
 export const withHostProc = <A, E>(
   use: (proc: number) => Effect.Effect<A, E, Kernel>
@@ -96,8 +96,9 @@ export const withHostProc = <A, E>(
   )
 
 /**
- * Opens a file below a procfs, by a path without a leading slash: `self/attr/exec`. Never leaves that procfs: no `..`,
- * no magic link, no other mount, and what was opened is on a procfs. `flags` are `O_*` in addition to `O_CLOEXEC`.
+ * Opens a file below a procfs, by a path without a leading slash: `self/attr/exec`. The look-up never leaves that procfs:
+ * no `..`, no magic link, no other mount; and the opened file is checked to be on a procfs. `flags` are `O_*` in addition
+ * to `O_CLOEXEC`.
  */
 export const openBelow = (proc: number, path: string, flags: number): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({
@@ -128,6 +129,6 @@ export const openBelow = (proc: number, path: string, flags: number): Effect.Eff
 export const readProc = (proc: number, path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(openBelow(proc, path, O.RDONLY), (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8")))
 
-/** Writes a text to a file below a procfs, in one piece, as the files there require. */
+/** Writes a text to a file below a procfs, with one write(2), as these files require. */
 export const writeProc = (proc: number, path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>
   using(openBelow(proc, path, O.WRONLY), (fd) => writeAll(fd, Buffer.from(text)))

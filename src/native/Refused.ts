@@ -1,15 +1,15 @@
 /**
  * What a handler throws when a call fails: `Linux.ts` turns it into a `SyscallError`, which also carries the call.
  *
- * It is no `Error`, since a failed call is often an answer (does this file exist?) and a stack trace costs more than the
- * call.
+ * It is not an `Error`: a failed call is often just an answer (does this file exist?), and a stack trace costs more than
+ * the call.
  */
 import { type Errno, nameOf } from "./Errno.ts"
 import type { Call } from "./Kernel.ts"
 
-/** What is known of a failure beside its errno. */
+/** What is known about a failure besides its errno. */
 export interface Known {
-  /** The call that failed, if it is not the one that was asked for but one that this needs. */
+  /** The call that failed, if that is not the requested one but one that it needs. */
   readonly call?: Call
   readonly advice?: string
 }
@@ -17,7 +17,7 @@ export interface Known {
 /** A call that failed. */
 export class Refused {
   readonly code: Errno
-  /** What is known beyond the errno. */
+  /** What the kernel says besides the errno. */
   readonly detail: string | undefined
   readonly known: Known
   constructor(code: Errno, detail?: string, known: Known = {}) {
@@ -27,7 +27,7 @@ export class Refused {
   }
 }
 
-/** The failure that an errno number stands for. */
+/** The failure for an errno number. */
 export const refused = (errno: number, detail?: string, known?: Known): Refused => {
   const code = nameOf(errno)
   return code === undefined
@@ -35,5 +35,5 @@ export const refused = (errno: number, detail?: string, known?: Known): Refused 
     : new Refused(code, detail, known)
 }
 
-/** Fails with `EINVAL` for an argument that the kernel's interface has no place for. */
+/** `EINVAL` for an argument that the kernel's interface can't express. */
 export const invalid = (detail: string): Refused => new Refused("EINVAL", detail)

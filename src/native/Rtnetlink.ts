@@ -2,7 +2,7 @@
  * Requests to rtnetlink(7) and its answers, as data.
  */
 
-/** Which link: by name or by index. */
+/** A link, by name or by index. */
 export type Link = string | number
 
 /** One request. */
@@ -17,8 +17,8 @@ export type Request =
     /** Transmit queue length of both ends, in packets. */
     readonly txQueueLength?: number
     /**
-     * Makes the peer in the network namespace of a process, by pid as the caller sees it: it never exists in the
-     * caller's, so nothing can race for its name there.
+     * Makes the peer in the network namespace of a process, by pid as the caller sees it. The peer never exists in the
+     * caller's namespace, so nothing can race for its name there.
      */
     readonly peerNetnsPid?: number
     /** The same, by the descriptor of a network namespace. */
@@ -39,7 +39,7 @@ export type Request =
     readonly mac?: string
     /** In bytes. */
     readonly mtu?: number
-    /** Index of the bridge; 0 releases. */
+    /** Index of the bridge; 0 removes the link from its bridge. */
     readonly master?: number
     /** The network namespace of a process, by pid as the caller sees it. */
     readonly netnsPid?: number

@@ -1,15 +1,15 @@
 /**
  * What a runtime uses of the process that it runs in, besides the calls of its kernel.
  *
- * A kernel in memory has descriptors that are no descriptors of this process, and nothing that happens to this process
- * concerns what runs there.
+ * The model kernel's descriptors are not descriptors of this process, and signals to this process do not concern what runs
+ * on the model.
  */
 import * as Context from "effect/Context"
 import process from "node:process"
 
-/** What surrounds a runtime. */
+/** The surroundings of a runtime. */
 export interface Surroundings {
-  /** Variables of the environment that the runtime itself looks at, or that a sandbox inherits by name. */
+  /** Environment variables that the runtime itself reads, or that a sandbox inherits by name. */
   readonly env: Readonly<Record<string, string | undefined>>
   /**
    * Whether the kernel is the one that this process runs on. If so, the event loop watches its descriptors, and a signal
@@ -18,7 +18,7 @@ export interface Surroundings {
   readonly live: boolean
 }
 
-/** This process; a layer of a kernel in memory replaces it. */
+/** The surroundings in this process; the layer of the model kernel replaces them. */
 export const Surroundings = Context.Reference<Surroundings>("runfx/native/Surroundings", {
   // a getter: an application may set variables at any time
   defaultValue: () => ({

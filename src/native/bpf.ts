@@ -2,9 +2,8 @@
  * Programs for the kernel's two filter machines: classic BPF, which seccomp(2) runs, and eBPF, which cgroup v2 runs for
  * devices.
  *
- * A classic program is written as a graph of nodes, and {@link assemble} lays it out. Nodes may be shared: each is laid
- * out once. A jump of a conditional instruction reaches 255 instructions; if that is too near, an unconditional jump
- * is put between.
+ * A classic program is written as a graph of nodes, and {@link assemble} lays it out. Nodes may be shared: each is laid out
+ * once. A conditional jump reaches 255 instructions; if the target is farther away, an unconditional jump is inserted.
  *
  * **Example** (Refuse mkdir(2) on x86-64)
  *
@@ -21,7 +20,7 @@
 /** The comparison of the accumulator with a constant; `&` is "has any of these bits". All are unsigned. */
 export type Test = "==" | ">" | ">=" | "&"
 
-/** A place in a classic program: an instruction and where it continues. The only register is the 32-bit accumulator. */
+/** A node of a classic program: an instruction and the nodes that may follow. The only register is the 32-bit accumulator. */
 export type Node =
   | { readonly _tag: "Return"; readonly value: number }
   | { readonly _tag: "Load"; readonly offset: number; readonly next: Node }
@@ -60,7 +59,7 @@ export const code = {
   branch: { "==": 0x15, ">": 0x25, ">=": 0x35, "&": 0x45 }
 } as const
 
-/** The most instructions that the kernel takes in one classic program (`BPF_MAXINSNS`). */
+/** The most instructions that the kernel accepts in one classic program (`BPF_MAXINSNS`). */
 export const MAX_INSTRUCTIONS = 4096
 
 interface Classic {
@@ -72,8 +71,8 @@ interface Classic {
 
 /** Lays a graph out as `struct sock_filter` instructions, 8 bytes each, little-endian. */
 export const assemble = (root: Node): Uint8Array => {
-  // Jumps go forward only, so the program is built from its end: a node is put down when all that it leads to already
-  // is. `reversed[0]` is the last instruction.
+  // Jumps go forward only, so the program is built from its end: a node is placed once all nodes that it leads to are
+  // placed. `reversed[0]` is the last instruction.
   const reversed: Array<Classic> = []
   const places = new Map<Node, number>()
 
@@ -84,7 +83,7 @@ export const assemble = (root: Node): Uint8Array => {
     places.set(node, reversed.length - 1)
   }
   const bringNear = (node: Node): void => {
-    // one less than the reach, since bringing the other side near may put one more instruction between
+    // one less than the reach, since a jump for the other side may be inserted between
     if (distance(node) > 254) jumpTo(node)
   }
   const follow = (node: Node): void => {

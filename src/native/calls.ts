@@ -43,7 +43,7 @@ import type * as Rtnetlink from "./Rtnetlink.ts"
 
 const { fd, int, text: path } = Arg
 
-// of a number, only the type differs
+// at run time these are plain numbers
 const descriptor = number as Returns<Fd>
 const processDescriptor = number as Returns<Pidfd>
 const processId = number as Returns<Pid>
@@ -69,14 +69,14 @@ export const calls = {
     { since: "3.19", releases: ["mounts"], syscalls: asListed }
   ),
   exit_group: changes("exit_group(2)", { status: int }, never, { syscalls: asListed }),
-  /** `null` if `WNOHANG` was given and no child had changed. */
+  /** `null` with `WNOHANG` if no child has changed state. */
   waitid: changes(
     "waitid(2)",
     { idtype: Arg.one(c.P), id: int, options: Arg.flags(c.W) },
     data<Result.ChildStatus | null>(),
     { waits: "only", releases: ["namespaces"] }
   ),
-  /** Reaps a child by its number, with what it has used; never waits: null if it has not ended. */
+  /** Reaps a child by its pid and reports what it has used. Never waits: `null` if the child has not ended. */
   wait4: changes("wait4(2)", { pid: Arg.pid }, varying(data<Result.Reaped | null>()), { releases: ["namespaces"] }),
   getpid: looks("getpid(2)", {}, processId, { syscalls: asListed }),
   getppid: looks("getppid(2)", {}, processId, { syscalls: asListed }),
@@ -93,16 +93,16 @@ export const calls = {
   pidfd_send_signal: changes("pidfd_send_signal(2)", { pidfd: Arg.pidfd, signal: Arg.one(c.SIG) }, nothing, {
     since: "5.1"
   }),
-  /** Options that take integers; `PR_GET_*` that answer through a pointer give their answer as the result. */
+  /** Options that take integers. `PR_GET_*` options that answer through a pointer return the answer as the result. */
   prctl: changes("prctl(2)", { option: Arg.one(c.PR), arg2: int, arg3: int, arg4: int, arg5: int }, number, {
     syscalls: asListed
   }),
-  /** Sets a signal's disposition; handlers of our own are never set. */
+  /** Sets a signal to be ignored, or to its default action; handlers are never set. */
   rt_sigaction: changes("sigaction(2)", {
     signal: Arg.one(c.SIG),
     disposition: Arg.data<"SIG_DFL" | "SIG_IGN">((value) => value)
   }, nothing),
-  /** The set that was blocked before. */
+  /** Returns the set that was blocked before. */
   rt_sigprocmask: changes(
     "sigprocmask(2)",
     { how: Arg.one(c.SIG_HOW), signals: Arg.ints },
@@ -150,7 +150,7 @@ export const calls = {
   }, varying(number)),
 
   // ── limits and scheduling ────────────────────────────────────────────────────────────────────────────────────────
-  /** Sets a limit if one is given; returns the limit that held before. `pid` 0 is the caller. */
+  /** Sets a limit if one is given; returns the limit before the call. `pid` 0 is the caller. */
   prlimit64: changes(
     "prlimit(2)",
     { pid: Arg.pid, resource: Arg.one(c.RLIMIT), limit: Arg.limit },
@@ -167,7 +167,7 @@ export const calls = {
   ioprio_set: changes("ioprio_set(2)", { which: Arg.one(c.IOPRIO_WHO), who: int, ioprio: int }, nothing, {
     syscalls: asListed
   }),
-  /** The persona that held before. `0xffffffff` only asks. */
+  /** Returns the persona before the call. `0xffffffff` changes nothing. */
   personality: changes("personality(2)", { persona: int }, number, { syscalls: asListed }),
   set_mempolicy: changes("set_mempolicy(2)", { mode: int, nodes: Arg.ints }, nothing),
 
@@ -201,9 +201,9 @@ export const calls = {
     syscalls: asListed
   }),
   fcntl: changes("fcntl(2)", { fd, command: Arg.one(c.F), argument: int }, number, { syscalls: asListed }),
-  /** At most `count` bytes; empty at end of file. */
+  /** Returns at most `count` bytes; empty at end of file. */
   read: looks("read(2)", { fd, count: int }, varying(data<Uint8Array>()), { waits: "often" }),
-  /** The number of bytes that were written. */
+  /** Returns the number of bytes that were written. */
   write: changes("write(2)", { fd, data: Arg.bytes }, number, { waits: "seldom" }),
   statx: looks(
     "statx(2)",
@@ -213,7 +213,7 @@ export const calls = {
   ),
   fstatfs: looks("statfs(2)", { fd }, data<Result.FileSystemStat>()),
   readlinkat: looks("readlink(2)", { dirfd: fd, path }, varying(data<string>())),
-  /** The next entries of an open directory, without `.` and `..`; empty at the end. */
+  /** Returns the next entries of an open directory, without `.` and `..`; empty at the end. */
   getdents64: looks("getdents(2)", { fd }, varying(data<ReadonlyArray<Result.DirectoryEntry>>())),
   faccessat2: looks("access(2)", { dirfd: fd, path, mode: int, flags: Arg.flags(c.AT_FACCESSAT) }, nothing, {
     since: "5.8",
@@ -243,7 +243,7 @@ export const calls = {
     since: "3.17",
     isForEverybody: true
   }),
-  /** The mask that held before. */
+  /** Returns the mask before the call. */
   umask: changes("umask(2)", { mask: Arg.mode }, number, { syscalls: asListed }),
   chdir: changes("chdir(2)", { path }, nothing, { releases: ["mounts"], syscalls: asListed }),
   fchdir: changes("chdir(2)", { fd }, nothing, { releases: ["mounts"], syscalls: asListed }),
@@ -317,18 +317,18 @@ export const calls = {
   ),
 
   // ── pipes, sockets, terminals ────────────────────────────────────────────────────────────────────────────────────
-  /** Read end, write end. */
+  /** Returns the read end and the write end. */
   pipe2: changes("pipe(2)", { flags: Arg.openFlags }, data<readonly [Fd, Fd]>()),
   socket: changes("socket(2)", { domain: Arg.one(c.AF), type: Arg.flags(c.SOCK), protocol: int }, descriptor, {
     syscalls: asListed
   }),
-  /** A pair of unix sockets. */
+  /** Makes a pair of unix sockets. */
   socketpair: changes("socketpair(2)", { type: Arg.flags(c.SOCK) }, data<readonly [Fd, Fd]>(), {
     syscalls: [{ registers: ({ type }) => [c.AF.UNIX, type, 0, undefined] }]
   }),
   /** Connects a unix socket by path. */
   connect: changes("connect(2)", { fd, path }, nothing, { waits: "seldom" }),
-  /** Gives a socket of IPv4 an address of this host (dotted decimal) and a port. */
+  /** Binds an IPv4 socket to an address of this host (dotted decimal) and a port. */
   bind: changes("bind(2)", { fd, address: Arg.text, port: int }, nothing),
   listen: changes("listen(2)", { fd, backlog: int }, nothing, { syscalls: asListed }),
   shutdown: changes("shutdown(2)", { fd, how: Arg.one(c.SHUT) }, nothing),
@@ -340,21 +340,21 @@ export const calls = {
     waits: "seldom"
   }),
   /**
-   * The next message, whole: one that is longer than `size` (without `MSG_TRUNC`) fails with `EMSGSIZE`, one whose
-   * descriptors found no room in this process with `EMFILE`; what came of it is closed.
+   * Receives the next message as a whole. A message longer than `size` fails with `EMSGSIZE` (unless `MSG_TRUNC` is given).
+   * One whose descriptors do not fit into this process fails with `EMFILE`, and those that arrived are closed.
    */
   recvmsg: changes("recvmsg(2)", { fd, size: int, flags: Arg.flags(c.MSG) }, varying(data<Result.Message>()), {
     waits: "often",
     releases: ["mounts"]
   }),
-  /** The events of each descriptor, in order; `timeout` in milliseconds, -1 for none. */
+  /** Returns the events of each descriptor, in order; `timeout` in milliseconds, -1 for none. */
   poll: looks(
     "poll(2)",
     { fds: Arg.fds, events: Arg.flags(c.POLL), timeout: int },
     data<ReadonlyArray<number>>(),
     { waits: "only", syscalls: [{ name: "ppoll" }] }
   ),
-  /** An ioctl that takes an integer; its return value. */
+  /** An ioctl that takes an integer; returns its return value. */
   ioctl: changes("ioctl(2)", { fd, request: Arg.one(c.TIOC), argument: int }, number, { syscalls: asListed }),
   /** `TIOCGPTN`: the number of the terminal of a pty master. */
   ioctl_gptn: changes("ioctl_tty(2)", { fd }, number, { syscalls: ioctl(c.TIOC.GPTN) }),
@@ -380,7 +380,7 @@ export const calls = {
   ),
 
   // ── network ──────────────────────────────────────────────────────────────────────────────────────────────────────
-  /** One rtnetlink request on a socket of its own, and the answers up to the acknowledgement. */
+  /** Sends one rtnetlink request on a new socket, and returns the answers up to the acknowledgement. */
   rtnetlink: changes(
     "rtnetlink(7)",
     {
@@ -391,7 +391,7 @@ export const calls = {
   ),
 
   // ── filters ──────────────────────────────────────────────────────────────────────────────────────────────────────
-  /** Loads a filter of classic BPF instructions (8 bytes each); the notification descriptor, or 0. */
+  /** Loads a filter of classic BPF instructions (8 bytes each); returns the notification descriptor, or 0. */
   seccomp: changes(
     "seccomp(2)",
     {
@@ -414,5 +414,5 @@ export const calls = {
   })
 } as const
 
-/** The row of a call, as far as it has what all rows have. */
+/** The row of a call, with the fields that all rows have. */
 export const rowOf = (name: keyof typeof calls): Row => calls[name]

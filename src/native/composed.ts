@@ -1,4 +1,7 @@
-/** Rows of the table of calls that are not the system call of their name: which ones they are, and what the registers hold. */
+/**
+ * For rows of the table of calls that are not the one system call of their name: which system calls they make, and with
+ * which registers.
+ */
 import type { Argument } from "./Argument.ts"
 import * as c from "./constants.ts"
 import type { SystemCall } from "./definition.ts"
@@ -13,7 +16,7 @@ export const cloning: ReadonlyArray<SystemCall<{ readonly flags: Argument<number
   { name: "rt_sigprocmask", registers: () => [c.SIG_HOW.SETMASK, undefined, 0, sigsetSize] }
 ]
 
-/** A request on a socket of its own. */
+/** A request on a new socket. */
 export const exchange = ["socket", "sendto", "recvfrom"].map((name) => ({
   name,
   registers: (): ReadonlyArray<undefined> => [undefined, undefined, undefined]

@@ -1,14 +1,13 @@
 /**
  * The kernel's constants, one table a family, each with the header that defines it and the man page that explains it.
  *
- * A test compiles every value against the system's C headers; so a number stands here once and is checked.
- * Values that differ between x86-64 and arm64 say so in place.
+ * A test compares every value with the system's C headers. Values that differ between x86-64 and arm64 say so in place.
  */
 import * as process from "node:process"
 
 /** A family of constants that share a prefix, as `CLONE_*` do. Keys are the names without the prefix. */
 export interface Family<Names extends string = string> {
-  /** What stands before each name in C: `"CLONE_"`. */
+  /** The prefix of each name in C: `"CLONE_"`. */
   readonly prefix: string
   /** The C header that defines the family. */
   readonly header: string
@@ -789,7 +788,7 @@ export const BPF_PROG_TYPE = family("BPF_PROG_TYPE_", "linux/bpf.h", {
   CGROUP_DEVICE: 15
 })
 
-/** `BPF_CGROUP_*` of `linux/bpf.h`: where a program is attached to. @see bpf(2) */
+/** `BPF_CGROUP_*` of `linux/bpf.h`: the hook that a program is attached to. @see bpf(2) */
 export const BPF_CGROUP = family("BPF_CGROUP_", "linux/bpf.h", {
   DEVICE: 6
 })

@@ -1,11 +1,11 @@
 /**
  * The device controller of cgroup v2: an eBPF program that decides about each access to a device node.
  *
- * The rules are those of the v1 controller, in the same order, and mean the same: a later rule overrides an earlier one
- * for what both name, what no rule names is refused, and an access that asks for several things (`open` for reading and
- * writing) is granted only if each of them is.
+ * The rules are those of the v1 controller, with the same order and meaning. A later rule overrides an earlier one for what
+ * both name. What no rule names is refused. An access that asks for several things (`open` for reading and writing) is
+ * granted only if each of them is.
  *
- * Two things are taken at their word that v1 ignores. A rule that carves a piece out of an earlier, wider one (`c *:* m`
+ * Two rules are followed literally that v1 ignores. A rule that carves a piece out of an earlier, wider one (`c *:* m`
  * allowed, then `c 1:3 m` denied) holds, while v1 silently keeps the wider one. And a rule of type `a` reaches as far as
  * its numbers and letters say, while v1 takes every such rule for `a *:* rwm`.
  *
@@ -13,7 +13,7 @@
  */
 import { ebpf, encode, type Instruction } from "./bpf.ts"
 
-/** One rule, as `devices.allow` knows it; `null` is "any". */
+/** One rule, as in `devices.allow`; `null` means any. */
 export interface Rule {
   readonly allow: boolean
   readonly type: "a" | "c" | "b"
@@ -33,7 +33,7 @@ const everything = 7
 /** Offsets in the context, `struct bpf_cgroup_dev_ctx`: the access in the upper half of the first field, the type below. */
 const offset = { accessAndType: 0, major: 4, minor: 8 } as const
 
-// Registers: the answer, or what is looked at; the context; the bits of the access that no rule has granted yet.
+// Registers: the result, or the value under test; the context; the bits of the access that no rule has granted yet.
 const scratch = 0
 const context = 1
 const pending = 2
@@ -49,7 +49,7 @@ const give = (value: 0 | 1): ReadonlyArray<Instruction> => [
   { code: ebpf.exit }
 ]
 
-/** What a rule does with an access that it names: `pending` holds the bits that no later rule has granted yet. */
+/** The code of a rule for an access that it matches. `pending` holds the bits that no later rule has granted yet. */
 const verdict = (rule: Rule): ReadonlyArray<Instruction> => {
   const bits = bitsOf(rule.access)
   if (rule.allow) {
@@ -60,7 +60,7 @@ const verdict = (rule: Rule): ReadonlyArray<Instruction> => {
     ]
   }
   return [
-    // an access that asks for nothing (no bit at all) is decided by the first rule that names the device
+    // an access without any bit is decided by the first rule that matches the device
     { code: ebpf.jumpIfEqual, dst: pending, offset: 3, immediate: 0 },
     { code: ebpf.moveRegister, dst: scratch, src: pending },
     { code: ebpf.and, dst: scratch, immediate: bits },
@@ -70,12 +70,12 @@ const verdict = (rule: Rule): ReadonlyArray<Instruction> => {
 }
 
 /**
- * Loads a field of the context. Again for each comparison: the verifier follows each value that a register was compared
- * with through the whole rest of the program, and gives up at a few hundred rules (E2BIG).
+ * Loads a field of the context, again for each comparison. Otherwise the verifier follows each value that a register was
+ * compared with through the rest of the program, and gives up after a few hundred rules (E2BIG).
  */
 const loadField = (at: number): Instruction => ({ code: ebpf.loadWord, dst: scratch, src: context, offset: at })
 
-/** The tests of a rule, each as what it looks at and the value that must be there. */
+/** The tests of a rule: the code that loads a value, and the value that must be there. */
 const testsOf = (rule: Rule): ReadonlyArray<{ readonly look: ReadonlyArray<Instruction>; readonly value: number }> => {
   const tests: Array<{ readonly look: ReadonlyArray<Instruction>; readonly value: number }> = []
   if (rule.type !== "a") {
@@ -87,7 +87,7 @@ const testsOf = (rule: Rule): ReadonlyArray<{ readonly look: ReadonlyArray<Instr
   return tests
 }
 
-/** The code of a rule. If it does not match, the next one follows. */
+/** The code of a rule. If the rule does not match, control continues with the next one. */
 const block = (rule: Rule): ReadonlyArray<Instruction> => {
   const tests = testsOf(rule)
   const rest = verdict(rule)
@@ -109,7 +109,7 @@ const namesAll = (rule: Rule): boolean =>
  * `bpf_prog_attach`. Without any rule, every access is refused.
  */
 export const compileDeviceFilter = (rules: ReadonlyArray<Rule>): Uint8Array => {
-  // walked from the last rule to the first; behind one that names everything, none is reached
+  // tested from the last rule to the first; rules before one that names everything are never reached
   const last = rules.findLastIndex(namesAll)
   const reached = rules.slice(Math.max(last, 0)).filter(matchesSome).toReversed()
   return encode([

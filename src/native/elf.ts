@@ -1,9 +1,9 @@
-/** Static ELF executables for machine code of our own. @see elf(5) */
+/** Static ELF executables for runfx's machine code. @see elf(5) */
 
-/** The machines that code is written for, as Node names them. */
+/** The supported machines, by Node's names. */
 export type Architecture = "x64" | "arm64"
 
-/** The number of the machine, and the largest page that it may have: the alignment of segments. */
+/** The machine's ELF number, and its largest page size, to which segments are aligned. */
 const machines = { x64: { number: 62, page: 0x1000 }, arm64: { number: 183, page: 0x10000 } } as const
 
 const base = 0x400000
@@ -13,13 +13,13 @@ const PT_LOAD = 1
 const PT_GNU_STACK = 0x6474e551
 const [PF_X, PF_W, PF_R] = [1, 2, 4] as const
 
-/** Where in an executable its content begins. */
+/** The offset of the content in an executable. */
 export const contentAt = headerSize + 2 * programHeaderSize
 
 /**
- * An executable of one segment, which is readable and executable; the stack is not executable.
+ * Makes an executable with one segment, which is readable and executable. The stack is not executable.
  *
- * @param entry where in the content the program starts
+ * @param entry the offset in the content at which the program starts
  */
 export const executable = (machine: Architecture, content: Uint8Array, entry: number): Uint8Array => {
   const { number, page } = machines[machine]
@@ -52,7 +52,7 @@ export const executable = (machine: Architecture, content: Uint8Array, entry: nu
   return image
 }
 
-/** The machine that an executable of ours is for; `undefined` for any other file. */
+/** The machine that one of our executables is for; `undefined` for any other file. */
 export const architectureOf = (image: Uint8Array): Architecture | undefined => {
   if (image.length < contentAt) return undefined
   const number = new DataView(image.buffer, image.byteOffset).getUint16(18, true)

@@ -1,5 +1,5 @@
 /**
- * What to do about an errno whatever the call was made for. A step knows more: what it says comes first.
+ * General advice for errnos, whatever the purpose of the call. A step knows more, so its own advice comes first.
  *
  * @see errno(3)
  */
@@ -8,7 +8,7 @@ import { oldestLinux } from "./since.ts"
 
 const noMemory = "the kernel has no memory left for it: free some, or raise the memory limit of the runtime's cgroup"
 
-/** What a path leads to is not what a step expects of it, and the step has no better advice. */
+/** For a path that does not lead to what a step expects, if the step has no better advice. */
 const changed =
   "something else is at this place than expected, somebody may have changed it meanwhile: look, and try again"
 
@@ -67,7 +67,7 @@ const ofMounts: ReadonlySet<string> = new Set([
 
 const ofNamespaces: ReadonlySet<string> = new Set(["clone", "reclone", "unshare", "setns"])
 
-/** What to do about the errno of a call, if nothing better is known. */
+/** The advice for an errno of a call, if nothing better is known. */
 export const generalAdvice = (call: string, code: Errno): string | undefined =>
   code !== "ENOSPC"
     ? texts[code]

@@ -13,7 +13,7 @@ export interface Address {
   readonly bytes: Uint8Array
 }
 
-/** An address with a prefix length, as `10.0.0.1/24`. The bits behind the prefix are kept as written. */
+/** An address with a prefix length, as `10.0.0.1/24`. The bits after the prefix are kept as written. */
 export interface Cidr extends Address {
   /** 0 to 32 or 0 to 128. */
   readonly prefix: number
@@ -64,7 +64,7 @@ const parseV6 = (text: string): ReadonlyArray<number> | undefined => {
 const isMapped = (bytes: ReadonlyArray<number>): boolean =>
   bytes[10] === 0xff && bytes[11] === 0xff && bytes.slice(0, 10).every((byte) => byte === 0)
 
-/** Reads an address; `undefined` if the text is none. */
+/** Reads an address; `undefined` if the text is not an address. */
 export const parseAddress = (text: string): Address | undefined => {
   const v4 = parseV4(text)
   if (v4 !== undefined) return { family: 4, bytes: Uint8Array.from(v4) }
@@ -75,7 +75,7 @@ export const parseAddress = (text: string): Address | undefined => {
     : { family: 6, bytes: Uint8Array.from(v6) }
 }
 
-/** Reads an address with a prefix length; `undefined` if the text is none. */
+/** Reads an address with a prefix length; `undefined` if the text is not that. */
 export const parseCidr = (text: string): Cidr | undefined => {
   const slash = text.indexOf("/")
   if (slash < 0) return undefined
@@ -88,14 +88,14 @@ export const parseCidr = (text: string): Cidr | undefined => {
   return prefix >= 0 && prefix <= address.bytes.length * 8 ? { ...address, prefix } : undefined
 }
 
-/** The network of an address: every bit behind the prefix cleared. */
+/** The network of an address: all bits after the prefix are cleared. */
 export const networkOf = ({ bytes, family, prefix }: Cidr): Cidr => ({
   family,
   prefix,
   bytes: bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefix - index * 8))))
 })
 
-/** Whether a bit behind the prefix is set: `10.0.0.1/24` has one, `10.0.0.0/24` has none. */
+/** Whether a bit after the prefix is set: `10.0.0.1/24` has one, `10.0.0.0/24` has none. */
 export const hasHostBits = (cidr: Cidr): boolean =>
   networkOf(cidr).bytes.some((byte, index) => byte !== cidr.bytes[index])
 

@@ -1,6 +1,6 @@
 /*
- * What machine code of our own needs to know of the machine: how a system call is made, the numbers of those that it makes,
- * and a clock. It has no C library, no data, and no address of its own: it is put wherever there is room.
+ * What runfx's machine code needs of the machine: how to make a system call, the numbers of system calls, and a clock. The
+ * code uses no C library and no data, and is position-independent.
  */
 typedef signed int s32;
 typedef unsigned short u16;
@@ -34,7 +34,7 @@ static inline s64 syscall6(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 /* A fault, if not even exit_group(2) is allowed. */
 #define FAULT() __asm__ volatile("hlt")
 
-/* Ticks of a clock, and how many of them a moment takes: some 50 microseconds. */
+/* Ticks of a clock, and how many of them are a moment, which is some 50 microseconds. */
 static inline u64 ticks(void) {
   u32 low, high;
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
@@ -42,7 +42,7 @@ static inline u64 ticks(void) {
 }
 static inline u64 moment_ticks(void) { return 125000; }
 
-/* clone(2) with a stack of its own for the child, which runs `child(argument)` and never returns. */
+/* clone(2) with a new stack for the child, which runs `child(argument)` and never returns. */
 static inline s64 clone_onto(u64 flags, u64 stack, void (*child)(void *), void *argument) {
   s64 result;
   register void *kept __asm__("rbx") = argument;
@@ -127,7 +127,7 @@ static inline s64 clone_onto(u64 flags, u64 stack, void (*child)(void *), void *
 
 #endif
 
-/* With as many arguments as the call has. */
+/* Makes a system call with any number of arguments. */
 #define syscall(...) SYSCALL_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define SYSCALL_(number, a, b, c, d, e, f, ...) \
   syscall6((u64)(number), (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f))

@@ -1,3 +1,3 @@
-/* The exec trampoline, with a process 1 that stays behind: see trampoline.ts and reaper.h. */
+/* The exec trampoline with a process 1 that stays: see trampoline.ts and reaper.h. */
 #define REAPER
 #include "trampoline.c"

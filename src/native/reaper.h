@@ -1,11 +1,12 @@
 /*
- * Process 1 of a container whose program is its child: it reaps the processes that are left behind, hands signals on to the program,
- * and ends as the program does. With it, all others of its pid namespace end.
+ * Process 1 of a container whose program is its child. It reaps orphans, passes signals on to the program, and ends as the
+ * program ends. With it, all other processes of its pid namespace end.
  *
- * It has no descriptor, no handler and no memory but its own; and the filter, which is loaded by now, holds for it, too.
+ * It has no descriptors and no signal handlers, and only its own memory. The seccomp filter, which is loaded by now,
+ * applies to it too.
  */
 
-/* What the rest can't do without is tried while somebody listens: a filter may refuse it. */
+/* Tries the calls that the rest needs while a failure can still be reported: a filter may refuse them. */
 static void try_all(void) {
   u64 none = 0, all = ~0ul;
   s64 no_time[2] = {0, 0};
@@ -17,13 +18,13 @@ static void try_all(void) {
   must(syscall(SYS_kill, syscall(SYS_getpid), 0));
 }
 
-/* Its streams are the program's alone, and the channel must close when the program runs. */
+/* Closes all descriptors: the standard streams are the program's, and the channel must close when the program runs. */
 static void close_all(void) {
   if (syscall(SYS_close_range, 0, ~0u, 0) == 0) return;
   for (u32 fd = 0; fd < 4096; fd++) syscall(SYS_close, fd);
 }
 
-/* Waits for all that have ended; does not return if the program is among them. */
+/* Reaps all processes that have ended. Does not return if the program is among them. */
 static void reap(s64 program) {
   for (;;) {
     s32 status = 0;
@@ -34,13 +35,13 @@ static void reap(s64 program) {
   }
 }
 
-/* Returns in the process that becomes the program; the other one goes on as process 1. */
+/* Returns in the process that becomes the program. The other process stays as process 1. */
 static void become_init(void) {
   u64 none = 0, all = ~0ul;
   try_all();
   s64 program = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   must(program);
-  // a terminal's signals are for the program; while they are blocked, it may take the terminal
+  // a terminal's signals are for the program, which becomes the foreground group; SIGTTOU must be blocked for that
   syscall(SYS_setpgid, program, program);
   if (program == 0) {
     s32 own = syscall(SYS_getpid);

@@ -1,4 +1,4 @@
-/** What the calls of the table return that is more than a number. */
+/** The results of calls that return more than a number. */
 import type { AnyFd, AnyPid } from "./Handle.ts"
 
 /** What statx(2) reports of a file. */
@@ -46,13 +46,13 @@ export interface ChildStatus {
   readonly status: number
 }
 
-/** What a process has used, and its own children that it has waited for. */
+/** What a process has used, together with the children that it has waited for. */
 export interface ResourceUsage {
-  /** Time of processors, in nanoseconds: the kernel counts microseconds. */
+  /** CPU time in nanoseconds; the kernel counts microseconds. */
   readonly cpu: bigint
-  /** The most memory that one of them had at one time, in bytes. */
+  /** The largest memory use of any one of them, in bytes. */
   readonly maxMemory: bigint
-  /** Bytes that went from and to disks. */
+  /** Bytes read from, and `written` to, disks. */
   readonly read: bigint
   readonly written: bigint
 }
@@ -62,7 +62,7 @@ export interface Reaped extends Omit<ChildStatus, "uid"> {
   readonly usage: ResourceUsage
 }
 
-/** A message of a unix socket, with what came alongside. */
+/** A message of a unix socket, with its descriptors and credentials. */
 export interface Message {
   /** Empty at end of file. */
   readonly data: Uint8Array

@@ -9,20 +9,20 @@ import type { Row } from "./definition.ts"
 export const oldestLinux = "5.12"
 
 /**
- * What to do about a call that the kernel says it does not have: it is too old, was built without, or hides the call by
- * a filter, as container engines and sandboxes (gVisor) do.
+ * What to do about a call that the kernel reports as missing. The kernel is too old, was built without it, or a filter
+ * hides it, as in container engines and sandboxes (gVisor).
  */
 export const missing = (call: string, { man, since: version }: Row): string => {
   const kernel = version === undefined
     ? "this kernel may be built without it"
     : `Linux has it since ${version}, and runfx needs Linux ${oldestLinux} or later`
-  // a man page may have the name of an older call (faccessat2 is in access(2)), and a call of ours that of one of its uses
+  // a man page may have the name of an older call (faccessat2 is in access(2)), and a row may be one use of a call
   const name = version === undefined || call.startsWith("bpf") ? man : `${call}(2)`
   return `${name} is missing: ${kernel}; or a seccomp filter or sandbox around the runtime (a container engine's ` +
     "profile, gVisor) has taken it away: allow it there"
 }
 
-/** What to do about a call that fails with `EPERM`, if only a filter can have said that. */
+/** What to do about a call that fails with `EPERM`, if only a filter can have refused it. */
 export const filtered = ({ isForEverybody, man }: Row): string | undefined =>
   isForEverybody === true
     ? `a seccomp filter or sandbox around the runtime (a container engine's profile) forbids ${man}: allow it there`

@@ -1,10 +1,10 @@
 /**
  * System call numbers by name, for each calling convention that a seccomp filter can meet on x86-64 and arm64.
  *
- * One text an architecture, in the order of the numbers: a number says where the names that follow it start, and each
- * further name is one higher. Made from the kernel's headers `asm/unistd_64.h`, `asm/unistd_x32.h`, `asm/unistd_32.h`,
- * and `asm/unistd.h` of arm64 and of arm (EABI), and from the kernel's `syscall.tbl` for what is newer (up to Linux
- * 6.19). A number, once given, never changes.
+ * One text for each architecture, in the order of the numbers. A number in the text is that of the name after it, and each
+ * further name is one higher. The texts are made from the kernel's headers `asm/unistd_64.h`, `asm/unistd_x32.h`,
+ * `asm/unistd_32.h`, and `asm/unistd.h` of arm64 and of arm (EABI), and from the kernel's `syscall.tbl` for what is newer
+ * (up to Linux 6.19). A number, once given, never changes.
  *
  * @see syscalls(2), syscall(2)
  */
@@ -219,7 +219,7 @@ const arm = `
 /** A calling convention, by the name that libseccomp and the OCI specification give it after `SCMP_ARCH_`. */
 export type SyscallArch = "X86_64" | "X32" | "X86" | "AARCH64" | "ARM"
 
-/** Set in every system call number of the x32 convention. */
+/** The bit that is set in every system call number of the x32 convention. */
 export const X32_BIT = 0x40000000
 
 const digitNine = 0x39
@@ -234,7 +234,7 @@ const parse = (text: string, bit = 0): ReadonlyMap<string, number> => {
   return numbers
 }
 
-/** The numbers of an architecture's system calls by name. The text is read again at each call: keep the result. */
+/** The numbers of an architecture's system calls by name. Each call parses the text again, so keep the result. */
 export const syscallNumbers = (arch: SyscallArch): ReadonlyMap<string, number> => {
   switch (arch) {
     case "X86_64":

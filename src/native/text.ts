@@ -1,16 +1,16 @@
 /**
- * Text at the kernel's boundary: UTF-8, and a way for file names that are not.
+ * Text at the kernel's boundary: UTF-8, and file names that are not valid UTF-8.
  *
- * A file name is any bytes but NUL and the slash. A byte that is no valid UTF-8 becomes the lone surrogate
- * `U+DC80 … U+DCFF` of the same low byte, which no valid text contains, and turns back into that byte when the text is
- * given to a call. So every name that the kernel gave can be opened and removed. (Python calls this `surrogateescape`.)
+ * A file name may have any bytes except NUL and the slash. A byte that is not valid UTF-8 becomes the lone surrogate
+ * `U+DC80 … U+DCFF` with the same low byte. No valid text contains these, and in a call each becomes that byte again. So
+ * every name that the kernel reports can be opened and removed. (Python calls this `surrogateescape`.)
  */
 import { invalid } from "./Refused.ts"
 
 const loneSurrogate = /\p{Surrogate}/u
 const escapeBase = 0xdc00
 
-/** The bytes of a text that holds lone surrogates; those that stand for no byte are refused. */
+/** The bytes of a text with lone surrogates. A surrogate that stands for no byte is refused. */
 const encodeEscaped = (text: string): Uint8Array => {
   const parts = Array.from(text, (character) => {
     const code = character.codePointAt(0)!
@@ -21,10 +21,10 @@ const encodeEscaped = (text: string): Uint8Array => {
   return Buffer.concat(parts)
 }
 
-/** Up to this length a loop is quicker than the way into Node's own encoder. */
+/** Up to this length, a loop is faster than a call of Node's encoder. */
 const short = 64
 
-/** Writes a text of plain ASCII without NUL; whether it was one. */
+/** Writes a text if it is plain ASCII without NUL; returns whether it is. */
 const writePlain = (into: Buffer, at: number, text: string): boolean => {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
@@ -34,7 +34,7 @@ const writePlain = (into: Buffer, at: number, text: string): boolean => {
   return true
 }
 
-/** Writes a text without a NUL at its end; returns the number of bytes. `into` has room for three bytes a character. */
+/** Writes a text without a final NUL; returns the number of bytes. `into` must have room for three bytes a character. */
 export const write = (into: Buffer, at: number, text: string): number => {
   if (text.length <= short && writePlain(into, at, text)) return text.length
   // a NUL would end the text early, and the call would act on something else
@@ -47,13 +47,13 @@ export const write = (into: Buffer, at: number, text: string): number => {
   return escaped.length
 }
 
-/** The number of bytes of the UTF-8 sequence at `at`, or 0 where the bytes are none. */
+/** The number of bytes of the UTF-8 sequence at `at`; 0 if there is none. */
 const sequenceLength = (bytes: Buffer, at: number): number => {
   const first = bytes[at]!
   const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
   const sequence = bytes.subarray(at, at + length)
-  // the decoder knows the finer rules (overlong forms, surrogates, the highest code point): what it replaces does not
-  // come back the same
+  // the decoder knows the other rules (overlong forms, surrogates, the highest code point): what it replaces does not
+  // encode to the same bytes
   return length > 0 && Buffer.from(sequence.toString("utf8"), "utf8").equals(sequence) ? length : 0
 }
 
@@ -69,16 +69,16 @@ const readEscaped = (bytes: Buffer): string => {
   return text
 }
 
-/** Reads a text of which the length is known. */
+/** Reads a text of known length. */
 export const read = (from: Buffer, start: number, end: number): string => {
   const text = from.toString("utf8", start, end)
   return text.includes("\ufffd") ? readEscaped(from.subarray(start, end)) : text
 }
 
-/** The text of some bytes, as the kernel would have given it. */
+/** The text of bytes from the kernel. */
 export const decode = (bytes: Buffer): string => read(bytes, 0, bytes.length)
 
-/** The bytes of a text, as the kernel would get them. */
+/** The bytes of a text for the kernel. */
 export const encode = (text: string): Buffer => {
   const bytes = Buffer.alloc(text.length * 3)
   return bytes.subarray(0, write(bytes, 0, text))

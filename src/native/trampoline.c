@@ -1,21 +1,21 @@
-/* The exec trampoline: what it does, and why, is said in trampoline.ts. */
+/* The exec trampoline. trampoline.ts explains what it does and why. */
 #include "machine.h"
 
-/* What it was made for. It is written here before the program is; the path stands right behind, then a filter. */
+/* Its parameters, which trampoline.ts fills in. The path follows them, and then the filter. */
 __attribute__((section(".parameters"))) volatile struct {
   s32 channel;
   u32 flags;
-  /* Instructions of the filter, and where they are, from the parameters on; none without a filter. */
+  /* The number of the filter's instructions, and their offset from the parameters; zero without a filter. */
   u32 length;
   u32 filter;
 } parameters;
 
 static const char *at(u64 offset) { return (const char *)&parameters + offset; }
 
-/* Tells the other end of the channel why the program could not be executed, and exits as shells do. */
+/* Reports to the other end of the channel why the program could not be executed, and exits as shells do. */
 static __attribute__((noreturn)) void fail(s32 number) {
   char record[5] = {'E', number, number >> 8, number >> 16, number >> 24};
-  // nobody is left to tell if this fails
+  // if this fails, nobody is left to report to
   syscall(SYS_write, parameters.channel, record, sizeof record);
   leave(number == ENOENT_ ? 127 : 126);
 }

@@ -2,9 +2,8 @@
  * The exec trampoline: a program of some hundred bytes (`trampoline.c`) that runs between the init and the program of a
  * container with a seccomp filter. It loads the filter, so the filter need not allow any call of the init.
  *
- * Like the program that makes the init's calls (see `linux/rpc`), it is a memfd, sealed against every change, that holds
- * nothing but this code. So what a container gets hold of by `/proc/self/exe`, should it have that executed, is never a
- * file of the host (CVE-2019-5736).
+ * Like the program that makes the init's calls (see `linux/rpc`), it is a sealed memfd with nothing but this code. So
+ * `/proc/self/exe` never leads a container to a file of the host (CVE-2019-5736).
  *
  * What the trampoline does:
  *
@@ -13,13 +12,12 @@
  * 2. seccomp(2), if there is a filter: the last thing before the program, so that the filter needs to allow execve(2)
  *    and what the program itself uses, and not execveat(2), fcntl(2) and write(2) for our sake.
  * 3. execve(2), with the arguments and the environment that the trampoline itself was given.
- * 4. If one of them failed: it sends the record (see {@link failureOf}) and exits with status 127 if there is no such
- *    program, else with 126, as shells do.
+ * 4. If one of these fails, it sends a report (see {@link failureOf}), and exits with status 127 if there is no such
+ * program, otherwise 126, as shells do.
  *
- * Between 1 and 3 the process has the credentials of the container, no memory of node's, and no descriptors but the
- * channel and those that the program inherits. The memfd may be executed but not read; so a process of a user without
- * CAP_DAC_OVERRIDE is not dumpable until the program runs (execve(2), "would_dump"), and others of that user can't trace
- * it.
+ * Between 1 and 3 the process has the credentials of the container, no memory of Node, and only the channel and the
+ * descriptors that the program inherits. The memfd may be executed but not read. So without CAP_DAC_OVERRIDE, the process
+ * is not dumpable until the program runs (`would_dump` of the kernel), and others of the same user can't trace it.
  *
  * @see execveat(2), memfd_create(2), elf(5), syscall(2)
  */
@@ -35,16 +33,16 @@ import { code as plain } from "./trampolineCode.ts"
 
 /** What a trampoline is made for. */
 export interface Options {
-  /** The program, as execve(2) takes it: relative to the working directory, or absolute; a script too. */
+  /** The program, as for execve(2): absolute, or relative to the working directory; it may be a script. */
   readonly path: string
-  /** The descriptor that gets close-on-exec, and a record if the program could not be executed. */
+  /** The descriptor that gets close-on-exec, and to which a failure is reported. */
   readonly channel: number
   /**
-   * Whether the program is a child of the process, which stays as process 1: it waits for all that have ended and that nobody
-   * else waits for, hands signals on to the program, and exits with its status, or 128 and the signal that ended it.
+   * Whether the process stays as process 1, with the program as its child. It then reaps all orphans, passes signals on to
+   * the program, and exits with the program's status, or 128 plus the signal that ended it.
    */
   readonly reaper?: boolean
-  /** A seccomp filter to load before the program; the process must have `no_new_privs` or CAP_SYS_ADMIN. */
+  /** A seccomp filter to load before the program. The process must have `no_new_privs` or CAP_SYS_ADMIN. */
   readonly filter?: Filter
 }
 
@@ -56,10 +54,10 @@ export interface Filter {
   readonly program: Uint8Array
 }
 
-/** The first byte of the record of a failure: `E`. */
+/** The first byte of the report of a failure: `E`. */
 const failureTag = 0x45
 
-/** The errno in the record that a trampoline sends: `E`, then 32 bits, little-endian. `undefined` for other bytes. */
+/** The errno in a trampoline's report: `E`, then 32 bits, little-endian. `undefined` for other bytes. */
 export const failureOf = (record: Uint8Array): Errno | undefined =>
   record.length === 5 && record[0] === failureTag
     ? nameOf(new DataView(record.buffer, record.byteOffset, 5).getUint32(1, true))
@@ -67,7 +65,7 @@ export const failureOf = (record: Uint8Array): Errno | undefined =>
 
 // ── the image ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The parameters of `trampoline.c`: the name of a field, and its offset in bytes; the path comes after them. */
+/** The parameters of `trampoline.c`: names of fields, and their offsets in bytes. The path follows them. */
 const at = { channel: 0, flags: 4, length: 8, filter: 12, path: 16 } as const
 
 const align8 = (size: number): number => size + 7 & ~7
@@ -111,7 +109,7 @@ const readAs = (image: Uint8Array, reaper: boolean): Options | undefined => {
     ...number(at.length) === 0 ? {} : { filter: { flags: number(at.flags) >>> 0, program } },
     ...reaper ? { reaper } : {}
   }
-  // whatever it is made of: it is one if the same comes out
+  // it is a trampoline if making one with these options yields the same bytes
   return bytes.equals(trampoline(machine, options)) ? options : undefined
 }
 
@@ -142,8 +140,8 @@ const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, SyscallErro
   )
 
 /**
- * Writes a trampoline: the descriptor of the memory file. `channel` loses close-on-exec, and gets it again in the
- * trampoline; that is the last thing that is done here.
+ * Writes a trampoline; returns the descriptor of its memory file. As the last step, `channel` loses close-on-exec; the
+ * trampoline sets it again.
  */
 export const writeTrampoline = (options: Options): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.gen(function*() {
@@ -164,8 +162,8 @@ export const writeTrampoline = (options: Options): Effect.Effect<number, Syscall
   })
 
 /**
- * Executes a trampoline that was written. Comes back only if the trampoline itself could not be executed; a failure of the
- * program's own execve(2) arrives at the other end of the channel: see {@link failureOf}.
+ * Executes a trampoline. Returns only if the trampoline itself could not be executed. If the program's execve(2) fails, the
+ * report arrives at the other end of the channel: see {@link failureOf}.
  */
 export const execTrampoline = (
   { argv, envp, fd }: {

@@ -2,11 +2,11 @@
  * The live layer: makes the calls of `calls.ts` on the kernel that this process runs on, and starts processes that make
  * them for it.
  *
- * Every call is one raw syscall(2), without the C library's wrappers: those of setresuid(2) and others change every
- * thread, and they do not know the processes of {@link fork}. The handlers, a file for each family of calls, build what a
- * call needs in memory; `rpc/` has another process make them.
+ * Every call is one raw syscall(2), without the C library's wrappers: some of these, such as setresuid(2), change every
+ * thread, and none knows the processes of {@link fork}. The handlers, a file for each family of calls, build a call's
+ * arguments in memory. `rpc/` lets another process make the call.
  *
- * **Example** (A name of one's own)
+ * **Example** (The release of the kernel)
  *
  * ```ts
  * import * as Effect from "effect/Effect"
@@ -72,7 +72,7 @@ const handlersOf = (machine: Syscalls.Syscalls): Syscalls.Handlers =>
     ...filters(machine)
   }, true)
 
-/** Which process makes the calls of a fiber; absent for this one. */
+/** The server that makes a fiber's calls; absent if this process makes them. */
 const CurrentProcess = Context.Reference<Server | undefined>("runfx/native/CurrentProcess", {
   defaultValue: () => undefined
 })
@@ -80,26 +80,26 @@ const CurrentProcess = Context.Reference<Server | undefined>("runfx/native/Curre
 /** The exit status of a child whose effect ended without `execve` or `exit_group`. */
 const lostStatus = 255
 
-/** A process that was made. */
+/** A process that was spawned. */
 interface Spawned {
-  /** What it has of this process's descriptors; all if it is absent. */
+  /** Which descriptors of this process it has; all if absent. */
   readonly descriptors?: ReadonlyArray<number>
   child?: Server
   /** Ends it, if it still runs. */
   end?: () => void
-  /** It is not asked for another call. */
+  /** Stops asking it for calls. */
   forget?: () => void
 }
 
-/** Where a clone(2) puts the process that it made, for the one who started it. */
+/** Where clone(2) puts the process that it made, for the effect that started it. */
 const CurrentSpawn = Context.Reference<Spawned | undefined>("runfx/native/CurrentSpawn", {
   defaultValue: () => undefined
 })
 
-/** An errno is often just an answer, and recording a stack trace costs more than the call. */
+/** Makes the error without a stack trace: an errno is often just an answer, and a stack trace costs more than the call. */
 const failed = (asked: Call, { code, detail, known }: Refused): SyscallError => {
   const { stackTraceLimit } = Error
-  // with frozen intrinsics it stays as it is
+  // Reflect.set, because with frozen intrinsics an assignment would throw
   Reflect.set(Error, "stackTraceLimit", 0)
   try {
     const { advice, call = asked } = known
@@ -123,13 +123,13 @@ const exitOf = <A>(call: Call, make: () => A): Exit.Exit<A, SyscallError> => {
   }
 }
 
-/** What this process makes its own calls by. */
+/** What this process makes its own calls with. */
 interface Own {
   readonly handlers: Syscalls.Handlers
   readonly client: Pick<Client, "begin" | "made" | "resume">
 }
 
-/** Makes a call by the handlers of a process; by those of this one if none is given. */
+/** Makes a call with the handlers of a server, or of this process if none is given. */
 const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
   const { client, handlers } = server === undefined ? own : ServerPool.slotOf(server)
   if (phase === "resumes") client.resume()
@@ -143,7 +143,7 @@ const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
   return exit
 }
 
-/** A journey of a process: its effect runs ahead of it. */
+/** The journey of a process whose effect runs ahead of it. */
 const journeyOf = (server: Server, numbers: Numbers, history: History, come: Come): Ahead.Journey =>
   new Journey({
     get memory() {
@@ -176,7 +176,7 @@ const journeyOf = (server: Server, numbers: Numbers, history: History, come: Com
         else client.begin(waits)
         begun = true
         try {
-          // in a list a call that fails is an answer
+          // in a list, a failed call is an answer
           return exitOf({ _tag: "getpid" }, () => client.makeList(address, length))
         } catch (cause) {
           if (cause !== pending) throw cause
@@ -186,7 +186,7 @@ const journeyOf = (server: Server, numbers: Numbers, history: History, come: Com
     }
   })
 
-/** A journey for a process that makes the calls of a fiber. */
+/** The journey for the process that makes a fiber's calls. */
 const journeys = (numbers: Numbers, history: History, come: Come): Effect.Effect<Ahead.Journey | undefined> =>
   Effect.withFiber((fiber) => {
     const server = fiber.getRef(CurrentProcess)
@@ -198,13 +198,13 @@ const journeys = (numbers: Numbers, history: History, come: Come): Effect.Effect
   })
 
 /**
- * One for the whole process: its children and the threads that they come from are the process's, and outlive every layer;
- * and one thread serves them all, so that each must know who waits.
+ * One kernel for the whole process. Children and their threads belong to the process and outlive every layer, and one
+ * thread serves them all, so all waits must be known in one place.
  */
 let live: Kernel["Service"] | undefined
 
 /**
- * The kernel that this process runs on. The first time it loads koffi, which takes a millisecond.
+ * The kernel that this process runs on. The first call loads koffi, which takes a millisecond.
  *
  * @throws if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
  */
@@ -289,8 +289,8 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
 }
 
 /**
- * Starts processes through a kernel. If the live kernel is wrapped, by a recorder or a fault injector, the wrapped one
- * is passed here, so that the wrapper sees the `clone`.
+ * Starts processes through a kernel. If a recorder or a fault injector wraps the live kernel, pass the wrapper, so that it
+ * sees the `clone`.
  */
 export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
   makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<number>) =>
@@ -304,10 +304,10 @@ export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
               Context.add(CurrentProcess, spawned.child),
               Context.add(PreventSchedulerYield, true)
             ) as Context.Context<R>
-            // whatever its effect came to, a process must not stay behind
+            // a process must not stay behind, however its effect ends
             const ended = Effect.andThen(Effect.exit(child), kernel.invoke({ _tag: "exit_group", status: lostStatus }))
             const fiber = Effect.runForkWith(inside)(ended)
-            // here its effect ends only if it is interrupted, or if a wrapper of the kernel refuses the exit
+            // the effect only ends here if it is interrupted, or if a wrapper of the kernel refuses the exit
             fiber.addObserver(() => spawned.end?.())
             return { pid, fiber, forget: forgetting(fiber, spawned) }
           }
@@ -316,7 +316,7 @@ export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
     )
   )
 
-/** How long what is left of a child's effect may take to end, in milliseconds. */
+/** How long the finalizers of a child's effect may take, in milliseconds. */
 const farewell = 1000
 
 const forgetting = (fiber: Fiber.Fiber<unknown, unknown>, spawned: Spawned): Effect.Effect<void> =>
@@ -324,7 +324,7 @@ const forgetting = (fiber: Fiber.Fiber<unknown, unknown>, spawned: Spawned): Eff
     spawned.forget?.()
     fiber.interruptUnsafe()
     if (fiber.pollUnsafe() !== undefined) return Effect.void
-    // not the clock of a test, and not interruptible
+    // a real timer, not a test's clock; and not interruptible
     return Effect.uninterruptible(Effect.callback<void>((resume) => {
       const done = () => {
         clearTimeout(timer)

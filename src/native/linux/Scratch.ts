@@ -1,8 +1,8 @@
 /**
  * Memory for the arguments of one call: structures, texts, buffers, at addresses that the kernel can use.
  *
- * One buffer serves all calls, one after the other: blocks are cut from its front and all freed when the next call
- * starts. What does not fit gets a buffer of its own for that call.
+ * One buffer serves all calls, one after the other: blocks are taken from its front, and all are freed when the next call
+ * starts. A block that does not fit gets its own buffer for that call.
  */
 import { Refused } from "../Refused.ts"
 import * as Text from "../text.ts"
@@ -12,7 +12,7 @@ import type { Field } from "./structs.ts"
 /** Enough for the arguments of nearly every call. */
 const bufferSize = 0x40000
 
-/** While it is locked, nothing is written. */
+/** While it is locked, nothing may be written. */
 interface WriteLock {
   isLocked: boolean
 }
@@ -20,8 +20,8 @@ interface WriteLock {
 /**
  * A piece of memory with its address.
  *
- * Its content may have been written by another process, which makes the call. If an answer leads beyond the piece, that is
- * an error, and nothing outside is read.
+ * The process that makes the call may have written its content. If a length or an offset in it leads beyond the piece, that
+ * is an error, and nothing outside is read.
  */
 export class Block {
   readonly address: number
@@ -68,7 +68,7 @@ export class Block {
   setU64(at: number, value: bigint): void {
     if (!this.#lock.isLocked) this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#start + at)
   }
-  /** Sets bit `n` of a set that starts at the front. */
+  /** Sets bit `n` of the bit set at the front. */
   setBit(n: number): void {
     if (!this.#lock.isLocked) this.#bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
   }
@@ -84,7 +84,7 @@ export class Block {
   setBytes(at: number, bytes: Uint8Array): void {
     if (!this.#lock.isLocked) this.#bytes.set(bytes, this.#start + at)
   }
-  /** A copy, which outlives the call. */
+  /** A copy that outlives the call. */
   copy(from: number, to: number): Uint8Array {
     this.#check(from, to)
     return new Uint8Array(this.#bytes.subarray(this.#start + from, this.#start + to))
@@ -94,7 +94,7 @@ export class Block {
     this.#check(from, to)
     return Text.read(this.#bytes, this.#start + from, this.#start + to)
   }
-  /** A text that a NUL ends, or `to`. */
+  /** A text that ends at a NUL, or at `to`. */
   textUntilNul(from: number, to: number): string {
     this.#check(from, to)
     const nul = this.#bytes.indexOf(0, this.#start + from) - this.#start
@@ -114,7 +114,7 @@ export class Block {
   }
 }
 
-/** Memory at an address that stays. */
+/** Memory at a fixed address. */
 export interface Memory {
   readonly memory: Buffer
   readonly address: number
@@ -128,10 +128,10 @@ export class Scratch {
   readonly #isOnly: boolean
   readonly #lock: WriteLock = { isLocked: false }
   #used = 0
-  /** Buffers of the current call that did not fit, kept from the collector until the next one starts. */
+  /** Blocks of the current call that did not fit, kept alive until the next call starts. */
   #large: Array<Buffer> = []
 
-  /** @param only all the memory that there may be; without it, what does not fit gets a buffer of its own */
+  /** @param only the only memory that may be used; without it, a block that does not fit gets its own buffer */
   constructor(library: Library, only?: Memory) {
     this.#library = library
     this.#isOnly = only !== undefined
@@ -139,17 +139,20 @@ export class Scratch {
     this.#address = only?.address ?? library.addressOf(this.#buffer)
   }
 
-  /** As much of a number of bytes as there is room for. */
+  /** A size in bytes, limited to the room that is left if there is no other memory. */
   fit(size: number): number {
     return this.#isOnly ? Math.min(size, this.#buffer.length - this.#used) : size
   }
 
-  /** Starts again at the front, and keeps the content, which the kernel may have written: the same blocks are taken again. */
+  /**
+   * Whether writes are ignored. A handler that runs again takes the same blocks, and their content, which the kernel may
+   * have written, must stay.
+   */
   set isKept(is: boolean) {
     this.#lock.isLocked = is
   }
 
-  /** How much is in use. Setting it returns what was taken since it had that value, or takes that again. */
+  /** How many bytes are in use. A lower value frees the blocks taken since; a higher one takes them again. */
   get used(): number {
     return this.#used
   }
@@ -157,12 +160,12 @@ export class Scratch {
     this.#used = bytes
   }
 
-  /** How much is left. */
+  /** How many bytes are left. */
   get room(): number {
     return this.#buffer.length - this.#used
   }
 
-  /** Memory of a size in bytes with its address. */
+  /** Memory of a size in bytes, and its address. */
   piece(size: number): Memory {
     const start = this.#used
     this.#used = start + size + 7 & ~7
@@ -175,7 +178,7 @@ export class Scratch {
     if (this.#large.length > 0) this.#large = []
   }
 
-  /** Memory of a size in bytes, aligned to 8, with whatever an earlier call left in it. */
+  /** Memory of a size in bytes, aligned to 8. It may hold data of an earlier call. */
   block(size: number): Block {
     const start = this.#used
     if (start + size > this.#buffer.length) return this.#own(size)
@@ -183,7 +186,7 @@ export class Scratch {
     return new Block(this.#buffer, start, size, this.#address + start, this.#lock)
   }
 
-  /** Memory of a size in bytes, all zero: for a structure of which some fields are left as they are. */
+  /** Memory of a size in bytes, all zero: for a structure of which not all fields are set. */
   zeroed(size: number): Block {
     const start = this.#used
     const block = this.block(size)
@@ -191,30 +194,30 @@ export class Scratch {
     return block
   }
 
-  /** A text with its NUL; its address. */
+  /** Writes a text with its NUL; returns its address. */
   text(text: string): number {
     const block = this.block(text.length * 3 + 1)
     block.setText(0, text)
     return block.address
   }
 
-  /** A text, or 0 for null. */
+  /** As `text`; 0 for null. */
   textOrNull(text: string | null): number {
     return text === null ? 0 : this.text(text)
   }
 
-  /** Bytes; their address. */
+  /** Writes bytes; returns their address. */
   bytes(bytes: Uint8Array): number {
     const block = this.block(bytes.length)
     block.setBytes(0, bytes)
     return block.address
   }
 
-  /** A vector of texts that a null ends: `argv`. */
+  /** Writes a vector of texts that ends with NULL, such as `argv`; returns its address. */
   texts(texts: ReadonlyArray<string>): number {
     const pointers = this.block((texts.length + 1) * 8)
     const sizes = texts.map((text) => Buffer.byteLength(text) + 1)
-    // one behind the other: there may be hundreds of thousands
+    // one block for all: there may be hundreds of thousands of texts
     const room = this.block(sizes.reduce((sum, size) => sum + size, 0))
     let at = 0
     texts.forEach((text, index) => {
@@ -226,7 +229,7 @@ export class Scratch {
     return pointers.address
   }
 
-  /** A vector of 32-bit integers. */
+  /** Writes a vector of 32-bit integers; returns its address. */
   ints(values: ReadonlyArray<number>): number {
     const block = this.block(values.length * 4)
     values.forEach((value, index) => block.setU32(index * 4, value))

@@ -1,5 +1,5 @@
 /**
- * What the handlers need: system calls that throw their failure, and memory for the arguments.
+ * What handlers work with: system calls that throw their failures, and memory for arguments.
  */
 import * as process from "node:process"
 import type { Arguments, CallName, Made } from "../Kernel.ts"
@@ -8,50 +8,53 @@ import type { Library, Word } from "./koffi.ts"
 import { Scratch } from "./Scratch.ts"
 import { type Numbers, numbersFor } from "./syscallNumbers.ts"
 
-/** The calls that make a process. No handler makes them, but the live layer as a whole. */
+/** The calls that make a process. They have no handler: the live layer as a whole makes them. */
 export type Cloning = "clone" | "reclone"
 
-/** One function for each other call of the table, so that the compiler reports a forgotten one. */
+/** A handler for each other call of the table, so that the compiler reports a missing one. */
 export type Handlers = {
   readonly [N in Exclude<CallName, Cloning>]: (args: Arguments<N>) => Made<N>
 }
 
-/** A system call as the kernel answers it: a result, or an errno's negative. */
+/** A system call that returns the kernel's answer: a result, or a negative errno. */
 export type Raw = (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => number
 
 /** A system call that throws {@link Refused}. */
 export type Syscall = (number: number, a?: Word, b?: Word, c?: Word, d?: Word, e?: Word, f?: Word) => number
 
-/** What the handlers get. */
+/** What handlers are passed. */
 export interface Syscalls {
   readonly numbers: Numbers
   readonly memory: Scratch
   /** Makes the call once. */
   readonly call: Syscall
-  /** Makes the call again as long as a signal interrupts it. */
+  /** Repeats the call as long as a signal interrupts it. */
   readonly retry: Syscall
 }
 
-// koffi cuts fractions off and turns NaN into a number: a wrong value must not become another descriptor
+// koffi truncates fractions and converts NaN to a number: a wrong value must not become another descriptor
 const isWord = (value: Word): boolean => typeof value === "bigint" || Number.isSafeInteger(value)
 
-/** The largest errno: what is below its negative is no failure. */
+/** The largest errno. A result below its negative is not a failure. */
 const largestErrno = 4095
 
-/** Calls that this thread makes itself. */
+/** Makes calls on this thread. */
 const ownCalls = ({ errno, syscall }: Library): Raw => (number, a, b, c, d, e, f) => {
   const result = Number(syscall(number, a, b, c, d, e, f))
   return result === -1 ? -errno() : result
 }
 
-/** How often an interrupted call of another process is made again: one that always reports an interruption must not hold us. */
+/**
+ * How often an interrupted call of another process is repeated. A process that always reports an interruption must not hold
+ * this one.
+ */
 const interruptions = 100
 
 /**
- * Makes the machine of a loaded C library.
+ * Makes the system calls from a loaded C library.
  *
- * @param other makes the calls of another process, which may not be honest, with the memory that it shares; without it they
- *   are made by this thread
+ * @param other makes the calls in another process, which is not trusted, with the memory that they share; without it, this
+ * thread makes them
  */
 export const make = (library: Library, other?: { readonly raw: Raw; readonly memory: Scratch }): Syscalls => {
   const { memory, raw } = other ?? { raw: ownCalls(library), memory: new Scratch(library) }
@@ -82,7 +85,7 @@ export const make = (library: Library, other?: { readonly raw: Raw; readonly mem
   return { numbers: numbersFor(process.arch), memory, call, retry }
 }
 
-/** Runs an attempt; if it fails, adds what `more` finds out about it, if anything. */
+/** Runs an attempt. If it fails, adds the detail that `more` finds, if any. */
 export const explained = <A>(attempt: () => A, more: () => string | undefined): A => {
   try {
     return attempt()

@@ -7,7 +7,7 @@ import { type Handlers, type Syscalls } from "./Syscalls.ts"
 /** The most that one read(2) or write(2) transfers. */
 const maxTransfer = 0x7fff_f000
 
-/** How often a path lookup that lost a race with a rename is tried again. */
+/** How often a path look-up is repeated that lost a race with a rename. */
 const lookupAttempts = 64
 
 const sizeOf = (count: number): number => {
@@ -35,7 +35,7 @@ export const files = ({ call, memory, numbers, retry }: Syscalls) => {
       how.set(open_how.fields.flags, flags)
       how.set(open_how.fields.mode, mode)
       how.set(open_how.fields.resolve, resolve)
-      // a rename anywhere on the host during a walk through ".." makes a scoped lookup give up with EAGAIN
+      // a scoped look-up through ".." fails with EAGAIN if anything on the host is renamed meanwhile
       const scoped = (resolve & (c.RESOLVE.BENEATH | c.RESOLVE.IN_ROOT)) !== 0 && (resolve & c.RESOLVE.CACHED) === 0
       return lookUp(dirfd, memory.text(path), how.address, scoped)
     },

@@ -6,7 +6,7 @@ import { explained, type Handlers, type Syscalls } from "./Syscalls.ts"
 
 /** Bytes of one instruction, of either kind. */
 const instructionSize = 8
-/** Enough for the verifier's words on a program of some hundred instructions. */
+/** Enough for the verifier's log of a program of some hundred instructions. */
 const verifierLogSize = 0x40000
 /** How much of its end is kept: the reason comes last. */
 const verifierLogKept = 2000
@@ -55,7 +55,7 @@ export const filters = ({ call, memory, numbers }: Syscalls) => {
     },
     bpf_prog_load: ({ instructions, license }) =>
       explained(() => load(instructions, license), () => {
-        // a second time with a log, which costs too much to ask for each time
+        // try again with a log; a log each time would cost too much
         const log = memory.zeroed(verifierLogSize)
         try {
           call(numbers.close, load(instructions, license, log))

@@ -1,8 +1,8 @@
 /**
- * Loads koffi and binds the foreign functions that runfx calls: the C library's syscall(2), and machine code of its own.
+ * Loads koffi, and binds the foreign functions that runfx calls: the C library's syscall(2), and runfx's machine code.
  *
- * The packages with koffi's addons are dependencies, and not koffi itself: its JavaScript takes 7 ms where an addon takes 1,
- * and it has an install script, which package managers warn of or refuse.
+ * The packages with koffi's addons are dependencies, not koffi itself. Its JavaScript takes 7 ms to load, an addon alone 1
+ * ms; and it has an install script, which package managers warn of or refuse.
  */
 import { existsSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -14,15 +14,15 @@ export type Word = number | bigint
 
 /** What the C library provides. */
 export interface Library {
-  /** syscall(2): -1 for a failure, whose number {@link errno} then returns. */
+  /** syscall(2): returns -1 on failure; {@link errno} then returns the errno. */
   readonly syscall: (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => Word
-  /** The number of the last failure; valid until the next call. */
+  /** The errno of the last failure; valid until the next call. */
   readonly errno: () => number
-  /** The address of a buffer's memory. It stays: a buffer of more than 64 bytes is outside of V8's heap. */
+  /** The address of a buffer's memory. It never changes, because a buffer of more than 64 bytes is outside of V8's heap. */
   readonly addressOf: (buffer: Uint8Array) => number
-  /** So many bytes of memory at an address that the caller has mapped. */
+  /** Memory of a size in bytes, at an address that the caller has mapped. */
   readonly memoryAt: (address: number, size: number) => ArrayBuffer
-  /** A function of machine code at an address, of so many integers to one. */
+  /** A function in machine code at an address, with a number of integer parameters and an integer result. */
   readonly functionAt: (address: number, parameters: number) => (...args: ReadonlyArray<Word>) => Word
 }
 
@@ -45,8 +45,8 @@ interface Koffi {
 }
 
 /**
- * Whether the running C library is musl. The loader's file is looked for first: if it is not installed, nothing is read.
- * If it is, the process may still run on glibc, so the loaded files decide.
+ * Whether the running C library is musl. If musl's loader is not installed, nothing else is read. If it is installed, the
+ * process may still run on glibc, so the loaded files decide.
  */
 const isMusl = (): boolean =>
   existsSync(`/lib/ld-musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`) &&
@@ -80,7 +80,7 @@ export const load = (base: string = import.meta.url): Library => {
     throw new Error(`runfx needs Linux on x64 or arm64; this is ${process.platform} on ${process.arch}`)
   }
   const koffi = open(base)
-  // null is the program itself, which has its C library loaded, whatever that library's name is
+  // null is the program itself, which has loaded its C library, whatever the library's name
   const library = koffi.load(null)
   const memmove = library.func("memmove", "intptr_t", ["void *", "void *", "size_t"])
   return {

@@ -75,7 +75,7 @@ export const messages = ({ call, memory, numbers, retry }: Syscalls) => {
       const came = header.get(msghdr.fields.msg_flags)
       const controls = controlsOf(control, header.get(msghdr.fields.msg_controllen))
       if ((came & c.MSG.CTRUNC) !== 0) {
-        // there is room for all that a message can carry; so it was the process's table of descriptors that was full
+        // the buffer has room for everything that a message can carry, so the process's table of descriptors was full
         return broken(controls.fds, new Refused("EMFILE", "descriptors that came with a message were lost"))
       }
       if ((came & c.MSG.TRUNC) !== 0 && (flags & c.MSG.TRUNC) === 0) {

@@ -1,22 +1,22 @@
-/** Mounts, by the old interface and by the new one. */
+/** Mounts, with the old interface and the new one. */
 import * as c from "../constants.ts"
 import { invalid } from "../Refused.ts"
 import { mount_attr, statfs } from "./structs.ts"
 import { attempted, explained, type Handlers, type Syscalls } from "./Syscalls.ts"
 
-/** mount(2) copies one page of its data, and cuts off what is behind it. */
+/** mount(2) copies one page of its data, and ignores the rest. */
 const mountDataSize = 4096
 /** The file system of anonymous inodes, of which a file system context is one. */
 const ANON_INODE_FS_MAGIC = 0x09041934
-/** The longest message that the log of an fsopen(2) context holds, and more messages than it holds. */
+/** The longest message in the log of an fsopen(2) context, and a limit above the number of messages that it holds. */
 const logMessageSize = 4096
 const logMessages = 64
 
 /** The handlers of the calls about mounts. */
 export const mounts = ({ call, memory, numbers }: Syscalls) => {
-  /** What the kernel wrote into the log of a file system context: which option it did not take, and why. */
+  /** The kernel's log of a file system context: which option it refused, and why. */
   const logOf = (fd: number): string | undefined => {
-    // nothing else is read from: a pipe would lose its data, or wait
+    // read from such a descriptor only: a pipe would lose its data, or block
     const stat = memory.zeroed(statfs.size)
     if (attempted(() => call(numbers.fstatfs, fd, stat.address)) === undefined) return undefined
     if (stat.get(statfs.fields.f_type) !== ANON_INODE_FS_MAGIC) return undefined

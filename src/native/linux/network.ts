@@ -6,13 +6,13 @@ import type { Answer, Request } from "../Rtnetlink.ts"
 import { sockaddr_nl, timeval } from "./structs.ts"
 import { attempted, type Handlers, type Syscalls } from "./Syscalls.ts"
 
-/** The kernel makes no larger datagrams (`netlink_recvmsg`). */
+/** The largest datagram that the kernel makes (`netlink_recvmsg`). */
 const datagramSize = 0x8000
-/** How many datagrams of others may come in between. */
+/** How many datagrams of other senders may come in between. */
 const strangers = 64
-/** The kernel answers within the call that sends; this long only if it is in trouble. */
+/** How long to wait for an answer. Normally the kernel answers within the call that sends. */
 const patienceSeconds = 10n
-/** How often a list that changed while it was read is asked for again. */
+/** How often a list is requested again that changed while it was read. */
 const listAttempts = 8
 
 /** Opens a socket on which the kernel answers. */
@@ -22,7 +22,7 @@ const open = ({ call, memory, numbers }: Syscalls): number => {
   const patience = memory.zeroed(timeval.size)
   patience.set(timeval.fields.tv_sec, patienceSeconds)
   call(numbers.setsockopt, socket, c.SOL.SOCKET, c.SO.RCVTIMEO, patience.address, timeval.size)
-  // both only make errors say more; a kernel without them still answers
+  // both only make errors more precise; a kernel without them still answers
   for (const option of [c.NETLINK.EXT_ACK, c.NETLINK.CAP_ACK]) {
     attempted(() => call(numbers.setsockopt, socket, c.SOL.NETLINK, option, on, 4))
   }
@@ -32,7 +32,7 @@ const open = ({ call, memory, numbers }: Syscalls): number => {
 /** The next datagram of the kernel. */
 const receive = ({ memory, numbers, retry }: Syscalls, socket: number): Uint8Array => {
   for (let left = strangers; left > 0; left--) {
-    // their own each time: see rpc/Client.ts
+    // new memory each time: see rpc/Client.ts
     const sender = memory.zeroed(sockaddr_nl.size)
     const senderSize = memory.block(4)
     const datagram = memory.block(datagramSize)
@@ -53,7 +53,7 @@ const receive = ({ memory, numbers, retry }: Syscalls, socket: number): Uint8Arr
   throw new Refused("EIO", "another process answers in place of the kernel")
 }
 
-/** Sends requests on a socket, and collects the answers to each. */
+/** Sends requests on a socket, and collects the answers. */
 const exchangeOn = (syscalls: Syscalls, socket: number) => {
   const { memory, numbers, retry } = syscalls
   const kernel = memory.zeroed(sockaddr_nl.size)
@@ -87,7 +87,7 @@ const exchangeOn = (syscalls: Syscalls, socket: number) => {
   }
 }
 
-/** Addresses and routes name their link by index only. */
+/** Replaces the name of a link by its index, since addresses and routes take indexes only. */
 const resolved = (request: Request, exchange: (request: Request) => ReadonlyArray<Answer>): Request => {
   const link = Netlink.needsIndex(request)
   if (link === undefined) return request
@@ -114,7 +114,7 @@ export const network = (syscalls: Syscalls) => {
         try {
           return once(syscalls, request)
         } catch (cause) {
-          // asked again on a new socket: on this one the rest of the old list is still to come
+          // request it again on a new socket: this one still has the rest of the old list
           if (!(cause instanceof Refused) || cause.code !== "EINTR" || left <= 1) throw cause
         }
       }

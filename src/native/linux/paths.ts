@@ -35,7 +35,7 @@ const entriesOf = (block: Block, size: number): ReadonlyArray<DirectoryEntry> =>
   return entries
 }
 
-/** The kernel's form of a device number that there can be. */
+/** Encodes a device number as the kernel does; refuses one that it can't express. */
 const checkedDevice = (major: number, minor: number): number => {
   if (!(major >= 0 && major < 1 << 12 && minor >= 0 && minor < 1 << 20)) {
     throw invalid(`there is no device ${major}:${minor}: a major number has 12 bits, a minor number 20`)
@@ -43,7 +43,7 @@ const checkedDevice = (major: number, minor: number): number => {
   return deviceNumber(major, minor)
 }
 
-/** The handlers of the calls about names, directories, and the attributes of what has a name. */
+/** The handlers of the calls about names, directories, and attributes of files. */
 export const paths = ({ call, memory, numbers }: Syscalls) => {
   const readlink = (dirfd: number, path: string, size: number): string => {
     const block = memory.block(size)
@@ -56,7 +56,7 @@ export const paths = ({ call, memory, numbers }: Syscalls) => {
     readlinkat: ({ dirfd, path }) => readlink(dirfd, path, pathSize),
     getdents64: ({ fd }) => {
       for (;;) {
-        // its own each time: see rpc/Client.ts
+        // new memory each time: see rpc/Client.ts
         const block = memory.block(directorySize)
         const size = call(numbers.getdents64, fd, block.address, directorySize)
         const entries = entriesOf(block, size)

@@ -5,14 +5,14 @@ import type { ResourceUsage } from "../results.ts"
 import { rusage, siginfo, timespec } from "./structs.ts"
 import type { Handlers, Syscalls } from "./Syscalls.ts"
 
-/** What wait4(2) says of an end, in the words of waitid(2). */
+/** Converts the status of wait4(2) to the form of waitid(2). */
 const endOf = (status: number): { readonly code: number; readonly status: number } => {
   const signal = status & 0x7f
   if (signal === 0) return { code: c.CLD.EXITED, status: (status >> 8) & 0xff }
   return { code: (status & 0x80) === 0 ? c.CLD.KILLED : c.CLD.DUMPED, status: signal }
 }
 
-/** The kernel counts what goes to and from disks in these, whatever the disk's own are. @see getrusage(2) */
+/** The unit in which the kernel counts reads from and writes to disks, whatever the disk's block size. @see getrusage(2) */
 const blockSize = 512n
 
 const usageOf = (get: (name: keyof typeof rusage.fields) => bigint): ResourceUsage => {
@@ -85,7 +85,7 @@ export const processes = ({ call, memory, numbers, retry }: Syscalls) => {
       const time = memory.zeroed(timespec.size)
       time.set(timespec.fields.tv_sec, nanoseconds / 1_000_000_000n)
       time.set(timespec.fields.tv_nsec, nanoseconds % 1_000_000_000n)
-      // interrupted, the call leaves what remains in the same place, and continues with that
+      // if it is interrupted, the kernel writes the remaining time to the same place, and the call continues with that
       retry(numbers.nanosleep, time.address, time.address)
     },
     getrandom: ({ count }) => {

@@ -58,7 +58,7 @@ export const scheduling = ({ call, memory, numbers }: Syscalls) => {
     ioprio_set: ({ which, who, ioprio }) => void call(numbers.ioprio_set, which, who, ioprio),
     personality: ({ persona }) => call(numbers.personality, persona),
     set_mempolicy: ({ mode, nodes }) =>
-      // the kernel takes one off the number of bits
+      // the kernel subtracts one from the number of bits
       void (nodes.length === 0
         ? call(numbers.set_mempolicy, mode, 0, 0)
         : call(numbers.set_mempolicy, mode, bitset(nodesetSize, "memory node", nodes).address, nodesetSize * 8 + 1))

@@ -6,7 +6,10 @@ import type { Block } from "./Scratch.ts"
 import { pollfd, sockaddr_in, sockaddr_un, timespec, timeval } from "./structs.ts"
 import { attempted, type Handlers, type Syscalls } from "./Syscalls.ts"
 
-/** How long a socket of this process lets a call wait, in milliseconds: for ever without a limit, and if it is none. */
+/**
+ * How long a socket of this process lets a call wait, in milliseconds; `Infinity` without a limit, and for a descriptor
+ * that is not a socket.
+ */
 export const timeLimitOf = ({ call, memory, numbers }: Syscalls) => (fd: number, option: number): number => {
   memory.reset()
   const time = memory.zeroed(timeval.size)
@@ -18,7 +21,7 @@ export const timeLimitOf = ({ call, memory, numbers }: Syscalls) => (fd: number,
   return limit === 0 ? Infinity : limit
 }
 
-/** The handlers of the calls about pipes and sockets, but for messages. */
+/** The handlers of the calls about pipes and sockets, except messages. */
 export const sockets = ({ call, memory, numbers, retry }: Syscalls) => {
   const pair = (block: Block): readonly [number, number] => [block.i32(0), block.i32(4)]
 
@@ -79,7 +82,7 @@ export const sockets = ({ call, memory, numbers, retry }: Syscalls) => {
         left.set(timespec.fields.tv_nsec, BigInt(timeout % 1000 * 1_000_000))
         time = left.address
       }
-      // the kernel leaves the time that remains in its place: interrupted, the call continues with that
+      // the kernel writes the remaining time to the same place, so an interrupted call continues with that
       retry(numbers.ppoll, vector.address, fds.length, time, 0, 0)
       return fds.map((_, index) => vector.get(pollfd.fields.revents, index * pollfd.size))
     }

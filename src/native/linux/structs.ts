@@ -27,7 +27,7 @@ export interface Struct<Fields extends Readonly<Record<string, Extent>> = Readon
   readonly type: string
   /** The header that defines it; empty if the C library's headers have no such type. */
   readonly header: string
-  /** In bytes. Less than in C where only the first part is used: {@link sched_attr}, {@link bpf_attr_load}. */
+  /** In bytes. Less than in C if only the first part is used: {@link sched_attr}, {@link bpf_attr_load}. */
   readonly size: number
   readonly fields: Fields
 }

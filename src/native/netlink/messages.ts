@@ -1,10 +1,10 @@
 /**
  * Requests to rtnetlink(7) as bytes, and its answers read back. Pure: the caller, who has a socket, sends and receives.
  *
- * A conversation is: `problem` must return nothing; if `needsIndex` returns a name, ask `LinkGet` for it first and continue
- * with `withIndex`; send what `encode` returns; hand every datagram to `decode` and collect its answers until it says
- * `done`. The socket should have `NETLINK_EXT_ACK` set (so that errors carry the kernel's text) and receive into at
- * least 64 KiB.
+ * An exchange has these steps. `problem` must return nothing. If `needsIndex` returns a name, ask `LinkGet` for it first,
+ * and continue with `withIndex`. Send what `encode` returns. Pass every datagram to `decode`, and collect its answers until
+ * it reports `done`. The socket should have `NETLINK_EXT_ACK` set (so that errors carry the kernel's text) and receive into
+ * at least 64 KiB.
  *
  * @see netlink(7), rtnetlink(7)
  */
@@ -15,7 +15,7 @@ import * as inet from "../inet.ts"
 import type { Answer, Link, Request } from "../Rtnetlink.ts"
 import * as wire from "./wire.ts"
 
-/** What a datagram says. */
+/** The content of a datagram. */
 export interface Decoded {
   /** Whether the exchange has ended: with an acknowledgement, at the end of a dump, or with an error. */
   readonly done: boolean
@@ -68,9 +68,9 @@ const routeProblem = (request: Request & { _tag: "RouteAdd" }): string | undefin
 /**
  * Why a request can't be put into bytes; `undefined` if it can.
  *
- * Only what has no form in a message is a problem here (a text that is no address, a name with a NUL, a number that does
- * not fit). Whether the kernel likes the values is the kernel's to say. A kernel answers such a request with `EINVAL`
- * and this text as detail.
+ * Only what can't be expressed in a message is a problem here: a text that is not an address, a name with a NUL, a number
+ * that does not fit. The kernel judges all other values. Both kernels answer such a request with `EINVAL` and this text as
+ * detail.
  */
 export const problem = (request: Request): string | undefined => {
   for (const [field, value] of Object.entries(request) as Array<[string, unknown]>) {
@@ -96,7 +96,7 @@ export const problem = (request: Request): string | undefined => {
 
 /**
  * The name that must be resolved to an index before the request can be encoded: addresses and routes know links by index
- * only, and a link that is to be renamed can't be addressed by the name that it has.
+ * only, and a link to be renamed can't be addressed by its current name.
  */
 export const needsIndex = (request: Request): string | undefined => {
   switch (request._tag) {
@@ -119,18 +119,18 @@ const change = NLM_F.REQUEST | NLM_F.ACK
 const create = change | NLM_F.CREATE | NLM_F.EXCL
 const dump = NLM_F.REQUEST | NLM_F.DUMP
 
-/** A link's counters are half of what the kernel reports about it, and nobody here asks for them. */
+/** Leaves out a link's counters: they are half of what the kernel reports, and nothing here uses them. */
 const withoutCounters = wire.attribute(IFLA.EXT_MASK, wire.u32(RTEXT_FILTER.SKIP_STATS))
 
 const name = (text: string): Uint8Array => wire.attribute(IFLA.IFNAME, wire.cString(text))
 
-/** An attribute of an unsigned integer; nothing if the value is absent. */
+/** An attribute with an unsigned integer; none if the value is absent. */
 const number = (type: number, value: number | undefined): ReadonlyArray<Uint8Array> =>
   value === undefined ? [] : [wire.attribute(type, wire.u32(value))]
 
 const indexOf = (link: Link): number => typeof link === "number" ? link : 0
 
-/** A link by index, or, if the kernel looks names up itself, by name. */
+/** A link by index, or by name if the kernel looks names up itself. */
 const linkParts = (
   link: Link,
   fields: { readonly flags?: number; readonly change?: number } = {}
@@ -161,7 +161,7 @@ const routeParts = (request: Request & { _tag: "RouteAdd" }): ReadonlyArray<Uint
       destinationLength: destination?.prefix ?? 0,
       table: RT_TABLE.MAIN,
       protocol: RTPROT.BOOT,
-      // an IPv4 destination without a gateway is on the link itself; only as such can it carry other routes' gateways
+      // an IPv4 destination without a gateway is on the link itself; only such a route can lead to gateways of other routes
       scope: gateway === undefined ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE,
       type: RTN.UNICAST
     }),
@@ -202,8 +202,8 @@ const bodyOf = (
     case "LinkList":
       return { type: RTM.GETLINK, flags: dump, parts: [wire.ifinfomsg(), withoutCounters] }
     case "LinkSet": {
-      // flags count if `change` names them: with all bits named, a new MAC or MTU would also take the link up or
-      // down and clear its other flags
+      // only flags named in `change` are set; if it named all, a new MAC or MTU would also set the link up or down and
+      // clear its other flags
       const state = request.up === undefined ? {} : { flags: request.up ? IFF.UP : 0, change: IFF.UP }
       const parts = [
         ...linkParts(request.link, state),
@@ -235,7 +235,7 @@ const bodyOf = (
 }
 
 /**
- * The message of a request, complete with its header. `seq` comes back in the answers; any number but 0.
+ * The message of a request, with its header. The answers repeat `seq`, which may be any number but 0.
  *
  * Throws a RangeError if {@link problem} or {@link needsIndex} names something: ask them first.
  */
@@ -283,7 +283,7 @@ const addressAnswer = (body: wire.Reader): ReadonlyArray<Answer> => {
   const size = sizeOf(body.u8(0, "an address"))
   if (size === undefined) return []
   const attributes = wire.attributesOf(body, 8)
-  // on a point-to-point link IFA_ADDRESS is the other end; IPv6 has IFA_LOCAL only there
+  // on a point-to-point link, IFA_ADDRESS is the other end; IPv6 has IFA_LOCAL on such links only
   const address = addressText(attributes.get(IFA.LOCAL) ?? attributes.get(IFA.ADDRESS), size)
   if (address === null) throw new wire.Malformed("an address without IFA_LOCAL and IFA_ADDRESS")
   return [{ _tag: "Address", index, address: `${address}/${body.u8(1, "an address")}` }]
@@ -327,7 +327,7 @@ const errorOf = ({ body, flags, type }: wire.Message): Decoded["error"] => {
   if (status === 0) return undefined
   const errno = Math.abs(status)
   if ((flags & NLM_F.ACK_TLVS) === 0) return { errno }
-  // behind the status of an error stands the request that it is about: its header only, or all of it
+  // the request follows the status of an error: only its header, or all of it
   const request = type === NLMSG.DONE
     ? 0
     : (flags & NLM_F.CAPPED) === 0
@@ -350,8 +350,8 @@ const isWanted = (request: Request, answer: Answer): boolean =>
 /**
  * Reads one datagram of the answer to `request`, which was sent with `seq`.
  *
- * Notifications (sequence 0) are skipped. An answer to another request, and bytes that are no answer, end the exchange
- * with `EBADMSG`; a dump that a change interrupted ends it with `EINTR`: ask again. Never throws.
+ * Notifications (sequence 0) are skipped. An answer to another request, and invalid bytes, end the exchange with `EBADMSG`;
+ * a dump that a change interrupted ends it with `EINTR`: ask again. Never throws.
  */
 export const decode = (datagram: Uint8Array, seq: number, request: Request): Decoded => {
   const answers: Array<Answer> = []

@@ -104,10 +104,10 @@ export const message = (
   return out
 }
 
-/** Bytes that are not what they should be. Thrown by the readers, caught where a datagram is decoded. */
+/** Invalid bytes. The readers throw it, and `decode` catches it. */
 export class Malformed extends Error {}
 
-/** A window on bytes that refuses to read behind its end. */
+/** A view of bytes that refuses to read past its end. */
 export class Reader {
   readonly bytes: Uint8Array
   readonly #view: DataView

@@ -1,8 +1,8 @@
 /**
- * A list of calls in the memory that this process has in common with a server: see `make_list` in server.c.
+ * A list of calls in the memory that this process shares with a server: see `make_list` in server.c.
  *
- * What is expected of an entry is written alongside it before the server is asked, and never read back; of what the server
- * writes this side reads the results only.
+ * The expected result of an entry is written before the server is asked, and never read back. Of what the server writes,
+ * this side reads only the results.
  */
 import type { Word } from "../koffi.ts"
 import type { Memory } from "../Scratch.ts"
@@ -10,15 +10,15 @@ import { entry as at, expected as kinds, number as numbers, sizes } from "./layo
 
 const entrySize = sizes.entry
 
-/** How many entries there may be. */
+/** The most entries of a list. */
 export const mostEntries = 384
 /** Bytes that they take. */
 export const batchSize = mostEntries * entrySize
 
-/** What a result must be for the next entry to be made: anything, no failure, or a number. */
+/** What a result must be so that the next entry is made: anything, no failure, or a number. */
 export type Expected = "anything" | "success" | number
 
-/** The errno, EIO, for what no kernel answers. */
+/** The result (EIO) in place of one that no kernel returns. */
 const noAnswer = -5
 
 const two32 = 0x1_0000_0000
@@ -44,7 +44,10 @@ export class Batch {
     this.#length = 0
   }
 
-  /** Adds a call, with its six arguments: a list of them would be one more thing to make for each of hundreds of calls. */
+  /**
+   * Adds a call. The six arguments are separate parameters, because an array would be allocated for each of hundreds of
+   * calls.
+   */
   call(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word, expected: Expected): void {
     const start = this.#entry(number, a, b, c, d, e, f)
     this.#put(start + at.expected, typeof expected === "number" ? kinds.wanted : kinds[expected])
@@ -52,14 +55,14 @@ export class Batch {
   }
 
   /**
-   * Adds a check: of the eight bytes at an address, and of those at another one if that is given, whose bits of `mask`
-   * are compared.
+   * Adds a check. It compares the bits of `mask` in the eight bytes at an address with those at another address, or with a
+   * value.
    */
   check({ address, equals, mask, other = 0, value = 0n }: Check): void {
     this.#entry(numbers.check, address, other, mask, value, equals ? 1 : 0, 0)
   }
 
-  /** If the call of an entry fails in one of two ways, the list continues after so many more. */
+  /** If the call of an entry fails with one of two errnos, the next `count` entries are skipped. */
   skip(entry: number, count: number, errnos: readonly [number, number]): void {
     const start = entry * entrySize
     this.#put(start + at.skip, count)
@@ -72,7 +75,7 @@ export class Batch {
     return this.address + entry * entrySize + at.result
   }
 
-  /** What the call of an entry returned, if it was made. */
+  /** What the call of an entry returned. It must have been made. */
   result(entry: number): number {
     const word = (entry * entrySize + at.result) / 4
     const result = this.#words[word + 1]! * two32 + (this.#words[word]! >>> 0)
@@ -107,6 +110,6 @@ export interface Check {
   readonly other?: number
   readonly mask: bigint
   readonly value?: bigint
-  /** Whether they should be equal. */
+  /** Whether the bits should be equal, or differ. */
   readonly equals: boolean
 }

@@ -1,12 +1,12 @@
 /**
- * Calls that wait, in a process that has one thread of JavaScript for its own calls and for those of its children.
+ * Calls that block, in a process with one thread of JavaScript for its own calls and those of its children.
  *
- * Nothing here stands still. A call of a child is made by its server: its fiber is parked until the server has answered. A call
- * of this process is first made so that it can't wait; if it would have to, its fiber is parked until the descriptor is ready,
- * and the call is tried again. What is parked can be interrupted, and timed out. A child that is interrupted in a call is still
- * in it: its next call is made after that.
+ * The thread never blocks. A child's server makes the child's calls, and the fiber is parked until the server has answered.
+ * A call of this process is first made without blocking. If it would block, the fiber is parked until the descriptor is
+ * ready, and the call is repeated. A parked fiber can be interrupted, or time out. If a child's fiber is interrupted in a
+ * call, the child is still in that call, and makes the next one after it.
  *
- * Calls that are answered at once are made at once, as long as the event loop has its turn: see LoopBudget.ts.
+ * A call that is answered at once does not park its fiber, unless it is the event loop's turn: see LoopBudget.ts.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -26,8 +26,8 @@ import type { Watched } from "./Watcher.ts"
 export type Phase = "starts" | "waits" | "resumes"
 
 /**
- * Makes a call in a process, or, without one, in this. Throws {@link gone}, and {@link pending} if there is no answer yet; then
- * it is resumed.
+ * Makes a call in a server, or in this process if there is none. Throws {@link gone} if the server has gone, and
+ * {@link pending} if there is no answer yet; then the call is resumed later.
  */
 export type Attempt = <C extends Call>(
   call: C,
@@ -35,43 +35,43 @@ export type Attempt = <C extends Call>(
   phase?: Phase
 ) => Exit.Exit<Result<C>, SyscallError>
 
-/** Waits for something as one of a process's calls, or of this process itself; it can't be cancelled. */
+/** Waits for something in place of a call, of a server or of this process. It can't be cancelled. */
 export type Come = <A>(
   server: Server | undefined,
   next: () => Exit.Exit<A, SyscallError> | Awaited
 ) => Effect.Effect<A, SyscallError>
 
-/** What waiting needs. */
+/** The functions that waiting needs. */
 export interface Callers {
   readonly attempt: Attempt
-  /** How long the event loop has to wait for its turn. */
+  /** How long fibers may run before the event loop gets its turn. */
   readonly budget: LoopBudget
-  /** Calls back, once, when what is awaited is there. Returns what cancels it. */
+  /** Calls `go` once, when what is awaited has come. Returns a function that cancels it. */
   readonly when: (awaited: Awaited, go: () => void) => () => void
   /**
-   * Calls back, once, when one of some descriptors is ready; this process stays for it, or not. Throws {@link Refused} if
-   * that can't be watched.
+   * Calls `go` once, when one of some descriptors is ready. `keepsAlive`: whether the wait keeps this process alive. Throws
+   * {@link Refused} if a descriptor can't be watched.
    */
   readonly whenReady: (watched: ReadonlyArray<Watched>, go: () => void, keepsAlive: boolean) => () => void
-  /** For how long a socket lets a call wait. */
+  /** How long a socket lets a call wait. */
   readonly timeLimit: TimeLimit
-  /** A server was found gone. */
+  /** Called when a server turns out to have gone. */
   readonly release: (server: Server) => void
-  /** A server makes no calls any more, whether it has ended or not. */
+  /** Called when a server is not asked any more, whether it has ended or not. */
   readonly lose: (server: Server) => void
 }
 
-/** How long to wait before a call is tried again whose end nothing reports, in milliseconds: longer each time. */
+/** How long to wait before a call is repeated whose readiness nothing reports, in milliseconds; the intervals grow. */
 const rounds = { first: 1, most: 10 } as const
 
-/** The longest time that a timer of Node's can have, in milliseconds. */
+/** The longest time of a Node timer, in milliseconds. */
 const longestTimer = 0x7fff_ffff
 
 /**
  * Parks a fiber until `look` finds something.
  *
- * @param awaits waits until it is worth another look; returns what ends that
- * @param done what the fiber continues with
+ * @param awaits arranges for the next look, and returns a function that cancels it
+ * @param done maps what was found to the Effect with which the fiber continues
  */
 const park = <A, B>(
   look: () => A | typeof pending,
@@ -87,7 +87,7 @@ const park = <A, B>(
         if (found === pending) return void (cancel = awaits(again))
         result = () => found
       } catch (cause) {
-        // an error belongs to this fiber, and not to the event that has woken it
+        // an error belongs to this fiber, not to the event that has woken it
         result = () => {
           throw cause
         }
@@ -107,10 +107,10 @@ export class BlockingCalls {
   }
 
   /**
-   * Makes a call of a process; of this one if none is given.
+   * Makes a call in a server, or in this process if none is given.
    *
-   * @param canWait whether its fiber may continue later, which one that is run to its end at once may not
-   * @param keepsAlive whether this process stays for a call of its own that waits
+   * @param canWait whether the fiber may continue later; a fiber that runs synchronously may not
+   * @param keepsAlive whether a call of this process that waits keeps it alive
    */
   invoke<C extends Call>(
     call: C,
@@ -150,13 +150,13 @@ export class BlockingCalls {
     this.#callers.release(server)
   }
 
-  /** A server gets no further request: the answer that its fiber waits for does not come. */
+  /** A server gets no further request, and the answer that its fiber waits for will not come. */
   forget(server: Server): void {
     this.#callers.lose(server)
     this.#callers.release(server)
   }
 
-  /** Makes a call of a child, whose fiber is parked until it is answered. */
+  /** Makes a call in a child. The fiber is parked until it is answered. */
   #inChild<C extends Call>(call: C, server: Server): Effect.Effect<Result<C>, SyscallError> {
     const { attempt } = this.#callers
     const { slot } = server
@@ -164,7 +164,7 @@ export class BlockingCalls {
     if (slot.server.current === server) {
       if (slot.waiter !== undefined) throw secondCall()
       if (slot.client.isBusy) {
-        // an earlier call was interrupted, but not in the child
+        // the fiber of an earlier call was interrupted, but the child is still in that call
         const wait = park(() => slot.client.isBusy ? pending : undefined, awaits, () => Effect.void)
         return Effect.andThen(wait, Effect.suspend(() => this.#inChild(call, server)))
       }
@@ -182,7 +182,7 @@ export class BlockingCalls {
     return first === undefined ? park(tried("resumes"), awaits, done) : done(first)
   }
 
-  /** Calls back, once, when what is awaited is there, and the event loop has time for it. */
+  /** Calls `go` once, when what is awaited has come and the event loop has had its turn. */
   #when(awaited: Awaited, go: () => void): () => void {
     const { budget, when } = this.#callers
     let cancel = when(awaited, () => {
@@ -192,7 +192,7 @@ export class BlockingCalls {
     return () => cancel()
   }
 
-  /** What a look at a server finds. */
+  /** The Effect for what a look at a server has found. */
   #answered<A>(server: Server | undefined, result: () => Exit.Exit<A, SyscallError>): Effect.Effect<A, SyscallError> {
     try {
       return result()
@@ -222,7 +222,7 @@ export class BlockingCalls {
     })
   }
 
-  /** Calls back, once, when what a call of this process waits for may be there. Returns what cancels it. */
+  /** Calls `go` once, when a call of this process may succeed. Returns a function that cancels it. */
   #whenPossible(
     { close, watched }: Wait,
     { keepsAlive, round, until }: { readonly until: number; readonly round: number; readonly keepsAlive: boolean },
@@ -248,7 +248,7 @@ export class BlockingCalls {
   }
 }
 
-/** What a look finds; nothing if there is no answer yet. */
+/** What a look finds; `undefined` if there is no answer yet. */
 const unlessPending = <A>(look: () => A | typeof pending): (() => A) | undefined => {
   try {
     const found = look()

@@ -1,11 +1,12 @@
 /**
- * The calls that a server makes for a handler.
+ * How handlers have a server make their calls.
  *
- * A handler is a plain function. If its call is not answered within a moment, {@link pending} is thrown, which ends it. Once
- * the answer is there, the handler runs again, from its start. It gets the answers that it got before, and the memory of its
- * arguments is as the kernel has left it. So a handler that makes several calls uses separate memory for what each writes.
+ * A handler is a plain function. If its call is not answered within a moment, {@link pending} is thrown, which ends the
+ * handler. When the answer has come, the handler runs again from its start. It gets the answers that it got before, and the
+ * memory of its arguments is as the kernel has left it. So a handler that makes several calls uses separate memory for what
+ * each of them writes.
  *
- * Closing a handle cannot fail, so nobody waits for it: the close is queued, and made just before the next call.
+ * Closing a handle can't fail, so it does not wait: the close is queued, and made just before the next call.
  */
 import * as process from "node:process"
 import { O } from "../../constants.ts"
@@ -23,7 +24,7 @@ export const gone = Symbol("gone")
 /** Thrown if a call has not been answered yet. */
 export const pending = Symbol("pending")
 
-/** The error of an effect that makes two calls at once in a child. */
+/** The error if an effect makes two calls at once in one child. */
 export const secondCall = (): Error =>
   new Error("a child has one thread: while one of its calls waits, it can't make another")
 
@@ -35,7 +36,7 @@ const noAnswer = -5
 
 let turns = 0
 
-/** How often other processes have been asked for something, in this thread. */
+/** How many requests this thread has sent to other processes. */
 export const turnsOf = (): number => turns
 
 /** The calls of one mailbox. */
@@ -44,18 +45,18 @@ export class Client {
   readonly #mailbox: Mailbox
   readonly #memory: Scratch
   readonly #numbers: Numbers
-  /** What the calls of the handler gave. */
+  /** The answers to the handler's calls. */
   #answers: Array<number> = []
-  /** How many of them the handler has been given. */
+  /** How many answers the handler has been given in this run. */
   #given = 0
-  /** Whether an answer is still to be taken. */
+  /** Whether an answer has not been taken yet. */
   #isPending = false
-  /** Whether the handler has been left. */
+  /** Whether the handler was ended by `pending`. */
   #isLeft = false
-  /** Whether the handler's call is known to wait: then it is not worth a look. */
+  /** Whether the handler's call is known to wait, so that looking for its answer is useless. */
   #isToWait = false
   #isFiltered = false
-  /** Makes the handler's calls, instead of this process. */
+  /** Makes the handler's calls instead of the server. */
   #other: Raw | undefined
   /** Descriptors whose close(2) can't fail: handles, and those of mounts. */
   readonly #handles = new Set<number>()
@@ -67,25 +68,25 @@ export class Client {
     this.#numbers = numbersFor(process.arch)
   }
 
-  /** Whether a filter may refuse, or worse, what the effect has not asked for. */
+  /** Whether a filter may refuse, or kill the process for, calls that the effect has not asked for. */
   get isFiltered(): boolean {
     return this.#isFiltered
   }
 
-  /** From the next call on a filter may be in force. */
+  /** From now on a filter may be in force. */
   #restrain(): void {
     this.#isFiltered = true
     this.#mailbox.restrain()
   }
 
-  /** Another server has come. */
+  /** The mailbox has a new server. */
   forget(): void {
     this.#handles.clear()
     this.#isPending = false
     this.#isFiltered = false
   }
 
-  /** A handler has ended, with a result. */
+  /** A handler has returned a result. */
   made(call: Call, result: unknown): void {
     switch (call._tag) {
       case "openat":
@@ -122,12 +123,12 @@ export class Client {
     this.#memory.isKept = false
   }
 
-  /** Whether an answer to a handler that was given up is still to come. */
+  /** Whether the server still has to answer a handler that was given up. */
   get isBusy(): boolean {
     return this.#isPending && this.#mailbox.isAsked
   }
 
-  /** A handler that was left starts again. */
+  /** Starts a handler again that was left. */
   resume(): void {
     this.#memory.reset()
     this.#memory.isKept = this.#isPending
@@ -135,7 +136,7 @@ export class Client {
     this.#isLeft = false
   }
 
-  /** Runs a handler whose calls are made by somebody else, who closes descriptors, too. */
+  /** Runs a handler whose calls `raw` makes. It may close descriptors too, so the known handles are forgotten. */
   by<A, B>(raw: Raw, use: (input: A) => B, input: A): B {
     this.#handles.clear()
     this.#other = raw
@@ -154,7 +155,7 @@ export class Client {
   /** Makes a call for a handler. */
   readonly make: Raw = (number, a, b, c, d, e, f) => {
     if (this.#other !== undefined) return this.#other(number, a, b, c, d, e, f)
-    // it may want to clean up while it ends: it will, once it has run again
+    // `finally` blocks of the handler may make calls: they will, when it has run again
     if (this.#isLeft) throw pending
     const given = this.#answers[this.#given]
     if (given !== undefined) {
@@ -176,7 +177,7 @@ export class Client {
     return this.#answered(this.#answer())
   }
 
-  /** Asks for a call that nobody waits for; nothing if the server is busy, or has gone. */
+  /** Requests a call without waiting for it. Does nothing if the server is busy or has gone. */
   post(number: number, argument: number): void {
     if (this.#mailbox.ask(number, argument, 0, 0, 0, 0, 0)) this.#wake()
   }

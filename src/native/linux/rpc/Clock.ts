@@ -1,5 +1,6 @@
 /**
- * When the parts of a journey began: the process notes it, among its other calls. This side hears of it later, all at once.
+ * When the parts of a journey began. The process notes the times among its other calls, and this side reads them later, all
+ * at once.
  */
 import type { Times } from "../../Ahead.ts"
 import type { Block, Scratch } from "../Scratch.ts"
@@ -11,7 +12,7 @@ const monotonic = 1
 /** `sizeof(struct timespec)` */
 const timespecSize = 16
 
-/** A note that is in the list. */
+/** A note in the list. */
 interface Mark {
   readonly part: number
   readonly entry: number
@@ -21,7 +22,7 @@ interface Mark {
 /** The times of one journey. */
 export class Clock {
   readonly #process: { readonly memory: Scratch; readonly numbers: Numbers; readonly isFiltered: boolean }
-  /** By part, in milliseconds. */
+  /** Times by part, in milliseconds. */
   readonly #times = new Map<number, number>()
   #marks: Array<Mark> = []
 
@@ -34,7 +35,7 @@ export class Clock {
     return this.#marks.length
   }
 
-  /** Has the process note when a part begins: the first time, if it begins again. */
+  /** Has the process note when a part begins. If it begins again, the first time counts. */
   mark(part: number, batch: Batch): void {
     const { isFiltered, memory, numbers } = this.#process
     if (isFiltered || this.#times.has(part)) return
@@ -43,11 +44,11 @@ export class Clock {
     batch.call(numbers.clock_gettime, monotonic, time.address, 0, 0, 0, 0, "anything")
   }
 
-  /** So many entries of the list were made. */
+  /** Reads the notes among the entries of the list that were made. */
   take(count: number): void {
     for (const { entry, part, time } of this.#marks) {
       if (entry >= count) continue
-      // seconds since the machine has started, and nanoseconds: the lower halves of both
+      // seconds since the machine started, and nanoseconds; the lower half of each is enough
       this.#times.set(part, time.u32(0) * 1e3 + time.u32(8) / 1e6)
     }
   }
@@ -56,7 +57,7 @@ export class Clock {
     this.#marks = []
   }
 
-  /** When a part began and ended, if the process has noted that. */
+  /** When a part began and ended, if the process has noted it. */
   between(part: number): Times | undefined {
     const [began, ended] = [this.#times.get(part), this.#times.get(part + 1)]
     return began === undefined || ended === undefined || !(ended >= began) ? undefined : { began, ended }

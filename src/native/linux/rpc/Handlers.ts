@@ -1,8 +1,8 @@
 /**
- * How the handlers of calls run that join a list.
+ * Runs the handlers of calls that join a list.
  *
- * A handler runs once when its call joins the list, and is given what is taken for granted; where it must read what the kernel
- * writes it is left, and runs again with the answers once they are there, with the memory of its arguments as it is.
+ * A handler runs once when its call joins the list, and gets the expected result. If it must read what the kernel writes,
+ * it is ended. It runs again when the answers have come, with the memory of its arguments as the kernel has left it.
  */
 import type { Raw } from "../Syscalls.ts"
 import type { Batch } from "./Batch.ts"
@@ -10,24 +10,24 @@ import { expectedOf, furtherOf } from "./guesses.ts"
 import type { Made } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
-/** Thrown if a handler reads what is still to come. */
+/** Thrown if a handler needs an answer that has not come yet. */
 const unanswered = Symbol("unanswered")
 
-/** Runs them, one after the other. What they make their calls by is one function for all: a journey has hundreds of calls. */
+/** Runs handlers, one after the other. All make their calls with one function, because a journey has hundreds of calls. */
 export class Handlers {
   readonly #process: Process
   #made: Made | undefined
   #batch: Batch | undefined
-  /** How many answers the handler that runs has been given. */
+  /** How many answers the running handler has been given. */
   #given = 0
-  /** Whether it has been left. */
+  /** Whether it was ended by `unanswered`. */
   #isLeft = false
 
   constructor(process: Process) {
     this.#process = process
   }
 
-  /** Runs the handler of a call, with the answers that there are, and what is taken for granted of the others. */
+  /** Runs the handler of a call, with the answers that have come, and expected results for the others. */
   run(made: Made, batch: Batch): void {
     const { memory } = this.#process
     this.#made = made
@@ -48,14 +48,14 @@ export class Handlers {
     const made = this.#made!
     const { answers, call } = made
     const { files, memory, numbers } = this.#process
-    // it may want to clean up on its way out: it will, when it has run again
+    // `finally` blocks of the handler may make calls: they will, when it has run again
     if (this.#isLeft) throw unanswered
     if (this.#given < answers.length) {
       const answer = answers[this.#given++]!
       if (this.#given === answers.length) memory.isKept = false
       return answer
     }
-    // by index: to take it apart as a list makes an iterator
+    // by index, because destructuring would create an iterator
     const guessed = this.#given + made.count === 0 && call._tag !== "rtnetlink"
       ? expectedOf(made, files)
       : furtherOf(numbers, number, Number(c), files)

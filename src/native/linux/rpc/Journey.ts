@@ -1,8 +1,8 @@
 /**
- * How an effect runs ahead of a server: see ../../Ahead.ts for what that is.
+ * How an effect runs ahead of a server; ../../Ahead.ts explains what that is.
  *
- * What the server says of the list is only its word, as any of its answers: one that lies misleads its own init, as it could
- * by its calls, and no other.
+ * The server's report about the list is trusted no more than its other answers. A server that lies misleads its own init
+ * only, as it could by any call.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -22,20 +22,20 @@ import type { Block, Part } from "./Made.ts"
 import { asksFor, callsOf, hasSkipped, isFailure, isOpen, isSameValue, Made, noCall, settled } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
-/** A question in the list: of which part, which one of its, and what its answer was taken to be. */
+/** A question in the list: its part, its place, and the answer that was assumed. */
 interface Asked {
   readonly part: number
   readonly question: string | undefined
   readonly equals: boolean
 }
 
-/** What comes by chance (EAGAIN, EINTR) says nothing of the next time. */
+/** Results that come by chance (EAGAIN, EINTR) predict nothing. */
 const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EINTR")])
 
-/** What the calls of a part come to after it has turned out to be on the wrong way: its end has no meaning. */
+/** The result of calls of a part after a wrong guess. How the part ends then has no meaning. */
 const astray = Effect.die(Symbol("astray"))
 
-/** Room for the largest call, in bytes. */
+/** Room for the arguments of the largest call, in bytes. */
 const room = 0x31000
 
 /** Steps of one process that run ahead. */
@@ -43,23 +43,23 @@ export class Journey implements Ahead.Journey {
   readonly #process: Process
   readonly #handlers: Handlers
   #batch: Batch
-  /** Where the arguments begin. */
+  /** Where the arguments begin in memory. */
   #start: number
   readonly #parts: Array<Part> = []
   #current = -1
   #again: number | undefined
   isLost = false
-  /** Calls whose entries are in the list, or that are still without an answer, in their order. */
+  /** Calls that have entries in the list or still lack an answer, in order. */
   #made: Array<Made> = []
-  /** By entry: in which part it was asked for. */
+  /** Questions by the number of their entry. */
   #checks = new Map<number, Asked>()
-  /** When each part began, by the process's own clock. */
+  /** When each part began, by the process's clock. */
   readonly #clock: Clock
-  /** What the calls give that are made now. */
+  /** The guess for the calls that are made now. */
   #guess: Ahead.Guess | undefined
-  /** Codes of the block that begins with the next call. */
+  /** The block that begins with the next call. */
   #entering: Block | undefined
-  /** What has gone wrong in here: no list is made any more, as the last one may have been made by then. */
+  /** A failure of this module. No further list is made after it, because the last one may have been made. */
   #defect: Effect.Effect<never, SyscallError> | undefined
   #isKept = false
 
@@ -100,7 +100,7 @@ export class Journey implements Ahead.Journey {
   readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {
     if (!this.isLost) this.#clock.mark(this.#current + 1, this.#batch)
     return Effect.map(this.#flush() as Effect.Effect<void>, () => {
-      // a field that nobody could answer: the same part again, which then can be
+      // a field was read that had no likely answer: the same part runs again, and can then be answered
       const again = this.#again ?? (this.isLost ? this.#current : undefined)
       this.#again = undefined
       if (again !== undefined) this.#current = again - 1
@@ -137,7 +137,7 @@ export class Journey implements Ahead.Journey {
       const { files, made } = block
       this.#entering = undefined
       if (this.isLost || made === undefined || made.isSettled || files === undefined) return
-      // what it leaves behind it would have to leave behind in any case
+      // a block that leaves descriptors open or closed can't be skipped
       if (!this.#process.files.isSame(files)) return
       made.codes = codes
       made.until = this.#batch.length
@@ -165,7 +165,7 @@ export class Journey implements Ahead.Journey {
     return this.#join(part, call, guess)
   }
 
-  /** A call that was made when the part ran before. */
+  /** A call that was made in an earlier run of the part. */
   #repeat(part: Part, made: Made, call: Call): Effect.Effect<unknown, SyscallError> {
     if (!isSameValue(made.call, call)) {
       return Effect.die(new Error(`run again, an effect makes the call ${call._tag} in place of ${made.call._tag}`))
@@ -176,7 +176,7 @@ export class Journey implements Ahead.Journey {
     return exit
   }
 
-  /** A call before which all others must have been made. */
+  /** A call that is made by itself, after all calls before it. */
   #alone(
     part: Part,
     call: Call,
@@ -186,7 +186,7 @@ export class Journey implements Ahead.Journey {
       this.#flush(),
       Effect.suspend(() =>
         this.isLost ? astray : Effect.flatMap(Effect.exit(plain()), (exit) => {
-          // its arguments were where the list was; and by now it may be another process, with memory of its own
+          // the call's arguments have replaced the list, and the process may be a new one with new memory
           const { batch, start } = listIn(this.#process.memory)
           this.#batch = batch
           this.#start = start
@@ -246,7 +246,7 @@ export class Journey implements Ahead.Journey {
     }
   }
 
-  /** Has the list made until a call that only the kernel can answer has its answer. */
+  /** Has the list made, up to a call that only the kernel can answer. */
   #complete(made: Made): Effect.Effect<unknown, SyscallError> {
     return Effect.andThen(
       this.#flush(),
@@ -273,7 +273,7 @@ export class Journey implements Ahead.Journey {
     })
   }
 
-  /** Takes what a list has come to: which calls were made, and whether one, or a check, was not as it should be. */
+  /** Takes the outcome of a list: which calls were made, and which call or check was not as expected. */
   #take(said: number, length: number): Effect.Effect<void, SyscallError> {
     const held = said >= 0 && said <= length ? said : 0
     const asked = held < length ? this.#checks.get(held) : undefined
@@ -283,13 +283,13 @@ export class Journey implements Ahead.Journey {
     this.#clear()
     this.#made = []
     for (const one of known) {
-      // one that is waited for, since too much came otherwise, teaches as one does for which it came otherwise
+      // a part with too many wrong guesses waits for its calls: a failed one is remembered as a wrong guess is
       if (one !== unlucky && one.exit === undefined && isFailure(one)) this.#remember(one)
       if (one === unlucky || isOpen(one)) this.#learn(one)
       else one.isSettled = true
     }
     if (held < length) {
-      // a server that makes less of a list than it should, and does not say why, has its init run again
+      // if a server makes fewer entries than it should, and no result says why, its init runs again
       if (unlucky === undefined && asked?.question !== undefined) {
         this.#learnAnswer(this.#parts[asked.part]!, asked.question, !asked.equals)
       }
@@ -303,15 +303,15 @@ export class Journey implements Ahead.Journey {
       this.#parts.length = again + 1
       this.#parts[again]!.unlucky++
     }
-    // one that makes several calls, each by what the one before gave
+    // a handler makes several calls, each with the answer to the one before
     if (this.#made.length > 0) return this.#flush()
     this.#process.memory.used = this.#start
-    // the steps before this one are certain: what they asked for is not asked for again
+    // the steps before this one are certain and never run again, so their calls are forgotten
     if (!this.isLost && !this.#isKept) { for (let part = 0; part < this.#current; part++) this.#parts[part]!.log = [] }
     return Effect.void
   }
 
-  /** Something else came than was taken for granted: the next one will take that for granted. */
+  /** Remembers an unexpected result, as the guess for the next container. */
   #remember({ answers: [answer, further], call, index, part }: Made): void {
     if (answer === undefined || further !== undefined || passing.has(answer)) return
     this.#process.history.remember(part.name, placeOf(call, index), answer)
@@ -327,7 +327,7 @@ export class Journey implements Ahead.Journey {
     this.#clock.clear()
   }
 
-  /** Which calls were made, with what they gave; and the one, the last of these, that gave something else than it should. */
+  /** Which calls were made, with their results; and the last of them, if its result was not as expected. */
   #sort(held: number): {
     readonly known: ReadonlyArray<Made>
     readonly unlucky: Made | undefined
@@ -335,7 +335,7 @@ export class Journey implements Ahead.Journey {
   } {
     const known: Array<Made> = []
     let unlucky: Made | undefined
-    /** Of the first call that was not made. */
+    /** The part of the first call that was not made. */
     let lost: Part | undefined
     let skipped = 0
     for (const one of this.#made) {
@@ -358,7 +358,7 @@ export class Journey implements Ahead.Journey {
     return { known, lost: unlucky?.part ?? lost, unlucky }
   }
 
-  /** What a call has come to for certain, now that its answers are there. */
+  /** Takes the certain outcome of a call, now that its answers have come. */
   #learn(one: Made): void {
     const { memory } = this.#process
     const { coming } = one
@@ -374,7 +374,7 @@ export class Journey implements Ahead.Journey {
   }
 }
 
-/** A list at the front of the memory for arguments, and where these begin then. */
+/** Makes a list at the front of the memory for arguments; `start` is where the arguments begin. */
 const listIn = (memory: Scratch): { readonly batch: Batch; readonly start: number } => {
   memory.reset()
   const batch = new Batch(memory.piece(batchSize))

@@ -1,19 +1,19 @@
 /**
- * How a server tells this process that it has answered: the two ends of a pair of sockets, one of which libuv watches.
+ * How a server reports to this process that it has answered: by a pair of sockets, of which libuv watches one end.
  *
- * A server that is asked to ring writes a byte. When the last server of a group has ended, or has become a program, its end is
- * closed, which this process sees as the end of the stream. And when this process has ended, however that comes, its servers
- * see their end hang up, and end too.
+ * A server that is asked to ring writes a byte. When the last server of a group has ended or has become a program, the
+ * servers' end is closed, and this process sees the end of the stream. When this process ends, for whatever reason, its
+ * servers see their end hang up, and end too.
  *
- * What comes may come from a stranger. Bytes say nothing but "look", and one that rings more often than it was asked to
- * is not heard for a while.
+ * The other end is not trusted. A byte means nothing but "look", and a link that rings more often than it was asked to is
+ * ignored for a while.
  *
  * @see socketpair(2), unix(7)
  */
 import type { Socket } from "node:net"
 import { socketOn } from "./socketOn.ts"
 
-/** How long a link that rings too often is not listened to, in milliseconds: longer each time. */
+/** How long a link that rings too often is ignored, in milliseconds; longer each time. */
 const deaf = { first: 1, most: 100 } as const
 
 const scrap = Buffer.alloc(64)
@@ -25,16 +25,16 @@ export class Link {
   #timer: NodeJS.Timeout | undefined
   #isNeeded = false
 
-  /** How many bytes have been asked for, and not come. */
+  /** How many bytes have been requested and have not come. */
   #expected = 0
   #isClosed = false
   readonly #closed: () => void
 
   /**
-   * @param fd this process's end, which belongs to the link from now on
-   * @param heard somebody has rung
-   * @param ended the servers' end has been closed
-   * @param closed this process's end is closed, for whatever reason
+   * @param fd this process's end, which the link owns from now on
+   * @param heard called when a server has rung
+   * @param ended called when the servers' end has been closed
+   * @param closed called when this process's end is closed, for whatever reason
    */
   constructor(fd: number, heard: () => void, ended: () => void, closed: () => void) {
     this.#closed = closed
@@ -47,7 +47,7 @@ export class Link {
       this.close()
       ended()
     }
-    // a reset is an end like any other
+    // a reset is treated like any other end
     socket.on("error", end)
     socket.on("end", end)
     socket.on("close", end)
@@ -73,7 +73,7 @@ export class Link {
     return false
   }
 
-  /** Whether somebody waits for it, which keeps this process from its end. */
+  /** Whether a fiber waits for it, which keeps this process alive. */
   set isNeeded(is: boolean) {
     if (is === this.#isNeeded) return
     this.#isNeeded = is

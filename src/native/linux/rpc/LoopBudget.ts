@@ -1,33 +1,33 @@
 /**
- * How long the fibers of this kernel may run before the event loop has its turn. If calls are answered at once, fibers never
- * wait: without this limit, the timers and streams of the application would stand still during the whole start.
+ * How long the fibers of this kernel may run before the event loop gets its turn. While calls are answered at once, fibers
+ * never wait. Without this limit, the application's timers and streams would stop for the whole start of a container.
  */
 import { performance } from "node:perf_hooks"
 
-/** Milliseconds of a turn. */
+/** The length of a turn, in milliseconds. */
 const allowance = 5
 
-/** One for a kernel. */
+/** The budget of a kernel. */
 export class LoopBudget {
-  /** When the first of this turn began; unknown if nobody has. */
+  /** When this turn began; `undefined` before its first call. */
   #start: number | undefined
-  /** Those for which there was no time left, the oldest first. */
+  /** Fibers that wait for the next turn, the oldest first. */
   readonly #waiting = new Set<() => void>()
 
-  /** Whether the event loop is to have its turn. */
+  /** Whether it is the event loop's turn. */
   get isSpent(): boolean {
     return performance.now() - this.#begin() > allowance
   }
 
-  /** Continues at the next turn, or one after that. Returns what cancels it. */
+  /** Calls `go` in the next turn, or a later one. Returns a function that cancels it. */
   defer(go: () => void): () => void {
     this.#waiting.add(go)
-    // the fiber may have been suspended since it asked, for longer than the turn: then no next one is due
+    // the fiber may have been suspended since it asked, for longer than the turn; then nothing else starts the next one
     this.#begin()
     return () => void this.#waiting.delete(go)
   }
 
-  /** When this turn began; it begins now if nobody has begun it. */
+  /** When this turn began; it begins now if it has not begun. */
   #begin(): number {
     if (this.#start === undefined) {
       this.#start = performance.now()

@@ -1,5 +1,5 @@
 /**
- * What a part of a journey has asked for, and what became of it.
+ * The calls of a part of a journey, and their outcomes.
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -16,29 +16,29 @@ const nothing: ReadonlyArray<number> = []
 export class Made {
   readonly call: Call
   readonly part: Part
-  /** Which one of its part's calls it is. */
+  /** Its number among the calls of its part. */
   readonly index: number
-  /** Where its arguments are. */
+  /** Where its arguments are in memory. */
   readonly memory: number
   readonly guess: Guess | undefined
-  /** What it gave when this part asked for it the last time, for another container. */
+  /** Its result when this part made it for an earlier container, if that was unexpected. */
   readonly before: number | undefined
-  /** Whether what it came to is certain. */
+  /** Whether its outcome is certain. */
   isSettled = false
-  /** What it came to, or is taken to have come to; none while only the call itself can tell. */
+  /** Its outcome, certain or assumed; `undefined` while only the kernel can tell. */
   exit: Exit.Exit<unknown, SyscallError> | undefined = undefined
-  /** Its entries in the list. */
+  /** The first of its entries in the list; `count` is how many it has. */
   first: number
   count = 0
-  /** What its entries gave that were made before, as far as somebody asks: see {@link asksFor}. */
+  /** The results of its entries that were made, if they are needed: see {@link asksFor}. */
   answers: ReadonlyArray<number> = nothing
-  /** What it gives, if that is still to come and may be asked. */
+  /** Its result, if that has not come yet and may be asked questions. */
   coming: Coming<never> | undefined = undefined
-  /** Where the kernel writes it. */
+  /** Where the kernel writes its result. */
   output = 0
-  /** Whether it is checked in the list that it gives what it should. */
+  /** Whether a check in the list compares its result. */
   isChecked = false
-  /** Codes with which it may fail, and what is not made then: up to this entry. */
+  /** Errnos with which it may fail. Then the entries before `until` are skipped. */
   codes: readonly [Errno, Errno] | undefined = undefined
   until: number | undefined = undefined
 
@@ -53,7 +53,7 @@ export class Made {
   }
 }
 
-/** A call that has been made by itself. */
+/** A call that was made by itself. */
 export const settled = (call: Call, part: Part, exit: Exit.Exit<unknown, SyscallError>): Made => {
   const made = new Made(call, part, 0, 0, undefined)
   made.isSettled = true
@@ -61,30 +61,30 @@ export const settled = (call: Call, part: Part, exit: Exit.Exit<unknown, Syscall
   return made
 }
 
-/** What one step asks for, in its order. */
+/** The calls of one step, in order. */
 export interface Part {
   readonly name: string
   log: Array<Made>
   next: number
-  /** How often something else has come than was taken for granted. */
+  /** How many guesses were wrong. */
   unlucky: number
-  /** What its calls and questions have come to for others, where that was not what is usual. */
+  /** Unexpected results of its calls and questions for earlier containers. */
   answers: Answers | undefined
-  /** The process's descriptors before it. */
+  /** The process's descriptors before the part. */
   readonly files: OpenFiles
 }
 
-/** Stands in the log for an effect that is run once. */
+/** A placeholder in the log for an effect that runs once. */
 export const noCall = { _tag: "once" } as unknown as Call
 
 /** The calls of a part, in their order. */
 export const callsOf = (part: Part | undefined): ReadonlyArray<Made> =>
   part?.log.filter(({ call }) => call !== noCall) ?? []
 
-/** What is made only if its first call does not fail with one of some codes. */
+/** Calls that are skipped if the first of them fails with one of two errnos. */
 export interface Block {
   readonly codes: readonly [Errno, Errno]
-  /** Its first call, and the process's descriptors before that. */
+  /** Its first call; `files` are the process's descriptors before it. */
   made?: Made
   files?: OpenFiles
 }
@@ -98,21 +98,21 @@ export const isSameValue = (one: unknown, other: unknown): boolean => {
     keys.every((key) => isSameValue((one as Record<string, unknown>)[key], (other as Record<string, unknown>)[key]))
 }
 
-/** Whether the results of a call are of use even if they are what they should be. */
+/** Whether the results of a call are needed even if they are as expected. */
 export const asksFor = (made: Made): boolean =>
   made.exit === undefined || made.coming !== undefined || made.isChecked || made.codes !== undefined
 
-/** Whether more is to be known of a call that gave what it should. */
+/** Whether a call whose result was as expected must still be looked at. */
 export const isOpen = (made: Made): boolean =>
   made.coming !== undefined || made.exit === undefined || made.isChecked || hasSkipped(made)
 
 /** Whether the kernel has refused a call. */
 export const isFailure = ({ answers: [answer] }: Made): boolean => answer !== undefined && answer < 0
 
-/** How many calls a look stays true, unless it is made again. */
+/** For how many calls an earlier failure is assumed to repeat. */
 const lately = 3
 
-/** The errno's negative with which the same call failed a moment ago. */
+/** The negative errno with which the same call failed a few calls before. */
 export const refusedBefore = ({ log }: Part, call: Call): number | undefined => {
   for (let at = Math.max(log.length - 1 - lately, 0); at < log.length - 1; at++) {
     const { call: other, exit } = log[at]!
@@ -123,6 +123,6 @@ export const refusedBefore = ({ log }: Part, call: Call): number | undefined => 
   return undefined
 }
 
-/** Whether a call failed in a way in which what depends on it is left out. */
+/** Whether a call failed with an errno for which the calls of its block are skipped. */
 export const hasSkipped = ({ answers, codes }: Made): boolean =>
   codes !== undefined && codes.some((code) => answers[0] === -numberOf(code))

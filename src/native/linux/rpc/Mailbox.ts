@@ -1,6 +1,6 @@
 /**
- * The client's side of a mailbox: the memory by which this process asks a server for system calls. Where its fields are is
- * said in layout.ts; the server's side is `server.c`.
+ * The client's side of a mailbox: the memory through which this process asks a server for system calls. layout.ts has the
+ * offsets of its fields; `server.c` is the server's side.
  */
 import { performance } from "node:perf_hooks"
 import type { Word } from "../koffi.ts"
@@ -9,18 +9,18 @@ import { mailbox as at, state } from "./layout.ts"
 /** Bits of the word of state, as 32-bit integers. */
 const [asked, died] = [state.asked | 0, state.died]
 
-/** Descriptors that can wait to be closed. */
+/** How many descriptors can wait to be closed. */
 const closes = 63
 
-/** Bytes that a mailbox takes. */
+/** The size of a mailbox in bytes. */
 const mailboxSize = at.closeFds + closes * 4
 
-/** How often a sleeping server looks if its client still lives, in nanoseconds. */
+/** How often a sleeping server checks whether its client still lives, in nanoseconds. */
 const heartbeat = 100_000_000
 
-/** How long JavaScript looks for an answer before it continues with something else, in milliseconds. */
+/** How long JavaScript looks for an answer before it does something else, in milliseconds. */
 const moment = { most: 0.05, least: 0.002 } as const
-/** How often it looks between two looks at the clock. */
+/** How often it looks before it reads the clock again. */
 const looksPerTick = 16
 
 const stateAt = at.state / 4
@@ -30,7 +30,7 @@ const ringsAt = at.rings / 4
 
 const two32 = 0x1_0000_0000
 
-/** One mailbox. It is used again, by one server after the other. */
+/** One mailbox. Servers use it one after the other. */
 export class Mailbox {
   readonly address: number
   readonly #words: Int32Array
@@ -41,7 +41,7 @@ export class Mailbox {
 
   /**
    * @param memory of {@link mailboxSize} bytes, all zero
-   * @param cores with one, to look again and again only keeps the other side from running
+   * @param cores the number of processors; with one, polling only keeps the other side from running
    */
   constructor(memory: Buffer, address: number, cores: number) {
     this.address = address
@@ -51,23 +51,23 @@ export class Mailbox {
     this.initialise()
   }
 
-  /** Fills memory that is new, or was given back. There is no server. */
+  /** Initialises memory that is new, or was given back. There is no server. */
   initialise(): void {
     this.link = undefined
     this.#set(at.looks, this.#isAlone ? 0 : 1)
     this.#setLong(at.serverTimeout + 8, heartbeat)
-    // a list of one: its head, with the way from the entry to the word of state, and the entry, which leads back
+    // a list of one entry: its head, with the offset from the entry to the word of state, and the entry, which leads back
     this.#setLong(at.robust, this.address + at.robustEntry)
     this.#setLong(at.robust + 8, at.state - at.robustEntry)
     this.#setLong(at.robustEntry, this.address + at.robust)
     this.markFree()
   }
 
-  /** Whether nobody serves it: the server has ended, or has become a program. */
+  /** Whether no server serves it: the server has ended or has become a program. */
   get isFree(): boolean {
     return (this.#state & died) !== 0
   }
-  /** Whether an answer is still to come. */
+  /** Whether the server has not answered yet. */
   get isAsked(): boolean {
     const state = this.#state
     return state < 0 && (state & died) === 0
@@ -76,7 +76,7 @@ export class Mailbox {
   /**
    * Asks the server for a call.
    *
-   * @returns whether there is one
+   * @returns whether there is a server
    */
   ask(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): boolean {
     this.#put(at.number, number)
@@ -105,12 +105,15 @@ export class Mailbox {
     return true
   }
 
-  /** Whether the server must be woken to hear of what it is asked. */
+  /** Whether the server must be woken to see the request. */
   get sleeps(): boolean {
     return Atomics.load(this.#words, sleepsAt) !== 0
   }
 
-  /** Looks for an answer, for a moment; whether it is there. A look in vain makes the next one shorter, another one longer. */
+  /**
+   * Polls for an answer for a moment; returns whether it has come. A failed poll makes the next one shorter, a successful
+   * one longer.
+   */
   look(): boolean {
     if (!this.isAsked) return true
     if (this.#isAlone) return false
@@ -130,9 +133,9 @@ export class Mailbox {
   }
 
   /**
-   * Has the server ring once it has answered. An answer that is already there may not be rung for.
+   * Has the server ring when it has answered. It may not ring for an answer that has come already.
    *
-   * @returns whether it can ring: what a filter refuses it, or worse, it must not do
+   * @returns whether it can ring: under a seccomp filter it must not, because the filter might kill it
    */
   ring(): boolean {
     if (this.#isRestrained) return false
@@ -140,28 +143,28 @@ export class Mailbox {
     return true
   }
 
-  /** What the server answered last. */
+  /** The server's last answer. */
   get result(): number {
     return this.#words[resultAt + 1]! * two32 + (this.#words[resultAt]! >>> 0)
   }
 
-  /** A descriptor, the server's, by which it rings; it hangs up once nobody is left to ask. */
+  /** The server's descriptor of the link, by which it rings. It hangs up when the client has gone. */
   set link(fd: number | undefined) {
-    // poll(2) passes over a negative one
+    // poll(2) ignores a negative descriptor
     this.#set(at.link, fd ?? -1)
   }
 
-  /** Where the child goes that the server's next clone(2) makes. */
+  /** The mailbox for the child of the server's next clone(2). */
   set next(mailbox: Mailbox) {
     this.#setLong(at.next, mailbox.address)
   }
 
-  /** The server makes no call that it could not do without: a filter may refuse it. */
+  /** From now on the server is not asked to ring, because a filter may refuse that or kill the server. */
   restrain(): void {
     this.#isRestrained = true
   }
 
-  /** Makes the mailbox ready for a new server, whose first answer says that it is there. */
+  /** Prepares the mailbox for a new server. The server's first answer reports that it has started. */
   prepare(): void {
     this.#isRestrained = false
     this.#set(at.closes, 0)
@@ -170,7 +173,7 @@ export class Mailbox {
     Atomics.store(this.#words, stateAt, asked)
   }
 
-  /** There is no server, or none any more that can tell. */
+  /** Marks that there is no server, if the server itself can't mark it. */
   markFree(): void {
     Atomics.store(this.#words, stateAt, died)
   }

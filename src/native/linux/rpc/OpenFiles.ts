@@ -1,28 +1,31 @@
 /**
- * Which descriptors a process has, as far as its calls show it: the next one is the lowest that is free.
+ * Which descriptors a process has, as far as its calls show. The next one is the lowest free number.
  *
- * This is only a guess. If it is wrong, the answer of the kernel shows that, and the guess is corrected.
+ * This is only a guess. If it is wrong, the kernel's answer shows that, and the guess is corrected.
  */
 import { F, O, TIOC } from "../../constants.ts"
 import type { Call } from "../../Kernel.ts"
 import type { Stat } from "../../results.ts"
 
-/** What most processes start with. */
+/** The mask that most processes start with. */
 const usualMask = 0o22
 
-/** How many descriptors that it was not known to have a process may have taken between two calls. */
+/** How many unknown descriptors a process may have opened between two calls. */
 const farAway = 1024
 
-/** The descriptors of one process. Each step gets a copy, and few change anything: so copies share what neither has changed. */
+/**
+ * The descriptors of one process. Each step gets a copy, and few steps change any, so copies share their sets until one
+ * changes them.
+ */
 export class OpenFiles {
   #open: Set<number>
   /** Its file mode creation mask. */
   mask: number
-  /** What statx(2) said of standard input, output and error. */
+  /** What statx(2) reported of standard input, output and error. */
   #streams: ReadonlyMap<number, Stat> = new Map()
-  /** Those of which it is known that exec leaves them open. */
+  /** Descriptors that are known to stay open across exec. */
   #inherited: ReadonlySet<number> = new Set()
-  /** Whether a copy has the set of the open ones, too. */
+  /** Whether a copy shares the set of open descriptors. */
   #isShared = false
 
   constructor(open: Iterable<number> = [0, 1, 2], mask = usualMask) {
@@ -39,7 +42,7 @@ export class OpenFiles {
     return copy
   }
 
-  /** The set of the open ones, to be changed. */
+  /** The set of open descriptors, for a change. */
   #changing(): Set<number> {
     if (this.#isShared) {
       this.#open = new Set(this.#open)
@@ -48,17 +51,17 @@ export class OpenFiles {
     return this.#open
   }
 
-  /** What fcntl(2) will say of the flags of a descriptor, if that is known. */
+  /** The flags of a descriptor that fcntl(2) will return, if they are known. */
   flagsOf(call: Call): number | undefined {
     return call._tag === "fcntl" && call.command === F.GETFD && this.#inherited.has(call.fd) ? 0 : undefined
   }
 
-  /** What a call gave when it was made before, where that is still so. */
+  /** The result of an earlier call, if it still holds. */
   before(call: Call): Stat | undefined {
     return call._tag === "statx" && call.path === "" ? this.#streams.get(call.dirfd) : undefined
   }
 
-  /** The lowest free one, from a number on. */
+  /** The lowest free descriptor, from a number on. */
   next(from = 0): number {
     let fd = from
     while (this.#open.has(fd)) fd++
@@ -75,14 +78,14 @@ export class OpenFiles {
   readonly has = (fd: number): boolean => this.#open.has(fd)
 
   #add(fd: number): void {
-    // the kernel returns the lowest, so those below are taken. A number that is far away comes from a stranger, or is wrong
+    // the kernel returns the lowest free number, so all below are taken. A number far above is a lie or an error
     if (fd < this.#open.size + farAway) {
       for (let below = this.next(); below < fd; below = this.next(below)) this.#changing().add(below)
     }
     this.#changing().add(fd)
   }
 
-  /** A call has been made, or is taken to have been, with success. */
+  /** Records a call that has succeeded, or is assumed to have. */
   made(call: Call, result: unknown): void {
     switch (call._tag) {
       case "openat":

@@ -1,5 +1,5 @@
 /**
- * A process whose effect runs ahead of it, as far as a journey knows it.
+ * What a journey knows of the process that its effect runs ahead of.
  */
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -10,20 +10,20 @@ import type { Raw } from "../Syscalls.ts"
 import type { History } from "./History.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 
-/** What running ahead needs. */
+/** The process. */
 export interface Process {
-  /** What is known of its descriptors. */
+  /** Its descriptors, as far as they are known. */
   files: OpenFiles
   readonly memory: Scratch
   readonly numbers: Numbers
-  /** What the processes before it have taught. */
+  /** What was learned from earlier processes. */
   readonly history: History
-  /** A descriptor of its that no effect knows of. */
+  /** Its descriptor of the link, which effects do not know of. */
   readonly link: number | undefined
-  /** Whether a filter may refuse, or worse, what the effect has not asked for. */
+  /** Whether a filter may refuse, or kill the process for, calls that the effect has not asked for. */
   readonly isFiltered: boolean
-  /** Runs the handler of a call, whose calls are made by `raw`. */
+  /** Runs the handler of a call with the system calls of `raw`. */
   readonly handle: (call: Call, raw: Raw) => Exit.Exit<unknown, SyscallError>
-  /** Has the server make a list; returns how many entries held. */
+  /** Has the server make a list; returns how many entries were as expected. */
   readonly make: (address: number, count: number, waits: boolean) => Effect.Effect<number, SyscallError>
 }

@@ -1,5 +1,5 @@
 /**
- * A server group: a server that this process has spawned, and those that it has cloned. They share one memory, and one link.
+ * A server group: a server that this process has spawned, and the servers cloned from it. They share memory and a link.
  */
 import type { Scratch } from "../Scratch.ts"
 import type { Handlers } from "../Syscalls.ts"
@@ -9,36 +9,36 @@ import type { Mailbox } from "./Mailbox.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 import type { GroupMemory } from "./SharedMemory.ts"
 
-/** A process that makes calls for this one. */
+/** A process that makes calls for this process. */
 export interface Server {
-  /** Another one after the process has cloned itself again. */
+  /** Its mailbox; changed by `reclone`. */
   slot: Slot
-  /** As the process that cloned it sees it. */
+  /** Its pid, as the process that cloned it sees it. */
   pid: number
-  /** What is known of its descriptors. */
+  /** Its descriptors, as far as they are known. */
   files: OpenFiles
-  /** The one that clones it, until it is there. */
+  /** The server that clones it, until it has started. */
   by?: Server
 }
 
-/** The descriptor by which a server rings, and sees whether this process lives; none if it had to give that number up. */
+/** The descriptor by which a server rings, and sees whether this process lives; none if the server had to give it up. */
 export interface LinkEnd {
   fd: number | undefined
 }
 
-/** A mailbox, with all that makes calls through it. It is used again, by one server after the other. */
+/** A mailbox, and everything that makes calls through it. Servers use it one after the other. */
 export interface Slot {
   readonly group: ServerGroup
   readonly mailbox: Mailbox
   readonly client: Client
-  /** Of the arguments. */
+  /** The memory for arguments. */
   readonly memory: Scratch
   readonly handlers: Handlers
   readonly link: LinkEnd
   readonly server: { current: Server | undefined }
-  /** Whether its server is not asked any more, whether it has ended or not. */
+  /** Whether its server is not asked any more, ended or not. */
   isLost: boolean
-  /** What continues once the server has answered, or has gone. */
+  /** Called when the server has answered, or has gone. */
   waiter: (() => void) | undefined
 }
 
@@ -46,46 +46,44 @@ export interface Slot {
 export const isVacant = ({ mailbox, server, waiter }: Slot): boolean =>
   waiter === undefined && (server.current === undefined || mailbox.isFree)
 
-/** Makes a new slot, in new memory, which a process that is still in the old memory can't reach. */
+/** Initialises a slot in new memory, which a process that still has the old memory can't reach. */
 export const renew = (slot: Slot): void => {
   slot.mailbox.initialise()
   slot.isLost = false
 }
 
-/** Whether another server has the slot of this one by now. */
+/** Whether another server has taken this server's slot. */
 export const isTaken = (server: Server): boolean => {
   const { current } = server.slot.server
   return current !== undefined && current !== server
 }
 
 /**
- * How often to look at a server that can't ring, in milliseconds; the intervals grow. It may have loaded a filter that
- * refuses the ring. Or it may have been killed, while others of its group keep the link open.
+ * How often to look at a server that can't ring, in milliseconds; the intervals grow. Its filter may refuse the write(2),
+ * or it may have been killed while others of its group keep the link open.
  */
 const rounds = { first: 1, most: 16 } as const
 
-/** A server with those that it has cloned, and they. */
+/** A spawned server with the servers cloned from it. */
 export class ServerGroup {
   readonly memory: GroupMemory
-  /** The first one is that of the first server. */
+  /** The first slot is that of the spawned server. */
   readonly slots: Array<Slot> = []
-  /** Whether all of its servers have ended. Its memory can't say so: a stranger may still have it. */
+  /** Whether all of its servers have ended. Its memory can't tell, because a container may still have it mapped. */
   isEnded = true
-  /** This process's end of the link; none before there is a server, and after all have closed theirs. */
+  /** This process's end of the link; none before the first server, and after all servers have closed theirs. */
   link: Link | undefined
 
   constructor(memory: GroupMemory) {
     this.memory = memory
   }
 
-  /** Somebody has rung. */
+  /** A server has rung. */
   heard(): void {
     for (const slot of this.slots) if (!slot.mailbox.isAsked) slot.waiter?.()
   }
 
-  /**
-   * No server is left that could ring. The kernel has marked those that have ended; the others get no further request.
-   */
+  /** No server can ring any more. The kernel has marked those that have ended; the others get no further request. */
   hungUp(): void {
     this.link = undefined
     for (const slot of this.slots) {
@@ -94,7 +92,7 @@ export class ServerGroup {
     }
   }
 
-  /** Asks a server for nothing more, unless it has had to give its link away. */
+  /** Stops asking a server, unless it had to give its link away. */
   #lose(slot: Slot): void {
     if (slot.link.fd === undefined) return
     slot.isLost = true
@@ -108,9 +106,9 @@ export class ServerGroup {
   }
 
   /**
-   * Calls back, once, when a server has answered or has gone, or after so many milliseconds.
+   * Calls `go` once, when a server has answered or has gone, or after some milliseconds.
    *
-   * @returns what cancels it; that may come late, when the slot has another server, and somebody waits for that
+   * @returns a function that cancels it. It may be called late, when the slot has another server and another waiter
    */
   whenAnswered(slot: Slot, go: () => void, milliseconds?: number): () => void {
     let timer: NodeJS.Timeout | undefined
@@ -125,11 +123,11 @@ export class ServerGroup {
     }
     slot.waiter = done
     this.#need()
-    // its memory may say anything: without a link it has ended
+    // the memory is not trusted: without a link, the server has ended
     if (this.link === undefined) this.#lose(slot)
     const rings = this.link !== undefined && slot.link.fd !== undefined && slot.mailbox.ring()
     if (rings) this.link?.expect()
-    // it may have answered before it was asked to ring
+    // the server may have answered before it was asked to ring
     if (!slot.mailbox.isAsked || slot.isLost) {
       timer = setTimeout(done, 0)
       return stop
@@ -148,7 +146,7 @@ export class ServerGroup {
       timer = setTimeout(look, round)
       round = Math.min(round * 2, rounds.most)
     }
-    // never at once: the caller has not yet got the function that cancels it
+    // never synchronously: the caller has not got the cancelling function yet
     lookLater()
     return stop
   }

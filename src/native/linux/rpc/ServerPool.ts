@@ -1,6 +1,5 @@
 /**
- * How this process makes others without copying itself, and has them make system calls: remote procedure calls through shared
- * memory.
+ * Starts processes without copying this one, and has them make system calls: remote procedure calls through shared memory.
  *
  *       this process: one thread of JavaScript                       a child: no thread but the server
  *     ┌────────────────────────────────────────┐                   ┌───────────────────────────────────┐
@@ -10,16 +9,16 @@
  *     │                               └────────┼─── end of file ───┼── has ended, or is a program      │
  *     └────────────────────────────────────────┘                   └───────────────────────────────────┘
  *
- * A child executes a program of some kilobytes, a server, which makes the calls that it is asked for (`server.c`). So its init
- * continues as JavaScript here, in a process with any number of threads, while every call is made there: namespaces,
- * credentials, descriptors and the working directory that change are the child's. Nothing of this process is in the child but
- * the memory of its group (SharedMemory.ts). Nothing has to be copied at its start or torn down at its exec, and when it is
- * killed nothing here is lost.
+ * A child executes a program of some kilobytes, a server (`server.c`), which makes the calls that it is asked for. So the
+ * init continues as JavaScript here, in a process with any number of threads, while the child makes every call. The
+ * namespaces, credentials, descriptors and the working directory that change are the child's. Of this process, the child
+ * has only the memory of its group (SharedMemory.ts). So nothing is copied at its start or torn down at its exec, and
+ * nothing here is lost if it is killed.
  *
- * The child is what fork(2) would make, but for what execve(2) changes: its credentials are computed again (a process that
- * has capabilities without being root keeps the ambient ones), handlers of signals are gone, and it can be dumped.
+ * The child is what fork(2) would make, except for what execve(2) changes: its capabilities are computed again (without
+ * root, only ambient ones stay), signal handlers are reset, and it is dumpable.
  *
- * The word of state of a mailbox, a futex of which the kernel knows by a robust list:
+ * The word of state of a mailbox is a futex in the server's robust list, so the kernel marks the server's end in it:
  *
  *     | word                  | means                           | becomes                   | by                             |
  *     |-----------------------|---------------------------------|---------------------------|--------------------------------|
@@ -29,9 +28,9 @@
  *     | thread and `asked`    | the server makes a call         | thread                    | the server, with the answer    |
  *     | any of the last three | the server ends, or executes    | word and `died`           | the kernel                     |
  *
- * Neither side polls for long. The client looks for an answer for 50 µs at most, which is longer than most calls take, and
- * then asks the server to ring; meanwhile the event loop continues. A server looks for the next request for as long, or for
- * less if the last look was in vain, and then sleeps on its word.
+ * Neither side polls for long. The client polls for an answer for 50 µs at most, which is longer than most calls take. Then
+ * it asks the server to ring, and the event loop continues. A server polls for the next request as long, or less if the
+ * last poll failed, and then sleeps on its word.
  *
  * @see clone(2), execveat(2), set_robust_list(2), futex(2)
  */
@@ -54,19 +53,19 @@ import { sparing } from "./sparing.ts"
 import { Spawner } from "./Spawner.ts"
 import { Watcher } from "./Watcher.ts"
 
-/** Flags with which the child would not be what this makes: a process, with a signal at its end. */
+/** Refused flags: with them the child would not be a process of its own that ends with a signal. */
 const refusedFlags = CLONE.VM | CLONE.VFORK | CLONE.THREAD | CLONE.SIGHAND
-/** The part of clone(2)'s flags that is no flag but the signal at the child's end (`CSIGNAL`). */
+/** The bits of clone(2)'s flags that hold the signal of the child's end (`CSIGNAL`). */
 const exitSignalMask = 0xff
 
-/** How long it may take until a process that has been made is there, in milliseconds. */
+/** How long a new process may take to start, in milliseconds. */
 const spawnLimit = 30_000
-/** How often it is asked for meanwhile whether it has ended, in milliseconds: more and more seldom. */
+/** How often to check meanwhile whether it has ended, in milliseconds; the intervals grow. */
 const doubts = { first: 2, most: 50 } as const
-/** How long a process that was killed may take to end, in milliseconds. */
+/** How long a killed process may take to end, in milliseconds. */
 const deathLimit = 10_000
 
-/** What is waited for: the answer of a server, or some milliseconds, or whichever is first. */
+/** What to wait for: the answer of a server, a time in milliseconds, or whichever comes first. */
 export interface Awaited {
   readonly slot?: Slot
   readonly milliseconds?: number
@@ -78,7 +77,7 @@ export type Progress<A> = Generator<Awaited, A>
 /** `PID_MAX_LIMIT` */
 const mostPid = 1 << 22
 
-/** What is made when the first process is. */
+/** What is made together with the first process. */
 interface Parts {
   readonly code: MachineCode
   readonly shared: SharedMemory
@@ -97,8 +96,8 @@ export class ServerPool {
   readonly #groups: Array<ServerGroup> = []
 
   /**
-   * @param machine of the calls of this process itself
-   * @param handlersOf what makes the calls of a machine
+   * @param machine makes the calls of this process
+   * @param handlersOf makes the handlers of a machine
    */
   constructor(
     library: Library,
@@ -112,15 +111,15 @@ export class ServerPool {
     this.#cores = availableParallelism()
   }
 
-  /** Clones a process for this one, or, where `parent` is given, for that child of it. */
+  /** Clones a process for this one, or for its child `parent`. */
   *clone(flags: number, parent: Server | undefined, descriptors: ReadonlyArray<number> | undefined): Progress<Server> {
     if (parent !== undefined) return yield* this.#cloneBy(parent, flags)
     if ((flags & CLONE.NEWUSER) === 0) return yield* this.#spawn(flags, descriptors)
-    // a program that is executed in a user namespace without maps has no capabilities
+    // a program executed in a user namespace without maps has no capabilities, so the process first starts outside
     const server = yield* this.#spawn(0, descriptors)
     try {
       const made = yield* this.#cloneBy(server, flags | CLONE.PARENT)
-      // it is the other one that says which process that is
+      // the pid comes from the child, which is not trusted
       if (this.#hasEnded(made.pid) !== "stranger") return made
       throw new Refused("ECHILD", "the process that clones has named one that is no child of this process")
     } catch (cause) {
@@ -131,7 +130,7 @@ export class ServerPool {
     }
   }
 
-  /** Clones a process beside a child, which continues in it. The old one ends. */
+  /** Clones a process beside a child. The child's Effect continues in the new process; the old one ends. */
   *reclone(server: Server, flags: number): Progress<void> {
     const next = yield* this.#cloneBy(server, flags | CLONE.PARENT)
     this.end(server, 0)
@@ -141,15 +140,15 @@ export class ServerPool {
     server.pid = next.pid
   }
 
-  /** Ends a process that does not wait for anything, if it has not ended yet. */
+  /** Ends an idle process, if it has not ended yet. */
   end(server: Server, status: number): void {
     const { client } = server.slot
     if (server.slot.server.current === server) client.post(this.#machine.numbers.exit_group, status)
   }
 
   /**
-   * Frees what was shared with a server that has gone; if its whole group has gone, also what was shared with that. This is
-   * done when a program has just started, since nothing waits then. When the next process is made, something does.
+   * Frees what was shared with a server that has gone, and with its group if the whole group has gone. It runs when a
+   * program has just started, because nothing waits then. At the start of the next process something would.
    */
   release(server: Server): void {
     const { slot } = server
@@ -159,17 +158,17 @@ export class ServerPool {
     group.isEnded = true
     group.cut()
     const { slots, memory } = group
-    // one that has not ended yet still reads what it is asked for; its memory goes when the next group's takes its place
+    // a server that has not ended yet still reads requests; its memory is freed when the next group's replaces it
     if (!slots.every(({ mailbox }) => mailbox.isFree)) return
     Syscalls.attempted(() => this.#parts.shared.release(memory, slots.length))
     for (const { mailbox } of slots) mailbox.initialise()
   }
 
-  /** Makes no further request to a server: what its memory says has no meaning from now on. */
+  /** Makes no further request to a server. What its memory says has no meaning from now on. */
   lose(server: Server): void {
     const { slot } = server
     if (slot.server.current !== server) return
-    // and with it those that it was about to clone
+    // and the servers that it was about to clone
     for (const one of slot.group.slots) {
       if (one.server.current !== server && one.server.current?.by !== server) continue
       one.server.current = undefined
@@ -178,20 +177,20 @@ export class ServerPool {
     }
   }
 
-  /** Where a server's calls are made. Throws {@link gone} if another server has that slot by now. */
+  /** The slot of a server. Throws {@link gone} if another server has taken it. */
   static slotOf(server: Server): Slot {
     if (server.slot.server.current !== server) throw gone
     return server.slot
   }
 
-  /** Calls back, once, when what is awaited is there. Returns what cancels it. */
+  /** Calls `go` once, when what is awaited has come. Returns a function that cancels it. */
   when({ milliseconds, slot }: Awaited, go: () => void): () => void {
     if (slot !== undefined) return slot.group.whenAnswered(slot, go, milliseconds)
     const timer = setTimeout(go, milliseconds)
     return () => clearTimeout(timer)
   }
 
-  /** What watches descriptors of this process. */
+  /** Watches descriptors of this process. */
   get watcher(): Watcher {
     return this.#parts.watcher
   }
@@ -210,7 +209,8 @@ export class ServerPool {
       return slots[0]!.mailbox.address
     }
     group.cut()
-    // with CLONE_VFORK this thread would stand still until then, and often be woken on the processor of the new one
+    // without CLONE_VFORK: with it, this thread would block until the exec, and often wake up on the new process's
+    // processor
     const { end, mine, pid } = spawner.spawn(code, (flags | CLONE.VM | SIG.CHLD) >>> 0, memory, descriptors, mailboxOf)
     const ended = () => group.link === link && group.hungUp()
     const link = group.link = new Link(mine, () => group.heard(), ended, () => spawner.forget(mine))
@@ -221,7 +221,7 @@ export class ServerPool {
       yield* this.#arrived(server, pid, () => spawner.failureIn(memory))
       return server
     } catch (cause) {
-      // a server that may still come would serve the mailbox: without its end, nobody else can have it
+      // a server that starts late would serve the mailbox, so it must have ended before another gets it
       if (pid > 0) yield* this.#reap(pid)
       this.release(server)
       throw cause
@@ -240,7 +240,7 @@ export class ServerPool {
     try {
       mailbox.next = slot.mailbox
       group.link?.expect()
-      // unsigned, for bit 31 (CLONE_IO)
+      // unsigned, because bit 31 is CLONE_IO
       const pid = yield* this.#called(by, this.#machine.numbers.clone, (flags | SIG.CHLD) >>> 0)
       hasCome = pid >= 0
       server.pid = pid
@@ -249,10 +249,10 @@ export class ServerPool {
       delete server.by
       return server
     } catch (cause) {
-      // if both were lost, the slot may be another server's by now
+      // if both were lost, another server may have the slot
       if (isTaken(server)) throw cause
       slot.server.current = undefined
-      // one that may still come would sit down there
+      // a server that starts late would use the slot
       if (hasCome === false || this.#hasEnded(server.pid) === true) slot.mailbox.markFree()
       else slot.isLost = true
       throw cause
@@ -284,7 +284,7 @@ export class ServerPool {
     client.forget()
   }
 
-  /** Waits until a server is there that was made: its number, or an errno's negative. */
+  /** Waits until a new server has started. `pid` is the result of its clone: a pid, or a negative errno. */
   *#arrived(server: Server, pid: number, failure: () => Refused | undefined = () => undefined): Progress<void> {
     const { slot } = server
     const { mailbox } = slot
@@ -308,7 +308,7 @@ export class ServerPool {
     }
     const listed = mailbox.isFree ? 0 : mailbox.result
     if (listed >= 0) return
-    // without it this process would not see the end of that one
+    // without it this process would not see the server's end
     throw refused(-listed, "set_robust_list(2), by which the end of a process is seen, is refused", {
       advice: "a start needs this call: a seccomp filter around the runtime, or a kernel that is not Linux, refuses it"
     })
@@ -326,17 +326,17 @@ export class ServerPool {
     }
   }
 
-  /** Kills and reaps a child of this process itself. */
+  /** Kills and reaps a direct child of this process. */
   *#reap(pid: number): Progress<void> {
     const end = performance.now() + deathLimit
     const kill = () => this.#own.kill({ pid, signal: SIG.KILL })
     const ask = () => this.#own.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG })
     this.#machine.memory.reset()
-    // what can't be killed can be waited for no more
+    // a process that can't be killed can't be waited for either
     if (this.#hasEnded(pid) === "stranger" || Syscalls.attempted(() => (kill(), true)) === undefined) return
     for (let milliseconds = 0; performance.now() < end; milliseconds = Math.min(milliseconds + 1, 20)) {
       this.#machine.memory.reset()
-      // undefined: somebody else has reaped it
+      // undefined: other code of this program has reaped it
       if (Syscalls.attempted(ask) !== null) return
       yield { milliseconds }
     }
@@ -348,7 +348,7 @@ export class ServerPool {
     return server
   }
 
-  /** Throws for flags that make something else than a process of its own. */
+  /** Throws for flags that would not make a separate process. */
   static check(flags: number): void {
     if ((flags & refusedFlags) !== 0) {
       throw invalid("the child must be a process, and its memory is not for it to share")
@@ -358,11 +358,11 @@ export class ServerPool {
     }
   }
 
-  /** The slot of a group that has ended, or a new one. */
+  /** A group whose servers have all ended, or a new one. */
   #group(): ServerGroup {
     const free = this.#groups.find(({ isEnded, slots }) => isEnded || slots.every(isVacant))
     if (free !== undefined) {
-      // until there is a server again: what comes in between may fail
+      // it stays marked as ended until it has a server, because what comes in between may fail
       free.isEnded = true
       return free
     }

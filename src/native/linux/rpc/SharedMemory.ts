@@ -1,10 +1,11 @@
 /**
- * Memory that this process and its servers have in common, at the same address in each: mailboxes, and the arguments of calls.
+ * Memory that this process shares with its servers, at the same address in each: mailboxes, and arguments of calls.
  *
- * A server and those that it clones are a group. Each group has a memory file of its own. This process maps it, and the
- * first server maps it as its first act; a server has no other memory of this process or of another group. So a container
- * that takes over a joining server gets nothing that it does not have already. When a group has ended, the content of its
- * memory is freed. The next group in its place has new memory, so what a stranger has kept of the old one is of no use.
+ * A server and the servers cloned from it are a group. Each group has its own memory file. This process maps it, and the
+ * first server maps it before anything else. A server has no other memory of this process or of another group. So a
+ * container that takes over a joining server gets nothing that it does not have already. When a group has ended, the
+ * content of its memory is freed. The next group in its place gets new memory, so a process that has kept the old memory
+ * can do nothing with it.
  *
  * The addresses are random, so that they can't be guessed.
  */
@@ -17,15 +18,15 @@ import type { Own } from "./ownCalls.ts"
 
 const page = 4096
 
-/** What a group has: see {@link Spawner} for its head; then so many pieces, of a size, for a server each. */
+/** The memory of a group: a head (see {@link Spawner}), and then a number of segments, one for each server. */
 interface Layout {
   readonly segment: number
   readonly segments: number
 }
 
 /**
- * The first for which there is room: a limit may be in the way. A piece must have room for the largest message of a
- * channel.
+ * Layouts, of which the first that fits is used, since a limit may be in the way. A segment must have room for the largest
+ * message of a channel.
  */
 const layouts: ReadonlyArray<Layout> = [
   { segment: 0x80_0000, segments: 63 },
@@ -35,18 +36,18 @@ const layouts: ReadonlyArray<Layout> = [
 ]
 const sizeOf = ({ segment, segments }: Layout): number => sizes.head + segment * segments
 
-/** The least that a group takes, in bytes. */
+/** The least memory of a group, in bytes. */
 export const leastSize = sizeOf(layouts.at(-1)!)
-/** The most. */
+/** The most memory of a group, in bytes. */
 export const mostSize = sizeOf(layouts[0]!)
 
 /**
- * Where it may be. No kernel puts anything there by itself: it is far from where programs, stacks and files are. Some arm64
- * kernels have addresses of 39 bits only.
+ * Ranges of addresses for it. No kernel places anything there by itself: they are far from programs, stacks and mapped
+ * files. The second range is for arm64 kernels with 39-bit addresses.
  */
 const ranges = [[0x1000_0000_0000, 0x5000_0000_0000], [0x10_0000_0000, 0x70_0000_0000]] as const
 
-/** How often a place is looked for in a range: few places are taken. */
+/** How often a random place is tried in a range; few places are taken. */
 const attempts = 4
 
 /** A piece of memory for a server. */
@@ -55,13 +56,13 @@ export interface Segment {
   readonly scratch: { readonly memory: Buffer; readonly address: number }
 }
 
-/** Where the memory of a group is. */
+/** The place of a group's memory. */
 export interface GroupMemory {
   readonly address: number
-  /** How many bytes are kept for it. */
+  /** How many bytes of addresses are reserved for it. */
   readonly size: number
   readonly head: DataView
-  /** How its memory is divided now. */
+  /** Its current layout. */
   layout: Layout
 }
 
@@ -77,7 +78,7 @@ export class SharedMemory {
     this.#machine = machine
   }
 
-  /** Keeps addresses for a group; its memory is made by {@link renew}. Throws {@link Refused} if there are none. */
+  /** Reserves addresses for a group; {@link renew} makes its memory. Throws {@link Refused} if there are none. */
   memory(): GroupMemory {
     const { call, numbers } = this.#machine
     const flags = MAP.PRIVATE | MAP.ANONYMOUS | MAP.NORESERVE | MAP.FIXED_NOREPLACE
@@ -90,7 +91,7 @@ export class SharedMemory {
             const address = call(numbers.mmap, this.#somewhere(range, size), size, 0, flags, -1, 0)
             return { address, size, layout, head: new DataView(this.#library.memoryAt(address, sizes.head)) }
           } catch (cause) {
-            // EEXIST: something is there; ENOMEM: there are no such addresses, or a limit
+            // EEXIST: the place is taken; ENOMEM: there are no such addresses, or a limit was hit
             last = cause
           }
         }
@@ -108,7 +109,7 @@ export class SharedMemory {
     return from + Number(random % pages) * page
   }
 
-  /** The piece of a group's memory for one of its servers, from 0 on. Throws {@link Refused} if there are no more. */
+  /** The segment of a group's memory for one of its servers, counted from 0. Throws {@link Refused} if there is none left. */
   segment({ address, layout: { segment, segments } }: GroupMemory, index: number): Segment {
     if (index >= segments) {
       const limit = segments < layouts[0]!.segments ? " by RLIMIT_FSIZE or RLIMIT_AS" : ""
@@ -124,9 +125,9 @@ export class SharedMemory {
   }
 
   /**
-   * Gives back what is in the memory of a group that has ended. It is all zero then.
+   * Frees the content of the memory of a group that has ended. The memory reads as zero then.
    *
-   * @param servers how many pieces of it have had one
+   * @param servers how many segments have been used
    */
   release({ address, layout: { segment } }: GroupMemory, servers: number): void {
     const { call, numbers } = this.#machine
@@ -134,7 +135,7 @@ export class SharedMemory {
   }
 
   /**
-   * Puts new memory into the place of a group's; a descriptor of it.
+   * Replaces a group's memory by new memory; returns its descriptor.
    *
    * @param room the largest file that may be made
    */
@@ -146,7 +147,7 @@ export class SharedMemory {
     const fd = this.#own({ _tag: "memfd_create", name: "runfx-shared", flags: MFD.CLOEXEC | MFD.ALLOW_SEALING })
     try {
       this.#own({ _tag: "ftruncate", fd, length: BigInt(size) })
-      // a stranger who gets hold of it must not be able to shrink it while this process has it mapped
+      // a container that gets hold of it must not be able to shrink it while this process has it mapped
       this.#own({ _tag: "fcntl", fd, command: F.ADD_SEALS, argument: F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW })
       call(numbers.mmap, memory.address, size, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.FIXED, fd, 0)
       memory.layout = layout

@@ -1,12 +1,12 @@
 /**
- * The start of a server: what it reads in the head of its group's memory, and what it inherits from this process.
+ * Starts servers: writes what a server reads in the head of its group's memory, and decides what it inherits.
  *
- * It has the descriptors that it is passed, and no other: the first thing that it does is to close all others, before it
- * executes its program. That program is a memory file of its own, so that what one container does to it (its mode, its
- * owner, a lease) has no effect on another.
+ * A server has only the descriptors that it is passed: it closes all others first, before it executes its program. Each
+ * server's program is a separate memory file, so that what one container does to it (mode, owner, a lease) has no effect on
+ * another.
  *
- * By its end of the link it sees whether this process still lives. Only this process has the other end, so the link hangs up
- * when this process dies, for whatever reason.
+ * A server sees at its end of the link whether this process still lives. Only this process has the other end, so the link
+ * hangs up when this process dies, for whatever reason.
  *
  * @see clone(2), close_range(2), execveat(2), pipe(7), memfd_create(2)
  */
@@ -33,7 +33,7 @@ const highest = 0xffff_ffff
 
 const stdio = [0, 1, 2]
 
-/** What a server is given, and what this process keeps of that. */
+/** A spawned server, and the two ends of its link. */
 export interface Spawned {
   /** The result of clone(2). */
   readonly pid: number
@@ -48,7 +48,7 @@ export class Spawner {
   readonly #machine: Syscalls
   readonly #own: Own
   readonly #memory: SharedMemory
-  /** Descriptors of this process that no server gets. */
+  /** Descriptors of this process that no server may inherit. */
   readonly #private = new Set<number>()
 
   constructor(machine: Syscalls, own: Own, memory: SharedMemory) {
@@ -58,11 +58,11 @@ export class Spawner {
   }
 
   /**
-   * Makes a process that serves a mailbox of a group. All of the group's memory is new.
+   * Starts a process that serves a mailbox of a group. All of the group's memory is new.
    *
    * @param flags of clone(2)
-   * @param descriptors that the process has besides its standard streams; all of this process's if it is undefined
-   * @param mailboxOf prepares a mailbox in that memory, with the server's end of a link, and returns where it is
+   * @param descriptors that the process has besides its standard streams; all of this process's if `undefined`
+   * @param mailboxOf prepares a mailbox in that memory, with the server's end of a link, and returns its address
    */
   spawn(
     { spawn }: MachineCode,
@@ -100,17 +100,17 @@ export class Spawner {
     }
   }
 
-  /** Keeps a descriptor for this process alone. */
+  /** Keeps a descriptor from all servers. */
   reserve(fd: number): void {
     this.#private.add(fd)
   }
 
-  /** A descriptor has been closed. */
+  /** Forgets a descriptor that has been closed. */
   forget(fd: number): void {
     this.#private.delete(fd)
   }
 
-  /** Why a process could not execute its program; nothing if it could, or has not yet tried. */
+  /** Why a process could not execute its program; `undefined` if it could, or has not tried yet. */
   failureIn({ head }: GroupMemory): Refused | undefined {
     const error = head.getInt32(at.error, true)
     if (error >= 0) return undefined
@@ -137,7 +137,7 @@ export class Spawner {
     head.setInt32(at.image, image, true)
     head.setBigInt64(at.allSignals, -1n, true)
     Buffer.from(head.buffer, at.name, 16).write(processName)
-    // one argument, which is empty, as is the environment
+    // one empty argument, and an empty environment
     head.setBigUint64(at.argv, BigInt(address + at.envp), true)
     head.setUint32(at.ranges, ranges.length, true)
     head.setUint32(at.kept, kept.length, true)
@@ -145,7 +145,7 @@ export class Spawner {
     for (let index = 0; index < list.length; index++) head.setUint32(at.list + index * 4, list[index]!, true)
   }
 
-  /** All descriptors of this process that a server may get. */
+  /** All descriptors of this process that a server may inherit. */
   #all(): ReadonlyArray<number> {
     const fd = this.#own({
       _tag: "openat",
@@ -166,7 +166,7 @@ export class Spawner {
     }
   }
 
-  /** Runs what makes memory files, which RLIMIT_FSIZE bounds as any: raises that meanwhile as far as this process may. */
+  /** Raises RLIMIT_FSIZE as far as this process may, while `use` makes memory files: the limit applies to these too. */
   #withRoom<A>(use: (room: number) => A): A {
     const call = { _tag: "prlimit64", pid: 0, resource: RLIMIT.FSIZE } as const
     const before = this.#own({ ...call, limit: null })
@@ -187,7 +187,7 @@ export class Spawner {
     }
   }
 
-  /** The program of one server, which nobody can change. */
+  /** Makes the program of one server, as a file that nobody can change. */
   #makeImage(memory: GroupMemory, file: number): number {
     const data = program(memory.address, SharedMemory.sizeOf(memory), file)
     let fd: number
@@ -227,8 +227,8 @@ export class Spawner {
   }
 
   /**
-   * For a system whose sysctl vm.memfd_noexec forbids executing memory files: a file that never had a name. It is open for
-   * reading only, and a file that is being executed can't be opened for writing, so it can't be changed.
+   * If the sysctl vm.memfd_noexec forbids executing memory files: a file without a name. It is open for reading only, and a
+   * file that is being executed can't be opened for writing, so it can't be changed.
    */
   #unnamedFile(data: Uint8Array, refusal: Refused): number {
     const close = (fd: number) => void attempted(() => this.#own({ _tag: "close", fd }))
@@ -254,7 +254,7 @@ export class Spawner {
         this.#own({ _tag: "faccessat2", dirfd: image, path: "", mode: 1, flags: AT.EMPTY_PATH })
         return true
       })
-      // a mount with noexec refuses it
+      // a noexec mount refuses it
       if (can === true) return image
       close(image)
     }

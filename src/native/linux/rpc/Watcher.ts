@@ -1,7 +1,7 @@
 /**
- * Waits until descriptors of this process are ready, any number of them, without a thread for each and without the one that
- * JavaScript has: one thread of the runtime's own waits for the events of an epoll(7) instance, and writes them to a pipe,
- * which libuv watches. It is made when it is first needed, one for each thread of JavaScript.
+ * Waits until descriptors of this process are ready. One native thread waits for the events of an epoll(7) instance, and
+ * writes them to a pipe that libuv watches. So any number of descriptors needs one thread, and the thread of JavaScript
+ * never blocks. There is one watcher for each thread of JavaScript, made when it is first needed.
  *
  * @see epoll(7), pipe(7)
  */
@@ -19,15 +19,15 @@ import { socketOn } from "./socketOn.ts"
 const threadFlags = CLONE.VM | CLONE.FS | CLONE.FILES | CLONE.SIGHAND | CLONE.THREAD | CLONE.SYSVSEM
 const allSignals = Array.from({ length: 64 }, (_, index) => index + 1)
 
-/** Bytes of the thread's memory. Its parameters are at the start, and its stack begins at the end. */
+/** The size of the thread's memory in bytes. Its parameters are at the start; its stack grows down from the end. */
 const threadMemory = 0x8000
 
 const EPOLL_CTL = { ADD: 1, DEL: 2 } as const
 const EPOLLONESHOT = 1 << 30
-/** A `struct epoll_event`, which x86-64 has packed. */
+/** The layout of `struct epoll_event`, which is packed on x86-64. */
 const event = process.arch === "x64" ? { size: 12, data: 4 } : { size: 16, data: 8 }
 
-/** Descriptors to watch, and for which events of poll(2). */
+/** A descriptor to watch, and the events of poll(2) to watch for. */
 export interface Watched {
   readonly fd: number
   readonly events: number
@@ -35,14 +35,14 @@ export interface Watched {
 
 interface Waiter {
   readonly go: () => void
-  /** Whether it keeps this process alive. */
+  /** Whether the wait keeps this process alive. */
   readonly keepsAlive: boolean
   readonly fds: ReadonlyArray<number>
-  /** Copies of descriptors that another wait watches already. */
+  /** Duplicates, for descriptors that another wait watches already. */
   readonly copies: ReadonlyArray<number>
 }
 
-/** One for each thread of JavaScript. */
+/** Watches the descriptors of one thread of JavaScript. */
 export class Watcher {
   readonly #library: Library
   readonly #machine: Syscalls
@@ -53,7 +53,7 @@ export class Watcher {
   #last = 0
   #made: { readonly epoll: number; readonly socket: Socket } | undefined
 
-  /** @param reserved where the descriptors are entered that no child is to have */
+  /** @param reserved records descriptors that no child may inherit */
   constructor(
     library: Library,
     machine: Syscalls,
@@ -69,11 +69,11 @@ export class Watcher {
   }
 
   /**
-   * Calls back, once, when one of some descriptors is ready. Throws {@link Refused} if that can't be watched: with EPERM for a
+   * Calls `go` once, when one of some descriptors is ready. Throws {@link Refused} if one can't be watched: EPERM for a
    * file, which is always ready.
    *
-   * @param keepsAlive whether this process stays for it
-   * @returns what cancels it
+   * @param keepsAlive whether the wait keeps this process alive
+   * @returns a function that cancels it
    */
   when(watched: ReadonlyArray<Watched>, go: () => void, keepsAlive = true): () => void {
     const { epoll, socket } = this.#made ??= this.#make()
@@ -120,7 +120,7 @@ export class Watcher {
       try {
         this.#control(epoll, EPOLL_CTL.DEL, fd, 0, 0)
       } catch (cause) {
-        // it was closed meanwhile, which ends its watch, too
+        // it was closed meanwhile, which also ends its watch
         if (!(cause instanceof Refused)) throw cause
       }
     }
@@ -153,9 +153,9 @@ export class Watcher {
       opened.push(input, output)
       this.#start(epoll, output)
       for (const fd of opened) this.#reserved.reserve(fd)
-      // a thread of JavaScript may end before this process does
+      // the thread of JavaScript may end before this process
       process.once("exit", () => this.#control(epoll, EPOLL_CTL.ADD, output, POLL.OUT, 0))
-      // a multiple of either size of an event: none is torn in two
+      // a multiple of both sizes of an event, so that none is split
       const buffer = Buffer.alloc(48 * 64)
       const socket = socketOn(input, buffer, (count) => {
         this.#heard(new Uint8Array(buffer.subarray(0, count)))
@@ -176,7 +176,7 @@ export class Watcher {
     const told = new DataView(this.#library.memoryAt(address, threadMemory))
     told.setInt32(at.epoll, epoll, true)
     told.setInt32(at.output, output, true)
-    // no handler of Node's may run there
+    // none of Node's signal handlers may run on that thread
     const before = this.#own({ _tag: "rt_sigprocmask", how: SIG_HOW.SETMASK, signals: allSignals })
     const made = Number(this.#code.watch(threadFlags, address, address + threadMemory))
     this.#own({ _tag: "rt_sigprocmask", how: SIG_HOW.SETMASK, signals: before })

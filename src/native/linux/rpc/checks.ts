@@ -1,5 +1,5 @@
 /**
- * Has a list check what a call gives otherwise than by its result alone.
+ * Adds checks to a list for answers that a call gives in memory, or as a part of its result.
  */
 import * as Exit from "effect/Exit"
 import type { Batch } from "./Batch.ts"
@@ -9,7 +9,7 @@ import type { Made } from "./Made.ts"
 
 const low32 = 0xffff_ffffn
 
-/** Adds the checks of a call that has just joined the list; from then on it is taken to have come to what it should. */
+/** Adds the checks of a call that has just joined the list. From then on the expected outcome is assumed. */
 export const checkResult = (made: Made, batch: Batch, journey: Journeying): void => {
   const { call, guess, output } = made
   const check = (address: number, mask: bigint, value: bigint) => journey.check({ address, mask, value, equals: true })

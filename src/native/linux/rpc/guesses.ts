@@ -1,5 +1,5 @@
 /**
- * What calls return: which of them a process can be ahead of, and what is taken for granted of them.
+ * Which calls can run ahead, and what results are expected of them.
  */
 import type { Guess } from "../../Ahead.ts"
 import { calls } from "../../calls.ts"
@@ -12,16 +12,16 @@ import type { Expected } from "./Batch.ts"
 import { type Made, type Part, refusedBefore } from "./Made.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 
-/** Calls that are made by themselves, like those that only wait and those that do not return. */
+/** Calls that are made by themselves, besides those that only wait and those that do not return. */
 const alone: ReadonlySet<CallName> = new Set(["clone", "reclone", "connect", "seccomp"])
 
-/** Whether nothing may be taken for granted while a call is made. */
+/** Whether a call must be made by itself. */
 export const isAlone = ({ _tag }: Call): boolean => {
   const { result, waits }: Row = calls[_tag]
   return result.kind === "never" || waits === "only" || alone.has(_tag)
 }
 
-/** Whether a call may wait for what somebody else does. */
+/** Whether a call may wait for another process. */
 export const mayWait = ({ _tag }: Call): boolean => {
   const { waits }: Row = calls[_tag]
   return waits === "often" || waits === "only"
@@ -48,7 +48,7 @@ const settings: ReadonlySet<number> = new Set([
   PR.SET_PDEATHSIG
 ])
 
-/** The result that a call will have if nothing is wrong; `undefined` if only the call itself can tell. */
+/** The result of a call if nothing is wrong; `undefined` if only the kernel can tell. */
 const usualResult = (call: Call, files: OpenFiles): number | undefined => {
   if (calls[call._tag].result.kind === "nothing") return 0
   if (opening.has(call._tag)) return files.next()
@@ -72,19 +72,20 @@ const usualResult = (call: Call, files: OpenFiles): number | undefined => {
   }
 }
 
-/** Whether a call has its answer in memory, and not as its result. */
+/** Whether a call returns its answer in memory instead of as its result. */
 export const answersInMemory = (call: Call): boolean => call._tag === "prctl" && call.option === PR.GET_PDEATHSIG
 
-/** Whether a guess can be one about a call: of texts, only a working directory is checked. */
+/** Whether a guess can be checked for a call. Of texts, only the working directory can. */
 export const fits = (call: Call, guess: Guess | undefined): boolean =>
   guess?._tag !== "Gives" || typeof guess.value === "number" || call._tag === "getcwd"
 
-/** Calls that look for something, which may be there or not. */
+/** Calls that look for something that may not be there. */
 const looking: ReadonlySet<CallName> = new Set(["openat", "openat2", "readlinkat", "statx", "fstatfs"])
 
 /**
- * How often a step may be wrong. Each time it runs again from its start: one with hundreds of wrong guesses (as many places to
- * mount on that an image does not have) would run hundreds of times. From then on it waits for the answers to its look-ups.
+ * How many guesses of a step may be wrong. After each, it runs again from its start. With hundreds of wrong guesses (as
+ * many mount points that an image does not have) it would run hundreds of times. After this many, it waits for the answers
+ * of its look-ups.
  */
 const mostUnlucky = 4
 
@@ -94,12 +95,12 @@ const usually = (call: Call, part: Part, files: OpenFiles): readonly [Expected, 
   return usual === undefined ? ["anything", undefined] : [usual, usual]
 }
 
-/** What is expected of the first call of a handler, and what the handler is given until then. */
+/** What the result of a handler's first call must be, and the result that the handler gets until then. */
 export const expectedOf = (
   { before, call, guess, part }: Made,
   files: OpenFiles
 ): readonly [Expected, number | undefined] => {
-  // it has failed in the same place for another container
+  // it failed in the same place for an earlier container
   if (before !== undefined && before < 0) return [before, before]
   switch (guess?._tag) {
     case "Bits":
@@ -122,7 +123,7 @@ export const expectedOf = (
   }
 }
 
-/** What is taken for granted of further calls that a handler makes: those of an exchange on a socket. */
+/** The same for the further calls of a handler: an exchange on a socket. */
 export const furtherOf = (
   numbers: Numbers,
   number: number,

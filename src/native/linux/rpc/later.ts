@@ -1,6 +1,6 @@
 /**
- * Results of statx(2) and statfs(2) that are still to come: what is asked of them becomes a check in the list, right where
- * it is asked.
+ * Results of statx(2) and statfs(2) that have not come yet. A question about one becomes a check in the list, at the place
+ * where it is asked.
  */
 import * as Ahead from "../../Ahead.ts"
 import { STATX_ATTR } from "../../constants.ts"
@@ -9,19 +9,19 @@ import { statfs, statx } from "../structs.ts"
 import type { Check } from "./Batch.ts"
 import { questionAt } from "./History.ts"
 
-/** What a result that is still to come is part of. */
+/** What a result that has not come yet needs of its journey. */
 export interface Journeying {
-  /** @param question where the question is that it answers, if it is one's */
+  /** @param question the place of the question that the check answers, if it answers one */
   readonly check: (check: Check, question?: string) => void
-  /** Something was read that only the kernel can tell. */
+  /** Reports that a field was read that only the kernel can tell. */
   readonly lose: () => void
-  /** What the answer to a question most likely is: what it was for another container, or a guess. */
+  /** The likely answer to a question: that for an earlier container, or else a guess. */
   readonly likely: (question: string, guess: Ahead.Likely) => Ahead.Likely
-  /** A question to which nobody knew a likely answer has this one. */
+  /** Remembers the answer to a question that had no likely one. */
   readonly learn: (question: string, answer: boolean) => void
 }
 
-/** Where a field is, and which of the eight bytes there are its own. */
+/** The offset of a field, and which of the eight bytes there belong to it. */
 interface FieldBits {
   readonly at: number
   readonly mask: bigint
@@ -40,7 +40,7 @@ const inStat: Readonly<Record<keyof Stat, FieldBits>> = {
   gid: place(statx.fields.stx_gid),
   ino: place(statx.fields.stx_ino),
   size: place(statx.fields.stx_size),
-  // major and minor, one after the other
+  // major and minor are adjacent
   dev: { at: statx.fields.stx_dev_major.at, mask: whole },
   rdev: { at: statx.fields.stx_rdev_major.at, mask: whole },
   mountId: place(statx.fields.stx_mnt_id),
@@ -61,10 +61,10 @@ const bitsOf = (value: unknown, mask: bigint): bigint => {
   return BigInt(value as number | bigint)
 }
 
-/** Thrown if a field is read that only the kernel can tell. */
+/** Thrown if code reads a field that only the kernel can tell. */
 const unknown = Symbol("unknown")
 
-/** A result that is still to come. */
+/** A result that has not come yet. */
 export class Coming<A extends object> implements Ahead.Later<A> {
   #value: A | undefined
   readonly #before: A | undefined
@@ -72,14 +72,14 @@ export class Coming<A extends object> implements Ahead.Later<A> {
   readonly #places: Readonly<Record<keyof A, FieldBits>>
   readonly #journey: Journeying
   readonly #index: number
-  /** How many have been asked. */
+  /** How many questions have been asked. */
   #questions = 0
-  /** Is told what has come, if a question waits for it. */
+  /** Called with the result when it comes, if a question waits for it. */
   #open: ((value: A) => void) | undefined
 
   /**
-   * @param index which call of its part it is the result of
-   * @param before what the same call gave before: most likely the result is the same again
+   * @param index the number of the call in its part
+   * @param before the result of the same call before, which is the likely one
    */
   constructor(
     address: number,
@@ -95,7 +95,7 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     this.#index = index
   }
 
-  /** It has come. */
+  /** Sets the result. */
   come(value: A): void {
     this.#value = value
     this.#open?.(value)
@@ -105,7 +105,7 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     return questionAt(this.#index, this.#questions++)
   }
 
-  /** A field, if that is known. */
+  /** A field, if its value is known. */
   read<K extends keyof A>(field: K): A[K] {
     if (this.#value !== undefined) return this.#value[field]
     if (this.#before !== undefined) {
@@ -155,13 +155,13 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     return likely
   }
 
-  /** Where a field of it will be; nothing if it has come. */
+  /** The address of a field; `undefined` if the result has come. */
   #its(field: keyof A): number | undefined {
     return this.#value === undefined ? this.#address + this.#places[field].at : undefined
   }
 }
 
-/** Results with these fields: each can be read as that of one that has come. */
+/** A class of results with these fields, which are read like those of a result that has come. */
 const comingWith = <A extends object>(places: Readonly<Record<keyof A, FieldBits>>) => {
   class WithFields extends Coming<A> {}
   for (const field of Object.keys(places) as Array<keyof A & string>) {
@@ -176,8 +176,8 @@ const comingWith = <A extends object>(places: Readonly<Record<keyof A, FieldBits
     new WithFields(address, places, journey, index, before)
 }
 
-/** A file's stat that is still to come. */
+/** The status of a file that has not come yet. */
 export const comingStat = /* @__PURE__ */ comingWith<Stat>(inStat)
 
-/** A file system's stat that is still to come. */
+/** The status of a file system that has not come yet. */
 export const comingFileSystem = /* @__PURE__ */ comingWith<FileSystemStat>(inFileSystem)

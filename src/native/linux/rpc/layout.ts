@@ -1,37 +1,36 @@
 /**
- * Where the fields of the memory are that a client and its servers share. The machine code has them from here: `layout.h` is
- * written by `node scripts/assemble.mjs`, and the compiler compares each of them with the structures of `server.c`.
+ * The offsets of the fields in the memory that a client and its servers share. `node scripts/assemble.mjs` writes
+ * `layout.h` from this file, and the C compiler compares each offset with the structures of `server.c`.
  *
- * Each table is a structure: the name of a field, and its offset in bytes.
+ * Each table is a structure: names of fields, and their offsets in bytes.
  */
 
 /**
  * A mailbox, by which a client asks one server for one call at a time.
  *
- * The word of state has a line of the processor's cache for itself: a side that looks at it does not get in the way of the
- * arguments.
+ * The word of state has a cache line for itself, so that polling it does not slow down writes of the arguments.
  */
 export const mailbox = {
   /** A futex word: see {@link state}. */
   state: 0,
-  /** 1 while the server sleeps: then it has to be woken. */
+  /** 1 while the server sleeps, and must be woken. */
   serverSleeps: 4,
   /** The request: the number of a system call, and its six arguments. */
   number: 64,
   arguments: 72,
-  /** The answer: a result, or an errno's negative. */
+  /** The answer: a result, or a negative errno. */
   result: 128,
-  /** 1 if the server is to ring once it has answered: to write a byte to its link. */
+  /** 1 if the server must ring when it has answered: write a byte to its link. */
   rings: 136,
   /** The mailbox of the process that the next clone(2) makes. */
   next: 144,
   /** A `struct pollfd` with the server's end of the link. */
   link: 152,
-  /** A `struct timespec`: how long a server sleeps before it looks if its client still lives. */
+  /** A `struct timespec`: how long a server sleeps before it checks whether its client still lives. */
   serverTimeout: 176,
   /** The server's thread id. */
   thread: 192,
-  /** Whether the server looks for the next request for a moment before it sleeps. */
+  /** Whether the server polls for the next request for a moment before it sleeps. */
   looks: 196,
   /** A `struct robust_list_head`, by which the kernel marks the end of the server in the word of state. */
   robust: 200,
@@ -39,42 +38,42 @@ export const mailbox = {
   robustEntry: 224,
   /** A `struct timespec` that is always zero. */
   noTime: 232,
-  /** How many descriptors the server closes before its next call, and which. */
+  /** How many descriptors the server closes before its next call, and then their numbers. */
   closes: 256,
   closeFds: 260
 } as const
 
 /** Bits of a mailbox's word of state, as futex(2) has them; the rest is the server's thread id. */
 export const state = {
-  /** The server has been asked, and has not answered (`FUTEX_WAITERS`). */
+  /** The server has a request that it has not answered (`FUTEX_WAITERS`). */
   asked: 0x8000_0000,
   /** The server has ended, or has become a program (`FUTEX_OWNER_DIED`). */
   died: 0x4000_0000
 } as const
 
-/** The head of a group's memory: what the process that is spawned as its first server has to do before it serves. */
+/** The head of a group's memory: what the spawned process must do before it serves. */
 export const head = {
   /** Its mailbox. */
   mailbox: 0,
-  /** The signals that were blocked before all were. */
+  /** The signal mask to restore. */
   mask: 8,
-  /** Why it could not execute its program: an errno's negative, and the number of the call that failed. */
+  /** Why it could not execute its program: a negative errno, and the number of the call that failed. */
   error: 16,
   call: 20,
-  /** Its program, a descriptor. */
+  /** The descriptor of its program. */
   image: 24,
-  /** How many of the descriptors that it keeps are closed by execve(2) (`FD_CLOEXEC`). */
+  /** How many of the descriptors that it keeps have close-on-exec (`FD_CLOEXEC`), which its program sets again. */
   closedOnExec: 28,
-  /** All signals. */
+  /** A signal set with all signals. */
   allSignals: 32,
-  /** Its name. */
+  /** Its name, for ps(1). */
   name: 40,
   /** How many ranges of descriptors it closes, and how many descriptors it keeps. */
   ranges: 56,
   kept: 60,
   argv: 64,
   envp: 72,
-  /** The ranges, the first and the last of each, and behind them the descriptors that it keeps. */
+  /** The ranges, each with its first and its last descriptor, followed by the descriptors that it keeps. */
   list: 96
 } as const
 
@@ -85,28 +84,28 @@ export const entry = {
   arguments: 8,
   /** What the call returned. */
   result: 56,
-  /** What it should return: see {@link expected}. */
+  /** What it must return: see {@link expected}. */
   expected: 64,
   wanted: 72,
-  /** How many of the entries behind it are left out if it fails in one of two ways, and the errno's negatives of these. */
+  /** How many of the next entries are skipped if it fails with one of two errnos, and these as negative numbers. */
   skip: 80,
   skipOn: 88
 } as const
 
 /** Numbers that no system call has. */
 export const number = {
-  /** Of a request: a list of calls, at an address, of so many entries. */
+  /** In a request: make a list of calls. The arguments are its address and its number of entries. */
   list: -1,
-  /** Of an entry: no call, but a check of memory. */
+  /** In an entry: check memory instead of making a call. */
   check: -2
 } as const
 
-/** What the call of an entry should return for the list to continue. */
+/** What the call of an entry must return so that the list continues. */
 export const expected = { anything: 0, success: 1, wanted: 2 } as const
 
 /** Sizes in bytes. */
 export const sizes = {
-  /** The head of a group's memory, with the list of descriptors and the stack behind it. */
+  /** The head of a group's memory, with the list of descriptors and the stack after it. */
   head: 0x10000,
   /** The stack of a process that is spawned, until it executes its program. */
   spawnStack: 0x1000,
@@ -117,7 +116,7 @@ export const sizes = {
 export const watch = {
   /** The epoll(7) instance whose events it waits for. */
   epoll: 0,
-  /** Where it writes them. */
+  /** The pipe that it writes them to. */
   output: 4
 } as const
 
@@ -136,7 +135,7 @@ const assertions = (structure: string, offsets: Readonly<Record<string, number>>
   ).join(" \\\n")
 ]
 
-/** The same for the C compiler: constants, and for each structure a macro that compares its fields with these. */
+/** The offsets for the C compiler: constants, and for each structure a macro that compares its fields with these. */
 export const header = (): string =>
   [
     "/* Written by `node scripts/assemble.mjs` from layout.ts. */",

@@ -6,7 +6,7 @@ import type { Library, Word } from "../koffi.ts"
 import { numbersFor } from "../syscallNumbers.ts"
 import { code } from "./code.ts"
 
-/** The functions of the client; each returns what clone(2) does. */
+/** The functions that the client calls. Each returns what clone(2) returns. */
 export interface MachineCode {
   readonly spawn: (flags: number, head: number) => Word
   readonly watch: (flags: number, watch: number, stack: number) => Word
@@ -14,7 +14,7 @@ export interface MachineCode {
 
 const mine = () => code[process.arch as Architecture]
 
-/** Loads the functions. Throws if memory can't be had, or not be made executable. */
+/** Loads the functions. Throws if memory can't be mapped or made executable. */
 export const load = (library: Library): MachineCode => {
   const { entries, hex } = mine()
   const bytes = Buffer.from(hex, "hex")
@@ -38,9 +38,9 @@ export const load = (library: Library): MachineCode => {
 /**
  * The program that a server executes: an ELF file.
  *
- * @param address where the group's memory is
- * @param size of that
- * @param descriptor of that
+ * @param address of the group's memory
+ * @param size of the group's memory, in bytes
+ * @param descriptor of the group's memory file
  */
 export const program = (address: number, size: number, descriptor: number): Uint8Array => {
   const { entries, hex } = mine()

@@ -1,4 +1,4 @@
-/** Calls that this process makes for the sake of its servers: one that fails is reported by its own name. */
+/** Calls that this process makes for its servers. A failure names the call that failed, not the one that needed it. */
 import type { Call, Result } from "../../Kernel.ts"
 import { Refused } from "../../Refused.ts"
 import type { Cloning, Handlers, Syscalls } from "../Syscalls.ts"
@@ -12,7 +12,7 @@ const adviceFor = ({ code }: Refused): string | undefined =>
     ? "a start needs this call, and Linux 5.12 or later: if the kernel has it, a seccomp filter around the runtime refuses it"
     : undefined
 
-/** The failure of a call that a start needs. */
+/** The failure of a call that the start of a process needs. */
 export const failureOf = (call: Call, cause: Refused): Refused => {
   const advice = cause.known.advice ?? adviceFor(cause)
   return new Refused(cause.code, cause.detail, { call, ...advice === undefined ? {} : { advice } })

@@ -1,6 +1,6 @@
 /**
- * Makes calls of this process that may wait, without waiting. Each is made so that it returns at once. If it would have
- * waited, it is known for which descriptors, and for how long.
+ * Makes calls of this process without blocking. Each is made so that it returns at once. If it would block, this module
+ * knows which descriptors to wait for, and how long.
  */
 import * as Exit from "effect/Exit"
 import { AT, F, LOCK, MSG, O, P, POLL, S, SO, STATX, W } from "../../constants.ts"
@@ -12,16 +12,16 @@ export type Make = <C extends Call>(call: C) => Exit.Exit<Result<C>, SyscallErro
 
 /** What a call waits for. */
 export interface Wait {
-  /** Descriptors; absent if nothing reports it, so that the call has to be tried again. */
+  /** Descriptors to watch; absent if none reports it, so that the call must be repeated. */
   readonly watched?: ReadonlyArray<Watched>
   /** Frees what was made for the wait. */
   readonly close?: () => void
 }
 
-/** `PIPE_BUF`: what poll(2) says that a pipe has room for. */
+/** `PIPE_BUF`: how much room a pipe has if poll(2) reports it writable. */
 const pipeBuffer = 4096
 
-/** Makes a call; nothing if it would wait. */
+/** Makes a call; `undefined` if it would wait. */
 export const atOnce = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> | undefined =>
   attempt(make, call) as Exit.Exit<Result<C>, SyscallError> | undefined
 
@@ -36,7 +36,7 @@ const attempt = (make: Make, call: Call): Exit.Exit<unknown, SyscallError> | und
     case "write":
       if (!isReady(make, call.fd, POLL.OUT) && !isNonblocking(make, call.fd)) return undefined
       if (call.data.length <= pipeBuffer || isFile(make, call.fd)) return make(call)
-      // a pipe has room for this much; the rest is the next call's
+      // a pipe has room for this much; the next call writes the rest
       return make({ ...call, data: call.data.subarray(0, pipeBuffer) })
     case "flock":
       return unlessAgain(make, { ...call, operation: call.operation | LOCK.NB }, (call.operation & LOCK.NB) !== 0)
@@ -100,7 +100,7 @@ export const limitOf = (call: Call, timeLimit: TimeLimit): number => {
   }
 }
 
-/** The result of a call that has waited as long as it may. */
+/** The result of a call that has reached its time limit. */
 export const late = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> => {
   const exit = (): Exit.Exit<unknown, SyscallError> => {
     if (call._tag === "nanosleep") return Exit.void
@@ -109,7 +109,7 @@ export const late = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, 
   return exit() as Exit.Exit<Result<C>, SyscallError>
 }
 
-/** What a call that would wait waits for. */
+/** What a call that would block waits for. */
 export const waitOf = (make: Make, call: Call): Wait => {
   switch (call._tag) {
     case "recvmsg":
@@ -121,7 +121,7 @@ export const waitOf = (make: Make, call: Call): Wait => {
     case "nanosleep":
       return { watched: [] }
     case "poll":
-      // poll(2) passes over a negative one
+      // poll(2) ignores a negative descriptor
       return { watched: call.fds.filter((fd) => fd >= 0).map((fd) => ({ fd, events: call.events })) }
     case "waitid":
       return waitForEnd(make, call)
@@ -130,7 +130,7 @@ export const waitOf = (make: Make, call: Call): Wait => {
   }
 }
 
-/** A pidfd becomes readable at the end of one process, and for nothing else. */
+/** Waits for the end of one process by a pidfd, which becomes readable then and for nothing else. */
 const waitForEnd = (make: Make, { id, idtype, options }: Extract<Call, { readonly _tag: "waitid" }>): Wait => {
   if ((options & (W.STOPPED | W.CONTINUED)) !== 0) return {}
   if (idtype === P.PIDFD) return { watched: [{ fd: id, events: POLL.IN }] }

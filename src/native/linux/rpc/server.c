@@ -1,9 +1,9 @@
 /*
- * System calls for another process to make: the server, and the start of one. How the room works is said in ServerPool.ts, and
- * where the fields of the shared memory are in layout.ts.
+ * A server, which makes system calls for another process, and its start. ServerPool.ts explains how it is used, and
+ * layout.ts has the offsets of the fields in the shared memory.
  *
- * A server is a process that serves one mailbox. It trusts its client, but for one thing: the client may end at
- * any time. The client does not trust the server, which may be in the hands of a container by then.
+ * A server is a process that serves one mailbox. It trusts its client, but the client may end at any time. The client does
+ * not trust the server, which a container may have taken over.
  */
 #include "../../machine.h"
 #include "layout.h"
@@ -69,8 +69,8 @@ static int is_asked(struct mailbox *mailbox) {
 }
 
 /*
- * Looks for a request for a moment, which is what most of the client's JavaScript between two calls takes; to be woken takes
- * longer than that. A server that does not find one looks for half as long the next time: it is its container's processor.
+ * Polls for a request for a moment: most of the client's JavaScript between two calls takes less, and a wake-up takes
+ * longer. A server that finds none polls for half as long the next time, because the CPU time is charged to its container.
  */
 static int look(struct mailbox *mailbox, u64 *moment) {
   u64 start = ticks();
@@ -87,7 +87,7 @@ static void sleep(struct mailbox *mailbox) {
   __atomic_exchange_n(&mailbox->server_sleeps, 1, __ATOMIC_SEQ_CST);
   while (!is_asked(mailbox)) {
     s64 result = syscall(SYS_futex, &mailbox->state, FUTEX_WAIT, mailbox->thread, &mailbox->server_timeout);
-    // EAGAIN: the word says something that it never says while somebody has use for this server
+    // EAGAIN: the word has a value that it never has while a client needs this server
     if (result != -EAGAIN_ && result != -ETIMEDOUT_) continue;
 #ifdef __x86_64__
     syscall(SYS_poll, &mailbox->link, 1, 0);
@@ -99,7 +99,7 @@ static void sleep(struct mailbox *mailbox) {
   __atomic_store_n(&mailbox->server_sleeps, 0, __ATOMIC_RELEASE);
 }
 
-/* Closes what the client was done with meanwhile. */
+/* Closes the descriptors that the client has queued. */
 static void close_handles(struct mailbox *mailbox) {
   u32 count = mailbox->closes;
   if (count == 0) return;
@@ -107,7 +107,7 @@ static void close_handles(struct mailbox *mailbox) {
   mailbox->closes = 0;
 }
 
-/* Tells the kernel of the list by which it marks this server's end. */
+/* Registers the robust list, by which the kernel marks this server's end. */
 static s64 introduce(struct mailbox *mailbox) {
   mailbox->thread = syscall(SYS_gettid);
   return syscall(SYS_set_robust_list, mailbox->robust, sizeof mailbox->robust);
@@ -117,7 +117,10 @@ static s64 make(u64 number, const u64 with[6]) {
   return syscall6(number, with[0], with[1], with[2], with[3], with[4], with[5]);
 }
 
-/* A check: eight bytes at an address, less those at a second one if there is one, and of these some bits; what they are, and whether they should be. */
+/*
+ * A check: compares some bits of the eight bytes at an address, XORed with those at a second address if there is one, with
+ * a value.
+ */
 static int is_so(const u64 with[6]) {
   u64 bits = *(u64 *)with[0];
   if (with[1]) bits ^= *(u64 *)with[1];
@@ -131,8 +134,8 @@ static int is_expected(const struct entry *entry) {
 }
 
 /*
- * Makes a list of calls, each only if the one before gave what it should: returns how many entries held. If these are not all, the
- * next one did not.
+ * Makes a list of calls, each only if the result of the one before was as expected. Returns how many entries were as
+ * expected; the entry after these, if any, was not.
  */
 static s64 make_list(struct entry *list, u64 count) {
   u64 at = 0;
@@ -150,14 +153,14 @@ static s64 make_list(struct entry *list, u64 count) {
   return at;
 }
 
-/* A new server: its first answer says that it is there. */
+/* A new server. Its first answer reports that it has started. */
 static __attribute__((noreturn)) void serve(struct mailbox *mailbox) {
   u64 moment = moment_ticks();
   s64 result = introduce(mailbox);
   for (;;) {
     mailbox->result = result;
     __atomic_exchange_n(&mailbox->state, mailbox->thread, __ATOMIC_SEQ_CST);
-    // the client is there to hear it as long as the other end of the link is
+    // the client is there as long as the other end of the link is open
     if (__atomic_load_n(&mailbox->rings, __ATOMIC_SEQ_CST)) syscall(SYS_write, mailbox->link.fd, "", 1);
 
     if (!mailbox->looks || !look(mailbox, &moment)) {
@@ -178,7 +181,7 @@ static __attribute__((noreturn)) void serve(struct mailbox *mailbox) {
   }
 }
 
-/* A call of a process that was spawned, which its client hears of if it fails. */
+/* Ends a spawned process if its call has failed; the client reads why. */
 static void must(struct head *head, u32 call, s64 result) {
   if (result >= 0) return;
   head->call = call;
@@ -186,13 +189,13 @@ static void must(struct head *head, u32 call, s64 result) {
   leave(127);
 }
 
-/* What a process that was spawned does with its copy of the client's descriptors. */
+/* Closes a spawned process's copies of the client's descriptors, except those that it keeps. */
 static void close_others(struct head *head) {
   u32 *list = head->list;
   for (u32 left = head->ranges; left > 0; left--, list += 2) {
     must(head, SYS_close_range, syscall(SYS_close_range, list[0], list[1], 0));
   }
-  // execve(2) would close some of those that it keeps: the program marks them again
+  // execve(2) must not close any of those that it keeps, so close-on-exec is cleared; the program sets it again
   u32 *closed_on_exec = list;
   for (u32 left = head->kept; left > 0; left--, list++) {
     if (syscall(SYS_fcntl, *list, F_GETFD) != FD_CLOEXEC) continue;
@@ -202,7 +205,7 @@ static void close_others(struct head *head) {
   }
 }
 
-/* In the memory of the client still. */
+/* Runs in the memory of the client still. */
 static void execute(void *argument) {
   struct head *head = argument;
   close_others(head);
@@ -210,8 +213,8 @@ static void execute(void *argument) {
 }
 
 /*
- * Makes a process that executes the program in `head->image`, which serves `head->mailbox`: its number. Its first act is to
- * close all descriptors that it is not given. This thread goes on meanwhile: the process has a stack of its own.
+ * Starts a process that executes the program in `head->image`, which serves `head->mailbox`; returns its pid. The process
+ * first closes all descriptors that it is not given. It has its own stack, so this thread continues meanwhile.
  */
 s64 spawn(u64 flags, struct head *head) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &head->all_signals, &head->mask, 8);
@@ -222,7 +225,7 @@ s64 spawn(u64 flags, struct head *head) {
   return pid;
 }
 
-/* The memory of the server's group. It is written here before the program is. */
+/* The memory of the server's group. The client fills this in before it writes the program. */
 __attribute__((section(".parameters"))) volatile struct { u64 address, size, descriptor; } shared;
 
 /* The program's start. */
@@ -232,7 +235,7 @@ __attribute__((noreturn)) void start(void) {
   struct head *head = (struct head *)address;
   u32 *closed_on_exec = head->list + 2 * head->ranges;
   for (u32 left = head->closed_on_exec; left > 0; left--) syscall(SYS_fcntl, *closed_on_exec++, F_SETFD, FD_CLOEXEC);
-  // others who get hold of this process's descriptors could use them
+  // a process that gets hold of this one's descriptors could use it
   syscall(SYS_close, shared.descriptor);
   syscall(SYS_close, head->image);
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &head->mask, 0, 8);
@@ -243,7 +246,7 @@ __attribute__((noreturn)) void start(void) {
 struct watch { s32 epoll, output; };
 CHECK_WATCH
 
-/* Runs in a thread of the client's process: hands on what epoll(7) tells, until it is told to end by an event that is zero. */
+/* Runs in a thread of the client's process. Passes on the events of epoll(7), and ends at an event that is zero. */
 static void forward(void *argument) {
   struct watch *watch = argument;
   struct epoll_event { u32 events; u64 data; }
@@ -266,5 +269,5 @@ end:
   for (;;) syscall(SYS_exit, 0);
 }
 
-/* Clones a thread of this process that watches descriptors: its number. */
+/* Clones a thread of this process that watches descriptors; returns its number. */
 s64 watch(u64 flags, struct watch *watch, u64 stack) { return clone_onto(flags, stack, forward, watch); }

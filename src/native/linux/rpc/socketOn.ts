@@ -1,19 +1,19 @@
-/** A descriptor of a pipe or a stream socket, watched by libuv: what is read goes to a buffer of the caller's. */
+/** Reads a pipe or a stream socket through libuv, into a buffer of the caller. */
 import type { OnReadOpts, Socket, SocketConstructorOpts } from "node:net"
 import process from "node:process"
 
-/** The types of Node 20 know of `onread` for connections only. */
+/** Node 20's types have `onread` for connections only. */
 interface Options extends SocketConstructorOpts {
   readonly onread: OnReadOpts
 }
 
 /**
- * Reads from a descriptor, which belongs to the socket from now on. It does not keep this process from its end.
+ * Reads from a descriptor, which the socket owns from now on. It does not keep this process alive.
  *
- * @param heard is given the number of bytes that were read; whether to go on reading
+ * @param heard is called with the number of bytes that were read; returns whether to continue
  */
 export const socketOn = (fd: number, buffer: Uint8Array, heard: (count: number) => boolean): Socket => {
-  // a command that starts nothing does not load it, which takes 2 ms
+  // loaded here, because it takes 2 ms and a command that starts nothing does not need it
   const net = process.getBuiltinModule("node:net")
   const options: Options = { fd, readable: true, writable: false, onread: { buffer, callback: heard } }
   const socket = new net.Socket(options)

@@ -1,10 +1,10 @@
-/** The handlers of a server's calls, which leave its end of the link alone. */
+/** Handlers of a server's calls that leave its end of the link open. */
 import { F } from "../../constants.ts"
 import * as Syscalls from "../Syscalls.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import type { LinkEnd } from "./ServerGroup.ts"
 
-/** An effect does not know of the link: if it closes all descriptors that it does not know, the link stays open. */
+/** An effect does not know of the link. If it closes all descriptors that it does not know, the link must stay open. */
 export const sparing = (handlers: Syscalls.Handlers, link: LinkEnd, mailbox: Mailbox): Syscalls.Handlers => ({
   ...handlers,
   close: (call) => call.fd === link.fd ? undefined : handlers.close(call),
@@ -16,7 +16,7 @@ export const sparing = (handlers: Syscalls.Handlers, link: LinkEnd, mailbox: Mai
   },
   dup3: (call) => {
     if (call.newfd === link.fd) {
-      // the link moves to another number; if it can't, the server rings no more, and ends when it gets no further calls
+      // the link moves to another number. If that fails, the server can't ring, and ends when it gets no further calls
       const command = F.DUPFD_CLOEXEC
       link.fd = Syscalls.attempted(() => handlers.fcntl({ fd: call.newfd, command, argument: call.newfd + 1 }))
       mailbox.link = link.fd
