@@ -16,7 +16,7 @@
  * without Effect.
  */
 export type { Size, Time } from "./config/shape/quantity.ts"
-export { layer } from "./native/linux/Linux.ts"
+export { HostUnsupported, layer } from "./native/linux/Linux.ts"
 export * from "./sandbox/Description.ts"
 export type { Descriptors } from "./sandbox/descriptors.ts"
 export type { ExecOptions, FurtherOptions } from "./sandbox/further.ts"

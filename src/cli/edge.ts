@@ -122,14 +122,31 @@ const ending = (exit: Exit.Exit<number, unknown>, { lost, signal, thrown }: Outs
  * message for a failure. SIGINT and similar signals interrupt it, which rolls back what it had begun, unless it passes
  * them on itself; so does an error of standard output or standard error.
  */
-export const onLinux = async (
-  effect: Effect.Effect<number, unknown, Kernel | Fork>
+export const onLinux = async (effect: Effect.Effect<number, unknown, Kernel | Fork>): Promise<void> => {
+  const kernel = kernelOrReport()
+  if (kernel !== undefined) await onKernel(effect, kernel)
+}
+
+/** The kernel that this process runs on; where there is none that runfx can use, that is reported. */
+const kernelOrReport = (): Kernel["Service"] | undefined => {
+  try {
+    return Linux.make()
+  } catch (error) {
+    if (!(error instanceof Linux.HostUnsupported)) throw error
+    process.exitCode = 1
+    Streams.write("stderr", report(error))
+    return undefined
+  }
+}
+
+const onKernel = async (
+  effect: Effect.Effect<number, unknown, Kernel | Fork>,
+  kernel: Kernel["Service"]
 ): Promise<void> => {
   let end: () => void = () => {}
   // first: the effect makes things before it lets the event loop run, and a signal without a listener would end this
   // process with all of them left behind
   const { seen, stop } = outside(() => end())
-  const kernel = Linux.make()
   const context = Context.make(Kernel, kernel).pipe(
     Context.add(Fork, Linux.fork(kernel)),
     Context.add(OwnSize, Effect.provideService(lookUpSize, Kernel, kernel)),

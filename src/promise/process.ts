@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import type { Readable, Writable } from "node:stream"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
-import { layer } from "../sandbox.ts"
+import { HostUnsupported, layer } from "../sandbox.ts"
 import type { Descriptors } from "../sandbox/descriptors.ts"
 import type * as Results from "../sandbox/Result.ts"
 import type * as Running from "../sandbox/run.ts"
@@ -115,6 +115,9 @@ export const errorOf = (error: unknown): unknown => {
   if (error instanceof Errors.SandboxFailed) {
     const { advice, cause, code, message, step } = error
     return new SandboxError(message, { code, step, advice, cause })
+  }
+  if (error instanceof HostUnsupported) {
+    return new SandboxUnavailableError(error.message, ["host"], error.advice, error.cause)
   }
   return error
 }

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { HostUnsupported } from "../../src/native/linux/HostUnsupported.ts"
 import * as Koffi from "../../src/native/linux/koffi.ts"
 import { numbersFor } from "../../src/native/linux/syscallNumbers.ts"
 
@@ -32,10 +33,32 @@ describe("load", () => {
 
   it("says that its package is missing, and what to do", () =>
     inDirectory((directory) => {
-      assert.throws(
-        () => Koffi.load(path.join(directory, "main.js")),
-        `@koromix/koffi-linux-${process.arch} is not installed: let the package manager install optional dependencies, too`
-      )
+      const load = () => Koffi.load(path.join(directory, "main.js"))
+      assert.throws(load, `@koromix/koffi-linux-${process.arch} is not installed`)
+      assert.throws(load, HostUnsupported)
+    }))
+
+  it("is a typed failure of the layer that its package is missing", () =>
+    inDirectory((directory) => {
+      const outfile = path.join(directory, "main.cjs")
+      buildSync({
+        stdin: {
+          contents: `
+            import * as Effect from "effect/Effect"
+            import * as Linux from "./src/native/linux/Linux.ts"
+            const pid = Effect.provide(Effect.void, Linux.layer)
+            console.log(Effect.runSync(Effect.catchTag(pid, "HostUnsupported", (error) => Effect.succeed(error.advice))))`,
+          resolveDir: root
+        },
+        bundle: true,
+        platform: "node",
+        format: "cjs",
+        define: { "import.meta.url": "__fileUrl" },
+        banner: { js: `const __fileUrl = require("node:url").pathToFileURL(__filename).href;` },
+        outfile
+      })
+      const told = execFileSync(process.execPath, [outfile], { encoding: "utf8" })
+      assert.strictEqual(told, "let the package manager install optional dependencies, too\n")
     }))
 
   it("works in one CommonJS file, started from anywhere", () =>

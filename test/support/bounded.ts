@@ -4,6 +4,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
 import * as process from "node:process"
 import { P, W } from "../../src/native/constants.ts"
@@ -120,4 +121,4 @@ export const onLinux = <A, E>(
     const killed = yield* killAll(before)
     yield* Fiber.interrupt(playing)
     return yield* new WaitsForEver({ scenario, killed })
-  }).pipe(Effect.provide(Linux.layer))
+  }).pipe(Effect.provide(Layer.orDie(Linux.layer)))

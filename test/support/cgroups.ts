@@ -2,6 +2,7 @@
  * Kinds of host for tests of cgroups: this one, and what a mount namespace can make of it.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Step from "../../src/engine/Step.ts"
 import * as c from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
@@ -13,7 +14,7 @@ import { markOf } from "./mark.ts"
 
 /** Runs an effect on the kernel of this host. */
 export const live = <A, E>(effect: Effect.Effect<A, E, Kernel | Fork>): Effect.Effect<A, E> =>
-  Effect.provide(effect, Linux.layer)
+  Effect.provide(effect, Layer.orDie(Linux.layer))
 
 /** The hierarchies of this host; `undefined` where the kernel can't be asked. */
 export const here = Effect.runSync(Effect.orElseSucceed(live(Cgroup.detect), () => undefined))

@@ -34,6 +34,7 @@ import { invalid, Refused } from "../Refused.ts"
 import { credentials } from "./credentials.ts"
 import { files } from "./files.ts"
 import { filters } from "./filters.ts"
+import { HostUnsupported } from "./HostUnsupported.ts"
 import * as Koffi from "./koffi.ts"
 import { messages } from "./messages.ts"
 import { mounts } from "./mounts.ts"
@@ -54,6 +55,8 @@ import { sockets, timeLimitOf } from "./sockets.ts"
 import type { Numbers } from "./syscallNumbers.ts"
 import * as Syscalls from "./Syscalls.ts"
 import { terminals } from "./terminals.ts"
+
+export { HostUnsupported }
 
 const handlersOf = (machine: Syscalls.Syscalls): Syscalls.Handlers =>
   forAll<Syscalls.Handlers>()("handler in src/native/linux", {
@@ -206,7 +209,7 @@ let live: Kernel["Service"] | undefined
 /**
  * The kernel that this process runs on. The first call loads koffi, which takes a millisecond.
  *
- * @throws if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
+ * @throws {HostUnsupported} if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
  */
 export const make = (): Kernel["Service"] => live ??= makeWith(Koffi.load())
 
@@ -335,10 +338,21 @@ const forgetting = (fiber: Fiber.Fiber<unknown, unknown>, spawned: Spawned): Eff
     }))
   })
 
-/** {@link make} and {@link fork} as a layer. */
-export const layer: Layer.Layer<Kernel | Fork> = /* @__PURE__ */ Layer.effectContext(
-  /* @__PURE__ */ Effect.sync(() => {
-    const kernel = make()
-    return Context.make(Kernel, kernel).pipe(Context.add(Fork, fork(kernel)))
+/**
+ * {@link make} and {@link fork} as a layer. Fails with {@link HostUnsupported} where {@link make} throws.
+ *
+ * There is one kernel in a process, and it stays: the end of the layer's scope releases nothing. What it holds is a thread, two
+ * descriptors and a few pages of memory, whatever was started; none of them keeps the process from its end.
+ */
+export const layer: Layer.Layer<Kernel | Fork, HostUnsupported> = /* @__PURE__ */ Layer.effectContext(
+  /* @__PURE__ */ Effect.try({
+    try: () => {
+      const kernel = make()
+      return Context.make(Kernel, kernel).pipe(Context.add(Fork, fork(kernel)))
+    },
+    catch: (error) => {
+      if (error instanceof HostUnsupported) return error
+      throw error
+    }
   })
 )

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import * as process from "node:process"
+import { HostUnsupported } from "./HostUnsupported.ts"
 
 /** An argument of a system call: an integer, an address, or a 64-bit value that a number can't hold. */
 export type Word = number | bigint
@@ -58,10 +59,23 @@ const open = (base: string): Koffi => {
   try {
     directory = dirname(createRequire(base).resolve(`${name}/package.json`))
   } catch (cause) {
-    throw new Error(`${name} is not installed: let the package manager install optional dependencies, too`, { cause })
+    throw new HostUnsupported({
+      problem: `${name} is not installed`,
+      advice: "let the package manager install optional dependencies, too",
+      cause
+    })
   }
+  const file = join(directory, `${isMusl() ? "musl" : "linux"}_${process.arch}`, "koffi.node")
   const addon = { exports: {} }
-  process.dlopen(addon, join(directory, `${isMusl() ? "musl" : "linux"}_${process.arch}`, "koffi.node"))
+  try {
+    process.dlopen(addon, file)
+  } catch (cause) {
+    throw new HostUnsupported({
+      problem: `the addon can't be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      advice: `${file} must be on a file system without noexec, and Node must be allowed to load addons`,
+      cause
+    })
+  }
   return addon.exports as Koffi
 }
 
@@ -73,11 +87,15 @@ const open = (base: string): Koffi => {
  * (`define: { "import.meta.url": "__fileUrl" }` and a banner
  * `const __fileUrl = require("node:url").pathToFileURL(__filename).href`), or the caller gives `base`.
  *
- * @throws if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
+ * @throws {HostUnsupported} if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
  */
 export const load = (base: string = import.meta.url): Library => {
   if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) {
-    throw new Error(`runfx needs Linux on x64 or arm64; this is ${process.platform} on ${process.arch}`)
+    throw new HostUnsupported({
+      problem: `runfx needs Linux on x64 or arm64; this is ${process.platform} on ${process.arch}`,
+      advice:
+        "run it on such a machine, or in a virtual one; tests and plans on the model kernel of runfx/testing run anywhere"
+    })
   }
   const koffi = open(base)
   // null is the program itself, which has loaded its C library, whatever the library's name
