@@ -7,6 +7,7 @@ import type { Argument } from "../native/Argument.ts"
 import * as Arg from "../native/Argument.ts"
 import { rowOf } from "../native/calls.ts"
 import { AT, F, IOPRIO_WHO, KEYCTL, P, TIOC } from "../native/constants.ts"
+import type { Passed } from "../native/Fork.ts"
 import type { Call } from "../native/Kernel.ts"
 import { hiddenIn } from "./Unknowable.ts"
 
@@ -314,10 +315,11 @@ export class Meanings {
     }
   }
 
-  /** A new process inherits the names of its parent's descriptors. */
-  fork(parent: string, child: string): void {
+  /** A new process inherits the names of its parent's descriptors: of those that it is passed, by its own numbers. */
+  fork(parent: string, child: string, passed?: ReadonlyArray<Passed>): void {
     const { fds } = this.#process(parent)
-    this.#processes.set(child, { fds: new Map(fds), pids: new Map() })
+    const known = passed?.flatMap(([number, fd]) => fds.has(fd) ? [[number, fds.get(fd)!] as const] : []) ?? fds
+    this.#processes.set(child, { fds: new Map(known), pids: new Map() })
   }
 }
 

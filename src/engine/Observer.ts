@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Ahead from "../native/Ahead.ts"
-import { Fork, make as makeFork } from "../native/Fork.ts"
+import { Fork, make as makeFork, type Passed } from "../native/Fork.ts"
 import { type Call, Kernel, type Result, type SyscallError } from "../native/Kernel.ts"
 import { type Current, CurrentStep, type Event } from "./Events.ts"
 
@@ -99,7 +99,7 @@ const watchedKernel = (inner: Kernel["Service"]): Kernel["Service"] => {
 }
 
 const watchedFork = (inner: Fork["Service"]): Fork["Service"] =>
-  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<number>) =>
+  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<Passed>) =>
     Effect.withFiber((fiber) => {
       const born = fiber.getRef(Observing)?.child()
       if (born === undefined) return inner.start(flags, child, descriptors)

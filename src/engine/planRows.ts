@@ -4,6 +4,7 @@
 import { rowOf } from "../native/calls.ts"
 import { W } from "../native/constants.ts"
 import type { Errno } from "../native/Errno.ts"
+import type { Passed } from "../native/Fork.ts"
 import { type Call, type SyscallError, withoutSecrets } from "../native/Kernel.ts"
 import { Meanings, type Names, render } from "./Meanings.ts"
 import type * as Pipeline from "./Pipeline.ts"
@@ -24,6 +25,8 @@ export interface Recorded {
     | { readonly _tag: "Pending" }
   /** For a clone: the process that it made. */
   readonly child?: string
+  /** For a clone: the descriptors that it passes, if these are not all. */
+  readonly passed?: ReadonlyArray<Passed>
   /** The errnos that the step handles. */
   readonly handled?: ReadonlyArray<Errno>
 }
@@ -128,8 +131,8 @@ export const rowsOf = ({ before = [], begun, pids, pipelines, record }: {
     return row
   }
   const namesOf = (entry: Recorded): Names => {
-    const { call, child, outcome, side, step } = entry
-    if (child !== undefined) meanings.fork(side, child)
+    const { call, child, outcome, passed, side, step } = entry
+    if (child !== undefined) meanings.fork(side, child, passed)
     return meanings.next({
       side,
       step,

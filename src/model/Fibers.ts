@@ -7,12 +7,12 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { PreventSchedulerYield, Scheduler } from "effect/Scheduler"
 import { CLD } from "../native/constants.ts"
-import { Fork, make as makeFork, nothingMore, type Started } from "../native/Fork.ts"
+import { Fork, make as makeFork, nothingMore, type Passed, type Started } from "../native/Fork.ts"
 import { type Call, Kernel, type Result, sys, SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
 import { clockOf } from "./clock.ts"
 import type { Cell, Course, Wait } from "./Course.ts"
-import { closeAll, end } from "./ending.ts"
+import { end, keepOnly } from "./ending.ts"
 import { encode, UnmodelledError } from "./Machine.ts"
 import type { Program, Script } from "./Program.ts"
 import type { Executed, State } from "./State.ts"
@@ -205,7 +205,7 @@ export class Fibers {
   start<R>(
     flags: number,
     child: Effect.Effect<unknown, unknown, R>,
-    descriptors?: ReadonlyArray<number>
+    descriptors?: ReadonlyArray<Passed>
   ): Effect.Effect<Started, SyscallError, R> {
     return Effect.contextWith((context: Context.Context<R>) =>
       Effect.withFiber((fiber) => {
@@ -231,7 +231,7 @@ export class Fibers {
     return [...processes.values()].find(({ numbers }) => numbers.get(pidNs) === number)!.pid
   }
 
-  #made(parent: Cell, number: number, descriptors: ReadonlyArray<number> | undefined): Cell {
+  #made(parent: Cell, number: number, descriptors: ReadonlyArray<Passed> | undefined): Cell {
     const { course } = this
     const cell: Cell = { pid: this.pidOf(parent, number) }
     // the caller's own children are a program that makes their calls, and copies of it
@@ -241,8 +241,11 @@ export class Fibers {
       course.state = { ...course.state, processes: new Map(processes).set(cell.pid, process) }
     }
     if (descriptors !== undefined) {
-      const kept = new Set([0, 1, 2, ...descriptors])
-      course.state = apply(course.state, cell.pid, (m) => closeAll(m, cell.pid, (fd) => !kept.has(fd)))
+      course.state = apply(
+        course.state,
+        cell.pid,
+        (m) => keepOnly(m, cell.pid, [[0, 0], [1, 1], [2, 2], ...descriptors])
+      )
     }
     course.fibers.add(cell.pid)
     return cell

@@ -9,6 +9,7 @@
  */
 import { CLD, O, RLIMIT, SIG, SOCK } from "../native/constants.ts"
 import { isFrozen, isFrozenHard } from "./cgroupFreezer.ts"
+import { share } from "./Descriptors.ts"
 import type { Machine } from "./Machine.ts"
 import { dissolve } from "./Mounts.ts"
 import * as Namespaces from "./Namespaces.ts"
@@ -55,6 +56,19 @@ export const closeAll = (m: Machine, pid: number, which: (fd: number, entry: Des
   for (const [fd] of closed) kept.delete(fd)
   m.processes.set(pid, { ...process, descriptors: kept })
   for (const [, { file }] of closed) release(m, file)
+}
+
+/** Leaves a process some of its descriptors, each under its number in the new table, and closes the others. */
+export const keepOnly = (m: Machine, pid: number, kept: ReadonlyArray<readonly [number: number, fd: number]>): void => {
+  const { descriptors } = m.processes.need(pid)
+  const open = kept.flatMap(([number, fd]) => {
+    const entry = descriptors.get(fd)
+    return entry === undefined ? [] : [[number, entry] as const]
+  })
+  const table = new Map(open)
+  share(m, table)
+  closeAll(m, pid, () => true)
+  m.processes.set(pid, { ...m.processes.need(pid), descriptors: table })
 }
 
 // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────

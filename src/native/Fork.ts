@@ -10,6 +10,9 @@ import type * as Fiber from "effect/Fiber"
 import type { AnyFd, AnyPid } from "./Handle.ts"
 import type { SyscallError } from "./Kernel.ts"
 
+/** A descriptor that a child gets: the number that it has there, and the descriptor of this process. */
+export type Passed = readonly [number: number, fd: AnyFd]
+
 /** A child that was started. */
 export interface Started {
   readonly pid: AnyPid
@@ -27,7 +30,7 @@ export interface Started {
 export type Start = <R>(
   flags: number,
   child: Effect.Effect<unknown, unknown, R>,
-  descriptors?: ReadonlyArray<AnyFd>
+  descriptors?: ReadonlyArray<Passed>
 ) => Effect.Effect<Started, SyscallError, R>
 
 /** Starts children. */
@@ -40,14 +43,15 @@ export class Fork extends Context.Service<Fork, {
    * done by this process, and blocks it until the Effect waits. The Effect ends with `execve` or `exit_group`, and nothing
    * of it runs after that. If it ends in any other way, the child exits with status 255.
    *
-   * The child has all descriptors of this process. If `descriptors` are passed, it has only these and the standard streams.
-   * Pass them for a process that enters a container: other processes of that container may inspect it, and take what they
-   * find.
+   * The child has all descriptors of this process. If `descriptors` are passed, it has only these, under their numbers, and
+   * the standard streams; one that is not open here is not open there. Pass them for a process that enters a container:
+   * other processes of that container may inspect it, and take what they find. If the numbers are low, they do not even see
+   * how many descriptors this process has (`FDSize` of proc_pid_status(5)).
    */
   readonly spawn: <R>(
     flags: number,
     child: Effect.Effect<unknown, unknown, R>,
-    descriptors?: ReadonlyArray<AnyFd>
+    descriptors?: ReadonlyArray<Passed>
   ) => Effect.Effect<AnyPid, SyscallError, R>
   /** As `spawn`; also returns the child's fiber, and `forget`. */
   readonly start: Start

@@ -8,9 +8,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { CurrentStep } from "../engine/Events.ts"
+import { given } from "../engine/given.ts"
 import { type Images, images } from "../model/trampolineCalls.ts"
 import type { Errno } from "../native/Errno.ts"
-import { type Fork, make as makeFork } from "../native/Fork.ts"
+import { type Fork, make as makeFork, type Passed } from "../native/Fork.ts"
 import { type Call, Handled, type Kernel, type Result, SyscallError } from "../native/Kernel.ts"
 import { layerOf } from "./layer.ts"
 
@@ -33,6 +34,8 @@ export interface Entry {
   readonly outcome: Outcome
   /** For a clone: the process that it made. */
   readonly child?: string
+  /** For a clone: the descriptors that it passes, if these are not all. */
+  readonly passed?: ReadonlyArray<Passed>
   /** The errnos that the step handles. They are noted in plans only. */
   readonly handled?: ReadonlyArray<Errno>
 }
@@ -80,7 +83,7 @@ export const make = (): Recorder => {
     call: Call,
     effect: Effect.Effect<A, SyscallError, R>,
     resultOf: (value: A) => unknown = (value) => value,
-    child?: string
+    born: { readonly child?: string; readonly passed?: ReadonlyArray<Passed> } = {}
   ): Effect.Effect<A, SyscallError, R> =>
     Effect.withFiber((fiber) => {
       const where = fiber.getRef(CurrentStep)
@@ -95,7 +98,7 @@ export const make = (): Recorder => {
         undoing: where?.undoing ?? false,
         call,
         outcome: { _tag: "Pending" },
-        ...child === undefined ? {} : { child },
+        ...born,
         ...handled.length === 0 ? {} : { handled }
       }
       entries.push(entry)
@@ -124,12 +127,15 @@ export const make = (): Recorder => {
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => record(call, inner.invoke(call))
   })
   const fork: Recorder["fork"] = (inner) =>
-    makeFork((flags, child, descriptors) =>
+    makeFork((flags, child, passed) =>
       Effect.suspend(() => {
         children++
         const side = children === 1 ? "init" : `init ${children}`
         const inside = Effect.provideService(child, Side, side)
-        return record({ _tag: "clone", flags }, inner.start(flags, inside, descriptors), ({ pid }) => pid, side)
+        return record({ _tag: "clone", flags }, inner.start(flags, inside, passed), ({ pid }) => pid, {
+          child: side,
+          ...given({ passed })
+        })
       })
     )
   return {

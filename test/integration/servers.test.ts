@@ -213,7 +213,7 @@ describe("a server", () => {
         const [read, write] = yield* sys.pipe2({ flags: O.CLOEXEC })
         const [other] = yield* sys.pipe2({ flags: 0 })
         const wait = Effect.andThen(sys.read({ fd: read, count: 1 }), sys.exit_group({ status: 7 }))
-        const spawn = (flags: number) => Effect.flatMap(Fork, (fork) => fork.spawn(flags, wait, [read]))
+        const spawn = (flags: number) => Effect.flatMap(Fork, (fork) => fork.spawn(flags, wait, [[read, read]]))
         const pids = [yield* spawn(0), yield* spawn(CLONE.NEWPID), yield* spawn(CLONE.NEWUSER)]
         assert.isDefined(linkOf("self", String(other)))
         for (const pid of pids) {

@@ -126,7 +126,7 @@ describe("a wait", () => {
             const [left] = yield* sys.read({ fd: read, count: 1 })
             return yield* sys.exit_group({ status: left ?? 0 })
           }),
-          [read]
+          [[read, read]]
         ))
       yield* eventually(() => timedOut)
       yield* sys.write({ fd: write, data: Buffer.of(1, 2) })

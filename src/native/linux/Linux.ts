@@ -27,7 +27,7 @@ import * as Layer from "effect/Layer"
 import { PreventSchedulerYield, Scheduler } from "effect/Scheduler"
 import * as Ahead from "../Ahead.ts"
 import { forAll } from "../definition.ts"
-import { Fork, make as makeFork, type Started } from "../Fork.ts"
+import { Fork, make as makeFork, type Passed, type Started } from "../Fork.ts"
 import { KeepsAlive } from "../KeepsAlive.ts"
 import { type Call, Kernel, provideMake, type Result, SyscallError } from "../Kernel.ts"
 import { invalid, Refused } from "../Refused.ts"
@@ -44,6 +44,7 @@ import { paths } from "./paths.ts"
 import { processes } from "./processes.ts"
 import { type Attempt, BlockingCalls, type Come } from "./rpc/BlockingCalls.ts"
 import { type Client, gone, pending } from "./rpc/Client.ts"
+import { checkFlags } from "./rpc/cloneFlags.ts"
 import { History } from "./rpc/History.ts"
 import { Journey } from "./rpc/Journey.ts"
 import { LoopBudget } from "./rpc/LoopBudget.ts"
@@ -86,7 +87,7 @@ const lostStatus = 255
 /** A process that was spawned. */
 interface Spawned {
   /** Which descriptors of this process it has; all if absent. */
-  readonly descriptors?: ReadonlyArray<number>
+  readonly descriptors?: ReadonlyArray<Passed>
   child?: Server
   /** Ends it, if it still runs. */
   end?: () => void
@@ -236,7 +237,7 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
     spawned: Spawned | undefined
   ): Effect.Effect<number | void, SyscallError> => {
     const progress = (function*(): Progress<number | void> {
-      ServerPool.check(call.flags)
+      checkFlags(call.flags)
       if (call._tag === "reclone") {
         if (server === undefined) throw invalid("only a process of the Fork service can go on in another one")
         return yield* pool.reclone(server, call.flags)
@@ -296,7 +297,7 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
  * sees the `clone`.
  */
 export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
-  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<number>) =>
+  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<Passed>) =>
     Effect.contextWith((context: Context.Context<R>) =>
       Effect.uninterruptible(Effect.suspend(() => {
         const spawned: Spawned = descriptors === undefined ? {} : { descriptors }

@@ -79,6 +79,7 @@ export const table = {
   ppoll: [271, 73],
   prctl: [157, 167],
   prlimit64: [302, 261],
+  pselect6: [270, 72],
   read: [0, 63],
   readlinkat: [267, 78],
   recvfrom: [45, 207],

@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"
 import { keeping } from "../../native/Files.ts"
-import { Fork } from "../../native/Fork.ts"
+import { Fork, type Passed } from "../../native/Fork.ts"
 import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { reap } from "./conversation.ts"
@@ -84,13 +84,13 @@ const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
 /**
  * Starts a child and returns its handle. If there is no handle for the child, it is killed.
  *
- * @param descriptors all that the child has in addition to the standard streams
+ * @param descriptors all that the child has in addition to the standard streams, by the numbers that it has them under
  * @param undo turns the end of the child into what the rollback does
  */
 export const spawnChild = <R>(
   flags: number,
   child: Effect.Effect<unknown, unknown, R>,
-  descriptors: ReadonlyArray<number>,
+  descriptors: ReadonlyArray<Passed>,
   undo: (end: Effect.Effect<void, SyscallError, Kernel>) => Effect.Effect<void, SyscallError, Kernel> = (end) => end
 ): Effect.Effect<Child, SyscallError, R | Kernel | Fork | Step.Rollback> =>
   // no interruption between the child and its handle

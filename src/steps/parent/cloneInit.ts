@@ -11,10 +11,10 @@ import { Fork } from "../../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { refusalCalls, whyNoNamespace } from "../caller/whyNoNamespace.ts"
 import type { NamespaceRefused } from "../init/errors.ts"
-import { descriptorsOf } from "../init/Init.ts"
 import { emptyReport, initMain } from "../init/initMain.ts"
 import { childCalls, spawnChild } from "./child.ts"
 import { Channel, ClonedProcess, ContainerCgroup } from "./facts.ts"
+import { handedOver } from "./handedOver.ts"
 import { Launch } from "./Launch.ts"
 
 /** Clones the init. */
@@ -39,24 +39,11 @@ export const cloneInit = Step.make("cloneInit", {
     const leavesPidNamespace = ((clone | unshare) & CLONE.NEWPID) !== 0 || joins.some(({ type }) => type === "pid")
     // getppid(2) is 0 if the parent is outside of the pid namespace; a process that is cloned again has the same parent
     const parentPid = leavesPidNamespace ? 0 : yield* sys.getpid({})
-    const child = initMain(
-      init,
-      {
-        ...record,
-        ...given({ cgroup: manager }),
-        channel: channel.child,
-        parentPid,
-        joins,
-        unshare
-      },
-      report
-    )
-    const preserved = Array.from({ length: record.preservedFds }, (_, index) => 3 + index)
-    const passed = [...(record.stdio ?? []), ...descriptorsOf(record).map(([, fd]) => fd)]
-    const sockets = [record.consoleSocket, record.port?.socket].filter((fd) => fd !== undefined)
+    const { inside, passed } = handedOver({ ...record, channel: channel.child })
+    const child = initMain(init, { ...inside, ...given({ cgroup: manager }), parentPid, joins, unshare }, report)
     const deadline = (yield* Clock.currentTimeMillis) + patience
     const cloned = yield* Effect.catch(
-      spawnChild(clone, child, [...preserved, ...passed, channel.child, ...sockets]),
+      spawnChild(clone, child, passed),
       (error): Effect.Effect<never, SyscallError | NamespaceRefused, Kernel> =>
         error.call._tag === "clone" ? Effect.flatMap(whyNoNamespace(error, clone), Effect.fail) : Effect.fail(error)
     )

@@ -24,6 +24,9 @@ import { Launch } from "./Launch.ts"
 /** The namespaces that it shares. The pid namespace is one of them: procfs shows that of the process that mounts it. */
 const shared: ReadonlyArray<NamespaceType> = ["mnt", "net", "ipc", "uts", "pid"]
 
+/** What the side-car has its end of the channel under: it has no other descriptor. */
+const onlyNumber = 3
+
 /** Runs the side-car until it ends; does nothing if there is none. */
 export const runSideCar = Step.make("runSideCar", {
   doc: "build the root from outside of the user namespace",
@@ -80,7 +83,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
       () =>
         Effect.andThen(
           sys.setsockopt({ fd: channel, option: SO.PASSCRED, value: 1 }),
-          spawnChild(0, child(childEnd), [childEnd], unlessFinished)
+          spawnChild(0, child(onlyNumber), [[onlyNumber, childEnd]], unlessFinished)
         )
     )
     return { channel, first }

@@ -37,7 +37,8 @@
 import { availableParallelism } from "node:os"
 import { performance } from "node:perf_hooks"
 import { CLONE, P, SIG, W } from "../../constants.ts"
-import { invalid, Refused, refused } from "../../Refused.ts"
+import type { Passed } from "../../Fork.ts"
+import { Refused, refused } from "../../Refused.ts"
 import type { Library } from "../koffi.ts"
 import { Scratch } from "../Scratch.ts"
 import * as Syscalls from "../Syscalls.ts"
@@ -52,11 +53,6 @@ import { type Segment, SharedMemory } from "./SharedMemory.ts"
 import { sparing } from "./sparing.ts"
 import { Spawner } from "./Spawner.ts"
 import { Watcher } from "./Watcher.ts"
-
-/** Refused flags: with them the child would not be a process of its own that ends with a signal. */
-const refusedFlags = CLONE.VM | CLONE.VFORK | CLONE.THREAD | CLONE.SIGHAND
-/** The bits of clone(2)'s flags that hold the signal of the child's end (`CSIGNAL`). */
-const exitSignalMask = 0xff
 
 /** How long a new process may take to start, in milliseconds. */
 const spawnLimit = 30_000
@@ -112,10 +108,12 @@ export class ServerPool {
   }
 
   /** Clones a process for this one, or for its child `parent`. */
-  *clone(flags: number, parent: Server | undefined, descriptors: ReadonlyArray<number> | undefined): Progress<Server> {
+  *clone(flags: number, parent: Server | undefined, descriptors: ReadonlyArray<Passed> | undefined): Progress<Server> {
     if (parent !== undefined) return yield* this.#cloneBy(parent, flags)
-    if ((flags & CLONE.NEWUSER) === 0) return yield* this.#spawn(flags, descriptors)
-    // a program executed in a user namespace without maps has no capabilities, so the process first starts outside
+    // a program executed in a user namespace without maps has no capabilities, so the process first starts outside. And a
+    // table of descriptors as large as this process's never shrinks, but a clone's is only as large as it has to be
+    const isDirect = (flags & CLONE.NEWUSER) === 0 && (descriptors === undefined || !this.#parts.spawner.isLarge)
+    if (isDirect) return yield* this.#spawn(flags, descriptors)
     const server = yield* this.#spawn(0, descriptors)
     try {
       const made = yield* this.#cloneBy(server, flags | CLONE.PARENT)
@@ -195,7 +193,7 @@ export class ServerPool {
     return this.#parts.watcher
   }
 
-  *#spawn(flags: number, descriptors: ReadonlyArray<number> | undefined): Progress<Server> {
+  *#spawn(flags: number, descriptors: ReadonlyArray<Passed> | undefined): Progress<Server> {
     const { code, shared, spawner } = this.#parts
     const group = this.#group()
     const { memory, slots } = group
@@ -216,7 +214,11 @@ export class ServerPool {
     const link = group.link = new Link(mine, () => group.heard(), ended, () => spawner.forget(mine))
     link.expect()
     group.isEnded = false
-    const server = this.#occupied(slots[0]!, pid, new OpenFiles([0, 1, 2, ...descriptors ?? [], end]))
+    const server = this.#occupied(
+      slots[0]!,
+      pid,
+      new OpenFiles([0, 1, 2, ...descriptors?.map(([number]) => number) ?? [], end])
+    )
     try {
       yield* this.#arrived(server, pid, () => spawner.failureIn(memory))
       return server
@@ -346,16 +348,6 @@ export class ServerPool {
     const server: Server = { slot, pid, files }
     slot.server.current = server
     return server
-  }
-
-  /** Throws for flags that would not make a separate process. */
-  static check(flags: number): void {
-    if ((flags & refusedFlags) !== 0) {
-      throw invalid("the child must be a process, and its memory is not for it to share")
-    }
-    if ((flags & exitSignalMask) !== 0) {
-      throw invalid("clone(2) has no flags of its own in the lowest byte; unshare(2) makes a time namespace")
-    }
   }
 
   /** A group whose servers have all ended, or a new one. */

@@ -1,9 +1,9 @@
 /**
  * Starts servers: writes what a server reads in the head of its group's memory, and decides what it inherits.
  *
- * A server has only the descriptors that it is passed: it closes all others first, before it executes its program. Each
- * server's program is a separate memory file, so that what one container does to it (mode, owner, a lease) has no effect on
- * another.
+ * A server has only the descriptors that it is passed: it puts these on their numbers and closes all others first, before it
+ * executes its program. Each server's program is a separate memory file, so that what one container does to it (mode, owner,
+ * a lease) has no effect on another.
  *
  * A server sees at its end of the link whether this process still lives. Only this process has the other end, so the link
  * hangs up when this process dies, for whatever reason.
@@ -11,11 +11,13 @@
  * @see clone(2), close_range(2), execveat(2), pipe(7), memfd_create(2)
  */
 import { AT, F, F_SEAL, MFD, O, RLIMIT, SOCK } from "../../constants.ts"
+import type { Passed } from "../../Fork.ts"
 import type { Call } from "../../Kernel.ts"
 import { Refused, refused } from "../../Refused.ts"
 import { attempted, type Syscalls } from "../Syscalls.ts"
 import { head as at, sizes } from "./layout.ts"
 import { type MachineCode, program } from "./machineCode.ts"
+import { inOrder, lowest } from "./moves.ts"
 import { failureOf, type Own } from "./ownCalls.ts"
 import { type GroupMemory, leastSize, mostSize, SharedMemory } from "./SharedMemory.ts"
 
@@ -32,6 +34,9 @@ const MFD_EXEC = 0x10
 const highest = 0xffff_ffff
 
 const stdio = [0, 1, 2]
+
+/** How many descriptors the smallest table has room for (`NR_OPEN_DEFAULT` of the kernel). */
+const smallest = 64
 
 /** A spawned server, and the two ends of its link. */
 export interface Spawned {
@@ -68,10 +73,15 @@ export class Spawner {
     { spawn }: MachineCode,
     flags: number,
     memory: GroupMemory,
-    descriptors: ReadonlyArray<number> | undefined,
+    descriptors: ReadonlyArray<Passed> | undefined,
     mailboxOf: (link: number) => number
   ): Spawned {
-    const given = descriptors ?? this.#all()
+    const given = [
+      ...stdio.map((fd) => [fd, fd] as const),
+      ...descriptors ?? this.#all().map((fd) => [fd, fd] as const)
+    ]
+    const free = descriptors && lowest(3, given.map(([number]) => number))
+    const there = (index: number, fd: number): number => free?.[index] ?? fd
     const opened: Array<number> = []
     const keep = (fd: number): number => {
       opened.push(fd)
@@ -80,16 +90,17 @@ export class Spawner {
     try {
       const { file, image } = this.#withRoom((room) => {
         const file = keep(this.#memory.renew(memory, room))
-        return { file, image: keep(this.#makeImage(memory, file)) }
+        return { file, image: keep(this.#makeImage(memory, there(1, file))) }
       })
       const type = SOCK.STREAM | SOCK.CLOEXEC | SOCK.NONBLOCK
       const [link, mine] = this.#own({ _tag: "socketpair", type })
       keep(link)
       this.reserve(mine)
       try {
-        const kept = [...new Set([...stdio, ...given, link, file, image])].toSorted((a, b) => a - b)
-        this.#tell(memory, mailboxOf(link), image, kept)
-        return { pid: Number(spawn(flags, memory.address)), end: link, mine }
+        const [end, imageThere] = [there(0, link), there(2, image)]
+        const passed: ReadonlyArray<Passed> = [...given, [end, link], [there(1, file), file], [imageThere, image]]
+        this.#tell(memory, mailboxOf(end), imageThere, passed)
+        return { pid: Number(spawn(flags, memory.address)), end, mine }
       } catch (cause) {
         this.forget(mine)
         attempted(() => this.#own({ _tag: "close", fd: mine }))
@@ -98,6 +109,20 @@ export class Spawner {
     } finally {
       for (const fd of opened) attempted(() => this.#own({ _tag: "close", fd }))
     }
+  }
+
+  /**
+   * Whether this process's table of descriptors has room for more than the smallest one. If it has, select(2) refuses to wait
+   * for a descriptor behind that which is not open (EBADF); otherwise it does not look so far.
+   */
+  get isLarge(): boolean {
+    const { call, memory, numbers } = this.#machine
+    memory.reset()
+    if (attempted(() => call(numbers.fcntl, smallest, F.GETFD)) !== undefined) return true
+    const behind = memory.zeroed(smallest / 8 + 8)
+    behind.setBit(smallest)
+    const now = memory.zeroed(16)
+    return attempted(() => call(numbers.pselect6, smallest + 1, behind.address, 0, 0, now.address, 0)) !== 0
   }
 
   /** Keeps a descriptor from all servers. */
@@ -127,10 +152,12 @@ export class Spawner {
     return failureOf(call, refused(-error))
   }
 
-  #tell({ address, head }: GroupMemory, mailbox: number, image: number, kept: ReadonlyArray<number>): void {
+  #tell({ address, head }: GroupMemory, mailbox: number, image: number, passed: ReadonlyArray<Passed>): void {
+    const moves = inOrder(passed.map(([number, fd]) => [fd, number]))
+    const kept = [...new Set(passed.map(([number]) => number))].toSorted((a, b) => a - b)
     const gaps = [-1, ...kept].map((fd, index) => [fd + 1, (kept[index] ?? highest + 1) - 1] as const)
     const ranges = gaps.filter(([first, last]) => first <= last)
-    if (at.list + ranges.length * 8 + kept.length * 4 > sizes.head - sizes.spawnStack) {
+    if (at.list + (moves.length + ranges.length) * 8 + kept.length * 4 > sizes.head - sizes.spawnStack) {
       throw new Refused("EMFILE", `${kept.length} descriptors are too many for a child`)
     }
     head.setBigUint64(at.mailbox, BigInt(mailbox), true)
@@ -139,9 +166,10 @@ export class Spawner {
     Buffer.from(head.buffer, at.name, 16).write(processName)
     // one empty argument, and an empty environment
     head.setBigUint64(at.argv, BigInt(address + at.envp), true)
+    head.setUint32(at.moves, moves.length, true)
     head.setUint32(at.ranges, ranges.length, true)
     head.setUint32(at.kept, kept.length, true)
-    const list = [...ranges.flat(), ...kept]
+    const list = [...moves.flat(), ...ranges.flat(), ...kept]
     for (let index = 0; index < list.length; index++) head.setUint32(at.list + index * 4, list[index]!, true)
   }
 

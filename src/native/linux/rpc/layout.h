@@ -39,7 +39,8 @@
   _Static_assert(__builtin_offsetof(struct head, kept) == 60, "head.kept"); \
   _Static_assert(__builtin_offsetof(struct head, argv) == 64, "head.argv"); \
   _Static_assert(__builtin_offsetof(struct head, envp) == 72, "head.envp"); \
-  _Static_assert(__builtin_offsetof(struct head, list) == 96, "head.list");
+  _Static_assert(__builtin_offsetof(struct head, moves) == 96, "head.moves"); \
+  _Static_assert(__builtin_offsetof(struct head, list) == 100, "head.list");
 #define CHECK_WATCH \
   _Static_assert(__builtin_offsetof(struct watch, epoll) == 0, "watch.epoll"); \
   _Static_assert(__builtin_offsetof(struct watch, output) == 4, "watch.output");

@@ -73,8 +73,13 @@ export const head = {
   kept: 60,
   argv: 64,
   envp: 72,
-  /** The ranges, each with its first and its last descriptor, followed by the descriptors that it keeps. */
-  list: 96
+  /** How many descriptors it puts on other numbers. */
+  moves: 96,
+  /**
+   * The moves, each with its old and its new number; the ranges, each with its first and its last descriptor; then the
+   * descriptors that it keeps, by their new numbers.
+   */
+  list: 100
 } as const
 
 /** An entry of a list of calls that a server makes at once. */

@@ -47,6 +47,7 @@ struct head {
   u32 kept;
   u64 argv;
   u64 envp[3];
+  u32 moves;
   u32 list[];
 };
 CHECK_HEAD
@@ -189,9 +190,14 @@ static void must(struct head *head, u32 call, s64 result) {
   leave(127);
 }
 
-/* Closes a spawned process's copies of the client's descriptors, except those that it keeps. */
-static void close_others(struct head *head) {
+/* Moves some of a spawned process's copies of the client's descriptors, and closes those that it does not keep. */
+static void keep_own(struct head *head) {
   u32 *list = head->list;
+  for (u32 left = head->moves; left > 0; left--, list += 2) {
+    s64 flags = syscall(SYS_fcntl, list[0], F_GETFD);
+    // what the client does not have open, the process has not either
+    if (syscall(SYS_dup3, list[0], list[1], flags == FD_CLOEXEC ? O_CLOEXEC : 0) < 0) syscall(SYS_close, list[1]);
+  }
   for (u32 left = head->ranges; left > 0; left--, list += 2) {
     must(head, SYS_close_range, syscall(SYS_close_range, list[0], list[1], 0));
   }
@@ -208,7 +214,7 @@ static void close_others(struct head *head) {
 /* Runs in the memory of the client still. */
 static void execute(void *argument) {
   struct head *head = argument;
-  close_others(head);
+  keep_own(head);
   must(head, SYS_execveat, syscall(SYS_execveat, head->image, head->envp, &head->argv, head->envp, AT_EMPTY_PATH));
 }
 
@@ -233,7 +239,7 @@ __attribute__((noreturn)) void start(void) {
   s64 address = syscall(SYS_mmap, shared.address, shared.size, 3, 0x11, shared.descriptor, 0);
   if (address < 0) leave(255);
   struct head *head = (struct head *)address;
-  u32 *closed_on_exec = head->list + 2 * head->ranges;
+  u32 *closed_on_exec = head->list + 2 * (head->moves + head->ranges);
   for (u32 left = head->closed_on_exec; left > 0; left--) syscall(SYS_fcntl, *closed_on_exec++, F_SETFD, FD_CLOEXEC);
   // a process that gets hold of this one's descriptors could use it
   syscall(SYS_close, shared.descriptor);
