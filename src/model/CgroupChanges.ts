@@ -14,7 +14,7 @@ export const versionOf = (m: Machine, id: string): 1 | 2 => m.hierarchies.need(p
 
 // ── directories ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** EAGAIN: a group above lets no more, or no deeper, groups be made (`cgroup_check_hierarchy_limits`). */
+/** EAGAIN: a group above allows no more groups, or no deeper ones (`cgroup_check_hierarchy_limits`). */
 const checkRoom = (m: Machine, hierarchy: number, parent: string): void => {
   for (const [depth, path] of pathsUp(parent).entries()) {
     const values = m.cgroups.need(keyOf(hierarchy, path)).values
@@ -27,7 +27,7 @@ const checkRoom = (m: Machine, hierarchy: number, parent: string): void => {
   }
 }
 
-/** What a new group takes over from its parent: settings of version 1 (`css_alloc` of each controller). */
+/** What a new group inherits from its parent: settings of version 1 (`css_alloc` of each controller). */
 const inheritedValues = (
   m: Machine,
   hierarchy: Hierarchy,
@@ -68,7 +68,7 @@ export const makeGroup = (m: Machine, parent: string, name: string, mode: number
   })
 }
 
-/** EBUSY: processes that live, or groups below (`cgroup_destroy_locked`). */
+/** Removes a group. EBUSY: it has live processes, or groups below it (`cgroup_destroy_locked`). */
 export const removeGroup = (m: Machine, id: string): void => {
   const { hierarchy, path } = parse(id)
   if (path === "/") refuse("EBUSY")
@@ -85,7 +85,7 @@ export const changeGroup = (
   m.cgroups.update(keyOf(hierarchy, path), (group) => ({
     ...group,
     ...fields,
-    // its files stay with the process that made it
+    // its files stay with their owner
     filesOwner: group.filesOwner ?? { uid: group.uid, gid: group.gid }
   }))
 }
@@ -104,7 +104,7 @@ export const changeFile = (
   }))
 }
 
-/** Attaches a device program to a group (bpf(2)); EBADF for what is no group of version 2. */
+/** Attaches a device program to a group (bpf(2)); EBADF for anything but a group of version 2. */
 export const attachProgram = (m: Machine, id: NodeId, instructions: Uint8Array, flags: number): void => {
   if (!isGroup(id)) return refuse("EBADF")
   const { hierarchy, path } = parse(id)

@@ -50,13 +50,13 @@ const core2 = [
 
 const below2 = ["cgroup.events", "cgroup.type", "cgroup.freeze", "cgroup.kill", "cpu.stat"]
 
-/** Texts of which blanks are not taken away: numbers that may be followed by a newline (`kstrtoull`), limits of devices. */
+/** Files whose text is not trimmed: numbers that may be followed by a newline (`kstrtoull`), limits of devices. */
 const bareNumbers =
   /^(?:cpu\.(?:shares|cfs_\w+|rt_\w+|idle|weight|max\.burst)|cpuset\.(?!cpus$|mems$)\w+|memory\.(?:swappiness|oom_control|use_hierarchy)|blkio\.(?:bfq\.weight|throttle\.\w+)|io\.max|notify_on_release|cgroup\.clone_children)$/
 
 const unreadAtRoot = ["cgroup.pressure", "cpu.pressure", "cpu.stat", "cpu.stat.local", "io.pressure", "memory.pressure"]
 
-/** Files of whose content the model knows nothing; the root has others. */
+/** Files whose content is not modelled; the root has other files. */
 const unread = (m: Machine, hierarchy: Hierarchy, path: string): ReadonlyArray<string> =>
   path === "/"
     ? hierarchy.version === 2 ? unreadAtRoot : []
@@ -75,7 +75,7 @@ const filesOf = (m: Machine, hierarchy: Hierarchy, path: string): ReadonlyArray<
   return hierarchy.version === 1 ? [...core1, ...all] : [...core2, ...below2, ...all]
 }
 
-/** Whether a group has a file: what {@link filesOf} lists, without the list. */
+/** Whether a group has a file; as {@link filesOf}, without making the list. */
 const hasFile = (m: Machine, hierarchy: Hierarchy, path: string, name: string): boolean => {
   const isRoot = path === "/"
   if (hierarchy.version === 1 ? core1.includes(name) : core2.includes(name)) return true
@@ -135,19 +135,25 @@ const content = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string):
       return listDevices(group)
     default: {
       const value = group.values.get(name) ?? initialValue(hierarchy.version, hierarchy.controllers, name)
-      // lists of devices without a line have none; an empty cpuset has an empty one
+      // an empty list of devices has no line; an empty cpuset has an empty line
       return value === "" && !name.startsWith("cpuset.") ? "" : `${value}\n`
     }
   }
 }
 
-/** What every group counts of processors (`cgroup_base_stat_cputime_show`), and what a limit of them adds (`cpu_cfs_stat_show`). */
+/**
+ * The CPU times that every group counts (`cgroup_base_stat_cputime_show`), and the lines that the cpu controller adds
+ * (`cpu_cfs_stat_show`).
+ */
 const cpuTime = "usage_usec 0\nuser_usec 0\nsystem_usec 0\nnice_usec 0\n"
 const cpuBandwidth = "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\nnr_bursts 0\nburst_usec 0\n"
 
 const lineOf = (text: string): string => text === "" ? "" : `${text}\n`
 
-/** Members by number; version 1 leaves out those that the reader's pid namespace does not see, version 2 lists 0. */
+/**
+ * Members by number. A member that the reader's pid namespace does not see is left out in version 1, and listed as 0 in
+ * version 2.
+ */
 const listMembers = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string): string => {
   // EOPNOTSUPP: a threaded group (cgroup_procs_start)
   if (name === "cgroup.procs" && hidesProcesses(group)) refuse("ENOTSUP")
@@ -162,13 +168,13 @@ const listMembers = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: stri
 }
 
 const setFreeze = (m: Machine, hierarchy: Hierarchy, group: Cgroup, freeze: boolean): void => {
-  // a group on the way there continues, however often it is written (freezer_apply_state)
+  // a group that is freezing already continues, however often it is written (freezer_apply_state)
   const freezingReads = !freeze ? 0 : group.freeze ? group.freezingReads : m.facts.freezingReads
   m.cgroups.set(keyOf(hierarchy.id, group.path), { ...group, freeze, freezingReads })
   // signals that waited for the thaw are delivered now
   if (!freeze) {
     for (const process of m.processes.values()) {
-      // the end of one may be the end of others, by their parent-death signals
+      // the end of one may end others, by their parent-death signals
       if (m.processes.has(process.pid) && within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) {
         deliverPending(m, process.pid)
       }
@@ -176,13 +182,13 @@ const setFreeze = (m: Machine, hierarchy: Hierarchy, group: Cgroup, freeze: bool
   }
 }
 
-/** Kills all in a group and below, also frozen ones. */
+/** Kills all processes in a group and below it, also frozen ones. */
 const killAll = (m: Machine, hierarchy: Hierarchy, group: Cgroup, word: string): void => {
-  // EINVAL: no number; ERANGE: another one; EOPNOTSUPP: a threaded group (cgroup_kill_write)
+  // EINVAL: not a number; ERANGE: a number other than 1; EOPNOTSUPP: a threaded group (cgroup_kill_write)
   if (signed(word, 32) !== 1n) refuse("ERANGE")
   if (group.threaded === true) refuse("ENOTSUP")
   for (const process of m.processes.values()) {
-    // the end of a pid namespace's init has been that of others
+    // the end of a pid namespace's init may have ended it already
     if (m.processes.get(process.pid)?.status !== "running") continue
     if (within(process.cgroups.get(hierarchy.id) ?? "-", group.path)) kill(m, process.pid, SIG.KILL)
   }
@@ -198,7 +204,7 @@ const change = (
   written: string,
   opener: OpenFile["opener"]
 ): void => {
-  // a text ends at its end (cgroup_file_write)
+  // a text ends at its first NUL (cgroup_file_write)
   const text = written.split("\0")[0]!
   const word = bareNumbers.test(name) ? text : text.trim()
   switch (name) {
@@ -206,7 +212,7 @@ const change = (
     case "cgroup.threads":
     case "tasks": {
       const moved = join(m, hierarchy, group, text, opener, name === "cgroup.procs")
-      // who leaves a frozen group gets the signals that waited
+      // a process that leaves a frozen group gets its pending signals
       if (moved !== undefined && !isFrozen(m, moved)) deliverPending(m, moved.pid)
       return
     }
@@ -220,7 +226,7 @@ const change = (
         ? setFreeze(m, hierarchy, group, word === "FROZEN")
         : refuse("EINVAL")
     case "cgroup.freeze":
-      // ERANGE: another number (cgroup_freeze_write)
+      // ERANGE: a number other than 0 and 1 (cgroup_freeze_write)
       return [0n, 1n].includes(signed(word, 32))
         ? setFreeze(m, hierarchy, group, signed(word, 32) === 1n)
         : refuse("ERANGE")
@@ -289,7 +295,7 @@ const fileNode = (m: Machine, id: string, fs: number, hierarchy: Hierarchy, grou
         ? m.unmodelled(`what is in ${name}`)
         : encode(content(m, hierarchy, now(), name)),
     write: (text, opener) =>
-      // nothing is written by nothing, whatever the file is (cgroup_file_write)
+      // an empty write changes nothing, whatever the file is (cgroup_file_write)
       text === ""
         ? undefined
         : readonlyFile.test(name)

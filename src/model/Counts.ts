@@ -1,6 +1,6 @@
 /**
- * What is counted per user and user namespace: processes and namespaces. Each counts in the user namespace that it
- * belongs to, and in all above it for the owner of the one below (`kernel/ucount.c`).
+ * Counts of processes and namespaces, for each user in each user namespace. Each process or namespace counts in the user
+ * namespace that it belongs to, and in each one above, for the owner of the one below (`kernel/ucount.c`).
  *
  * @see namespaces(7), "The /proc/sys/user directory", and getrlimit(2), RLIMIT_NPROC
  */
@@ -16,7 +16,7 @@ interface Level {
   readonly uid: number
 }
 
-/** Where something of a user counts, from its own user namespace up to the first one. */
+/** The levels at which something of a user counts, from its own user namespace up to the first one. */
 const levelsOf = (m: Machine, userNs: number, uid: number): ReadonlyArray<Level> => {
   const out: Array<Level> = [{ userNs, uid }]
   for (let ns = m.namespace("user", userNs); ns.parent !== undefined; ns = m.namespace("user", ns.parent)) {
@@ -31,7 +31,10 @@ const includes = (levels: ReadonlyArray<Level>, { uid, userNs }: Level): boolean
 // ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 const softLimit = ({ limits }: Process): bigint => limits.get(RLIMIT.NPROC)?.soft ?? infinity
 
-/** The limit that a new user namespace keeps for all that is in it (`enforced_nproc_rlimit`): root of the machine has none. */
+/**
+ * The limit that a new user namespace keeps for all processes in it (`enforced_nproc_rlimit`); none for root of the
+ * machine.
+ */
 export const enforcedLimit = (m: Machine): bigint => {
   const { creds, ns } = m.self
   const isFirst = m.namespace("user", ns.user).parent === undefined
@@ -40,7 +43,7 @@ export const enforcedLimit = (m: Machine): bigint => {
 
 /**
  * Whether a user has more processes than the caller's RLIMIT_NPROC, or a user namespace more than its maker's
- * (`is_rlimit_overlimit`). Dead ones count until they are waited for; `more` are about to be there.
+ * (`is_rlimit_overlimit`). Dead processes count until they are waited for; `more` are about to be made.
  */
 export const hasTooManyProcesses = (m: Machine, userNs: number, uid: number, more: number): boolean => {
   const levels = levelsOf(m, userNs, uid)
@@ -55,18 +58,18 @@ export const hasTooManyProcesses = (m: Machine, userNs: number, uid: number, mor
 
 // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Who made a namespace, and where that counts. */
+/** The maker of a namespace, and the levels at which it counts. */
 const makerOf = (m: Machine, ns: Namespace): ReadonlyArray<Level> =>
   ns.type === "user"
     ? ns.parent === undefined ? [] : levelsOf(m, ns.parent, ns.ownerUid)
     : levelsOf(m, ns.owner, ns.madeBy ?? 0)
 
-/** ENOSPC: a user has as many namespaces of a type as a user namespace allows (`inc_ucount`). */
+/** ENOSPC: a user already has as many namespaces of a type as a user namespace allows (`inc_ucount`). */
 export const mayMakeNamespace = (m: Machine, type: NamespaceType, userNs: number): void => {
   const levels = levelsOf(m, userNs, m.self.creds.euid)
   for (const level of levels) {
     const most = namespaceLimit(m, level.userNs, type)
-    // those that the machine began with were made by nobody
+    // namespaces that the machine began with have no maker
     const made = m.namespaces.values().filter((ns) =>
       ns.type === type && ("madeBy" in ns || ns.type === "user") && includes(makerOf(m, ns), level)
     )

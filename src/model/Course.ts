@@ -1,9 +1,9 @@
 /**
- * The course of a model machine: its present state, which process waits for what, and the time, which passes only if all
+ * The course of a model machine: its current state, which process waits for what, and the time. Time passes only if all
  * processes wait.
  *
- * After each change, and once the running fiber has stopped, all waiting processes look again. If none of them can
- * continue, the next deadline comes, or a program ends. If there is neither, the machine is in a deadlock.
+ * After a change, once the running fiber has stopped, all waiting processes retry. If none can continue, time passes to the
+ * next deadline, or a program ends. If there is neither, the machine is in a deadlock.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -17,7 +17,7 @@ import type { Ends } from "./Program.ts"
 import type { State } from "./State.ts"
 import { apply } from "./transitions.ts"
 
-/** Everybody waits, and nothing will happen. */
+/** All processes wait, and nothing will happen. */
 export class DeadlockError extends Error {
   override readonly name = "DeadlockError"
   constructor(waiting: State["waiting"]) {
@@ -36,7 +36,7 @@ export interface Cell {
   replaced?: true
 }
 
-/** What is waited for, and at most how many nanoseconds. */
+/** What a call waits for, and for how many nanoseconds at most. */
 export interface Wait {
   readonly why: string
   readonly timeout: bigint | undefined
@@ -47,7 +47,7 @@ interface Waiter {
   readonly id: number
   readonly cell: Cell
   readonly deadline: bigint | undefined
-  /** Tries again; `undefined` while there is still nothing. */
+  /** Tries again; `undefined` while it must still wait. */
   readonly retry: (timedOut: boolean) => Effect.Effect<unknown, SyscallError> | undefined
   readonly resume: (effect: Effect.Effect<unknown, SyscallError>) => void
 }
@@ -55,8 +55,8 @@ interface Waiter {
 const minute = 60_000_000_000n
 
 /**
- * The priority of a look whether nobody can continue. A scheduler of Effect takes smaller numbers first; that of `Check`
- * takes this one only if nothing else is left to do.
+ * The priority of the check whether no process can continue. A scheduler of Effect takes smaller numbers first; that of
+ * `Check` takes this one only if nothing else is queued.
  */
 export const whenIdle = Number.MAX_SAFE_INTEGER
 
@@ -64,17 +64,17 @@ export const whenIdle = Number.MAX_SAFE_INTEGER
 export class Course {
   /** The machine as it is now. */
   state: State
-  /** The first process, outside of all that is started. */
+  /** The first process, which starts all others. */
   readonly root: Cell
-  /** Processes whose effects run, or will. */
+  /** Processes whose effects run, or are about to. */
   readonly fibers: Set<number>
-  /** Processes whose program is an effect of the test's. */
+  /** Processes whose program is a script of the test. */
   readonly #scripted = new Set<number>()
   readonly #programs = new Map<number, { readonly at: bigint | undefined; readonly status: number }>()
   readonly #waiters: Array<Waiter> = []
   #dispatcher: SchedulerDispatcher | undefined
   #nextWaiter = 1
-  /** Counts changes, so that a check can see whether there was one since. */
+  /** Counts changes, so that a check can tell whether there was one since. */
   #progress = 0
   #isSweeping = false
   #isChecking = false
@@ -101,7 +101,7 @@ export class Course {
     this.#dispatcher?.scheduleTask(task, priority)
   }
 
-  /** The first turn of a process, after the fiber that runs now has stopped. */
+  /** Waits for the first turn of a process: after the running fiber has stopped. */
   turnOf(cell: Cell): Effect.Effect<void> {
     return Effect.callback<void>((resume) =>
       this.#schedule(() => {
@@ -117,7 +117,7 @@ export class Course {
     this.state = { ...this.state, waiting: this.state.waiting.filter(({ id }) => id !== waiter.id) }
   }
 
-  /** Ends some of the waits. */
+  /** Ends the waits of some processes. */
   resume(isMeant: (cell: Cell) => boolean, effect: Effect.Effect<never, SyscallError>): void {
     for (const waiter of this.#waiters.filter(({ cell }) => isMeant(cell))) {
       this.#forget(waiter)
@@ -125,7 +125,7 @@ export class Course {
     }
   }
 
-  /** Has all waiting processes look again, once the running fiber has stopped. */
+  /** Has all waiting processes retry, once the running fiber has stopped. */
   wake(): void {
     this.#progress++
     if (this.#isSweeping || this.#waiters.length === 0) return
@@ -158,13 +158,13 @@ export class Course {
       if (this.#waiters.length === 0) return
       if (this.#progress !== seen || this.#isSweeping) return this.#check()
       for (const pid of this.fibers) if (!this.isAlive(pid)) this.fibers.delete(pid)
-      // somebody continues outside of the model; its next call brings us back
+      // a fiber is busy outside of the model; its next call leads here again
       if ([...this.fibers].some((pid) => !this.#waiters.some(({ cell }) => cell.pid === pid))) return
       this.#pass()
     }, whenIdle)
   }
 
-  /** Lets time pass until the next thing happens. */
+  /** Lets time pass to the next deadline. */
   #pass(): void {
     const times = [
       ...this.#waiters.flatMap(({ deadline }) => deadline ?? []),
@@ -219,13 +219,13 @@ export class Course {
     return wait as Effect.Effect<void>
   }
 
-  /** The program of a process will end by itself, or never. */
+  /** Sets that the program of a process ends by itself, or never. */
   letEnd(pid: number, { after = minute, exit = 0 }: Ends): void {
     this.#scripted.delete(pid)
     this.#programs.set(pid, { at: after === "never" ? undefined : this.state.time + after, status: exit })
   }
 
-  /** The program of a process makes calls. */
+  /** Sets that the program of a process is a script. */
   letRun(pid: number): void {
     this.#programs.delete(pid)
     this.#scripted.add(pid)

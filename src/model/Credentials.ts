@@ -1,6 +1,6 @@
 /**
- * Who may do what: capabilities, ids and user namespaces, as the kernel's `security/commoncap.c`, `kernel/sys.c`,
- * `kernel/cred.c` and `kernel/user_namespace.c` decide it.
+ * The rules of capabilities, ids and user namespaces: `security/commoncap.c`, `kernel/sys.c`, `kernel/cred.c` and
+ * `kernel/user_namespace.c` of the kernel.
  *
  * @see capabilities(7), credentials(7), user_namespaces(7)
  */
@@ -48,14 +48,14 @@ export const subset = (a: bigint, b: bigint): boolean => (a & ~b) === 0n
 // ── may it? ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Whether credentials carry a capability in a user namespace (`cap_capable`): in their own namespace if the effective
- * set says so, in a descendant always if they own it, or if they hold the capability in an ancestor of it.
+ * Whether credentials have a capability in a user namespace (`cap_capable`). In their own namespace, the effective set
+ * decides. In a descendant, they have it if they own it, or if they have it in one of its ancestors.
  */
 export const capableIn = (m: Machine, creds: Credentials, userNs: number, target: number, capability: number) => {
   const own = m.namespace("user", userNs)
   for (let ns = m.namespace("user", target);;) {
     if (ns.id === userNs) return has(creds.effective, capability)
-    // a namespace on the same or a higher level that is not ours gives us nothing
+    // other namespaces on the same or a higher level give nothing
     if (ns.level <= own.level || ns.parent === undefined) return false
     if (ns.parent === userNs && ns.ownerUid === creds.euid) return true
     ns = m.namespace("user", ns.parent)
@@ -77,7 +77,7 @@ export const initialUserNs = (m: Machine): number =>
 export const capable = (m: Machine, capability: number): boolean => nsCapable(m, initialUserNs(m), capability)
 
 /**
- * Whether a capability of the caller reaches a file: only if owner and group of the file have names in its user
+ * Whether a capability of the caller applies to a file: only if the file's owner and group have ids in the caller's user
  * namespace (`capable_wrt_inode_uidgid`).
  */
 export const capableOver = (m: Machine, owner: Owner, capability: number): boolean =>
@@ -88,11 +88,11 @@ interface Owner {
   readonly gid: number
 }
 
-/** Whether a user namespace has names for owner and group of a file (`privileged_wrt_inode_uidgid`). */
+/** Whether a user namespace has ids for the owner and the group of a file (`privileged_wrt_inode_uidgid`). */
 export const hasNames = (m: Machine, userNs: number, { gid, uid }: Owner): boolean =>
   toUser(m, userNs, "uid", uid) !== undefined && toUser(m, userNs, "gid", gid) !== undefined
 
-/** Whether a user namespace is another one or lies below it (`in_userns`). */
+/** Whether a user namespace is `ancestor`, or is below it (`in_userns`). */
 export const isWithin = (m: Machine, userNs: number, ancestor: number): boolean => {
   for (let id: number | undefined = userNs; id !== undefined; id = m.namespace("user", id).parent) {
     if (id === ancestor) return true
@@ -112,29 +112,29 @@ export const toKernel = (m: Machine, userNs: number, kind: "uid" | "gid", id: nu
   return range === undefined ? undefined : range.outside + (id - range.inside)
 }
 
-/** The id that a user namespace has for a kernel id (`from_kuid`). */
+/** The id in a user namespace for a kernel id (`from_kuid`). */
 export const toUser = (m: Machine, userNs: number, kind: "uid" | "gid", id: number): number | undefined => {
   const range = ranges(m, userNs, kind).find(({ count, outside }) => outside <= id && id < outside + count)
   return range === undefined ? undefined : range.inside + (id - range.outside)
 }
 
-/** As {@link toUser}, with the overflow id for what has no name (`from_kuid_munged`). */
+/** As {@link toUser}, with the overflow id if there is none (`from_kuid_munged`). */
 export const shown = (m: Machine, kind: "uid" | "gid", id: number, userNs = m.self.ns.user): number =>
   toUser(m, userNs, kind, id) ?? numberOf(m, `kernel/overflow${kind}`) ?? 65534
 
-/** The caller's id as a kernel id. EINVAL if it has no mapping: setresuid(2), setgroups(2), chown(2) say so. */
+/** An id in the caller's user namespace as a kernel id. EINVAL if it has no mapping (setresuid(2), setgroups(2), chown(2)). */
 export const kernelId = (m: Machine, kind: "uid" | "gid", id: number): number =>
   // ids are unsigned
   toKernel(m, m.self.ns.user, kind, id >>> 0) ?? refuse("EINVAL")
 
 // ── changing credentials ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Whether a process can be traced whose credentials changed, or that runs a program with more (`suid_dumpable`). */
+/** The dumpable state of a process whose credentials changed, or whose program has gained privileges (`suid_dumpable`). */
 export const untraceable = (m: Machine): number => numberOf(m, "fs/suid_dumpable") ?? 0
 
 /**
- * Puts new credentials in force (`commit_creds`): a change of the effective ids, or a gain, makes the process
- * undumpable and forgets its parent-death signal (prctl(2) PR_SET_DUMPABLE, PR_SET_PDEATHSIG).
+ * Sets new credentials (`commit_creds`). If the effective ids change, or capabilities are gained, the process becomes
+ * undumpable and its parent-death signal is cleared (prctl(2) PR_SET_DUMPABLE, PR_SET_PDEATHSIG).
  */
 export const commit = (m: Machine, next: Credentials, userNs = m.self.ns.user): void => {
   const { creds: old, ns } = m.self
@@ -147,7 +147,7 @@ export const commit = (m: Machine, next: Credentials, userNs = m.self.ns.user): 
   })
 }
 
-/** Whether a user namespace, or one that it is in, was made by a user in its own (`cred_cap_issubset`). */
+/** Whether a user in `from` owns a user namespace, or one that it is in (`cred_cap_issubset`). */
 const owns = (m: Machine, { euid }: Credentials, from: number, userNs: number): boolean => {
   for (let ns = m.namespace("user", userNs); ns.parent !== undefined; ns = m.namespace("user", ns.parent)) {
     if (ns.parent === from && ns.ownerUid === euid) return true
@@ -185,7 +185,7 @@ export const ambient = (m: Machine, operation: number, capability: number, rest:
       m.changeCreds({ ambient: creds.ambient & ~bit })
       return 0
     case PR.CAP_AMBIENT_RAISE:
-      // EPERM: it must be permitted and inheritable first (PR_CAP_AMBIENT_RAISE)
+      // EPERM: it must be permitted and inheritable (PR_CAP_AMBIENT_RAISE)
       if (!has(creds.permitted & creds.inheritable, capability)) refuse("EPERM")
       if ((creds.securebits & SECBIT.NO_CAP_AMBIENT_RAISE) !== 0) refuse("EPERM")
       m.changeCreds({ ambient: creds.ambient | bit })
@@ -200,7 +200,7 @@ export const ambient = (m: Machine, operation: number, capability: number, rest:
 /** Numbers of a map have 32 bits, whatever was written (`simple_strtoul`). */
 const number = (text: string): number => Number(BigInt(text) & 0xffffffffn)
 
-/** The id that is none (`INVALID_UID`). */
+/** The invalid id (`INVALID_UID`). */
 export const noId = 0xffffffff
 
 const overlaps = (a: IdRange, b: IdRange): boolean =>
@@ -214,7 +214,7 @@ const parseMap = (text: string): ReadonlyArray<IdRange> => {
   for (const line of lines) {
     const [, inside, outside, count] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s*$/.exec(line) ?? refuse("EINVAL")
     const range = { inside: number(inside!), outside: number(outside!), count: number(count!) }
-    // no empty range, and none that reaches the last number
+    // EINVAL: an empty range, or one that includes the last number
     if (range.count === 0 || range.inside + range.count > noId || range.outside + range.count > noId) refuse("EINVAL")
     if (out.some((other) => overlaps(range, other))) refuse("EINVAL")
     out.push(range)
@@ -223,7 +223,10 @@ const parseMap = (text: string): ReadonlyArray<IdRange> => {
   return out.length > 340 ? refuse("EINVAL") : out
 }
 
-/** A range in terms of the parent's ids as kernel ids: it must lie within one line there (`map_id_range_down`). */
+/**
+ * Converts a range from the parent's ids to kernel ids. It must be within one line of the parent's map
+ * (`map_id_range_down`).
+ */
 const rangeDown = (m: Machine, userNs: number, kind: "uid" | "gid", { count, inside, outside }: IdRange): IdRange => {
   const line = ranges(m, userNs, kind).find((other) =>
     other.inside <= outside && outside + count <= other.inside + other.count
@@ -231,7 +234,7 @@ const rangeDown = (m: Machine, userNs: number, kind: "uid" | "gid", { count, ins
   return line === undefined ? refuse("EPERM") : { inside, outside: line.outside + (outside - line.inside), count }
 }
 
-/** Whether the ids that a map leads to may be used by the process that writes it (`new_idmap_permitted`). */
+/** Whether the process that writes a map may map to these ids (`new_idmap_permitted`). */
 const mayMap = (
   m: Machine,
   ns: Extract<Namespace, { readonly type: "user" }>,
@@ -241,22 +244,22 @@ const mayMap = (
   opener: OpenFile["opener"]
 ): boolean => {
   const over = (capability: number): boolean => capableIn(m, opener.creds, opener.userNs, parent, capability)
-  // the parent's uid 0 takes CAP_SETFCAP: of the namespace's creator, else of the writer (verify_root_map)
+  // mapping the parent's uid 0 needs CAP_SETFCAP, of the namespace's creator or else of the writer (verify_root_map)
   if (kind === "uid" && lines.some(({ outside }) => outside === 0)) {
     if (opener.userNs === ns.id ? !ns.creatorHadSetfcap : !over(CAP.SETFCAP)) return false
   }
-  // anybody maps its own effective id alone, a group only once setgroups is denied
+  // without privileges, a process may map its own effective id alone; its group only after setgroups is denied
   const [line] = lines
   if (lines.length === 1 && line!.count === 1 && ns.ownerUid === opener.creds.euid) {
     const own = kind === "uid" ? opener.creds.euid : opener.creds.egid
     if (toKernel(m, parent, kind, line!.outside) === own && (kind === "uid" || ns.setgroups === "deny")) return true
   }
-  // the rest takes CAP_SETUID or CAP_SETGID over the parent, of the writer and of the opener
+  // other maps need CAP_SETUID or CAP_SETGID over the parent, of the writer and of the opener
   const capability = kind === "uid" ? CAP.SETUID : CAP.SETGID
   return nsCapable(m, parent, capability) && over(capability)
 }
 
-/** The longest that can be written to a map: less than a page. */
+/** The longest text that can be written to a map: less than a page. */
 const mapSize = 4095
 
 /** A write to `/proc/<pid>/uid_map` or `gid_map` (`map_write`; user_namespaces(7), "Defining user and group ID mappings"). */
@@ -270,7 +273,7 @@ export const writeMap = (
 ): void => {
   const ns = m.namespace("user", userNs)
   const { parent } = ns
-  // EPERM: the first namespace's is given; the file was opened in the namespace or in its parent
+  // EPERM: the first namespace's map is fixed; the file must be opened in the namespace or in its parent
   if (parent === undefined || (opener.userNs !== userNs && opener.userNs !== parent)) return refuse("EPERM")
   if (offset !== 0 || text.length > mapSize) refuse("EINVAL")
   // EPERM: a map is written once
@@ -279,12 +282,15 @@ export const writeMap = (
   const lines = parseMap(text)
   if (!mayMap(m, ns, parent, kind, lines, opener)) refuse("EPERM")
   const map = lines.map((line) => rangeDown(m, parent, kind, line))
-  // more than five lines are kept, and shown, in order (sort_idmaps)
+  // more than five lines are kept, and shown, sorted (sort_idmaps)
   const kept = map.length > 5 ? map.toSorted((a, b) => a.inside - b.inside) : map
   m.namespaces.set(userNs, kind === "uid" ? { ...ns, uidMap: kept } : { ...ns, gidMap: kept })
 }
 
-/** The text of a map as the reader sees it: outside ids in the reader's namespace, or in the parent for its own. */
+/**
+ * The text of a map as the reader sees it. Outside ids are those of the reader's namespace; for its own map, those of the
+ * parent.
+ */
 export const readMap = (m: Machine, userNs: number, kind: "uid" | "gid"): string => {
   const ns = m.namespace("user", userNs)
   const reader = m.self.ns.user === userNs && ns.parent !== undefined ? ns.parent : m.self.ns.user
@@ -300,7 +306,7 @@ export const writeSetgroups = (m: Machine, userNs: number, text: string, offset:
   // EINVAL: the buffer has room for seven bytes
   if (offset !== 0 || text.length > 7 || !/^(?:allow|deny)\s*(?:\0|$)/.test(text)) refuse("EINVAL")
   const word = text.startsWith("allow") ? "allow" : "deny"
-  // EPERM: allow is not given back; deny comes before the gid_map (user_namespaces(7))
+  // EPERM: after deny there is no allow; deny must come before the gid_map (user_namespaces(7))
   if (word === "allow" ? ns.setgroups === "deny" : ns.gidMap !== undefined) refuse("EPERM")
   m.namespaces.set(userNs, { ...ns, setgroups: word })
 }
@@ -323,7 +329,7 @@ export const maySignal = (m: Machine, target: Process, signal: number): boolean 
 export const memoryUserNs = (m: Machine, process: Process): number => process.memoryUserNs ?? initialUserNs(m)
 
 /**
- * Whether the caller may look into a process (`__ptrace_may_access`, `cap_ptrace_access_check`; ptrace(2), "Ptrace access
+ * Whether the caller may inspect a process (`__ptrace_may_access`, `cap_ptrace_access_check`; ptrace(2), "Ptrace access
  * mode checking"): by its effective ids and capabilities for files of /proc (`PTRACE_MODE_FSCREDS`), by its real ids and
  * permitted capabilities for pidfds (`PTRACE_MODE_REALCREDS`).
  */

@@ -13,10 +13,10 @@ export const limitOf = (process: Process): number => {
   return soft > 0x7fffffffn ? 0x7fffffff : Number(soft)
 }
 
-/** What the kernel adds to the flags of every file that is opened by path (`force_o_largefile`). */
+/** The flag that the kernel adds to every file opened by path (`force_o_largefile`). */
 export const largeFile = 0o100000
 
-/** Makes an open file description, which nothing holds yet. */
+/** Makes an open file description without references. */
 const describe = (m: Machine, kind: FileKind, flags: number, path: string): number => {
   const id = m.fresh()
   const { creds, ns, pid } = m.self
@@ -32,7 +32,7 @@ export const free = (m: Machine, from = 0): number => {
   return fd >= limitOf(m.self) ? refuse("EMFILE") : fd
 }
 
-/** Enters a description at the lowest free number from `from` on. */
+/** Puts a description at the lowest free number from `from` on. */
 export const enter = (m: Machine, file: number, cloexec: boolean, from = 0): number => {
   const fd = free(m, from)
   put(m, fd, { file, cloexec })
@@ -48,17 +48,17 @@ export const put = (m: Machine, fd: number, entry: Descriptor): void => {
 export const open = (m: Machine, kind: FileKind, flags: number, path: string): number =>
   enter(m, describe(m, kind, flags & ~O.CLOEXEC, path), (flags & O.CLOEXEC) !== 0)
 
-/** The description behind a descriptor. EBADF for none. */
+/** The description of a descriptor. EBADF if there is none. */
 export const fileOf = (m: Machine, fd: number): OpenFile =>
   m.files.need((m.self.descriptors.get(fd) ?? refuse("EBADF")).file)
 
-/** As {@link fileOf}, for calls that an O_PATH descriptor does not serve (open(2): EBADF). */
+/** As {@link fileOf}, for calls that do not accept an O_PATH descriptor (open(2): EBADF). */
 export const usable = (m: Machine, fd: number): OpenFile => {
   const file = fileOf(m, fd)
   return (file.flags & O.PATH) !== 0 ? refuse("EBADF") : file
 }
 
-/** Holds every description of a table once more: what fork does. */
+/** Adds a reference to every description of a table, as fork does. */
 export const share = (m: Machine, descriptors: ReadonlyMap<number, Descriptor>): void => {
   for (const { file } of descriptors.values()) m.files.update(file, (held) => ({ ...held, refs: held.refs + 1 }))
 }

@@ -1,4 +1,4 @@
-/** The processes of one model whose effects are fibers: of the runtime under test, of the inits, and of scripted programs. */
+/** The processes of one model that run as fibers: the runtime under test, the inits, and scripted programs. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -18,25 +18,25 @@ import type { Program, Script } from "./Program.ts"
 import type { Executed, State } from "./State.ts"
 import { apply, transition } from "./transitions.ts"
 
-/** Which process of the model a fiber is; absent for the first one. */
+/** The process of the model that a fiber runs as; absent for the first process. */
 const CurrentProcess = Context.Reference<Cell | undefined>("runfx/testing/CurrentProcess", {
   defaultValue: () => undefined
 })
 
-/** How the model runs. */
+/** Settings of a model's programs and environment. */
 export interface Settings {
-  /** By path as given to execve(2). */
+  /** Programs by the path as given to execve(2). */
   readonly programs?: Readonly<Record<string, Program>>
-  /** What all others do: they end with 0 after a minute if absent. */
+  /** What all other programs do. If absent, they exit with 0 after a minute. */
   readonly otherwise?: Program
-  /** The environment of the first process, as far as a runtime looks at it; none. */
+  /** The environment variables that a runtime sees in the first process; none if absent. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** How a process that `run` of a machine started came out. */
+/** How a process that `run` started has ended. */
 export type Ended =
   | { readonly _tag: "Executed"; readonly pid: number; readonly executed: Executed }
-  /** `exit` is the Effect's own, where it came to an end. */
+  /** `exit` is that of the Effect, if the Effect has ended. */
   | {
     readonly _tag: "Ended"
     readonly pid: number
@@ -46,7 +46,7 @@ export type Ended =
     readonly exit: Exit.Exit<unknown, unknown> | undefined
   }
 
-/** A script of a test's as what its process does until its end. */
+/** A script of a test, as the Effect that its process runs. */
 const scriptOf = (script: Script, executed: Executed): Effect.Effect<unknown, unknown, Kernel> =>
   Effect.suspend((): Effect.Effect<number | void, unknown, Kernel | Fork> => {
     const done = script(executed)
@@ -63,9 +63,9 @@ const textOf = (error: unknown): string => error instanceof Error ? error.messag
 /** The processes of one model. */
 export class Fibers {
   readonly course: Course
-  /** Those of which nothing is asked any more. */
+  /** Processes that were left. */
   readonly #left = new Set<Cell>()
-  /** How their effects came out, by pid. */
+  /** The exits of their effects, by pid. */
   readonly exits = new Map<number, Exit.Exit<unknown, unknown>>()
   /** The machine when a program was executed. */
   readonly moments = new WeakMap<Executed, State>()
@@ -101,7 +101,7 @@ export class Fibers {
       })
   )
 
-  /** All that an effect needs on this machine. */
+  /** The services that an effect needs on this machine. */
   services(): Context.Context<Kernel | Fork> {
     return Context.make(Kernel, this.kernel).pipe(
       Context.add(Fork, this.fork),
@@ -110,19 +110,19 @@ export class Fibers {
     )
   }
 
-  /** The process that a fiber is. */
+  /** The process that a fiber runs as. */
   #follow(fiber: Fiber.Fiber<unknown, unknown>): Cell {
     const cell = fiber.getRef(CurrentProcess) ?? this.course.root
     this.course.follow(cell, fiber)
     return cell
   }
 
-  /** Whether the effect of a process has no meaning any more: the process was killed, became a program, or is not needed. */
+  /** Whether the effect of a process is obsolete: the process was killed, became a program, or is not needed any more. */
   #isOver(cell: Cell): boolean {
     return cell.replaced === true || !this.course.isAlive(cell.pid) || this.#left.has(cell)
   }
 
-  /** Makes a call; a description of the wait if it can't continue. */
+  /** Makes a call; returns a description of the wait if it can't continue. */
   #attempt(cell: Cell, call: Call, timedOut: boolean, scheduler: Scheduler): Effect.Effect<never, SyscallError> | Wait {
     const { course } = this
     const before = course.state.executed.length
@@ -162,7 +162,7 @@ export class Fibers {
     const { course } = this
     const cell = this.#follow(fiber)
     if (this.#broken !== undefined) return Effect.failCause(this.#broken)
-    // killed while it was running
+    // it was killed while it was running
     if (this.#isOver(cell)) return nothingMore
     const scheduler = fiber.getRef(Scheduler)
     try {
@@ -181,7 +181,7 @@ export class Fibers {
     }
   }
 
-  /** A program takes the place of what a process did before. */
+  /** Replaces what a process did before by a program. */
   #execute(cell: Cell, executed: Executed, scheduler: Scheduler): void {
     const { course } = this
     const { otherwise = {}, programs = {} } = this.#settings
@@ -224,7 +224,7 @@ export class Fibers {
     )
   }
 
-  /** The process that has a number in its parent's namespace. */
+  /** The process with a number in its parent's pid namespace. */
   pidOf(parent: Cell, number: number): number {
     const { processes } = this.course.state
     const pidNs = processes.get(parent.pid)!.ns.pid
@@ -234,7 +234,7 @@ export class Fibers {
   #made(parent: Cell, number: number, descriptors: ReadonlyArray<Passed> | undefined): Cell {
     const { course } = this
     const cell: Cell = { pid: this.pidOf(parent, number) }
-    // the caller's own children are a program that makes their calls, and copies of it
+    // on Linux the caller's children are servers that have executed a program, and copies of these
     if (parent === course.root) {
       const { processes } = course.state
       const process = { ...processes.get(cell.pid)!, comm: "runfx-init" }
@@ -251,7 +251,7 @@ export class Fibers {
     return cell
   }
 
-  /** The effect of a process has ended, so the process ends too. */
+  /** Ends a process whose effect has ended. */
   #finish(cell: Cell, exit: Exit.Exit<unknown, unknown>): void {
     this.exits.set(cell.pid, exit)
     this.#close(
@@ -261,7 +261,7 @@ export class Fibers {
     )
   }
 
-  /** Ends a process whose effect has ended. A defect in the effect breaks the whole machine. */
+  /** Ends a process whose effect has ended. A defect of the effect breaks the whole machine. */
   #close(
     cell: Cell,
     exit: Exit.Exit<unknown, unknown>,
@@ -296,7 +296,7 @@ export class Fibers {
     return { _tag: "Ended", pid, code, status, exit: this.exits.get(pid) }
   }
 
-  /** How a process has ended; if reclone(2) continued it in a sibling, how that has. */
+  /** How a process has ended. If `reclone` has continued it in a sibling, how the sibling has ended. */
   endedOrMoved(pid: number): Ended | undefined {
     const { fibers, root, state } = this.course
     const found = this.#ended(pid)

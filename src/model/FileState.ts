@@ -1,19 +1,19 @@
-/** The state of a model machine, continued: nodes, mounts, and what descriptors lead to. */
+/** The second part of the state of a model machine: nodes, mounts, and what descriptors refer to. */
 import type { Errno } from "../native/Errno.ts"
 import type { TerminalModes } from "../native/results.ts"
 import type { MountSettings, Room } from "./mountData.ts"
 import type { Credentials } from "./State.ts"
 
-/** A node of a file system: a number for stored ones, a text for those that are computed (`/proc`, cgroups). */
+/** The id of a node of a file system: a number for stored nodes, a text for computed ones (`/proc`, cgroups). */
 export type NodeId = number | string
 
-/** A place in the mount tree: a node as one mount shows it. */
+/** A place in the mount tree: a node in a mount. */
 export interface Location {
   readonly mount: number
   readonly node: NodeId
 }
 
-/** What a node is. `host` marks content of the real machine that has not been read yet. */
+/** What a node is. `host` marks content of the real machine that is not read yet. */
 export type Content =
   | { readonly _tag: "Directory"; readonly entries: ReadonlyMap<string, NodeId>; readonly host?: string }
   | { readonly _tag: "File"; readonly data: Uint8Array; readonly host?: string; readonly seals?: number }
@@ -22,15 +22,15 @@ export type Content =
   | {
     readonly _tag: "Fifo"
     readonly data: Uint8Array
-    /** The pages that hold the data: where in each it begins, and how much there is. */
+    /** The pages that hold the data: where it begins in each, and its length. */
     readonly pages?: ReadonlyArray<{ readonly at: number; readonly length: number }>
-    /** Processes that slept in open(2) until the other end was opened, and have not gone on yet. */
+    /** Processes that slept in open(2), whose other end was opened, and that have not continued yet. */
     readonly met?: ReadonlyArray<number>
   }
-  /** `listening`: a peer outside of the model that takes every connection. */
+  /** `listening`: a peer outside of the model accepts every connection. */
   | { readonly _tag: "Socket"; readonly listening: boolean }
   /**
-   * What overlayfs shows: the node of the upper layer, once there is one, and those of the lower layers that it is merged
+   * A node of overlayfs: the node of the upper layer, if there is one, and the nodes of the lower layers that it is merged
    * from, the highest first. `entries`: the names that were looked up.
    */
   | {
@@ -52,7 +52,7 @@ export interface Node {
   readonly gid: number
   readonly content: Content
   readonly xattrs?: ReadonlyMap<string, Uint8Array>
-  /** It was not made here: the real machine has it. */
+  /** It is a node of the real machine. */
   readonly fromHost?: true
 }
 
@@ -66,9 +66,9 @@ export interface FileSystem {
   readonly owner: number
   readonly root: NodeId
   readonly options: ReadonlyArray<string>
-  /** What a tmpfs has room for; absent: as much as the machine has memory. */
+  /** The limits of a tmpfs; absent: as much as the machine's memory. */
   readonly room?: Room
-  /** The pid, net, ipc or cgroup hierarchy that it shows. */
+  /** The pid, net or ipc namespace, or the cgroup hierarchy, that it shows. */
   readonly shows?: number
   readonly dev: { readonly major: number; readonly minor: number }
 }
@@ -85,11 +85,11 @@ export interface Mount {
   readonly ns: number
   /** `MS_*` flags that belong to a mount: rdonly, nosuid, nodev, noexec, noatime, nodiratime, relatime, nosymfollow. */
   readonly flags: number
-  /** Peer group, and the group it receives from. @see mount_namespaces(7) */
+  /** The peer group, and the group that it receives from. @see mount_namespaces(7) */
   readonly shared?: number
   readonly master?: number
   readonly unbindable: boolean
-  /** It came with a more privileged mount namespace: it can't be taken off alone, and `lockedFlags` can't be cleared. */
+  /** It came from a more privileged mount namespace: it can't be unmounted alone, and `lockedFlags` can't be cleared. */
   readonly locked: boolean
   readonly lockedFlags: number
   readonly idmap?: number
@@ -98,8 +98,8 @@ export interface Mount {
 /** What an open file description is. @see open(2) */
 export type FileKind =
   /**
-   * `memfd`: as memfd_create(2) gave it, which does not count as open for writing (execve(2), ETXTBSY). `tree`: as
-   * open_tree(2) or fsmount(2) gave it, whose end is that of the detached tree.
+   * `memfd`: returned by memfd_create(2); it does not count as open for writing (execve(2), ETXTBSY). `tree`: returned by
+   * open_tree(2) or fsmount(2); its close ends the detached tree.
    */
   | { readonly _tag: "Node"; readonly location: Location; readonly memfd?: true; readonly tree?: true }
   | { readonly _tag: "Socket"; readonly socket: number }
@@ -109,10 +109,10 @@ export type FileKind =
     readonly type: string
     readonly settings: MountSettings
     readonly fs?: number
-    /** `parameters`: it takes options; `made`: there is an instance; `failed`: none could be made. */
+    /** `parameters`: it takes options; `made`: it has an instance; `failed`: no instance could be made. */
     readonly phase: "parameters" | "made" | "failed" | "mounted"
   }
-  /** `hungUp`: the terminal is gone, or was taken from its session; nothing can be read or written any more. */
+  /** `hungUp`: the terminal is gone, or was taken from its session, so nothing can be read or written any more. */
   | {
     readonly _tag: "Pty"
     readonly pty: number
@@ -133,10 +133,10 @@ export interface OpenFile {
   readonly flags: number
   readonly offset: number
   readonly path: string
-  /** Who opened it: some files of /proc judge the opener. */
+  /** The opener, whose rights some files of /proc check. */
   readonly opener: { readonly pid: number; readonly creds: Credentials; readonly userNs: number }
   readonly lock?: "shared" | "exclusive"
-  /** Its other end is outside of the model: it takes what is written, and returns nothing. A terminal is in these modes. */
+  /** Its other end is outside of the model. It accepts all writes and returns no data. For a terminal, its modes. */
   readonly outside?: true | TerminalModes
 }
 
@@ -145,9 +145,9 @@ export interface Queued {
   readonly data: Uint8Array
   /** Open file descriptions, each holding a reference. */
   readonly files: ReadonlyArray<number>
-  /** Who sent it; absent if nobody had asked for credentials when it was sent. */
+  /** The sender; absent if credentials were not enabled when it was sent. */
   readonly sender?: { readonly numbers: ReadonlyMap<number, number>; readonly uid: number; readonly gid: number }
-  /** The socket that sent it, and what of its buffer the message takes until it is read. */
+  /** The socket that sent it, and how much of that socket's buffer it takes until it is read. */
   readonly from: number
   readonly charge: number
 }
@@ -164,11 +164,11 @@ export interface Socket {
   readonly passCredentials: boolean
   readonly receiveTimeout: number
   readonly error?: Errno
-  /** Of IPv4: its network namespace, and what bind(2) has given it. */
+  /** For IPv4: its network namespace, and the address of bind(2). */
   readonly net?: number
   readonly bound?: { readonly address: string; readonly port: number }
   readonly listening?: true
-  /** The far end of a connection that leaves the model: what was sent stays in its queue for tests to read. */
+  /** The far end of a connection that leaves the model. What was sent stays in its queue, where tests can read it. */
   readonly external?: string
 }
 
@@ -180,16 +180,16 @@ export interface Pty {
   readonly node: number
   readonly locked: boolean
   readonly rows: number
-  /** Absent: those of a new one. */
+  /** Absent: the modes of a new terminal. */
   readonly modes?: TerminalModes
   readonly columns: number
   readonly toMaster: Uint8Array
-  /** What slaves may read: whole lines, or pieces if there are no lines; and the line that is being typed. */
+  /** What slaves may read: whole lines, or pieces in non-canonical mode; and the line that is being typed. */
   readonly lines: ReadonlyArray<Uint8Array>
   readonly editing: Uint8Array
   /** The process group in the foreground, while a session has the terminal. */
   readonly foreground?: number
   readonly masterClosed?: true
-  /** There were slaves, and the last is closed. */
+  /** There were slaves, and the last one is closed. */
   readonly slavesClosed?: true
 }

@@ -16,7 +16,10 @@ import * as Tree from "./Tree.ts"
 
 const atimeFlags = MS.NOATIME | MS.NODIRATIME | MS.RELATIME
 
-/** Types that root of a user namespace may mount (`FS_USERNS_MOUNT`), and whose namespace decides. */
+/**
+ * Types that root of a user namespace may mount (`FS_USERNS_MOUNT`), and the namespace type whose owner must be that user
+ * namespace.
+ */
 const inUserNs: Readonly<Record<string, "user" | "pid" | "net" | "ipc" | "cgroup">> = {
   tmpfs: "user",
   ramfs: "user",
@@ -37,7 +40,7 @@ const deciding = (m: Machine, type: string): number => {
   return scope === "user" ? m.self.ns.user : m.namespaces.need(m.self.ns[scope]).owner
 }
 
-/** ENODEV: there is no such type of file system (mount(2)). */
+/** ENODEV: no such type of file system (mount(2)). */
 export const mustExist = (m: Machine, type: string): void => {
   if (!m.facts.fileSystemTypes.includes(type)) refuse("ENODEV")
 }
@@ -47,7 +50,7 @@ export const mayMakeInstance = (m: Machine, type: string): void => {
   if (!nsCapable(m, deciding(m, type), CAP.SYS_ADMIN)) refuse("EPERM")
 }
 
-/** The hierarchy of version 1 that options name, which is not made if there is none (`cgroup1_root_to_use`). */
+/** The hierarchy of version 1 that options name (`cgroup1_root_to_use`). If there is none, the model makes none. */
 const hierarchyOf = (m: Machine, options: ReadonlyArray<string>): Hierarchy => {
   const name = MountData.valueOf(options, "name")
   const all = m.hierarchies.values().filter(({ version }) => version === 1)
@@ -66,7 +69,7 @@ const hierarchyOf = (m: Machine, options: ReadonlyArray<string>): Hierarchy => {
     const isSame = hierarchy.controllers.length === named.length &&
       hierarchy.controllers.every((controller) => named.includes(controller))
     if ((named.length === 0 && !isNone) || isSame) return hierarchy
-    // EBUSY: the name is that of other controllers
+    // EBUSY: a hierarchy of other controllers has the name
     if (name !== undefined) refuse("EBUSY")
   }
   // EINVAL: a name alone makes nothing; EPERM: nor does a cgroup namespace; EBUSY: a controller is elsewhere
@@ -75,7 +78,7 @@ const hierarchyOf = (m: Machine, options: ReadonlyArray<string>): Hierarchy => {
   return named.length > 0 ? refuse("EBUSY") : m.unmodelled("a new hierarchy of cgroups")
 }
 
-/** An instance in the making: what is known of it before its root. */
+/** An instance that is being made, before it has a root. */
 interface Making {
   readonly m: Machine
   readonly fields: Omit<FileSystem, "root" | "shows" | "room">
@@ -92,14 +95,14 @@ const changed = (m: Machine, { id }: FileSystem, fields: Partial<FileSystem>): F
   return m.fileSystems.need(id)
 }
 
-/** The one that a namespace or a hierarchy has already. */
+/** The instance that a namespace or a hierarchy already has. */
 const existingOne = ({ fields: { type }, m }: Making, shows: number): FileSystem | undefined =>
   m.fileSystems.values().find((fs) => fs.type === type && fs.shows === shows)
 
 const bareDirectory = ({ fields: { id }, m }: Making, mode: number): number =>
   Tree.anonymous(m, id, mode, { _tag: "Directory", entries: new Map() })
 
-/** A root of the caller, or of whom the options of a tmpfs name. */
+/** Makes a root directory, owned by the caller or by the ids in the options of a tmpfs. */
 const directory = (making: Making, mode: number): number => {
   const { fields: { options, type }, m } = making
   const root = bareDirectory(making, mode)
@@ -125,10 +128,10 @@ const makeMqueue = (making: Making): FileSystem => {
   const { m } = making
   const seen = existingOne(making, m.self.ns.ipc)
   if (seen !== undefined) return seen
-  // it is as old as the namespace, and so is its owner
+  // the instance was made with the namespace, and is owned by that one's maker
   const root = directory(making, 0o1777)
   m.nodes.update(root, (node) => ({ ...node, ...m.namespace("ipc", m.self.ns.ipc).maker ?? { uid: 0, gid: 0 } }))
-  // made with its namespace, before anybody could say that it is read-only (mq_create_mount)
+  // it was made with its namespace, so this mount can't make it read-only (mq_create_mount)
   return changed(m, make(making, root, m.self.ns.ipc), { readonly: false })
 }
 
@@ -139,7 +142,7 @@ const makeCgroup = (making: Making): FileSystem => {
     : hierarchyOf(m, options)
   const root = m.namespace("cgroup", m.self.ns.cgroup).roots.get(hierarchy.id) ?? "/"
   const seen = existingOne(making, hierarchy.id)
-  // the options of a further mount are for the whole machine, and count only in its first namespace
+  // options of a further mount apply to the whole machine, and only if it is made in the first namespace
   if (type === "cgroup2" && options.includes("nsdelegate") && seen?.options.includes("nsdelegate") !== true) {
     m.unmodelled("that namespaces become borders of delegation")
   }
@@ -151,7 +154,7 @@ const makeCgroup = (making: Making): FileSystem => {
 const makeDevpts = (making: Making): FileSystem => {
   const { fields: { options, owner }, m } = making
   const root = bareDirectory(making, 0o755)
-  // the root is of root, as the user namespace has it, and not of the caller (devpts_fill_super, inode_init_always)
+  // the root belongs to root of the user namespace, not to the caller (devpts_fill_super, inode_init_always)
   const ofRoot = (kind: "uid" | "gid"): number => toKernel(m, owner, kind, 0) ?? noId
   m.nodes.update(root, (node) => ({ ...node, uid: ofRoot("uid"), gid: ofRoot("gid") }))
   const fs = make(making, root)
@@ -209,23 +212,23 @@ export const makeFileSystem = (m: Machine, type: string, settings: MountSettings
   return makers[type]?.({ m, fields }) ?? m.unmodelled(`how to mount ${type}`)
 }
 
-/** Changes an instance by a remount. EINVAL: what a tmpfs can't become any more (`shmem_reconfigure`). */
+/** Changes an instance by a remount. EINVAL: a change that a tmpfs does not allow (`shmem_reconfigure`). */
 export const reconfigure = (m: Machine, fs: FileSystem, { options, readonly }: MountSettings): void => {
   if (fs.type !== "tmpfs") {
-    // what else other file systems change is seen nowhere
+    // other changes of other file systems are not visible
     return m.fileSystems.set(fs.id, { ...fs, readonly, options: [...fs.options, ...options] })
   }
   const [old, next] = [fs.room ?? {}, roomOf(options)]
-  // no limit afterwards, and none below what is there
+  // EINVAL: a limit if there was none, or one below the present use
   if (next.pages !== undefined && next.pages > 0n && (old.pages === 0n || !fitsIn(m, fs.id, next))) refuse("EINVAL")
   if (next.inodes !== undefined && next.inodes > 0n && (old.inodes === 0n || !fitsIn(m, fs.id, next))) refuse("EINVAL")
-  // swap is not turned off later
+  // EINVAL: swap can't be turned off later
   if (options.includes("noswap") && !fs.options.includes("noswap")) refuse("EINVAL")
   const kept = options.filter((option) => !/^(?:mode|uid|gid)=/.test(option))
   m.fileSystems.set(fs.id, { ...fs, readonly, options: [...fs.options, ...kept], room: { ...old, ...next } })
 }
 
-/** Directories that are always empty, made to be mounted on (`sysfs_create_mount_point`, `proc_create_mount_point`). */
+/** Directories that are always empty, made as mount points (`sysfs_create_mount_point`, `proc_create_mount_point`). */
 const alwaysEmpty: Readonly<Record<string, ReadonlyArray<string>>> = {
   sysfs: [
     "/fs/cgroup",
@@ -252,8 +255,9 @@ const pathInside = (m: Machine, node: NodeId): string => {
 }
 
 /**
- * EPERM: a user namespace gets a new proc or sysfs only if its mount namespace shows one as a whole already, and with
- * flags that are not weaker (`mount_too_revealing`). Returns the locked flags that the new mount takes over.
+ * EPERM: a user namespace may mount a new proc or sysfs only if its mount namespace already has one that is fully visible,
+ * whose flags are not stricter than the new mount's (`mount_too_revealing`). Returns the locked flags that the new mount
+ * takes over.
  */
 export const tooRevealing = (m: Machine, fs: FileSystem, flags: number): number => {
   const empty = alwaysEmpty[fs.type]

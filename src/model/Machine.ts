@@ -45,7 +45,7 @@ export class KilledBySignal {
   }
 }
 
-/** Something that the model does not know; a defect, since a guess would be worse. */
+/** Something that is not modelled. It is a defect, because a guess would be worse. */
 export class UnmodelledError extends Error {
   override readonly name = "UnmodelledError"
   readonly call: Call
@@ -79,7 +79,7 @@ class Table<K, V> {
   get(key: K): V | undefined {
     return this.#map.get(key)
   }
-  /** For a key that the model's own tables guarantee. */
+  /** The value of a key that must be there by the rules of the model. */
   need(key: K): V {
     const value = this.#map.get(key)
     if (value === undefined) throw new Error(`the model kernel lost an object: ${String(key)}`)
@@ -100,7 +100,7 @@ class Table<K, V> {
   values(): ReadonlyArray<V> {
     return [...this.#map.values()]
   }
-  /** The first that a test picks; makes no copy of the table. */
+  /** The first value that a test picks, without a copy of the table. */
   find(picks: (value: V) => boolean): V | undefined {
     for (const value of this.#map.values()) if (picks(value)) return value
     return undefined
@@ -118,11 +118,11 @@ class Table<K, V> {
   }
 }
 
-/** A file system whose nodes are made when they are looked at; each has a prefix of its own, `proc:`. */
+/** A file system whose nodes are computed on demand. The ids of its nodes have a prefix, such as `proc:`. */
 interface Computed {
-  /** The node with an id; `undefined` if there is none (any more). */
+  /** The node with an id; `undefined` if it does not exist, or not any more. */
   readonly node: (m: Machine, id: string) => View | undefined
-  /** Name and parent of a node, even if there is none any more; absent if only the node itself knows. */
+  /** Name and parent of a node, even if it does not exist any more; absent if only the node itself knows them. */
   readonly place?: (id: string) => { readonly name: string; readonly parent: string }
 }
 
@@ -152,11 +152,11 @@ export class Machine {
   readonly #computed: ComputedFileSystems
   #nextId: number
 
-  /** Who calls. */
+  /** The pid of the caller. */
   pid: number
-  /** What is called. */
+  /** The call. */
   readonly call: Call
-  /** Whether the call has slept and its time is over. */
+  /** Whether the call has slept, and its timeout has passed. */
   readonly timedOut: boolean
   constructor(computed: ComputedFileSystems, state: S.State, pid: number, call: Call, timedOut = false) {
     this.#computed = computed
@@ -200,11 +200,11 @@ export class Machine {
   changeCreds(fields: Partial<S.Credentials>): void {
     this.processes.update(this.pid, (process) => ({ ...process, creds: { ...process.creds, ...fields } }))
   }
-  /** The computed file system that a node's id is of. */
+  /** The computed file system of a node's id. */
   computed(id: string): Computed {
     return this.#computed[id.slice(0, id.indexOf(":"))] ?? this.unmodelled(`the node ${id}`)
   }
-  /** A number that nothing else has. */
+  /** A new unique number. */
   fresh(): number {
     return this.#nextId++
   }
@@ -249,7 +249,7 @@ export const encode = (text: string): Uint8Array => new TextEncoder().encode(tex
 /** Text of bytes. */
 export const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
-/** Bytes one after the other. */
+/** Concatenates bytes. */
 export const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
   const out = new Uint8Array(a.length + b.length)
   out.set(a)

@@ -10,9 +10,9 @@ const SEAL_FUTURE_WRITE = 0x10
 
 export const SEAL_EXEC = 0x20
 
-/** F_ADD_SEALS, or F_GET_SEALS if nothing is added. EINVAL for what is no file in memory (memfd_file_seals_ptr). */
+/** F_ADD_SEALS, or F_GET_SEALS if nothing is added. EINVAL for a file that is not in memory (memfd_file_seals_ptr). */
 export const seal = (m: Machine, { flags, kind }: OpenFile, added: number | undefined): number => {
-  // EPERM: not open for writing, whatever it is; EINVAL: unknown seals (memfd_add_seals)
+  // EPERM: not open for writing; EINVAL: unknown seals (memfd_add_seals)
   if (added !== undefined && (flags & 3) !== O.WRONLY && (flags & 3) !== O.RDWR) refuse("EPERM")
   if (added !== undefined && (added & ~0x3f) !== 0) refuse("EINVAL")
   const node = kind._tag === "Node" && typeof kind.location.node === "number"
@@ -20,12 +20,12 @@ export const seal = (m: Machine, { flags, kind }: OpenFile, added: number | unde
     : refuse("EINVAL")
   if (node.content._tag !== "File") return refuse("EINVAL")
   const { type } = m.fileSystems.get(node.fs) ?? {}
-  // a file of a tmpfs is sealed against sealing from its beginning (shmem_get_inode)
+  // a new file of a tmpfs has F_SEAL_SEAL (shmem_get_inode)
   const seals = node.content.seals ?? (type === "tmpfs" || type === "devtmpfs" ? F_SEAL.SEAL : refuse("EINVAL"))
   if (added === undefined) return seals
   // EPERM: sealed against sealing
   if ((seals & F_SEAL.SEAL) !== 0) refuse("EPERM")
-  // a program that stays one is not changed any more either
+  // sealing an executable's mode also seals its content
   const whole = (added & SEAL_EXEC) !== 0 && (node.mode & 0o111) !== 0
   const more = whole ? F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE | SEAL_FUTURE_WRITE : 0
   m.nodes.set(node.id, { ...node, content: { ...node.content, seals: seals | added | more } })

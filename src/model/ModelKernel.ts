@@ -1,11 +1,11 @@
 /**
- * A kernel in memory that follows Linux's rules: for tests without root, and for plans that touch nothing.
+ * A kernel in memory that follows Linux's rules: for tests without root, and for plans that change nothing.
  *
- * Processes run as fibers. What one process changes, the others see at once; a call that has to wait (an empty socket, a
- * child that lives) lets the others continue, in a fixed order, so that a run always takes the same course. Time passes only
- * when everybody waits. A machine in which everybody waits for nothing is a defect that says who waits for what.
+ * Processes run as fibers. What one process changes, the others see at once. A call that must wait (for an empty socket,
+ * for a child) lets the others continue, in a fixed order, so that each run takes the same course. Time passes only when
+ * all processes wait. A deadlock is a defect that lists which process waits for what.
  *
- * What the model does not know is a defect too, an `UnmodelledError`: it never guesses.
+ * The model never guesses: what it does not know is a defect, an `UnmodelledError`.
  *
  * **Example** (What a program would be started with)
  *
@@ -35,23 +35,23 @@ export type { Ends, Program, Script } from "./Program.ts"
 export interface ModelKernel {
   readonly kernel: Kernel["Service"]
   readonly fork: Fork["Service"]
-  /** Its time: a sleep ends when no other process can continue. The real time does not matter. */
+  /** Its time: a sleep ends when no other process can continue, and takes no real time. */
   readonly clock: Clock.Clock
-  /** Both services, and in place of this process's clock and environment those of the machine. */
+  /** Both services, with the machine's clock and environment instead of this process's. */
   readonly layer: Layer.Layer<Kernel | Fork>
   /** The machine as it is now; immutable, so that a test can keep it and compare. */
   readonly state: () => State
-  /** The pid of the first process, the one outside of all that `start` started. */
+  /** The pid of the first process, which `start` has not started. */
   readonly pid: number
   /** Programs that were executed, in order. */
   readonly executed: () => ReadonlyArray<Executed>
-  /** The machine at the moment at which a program was executed. */
+  /** The machine at the moment when a program was executed. */
   readonly at: (executed: Executed) => State
   /** The results of the Effects of child processes, by pid, if they ended by themselves. */
   readonly exits: () => ReadonlyMap<number, Exit.Exit<unknown, unknown>>
   /** Runs an Effect as a child process, and waits until it executes a program or ends. */
   readonly run: <A, E, R>(child: Effect.Effect<A, E, R>, flags?: number) => Effect.Effect<Ended, SyscallError, R>
-  /** Replaces the state, for what other processes than those under test do on the machine. */
+  /** Replaces the state, to simulate what other processes do on the machine. */
   readonly set: (change: (state: State) => State) => void
 }
 

@@ -16,7 +16,7 @@ export const ofMount = MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.NOATIME
 
 export const atimeFlags = MS.NOATIME | MS.NODIRATIME | MS.RELATIME
 
-/** mount(2): relatime unless noatime or strictatime is asked for. */
+/** The flags of a new mount: relatime, unless noatime or strictatime is requested (mount(2)). */
 export const mountFlagsOf = (flags: number): number =>
   (flags & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC | MS.NODIRATIME | MS.NOSYMFOLLOW)) |
   ((flags & MS.STRICTATIME) !== 0 ? 0 : (flags & MS.NOATIME) !== 0 ? MS.NOATIME : MS.RELATIME)
@@ -54,7 +54,7 @@ export const copyTree = (
           lockedFlags: mount.flags & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC) | atimeFlags,
           ...mount.shared === undefined ? {} : { master: mount.shared, shared: undefined as never }
         }
-        // the copy forgets that a mount is unbindable (clone_mnt, since Linux 6.17)
+        // the copy is not unbindable (clone_mnt, since Linux 6.17)
         : { unbindable: false }
   })
   if (lessPrivileged) {
@@ -68,21 +68,21 @@ export const copyTree = (
   return { ns, root: moved(places.root), cwd: moved(places.cwd) }
 }
 
-/** Unmounts all of a namespace that ended. */
+/** Unmounts all mounts of a namespace that has ended. */
 export const endNamespace = (m: Machine, ns: number): void =>
   takeOff(m, new Set(m.mounts.values().filter((mount) => mount.ns === ns).map(({ id }) => id)), ({ locked }) => locked)
 
 // ── what can be attached where ───────────────────────────────────────────────────────────────────────────────────────
 
-/** ENOTDIR: a directory is mounted on a directory, a file on a file (graft_tree). */
+/** ENOTDIR unless a directory is mounted on a directory, or a file on a file (graft_tree). */
 const fits = (m: Machine, root: NodeId, where: Location): void => {
   if ((Nodes.view(m, root).type === "d") !== (at(m, where).type === "d")) refuse("ENOTDIR")
 }
 
-/** The place to mount on: on top of what is stacked there already (`do_lock_mount`). */
+/** The place to mount on: on top of what is mounted there already (`do_lock_mount`). */
 export const lockMount = (m: Machine, path: Location): Location => {
   const where = onTop(m, path)
-  // ENOENT: a place that is mounted nowhere any more, or was removed
+  // ENOENT: the place is not mounted any more, or was removed
   if (mountAt(m, where).ns < 0 || unlinked(m, where.node)) refuse("ENOENT")
   own(m, where)
   return where
@@ -100,7 +100,7 @@ export const attachChecked = (m: Machine, tree: number, path: Location): void =>
   attach(m, tree, where)
 }
 
-/** Takes a tree out of its namespace, and its copies out of others; what still uses it keeps it alive, detached. */
+/** Removes a tree from its namespace, and its copies from others. While it is in use, it stays alive, detached. */
 export const detach = (m: Machine, mount: number): void => {
   const tree = new Set(treeOf(m, mount).map(({ id }) => id))
   const all = new Set([...tree, ...followers(m, tree)])

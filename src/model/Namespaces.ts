@@ -7,7 +7,7 @@ import * as Mounts from "./Mounts.ts"
 import * as Network from "./Network.ts"
 import type { NodeId } from "./State.ts"
 
-/** The namespaces that something keeps: a process, a descriptor, a bind mount, another namespace. */
+/** The namespaces that are in use: by a process, a descriptor, a bind mount, or another namespace. */
 const kept = (m: Machine): ReadonlySet<number> => {
   const ids = new Set<number>()
   const keep = (node: NodeId): void => {
@@ -29,7 +29,7 @@ const kept = (m: Machine): ReadonlySet<number> => {
   return ids
 }
 
-/** Ends namespaces that nothing keeps; their mounts and links go with them (namespaces(7), "Namespace lifetime"). */
+/** Ends namespaces that are not in use; their mounts and links end with them (namespaces(7), "Namespace lifetime"). */
 export const collect = (m: Machine): void => {
   for (let again = true; again;) {
     again = false

@@ -26,8 +26,8 @@ const forwarding = (m: Machine, bridge: Link): ReadonlyArray<number> =>
 const bridges = (m: Machine): ReadonlyArray<Link> => m.links.values().filter(({ kind }) => kind === "bridge")
 
 /**
- * Does something to links, and then what follows for others: a bridge loses its carrier with its last port that forwards
- * (a new one has a carrier without ports), and a link that gets a carrier comes to use IPv6.
+ * Changes links, and then others accordingly. A bridge loses its carrier with its last forwarding port (a new bridge has a
+ * carrier without ports), and a link that gets a carrier starts IPv6.
  */
 export const following = (m: Machine, change: () => void): void => {
   const before = new Map(bridges(m).map((bridge) => [bridge.id, forwarding(m, bridge).join()]))
@@ -46,7 +46,7 @@ export const following = (m: Machine, change: () => void): void => {
   }
 }
 
-/** A bridge follows the lowest MTU and the lowest hardware address of its ports, unless its own were chosen. */
+/** A bridge takes the lowest MTU and the lowest hardware address of its ports, unless these were set. */
 export const followPorts = (m: Machine, id: number | undefined): void => {
   const bridge = id === undefined ? undefined : m.links.get(id)
   if (bridge === undefined) return
@@ -60,7 +60,7 @@ export const followPorts = (m: Machine, id: number | undefined): void => {
   })
 }
 
-/** Virtual links end with their namespace, and a veth takes its peer along; physical ones return to the first. */
+/** Virtual links end with their namespace, and so does the peer of a veth. Physical links return to the first namespace. */
 export const endNamespace = (m: Machine, ns: number): void => {
   const first = m.namespaces.values().find((other) => other.type === "net")!.id
   following(m, () => {
@@ -73,7 +73,7 @@ export const endNamespace = (m: Machine, ns: number): void => {
   for (const route of m.routes.values()) if (route.ns === ns) m.routes.delete(route.id)
 }
 
-/** A link is gone, its ports are free, and its other end is gone as well. */
+/** Removes a link. Its ports are released, and the peer of a veth is removed too. */
 export const remove = (m: Machine, id: number): void => {
   const link = m.links.get(id)
   if (link === undefined) return
@@ -100,8 +100,8 @@ export const isTaken = (m: Machine, ns: number, name: string): boolean =>
   linksOf(m, ns).some((link) => link.name === name)
 
 /**
- * The name that a link gets (dev_prep_valid_name, __dev_alloc_name): `%d` stands for the first number that is free.
- * EINVAL for what dev_valid_name refuses and for other percent signs.
+ * The name that a link gets (dev_prep_valid_name, __dev_alloc_name): `%d` is replaced by the first free number. EINVAL for
+ * names that dev_valid_name refuses, and for other percent signs.
  */
 export const nameFor = (m: Machine, ns: number, name: string): string => {
   if (name === "" || name === "." || name === ".." || /[/:\s]/.test(name)) refuse("EINVAL")
@@ -113,7 +113,7 @@ export const nameFor = (m: Machine, ns: number, name: string): string => {
   }
 }
 
-/** The next number that no link of the namespace has; numbers are not used again at once (dev_index_reserve). */
+/** The next number that no link of the namespace has. Numbers are not reused at once (dev_index_reserve). */
 export const newIndex = (m: Machine, ns: number): number => {
   const net = m.namespace("net", ns)
   let index = net.nextIndex
@@ -122,11 +122,11 @@ export const newIndex = (m: Machine, ns: number): number => {
   return index
 }
 
-/** `disable_ipv6` of links to come. */
+/** `disable_ipv6` of future links. */
 export const ipv6Default = (m: Machine, ns: number): boolean =>
   Number(m.sysctls.get(`${ns}:net/ipv6/conf/default/disable_ipv6`) ?? "0") !== 0
 
-/** Moves a link: it goes down, loses its bridge, addresses and routes, and keeps its number where that is free. */
+/** Moves a link. It goes down, and loses its bridge, addresses and routes. It keeps its number if that is free there. */
 export const move = (m: Machine, id: number, ns: number): void => {
   const name = m.links.need(id).name
   release(m, id)

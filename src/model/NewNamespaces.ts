@@ -21,7 +21,7 @@ interface Made {
 const makeUser = (m: Machine): { readonly creds: Credentials; readonly user: number } => {
   const { creds, ns, root } = m.self
   const parent = m.namespace("user", ns.user)
-  // ENOSPC beyond 33 levels; EPERM in a chroot, and where the creator's ids have no mapping (create_user_ns)
+  // ENOSPC: more than 33 levels; EPERM: in a chroot, or if the creator's ids have no mapping (create_user_ns)
   if (parent.level > 32) refuse("ENOSPC")
   mayMakeNamespace(m, "user", ns.user)
   const bottom = m.namespace("mnt", ns.mnt).root
@@ -48,7 +48,7 @@ const makeUser = (m: Machine): { readonly creds: Credentials; readonly user: num
   return { creds: fullCredentials(m, creds), user: id }
 }
 
-/** Makes the namespaces that flags ask for, as the caller; the user namespace first, since it owns the others. */
+/** Makes the namespaces that flags request, as the caller. The user namespace is first, because it owns the others. */
 export const make = (
   m: Machine,
   flags: number,
@@ -79,18 +79,18 @@ export const make = (
   if ((flags & CLONE.NEWIPC) !== 0) {
     mayMakeNamespace(m, "ipc", user)
     next.ipc = m.fresh()
-    // its mqueue is made here and now: with the ids of the maker, which a user namespace made by the same call does not
-    // change (mq_init_ns, mqueue_get_inode)
+    // its mqueue is made now, with the ids of the maker. A user namespace from the same call does not change these
+    // (mq_init_ns, mqueue_get_inode)
     const maker = { uid: m.self.creds.euid, gid: m.self.creds.egid }
     m.namespaces.set(next.ipc, { id: next.ipc, owner: user, madeBy, type: "ipc", maker })
   }
   if ((flags & CLONE.NEWPID) !== 0) {
-    // EINVAL: once children go elsewhere, no further one is made (copy_pid_ns)
+    // EINVAL: the children already have another pid namespace (copy_pid_ns)
     if (ns.pidForChildren !== ns.pid) refuse("EINVAL")
     const parent = m.namespace("pid", ns.pid)
-    // EINVAL: the owner of the pid namespace must be above or be the new one's (create_pid_namespace)
+    // EINVAL: the new owner must be the owner of the parent, or below it (create_pid_namespace)
     if (!isWithin(m, user, parent.owner)) refuse("EINVAL")
-    // ENOSPC beyond 32 levels (pid_namespaces(7))
+    // ENOSPC: more than 32 levels (pid_namespaces(7))
     if (parent.level >= 32) refuse("ENOSPC")
     mayMakeNamespace(m, "pid", user)
     next.pidForChildren = m.fresh()
@@ -107,7 +107,7 @@ export const make = (
   if ((flags & CLONE.NEWCGROUP) !== 0) {
     mayMakeNamespace(m, "cgroup", user)
     next.cgroup = m.fresh()
-    // the groups of the moment become the roots (cgroup_namespaces(7))
+    // the current groups become the roots (cgroup_namespaces(7))
     m.namespaces.set(next.cgroup, { id: next.cgroup, owner: user, madeBy, type: "cgroup", roots: m.self.cgroups })
   }
   if ((flags & CLONE.NEWNET) !== 0) {
@@ -124,13 +124,16 @@ export const make = (
   return { creds, ns: next, root: places.root, cwd: places.cwd }
 }
 
-/** What a child of the caller gets. `before` is asked once its user is known, before any other namespace is made. */
+/**
+ * The credentials and namespaces of the caller's child. `before` is called when its user is known, before other namespaces
+ * are made.
+ */
 export const forChild = (
   m: Machine,
   flags: number,
   before: (creds: Credentials, userNs: number) => void
 ): Made => {
-  // clone(2) keeps the exit signal where CLONE_NEWTIME's bit is: only unshare and clone3 make a time namespace
+  // in clone(2), CLONE_NEWTIME's bit is part of the exit signal: only unshare and clone3 make a time namespace
   if ((flags & CLONE.NEWTIME) !== 0) refuse("EINVAL")
   const made = make(m, flags, before)
   return {
@@ -169,7 +172,7 @@ const makeNamespace = (m: Machine, owner: number): number => {
   return id
 }
 
-/** A new network takes IPv4's forwarding over from the first one (devinet_init_net); the rest begins as on a new machine. */
+/** A new network namespace inherits IPv4 forwarding from the first one (devinet_init_net). All else is as on a new machine. */
 const inherit = (m: Machine, ns: number): void => {
   const path = "net/ipv4/conf/all/forwarding"
   const first = m.namespaces.values().find(({ type }) => type === "net")!.id

@@ -26,26 +26,26 @@ export interface View {
   readonly jump?: () => Location
   /** A file's content, whole. */
   readonly read?: () => Uint8Array
-  /** The content is read at once, from its start: a read elsewhere returns nothing. */
+  /** The content must be read from its start: a read at another offset returns nothing. */
   readonly whole?: boolean
   /** A write does not move the file's offset. */
   readonly rewritable?: boolean
-  /** For computed files: a write, whole; the number of bytes that were taken, where not all were. */
+  /** For computed files: writes a whole text. Returns the number of bytes taken, if not all were. */
   readonly write?: (text: string, opener: OpenFile["opener"], offset: number) => number | void
-  /** The caller may do anything with it, whatever the permission bits say. */
+  /** The caller may do anything with it, regardless of the permission bits. */
   readonly always?: boolean
-  /** In place of the permission bits: whether the caller may access it so. */
+  /** Decides about an access instead of the permission bits. */
   readonly allows?: ((wanted: number) => boolean) | undefined
-  /** What open(2) asks beyond permission bits. */
+  /** Further checks of open(2), besides permission bits. */
   readonly onOpen?: (writing: boolean) => void
   readonly device?: { readonly major: number; readonly minor: number }
-  /** Present on stored nodes; of an overlay's, the node of the upper layer, and absent as long as there is none. */
+  /** The stored node. Of an overlay's node, that of the upper layer; absent if there is none. */
   readonly stored?: Node
-  /** Of a node of an overlay: the node of the layer that it shows. */
+  /** For a node of an overlay: the node of the layer that it shows. */
   readonly real?: View
 }
 
-/** A node of nsfs, which every namespace has; bind mounts and descriptors refer to it. */
+/** The nsfs node of a namespace, which bind mounts and descriptors refer to. */
 const namespaceNode = (id: NodeId): View => ({
   id,
   fs: 0,
@@ -72,10 +72,10 @@ const socketNode = (id: NodeId): View => ({
   type: "s"
 })
 
-/** A socket that is open, not its name in a directory. */
+/** Whether a node is an open socket, not a socket's name in a directory. */
 export const isOpenSocket = ({ id }: View): boolean => typeof id === "string" && id.startsWith("socket:")
 
-/** What nobody may change: namespaces, and the directories of processes (`S_IMMUTABLE`). */
+/** Whether nobody may change a node: namespaces, and directories of processes (`S_IMMUTABLE`). */
 export const isImmutable = ({ id }: View): boolean => typeof id === "string" && /^(?:ns:|proc:\d+:\d+$)/.test(id)
 
 const typeOf = (content: Content): View["type"] => {
@@ -92,13 +92,13 @@ const typeOf = (content: Content): View["type"] => {
       return "p"
     case "Socket":
       return "s"
-    // its type is that of the layer's node
+    // the type is that of the layer's node
     case "Overlay":
       return "d"
   }
 }
 
-/** One object with all that a stored node can be asked; made for every step of a path, so it is made at once. */
+/** The view of a stored node. One is made for every step of a path, so it is a single object literal. */
 const storedView = (m: Machine, node: Node): View => {
   const { content, fs, gid, id, mode, name, parent, uid } = node
   const type = typeOf(content)
@@ -123,14 +123,14 @@ const storedView = (m: Machine, node: Node): View => {
   }
 }
 
-/** Whether the process of a file of /proc is still there. */
+/** Whether the process of a file of /proc still exists. */
 const isAlive = (m: Machine, id: string): boolean => m.computed(id).node(m, id.split("/")[0]!) !== undefined
 
-/** Whether a node was of a process that is gone. */
+/** Whether a node belongs to a process that is gone. */
 export const isGone = (m: Machine, id: NodeId): boolean =>
   typeof id === "string" && /^proc:\d+:\d/.test(id) && !isAlive(m, id)
 
-/** Name and parent of a node; of a file of /proc also when its process is gone, since the name is of the directory. */
+/** Name and parent of a node. A file of /proc has them even if its process is gone. */
 export const placeOf = (m: Machine, id: NodeId): { readonly name: string; readonly parent: NodeId } =>
   typeof id === "number" ? m.nodes.need(id) : placeOfComputed(m, id) ?? view(m, id)
 
@@ -159,7 +159,7 @@ const hostData = (path: string): Uint8Array => {
   }
 }
 
-/** The first bytes of a file; of the real machine's, without reading all of it. */
+/** The first bytes of a file. A file of the real machine is not read whole. */
 export const head = (m: Machine, node: View, length: number): Uint8Array => {
   if (node.real !== undefined) return head(m, node.real, length)
   const content = node.stored?.content
@@ -181,13 +181,13 @@ const major = (dev: number): number => Math.floor(dev / 256) & 0xfff
 
 const minor = (dev: number): number => (dev & 0xff) | (Math.floor(dev / 4096) & 0xfff00)
 
-/** The numbers of a device, from the one number that Node returns. */
+/** Major and minor of a device, from the number that Node returns. */
 export const deviceOf = (dev: number): { readonly major: number; readonly minor: number } => ({
   major: major(dev),
   minor: minor(dev)
 })
 
-/** What a path of the real machine is; `undefined` if it can't be looked at. */
+/** The content of a path of the real machine; `undefined` if it can't be read. */
 const hostContent = (
   path: string
 ): { readonly mode: number; readonly uid: number; readonly gid: number; readonly content: Content } | undefined => {
@@ -220,7 +220,7 @@ const hostContent = (
   }
 }
 
-/** The names in a directory of the real machine, in the kernel's order; none of what it does not show. */
+/** The names in a directory of the real machine, in the kernel's order; none if it can't be read. */
 const namesOnHost = (path: string): ReadonlyArray<string> => {
   try {
     const directory = opendirSync(path)
@@ -280,11 +280,11 @@ export const permitted = (m: Machine, node: View, wanted: number): boolean => {
     return (wanted & W) === 0 && capableOver(m, node, CAP.DAC_READ_SEARCH) || capableOver(m, node, CAP.DAC_OVERRIDE)
   }
   if (wanted === R && capableOver(m, node, CAP.DAC_READ_SEARCH)) return true
-  // even root executes a file only if somebody may
+  // even root may execute a file only if it has an execute bit
   return ((wanted & X) === 0 || (node.mode & 0o111) !== 0) && capableOver(m, node, CAP.DAC_OVERRIDE)
 }
 
-/** The flags that forbid writing where a node is: the mount's, or the file system's. */
+/** Whether the mount or the file system of a place is read-only. */
 export const readonlyAt = (m: Machine, location: Location): boolean => {
   if (location.mount === 0) return false
   const mount = m.mounts.need(location.mount)

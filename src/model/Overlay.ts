@@ -1,8 +1,8 @@
 /**
- * What overlayfs shows: layers, of which the upper one hides what is below it. Changes are in `overlayChanges.ts`.
+ * What overlayfs shows: layers, of which the upper one hides the lower ones. Changes are in `overlayChanges.ts`.
  *
- * A node of an overlay is a node of its own that refers to nodes of the layers. Mounts on the layers are not seen, as on
- * Linux, which has a private clone of each layer's mount.
+ * A node of an overlay is separate from the nodes of the layers, which it refers to. Mounts on the layers are not visible,
+ * as on Linux, which uses a private clone of each layer's mount.
  *
  * @see Documentation/filesystems/overlayfs.rst
  */
@@ -13,7 +13,7 @@ import type { Content, Node, NodeId } from "./State.ts"
 /** The content of a node of an overlay. */
 type Layers = Extract<Content, { readonly _tag: "Overlay" }>
 
-/** The mark of a directory that hides all of the directories below it. */
+/** The attribute of a directory that hides the directories of lower layers. */
 export const opaque = "trusted.overlay.opaque"
 
 /** A device 0:0 hides a name of the layers below (`ovl_is_whiteout`). */
@@ -30,7 +30,7 @@ export const layersOf = (m: Machine, id: NodeId): Layers | undefined => {
 
 type Look = (id: NodeId) => View
 
-/** The nodes of the layers that a name stands for (`ovl_lookup`). */
+/** The nodes in the layers for a name (`ovl_lookup`). */
 export const lookUp = (
   { lowers, upper }: Layers,
   name: string,
@@ -77,7 +77,7 @@ const entry = (m: Machine, node: Node, name: string, look: Look): NodeId | undef
     fs: node.fs,
     parent: node.id,
     name,
-    // those of the layer's node are shown
+    // not used: the view shows those of the layer's node
     mode: 0,
     uid: 0,
     gid: 0,
@@ -87,18 +87,18 @@ const entry = (m: Machine, node: Node, name: string, look: Look): NodeId | undef
   return id
 }
 
-/** Changes what a node of an overlay refers to. */
+/** Changes the layers of a node of an overlay. */
 export const change = (m: Machine, id: NodeId, fields: Partial<Omit<Layers, "_tag">>): void =>
   m.nodes.update(id as number, (node) => ({ ...node, content: { ...node.content as Layers, ...fields } }))
 
-/** Lets a name be looked up again. */
+/** Forgets a name, so that it is looked up again. */
 export const forget = (m: Machine, directory: NodeId, name: string): void => {
   const entries = new Map(layersOf(m, directory)!.entries)
   entries.delete(name)
   change(m, directory, { entries })
 }
 
-/** A node of an overlay: what the highest layer has that has it. */
+/** The view of a node of an overlay: that of the highest layer that has it. */
 export const view = (m: Machine, node: Node, layers: Layers, look: Look): View => {
   const real = look(layers.upper ?? layers.lowers[0]!)
   const { stored, ...shown } = real

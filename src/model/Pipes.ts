@@ -14,7 +14,7 @@ const pages = 16
 
 type Fifo = Extract<Content, { readonly _tag: "Fifo" }>
 
-/** How many can read from and write to a pipe: who sleeps in open(2) counts already (fifo_open). */
+/** How many readers and writers a pipe has. A process that sleeps in open(2) counts already (fifo_open). */
 export const pipeEnds = (m: Machine, node: NodeId): { readonly readers: number; readonly writers: number } => {
   const open = m.files.values().filter(({ flags, kind }) =>
     kind._tag === "Node" && kind.location.node === node && (flags & O.PATH) === 0
@@ -32,7 +32,7 @@ const fifoOf = ({ stored }: View): Fifo =>
 const setFifo = (m: Machine, node: View, fields: Partial<Fifo>): void =>
   m.nodes.update(node.stored!.id, (old) => ({ ...old, content: { ...fifoOf(node), ...fields } }))
 
-/** What is in a pipe. */
+/** The data in a pipe. */
 export const buffered = (node: View): Uint8Array => fifoOf(node).data
 
 /** Whether a page is free. */
@@ -42,7 +42,7 @@ export const readPipe = (m: Machine, file: OpenFile, node: View, count: number):
   const { data, pages: filled = [] } = fifoOf(node)
   if (count === 0) return new Uint8Array()
   if (data.length === 0) {
-    // end of file once nobody can write any more (pipe(7))
+    // end of file: there are no writers any more (pipe(7))
     if (pipeEnds(m, node.id).writers === 0) return data
     if ((file.flags & O.NONBLOCK) !== 0) refuse("EAGAIN")
     return block("data in a pipe, or its last writer to close")
@@ -64,7 +64,7 @@ export const writePipe = (m: Machine, file: OpenFile, node: View, data: Uint8Arr
   const { data: old, pages: filled = [] } = fifoOf(node)
   const next = [...filled]
   let written = 0
-  // what is over a number of pages goes behind what is there, if it fits in that page (pipe_write)
+  // the odd part beyond whole pages is appended to the last page, if it fits (pipe_write)
   const odd = data.length % page
   const last = next.at(-1)
   if (last !== undefined && odd > 0 && last.at + last.length + odd <= page) {
@@ -77,8 +77,8 @@ export const writePipe = (m: Machine, file: OpenFile, node: View, data: Uint8Arr
     written += length
   }
   if (written < data.length && (file.flags & O.NONBLOCK) === 0) {
-    // a writer that may wait continues until all is written; in the model it waits until all fits, and learns of a part
-    // where all never fits
+    // a blocking writer continues until all data is written. In the model it waits until all fits; if it can never fit, it
+    // writes a part
     if (data.length <= page * pages || written === 0) return block("room in a pipe")
   }
   if (written === 0) refuse("EAGAIN")
@@ -86,14 +86,14 @@ export const writePipe = (m: Machine, file: OpenFile, node: View, data: Uint8Arr
   return written
 }
 
-/** EPIPE, with SIGPIPE to the caller (pipe(7), unix_stream_sendmsg). */
+/** Fails with EPIPE, and sends SIGPIPE to the caller (pipe(7), unix_stream_sendmsg). */
 export const broken = (m: Machine, quiet = false): never => {
   if (!quiet) kill(m, m.pid, SIG.PIPE, false)
   if (m.self.status !== "running") throw new Gone()
   throw new LateRefusal("EPIPE")
 }
 
-/** A fifo opens when both ends are opened (fifo(7)); without waiting: ENXIO for a writer alone. */
+/** A fifo opens when both ends are opened (fifo(7)). Non-blocking: ENXIO for a writer without a reader. */
 export const waitForOtherEnd = (m: Machine, node: View, flags: number): void => {
   const { met = [] } = fifoOf(node)
   // a process that has slept continues, even if the other end is gone again (wait_for_partner)
@@ -108,7 +108,7 @@ export const waitForOtherEnd = (m: Machine, node: View, flags: number): void => 
 
 const waitsFor = (id: NodeId): string => `the other end of fifo ${id}`
 
-/** Who sleeps in open(2) at a fifo, and how it opens. */
+/** The processes that sleep in open(2) at a fifo, and their flags. */
 const sleepersAt = (m: Machine, id: NodeId): ReadonlyArray<{ readonly pid: number; readonly flags: number }> =>
   m.waiting.flatMap(({ call, pid, why }) =>
     why === waitsFor(id) && (call._tag === "openat" || call._tag === "openat2") ? [{ pid, flags: call.flags }] : []

@@ -1,5 +1,5 @@
 /**
- * `/proc`, computed from the state whenever it is looked at. @see proc(5), user_namespaces(7), namespaces(7)
+ * `/proc`, computed from the state on demand. @see proc(5), user_namespaces(7), namespaces(7)
  */
 import { memoryUserNs, processByNumber, toKernel } from "./Credentials.ts"
 import { hostDraft, hostNames } from "./hostProc.ts"
@@ -13,7 +13,7 @@ import { sysctl } from "./sysctlFiles.ts"
 
 type Write = NonNullable<View["write"]>
 
-/** What makes up a computed node; the rest follows from its place. */
+/** The parts of a computed node; the rest follows from its place. */
 export type Draft =
   | {
     readonly dir: () => ReadonlyArray<string>
@@ -61,12 +61,12 @@ const ofRoot = (
   if (/^[1-9]\d*$/.test(name)) {
     const process = processByNumber(m, Number(name), pidNs)
     const shows = process === undefined ? "nothing" : shownOf(m, fs, process)
-    // EPERM while the name is in the cache, ENOENT else
+    // EPERM while the name is in the cache, otherwise ENOENT
     if (process !== undefined && shows === "nothing" && hidesLate(fs)) {
       m.unmodelled("which hidden names are in the cache")
     }
     const draft = process === undefined || shows === "nothing" ? undefined : ofProcess(m, process, pidNs, rest)
-    // EPERM: nobody else enters it (proc_pid_permission)
+    // EPERM: the caller may not enter it (proc_pid_permission)
     return shows === "closed" && rest.length === 0 && draft !== undefined && "dir" in draft
       ? { ...draft, allows: () => refuse("EPERM") }
       : draft
@@ -97,8 +97,8 @@ const ofRoot = (
 }
 
 /**
- * To whom a file of `/proc/<pid>` belongs (`task_dump_owner`): to the effective ids; where the process is not dumpable, to
- * root of the user namespace of its memory, except for directories that all may read.
+ * The owner of a file of `/proc/<pid>` (`task_dump_owner`): the effective ids. If the process is not dumpable, root of the
+ * user namespace of its memory, except for directories that all may read.
  */
 const ownerOf = (
   m: Machine,
@@ -124,7 +124,7 @@ export const procPlace = (id: string): { readonly name: string; readonly parent:
   }
 }
 
-/** The node with an id of the form `proc:<file system>:<path>`; `undefined` if there is none (any more). */
+/** The node with an id of the form `proc:<file system>:<path>`; `undefined` if it does not exist, or not any more. */
 export const procNode = (m: Machine, id: string): View | undefined => {
   const colon = id.indexOf(":", 5)
   const fs = Number(id.slice(5, colon))

@@ -28,7 +28,10 @@ export const number = (m: Machine, pidNs: number): ReadonlyMap<number, number> =
 
 // ── wait ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A dead process can be waited for; the init of a pid namespace only when it is the last of it (zap_pid_ns_processes). */
+/**
+ * Whether a process can be waited for: it is dead, and, if it is the init of a pid namespace, the last process of it
+ * (zap_pid_ns_processes).
+ */
 export const isWaitable = (m: Machine, process: Process): boolean =>
   process.status === "zombie" && (
     process.numbers.get(process.ns.pid) !== 1 ||

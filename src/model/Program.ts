@@ -1,6 +1,6 @@
 /**
- * What programs do on the model, which runs no machine code: they end by themselves, or they are effects that a test has
- * written, whose calls are made by the process that has executed them.
+ * What programs do on the model, which runs no machine code. A program ends by itself, or it is an Effect of the test,
+ * whose calls the process makes that has executed it.
  */
 import type * as Effect from "effect/Effect"
 import type { Fork } from "../native/Fork.ts"
@@ -9,18 +9,18 @@ import type { Executed } from "./State.ts"
 
 /** A program of which only the end is modelled. */
 export interface Ends {
-  /** Exit status; 0. */
+  /** Exit status; 0 if absent. */
   readonly exit?: number
-  /** Nanoseconds of the model's time until it ends by itself; one minute. `"never"`: only a signal ends it. */
+  /** Nanoseconds of the model's time until it ends by itself; one minute if absent. `"never"`: only a signal ends it. */
   readonly after?: bigint | "never"
 }
 
 /**
- * A program that acts: it gets what it was executed with, and returns its exit status, 0 if it returns none. Its calls are
- * its process's, with what that may do, and reach the model as they are: no rule of `Faults` makes them fail, and none is on
- * record. If it fails, it writes the error on standard error and exits with 1.
+ * A program that makes calls. It gets what it was executed with, and returns its exit status (0 for `undefined`). Its
+ * process makes its calls, with the process's rights. They are not recorded, and `Faults` does not make them fail. If it
+ * fails, the error is written to standard error, and it exits with 1.
  *
- * **Example** (One that works for an hour)
+ * **Example** (A program that works for an hour)
  *
  * ```ts
  * import * as Effect from "effect/Effect"

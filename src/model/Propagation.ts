@@ -1,8 +1,8 @@
 /**
  * Mount propagation: peer groups, and what reaches them. @see mount_namespaces(7), Documentation/filesystems/sharedsubtree
  *
- * `Mount.ns` is 0 for a mount of a detached tree (open_tree(2), fsmount(2)), and -1 for one that was taken off while
- * something still uses it.
+ * `Mount.ns` is 0 for a mount of a detached tree (open_tree(2), fsmount(2)), and -1 for one that was unmounted while it is
+ * in use.
  */
 import { MS } from "../native/constants.ts"
 import type { Machine } from "./Machine.ts"
@@ -13,17 +13,17 @@ const lockable = MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC
 
 const atimeFlags = MS.NOATIME | MS.NODIRATIME | MS.RELATIME
 
-/** What is mounted directly on a mount. */
+/** The mounts directly on a mount. */
 export const childrenOf = (m: Machine, mount: number): ReadonlyArray<Mount> =>
   m.mounts.values().filter(({ parent }) => parent === mount)
 
-/** A mount and all below it, parents first. */
+/** A mount and all mounts below it, parents first. */
 export const treeOf = (m: Machine, mount: number): ReadonlyArray<Mount> => [
   m.mounts.need(mount),
   ...childrenOf(m, mount).flatMap((child) => treeOf(m, child.id))
 ]
 
-/** Copies a mount, with `recursive` all below; the copy is detached. Returns old id to new id. */
+/** Copies a mount; with `recursive`, also all below it. The copy is detached. Returns a map from old to new ids. */
 export const cloneTree = (
   m: Machine,
   location: Location,
@@ -50,7 +50,7 @@ export const cloneTree = (
     if (!options.recursive) return
     for (const child of childrenOf(m, mount.id)) {
       if (child.unbindable && options.keepUnbindable !== true) continue
-      // a bind of a subdirectory takes only what is mounted below it
+      // a bind of a subdirectory copies only what is mounted below that directory
       if (mount.id === location.mount && !isWithin(m, child.mountpoint!, root)) continue
       copy(child, id, child.root)
     }
@@ -59,7 +59,7 @@ export const cloneTree = (
   return ids
 }
 
-/** Sets what a mount shares and follows. */
+/** Sets the peer group and the master of a mount. */
 const relate = (m: Machine, id: number, shared: number | undefined, master: number | undefined): void => {
   const { master: _, shared: __, ...rest } = m.mounts.need(id)
   m.mounts.set(id, {
@@ -69,7 +69,7 @@ const relate = (m: Machine, id: number, shared: number | undefined, master: numb
   })
 }
 
-/** The flags of what came from a more privileged namespace, and what hides something, are locked (`lock_mnt_tree`). */
+/** Locks the flags of mounts from a more privileged namespace, and the mounts that hide something (`lock_mnt_tree`). */
 const lockTree = (m: Machine, top: number): void => {
   for (const mount of treeOf(m, top)) {
     m.mounts.set(mount.id, {
@@ -80,7 +80,7 @@ const lockTree = (m: Machine, top: number): void => {
   }
 }
 
-/** Leaves a peer group. The last of a group hands the slaves of the group to its own master (`transfer_propagation`). */
+/** Leaves a peer group. The last member passes the group's slaves on to its own master (`transfer_propagation`). */
 const leaveGroup = (m: Machine, id: number): void => {
   const { master, shared } = m.mounts.need(id)
   if (shared === undefined) return
@@ -95,7 +95,7 @@ export const setPropagation = (m: Machine, id: number, kind: number): void => {
   if (kind === MS.SHARED) return relate(m, id, shared ?? m.fresh(), master)
   leaveGroup(m, id)
   if (kind === MS.SLAVE) {
-    // the last of its group has no master to follow but that of the group
+    // the last member of a group has no other master than that of the group
     const peers = m.mounts.find((other) => shared !== undefined && other.shared === shared) !== undefined
     return relate(m, id, undefined, peers ? shared : master)
   }
@@ -103,7 +103,7 @@ export const setPropagation = (m: Machine, id: number, kind: number): void => {
   m.mounts.update(id, (mount) => ({ ...mount, unbindable: kind === MS.UNBINDABLE }))
 }
 
-/** All mounts that receive what happens on a shared mount: its peers, the slaves of the group, and theirs. */
+/** All mounts that receive the events of a shared mount: its peers, the slaves of the group, and their slaves. */
 export const receivers = (m: Machine, mount: Mount): ReadonlyArray<Mount> => {
   const groups: Array<number> = mount.shared === undefined ? [] : [mount.shared]
   const out: Array<Mount> = []
@@ -117,7 +117,10 @@ export const receivers = (m: Machine, mount: Mount): ReadonlyArray<Mount> => {
   return out
 }
 
-/** Puts a copy of a tree on a receiver: below what lies on the place already, and locked in a foreign namespace. */
+/**
+ * Mounts a copy of a tree on a receiver: below what is mounted there already, and locked if the receiver's user namespace
+ * is another one.
+ */
 const putCopy = (m: Machine, tree: number, receiver: Mount, node: NodeId, slave: boolean): number => {
   const ids = cloneTree(m, { mount: tree, node: m.mounts.need(tree).root }, {
     recursive: true,
@@ -138,14 +141,14 @@ const putCopy = (m: Machine, tree: number, receiver: Mount, node: NodeId, slave:
   return top
 }
 
-/** Copies to the members of a peer group, then to the slaves of the group. `slave`: the tree is of the master group. */
+/** Copies to the members of a peer group, then to the slaves of the group. `slave`: the tree comes from the master group. */
 const spread = (m: Machine, group: number, tree: number, where: Location, slave: boolean): void => {
   const reached = ({ id, ns, root }: Mount): boolean => id !== where.mount && ns > 0 && isWithin(m, where.node, root)
   let [source, fromMaster] = [tree, slave]
   for (const peer of m.mounts.values().filter(({ shared }) => shared === group)) {
     if (!reached(peer)) continue
     const copy = putCopy(m, source, peer, where.node, fromMaster)
-    // the others of the group get peers of its copy
+    // the other members of the group get peers of its copy
     if (fromMaster) [source, fromMaster] = [copy, false]
   }
   const slaves = m.mounts.values().filter(({ master }) => master === group)
@@ -155,7 +158,7 @@ const spread = (m: Machine, group: number, tree: number, where: Location, slave:
   for (const next of new Set(slaves.flatMap(({ shared }) => shared ?? []))) spread(m, next, source, where, true)
 }
 
-/** Attaches a detached tree; copies go to all that receive, and a tree on a shared mount becomes shared. */
+/** Attaches a detached tree. All receivers get copies, and a tree on a shared mount becomes shared. */
 export const attach = (m: Machine, tree: number, where: Location): void => {
   const target = m.mounts.need(where.mount)
   if (target.shared !== undefined) {
@@ -166,13 +169,16 @@ export const attach = (m: Machine, tree: number, where: Location): void => {
   m.mounts.update(tree, (mount) => ({ ...mount, parent: where.mount, mountpoint: where.node }))
 }
 
-/** Whether a process or a descriptor is on a mount. */
+/** Whether a process or a descriptor uses a mount. */
 export const inUse = (m: Machine, mount: number): boolean =>
   m.processes.find(({ cwd, root, status }) => status === "running" && (cwd.mount === mount || root.mount === mount)) !==
     undefined ||
   m.files.find(({ kind }) => "location" in kind && kind.location.mount === mount) !== undefined
 
-/** Takes mounts away, leaving their groups; what is in use lives on by itself, or below another that does (`umount_tree`). */
+/**
+ * Unmounts mounts, which leave their groups. Those in use stay alive by themselves, or below another that does
+ * (`umount_tree`).
+ */
 export const takeOff = (m: Machine, ids: ReadonlySet<number>, connected: (mount: Mount) => boolean): void => {
   for (const id of ids) {
     setPropagation(m, id, MS.PRIVATE)
@@ -187,7 +193,10 @@ export const takeOff = (m: Machine, ids: ReadonlySet<number>, connected: (mount:
   drop(m, [...ids])
 }
 
-/** Ends mounts that nobody uses, nor what they are connected to; what was connected to them is then by itself. */
+/**
+ * Ends mounts if neither they nor the mounts that they are connected to are in use. The mounts below them are then
+ * unconnected.
+ */
 const drop = (m: Machine, ids: ReadonlyArray<number>): void => {
   const above = (id: number): boolean => {
     const { parent } = m.mounts.need(id)
@@ -202,13 +211,13 @@ const drop = (m: Machine, ids: ReadonlyArray<number>): void => {
   }
 }
 
-/** What was taken off while it was in use ends with its last user (`mntput`). */
+/** Ends mounts that were unmounted while in use, and have lost their last user (`mntput`). */
 export const dropUnused = (m: Machine): void => {
   if (m.mounts.find(({ ns }) => ns < 0) === undefined) return
   drop(m, m.mounts.values().filter(({ ns }) => ns < 0).map(({ id }) => id))
 }
 
-/** What goes with a tree elsewhere: the copies of its mounts, unless something else lies on them (`propagate_umount`). */
+/** The copies of a tree's mounts that are unmounted with it, unless something else is mounted on them (`propagate_umount`). */
 export const followers = (m: Machine, tree: ReadonlySet<number>): ReadonlySet<number> => {
   const out = new Set<number>()
   for (const id of tree) {
@@ -231,7 +240,7 @@ export const followers = (m: Machine, tree: ReadonlySet<number>): ReadonlySet<nu
   return out
 }
 
-/** What lies on the very root of a mount that goes takes its place. */
+/** What is mounted on the root of a mount that is removed takes its place. */
 export const uncover = (m: Machine, going: ReadonlySet<number>): void => {
   for (const id of going) {
     const { mountpoint, parent } = m.mounts.need(id)

@@ -9,13 +9,13 @@ import { parentOf as aboveNode, permitted, placeOf, type View, view, X } from ".
 import type { Location, Mount, NodeId } from "./State.ts"
 import { numberOf } from "./Sysctl.ts"
 
-/** Whether a node is still in the tree; the directory of a process goes with it. */
+/** Whether a node is still in the tree. The directory of a process is gone with the process. */
 export const linked = (m: Machine, id: Location["node"]): boolean => {
   if (typeof id !== "number") return !/^proc:\d+:\d+$/.test(id) || !Nodes.isGone(m, id)
   return !unlinked(m, id)
 }
 
-/** What a path led to. */
+/** The result of a path look-up. */
 export interface Resolved {
   /** The directory that holds the last name. */
   readonly directory: Location
@@ -23,9 +23,9 @@ export interface Resolved {
   readonly name: string
   /** What the last name is (`LAST_NORM`, `LAST_DOT`, `LAST_DOTDOT`, `LAST_ROOT`). */
   readonly last: "name" | "dot" | "dotdot" | "root"
-  /** What the last name stands for in its directory, below whatever is mounted there. */
+  /** The node of the last name in its directory, below whatever is mounted there. */
   readonly entry: NodeId | undefined
-  /** Where it leads; absent if the last name does not exist. */
+  /** The place that the path leads to; absent if the last name does not exist. */
   readonly location: Location | undefined
   /** Whether the path ended in a slash. */
   readonly trailingSlash: boolean
@@ -33,21 +33,21 @@ export interface Resolved {
 
 /** How a path is resolved. */
 interface Options {
-  /** Follow a symlink in the last place. */
+  /** Follow a symlink as the last name. */
   readonly follow: boolean
   /** `RESOLVE_*`. */
   readonly resolve?: number
-  /** For calls that change a directory: the last name is neither followed nor looked through to what is mounted there. */
+  /** For calls that change a directory: neither a link nor a mount at the last name is followed. */
   readonly parent?: boolean
   /** Allow an empty path, which means the descriptor itself (`AT_EMPTY_PATH`). */
   readonly emptyPath?: boolean
 }
 
-/** The mount that lies on a node of a mount, the newest on top. */
+/** The newest mount on a node of a mount. */
 export const mountedOn = (m: Machine, mount: number, node: NodeId): Mount | undefined =>
   m.mounts.findLast((other) => other.parent === mount && other.mountpoint === node)
 
-/** Goes up the stack of mounts on a place. */
+/** The top of the stack of mounts on a place. */
 export const onTop = (m: Machine, location: Location): Location => {
   let at = location
   for (let next = mountedOn(m, at.mount, at.node); next !== undefined; next = mountedOn(m, at.mount, at.node)) {
@@ -56,10 +56,10 @@ export const onTop = (m: Machine, location: Location): Location => {
   return at
 }
 
-/** Whether two places are one. */
+/** Whether two places are the same. */
 export const same = (a: Location, b: Location): boolean => a.mount === b.mount && a.node === b.node
 
-/** The place of a descriptor. EBADF for none; ENOTDIR is the caller's to find. */
+/** The place of a descriptor. EBADF if there is none; the caller checks for ENOTDIR. */
 const locationOf = (m: Machine, fd: number): Location => {
   if (fd === AT.FDCWD) return m.self.cwd
   const entry = m.self.descriptors.get(fd) ?? refuse("EBADF")
@@ -98,7 +98,10 @@ const checkPath = (path: string, emptyPath: boolean | undefined): void => {
   if (path.length >= 1024 && bytesIn(path) >= 4096) refuse("ENAMETOOLONG")
 }
 
-/** EACCES: a link that somebody else has put into a sticky directory for all, if that is protected (`may_follow_link`). */
+/**
+ * Whether a link may be followed: not one of another user in a sticky world-writable directory, if these are protected
+ * (`may_follow_link`).
+ */
 const mayFollow = (m: Machine, directory: View, link: View): boolean =>
   (directory.mode & 0o1002) !== 0o1002 || link.uid === m.self.creds.euid || link.uid === directory.uid ||
   (numberOf(m, "fs/protected_symlinks") ?? 0) === 0
@@ -111,9 +114,9 @@ const split = (text: string): Array<string> => text.split("/").filter((part) => 
 
 /** One walk along a path, from name to name (`link_path_walk`). */
 class Walk {
-  /** Where the walk is. */
+  /** The current place. */
   at: Location
-  /** What is said of the last name; see {@link Resolved}. */
+  /** Results for the last name; see {@link Resolved}. */
   directory: Location
   name = "."
   last: Resolved["last"]
@@ -123,9 +126,9 @@ class Walk {
   readonly #m: Machine
   readonly #options: Options
   readonly #flags: number
-  /** Where `..` ends, and where an absolute link begins. */
+  /** The place where `..` stops, and where absolute links start. */
   readonly #root: Location
-  /** The names that are still to come, the last one first. */
+  /** The remaining names, the last one first. */
   readonly #pending: Array<string>
   #links = 0
 
@@ -142,7 +145,7 @@ class Walk {
     this.trailingSlash = path.endsWith("/") && this.#pending.length > 0
   }
 
-  /** Walks to the end. Returns whether there is something. */
+  /** Walks to the end. Returns whether the last name exists. */
   run(): boolean {
     while (this.#pending.length > 0) {
       if (!this.#step(this.#pending.pop()!, this.#pending.length === 0)) return false
@@ -154,7 +157,7 @@ class Walk {
     return (this.#flags & flags) !== 0
   }
 
-  /** EXDEV; EAGAIN if a walk through the cache would have to stop and look (RESOLVE_CACHED in openat2(2)). */
+  /** Fails with EXDEV; with EAGAIN if the walk may only use the cache (RESOLVE_CACHED in openat2(2)). */
   #outside(): never {
     return refuse(this.#has(RESOLVE.CACHED) ? "EAGAIN" : "EXDEV")
   }
@@ -163,14 +166,14 @@ class Walk {
     return this.#has(RESOLVE.NO_XDEV) && next.mount !== this.at.mount ? this.#outside() : next
   }
 
-  /** The way up stays where it is at a root, which RESOLVE_BENEATH refuses (`follow_dotdot`). */
+  /** One directory up. At a root it stays there; RESOLVE_BENEATH refuses that (`follow_dotdot`). */
   #above(): Location {
     const next = up(this.#m, this.at, this.#root)
     if (next !== undefined) return this.#crossing(onTop(this.#m, this.#crossing(next)))
     return this.#has(RESOLVE.BENEATH) ? this.#outside() : this.at
   }
 
-  /** Walks on by one name. Returns `false` if the last name does not exist. */
+  /** Walks one name further. Returns `false` if the last name does not exist. */
   #step(part: string, isLast: boolean): boolean {
     const m = this.#m
     const fromCache = this.#has(RESOLVE.CACHED)
@@ -190,7 +193,7 @@ class Walk {
     if (found === undefined) return isLast ? false : refuse("ENOENT")
     this.entry = found
     const under = { mount: this.at.mount, node: found }
-    // what is mounted on the name takes its place, a link on a link too
+    // what is mounted on the name replaces it, also a mounted link
     const top = keepsLast ? under : this.#crossing(onTop(m, under))
     const child = at(m, top)
     const follows = !isLast || (!keepsLast && (this.#options.follow || this.trailingSlash))
@@ -202,7 +205,7 @@ class Walk {
   #lookUp(here: View, name: string): NodeId | undefined {
     if (name.length > 85 && bytesIn(name) > 255) refuse("ENAMETOOLONG")
     const found = here.lookup?.(name)
-    // a mount point is in the cache in any case
+    // a mount point is always in the cache
     const isMountPoint = found !== undefined && mountedOn(this.#m, this.at.mount, found) !== undefined
     if (this.#has(RESOLVE.CACHED) && !isMountPoint) {
       if (!cached.has(this.#m.fileSystems.get(here.fs)?.type ?? "")) this.#m.unmodelled("which names are in the cache")
@@ -211,7 +214,7 @@ class Walk {
     return found
   }
 
-  /** Follows a link: its names come before those that are still to come. */
+  /** Follows a link: its names come before the remaining ones. */
   #follow(directory: View, link: Location, child: View, isLast: boolean): void {
     const m = this.#m
     // ELOOP: after 40 links, or at the first one under RESOLVE_NO_SYMLINKS; also on a mount with nosymfollow
@@ -237,7 +240,7 @@ class Walk {
 
   /** Where a magic link leads, as those of `/proc/PID/fd` (`nd_jump_link`). */
   #jump(jump: () => Location): Location {
-    // that a process may not be looked into comes before the flags (proc_pid_get_link)
+    // whether the process may be inspected is checked before the flags (proc_pid_get_link)
     const target = jump()
     // RESOLVE_NO_SYMLINKS implies RESOLVE_NO_MAGICLINKS (openat2(2))
     if (this.#has(RESOLVE.NO_MAGICLINKS | RESOLVE.NO_SYMLINKS)) refuse("ELOOP")
@@ -257,7 +260,7 @@ export const resolve = (m: Machine, dirfd: number, path: string, options: Option
   }
   const flags = options.resolve ?? 0
   const scoped = (flags & (RESOLVE.BENEATH | RESOLVE.IN_ROOT)) !== 0
-  // an absolute path does not look at the descriptor, except under RESOLVE_IN_ROOT (path_init)
+  // an absolute path ignores the descriptor, except under RESOLVE_IN_ROOT (path_init)
   if ((flags & RESOLVE.BENEATH) !== 0 && path.startsWith("/")) refuse("EXDEV")
   const start = path.startsWith("/") && !scoped ? m.self.root : locationOf(m, dirfd)
   if ((scoped || !path.startsWith("/")) && view(m, start.node).type !== "d") refuse("ENOTDIR")
@@ -269,14 +272,14 @@ export const resolve = (m: Machine, dirfd: number, path: string, options: Option
   return { directory, name, last, location: at, entry, trailingSlash }
 }
 
-/** As {@link resolve}, for calls that want something that exists. */
+/** As {@link resolve}, for calls on something that must exist. */
 export const existing = (m: Machine, dirfd: number, path: string, options: Options): Location =>
   resolve(m, dirfd, path, options).location ?? refuse("ENOENT")
 
 /** The view at a place, with the owner that the mount shows. */
 export const at = (m: Machine, location: Location): View => throughMount(m, location, view(m, location.node))
 
-/** Whether a node lies in the subtree of another node of the same file system. */
+/** Whether a node is in the subtree of another node of the same file system. */
 export const isWithin = (m: Machine, node: NodeId, ancestor: NodeId): boolean => {
   for (let here = node;;) {
     if (here === ancestor) return true
@@ -293,9 +296,7 @@ export const unlinked = (m: Machine, id: NodeId): boolean => {
   return parent !== id && view(m, parent).lookup?.(name) !== id
 }
 
-/**
- * The path of a place as a root sees it (`d_path`), and whether it lies within that root.
- */
+/** The path of a place as seen from a root (`d_path`), and whether it is within that root. */
 export const pathOf = (m: Machine, location: Location, root: Location): { path: string; reachable: boolean } => {
   const parts: Array<string> = []
   let here = location
@@ -309,7 +310,7 @@ export const pathOf = (m: Machine, location: Location, root: Location): { path: 
       continue
     }
     const node = placeOf(m, here.node)
-    // moved out of what the mount shows: no more is returned (prepend_path)
+    // it was moved out of what the mount shows: the path ends here (prepend_path)
     if (node.parent === here.node) return { path: "/", reachable: false }
     parts.unshift(node.name)
     here = { mount: here.mount, node: node.parent }

@@ -1,8 +1,8 @@
 /**
- * What a tmpfs with limits still has room for. @see tmpfs(5), size, nr_blocks and nr_inodes
+ * The room that is left in a tmpfs with limits. @see tmpfs(5), size, nr_blocks and nr_inodes
  *
- * A file's pages are those that were written. The model keeps content without its holes: where it depends on whether a
- * page of zeros is one, it does not know.
+ * A file takes the pages that were written. The model does not record holes. If a result depends on whether a page of zeros
+ * is a hole, it is not modelled.
  */
 import { type Machine, refuse } from "./Machine.ts"
 import type { Room } from "./mountData.ts"
@@ -14,13 +14,13 @@ const page = 4096
 /** From here on, the text of a symlink takes a page (`SHORT_SYMLINK_LEN`). */
 const longLink = 128
 
-/** What is in a file system: all that has a name, or that somebody has open. */
+/** The nodes of a file system: those with a name, and those that are open. */
 const nodesIn = (m: Machine, fs: number): ReadonlyArray<Node> => {
   const open = new Set(m.files.values().flatMap(({ kind }) => "location" in kind ? [kind.location.node] : []))
   return m.nodes.values().filter((node) => node.fs === fs && (open.has(node.id) || linked(m, node.id)))
 }
 
-/** Pages of a content: those that were written for sure, and those that may have been. */
+/** The pages of a content: the least and the most that it may take. */
 const pagesOf = (content: Content): readonly [least: number, most: number] => {
   if (content._tag === "Symlink") return content.target.length + 1 > longLink ? [1, 1] : [0, 0]
   if (content._tag !== "File") return [0, 0]
@@ -40,7 +40,7 @@ const fits = (m: Machine, fs: number, pages: bigint, more: number): boolean => {
   return BigInt(most + more) <= pages || (BigInt(least + more) > pages ? false : unknown(m))
 }
 
-/** Whether all that is there would fit. */
+/** Whether the present content would fit. */
 export const fitsIn = (m: Machine, fs: number, { inodes, pages }: Room): boolean => {
   if (inodes !== undefined && inodes > 0n && BigInt(nodesIn(m, fs).length) > inodes) return false
   return pages === undefined || pages === 0n || fits(m, fs, pages, 0)
@@ -70,7 +70,7 @@ export const roomForWrite = (m: Machine, node: Node, offset: number, length: num
       least++
       most++
     } else if (there.every((byte) => byte === 0)) {
-      // a hole takes a page, what was written has it
+      // writing to a hole takes a page; a page that was written before is counted
       if (BigInt(most) > pages) unknown(m)
       least++
     }

@@ -25,7 +25,7 @@ const bytesOf = ({ family, value }: Ip): Uint8Array =>
     (_, index) => Number(value >> BigInt(((family === 4 ? 3 : 15) - index) * 8) & 255n)
   )
 
-/** A text that is known to be an address with a prefix length. */
+/** Reads a text that is known to be an address with a prefix length. */
 export const read = (text: string): Cidr => {
   const { bytes, family, prefix } = inet.parseCidr(text)!
   return { family, prefix, value: valueOf(bytes) }
@@ -94,7 +94,7 @@ const bring = (m: Machine, ns: number, draft: Draft): void => {
 
 export const destinationOf = (cidr: Cidr): string | null => cidr.prefix === 0 ? null : print(networkOf(cidr))
 
-/** What an IPv4 address brings: itself as a local route at once, the rest while the link is up (fib_add_ifaddr). */
+/** The routes of an IPv4 address: its local route at once, the others while the link is up (fib_add_ifaddr). */
 export const bring4 = (m: Machine, link: Link, address: Cidr): void => {
   const { family } = address
   // the first address of a network is its primary, and the source of its routes
@@ -120,7 +120,7 @@ export const bring4 = (m: Machine, link: Link, address: Cidr): void => {
   })
 }
 
-/** Takes IPv4 addresses away, and the routes that have one as source (fib_del_ifaddr, fib_sync_down_addr). */
+/** Removes IPv4 addresses, and the routes that have one as source (fib_del_ifaddr, fib_sync_down_addr). */
 const drop4 = (m: Machine, link: Link): void => {
   const gone = addressesOf(link, 4)
   setAddresses(m, link.id, 4, [])
@@ -133,7 +133,10 @@ const drop4 = (m: Machine, link: Link): void => {
   }
 }
 
-/** The longest that the kernel looks for another user of an IPv6 address: one probe, at most a second after the start. */
+/**
+ * How long duplicate address detection takes at most: one probe, at most a second after the start, and a second for
+ * answers.
+ */
 const detection = 2_000_000_000n
 
 const mayHave6 = (link: Link): boolean => link.ipv6Off !== true && link.mtu >= 1280
@@ -184,12 +187,12 @@ const drop6 = (m: Machine, link: Link): void => {
 
 // ── what happens to links ────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A link has gone up: its addresses bring their routes, and lo gets its own (inetdev_event, addrconf_notify). */
+/** A link has gone up: the routes of its addresses are added, and lo gets its own (inetdev_event, addrconf_notify). */
 export const linkUp = (m: Machine, id: number): void => {
   const link = m.links.need(id)
   if (isLoopback(link) && link.mtu >= 68 && !link.addresses.includes("127.0.0.1/8")) {
     const list = addressesOf(link, 4)
-    // of the host's scope, and so before all that have a wider one
+    // it has the host's scope, so it precedes all addresses with a wider one
     setAddresses(m, id, 4, [read("127.0.0.1/8"), ...list])
     m.links.update(id, (old) => ({ ...old, ownLoopback: true }))
   }
@@ -202,7 +205,7 @@ export const linkUp = (m: Machine, id: number): void => {
   }
 }
 
-/** A link has a carrier: it gets an IPv6 address from its hardware address, and the others come to be used. */
+/** A link has a carrier: it gets an IPv6 address from its hardware address, and its other IPv6 addresses become usable. */
 export const linkReady = (m: Machine, id: number): void => {
   const link = m.links.need(id)
   if (isLoopback(link) || !mayHave6(link)) return
@@ -213,14 +216,14 @@ export const linkReady = (m: Machine, id: number): void => {
   for (const address of addressesOf(m.links.need(id), 6)) local6(m, m.links.need(id), address)
 }
 
-/** fe80::/64 with the hardware address, ff:fe in its middle and one bit turned (RFC 4291, appendix A). */
+/** fe80::/64 with the hardware address, with ff:fe in its middle and one bit inverted (RFC 4291, appendix A). */
 const ownAddress = (mac: string): Cidr => {
   const bytes = mac.split(":").map((text) => BigInt(Number.parseInt(text, 16)))
   const eui = [bytes[0]! ^ 2n, bytes[1]!, bytes[2]!, 0xffn, 0xfen, bytes[3]!, bytes[4]!, bytes[5]!]
   return { family: 6, prefix: 64, value: eui.reduce((sum, byte) => sum << 8n | byte, 0xfe80n << 48n) }
 }
 
-/** A link has gone down: IPv4 keeps its addresses and the local routes to them, IPv6 nothing (fib_sync_down_dev). */
+/** A link has gone down: IPv4 keeps the addresses and their local routes; IPv6 keeps nothing (fib_sync_down_dev). */
 export const linkDown = (m: Machine, id: number): void => {
   const link = m.links.need(id)
   dropRoutes(
@@ -258,10 +261,7 @@ export interface Given {
   readonly family: 4 | 6
 }
 
-/**
- * Adds to the links of a namespace the routes that come with their addresses, and then the given ones that are not among
- * them.
- */
+/** Adds the routes that the addresses of a namespace's links imply, and then the given ones that are not among them. */
 export const settle = (m: Machine, ns: number, given: ReadonlyArray<Given> = []): void => {
   for (const link of linksOf(m, ns)) {
     for (const address of addressesOf(link, 4)) bring4(m, link, address)
@@ -290,7 +290,7 @@ export const settle = (m: Machine, ns: number, given: ReadonlyArray<Given> = [])
       link,
       scope,
       table: RT_TABLE.MAIN,
-      // not among what the kernel lists
+      // the kernel does not list it
       source: null,
       automatic: false
     })

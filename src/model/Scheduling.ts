@@ -11,7 +11,7 @@ import type { Process } from "./State.ts"
 export const isRealTime = (policy: number): boolean => policy === SCHED.FIFO || policy === SCHED.RR
 
 /**
- * What a child is scheduled by (`sched_fork`). EAGAIN: a deadline process has no children, unless they are reset
+ * The scheduling of a child (`sched_fork`). EAGAIN: a deadline process may not fork, unless its children are reset
  * (sched_setattr(2), sched(7)).
  */
 export const forChild = ({ scheduler }: Process): SchedulerAttributes => {

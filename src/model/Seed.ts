@@ -1,5 +1,5 @@
 /**
- * How a model machine begins: a short literal, or the machine that this runs on.
+ * How a model machine begins: from a short description, or as a copy of the machine that this runs on.
  */
 import { settle } from "./Routes.ts"
 import { Builder } from "./seed/Builder.ts"
@@ -21,7 +21,7 @@ export type SeedFile =
     readonly mode?: number
     readonly uid?: number
     readonly gid?: number
-    /** Nothing; for a file that somebody may execute, a program. */
+    /** The text; if absent, empty, or a program if the file has an execute bit. */
     readonly text?: string
     readonly symlink?: string
     readonly directory?: boolean
@@ -31,29 +31,29 @@ export type SeedFile =
     readonly device?: readonly ["c" | "b", number, number]
   }
 
-/** What a model machine can be told; everything has a default: a host with root, a v1 or v2 cgroup tree, one link. */
+/** The options of a model machine. Each has a default. By default, the machine has root as caller, and the link `lo`. */
 export interface Options {
-  /** Real, effective and saved uid of the first process; 0. */
+  /** Real, effective and saved uid of the first process; 0 if absent. */
   readonly uid?: number
   readonly gid?: number
   readonly groups?: ReadonlyArray<number>
-  /** Capabilities that it has, as a bit set; all for uid 0, none else. */
+  /** Its capabilities, as a bit set. If absent, all for uid 0, otherwise none. */
   readonly capabilities?: bigint
-  /** Its bounding set; all. */
+  /** Its bounding set; all if absent. */
   readonly bounding?: bigint
-  /** By absolute path; parents are made. */
+  /** Files by absolute path; parents are made. */
   readonly files?: Readonly<Record<string, SeedFile>>
   /** Layout of `/sys/fs/cgroup`: `"hybrid"` is v1 with a v2 hierarchy without controllers at `unified`. */
   readonly cgroup?: "v1" | "v2" | "hybrid" | "none"
-  /** The group that the first process is in, in every hierarchy; `/`. */
+  /** The group of the first process in every hierarchy; `/` if absent. */
   readonly cgroupPath?: string
-  /** How often `freezer.state` reads FREEZING before FROZEN; 0. */
+  /** How often `freezer.state` reads FREEZING before FROZEN; 0 if absent. */
   readonly freezingReads?: number
   readonly hostname?: string
-  /** `/proc/sys/kernel/cap_last_cap`; 40. */
+  /** `/proc/sys/kernel/cap_last_cap`; 40 if absent. */
   readonly lastCapability?: number
   readonly cpus?: number
-  /** Propagation of all mounts at the start; private. */
+  /** Propagation of all mounts at the start; private if absent. */
   readonly propagation?: "private" | "shared"
   /** The root is the initramfs, where pivot_root(2) does not work. */
   readonly initramfs?: boolean
@@ -61,19 +61,19 @@ export interface Options {
   readonly sysctls?: Readonly<Record<string, string>>
   readonly securityModules?: ReadonlyArray<string>
   readonly fileSystemTypes?: ReadonlyArray<string>
-  /** Names of links besides `lo`, up, with their addresses. */
+  /** Links besides `lo`, by name, with their addresses. They are up. */
   readonly links?: Readonly<Record<string, ReadonlyArray<string>>>
   /** Limits of the first process, by `RLIMIT_*`. */
   readonly limits?: Readonly<Record<number, { readonly soft: bigint; readonly hard: bigint }>>
-  /** Pid of the first process; 1000. Its parent is process 1. */
+  /** Pid of the first process; 1000 if absent. Its parent is process 1. */
   readonly pid?: number
   /** Signals that the first process ignores; Node ignores SIGPIPE and SIGXFSZ. */
   readonly ignored?: ReadonlyArray<number>
 }
 
 /**
- * A machine from a short description: a root file system in memory, `/proc`, `/sys`, `/dev`, cgroups, `lo`, process 1,
- * and the process that makes the calls.
+ * Makes a machine from a short description: a root file system in memory, `/proc`, `/sys`, `/dev`, cgroups, `lo`, process
+ * 1, and the process that makes the calls.
  *
  * **Example** (An unprivileged caller on a v2 host)
  *

@@ -43,7 +43,7 @@ export const socketOf = (m: Machine, fd: number): { readonly file: OpenFile; rea
 
 /** The type of a unix socket without its flags; a raw one is one of datagrams (unix_create). */
 export const typeOf = (given: number): number => {
-  // EINVAL: unknown flags, and no type at all (__sys_socket); ESOCKTNOSUPPORT: a type that unix sockets do not have
+  // EINVAL: unknown flags, or no such type (__sys_socket); ESOCKTNOSUPPORT: a type that unix sockets do not have
   if ((given & ~(0xf | SOCK.CLOEXEC | SOCK.NONBLOCK)) !== 0) refuse("EINVAL")
   const type = given & 0xf
   if (type > 10) refuse("EINVAL")
@@ -51,22 +51,25 @@ export const typeOf = (given: number): number => {
   return [SOCK.STREAM, SOCK.DGRAM, SOCK.SEQPACKET].some((known) => known === type) ? type : refuse("ESOCKTNOSUPPORT")
 }
 
-/** The families that Linux numbers. */
+/** The number of address families that Linux knows. */
 export const families = 46
 
 // ── buffers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** `net.core.wmem_default`, which a socket's messages on their way may take. */
+/** `net.core.wmem_default`: how much of a socket's messages may be in flight. */
 export const sendBuffer = 212992
 
 const page = 4096
 
-/** What a message of the kernel takes (`SKB_TRUESIZE`): a head of at most `head` bytes, the rest in whole pages. */
+/**
+ * The memory that the kernel charges for a message (`SKB_TRUESIZE`): a head of at most `head` bytes, the rest in whole
+ * pages.
+ */
 const charge = (size: number, head: number): number => {
   const paged = Math.max(0, size - head)
   const inPages = Math.min(size, Math.ceil(paged / page) * page)
   const linear = size - inPages
-  // the head and what describes it come from the allocator's sizes, the smallest of which has a cache of its own
+  // the head and its descriptor are rounded up to the allocator's sizes; the smallest size has its own cache
   const wanted = Math.ceil(linear / 64) * 64 + 320
   const allocated = wanted <= 640 ? 640 : 2 ** Math.ceil(Math.log2(wanted))
   return allocated + 256 + Math.ceil(inPages / page) * page
@@ -94,7 +97,7 @@ export const tellError = (m: Machine, socket: Socket): void => {
   throw new LateRefusal(error)
 }
 
-/** Checks that there is somebody to get a message; ENOTCONN, EPIPE, ECONNREFUSED. */
+/** The receiver of a message. ENOTCONN, EPIPE or ECONNREFUSED if there is none. */
 const receiverOf = (m: Machine, own: Socket, quiet: boolean): Socket => {
   if (own.type === SOCK.STREAM) {
     if (own.peer === undefined) return refuse("ENOTCONN")
@@ -110,7 +113,7 @@ const receiverOf = (m: Machine, own: Socket, quiet: boolean): Socket => {
   if (own.shutdownWrite) return refuse("EPIPE")
   const peer = m.sockets.get(own.peer)
   if (peer === undefined) {
-    // a datagram to a peer that is gone also ends the connection (unix_dgram_sendmsg)
+    // a datagram to a closed peer also ends the connection (unix_dgram_sendmsg)
     const { peer: _, ...alone } = own
     m.sockets.set(own.id, alone)
     throw new LateRefusal("ECONNREFUSED")
@@ -137,7 +140,7 @@ export const send = (
   const parts: Array<Queued> = []
   let room = peer.external === undefined ? sendBuffer - used(m, own) : Infinity
   let sent = 0
-  // a stream goes in parts, of which the first carries the descriptors; a message is a message even if it is empty
+  // a stream is sent in parts, of which the first carries the descriptors; other types send even an empty message
   const isOver = (): boolean => sent === data.length && (parts.length > 0 || isStream)
   while (room > 0 && !isOver()) {
     const part = data.slice(sent, isStream ? sent + streamPart : undefined)
@@ -166,13 +169,13 @@ export const send = (
 
 // ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Nothing to receive: an error, the end, or a wait. */
+/** There is nothing to receive: an error, end of file, or a wait. */
 export const nothing = (m: Machine, own: Socket, waits: boolean): Uint8Array => {
   tellError(m, own)
-  // a stream that is not connected says EINVAL, against recvmsg(2) (unix_stream_read_generic)
+  // a stream that is not connected returns EINVAL, unlike recvmsg(2) says (unix_stream_read_generic)
   if (own.peer === undefined && own.type === SOCK.STREAM) return refuse("EINVAL")
   if (own.peer === undefined && own.type === SOCK.SEQPACKET) return refuse("ENOTCONN")
-  // the end; of datagrams, only for who would wait (unix_dgram_recvmsg)
+  // end of file; for datagrams, only if the call would block (unix_dgram_recvmsg)
   if (own.shutdownRead && (own.type !== SOCK.DGRAM || waits)) return new Uint8Array()
   if (!waits || m.timedOut) refuse("EAGAIN")
   return block(
@@ -181,7 +184,7 @@ export const nothing = (m: Machine, own: Socket, waits: boolean): Uint8Array => 
   )
 }
 
-/** What a receive takes: whole messages of a stream are glued until one with descriptors, or of somebody else. */
+/** What a receive takes. Messages of a stream are joined, up to one with descriptors or of another sender. */
 interface Taken {
   readonly data: Uint8Array
   readonly files: ReadonlyArray<number>
@@ -225,7 +228,7 @@ export const take = (own: Socket, size: number): Taken =>
 export const waitsFor = (file: OpenFile, flags: number): boolean =>
   (file.flags & O.NONBLOCK) === 0 && (flags & MSG.DONTWAIT) === 0
 
-/** read(2): descriptors that came along are closed. */
+/** As read(2): descriptors that were sent along are closed. */
 export const read = (m: Machine, file: OpenFile, id: number, size: number): Uint8Array => {
   const own = m.sockets.need(id)
   // sock_read_iter

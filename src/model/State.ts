@@ -1,9 +1,9 @@
 /**
- * The state of the model kernel: immutable tables, one record a kernel object.
+ * The state of the model kernel: immutable tables with a record for each kernel object.
  *
- * Every table is keyed by a number that is unique in the whole model; what a process sees (its own pids, ids in its user
- * namespace, descriptors) is computed when it asks. User and group ids are stored as the initial user namespace knows
- * them ("kernel ids").
+ * The keys of all tables are numbers that are unique in the whole model. What a process sees (pids, ids in its user
+ * namespace, descriptors) is computed when it asks. User and group ids are stored as in the initial user namespace ("kernel
+ * ids").
  */
 import type { Call } from "../native/Kernel.ts"
 import type { Limit, SchedulerAttributes } from "../native/results.ts"
@@ -20,7 +20,7 @@ export interface IdRange {
 
 /** What a namespace holds, by type. `id` is also its inode number. */
 export type Namespace =
-  /** `madeBy`: the effective uid of its maker, which it counts for; absent if the machine began with it. */
+  /** `madeBy`: the effective uid of its maker, for which it counts; absent if the machine began with it. */
   & { readonly id: number; readonly owner: number; readonly madeBy?: number }
   & (
     | {
@@ -33,9 +33,9 @@ export type Namespace =
       readonly uidMap: ReadonlyArray<IdRange> | undefined
       readonly gidMap: ReadonlyArray<IdRange> | undefined
       readonly setgroups: "allow" | "deny"
-      /** Whether its creator had CAP_SETFCAP, which mapping uid 0 takes. */
+      /** Whether its creator had CAP_SETFCAP, which mapping uid 0 needs. */
       readonly creatorHadSetfcap: boolean
-      /** How many processes of its owner it may have, with those in namespaces below; absent: any number. */
+      /** How many processes of its owner may be in it and in namespaces below; absent: any number. */
       readonly processLimit?: bigint
     }
     | { readonly type: "pid"; readonly parent: number | undefined; readonly level: number; readonly nextPid: number }
@@ -43,18 +43,18 @@ export type Namespace =
     | { readonly type: "mnt"; readonly root: number }
     | { readonly type: "uts"; readonly nodename: string; readonly domainname: string }
     | { readonly type: "net"; readonly nextIndex: number }
-    /** `maker`: the ids that its one mqueue belongs to; root's if it is absent. */
+    /** `maker`: the ids that own its mqueue; root's if absent. */
     | { readonly type: "ipc"; readonly maker?: { readonly uid: number; readonly gid: number } }
     /** `roots`: the group that is the root, by hierarchy. */
     | { readonly type: "cgroup"; readonly roots: ReadonlyMap<number, string> }
-    /** `offsets`: as the file of /proc shows them; `fixed`: a process has been in it. */
+    /** `offsets`: as in the file of /proc; `fixed`: a process has been in it. */
     | { readonly type: "time"; readonly offsets: string; readonly fixed?: true }
   )
 
 /** The types of namespace. */
 export type NamespaceType = Namespace["type"]
 
-/** The namespace a process is in, by type, and what its children will be in. */
+/** The namespaces of a process by type, and those that its children will be in. */
 export type NamespaceSet = Readonly<Record<NamespaceType | "pidForChildren" | "timeForChildren", number>>
 
 /** Credentials. Ids are kernel ids; capability sets are bit sets. @see credentials(7), capabilities(7) */
@@ -89,10 +89,10 @@ export interface Process {
   readonly numbers: ReadonlyMap<number, number>
   /** The parent; 0 for none. */
   readonly parent: number
-  /** The leader of its process group, and of its session, by the model's own number. */
+  /** The leader of its process group, and of its session, by the model's own numbers. */
   readonly group: number
   readonly session: number
-  /** The leader's numbers in pid namespaces, which outlive the leader; absent if no setsid(2) has been. */
+  /** The session leader's numbers in pid namespaces, which outlive the leader; absent if setsid(2) was not called. */
   readonly leaderNumbers?: ReadonlyMap<number, number>
   readonly status: "running" | "zombie"
   /** How it ended, as waitid(2) reports it; present on a zombie. */
@@ -113,9 +113,12 @@ export interface Process {
   readonly root: Location
   readonly cwd: Location
   readonly umask: number
-  /** What it shares root, working directory and umask with others by (CLONE_FS); absent for a table of its own. */
+  /**
+   * The number of the structure (root, working directory, umask) that it shares with other processes (CLONE_FS); absent if
+   * it shares none.
+   */
   readonly directories?: number
-  /** The file that it executes, and the user namespace it began to in, which its memory belongs to; absent: the seed's. */
+  /** The file that it executes, and the user namespace in which it began to, which owns its memory; absent: the seed's. */
   readonly program?: Location
   readonly memoryUserNs?: number
   /** The group it is in, by hierarchy. */
@@ -123,7 +126,7 @@ export interface Process {
   readonly limits: ReadonlyMap<number, Limit>
   readonly dispositions: ReadonlyMap<number, "SIG_IGN">
   readonly blocked: ReadonlyArray<number>
-  /** It became a user with too many processes, which its next exec checks again (`PF_NPROC_EXCEEDED`). */
+  /** It became a user with too many processes; its next exec checks that again (`PF_NPROC_EXCEEDED`). */
   readonly nprocExceeded?: true
   readonly pending: ReadonlyArray<number>
   readonly stopped: boolean
@@ -131,18 +134,18 @@ export interface Process {
   readonly dumpable: number
   readonly subreaper: boolean
   readonly filters: ReadonlyArray<Uint8Array>
-  /** One of them has a listener. */
+  /** One of its filters has a listener. */
   readonly listened?: true
   readonly sessionKeyring: number
   readonly personality: number
   readonly affinity: ReadonlyArray<number>
-  /** The processors that it asked for, also if its cpuset did not have them (`user_cpus_ptr`). */
+  /** The processors that it requested, also if its cpuset did not have them (`user_cpus_ptr`). */
   readonly askedAffinity?: ReadonlyArray<number>
   readonly scheduler: SchedulerAttributes
   readonly ioPriority: number
   readonly memoryPolicy: { readonly mode: number; readonly nodes: ReadonlyArray<number> }
   readonly oomScoreAdj: number
-  /** Who logged in, as audit has it; absent if nobody has said. */
+  /** The login uid of audit; absent if it is not set. */
   readonly loginUid?: number
   readonly oomScoreAdjMin: number
   /** Values of `/proc/self/attr/*`. */
@@ -181,9 +184,9 @@ export interface Cgroup {
   readonly devices?: DevicePolicy
   /** v2: a threaded group. */
   readonly threaded?: true
-  /** Who owns the files, where the directory has changed hands. */
+  /** The owner of the files, if the directory was given to another owner. */
   readonly filesOwner?: { readonly uid: number; readonly gid: number }
-  /** Files that have an owner or a mode of their own. */
+  /** Files whose owner or mode was changed. */
   readonly owners?: ReadonlyMap<string, { readonly uid: number; readonly gid: number; readonly mode?: number }>
 }
 
@@ -206,7 +209,7 @@ export interface DeviceException {
   readonly access: string
 }
 
-/** What the devices controller does: everything but the exceptions, or nothing but them. */
+/** The policy of the devices controller: everything except the exceptions, or only the exceptions. */
 export interface DevicePolicy {
   readonly allow: boolean
   readonly exceptions: ReadonlyArray<DeviceException>
@@ -231,11 +234,14 @@ export interface Link {
   readonly addresses: ReadonlyArray<string>
   /** IPv6 addresses that are usable without duplicate address detection. */
   readonly nodad?: ReadonlyArray<string>
-  /** 127.0.0.1/8 came from the kernel, with the scope of a host. */
+  /** Its 127.0.0.1/8 was added by the kernel, with host scope. */
   readonly ownLoopback?: true
   /** `net.ipv6.conf.<name>.disable_ipv6`. */
   readonly ipv6Off?: true
-  /** Of a bridge: no port forwards any more; its MTU or its hardware address was chosen and does not follow the ports. */
+  /**
+   * For a bridge: `carrierLost`: no port forwards any more. The others: its MTU or its hardware address was set, and does
+   * not follow the ports.
+   */
   readonly carrierLost?: true
   readonly ownMtu?: true
   readonly ownMac?: true
@@ -252,20 +258,20 @@ export interface Route {
   readonly source: string | null
   readonly link: number | null
   readonly table: number
-  /** Came with an address. */
+  /** Whether it was added with an address. */
   readonly automatic: boolean
-  /** What it is a route to; absent for unicast. */
+  /** The type of the route; absent for unicast. */
   readonly type?: "local" | "broadcast" | "multicast"
   /** `RT_SCOPE_*`: how far away the destination may be. */
   readonly scope: number
-  /** The model's time from which it is there: an IPv6 address is looked for on the link before it is used. */
+  /** The model's time from which it exists: an IPv6 address is first checked for duplicates on the link. */
   readonly from?: bigint
 }
 
-/** A program that took the place of a process: what it was given, and the whole process as it was at that moment. */
+/** A program that was executed: its arguments, and the whole process at that moment. */
 export interface Executed {
   readonly pid: number
-  /** The path that was given, and where it led in the process's own root. */
+  /** The path as given, and the path that it led to in the process's root. */
   readonly path: string
   readonly file: string
   readonly argv: ReadonlyArray<string>
@@ -330,8 +336,8 @@ export interface Facts {
   /** How often `freezer.state` reads FREEZING before FROZEN. */
   readonly freezingReads: number
   readonly securityModules: ReadonlyArray<string>
-  /** Parameters of `/proc/sys` that the model has no rule for are those of the machine that this runs on. */
+  /** Parameters of `/proc/sys` without a rule in the model are read from the machine that this runs on. */
   readonly hostSysctls?: true
-  /** So are the files of `/proc` that are not a process's. */
+  /** So are the files of `/proc` that do not belong to a process. */
   readonly hostProc?: true
 }

@@ -1,8 +1,8 @@
 /**
  * `/proc/sys`: values of the machine and of namespaces. @see proc(5), proc_sys(5), sysctl(8)
  *
- * A file of a namespace is that of the caller's namespace at the moment when its name is looked up
- * (`sysctl_follow_link`): so the id of its node names the namespace.
+ * A file that belongs to a namespace is bound to the caller's namespace when its name is looked up (`sysctl_follow_link`).
+ * So the id of its node names the namespace.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { ipv6IsOff, linkNames } from "./ipv6.ts"
@@ -12,10 +12,10 @@ import type { NamespaceType } from "./State.ts"
 // ── what is there ────────────────────────────────────────────────────────────────────────────────────────────────────
 export type Scope = "machine" | "net" | "ipc" | "uts" | "user"
 
-/** What a value may be: integers in a row, each within limits, or a text. */
+/** The rule for a value: a list of integers within limits, or a text. */
 export interface Rule {
   readonly kind: "int" | "byte" | "ulong" | "text"
-  /** What a new namespace, or the machine, begins with. */
+  /** The initial value, in a new namespace or a new machine. */
   readonly initial: string
   readonly min?: bigint
   readonly max?: bigint
@@ -24,7 +24,7 @@ export interface Rule {
 
 const int = (initial: string, min = -(2n ** 31n), max = 2n ** 31n - 1n): Rule => ({ kind: "int", initial, min, max })
 
-/** Of eight bits, which have no sign, and of whose text nothing is left (`proc_dou8vec_minmax`). */
+/** Unsigned, with eight bits; nothing may follow the number (`proc_dou8vec_minmax`). */
 const byte = (initial: string, min: bigint): Rule => ({ kind: "byte", initial, min, max: 255n })
 
 const ulong = (initial: string): Rule => ({ kind: "ulong", initial, min: 0n, max: 2n ** 64n - 1n })
@@ -89,7 +89,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   "net/ipv6/conf/default/forwarding": int("0")
 }
 
-/** Names for one value (devinet_sysctl_forward). */
+/** Names of the same value (devinet_sysctl_forward). */
 export const alias: Readonly<Record<string, string>> = { "net/ipv4/ip_forward": "net/ipv4/conf/all/forwarding" }
 
 export const scopeOf = (path: string): Scope =>
@@ -103,13 +103,13 @@ export const scopeOf = (path: string): Scope =>
     ? "uts"
     : "machine"
 
-/** Separates a file's name from the namespace that it belongs to, in the id of a node. */
+/** Separates a file's name from its namespace in the id of a node. */
 export const mark = "\0"
 
-/** The name that a node below `/proc/sys` carries: with the caller's namespace, for what belongs to one. */
+/** The name of a node below `/proc/sys`, with the caller's namespace if the file belongs to one. */
 export const bound = (m: Machine, path: ReadonlyArray<string>, name: string): string => {
   const scope = scopeOf([...path, name].join("/"))
-  // names of the machine are read and written in the namespace of the caller (proc_do_uts_string)
+  // the names of uname are those of the caller's namespace at each read and write (proc_do_uts_string)
   if (scope !== "net" && scope !== "ipc" && scope !== "user") return name
   return ruleOf(m, [...path, name].join("/"), m.self.ns[scope]) === undefined
     ? name
@@ -126,8 +126,8 @@ export const linkSwitch = (path: string): string | undefined =>
 const hostPath = (path: string): string => `/proc/sys/${path}`
 
 /**
- * The rule of a parameter. Parameters of a seed, and of the real machine where the model began with it, are there without
- * a rule of their own: what is written must look like what is there.
+ * The rule of a parameter. Parameters from a seed or from the real machine may have no rule in the model. Then a new value
+ * must look like the old one.
  */
 export const ruleOf = (m: Machine, path: string, ns: number): Rule | undefined => {
   const known = Object.hasOwn(rules, path) ? rules[path] : undefined
@@ -173,7 +173,7 @@ export const valueOf = (m: Machine, path: string, ns: number, rule: Rule): strin
   return m.sysctls.get(`${ns}:${key}`) ?? m.sysctls.get(`0:${key}`) ?? onHost(m, path, ns) ?? rule.initial
 }
 
-/** The number that a parameter of the machine has; `undefined` if there is none. */
+/** The number in a parameter of the machine; `undefined` if there is none. */
 export const numberOf = (m: Machine, path: string): number | undefined => {
   const rule = ruleOf(m, path, 0)
   return rule === undefined ? undefined : Number(valueOf(m, path, 0, rule))
@@ -185,7 +185,7 @@ export const namespaceLimit = (m: Machine, userNs: number, type: NamespaceType):
   return Number(valueOf(m, path, userNs, rules[path]!))
 }
 
-/** What the real machine has, for the machine and its first namespaces, where the model began with it. */
+/** The real machine's value, if the model began with that machine; for the machine and its first namespaces. */
 const onHost = (m: Machine, path: string, ns: number): string | undefined => {
   const scope = scopeOf(path)
   const isFirst = ns === 0 || m.namespaces.values().find(({ type }) => type === scope)?.id === ns
@@ -194,7 +194,7 @@ const onHost = (m: Machine, path: string, ns: number): string | undefined => {
 
 const ruled = Object.keys(rules)
 
-/** Whether a directory is there because of what the model has rules for; others may be there for other reasons. */
+/** Whether a directory exists because the model has a rule for a parameter in it. */
 export const isRuled = (directory: string): boolean => ruled.some((path) => path.startsWith(`${directory}/`))
 
 /** Names in a directory; empty if there is none. */

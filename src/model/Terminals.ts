@@ -28,7 +28,7 @@ export const openTerminal = (
 ): number | undefined => {
   const { device } = node
   if (device?.major === 5 && device.minor === 2) {
-    // ENODEV: neither of an instance, nor next to one that is mounted at pts (devpts_mntget)
+    // ENODEV: neither in an instance, nor next to one that is mounted at pts (devpts_mntget)
     const own = Nodes.fileSystemOf(m, node)
     return openMaster(
       m,
@@ -39,7 +39,7 @@ export const openTerminal = (
     )
   }
   if (device?.major === 136) {
-    // EIO: a node of no terminal that is there, or a terminal that is still locked (pty_open, TIOCSPTLCK)
+    // EIO: the terminal does not exist, or is still locked (pty_open, TIOCSPTLCK)
     const pty = m.ptys.values().find((known) => known.node === node.id && known.masterClosed !== true)
     return pty === undefined || pty.locked ? refuse("EIO") : openSlave(m, pty, location, flags, path)
   }
@@ -117,7 +117,7 @@ export const terminalOf = (m: Machine, fd: number): Terminal => {
   return kind._tag === "Pty" ? kind : refuse("ENOTTY")
 }
 
-/** The modes that the kernel gives a new terminal (`tty_std_termios`); a master's are of no use and are not kept. */
+/** The modes of a new terminal (`tty_std_termios`). A master's modes have no effect and are not kept. */
 export const freshModes: TerminalModes = {
   input: IFLAG.ICRNL | IFLAG.IXON,
   output: OFLAG.OPOST | 0o4,
@@ -134,7 +134,7 @@ const carriageReturn = 13
 
 const deleted = 127
 
-/** What a program's output becomes on its way to the master: a newline gets a carriage return (do_output_char). */
+/** Processes a program's output on its way to the master: a newline gets a carriage return (do_output_char). */
 const processed = (m: Machine, { output }: TerminalModes, data: Uint8Array): Uint8Array => {
   if ((output & OFLAG.OPOST) === 0) return data
   if ((output & ~(OFLAG.OPOST | 0o4)) !== 0) m.unmodelled("output modes beside OPOST and ONLCR")
@@ -165,7 +165,7 @@ const shown = (byte: number, { local }: TerminalModes): ReadonlyArray<number> =>
     ? [...encode("^"), byte ^ 64]
     : [byte]
 
-/** Bytes typed at the master: one after the other through the line discipline (n_tty_receive_char). */
+/** Passes the bytes typed at the master through the line discipline, one after the other (n_tty_receive_char). */
 const typed = (m: Machine, id: number, data: Uint8Array): void => {
   for (const byte of data) type(m, m.ptys.need(id), byte)
 }
@@ -206,7 +206,7 @@ const type = (m: Machine, pty: Pty, given: number): void => {
     m.unmodelled("the editing of words")
   }
   if (is(special.ERASE) || is(special.KILL)) return erase(m, pty, modes, is(special.KILL))
-  // the end of a file is a line without its end, and is not echoed
+  // end of file ends the line without a newline, and is not echoed
   const isEnd = is(special.EOF)
   if (byte !== newline && !isEnd) {
     m.ptys.set(pty.id, { ...pty, editing: concat(pty.editing, Uint8Array.of(byte)) })
@@ -217,7 +217,7 @@ const type = (m: Machine, pty: Pty, given: number): void => {
   if (!isEnd) echo(m, pty.id, modes, [newline])
 }
 
-/** Takes the last letter of the line away, or all of them (eraser). */
+/** Erases the last character of the line, or all of them (eraser). */
 const erase = (m: Machine, pty: Pty, modes: TerminalModes, all: boolean): void => {
   const gone = all ? pty.editing : pty.editing.slice(-1)
   m.ptys.set(pty.id, { ...pty, editing: pty.editing.slice(0, pty.editing.length - gone.length) })
@@ -228,7 +228,7 @@ const erase = (m: Machine, pty: Pty, modes: TerminalModes, all: boolean): void =
   echo(m, pty.id, modes, Array.from({ length: width }, () => [8, 32, 8]).flat())
 }
 
-/** A signal to the foreground; what was typed and what was written is lost (isig, n_tty_receive_signal_char). */
+/** Sends a signal to the foreground. Pending input and output are lost (isig, n_tty_receive_signal_char). */
 const interrupt = (m: Machine, pty: Pty, modes: TerminalModes, byte: number, signal: number): void => {
   if ((modes.local & flag.NOFLSH) === 0) {
     m.ptys.set(pty.id, { ...pty, lines: [], editing: new Uint8Array(), toMaster: new Uint8Array() })
@@ -240,7 +240,7 @@ const interrupt = (m: Machine, pty: Pty, modes: TerminalModes, byte: number, sig
   }
 }
 
-/** A process of the background gets signals for reading and writing (tty_check_change). */
+/** Sends a signal to a background process that reads or writes (tty_check_change). */
 const checkForeground = (m: Machine, { foreground, id }: Pty): void => {
   if (m.self.terminal === id && foreground !== m.self.group) m.unmodelled("job control")
 }
@@ -258,7 +258,7 @@ const wait = (file: OpenFile): never => {
 
 const readMaster = (m: Machine, file: OpenFile, pty: Pty, count: number): Uint8Array => {
   if (pty.toMaster.length === 0) {
-    // EIO: the last slave is closed; before the first is opened a master waits (n_tty_read, TTY_OTHER_CLOSED)
+    // EIO: the last slave is closed. Before the first slave is opened, a master waits (n_tty_read, TTY_OTHER_CLOSED)
     return pty.slavesClosed === true ? refuse("EIO") : wait(file)
   }
   m.ptys.set(pty.id, { ...pty, toMaster: pty.toMaster.slice(count) })
@@ -274,7 +274,7 @@ const readSlave = (m: Machine, file: OpenFile, pty: Pty, count: number): Uint8Ar
     return wait(file)
   }
   if ((local & LFLAG.ICANON) !== 0) {
-    // one line at most; the end of a file alone reads as nothing
+    // one line at most; end of file alone reads as no data
     m.ptys.set(pty.id, { ...pty, lines: first.length > count ? [first.slice(count), ...rest] : rest })
     return first.slice(0, count)
   }
@@ -297,7 +297,7 @@ export const writeTerminal = (m: Machine, kind: Terminal, data: Uint8Array): num
   return data.length
 }
 
-/** What poll(2) finds. */
+/** The events of a terminal for poll(2). */
 export const terminalEvents = (m: Machine, { hungUp, pty: id, side }: Terminal): number => {
   if (hungUp === true) return POLL.IN | POLL.OUT | POLL.ERR | POLL.HUP
   const pty = m.ptys.need(id)

@@ -24,7 +24,7 @@ interface Offset {
 const render = (clock: string, { nanoseconds, seconds }: Offset): string =>
   `${clock.padEnd(10)} ${String(seconds).padStart(10)} ${String(nanoseconds).padStart(9)}\n`
 
-/** The offsets of a text as `timens_offsets` shows it. */
+/** The offsets in a text of the form of `timens_offsets`. */
 const parse = (text: string): ReadonlyMap<string, Offset> =>
   new Map(
     text.trimEnd().split("\n").map((line) => {
@@ -43,11 +43,11 @@ const parseLine = (line: string): readonly [string, Offset] => {
 
 /** A write to `/proc/<pid>/timens_offsets` (`proc_timens_set_offset`); returns the bytes that were taken. */
 export const writeOffsets = (m: Machine, ns: number, text: string, opener: OpenFile["opener"]): number => {
-  // two lines at most; the rest is left
+  // two lines at most; the rest is not read
   const lines = text.replace(/\n$/, "").split("\n").slice(0, 2)
   const given = lines.map(parseLine)
   const time = m.namespace("time", ns)
-  // CAP_SYS_TIME of the opener, over the namespace's owner
+  // EPERM: the opener lacks CAP_SYS_TIME in the namespace's owner
   if (!capableIn(m, opener.creds, opener.userNs, time.owner, CAP.SYS_TIME)) refuse("EPERM")
   const now = (m.facts.uptime + m.time) / 1_000_000_000n
   for (const [, { seconds }] of given) {
@@ -61,7 +61,7 @@ export const writeOffsets = (m: Machine, ns: number, text: string, opener: OpenF
   return lines.length === text.replace(/\n$/, "").split("\n").length ? text.length : lines.join("\n").length + 1
 }
 
-/** A process begins to be in a time namespace (`timens_commit`). */
+/** A process enters a time namespace (`timens_commit`). */
 export const enterTime = (m: Machine, ns: number): void => {
   const time = m.namespace("time", ns)
   if (time.fixed !== true) m.namespaces.set(ns, { ...time, fixed: true })

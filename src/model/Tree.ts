@@ -1,4 +1,4 @@
-/** Changing the tree of stored nodes: a node gets a name, or loses it. */
+/** Changes the tree of stored nodes: a node gets a name, or loses it. */
 import { encode, type Machine, refuse } from "./Machine.ts"
 import { loaded, type View, view } from "./Nodes.ts"
 import * as Overlay from "./Overlay.ts"
@@ -22,7 +22,7 @@ export const create = (
   return id
 }
 
-/** What is made in an overlay is made in its upper layer; a directory in place of a whiteout hides what is below. */
+/** Creates a node in an overlay, in its upper layer. A directory that replaces a whiteout hides the lower layers. */
 const createInOverlay = (m: Machine, parent: View, name: string, fields: Parameters<typeof create>[3]): number => {
   const upper = view(m, parent.real!.id)
   const covers = upper.lookup!(name) !== undefined
@@ -34,14 +34,14 @@ const createInOverlay = (m: Machine, parent: View, name: string, fields: Paramet
   return view(m, parent.id).lookup!(name) as number
 }
 
-/** Enters a node under a name. */
+/** Adds a name for a node. */
 export const enter = (m: Machine, parent: View, name: string, id: NodeId): void => {
   const node = parent.stored ?? refuse("EPERM")
   const entries = new Map(loaded(m, node)).set(name, id)
   m.nodes.set(node.id, { ...m.nodes.need(node.id), content: { _tag: "Directory", entries } })
 }
 
-/** Takes a name out. */
+/** Removes a name. */
 export const leave = (m: Machine, parent: View, name: string): void => {
   const node = parent.stored ?? refuse("EPERM")
   const entries = new Map(loaded(m, node))

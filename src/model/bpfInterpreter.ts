@@ -1,20 +1,20 @@
 /**
- * The kernel's two filter machines, as far as runfx's programs use them: for tests, and for a model kernel that must say
- * what a loaded filter does.
+ * Interprets programs of the kernel's two filter machines, as far as runfx uses them: for tests, and for loaded filters on
+ * the model.
  */
 import { code, ebpf } from "../native/bpf.ts"
 
-/** What a seccomp filter sees of a system call: `struct seccomp_data` of `linux/seccomp.h`. */
+/** The view that a seccomp filter has of a system call: `struct seccomp_data` of `linux/seccomp.h`. */
 export interface SyscallData {
   /** The number, as 32 unsigned bits. */
   readonly nr: number
   /** `AUDIT_ARCH_*`. */
   readonly arch: number
-  /** Six arguments of 64 bits; what is left out is 0. `undefined` is an address, which only the real machine knows. */
+  /** Six arguments of 64 bits; a missing one is 0. `undefined` is an address, which only the real machine knows. */
   readonly args: ReadonlyArray<bigint | undefined>
 }
 
-/** Thrown if a program looks at an address. */
+/** Thrown if a program reads an address. */
 export class UnknownWord extends Error {
   override readonly name = "UnknownWord"
 }
@@ -79,7 +79,7 @@ const layOut = ({ arch, args, nr }: SyscallData): DataView => {
 const isUnknown = ({ args }: SyscallData, offset: number): boolean =>
   offset >= 8 && (offset < 16 || (offset - 16 >> 3 < args.length && args[offset - 16 >> 3] === undefined))
 
-/** What an arithmetic instruction makes of the accumulator; `undefined` if it divides by zero, which returns 0. */
+/** The accumulator after an arithmetic instruction; `undefined` for a division by zero, which ends the program with 0. */
 const arithmetic = (operation: number, accumulator: number, operand: number): number | undefined => {
   switch (operation & 0xf0) {
     case 0x00:
@@ -192,7 +192,7 @@ export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
     if (!knownOperations.has(operation)) {
       throw new Error(`instruction ${at}: unknown operation 0x${operation.toString(16)}`)
     }
-    // what is left computes or compares, by its class in the lowest bits
+    // the others compute or compare; the class is in the lowest bits
     const operand = (operation & 8) === 0 ? k : index
     if ((operation & 7) === 5) at += compare(operation, accumulator, operand) ? yes : no
     else {
@@ -204,7 +204,7 @@ export const runSeccomp = (program: Uint8Array, call: SyscallData): number => {
   throw new Error("the program ended without a return")
 }
 
-/** What a device program sees of an access: `struct bpf_cgroup_dev_ctx` of `linux/bpf.h`. */
+/** The view that a device program has of an access: `struct bpf_cgroup_dev_ctx` of `linux/bpf.h`. */
 export interface DeviceAccess {
   readonly type: "b" | "c"
   readonly major: number

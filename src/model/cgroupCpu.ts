@@ -1,4 +1,4 @@
-/** What the cpu controller takes as values of its files. @see scheduler/sched-bwc.rst, sched-rt-group.rst */
+/** The values that the files of the cpu controller accept. @see scheduler/sched-bwc.rst, sched-rt-group.rst */
 import { SCHED } from "../native/constants.ts"
 import { children, keyOf, membersOf, parentPath } from "./cgroupTree.ts"
 import { type Rule, valueOf } from "./cgroupWrite.ts"
@@ -16,7 +16,7 @@ interface Bandwidth {
   readonly burst: bigint
 }
 
-/** Parts of a processor times 2^20, as the kernel compares them; `undefined` for all. */
+/** The share of a processor times 2^20, as the kernel compares shares; `undefined` for all. */
 const ratio = ({ period, quota }: Bandwidth): bigint | undefined =>
   quota === undefined ? undefined : (quota << 20n) / period
 
@@ -34,7 +34,7 @@ const bandwidthOf = (hierarchy: Hierarchy, group: Cgroup): Bandwidth => {
   }
 }
 
-/** Whether no group below has more than those above it; version 1 only (`tg_cfs_schedulable_down`). */
+/** Whether no group has a larger share than a group above it; version 1 only (`tg_cfs_schedulable_down`). */
 const isSchedulable = (m: Machine, hierarchy: Hierarchy, group: Cgroup, next: Bandwidth): boolean => {
   const above = (path: string): bigint | undefined => {
     for (let here = path; here !== "/"; here = parentPath(here)) {
@@ -55,7 +55,7 @@ const isSchedulable = (m: Machine, hierarchy: Hierarchy, group: Cgroup, next: Ba
 /** The rules for a share of the processors (`tg_set_cfs_bandwidth`): EINVAL. */
 const checkBandwidth = (m: Machine, hierarchy: Hierarchy, group: Cgroup, next: Bandwidth): void => {
   const { burst, period, quota } = next
-  // the root has all; periods are 1 ms to 1 s; a quota is at least 1 ms; a burst is at most the quota
+  // the root has no limit; periods are 1 ms to 1 s; a quota is at least 1 ms; a burst is at most the quota
   if (group.path === "/") refuse("EINVAL")
   if (period < 1000n || period > 1_000_000n) refuse("EINVAL")
   if (quota !== undefined) {
@@ -95,10 +95,10 @@ export const cfs: Rule = ({ group, hierarchy, m, name, text }) => {
   return String(value)
 }
 
-/** Real time of all groups together: 0.95 of the time (`sched_rt_runtime_us`). */
+/** The real-time share of all groups together: 0.95 of the time (`sched_rt_runtime_us`). */
 const realTimeOfAll = (950_000n << 20n) / 1_000_000n
 
-/** Microseconds whose nanoseconds still have 64 bits. */
+/** The most microseconds whose nanoseconds fit into 64 bits. */
 const longestPeriod = (2n ** 64n - 1n) / 1000n
 
 /** `cpu.rt_runtime_us` and `cpu.rt_period_us` (`tg_set_rt_bandwidth`, `tg_rt_schedulable`). */
@@ -108,7 +108,7 @@ export const realTime: Rule = ({ group, hierarchy, m, name, text }) => {
   const value = name === runtimeName ? signed(text) : unsigned(text)
   const runtime = name === runtimeName ? value : BigInt(valueOf(hierarchy, group, runtimeName))
   const period = name === periodName ? value : BigInt(valueOf(hierarchy, group, periodName))
-  // EINVAL: no period, no end, more than all the time
+  // EINVAL: no period, an unlimited runtime, or more runtime than the period
   if (period > longestPeriod || period <= 0n || runtime < 0n || runtime > period) refuse("EINVAL")
   const isRealTime = membersOf(m, hierarchy.id, group.path).some(({ scheduler: { policy } }) =>
     policy === SCHED.FIFO || policy === SCHED.RR
@@ -124,7 +124,7 @@ export const realTime: Rule = ({ group, hierarchy, m, name, text }) => {
     children(m, hierarchy.id, path).reduce((total, child) => total + share(child), 0n)
   const parent = parentPath(group.path)
   const above = parent === "/" ? realTimeOfAll : share(m.cgroups.need(keyOf(hierarchy.id, parent)))
-  // EINVAL: more than the group above has, together with its siblings, or less than those below have
+  // EINVAL: together with its siblings, more than the parent has; or less than the groups below have
   if (own > realTimeOfAll || sum(group.path) > own || sum(parent) > above) refuse("EINVAL")
   return String(value)
 }
@@ -132,7 +132,7 @@ export const realTime: Rule = ({ group, hierarchy, m, name, text }) => {
 /** `cpu.shares` (`sched_group_set_shares`). */
 export const shares: Rule = ({ group, hierarchy, text }) => {
   const value = unsigned(text)
-  // EINVAL: the root has none, an idle group the least
+  // EINVAL: the root has no shares, and those of an idle group are fixed
   if (group.path === "/" || valueOf(hierarchy, group, "cpu.idle") === "1") refuse("EINVAL")
   return String(value < 2n ? 2n : value > 262_144n ? 262_144n : value)
 }

@@ -4,12 +4,12 @@ import { type Machine, refuse } from "./Machine.ts"
 import { unsigned } from "./numbers.ts"
 import type { Cgroup, Hierarchy, Process } from "./State.ts"
 
-/** The most nodes that a kernel is built for (`MAX_NUMNODES`); this machine has one. */
+/** The most memory nodes that a kernel is built for (`MAX_NUMNODES`); this machine has one. */
 const mostNodes = 1024
 
 const lastNumber = 0xffffffff
 
-/** The numbers of a list; `most` is the first that there can't be. EINVAL, ERANGE, EOVERFLOW (`bitmap_parselist`). */
+/** The numbers of a list, all below `most`. EINVAL, ERANGE, EOVERFLOW (`bitmap_parselist`). */
 const parseList = (m: Machine, text: string, most: number): ReadonlyArray<number> => {
   const numbers = text.split(/[\s,]+/).filter((part) => part !== "").flatMap((part) => {
     if (part.toLowerCase() === "all") return Array.from({ length: most }, (_, index) => index)
@@ -17,7 +17,7 @@ const parseList = (m: Machine, text: string, most: number): ReadonlyArray<number
     const found = /^(\d+)(?:-(\d+))?$/.exec(part)
     if (found === null) return refuse("EINVAL")
     const [from, to] = [Number(found[1]), Number(found[2] ?? found[1])]
-    // EOVERFLOW: no number of 32 bits (bitmap_getnum); EINVAL: the last of them is none that a list can end with
+    // EOVERFLOW: more than 32 bits (bitmap_getnum); EINVAL: a range can't end with the last number
     if (from > lastNumber || to > lastNumber) refuse("EOVERFLOW")
     if (to < from || to === lastNumber) refuse("EINVAL")
     if (to >= most) refuse("ERANGE")
@@ -49,7 +49,10 @@ const own = (group: Cgroup | undefined, name: string): ReadonlyArray<number> => 
 const all = (m: Machine, name: string): ReadonlyArray<number> =>
   name === "cpuset.cpus" ? Array.from({ length: m.facts.cpus }, (_, cpu) => cpu) : [0]
 
-/** What a group really has: version 2 takes the parent's if it has none of its own or none that the parent has. */
+/**
+ * The effective list of a group. In version 2 it is the parent's, if the group's own list is empty or has nothing in common
+ * with the parent's.
+ */
 export const effective = (m: Machine, hierarchy: Hierarchy, path: string, name: string): ReadonlyArray<number> => {
   if (path === "/") return all(m, name)
   const mine = own(m.cgroups.get(keyOf(hierarchy.id, path)), name)
@@ -66,7 +69,7 @@ const lists = ["cpuset.cpus", "cpuset.mems"] as const
 
 const flags = ["cpuset.cpu_exclusive", "cpuset.mem_exclusive"] as const
 
-/** Whether a group has no more than another (`is_cpuset_subset`). */
+/** Whether a group's lists are subsets of another's (`is_cpuset_subset`). */
 const isSubset = (m: Machine, a: Cgroup, b: Cgroup): boolean =>
   lists.every((name) => {
     const wide = b.path === "/" ? all(m, name) : own(b, name)
@@ -76,11 +79,11 @@ const isSubset = (m: Machine, a: Cgroup, b: Cgroup): boolean =>
 /** The rules of version 1 for a change (`validate_change_legacy`, `validate_change`). */
 const validate = (m: Machine, trial: Cgroup): void => {
   const { hierarchy, path } = trial
-  // EBUSY: a group below would have more; EACCES: it would have more than its parent
+  // EBUSY: a group below has more; EACCES: it would have more than its parent
   if (children(m, hierarchy, path).some((child) => !isSubset(m, child, trial))) refuse("EBUSY")
   const parent = m.cgroups.need(keyOf(hierarchy, parentPath(path)))
   if (!isSubset(m, trial, parent)) refuse("EACCES")
-  // EINVAL: it, or a sibling, is exclusive, and they overlap
+  // EINVAL: it overlaps with a sibling, and one of the two is exclusive
   for (const sibling of children(m, hierarchy, parent.path)) {
     if (sibling.path === path) continue
     for (const [index, name] of lists.entries()) {
@@ -88,13 +91,13 @@ const validate = (m: Machine, trial: Cgroup): void => {
       if (exclusive && own(trial, name).some((one) => own(sibling, name).includes(one))) refuse("EINVAL")
     }
   }
-  // ENOSPC: not emptied under members
+  // ENOSPC: a list of a group with members can't become empty
   const before = m.cgroups.need(keyOf(hierarchy, path))
   const emptied = lists.some((name) => own(before, name).length > 0 && own(trial, name).length === 0)
   if (emptied && membersOf(m, hierarchy, path).length > 0) refuse("ENOSPC")
 }
 
-/** The processors that a process's cpusets let it have. */
+/** The processors that its cpusets allow a process. */
 export const allowedCpus = (m: Machine, process: Process): ReadonlyArray<number> => {
   for (const hierarchy of m.hierarchies.values()) {
     const path = process.cgroups.get(hierarchy.id) ?? "/"
@@ -106,7 +109,7 @@ export const allowedCpus = (m: Machine, process: Process): ReadonlyArray<number>
 }
 
 /**
- * Sets the processors of a process to those of its cpuset: to those it once asked for, if some are among them
+ * Sets the processors of a process to those of its cpuset. If it has requested some of them, it gets only these
  * (`user_cpus_ptr`).
  */
 export const updateAffinity = (m: Machine, pid: number): void => {
@@ -118,7 +121,8 @@ export const updateAffinity = (m: Machine, pid: number): void => {
 
 /** Writes `cpuset.cpus` or `cpuset.mems`. */
 export const writeList = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string, text: string): void => {
-  // EACCES: the root has all there is; ERANGE: there can't be such; EINVAL: there is none (update_cpumask)
+  // EACCES: the root always has all; ERANGE: impossible numbers; EINVAL: numbers that the machine does not have
+  // (update_cpumask)
   if (group.path === "/") refuse("EACCES")
   const wanted = parseList(m, text, name === "cpuset.cpus" ? m.facts.cpus : mostNodes)
   const there = all(m, name)
@@ -136,7 +140,7 @@ export const writeList = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name:
 
 /** Writes a flag of version 1. */
 export const writeFlag = (m: Machine, group: Cgroup, name: string, text: string): void => {
-  // 32 bits of it count (cpuset_update_flag)
+  // only 32 bits of the value count (cpuset_update_flag)
   const value = BigInt.asUintN(32, unsigned(text)) === 0n ? "0" : "1"
   if (group.path === "/") return m.unmodelled("flags of the root cpuset")
   const trial = { ...group, values: new Map(group.values).set(name, value) }
@@ -144,13 +148,13 @@ export const writeFlag = (m: Machine, group: Cgroup, name: string, text: string)
   m.cgroups.set(keyOf(group.hierarchy, group.path), trial)
 }
 
-/** ENOSPC: a cpuset without processors or nodes takes no process in version 1 (cpuset(7)). */
+/** ENOSPC: in version 1, a process can't join a cpuset without processors or nodes (cpuset(7)). */
 export const mayJoin = (hierarchy: Hierarchy, group: Cgroup): void => {
   if (hierarchy.version === 2 || group.path === "/" || !hierarchy.controllers.includes("cpuset")) return
   if (lists.some((name) => own(group, name).length === 0)) refuse("ENOSPC")
 }
 
-/** What a new group has: with `cgroup.clone_children` its parent's lists, if no sibling is exclusive. */
+/** The lists of a new group: with `cgroup.clone_children` its parent's, if no sibling is exclusive. */
 export const inherited = (
   m: Machine,
   hierarchy: Hierarchy,

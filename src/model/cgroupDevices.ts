@@ -31,7 +31,7 @@ const sorted = (access: string): string => [...letters].filter((letter) => acces
 const same = (a: DeviceException, b: DeviceException): boolean =>
   a.type === b.type && a.major === b.major && a.minor === b.minor
 
-/** An exception more; it merges with one for the same devices (`dev_exception_add`). */
+/** Adds an exception, or merges it with one for the same devices (`dev_exception_add`). */
 const added = ({ allow, exceptions }: DevicePolicy, more: DeviceException): DevicePolicy => ({
   allow,
   exceptions: exceptions.some((one) => same(one, more))
@@ -39,7 +39,7 @@ const added = ({ allow, exceptions }: DevicePolicy, more: DeviceException): Devi
     : [...exceptions, more]
 })
 
-/** Accesses less, of the exception for just the same devices (`dev_exception_rm`). */
+/** Removes accesses from the exception for exactly the same devices (`dev_exception_rm`). */
 const removed = ({ allow, exceptions }: DevicePolicy, less: DeviceException): DevicePolicy => ({
   allow,
   exceptions: exceptions.flatMap((one) => {
@@ -49,14 +49,14 @@ const removed = ({ allow, exceptions }: DevicePolicy, less: DeviceException): De
   })
 })
 
-/** Whether one exception covers all that is asked for (`match_exception`). */
+/** Whether one exception covers the whole access (`match_exception`). */
 const covers = ({ exceptions }: DevicePolicy, { access, major, minor, type }: DeviceException): boolean =>
   exceptions.some((one) =>
     one.type === type && (one.major === undefined || one.major === major) &&
     (one.minor === undefined || one.minor === minor) && [...access].every((letter) => one.access.includes(letter))
   )
 
-/** Whether one exception touches something of it (`match_exception_partial`). */
+/** Whether one exception covers a part of the access (`match_exception_partial`). */
 const touches = ({ exceptions }: DevicePolicy, { access, major, minor, type }: DeviceException): boolean =>
   exceptions.some((one) =>
     one.type === type && (one.major === undefined || major === undefined || one.major === major) &&
@@ -64,7 +64,7 @@ const touches = ({ exceptions }: DevicePolicy, { access, major, minor, type }: D
     [...access].some((letter) => one.access.includes(letter))
   )
 
-/** Whether a parent's policy lets a group have an exception (`verify_new_ex`). */
+/** Whether a parent's policy allows a group an exception (`verify_new_ex`). */
 const parentPermits = (parent: DevicePolicy | undefined, exception: DeviceException, childAllows: boolean): boolean =>
   parent === undefined ||
   (parent.allow ? childAllows || !touches(parent, exception) : covers(parent, exception))
@@ -75,7 +75,7 @@ const number = (text: string): number | undefined => {
   return text.length <= 10 && value <= 0xffffffff ? value : refuse("EINVAL")
 }
 
-/** A line for `devices.allow` and `devices.deny`, of which at most three letters count. EINVAL. */
+/** Parses a line for `devices.allow` and `devices.deny`; at most three letters of the access count. EINVAL. */
 const parseException = (text: string): DeviceException => {
   const found = /^([bc])\s(\*|\d+):(\*|\d+)\s([rwm]{3}|[rwm]{0,2}$|[rwm]{0,2}\n)/.exec(text)
   if (found === null) return refuse("EINVAL")
@@ -90,13 +90,13 @@ const parseException = (text: string): DeviceException => {
 const store = (m: Machine, group: Cgroup, devices: DevicePolicy): void =>
   m.cgroups.update(keyOf(group.hierarchy, group.path), (old) => ({ ...old, devices }))
 
-/** A restriction goes down to all groups below (`propagate_exception`). */
+/** Applies a restriction to all groups below (`propagate_exception`). */
 const propagate = (m: Machine, group: Cgroup, allows: boolean, exception: DeviceException): void => {
   for (const child of descendants(m, group.hierarchy, group.path)) {
     const old = policyOf(child)
     const parent = policyOf(m.cgroups.need(keyOf(child.hierarchy, parentPath(child.path))))
     const next = allows && old.allow ? added(old, exception) : removed(old, exception)
-    // what the parent no longer permits goes (revalidate_active_exceptions)
+    // exceptions that the parent does not allow any more are removed (revalidate_active_exceptions)
     const gone = next.exceptions.filter((one) => !parentPermits(parent, one, next.allow))
     store(m, child, gone.reduce(removed, next))
   }
@@ -115,7 +115,7 @@ export const changeDevices = (m: Machine, group: Cgroup, allow: boolean, text: s
   }
   const exception = parseException(text)
   if (allow && policy.allow) {
-    // EPERM: what the parent excepts stays excepted (parent_allows_removal)
+    // EPERM: an exception of the parent can't be removed (parent_allows_removal)
     if (parent !== undefined && touches(parent, exception)) refuse("EPERM")
     return store(m, group, removed(policy, exception))
   }
@@ -138,7 +138,7 @@ const mostPrograms = 64
 const parentOf = (m: Machine, group: Cgroup): Cgroup | undefined =>
   group.path === "/" ? undefined : m.cgroups.need(keyOf(group.hierarchy, parentPath(group.path)))
 
-/** Whether the nearest group above with programs lets others be attached (`hierarchy_allows_attach`). */
+/** Whether the nearest group above with programs allows programs below it (`hierarchy_allows_attach`). */
 const hierarchyAllows = (m: Machine, group: Cgroup): boolean => {
   for (let above = parentOf(m, group); above !== undefined; above = parentOf(m, above)) {
     const flags = above.programFlags ?? 0
@@ -161,7 +161,7 @@ export const attachProgram = (
     if ((flags & ~(ALLOW_OVERRIDE | ALLOW_MULTI | REPLACE)) === 0) m.unmodelled("replacing a program")
     refuse("EINVAL")
   }
-  // EINVAL: both flags; EPERM: above or here a program that does not allow it, or that was attached otherwise
+  // EINVAL: both flags; EPERM: a program above does not allow it, or those of this group have other flags
   if (flags === (ALLOW_OVERRIDE | ALLOW_MULTI)) refuse("EINVAL")
   if (!hierarchyAllows(m, group)) refuse("EPERM")
   if (group.programs.length > 0 && (group.programFlags ?? 0) !== flags) refuse("EPERM")
@@ -176,7 +176,7 @@ export const attachProgram = (
   })
 }
 
-/** The programs that run for a group: the nearest ones, and those above that go with others (`compute_effective_progs`). */
+/** The programs that run for a group: the nearest ones, and those above with BPF_F_ALLOW_MULTI (`compute_effective_progs`). */
 const effectivePrograms = (m: Machine, group: Cgroup | undefined): ReadonlyArray<Uint8Array> => {
   const programs: Array<Uint8Array> = []
   for (let here = group; here !== undefined; here = parentOf(m, here)) {
@@ -185,7 +185,7 @@ const effectivePrograms = (m: Machine, group: Cgroup | undefined): ReadonlyArray
   return programs
 }
 
-/** Whether the caller's groups let it have a device; `access` is some of `r`, `w` and `m`. */
+/** Whether the caller's groups allow it an access to a device; `access` is some of `r`, `w` and `m`. */
 export const deviceAllowed = (
   m: Machine,
   type: "c" | "b",

@@ -66,7 +66,7 @@ export const files1: Readonly<Record<string, Readonly<Record<string, string>>>> 
     "blkio.throttle.write_bps_device": "",
     "blkio.throttle.read_iops_device": "",
     "blkio.throttle.write_iops_device": "",
-    // nothing is read from a disk here, or written to one
+    // the model reads and writes no disks
     "blkio.bfq.io_service_bytes": "Total 0",
     "blkio.bfq.io_service_bytes_recursive": "Total 0",
     "blkio.bfq.io_serviced": "Total 0",
@@ -112,7 +112,7 @@ export const files2: Readonly<Record<string, Readonly<Record<string, string>>>> 
     "memory.stat": "anon 0\nfile 0"
   },
   pids: { "pids.max": "max", "pids.current": "0" },
-  // a new group's limits are those of whole pages, and so told as numbers
+  // the limits of a new group are in whole pages, and shown as numbers
   hugetlb: ofHugePages({
     current: "0",
     events: "max 0",
@@ -150,10 +150,10 @@ export const order: ReadonlyArray<string> = [
   "dmem"
 ]
 
-/** Controllers of version 2 that can tell threads apart; the others want whole processes (cgroup-v2.rst, "Threads"). */
+/** Controllers of version 2 that support threads; the others need whole processes (cgroup-v2.rst, "Threads"). */
 export const threaded: ReadonlySet<string> = new Set(["cpu", "cpuset", "perf_event", "pids"])
 
-/** A value as the kernel shows a new one. */
+/** The initial value of a file. */
 export const initialValue = (version: 1 | 2, controllers: ReadonlyArray<string>, name: string): string => {
   const table = version === 1 ? files1 : files2
   const core = version === 1 ? {} : { "cgroup.max.depth": "max", "cgroup.max.descendants": "max" }
@@ -164,7 +164,7 @@ export const initialValue = (version: 1 | 2, controllers: ReadonlyArray<string>,
   return all.map((values) => values?.[name]).find((value) => value !== undefined) ?? "0"
 }
 
-/** Files that are there and whose content is not modelled, by controller; the last ones are of every group. */
+/** Files whose content is not modelled, by controller; the last ones are in every group. */
 const unread: Readonly<Record<1 | 2, Readonly<Record<string, string>>>> = {
   1: {
     cpu: "cpu.stat.local",

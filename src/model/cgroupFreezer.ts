@@ -13,11 +13,11 @@ export const frozen = (m: Machine, hierarchy: number, path: string): boolean => 
 
 /** Whether a process is frozen by any of its groups. */
 export const isFrozen = (m: Machine, process: Process): boolean =>
-  // asked before every call: mostly nothing is frozen at all
+  // this runs before every call, and usually nothing is frozen at all
   m.cgroups.find(({ freeze }) => freeze) !== undefined &&
   [...process.cgroups].some(([hierarchy, path]) => frozen(m, hierarchy, path))
 
-/** Whether it is frozen by version 1, where even SIGKILL waits for the thaw (admin-guide/cgroup-v1/freezer-subsystem.rst). */
+/** Whether version 1 has frozen it, where even SIGKILL waits for the thaw (admin-guide/cgroup-v1/freezer-subsystem.rst). */
 export const isFrozenHard = (m: Machine, process: Process): boolean =>
   [...process.cgroups].some(([hierarchy, path]) =>
     m.hierarchies.need(hierarchy).version === 1 && frozen(m, hierarchy, path)

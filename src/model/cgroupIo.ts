@@ -1,34 +1,34 @@
-/** What the controllers of block devices take as values of their files. @see admin-guide/cgroup-v2.rst, "IO" */
+/** The values that the files of the block device controllers accept. @see admin-guide/cgroup-v2.rst, "IO" */
 import { existsSync } from "node:fs"
 import { type Rule, valueOf } from "./cgroupWrite.ts"
 import { refuse } from "./Machine.ts"
 
-/** Whether this machine has a block device that is no part of another one. */
+/** Whether this machine has a block device that is not a partition. */
 const isWholeDevice = (device: string): boolean => {
   const path = `/sys/dev/block/${device}`
   return existsSync(path) && !existsSync(`${path}/partition`)
 }
 
-/** Limits of devices, a line each: the new one takes the place of the device's, and 0 is none (`tg_set_conf`). */
+/** Limits of devices, one line each. A new limit replaces the device's, and 0 removes it (`tg_set_conf`). */
 export const throttle = (bits: 32 | 64): Rule => ({ group, hierarchy, m, name, text }) => {
-  // EINVAL: no device and number (blkg_conf_open_bdev); the number ends where its digits do
+  // EINVAL: not a device and a number (blkg_conf_open_bdev); what follows the digits is ignored
   const [, major, minor, digits] = /^\s*(\d+):\s*(\d+)\s+(\d*)/.exec(text) ?? refuse("EINVAL")
   const device = `${Number(major)}:${Number(minor)}`
   if (m.facts.hostProc === true && !isWholeDevice(device)) refuse("ENODEV")
   const most = 1n << BigInt(bits)
   const given = BigInt(digits === "" ? refuse("EINVAL") : digits!)
-  // as many bits as there is room for
+  // truncated to the bits of the field
   const value = BigInt.asUintN(bits, given)
   const others = valueOf(hierarchy, group, name).split("\n").filter((line) =>
     line !== "" && !line.startsWith(`${device} `)
   )
-  // the greatest number is none as well
+  // the greatest number removes the limit too
   const none = given === 0n || value === most - 1n
   if (others.length > 0 && !none) m.unmodelled("in which order the limits of several devices are")
   return [...others, ...none ? [] : [`${device} ${value}`]].join("\n")
 }
 
-/** What is unlimited: bytes have 64 bits, operations 32. */
+/** The values for no limit: 64 bits for bytes, 32 for operations. */
 const unlimitedIo: Readonly<Record<string, bigint>> = {
   rbps: 2n ** 64n - 1n,
   wbps: 2n ** 64n - 1n,
@@ -36,9 +36,9 @@ const unlimitedIo: Readonly<Record<string, bigint>> = {
   wiops: 2n ** 32n - 1n
 }
 
-/** The limits of one device, some or all of them; a device without limits has no line (`tg_set_limit`). */
+/** Sets some or all limits of one device. A device without limits has no line (`tg_set_limit`). */
 export const ioMax: Rule = ({ group, hierarchy, m, name, text }) => {
-  // EINVAL: no device, or nothing behind it (blkg_conf_open_bdev)
+  // EINVAL: not a device, or nothing after it (blkg_conf_open_bdev)
   const [, major, minor, rest] = /^\s*(\d+):\s*(\d+)\s+(.*)$/s.exec(text) ?? refuse("EINVAL")
   const device = `${Number(major)}:${Number(minor)}`
   if (m.facts.hostProc === true && !isWholeDevice(device)) refuse("ENODEV")

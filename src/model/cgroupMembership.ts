@@ -1,4 +1,7 @@
-/** Who may go to which group, and which controllers a group of version 2 has. @see cgroup-v2.rst, kernel/cgroup/cgroup.c */
+/**
+ * Which processes may move to which groups, and which controllers a group of version 2 has. @see cgroup-v2.rst,
+ * kernel/cgroup/cgroup.c
+ */
 import { SCHED } from "../native/constants.ts"
 import * as Cpuset from "./cgroupCpuset.ts"
 import { files2, order, threaded } from "./cgroupFiles.ts"
@@ -40,7 +43,7 @@ const isValidDomain = (m: Machine, group: Cgroup): boolean => {
   return true
 }
 
-/** The nearest group that is no threaded one (`dom_cgrp`). */
+/** The nearest group that is not threaded (`dom_cgrp`). */
 const domainOf = (m: Machine, group: Cgroup): Cgroup => {
   const above = group.threaded === true ? parentOf(m, group) : undefined
   return above === undefined ? group : domainOf(m, above)
@@ -56,14 +59,14 @@ export const typeOf = (m: Machine, group: Cgroup): string =>
     ? "domain threaded"
     : "domain"
 
-/** Whether `cgroup.procs` can be read: threads of one process may be in several groups. */
+/** Whether `cgroup.procs` can't be read, because threads of one process may be in several groups. */
 export const hidesProcesses = (group: Cgroup): boolean => group.threaded === true
 
 /** Writes `cgroup.type` (`cgroup_enable_threaded`): there is no way back. */
 export const makeThreaded = (m: Machine, group: Cgroup, word: string): void => {
   if (word !== "threaded") refuse("EINVAL")
   if (group.threaded === true) return
-  // EOPNOTSUPP: processes in it or below, controllers for whole processes, a parent that can't be a thread root
+  // EOPNOTSUPP: it has processes in it or below, or controllers for whole processes, or its parent can't be a thread root
   if (population(m, group.hierarchy, group.path) > 0 || domainControllersOn(group)) refuse("ENOTSUP")
   const domain = domainOf(m, m.cgroups.need(keyOf(group.hierarchy, parentPath(group.path))))
   if (!isValidDomain(m, domain) || !(isThreadRoot(m, domain) || canBeThreadRoot(m, domain))) refuse("ENOTSUP")
@@ -72,13 +75,13 @@ export const makeThreaded = (m: Machine, group: Cgroup, word: string): void => {
 
 // ── migration ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A file's owner: that of the process that made the group, unless it was given away itself. */
+/** The owner of a file: that of the group, unless the file itself was given to another. */
 export const ownerOf = (group: Cgroup, file: string): { readonly uid: number; readonly gid: number } => {
   const { gid, uid } = group.owners?.get(file) ?? group.filesOwner ?? group
   return { uid, gid }
 }
 
-/** Whether who opened a file may write `cgroup.procs` of a group (`cgroup_may_write`). */
+/** Whether the opener of a file may write `cgroup.procs` of a group (`cgroup_may_write`). */
 const mayWriteProcs = (m: Machine, group: Cgroup, { creds, userNs }: Opener): boolean => {
   const owner = ownerOf(group, "cgroup.procs")
   const mode = group.owners?.get("cgroup.procs")?.mode ?? 0o644
@@ -96,19 +99,19 @@ const vetMigration2 = (m: Machine, from: Cgroup, to: Cgroup, opener: Opener, who
   const common = pathsUp(from.path).find((path) => within(to.path, path)) ?? "/"
   // EACCES: no rights on the common ancestor's cgroup.procs ("Delegation Containment")
   if (!mayWriteProcs(m, m.cgroups.need(keyOf(to.hierarchy, common)), opener)) refuse("EACCES")
-  // EOPNOTSUPP: below a threaded domain, and not threaded itself
+  // EOPNOTSUPP: the group is below a threaded domain, and not threaded itself
   if (!isValidDomain(m, domainOf(m, to))) refuse("ENOTSUP")
-  // EBUSY: controllers are on for groups below ("No Internal Process Constraint")
+  // EBUSY: the group has controllers on for groups below ("No Internal Process Constraint")
   const mixes = to.threaded === true || canBeThreadRoot(m, to) || isThreadRoot(m, to) && !domainControllersOn(to)
   if (!mixes && to.controllersOn.length > 0) refuse("EBUSY")
   // EOPNOTSUPP: threads stay in their domain
   if (!whole && domainOf(m, from).path !== domainOf(m, to).path) refuse("ENOTSUP")
 }
 
-/** `PF_EXITING`: nothing is done, and no error told. */
+/** `PF_EXITING`: nothing happens, and no error is reported. */
 const isLeaving = ({ status }: Process): boolean => status === "zombie"
 
-/** A number as kstrtoint(…, 0, …) reads it, that is not negative. EINVAL. */
+/** A number as kstrtoint(…, 0, …) reads it. EINVAL if it is negative. */
 const pidOf = (text: string): number => {
   const word = text.trim()
   if (!/^\+?(?:0x[0-9a-f]+|0[0-7]*|[1-9]\d*)$/i.test(word)) return refuse("EINVAL")
@@ -117,7 +120,7 @@ const pidOf = (text: string): number => {
   return value < 2 ** 31 ? value : refuse("EINVAL")
 }
 
-/** Writes `cgroup.procs`, `cgroup.threads` or `tasks`; returns who has moved, if anybody. */
+/** Writes `cgroup.procs`, `cgroup.threads` or `tasks`; returns the process that has moved, if any. */
 export const join = (
   m: Machine,
   hierarchy: Hierarchy,
@@ -133,7 +136,7 @@ export const join = (
   } else vetMigration2(m, groupOf(m, process, hierarchy.id) ?? group, group, opener, whole)
   if (isLeaving(process)) return undefined
   Cpuset.mayJoin(hierarchy, group)
-  // EINVAL: a real-time process, and a group without time for such (cpu_cgroup_can_attach, CONFIG_RT_GROUP_SCHED)
+  // EINVAL: a real-time process, and a group without real-time runtime (cpu_cgroup_can_attach, CONFIG_RT_GROUP_SCHED)
   const { policy } = process.scheduler
   const next = { ...process, cgroups: new Map(process.cgroups).set(hierarchy.id, group.path) }
   if ((policy === SCHED.FIFO || policy === SCHED.RR) && !hasRealTime(m, next)) refuse("EINVAL")
@@ -144,7 +147,7 @@ export const join = (
   return next
 }
 
-/** Whether the group has time for real-time processes; version 1's `cpu.rt_runtime_us` gives a new group none. */
+/** Whether the group has real-time runtime; in version 1, a new group has none (`cpu.rt_runtime_us`). */
 export const hasRealTime = (m: Machine, process: Process): boolean =>
   [...process.cgroups].every(([hierarchy, path]) => {
     const { controllers, version } = m.hierarchies.need(hierarchy)
@@ -152,7 +155,7 @@ export const hasRealTime = (m: Machine, process: Process): boolean =>
     return (m.cgroups.get(keyOf(hierarchy, path))?.values.get("cpu.rt_runtime_us") ?? "0") !== "0"
   })
 
-/** Whether a child more is within `pids.max` of a process's groups and all above (`pids_can_fork`). */
+/** Whether one more child is within `pids.max` of a process's groups and all groups above (`pids_can_fork`). */
 export const mayFork = (m: Machine, process: Process): boolean =>
   m.hierarchies.values().every(({ id }) =>
     pathsUp(process.cgroups.get(id) ?? "/").every((path) => {
@@ -167,7 +170,7 @@ export const mayFork = (m: Machine, process: Process): boolean =>
 export const controllersOf = (m: Machine, hierarchy: Hierarchy, path: string): ReadonlyArray<string> => {
   if (hierarchy.version === 1 || path === "/") return hierarchy.controllers
   const on = m.cgroups.get(keyOf(hierarchy.id, parentPath(path)))?.controllersOn ?? []
-  // a threaded group has none of those that want whole processes
+  // a threaded group has only controllers that support threads
   return m.cgroups.get(keyOf(hierarchy.id, path))?.threaded === true ? on.filter((name) => threaded.has(name)) : on
 }
 
@@ -175,7 +178,7 @@ export const controllersOf = (m: Machine, hierarchy: Hierarchy, path: string): R
 export const listed = (names: ReadonlyArray<string>): string =>
   names.toSorted((a, b) => order.indexOf(a) - order.indexOf(b)).join(" ")
 
-/** Words of the form `+name` and `-name`; of several for one controller the last counts. EINVAL: no such controller. */
+/** Parses words of the form `+name` and `-name`; the last one for a controller counts. EINVAL: no such controller. */
 const parseControl = (text: string): ReadonlyMap<string, boolean> => {
   const wanted = new Map<string, boolean>()
   for (const word of text.trim().split(" ").filter((part) => part !== "")) {
@@ -215,7 +218,7 @@ export const writeSubtreeControl = (m: Machine, hierarchy: Hierarchy, group: Cgr
     else on.delete(name)
   }
   m.cgroups.set(keyOf(hierarchy.id, group.path), { ...group, controllersOn: [...on] })
-  // what the groups below were told goes with the files
+  // values in the groups below are removed with the files
   for (const child of below) {
     const kept = [...child.values].filter(([file]) =>
       !changes.some(([name, enable]) => !enable && file.startsWith(`${name}.`))

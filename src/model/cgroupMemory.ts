@@ -1,4 +1,4 @@
-/** What the controllers of memory and of huge pages take as values of their files. @see cgroup-v1/memory.rst, hugetlb.rst */
+/** The values that the files of the memory and huge page controllers accept. @see cgroup-v1/memory.rst, hugetlb.rst */
 import { hugePages } from "./cgroupFiles.ts"
 import { membersOf } from "./cgroupTree.ts"
 import { type Rule, valueOf } from "./cgroupWrite.ts"
@@ -10,7 +10,7 @@ const page = 4096n
 /** `PAGE_COUNTER_MAX`, in bytes. */
 export const unlimitedMemory = 9223372036854771712n
 
-/** An amount of memory, in whole pages; `unlimited` is the word for all there is (`page_counter_memparse`). */
+/** An amount of memory, in whole pages; `unlimited` is the word for no limit (`page_counter_memparse`). */
 export const amount = (text: string, unlimited: string): bigint => {
   if (text === unlimited) return unlimitedMemory
   const { rest, value } = memparse(text)
@@ -26,14 +26,14 @@ export const limitMemory1: Rule = ({ group, hierarchy, m, name, text }) => {
   const isMemory = name === "memory.limit_in_bytes"
   const other = isMemory ? "memory.memsw.limit_in_bytes" : "memory.limit_in_bytes"
   const limit = BigInt(valueOf(hierarchy, group, other))
-  // EINVAL: memory alone is never above memory and swap together (mem_cgroup_resize_max)
+  // EINVAL: the limit of memory would exceed that of memory and swap (mem_cgroup_resize_max)
   if (isMemory ? value > limit : value < limit) refuse("EINVAL")
-  // EBUSY: more is in use, which can't be given back
+  // EBUSY: more is in use, and can't be reclaimed
   if (value === 0n && membersOf(m, hierarchy.id, group.path).length > 0) m.unmodelled("how much memory is in use")
   return String(value)
 }
 
-/** Files of huge pages: limits are of whole ones, and the most that there can be is the word again; counts are reset. */
+/** Files of huge pages. A limit is in whole pages, and the highest one is shown as the word; a write to a counter resets it. */
 export const hugePage: Rule = ({ hierarchy: { version }, name, text }) => {
   if (/\.(?:failcnt|max_usage_in_bytes)$/.test(name)) return undefined
   const size = hugePages[name.split(".")[1] ?? ""] ?? page

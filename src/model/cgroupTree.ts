@@ -6,19 +6,19 @@ import type { Cgroup, NodeId, Process } from "./State.ts"
 export const directoryOf = (hierarchy: number, path: string): NodeId => `cg:${hierarchy}::${path}`
 
 export const parse = (id: string): { readonly hierarchy: number; readonly path: string; readonly file: string } => {
-  // the name of a group may hold colons, that of a file does not
+  // the name of a group may have colons, that of a file has none
   const first = id.indexOf(":", 3)
   const second = id.indexOf(":", first + 1)
   return { hierarchy: Number(id.slice(3, first)), file: id.slice(first + 1, second), path: id.slice(second + 1) }
 }
 
-/** The path of a group by its node, for mountinfo: as the reader's cgroup namespace has it (`cgroup_show_path`). */
+/** The path of a group's node for mountinfo, relative to the reader's cgroup namespace (`cgroup_show_path`). */
 export const pathOfGroup = (m: Machine, id: string): string => {
   const { hierarchy, path } = parse(id)
   return relative(path, m.namespace("cgroup", m.self.ns.cgroup).roots.get(hierarchy) ?? "/")
 }
 
-/** A path as it is from another one: up to what they share, and down again (`kernfs_path_from_node`). */
+/** A path relative to another one: up to the common ancestor, and down again (`kernfs_path_from_node`). */
 export const relative = (path: string, root: string): string => {
   const parts = (text: string): ReadonlyArray<string> => text.split("/").filter((part) => part !== "")
   const [from, to] = [parts(root), parts(path)]
@@ -34,7 +34,7 @@ export const parentPath = (path: string): string => path.slice(0, path.lastIndex
 
 export const childPath = (path: string, name: string): string => path === "/" ? `/${name}` : `${path}/${name}`
 
-/** Whether a path is an ancestor's or below it. */
+/** Whether a path is `ancestor`, or below it. */
 export const within = (path: string, ancestor: string): boolean =>
   ancestor === "/" || path === ancestor || path.startsWith(`${ancestor}/`)
 
@@ -57,7 +57,7 @@ export const descendants = (m: Machine, hierarchy: number, path: string): Readon
 export const children = (m: Machine, hierarchy: number, path: string): ReadonlyArray<Cgroup> =>
   descendants(m, hierarchy, path).filter((group) => parentPath(group.path) === path)
 
-/** How many processes of a group and of those below it live. */
+/** How many live processes are in a group and in the groups below it. */
 export const population = (m: Machine, hierarchy: number, path: string): number =>
   m.processes.values().filter((process) =>
     process.status === "running" && within(process.cgroups.get(hierarchy) ?? "-", path)

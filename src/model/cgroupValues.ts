@@ -1,5 +1,5 @@
 /**
- * What the controllers take as values of their files, but for devices and cpusets. @see admin-guide/cgroup-v1,
+ * The values that files of controllers accept, except those of devices and cpusets. @see admin-guide/cgroup-v1,
  * cgroup-v2.rst
  */
 import { cfs, cpuMax, realTime, shares } from "./cgroupCpu.ts"
@@ -43,14 +43,14 @@ const switchOf: Rule = (write) => {
   return String(value)
 }
 
-/** EINVAL: negative, or more than there can be (PIDS_MAX, 2^22 and one more). */
+/** EINVAL: negative, or more than PIDS_MAX (2^22 + 1). */
 const pidsMax: Rule = ({ text }) => {
   if (text === "max") return text
   const value = signed(text)
   return between(value, 0n, 4_194_304n) ? String(value) : refuse("EINVAL")
 }
 
-/** ERANGE: negative; the greatest number is shown as none. */
+/** ERANGE: negative; the greatest number is shown as no limit. */
 const treeLimit: Rule = ({ text }) => {
   if (text === "max") return text
   const value = signed(text, 32)
@@ -59,7 +59,7 @@ const treeLimit: Rule = ({ text }) => {
 
 const flag: Rule = ({ text }) => unsigned(text) === 0n ? "0" : "1"
 
-/** By file; what is not listed takes any text, but for the files of huge pages, which are many. */
+/** Rules by file. Other files accept any text, except those of huge pages. */
 const rules: Readonly<Record<string, Rule>> = {
   "memory.limit_in_bytes": limitMemory1,
   "memory.memsw.limit_in_bytes": limitMemory1,
@@ -99,7 +99,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "blkio.throttle.read_iops_device": throttle(32),
   "blkio.throttle.write_iops_device": throttle(32),
   "io.max": ioMax,
-  // EINVAL: it can be set back, and that is all (cpuusage_write)
+  // EINVAL: it can only be reset to 0 (cpuusage_write)
   "cpuacct.usage": ({ text }) => unsigned(text) === 0n ? undefined : refuse("EINVAL"),
   notify_on_release: flag,
   "cgroup.clone_children": flag
@@ -111,7 +111,7 @@ export const writeValue = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name
   const value = rule === undefined ? text : rule({ m, hierarchy, group, name, text })
   if (value === undefined) return
   const values = new Map(group.values).set(name, value)
-  // an idle group has the least weight, one that is no longer idle the usual one (sched_group_set_idle)
+  // an idle group has the lowest weight; when it is idle no more, the default one (sched_group_set_idle)
   if (name === "cpu.idle" && hierarchy.version === 1) values.set("cpu.shares", value === "1" ? "3" : "1024")
   m.cgroups.set(keyOf(hierarchy.id, group.path), { ...group, values })
 }

@@ -13,9 +13,9 @@ export interface Write {
   readonly text: string
 }
 
-/** What the file then holds; `undefined` if the write changes nothing that can be read. */
+/** Returns the new content of the file; `undefined` if a write changes nothing that can be read. */
 export type Rule = (write: Write) => string | undefined
 
-/** A value of a group, as it was written or as a new one has it. */
+/** A value of a group: the last one written, or the initial one. */
 export const valueOf = (hierarchy: Hierarchy, group: Cgroup | undefined, name: string): string =>
   group?.values.get(name) ?? initialValue(hierarchy.version, hierarchy.controllers, name)

@@ -1,5 +1,5 @@
 /**
- * What the kernel demands of a classic BPF program before seccomp(2) takes it.
+ * The kernel's checks of a classic BPF program before seccomp(2) accepts it.
  *
  * @see net/core/filter.c (`bpf_check_classic`), kernel/seccomp.c (`seccomp_check_filter`)
  */
@@ -45,21 +45,21 @@ const isReturn = (code: number): boolean => code === classic.return || code === 
 
 /** Whether one instruction may be where it is. */
 const isAllowed = ({ code, k, no, yes }: Instruction, at: number, length: number): boolean => {
-  // operations that seccomp leaves out (bytes, halves, indirect loads, remainders) or that there are not
+  // unknown operations, and those that seccomp does not allow (bytes, halves, indirect loads, remainders)
   if (!known.has(code)) return false
   if (divisions.has(code) && k === 0) return false
   if (shifts.has(code) && k >= 32) return false
   if (memory.has(code) && k >= memoryWords) return false
-  // a jump stays in the program
+  // a jump must stay in the program
   if (code === classic.jump && k >= length - at - 1) return false
   if (isBranch(code) && (at + yes + 1 >= length || at + no + 1 >= length)) return false
-  // loads of whole words of `struct seccomp_data`
+  // loads must be of whole words of `struct seccomp_data`
   return code !== classic.load || (k < dataSize && k % 4 === 0)
 }
 
-/** Whether every word of memory has been written on each way to where it is read (`check_load_and_stores`). */
+/** Whether every word of memory is written on each path to where it is read (`check_load_and_stores`). */
 const readsWhatIsWritten = (instructions: ReadonlyArray<Instruction>): boolean => {
-  /** Words that are written on every way to an instruction, as bits. */
+  /** The words that are written on every path to an instruction, as bits. */
   const masks = instructions.map(() => 0xffff)
   let valid = 0
   for (const [at, { code, k, no, yes }] of instructions.entries()) {
@@ -80,7 +80,7 @@ const readsWhatIsWritten = (instructions: ReadonlyArray<Instruction>): boolean =
   return true
 }
 
-/** Whether seccomp(2) takes a program; EINVAL is for the others. */
+/** Whether seccomp(2) accepts a program; otherwise it returns EINVAL. */
 export const isSeccompProgram = (program: Uint8Array): boolean => {
   const instructions = decode(program)
   // 1 to 4096 instructions (BPF_MAXINSNS), the last one a return

@@ -1,4 +1,4 @@
-/** The clock of a model machine. Its time passes only if everybody waits, so that a sleep of an hour takes no time. */
+/** The clock of a model machine. Its time passes only if all processes wait, so a sleep of an hour takes no real time. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 /**
  * Makes the clock.
  *
- * @param now nanoseconds since the machine began, which is the first moment of 1970
+ * @param now returns the nanoseconds since the machine began; its clock begins at 1970
  * @param sleep waits for some nanoseconds, or forever
  */
 export const clockOf = (

@@ -1,9 +1,9 @@
 /**
- * The end of a process, and all that it brings about.
+ * The end of a process, and everything that it causes.
  *
- * A process that ends closes its descriptors; the last descriptor of a terminal hangs it up; that sends signals; a signal
- * ends a process. And a socket that is closed closes the descriptors that are on their way in it. So this is one
- * recursion, and is in one file: everything else of the model depends on it, or it on that, in one direction.
+ * A process that ends closes its descriptors. The last descriptor of a terminal hangs it up. A hangup sends signals, and a
+ * signal ends processes. Also, closing a socket closes the descriptors in its queue. These functions are mutually
+ * recursive, so they are in one file. No other file of the model is part of the recursion.
  *
  * @see kernel/exit.c (`do_exit`), kernel/signal.c (`complete_signal`), drivers/tty/tty_io.c (`__tty_hangup`)
  */
@@ -20,7 +20,7 @@ import type { Descriptor, NodeId, Process } from "./State.ts"
 import type { Terminal } from "./Terminals.ts"
 import * as Tree from "./Tree.ts"
 
-/** Drops one reference; the last one ends the description and, for a socket, the socket. */
+/** Drops a reference. With the last one, the description ends, and so does its socket. */
 export const release = (m: Machine, id: number): void => {
   const file = m.files.need(id)
   if (file.refs > 1) {
@@ -32,12 +32,12 @@ export const release = (m: Machine, id: number): void => {
   if (file.kind._tag === "Pty") closeTerminal(m, file.kind)
   if (file.kind._tag === "Node") emptyFifo(m, file.kind.location.node)
   if (file.kind._tag === "Node" && file.kind.tree === true) dissolve(m, file.kind.location.mount)
-  // a file system that was made and never mounted; that of cgroups or sysfs is mounted elsewhere too
+  // a file system that was made but never mounted; those of cgroups and sysfs are shared with other mounts
   const made = file.kind._tag === "FsContext" ? file.kind.fs : undefined
   if (made !== undefined && !m.mounts.values().some(({ fs }) => fs === made)) m.fileSystems.delete(made)
 }
 
-/** What is in a fifo is gone with its last user (fifo(7)). */
+/** Discards the data of a fifo with its last user (fifo(7)). */
 const emptyFifo = (m: Machine, id: NodeId): void => {
   const node = typeof id === "number" ? m.nodes.get(id) : undefined
   if (node?.content._tag !== "Fifo" || node.content.data.length === 0) return
@@ -73,24 +73,25 @@ export const keepOnly = (m: Machine, pid: number, kept: ReadonlyArray<readonly [
 
 // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Whether the parent of a dead process does not want to hear of it (SIGCHLD ignored; waitid(2), NOTES). */
+/** Whether a dead process is reaped automatically, because its parent ignores SIGCHLD (waitid(2), NOTES). */
 const unheard = (parent: Process | undefined): boolean =>
   parent === undefined || parent.status !== "running" || parent.dispositions.get(SIG.CHLD) === "SIG_IGN" ||
-  // the host's init waits for its children by itself
+  // the host's init reaps its children
   parent.pid === 1
 
 /** Ends a process (`do_exit`). */
 export const end = (m: Machine, pid: number, code: number, status: number): void => {
   const process = m.processes.need(pid)
   if (process.status !== "running") return
-  // what closing does to others, as a hangup, does nothing to it any more
+  // it is dead before its descriptors are closed, so that a hangup does not affect it
   m.processes.set(pid, { ...process, status: "zombie", ended: { code, status } })
   closeAll(m, pid, () => true)
   leaderEnded(m, m.processes.need(pid))
   const { directories: _, untold: _untold, ...rest } = m.processes.need(pid)
   m.processes.set(pid, { ...rest, status: "zombie", ended: { code, status }, pending: [], stopped: false })
 
-  // children go to the nearest subreaper, else to the init of the pid namespace (prctl(2), PR_SET_CHILD_SUBREAPER)
+  // children are reparented to the nearest subreaper, otherwise to the init of the pid namespace (prctl(2),
+  // PR_SET_CHILD_SUBREAPER)
   for (const child of m.processes.values().filter(({ parent }) => parent === pid)) {
     // a parent-death signal of one may have ended another
     if (!m.processes.has(child.pid)) continue
@@ -102,15 +103,15 @@ export const end = (m: Machine, pid: number, code: number, status: number): void
       if (unheard(m.processes.get(reaper))) m.processes.delete(child.pid)
     }
   }
-  // the end of a pid namespace's init is the end of all its members (pid_namespaces(7))
+  // when the init of a pid namespace ends, all its members are killed (pid_namespaces(7))
   if (process.numbers.get(process.ns.pid) === 1 && m.namespace("pid", process.ns.pid).level > 0) {
     for (const member of m.processes.values()) {
       if (member.pid === pid || !member.numbers.has(process.ns.pid)) continue
-      // one may have gone with another
+      // it may have ended together with another
       if (m.processes.get(member.pid)?.status === "running") end(m, member.pid, CLD.KILLED, SIG.KILL)
     }
     for (const member of m.processes.values()) {
-      // zombies whose parent is inside are reaped by the dying init
+      // the dying init reaps zombies whose parent is in the namespace
       if (
         member.pid !== pid && member.numbers.has(process.ns.pid) &&
         m.processes.get(member.parent)?.ns.pid === process.ns.pid
@@ -125,7 +126,7 @@ export const end = (m: Machine, pid: number, code: number, status: number): void
   if (unheard(m.processes.get(process.parent))) m.processes.delete(pid)
 }
 
-/** SIGCHLD, which waits if it is blocked; none to a parent that ignores it (`do_notify_parent`). */
+/** Sends SIGCHLD to the parent, unless the parent ignores it (`do_notify_parent`). A blocked one stays pending. */
 const tellParent = (m: Machine, pid: number): void => {
   const parent = m.processes.get(pid)
   if (parent?.status === "running" && parent.dispositions.get(SIG.CHLD) !== "SIG_IGN") kill(m, pid, SIG.CHLD)
@@ -146,7 +147,7 @@ const ignoredByDefault: ReadonlySet<number> = new Set([SIG.CHLD, SIG.CONT, SIG.U
 
 const stops: ReadonlySet<number> = new Set([SIG.STOP, SIG.TSTP, SIG.TTIN, SIG.TTOU])
 
-/** Those whose default action writes a core (signal(7), "Standard signals"). */
+/** Signals whose default action dumps core (signal(7), "Standard signals"). */
 const dumps: ReadonlySet<number> = new Set([
   SIG.QUIT,
   SIG.ILL,
@@ -165,13 +166,13 @@ export const without = (process: Process, which: (signal: number) => boolean): P
   pending: process.pending.filter((signal) => !which(signal))
 })
 
-/** Whether a signal would do nothing, also if it were not blocked (`sig_task_ignored`). */
+/** Whether a signal has no effect, even if it is not blocked (`sig_task_ignored`). */
 export const isIgnored = ({ dispositions }: Process, signal: number): boolean =>
   dispositions.get(signal) === "SIG_IGN" || ignoredByDefault.has(signal)
 
 /**
- * Whether no member of the process group has a parent in the same session and another group: terminals' stop signals
- * then do nothing (`is_current_pgrp_orphaned`; setpgid(2), "orphaned process group").
+ * Whether a process group is orphaned: no member has a parent in another group of the same session. A terminal's stop
+ * signals then have no effect (`is_current_pgrp_orphaned`; setpgid(2), "orphaned process group").
  */
 const isOrphaned = (m: Machine, group: number): boolean =>
   !m.processes.values().some((member) => {
@@ -181,12 +182,12 @@ const isOrphaned = (m: Machine, group: number): boolean =>
     return parent !== undefined && parent.group !== group && parent.session === member.session
   })
 
-/** Sends a signal, permission granted. */
+/** Sends a signal, without checks of permission. */
 export const kill = (m: Machine, pid: number, signal: number, fromOutside = true): void => {
   const target = m.processes.need(pid)
   if (target.status === "zombie" || signal === 0) return
   const forced = signal === SIG.KILL || signal === SIG.STOP
-  // a stop takes a pending SIGCONT away, and SIGCONT every pending stop (prepare_signal)
+  // a stop signal removes a pending SIGCONT, and SIGCONT all pending stop signals (prepare_signal)
   if (stops.has(signal)) m.processes.set(pid, without(target, (other) => other === SIG.CONT))
   if (signal === SIG.CONT) {
     const rest = without(target, (other) => stops.has(other))
@@ -199,15 +200,15 @@ export const kill = (m: Machine, pid: number, signal: number, fromOutside = true
     if (m.processes.get(pid)?.status !== "running") return
   }
   const now = m.processes.need(pid)
-  // the init of a pid namespace gets from its own members only what it has a handler for, and from outside only SIGKILL
-  // and SIGSTOP are forced (pid_namespaces(7), sig_task_ignored)
+  // the init of a pid namespace gets signals from its members only if it has a handler; from outside, only SIGKILL and
+  // SIGSTOP are forced (pid_namespaces(7), sig_task_ignored)
   const isInit = now.numbers.get(now.ns.pid) === 1
-  // what is ignored is dropped, but not while it is blocked (sig_ignored)
+  // an ignored signal is dropped, unless it is blocked (sig_ignored)
   const blocked = !forced && now.blocked.includes(signal)
   if (isInit && !blocked && !(fromOutside && forced && now.pid !== 1)) return
   if (!forced && !blocked && isIgnored(now, signal)) return
-  // a blocked signal waits, and every one of a stopped process but SIGKILL; a frozen one of version 2 ends of what ends it
-  // without a core (complete_signal), one of version 1 after the thaw
+  // a blocked signal stays pending, and so does each one but SIGKILL for a stopped process. A signal that kills without a
+  // core ends a process that version 2 has frozen at once (complete_signal); version 1 delivers it after the thaw
   const ends = signal === SIG.KILL || (!stops.has(signal) && !dumps.has(signal))
   const waits = blocked || (signal !== SIG.KILL && now.stopped) ||
     (ends ? isFrozenHard(m, now) : isFrozen(m, now))
@@ -220,15 +221,18 @@ export const kill = (m: Machine, pid: number, signal: number, fromOutside = true
   m.processes.set(pid, { ...now, stopped: true, untold: { code: CLD.STOPPED, status: signal } })
 }
 
-/** A core is written only where RLIMIT_CORE leaves room for a page (core(5)); what then is in it is not modelled. */
+/** The code for waitid(2). A core is dumped only if RLIMIT_CORE allows a page (core(5)); its content is not modelled. */
 const codeOf = (m: Machine, { limits }: Process, signal: number): number =>
   dumps.has(signal) && (limits.get(RLIMIT.CORE)?.soft ?? 0n) >= 4096n ? m.unmodelled("a core dump") : CLD.KILLED
 
-/** Ends a process by a signal of the kernel's own, though it block or ignore it or be an init (`force_sig_info`). */
+/** Ends a process by a signal of the kernel, even if it blocks or ignores the signal or is an init (`force_sig_info`). */
 export const force = (m: Machine, pid: number, signal: number): void =>
   end(m, pid, codeOf(m, m.processes.need(pid), signal), signal)
 
-/** Delivers what waited for a thaw, a continuation or an unblocking. SIGKILL first, then the lowest (`next_signal`). */
+/**
+ * Delivers pending signals after a thaw, a continuation or an unblocking: SIGKILL first, then the lowest number
+ * (`next_signal`).
+ */
 export const deliverPending = (m: Machine, pid: number): void => {
   const { blocked, pending } = m.processes.need(pid)
   const ready = pending.filter((signal) => !blocked.includes(signal))
@@ -249,7 +253,7 @@ const closeSocket = (m: Machine, id: number): void => {
       ...peer,
       shutdownRead: true,
       shutdownWrite: true,
-      // ECONNRESET: it had not read everything
+      // ECONNRESET: the closed end had unread data
       ...socket.queue.length > 0 ? { error: "ECONNRESET" } : {}
     })
   }
@@ -258,7 +262,10 @@ const closeSocket = (m: Machine, id: number): void => {
 
 // ── closing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The last descriptor of an end is closed: with the master goes the name, with both ends the number (pty_close). */
+/**
+ * The last descriptor of an end is closed. With the master, the name is removed; with both ends, the number is freed
+ * (pty_close).
+ */
 const closeTerminal = (m: Machine, { pty: id, side }: Terminal): void => {
   const isOpen = (which: Terminal["side"]): boolean =>
     m.files.values().some(({ kind }) => kind._tag === "Pty" && kind.pty === id && kind.side === which)
@@ -271,7 +278,7 @@ const closeTerminal = (m: Machine, { pty: id, side }: Terminal): void => {
   if (m.ptys.need(id).masterClosed === true && !isOpen("slave")) m.ptys.delete(id)
 }
 
-/** Every open slave is dead from now on, and the session loses its terminal (__tty_hangup). */
+/** Hangs a terminal up: open slaves are dead, and the session loses its terminal (__tty_hangup). */
 const hangUp = (m: Machine, id: number): void => {
   for (const file of m.files.values()) {
     const { kind } = file
@@ -289,7 +296,7 @@ const hangUp = (m: Machine, id: number): void => {
 
 // ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The processes whose controlling terminal it is. */
+/** The processes with this controlling terminal. */
 export const sessionOf = (m: Machine, pty: number): ReadonlyArray<Process> =>
   m.processes.values().filter(({ status, terminal }) => terminal === pty && status === "running")
 
@@ -313,7 +320,7 @@ export const leaveTerminal = (m: Machine, leader: Process, signals: ReadonlyArra
   for (const signal of signals) for (const { pid } of group) kill(m, pid, signal)
 }
 
-/** A leader that ends sends SIGHUP to the foreground of its terminal, which has no session then. */
+/** A session leader has ended: the foreground of its terminal gets SIGHUP, and the terminal has no session any more. */
 const leaderEnded = (m: Machine, process: Process): void => {
   if (process.session === process.pid && process.terminal !== undefined) leaveTerminal(m, process, [SIG.HUP])
 }

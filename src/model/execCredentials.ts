@@ -1,5 +1,5 @@
 /**
- * What execve(2) makes of the credentials: set-user-ID, file capabilities, root, no_new_privs, ambient capabilities.
+ * The credentials after execve(2): set-user-ID, file capabilities, root, no_new_privs, ambient capabilities.
  *
  * Follows `bprm_fill_uid` of `fs/exec.c` and `cap_bprm_creds_from_file` of `security/commoncap.c` (Linux 6.16 and later).
  *
@@ -10,13 +10,13 @@ import { type Machine, refuse } from "./Machine.ts"
 import { sharesDirectories } from "./NewNamespaces.ts"
 import type { Credentials } from "./State.ts"
 
-/** What counts of the file that is executed. */
+/** The properties of the executed file that matter here. */
 export interface ExecutedFile {
   /** Permission bits. */
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** Whether its mount lets it set ids and capabilities. */
+  /** Whether its mount allows set-user-ID and file capabilities. */
   readonly maySetIds: boolean
   /** The value of `security.capability`. */
   readonly capabilities: Uint8Array | undefined
@@ -27,7 +27,7 @@ interface FileCapabilities {
   readonly effective: boolean
   readonly permitted: bigint
   readonly inheritable: bigint
-  /** The root user, in the file system's user namespace, of the namespaces in which they count; version 3 only. */
+  /** The root uid, as in the file system's user namespace, of the namespaces in which they apply; version 3 only. */
   readonly rootid: number | undefined
 }
 
@@ -50,7 +50,7 @@ const parseFileCapabilities = (value: Uint8Array): FileCapabilities | undefined 
   }
 }
 
-/** Version 3 of what is given, for another root. */
+/** Converts to version 3, with another root uid. */
 const withRootid = (value: Uint8Array, rootid: number): Uint8Array => {
   const out = new Uint8Array(24)
   out.set(value.slice(0, 20))
@@ -61,8 +61,8 @@ const withRootid = (value: Uint8Array, rootid: number): Uint8Array => {
 }
 
 /**
- * What becomes of a `security.capability` that the caller gives to a file (`cap_convert_nscap`): where it has CAP_SETFCAP
- * only over the file, not over the file system, the capabilities count in its user namespace only.
+ * The value that is stored for a `security.capability` (`cap_convert_nscap`). If the caller has CAP_SETFCAP over the file
+ * but not over the file system, the capabilities apply only in the caller's user namespace.
  */
 export const givenCapabilities = (
   m: Machine,
@@ -70,7 +70,7 @@ export const givenCapabilities = (
   fsUserNs: number,
   value: Uint8Array
 ): Uint8Array => {
-  // an empty value is taken as it is, and no program is executed with it (vfs_setxattr)
+  // an empty value is stored unchanged, and no program can be executed with it (vfs_setxattr)
   if (value.length === 0) return value
   const given = parseFileCapabilities(value) ?? refuse("EINVAL")
   if (!capableOver(m, file, CAP.SETFCAP)) refuse("EPERM")
@@ -99,19 +99,19 @@ const nothing: Gained = { effective: false, any: false, permitted: 0n }
 /** `get_file_caps`. */
 const fromFile = (m: Machine, { capabilities, maySetIds }: ExecutedFile): Gained => {
   if (capabilities === undefined || !maySetIds) return nothing
-  // EINVAL of a layout that the kernel does not know ends the exec
+  // EINVAL: an unknown layout makes the exec fail
   const found = parseFileCapabilities(capabilities) ?? refuse("EINVAL")
   const root = toKernel(m, initialUserNs(m), "uid", found.rootid ?? 0)
   if (root === undefined || !isRootAbove(m, root)) return nothing
   const { bounding, inheritable } = m.self.creds
   // P'(permitted) = (P(inheritable) & F(inheritable)) | (F(permitted) & P(bounding))
   const permitted = bounding & found.permitted | inheritable & found.inheritable
-  // EPERM: a program that does not know capabilities would run without some that it needs
+  // EPERM: a program that does not know capabilities would lack some that it needs
   if (found.effective && (found.permitted & ~permitted) !== 0n) refuse("EPERM")
   return { effective: found.effective, any: true, permitted }
 }
 
-/** Set-user-ID and set-group-ID, which no_new_privs, the mount, and owners without a name forbid (`bprm_fill_uid`). */
+/** Set-user-ID and set-group-ID, unless no_new_privs, the mount, or an owner without an id forbid them (`bprm_fill_uid`). */
 const fromMode = (m: Machine, file: ExecutedFile): { readonly euid: number; readonly egid: number } => {
   const { egid, euid, noNewPrivs } = m.self.creds
   const userNs = m.self.ns.user
@@ -119,21 +119,21 @@ const fromMode = (m: Machine, file: ExecutedFile): { readonly euid: number; read
     toUser(m, userNs, "gid", file.gid) !== undefined
   return {
     euid: counts && (file.mode & 0o4000) !== 0 ? file.uid : euid,
-    // without execute permission for the group, the bit has another meaning
+    // without group execute permission, the bit has another meaning
     egid: counts && (file.mode & 0o2010) === 0o2010 ? file.gid : egid
   }
 }
 
-/** Root gets all that the bounding set allows, unless it has SECBIT_NOROOT (`handle_privileged_root`). */
+/** Root gets all capabilities of the bounding set, unless it has SECBIT_NOROOT (`handle_privileged_root`). */
 const asRoot = (old: Credentials, euid: number, root: number | undefined, found: Gained): Gained => {
   const [isReal, isEffective] = [old.uid === root, euid === root]
   if ((old.securebits & SECBIT.NOROOT) !== 0 || root === undefined || (!isReal && !isEffective)) return found
-  // a set-user-ID-root file with capabilities gives an ordinary user only these
+  // a set-user-ID-root file with capabilities gives other users only these
   if (found.any && !isReal) return found
   return {
     ...found,
     permitted: old.bounding | old.inheritable,
-    // if only the real uid is 0, the capabilities are permitted, not effective
+    // if only the real uid is 0, the capabilities are permitted but not effective
     effective: found.effective || isEffective
   }
 }
@@ -152,7 +152,7 @@ export const afterExec = (
   const gained = (permitted & ~old.permitted) !== 0n
   const changed = euid !== old.euid || (egid !== old.egid && !old.groups.includes(egid))
 
-  // no_new_privs, or directories shared with another process: nothing is gained
+  // with no_new_privs, or directories shared with another process, nothing is gained
   if ((changed || gained) && (old.noNewPrivs || sharesDirectories(m))) {
     if (old.noNewPrivs || !capableHere(m, CAP.SETUID)) {
       euid = old.uid

@@ -1,6 +1,6 @@
 /**
- * Files of `/proc` that are the machine's and not a process's, as the machine has them that this runs on: a plan asks
- * which of them there are, since masks and read-only paths are of what is there.
+ * Files of `/proc` that do not belong to a process, as on the machine that this runs on. A plan needs them, because only
+ * existing paths are masked or made read-only.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { refuse } from "./Machine.ts"
@@ -19,7 +19,7 @@ const names = (path: string): ReadonlyArray<string> => {
 /** The names in `/proc` itself. */
 export const hostNames = (): ReadonlyArray<string> => names("/proc").filter((name) => !isOfProcess(name))
 
-/** What a path below `/proc` is; `undefined` if the machine has no such file. */
+/** The node of a path below `/proc`; `undefined` if the machine has no such file. */
 export const hostDraft = (path: ReadonlyArray<string>): Draft | undefined => {
   if (path.length === 0 || isOfProcess(path[0]!)) return undefined
   const full = `/proc/${path.join("/")}`

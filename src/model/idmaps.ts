@@ -1,5 +1,5 @@
 /**
- * Mounts with a map of ids of their own: files show other owners through them. @see mount_setattr(2), "ID-mapped mounts",
+ * ID-mapped mounts, which show other owners of files. @see mount_setattr(2), "ID-mapped mounts",
  * Documentation/filesystems/idmappings.rst
  */
 import { noId, toKernel, toUser } from "./Credentials.ts"
@@ -13,7 +13,7 @@ const mapOf = (m: Machine, mount: number): { readonly map: number; readonly owne
   return found?.idmap === undefined ? undefined : { map: found.idmap, owner: m.fileSystems.need(found.fs).owner }
 }
 
-/** What is seen of a file through its mount: its ids, as far as the map has them (`make_vfsuid`). */
+/** A file as seen through its mount: its ids are mapped (`make_vfsuid`). */
 export const throughMount = (m: Machine, { mount }: Location, node: View): View => {
   const maps = mapOf(m, mount)
   if (maps === undefined) return node
@@ -24,7 +24,7 @@ export const throughMount = (m: Machine, { mount }: Location, node: View): View 
   return { ...node, uid: shown("uid", node.uid), gid: shown("gid", node.gid) }
 }
 
-/** What is stored for an id that somebody has outside of the mount (`from_vfsuid`); `undefined` if the map has none. */
+/** The id to store for an id of a caller (`from_vfsuid`); `undefined` if the map has none. */
 export const stored = (m: Machine, { mount }: Location, kind: "uid" | "gid", id: number): number | undefined => {
   const maps = mapOf(m, mount)
   if (maps === undefined) return id

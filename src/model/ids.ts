@@ -1,4 +1,4 @@
-/** What the ids of nodes that are not stored say. */
+/** The meaning of ids of nodes that are not stored. */
 import type { NodeId } from "./State.ts"
 
 /** The namespace that an nsfs node stands for. */

@@ -14,7 +14,7 @@ export const ipv6IsOff = (m: Machine, ns: number, name: string): boolean | undef
   return link === undefined ? undefined : link.ipv6Off === true
 }
 
-/** Turns IPv6 of links off or on (addrconf_disable_ipv6); `all` is every link and those to come. */
+/** Turns IPv6 of links off or on (addrconf_disable_ipv6); `all` means every link, also future ones. */
 export const turnIpv6 = (m: Machine, ns: number, name: string, off: boolean): void => {
   for (const link of linksOf(m, ns)) {
     if ((name !== "all" && name !== link.name) || (link.ipv6Off === true) === off) continue

@@ -1,8 +1,8 @@
 /**
- * The options that file systems are mounted with, as mount(2) takes them in a row and fsconfig(2) one by one.
+ * The options of file systems, as mount(2) takes them in a list and fsconfig(2) one by one.
  *
- * Each file system says which it has and what their values look like (`fs_parameter_spec`); what is no option of it may be
- * one of all, or the source (`vfs_parse_fs_param`). @see mount(8), tmpfs(5), proc(5), "Mount options"
+ * Each file system declares its options and the form of their values (`fs_parameter_spec`). Another option may be a common
+ * one, or the source (`vfs_parse_fs_param`). @see mount(8), tmpfs(5), proc(5), "Mount options"
  */
 import { MS } from "../native/constants.ts"
 import { CAP, capable, initialUserNs, toKernel } from "./Credentials.ts"
@@ -22,7 +22,7 @@ const id = (kind: "uid" | "gid"): Check => (m, value) => {
 
 const among = (...words: ReadonlyArray<string>): Check => (_, value) => words.includes(value)
 
-/** A policy for memory (`mpol_parse_str`). */
+/** A memory policy (`mpol_parse_str`). */
 const policy: Check = (m, value) => {
   const [, mode = "", flags, nodes] = /^([^=:]*)(?:=([^:]*))?(?::(.*))?$/.exec(value) ?? []
   if (!["default", "prefer", "bind", "interleave", "local"].includes(mode)) return false
@@ -38,7 +38,7 @@ const policy: Check = (m, value) => {
 /** `PAGE_SIZE`, `BOGO_INODE_SIZE`. */
 const [page, inode] = [4096n, 1024n] as const
 
-/** A size of a tmpfs in pages; `undefined` for a part of the memory of the machine. */
+/** The size of a tmpfs in pages; `undefined` if it depends on the machine's memory. */
 const sizeOf = (text: string): bigint | undefined | "bad" => {
   const { rest, value } = amount(text)
   return rest === "%" ? undefined : rest === "" ? (value + page - 1n) / page : "bad"
@@ -51,7 +51,7 @@ const countBelow = (most: bigint): Check => (_, text) => {
 
 // ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What an option takes: nothing, or a value that looks so. */
+/** What an option takes: no value, or one that passes the check. */
 type Spec = "flag" | Check
 
 const specs: Readonly<Record<string, Readonly<Record<string, Spec>>>> = {
@@ -98,7 +98,7 @@ const specs: Readonly<Record<string, Readonly<Record<string, Spec>>>> = {
   }
 }
 
-/** Options of every file system, whatever their value (`common_set_sb_flag`, `common_clear_sb_flag`). */
+/** Options of every file system, with any value (`common_set_sb_flag`, `common_clear_sb_flag`). */
 const common: Readonly<Record<string, readonly [flag: number, set: boolean]>> = {
   dirsync: [MS.DIRSYNC, true],
   lazytime: [MS.LAZYTIME, true],
@@ -111,7 +111,7 @@ const common: Readonly<Record<string, readonly [flag: number, set: boolean]>> = 
   rw: [MS.RDONLY, false]
 }
 
-/** What a file system was told so far. */
+/** The options of a file system so far. */
 export interface MountSettings {
   readonly source: string | undefined
   readonly readonly: boolean
@@ -121,7 +121,7 @@ export interface MountSettings {
 
 export const none: MountSettings = { source: undefined, readonly: false, options: [] }
 
-/** Takes one option (`vfs_parse_fs_param`). EINVAL: unknown, without its value or with a wrong one. */
+/** Adds one option (`vfs_parse_fs_param`). EINVAL: it is unknown, lacks its value, or has a wrong one. */
 export const take = (
   m: Machine,
   type: string,
@@ -150,13 +150,13 @@ export const take = (
     if (value === undefined || settings.source !== undefined) return refuse("EINVAL")
     return { ...settings, source: value }
   }
-  // it has always ignored what it does not know (ramfs_parse_param)
+  // ramfs has always ignored unknown options (ramfs_parse_param)
   if (type === "ramfs") return settings
   if (type === "cgroup") return { ...settings, options: [...settings.options, ofVersion1(m, settings, key, value)] }
   return known === undefined ? m.unmodelled(`the options of ${type}`) : refuse("EINVAL")
 }
 
-/** Controllers that a kernel may have, and that are in no hierarchy of version 1 here. */
+/** Controllers that a kernel may have, but that no hierarchy of version 1 has here. */
 const others = new Set(
   "blkio cpu cpuacct cpuset debug devices dmem freezer hugetlb memory misc net_cls net_prio perf_event pids rdma".split(
     " "
@@ -170,7 +170,7 @@ const ofVersion1 = (m: Machine, { options }: MountSettings, key: string, value: 
     case "xattr":
       return value === undefined ? key : refuse("EINVAL")
     case "name":
-      // EINVAL: none, an odd one, or a second one
+      // EINVAL: no name, an invalid one, or a second one
       return value !== undefined && /^[\w.-]{1,63}$/.test(value) && valueOf(options, "name") === undefined
         ? `name=${value}`
         : refuse("EINVAL")
@@ -198,9 +198,9 @@ const checkMore = (m: Machine, type: string, key: string): void => {
   }
 }
 
-/** Takes the text that mount(2) was given: options between commas, of which nothing is said of empty ones. */
+/** Adds the options in the text of mount(2), separated by commas. Empty ones are ignored. */
 export const parse = (m: Machine, type: string, data: string | null, begun: MountSettings): MountSettings => {
-  // a comma before a digit is one of a list of nodes (shmem_next_opt)
+  // a comma before a digit belongs to a list of nodes (shmem_next_opt)
   const options = (data ?? "").split(type === "tmpfs" ? /,(?!\d)/ : ",")
   return options.filter((option) => option !== "" && !option.startsWith("=")).reduce((settings, option) => {
     const at = option.indexOf("=")
@@ -221,7 +221,7 @@ export const numberOf = (options: ReadonlyArray<string>, key: string, base: 0 | 
 
 // ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** How much a tmpfs holds: pages and inodes, 0 for any number; absent if it is a part of the memory of the machine. */
+/** The limits of a tmpfs: pages and inodes. 0 is no limit; absent means a default that depends on the machine's memory. */
 export interface Room {
   readonly pages?: bigint
   readonly inodes?: bigint

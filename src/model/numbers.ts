@@ -1,11 +1,11 @@
 /**
- * Numbers as the kernel reads them from texts (`lib/kstrtox.c`, `lib/cmdline.c`).
+ * Parses numbers as the kernel does (`lib/kstrtox.c`, `lib/cmdline.c`).
  */
 import { refuse } from "./Machine.ts"
 
 /**
- * The value of digits (`_parse_integer_fixup_radix`): base 0 takes 0x for hexadecimal and a leading 0 for octal. Absent for
- * what is no number, or has something after it but one line's end.
+ * The value of digits (`_parse_integer_fixup_radix`): base 0 takes 0x for hexadecimal and a leading 0 for octal.
+ * `undefined` if the text is not a number, or has more after it than one newline.
  */
 const parse = (text: string, base: 0 | 8 | 10): bigint | undefined => {
   const digits = /^\+?(0x[\da-f]+|\d+)\n?$/i.exec(text)?.[1]
@@ -16,7 +16,7 @@ const parse = (text: string, base: 0 | 8 | 10): bigint | undefined => {
   return isOctal ? /^[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : undefined : BigInt(digits)
 }
 
-/** An unsigned number (`kstrtoull`, `kstrtouint`). EINVAL for none, ERANGE for one with too many bits. */
+/** An unsigned number (`kstrtoull`, `kstrtouint`). EINVAL: not a number; ERANGE: too many bits. */
 export const unsigned = (text: string, bits: 32 | 64 = 64, base: 0 | 8 | 10 = 0): bigint => {
   const value = parse(text, base) ?? refuse("EINVAL")
   return value >= 1n << BigInt(bits) ? refuse("ERANGE") : value
@@ -25,20 +25,20 @@ export const unsigned = (text: string, bits: 32 | 64 = 64, base: 0 | 8 | 10 = 0)
 /** A signed number (`kstrtoll`, `kstrtoint`). */
 export const signed = (text: string, bits: 32 | 64 = 64): bigint => {
   const isNegative = text.startsWith("-")
-  // a sign is one sign
+  // only one sign is allowed
   if (isNegative && text.startsWith("-+")) refuse("EINVAL")
   const value = parse(isNegative ? text.slice(1) : text, 0) ?? refuse("EINVAL")
   const most = 1n << BigInt(bits - 1)
   return value > (isNegative ? most : most - 1n) ? refuse("ERANGE") : isNegative ? -value : value
 }
 
-/** An unsigned number of 32 bits, or nothing. */
+/** An unsigned number of 32 bits; `undefined` for any other text. */
 export const parsed = (text: string, base: 0 | 8): number | undefined => {
   const value = parse(text, base)
   return value === undefined || value >= 1n << 32n ? undefined : Number(value)
 }
 
-/** A number with a suffix, in 64 bits, and what is left of the text (`memparse`): no digits at all are 0. */
+/** A 64-bit number with a suffix, and the rest of the text (`memparse`); without digits it is 0. */
 export const amount = (text: string): { readonly value: bigint; readonly rest: string } => {
   const digits = /^(?:0x[\da-f]+|0[0-7]*|[1-9]\d*|)/i.exec(text)![0]
   const number = /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : digits === "" ? 0n : BigInt(digits)

@@ -9,13 +9,13 @@ import type { Location, Node } from "./State.ts"
 /** `MS_*` of the mount that a place is on. */
 export const mountFlags = (m: Machine, location: Location): number => m.mounts.get(location.mount)?.flags ?? 0
 
-/** Whether a file can be read and written past the cache (`FMODE_CAN_ODIRECT`). */
+/** Whether a file supports O_DIRECT (`FMODE_CAN_ODIRECT`). */
 export const canBypass = (m: Machine, node: View): boolean => {
   if (node.type === "b") return true
   if (node.type !== "f" || node.stored === undefined) return false
   const type = Nodes.fileSystemOf(m, node)?.type
   if (type === "overlay") return m.unmodelled("whether what is below an overlay can do without the cache")
-  // a file in memory is one of a tmpfs
+  // a memory file is in a tmpfs
   return type === undefined || ["tmpfs", "devtmpfs", "ext4"].includes(type)
 }
 

@@ -1,4 +1,4 @@
-/** Terminals of the real machine that a model begins with: of them it knows the modes. */
+/** Terminals of the real machine that a model begins with. Only their modes are modelled. */
 import type { TerminalModes } from "../native/results.ts"
 import * as Descriptors from "./Descriptors.ts"
 import type { Machine } from "./Machine.ts"

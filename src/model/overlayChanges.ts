@@ -13,7 +13,7 @@ const contentOf = (node: Nodes.View): Content => {
     case "d":
       return { _tag: "Directory", entries: new Map() }
     case "f":
-      // a file of the real machine is still read only when somebody looks at it
+      // a file of the real machine is still read on demand only
       return content?._tag === "File" ? content : { _tag: "File", data: node.read!() }
     default:
       return content ?? refuse("EIO")
@@ -21,8 +21,8 @@ const contentOf = (node: Nodes.View): Content => {
 }
 
 /**
- * Makes sure that a node has a copy in the upper layer, with the directories that lead there (`ovl_copy_up`). Nothing for
- * what is not of an overlay.
+ * Makes sure that a node and the directories above it have copies in the upper layer (`ovl_copy_up`). Does nothing outside
+ * of an overlay.
  */
 export const copyUp = (m: Machine, id: NodeId): void => {
   const layers = Overlay.layersOf(m, id)
@@ -46,7 +46,7 @@ const whiteout = (m: Machine, directory: Nodes.View, name: string): void =>
     content: { _tag: "Device", type: "c", major: 0, minor: 0 }
   })
 
-/** Takes a name out of the upper directory; a whiteout is in its place if a lower layer has the name. */
+/** Removes a name from the upper directory. If a lower layer has the name, a whiteout replaces it. */
 const cover = (m: Machine, directory: NodeId, name: string): void => {
   const layers = Overlay.layersOf(m, directory)!
   const upper = Nodes.view(m, layers.upper!)
@@ -66,8 +66,8 @@ export const remove = (m: Machine, directory: NodeId, name: string): boolean => 
 }
 
 /**
- * Renames within an overlay (`ovl_rename`); `false` for another file system. EXDEV: a directory of a lower layer stays,
- * since it would have to be copied as a whole.
+ * Renames within an overlay (`ovl_rename`); `false` for another file system. EXDEV: a directory of a lower layer, since it
+ * would have to be copied as a whole.
  */
 export const rename = (
   m: Machine,

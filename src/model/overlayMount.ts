@@ -9,7 +9,7 @@ import { at, existing, isWithin } from "./Resolve.ts"
 import type { FileSystem, Location, NodeId } from "./State.ts"
 import * as Tree from "./Tree.ts"
 
-/** Options whose values change nothing that a flow can see. */
+/** Options without visible effect. */
 const others: Readonly<Record<string, RegExp>> = {
   redirect_dir: /^(?:on|off|follow|nofollow)$/,
   index: /^(?:on|off)$/,
@@ -43,7 +43,10 @@ const pair = (option: string): readonly [string, string | undefined] => {
   return at < 0 ? [option, undefined] : [option.slice(0, at), option.slice(at + 1)]
 }
 
-/** The mount of a layer is cloned (`clone_private_mount`). EINVAL: of another namespace, unbindable, hiding something. */
+/**
+ * Checks the mount of a layer, which is cloned (`clone_private_mount`). EINVAL: it is in another namespace, is unbindable,
+ * or has locked mounts.
+ */
 const checkMount = (m: Machine, { mount, node }: Location): void => {
   const found = m.mounts.get(mount)
   if (found === undefined || found.ns !== m.self.ns.mnt || found.unbindable) return refuse("EINVAL")
@@ -58,21 +61,21 @@ const directory = (m: Machine, path: string): Location => {
 
 const isOverlay = (m: Machine, { node }: Location): boolean => Overlay.layersOf(m, node) !== undefined
 
-/** The upper directory and that for work: on something that can be written, and that is no overlay itself. */
+/** The upper or the work directory. It must be writable, and not on an overlay. */
 const writable = (m: Machine, path: string): Location => {
   const location = directory(m, path)
   if (isOverlay(m, location) || ((m.mounts.get(location.mount)?.flags ?? 0) & MS.RDONLY) !== 0) refuse("EINVAL")
   return location
 }
 
-/** How many overlays lie on one another (`s_stack_depth`, at most 2). */
+/** How many overlays are stacked (`s_stack_depth`, at most 2). */
 const depth = (m: Machine, node: NodeId): number => {
   const content = Overlay.layersOf(m, node)
   if (content === undefined) return 0
   return 1 + Math.max(...[content.upper, ...content.lowers].map((layer) => layer === undefined ? 0 : depth(m, layer)))
 }
 
-/** EINVAL for an option that overlayfs does not have; what a path of a layer is refused with (`ovl_parse_param`). */
+/** Checks an option (`ovl_parse_param`). EINVAL: overlayfs does not have it; or the errno of a layer's path. */
 export const checkOption = (m: Machine, option: string): void => {
   const [name, value] = pair(option)
   if (value === undefined) return flags.has(name) ? undefined : refuse("EINVAL")
@@ -89,7 +92,7 @@ const workIn = (m: Machine, location: Location): void => {
   Tree.create(m, place, "work", { mode: 0, uid: euid, gid: egid, content })
 }
 
-/** The root of a new overlay, and whether nothing can be written there (`ovl_fill_super`). */
+/** Makes the root of a new overlay; also returns whether it is read-only (`ovl_fill_super`). */
 export const root = (
   m: Machine,
   fs: FileSystem["id"],
@@ -100,11 +103,11 @@ export const root = (
   const [lower, upper, work] = [value("lowerdir"), value("upperdir"), value("workdir")]
   if (lower === undefined) return refuse("EINVAL")
   const lowers = split(lower).map((path) => directory(m, path))
-  // EINVAL: a single layer of which nothing can be changed is no overlay (ovl_get_lowerstack)
+  // EINVAL: a single lower layer without an upper one (ovl_get_lowerstack)
   if (upper === undefined && lowers.length < 2) refuse("EINVAL")
   const above = upper === undefined ? undefined : writable(m, upper)
   if (above !== undefined) {
-    // EINVAL: no directory for work, one on another mount, or one within the other
+    // EINVAL: no work directory, one on another mount, or one that contains the other
     if (work === undefined) return refuse("EINVAL")
     const place = writable(m, work)
     if (place.mount !== above.mount) refuse("EINVAL")

@@ -1,4 +1,4 @@
-/** The files of /proc/<pid>: who may open them, what they hold, and what writing to them does. @see proc(5), fs/proc/base.c */
+/** The files of /proc/<pid>: who may open them, their content, and the effect of writes. @see proc(5), fs/proc/base.c */
 import { O } from "../native/constants.ts"
 import * as Cgroups from "./Cgroups.ts"
 import {
@@ -34,7 +34,7 @@ const namespaceFiles: Readonly<Record<string, readonly [NamespaceType, keyof Pro
   uts: ["uts", "uts"]
 }
 
-/** Files of a process that are there, with their modes, and whose content is not modelled. */
+/** Files of a process whose content is not modelled, with their modes. */
 const unread: Readonly<Record<string, number>> = {
   arch_status: 0o444,
   auxv: 0o400,
@@ -71,7 +71,7 @@ const traced = (m: Machine, process: Process): void => {
   if (!mayTrace(m, process, "effective")) refuse("EACCES")
 }
 
-/** What is asked for: a file of a process, as one who sees the process by its number in a pid namespace. */
+/** A request for a file of a process, by its number in the pid namespace of a procfs. */
 interface Asked {
   readonly m: Machine
   readonly process: Process
@@ -87,7 +87,7 @@ const isAlive = ({ process }: Asked): boolean => process.status === "running"
 const change = ({ m, process }: Asked, fields: Partial<Process>): void =>
   m.processes.update(process.pid, (old) => ({ ...old, ...fields }))
 
-/** EINVAL: a process that has ended is in no mount namespace (mounts_open_common). */
+/** EINVAL: a process that has ended has no mount namespace (mounts_open_common). */
 const inMounts = (asked: Asked) => (): void => isAlive(asked) ? undefined : refuse("EINVAL")
 
 const idMap = (kind: "uid" | "gid") => ({ m, process }: Asked): Draft => {
@@ -116,7 +116,7 @@ const plain: Files = {
   }),
   comm: (asked) => ({
     text: () => `${asked.process.comm}\n`,
-    // EINVAL: of the process itself only (comm_write); 15 bytes count, a newline too
+    // EINVAL: only the process itself may write it (comm_write); 15 bytes count, also a newline
     write: (text) =>
       asked.process.pid === asked.m.pid ? change(asked, { comm: text.split("\0")[0]!.slice(0, 15) }) : refuse("EINVAL")
   }),
@@ -147,7 +147,7 @@ const plain: Files = {
     text: () =>
       String(process.loginUid === undefined ? noId : toUser(m, m.self.ns.user, "uid", process.loginUid) ?? noId),
     write: (text, opener, offset) => {
-      // EPERM: of the process itself only, and once, without CAP_AUDIT_CONTROL (proc_loginuid_write)
+      // EPERM: only the process itself may write it, and without CAP_AUDIT_CONTROL only once (proc_loginuid_write)
       if (process.pid !== m.pid) refuse("EPERM")
       if (offset !== 0) refuse("EINVAL")
       const wanted = Number(unsigned(text.split("\0")[0]!, 32, 10))
@@ -166,7 +166,7 @@ const plain: Files = {
       const read = text.slice(0, 12)
       const value = Number(signed(read.split("\0")[0]!.trim(), 32))
       if (value < -1000 || value > 1000) refuse("EINVAL")
-      // EACCES: going below the lowest value so far takes CAP_SYS_RESOURCE (proc_pid_oom_score_adj(5))
+      // EACCES: a value below the lowest so far needs CAP_SYS_RESOURCE (proc_pid_oom_score_adj(5))
       const resource = capable(asked.m, CAP.SYS_RESOURCE)
       if (value < asked.process.oomScoreAdjMin && !resource) refuse("EACCES")
       change(asked, { oomScoreAdj: value, ...resource ? { oomScoreAdjMin: value } : {} })
@@ -198,7 +198,7 @@ const plain: Files = {
 const descriptors = (asked: Asked, mode: number): Draft => ({
   dir: () => [...asked.process.descriptors.keys()].toSorted((a, b) => a - b).map(String),
   mode,
-  // one's own can always be opened (proc_fd_permission)
+  // a process can always open its own (proc_fd_permission)
   always: asked.process.pid === asked.m.pid
 })
 
@@ -222,7 +222,7 @@ const directories: Files = {
       text: () => `${process.attributes.get(key) ?? "unconfined"}\n`,
       mode: 0o666,
       write: (text) => {
-        // EACCES: only of the process itself; EINVAL: no security module serves the file (proc_pid_attr(5))
+        // EACCES: only the process itself may write it; EINVAL: no security module handles the file (proc_pid_attr(5))
         if (process.pid !== m.pid) refuse("EACCES")
         if (modules.length === 0) refuse("EINVAL")
         change(asked, { attributes: new Map(process.attributes).set(key, text) })
@@ -236,7 +236,7 @@ const directories: Files = {
     if (entry === undefined) return undefined
     const file = m.files.need(entry.file)
     return {
-      // what the descriptor may (tid_fd_update_inode)
+      // the access of the descriptor (tid_fd_update_inode)
       mode: (file.flags & O.PATH) !== 0 ? 0 : [0o500, 0o300, 0o700][file.flags & 3] ?? 0,
       link: () => {
         traced(m, process)
@@ -244,7 +244,7 @@ const directories: Files = {
       },
       jump: () => {
         const { kind } = file
-        // an inode of pidfs, which is opened, changed and asked for as others are; of an older Linux's, none of that
+        // on newer versions of Linux, an inode of pidfs that can be opened and changed; on older ones it can't
         if (kind._tag === "Pid") m.unmodelled("what is behind the link of a pidfd")
         if (kind._tag === "Socket") return { mount: 0, node: `socket:${kind.socket}` }
         return kind._tag === "Node" || kind._tag === "Pty" ? kind.location : refuse("ENXIO")
@@ -257,7 +257,7 @@ const directories: Files = {
     const entry = descriptor(asked)
     if (entry === undefined) return undefined
     const file = m.files.need(entry.file)
-    // the directory is searched by the caller that may trace the process (proc_fdinfo_permission)
+    // only a caller that may trace the process may search the directory (proc_fdinfo_permission)
     traced(m, process)
     const flags = file.flags | (entry.cloexec ? O.CLOEXEC : 0)
     const mount = "location" in file.kind ? file.kind.location.mount : 0
@@ -272,9 +272,9 @@ const directories: Files = {
     const id = process.ns[file[1]]
     const target = (): number => {
       traced(m, process)
-      // a zombie is still in its user and pid namespaces (userns_get, pidns_get)
+      // a zombie still has its user and pid namespaces (userns_get, pidns_get)
       if (!isAlive(asked) && second !== "user" && second !== "pid") refuse("ENOENT")
-      // pid_for_children has no target until the namespace has its first process (pid_namespaces(7))
+      // pid_for_children has no target before the namespace's first process (pid_namespaces(7))
       return second === "pid_for_children" && m.namespace("pid", id).nextPid === 1 ? refuse("ENOENT") : id
     }
     return { link: () => `${file[0]}:[${target()}]`, jump: () => ({ mount: 0, node: `ns:${target()}` }) }

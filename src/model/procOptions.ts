@@ -14,15 +14,13 @@ const levelOf = (options: ReadonlyArray<string>): number => {
   return text === "ptraceable" ? 4 : words.includes(text) ? words.indexOf(text) : numberOf(options, "hidepid") ?? 0
 }
 
-/** Whether it shows what the caller may trace, and hides all else when a name is looked up (`proc_pid_lookup`). */
+/** Whether it shows only processes that the caller may trace, and hides others at the look-up of a name (`proc_pid_lookup`). */
 export const hidesLate = (fs: FileSystem | undefined): boolean => fs !== undefined && levelOf(fs.options) === 4
 
-/** Whether only processes are there, and nothing of the machine. */
+/** Whether it has only processes, and no files of the machine. */
 export const hasPidsOnly = (fs: FileSystem | undefined): boolean => fs?.options.includes("subset=pid") === true
 
-/**
- * What the caller is shown of a process (`has_pid_permissions`): all, its directory that nobody else enters, or nothing.
- */
+/** What the caller sees of a process (`has_pid_permissions`): everything, a directory that it can't enter, or nothing. */
 export const shownOf = (m: Machine, fs: FileSystem | undefined, process: Process): "all" | "closed" | "nothing" => {
   const level = fs === undefined ? 0 : levelOf(fs.options)
   if (fs === undefined || level === 0) return "all"

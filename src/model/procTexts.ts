@@ -22,7 +22,7 @@ export const fileText = (m: Machine, id: number): string => {
       if (typeof node === "string" && node.startsWith("socket:")) return `socket:[${node.slice(7)}]`
       if (typeof node === "number" && file.kind.location.mount === 0) {
         const { content, name } = m.nodes.need(node)
-        // a file in memory has the name that it was made with, also if it was opened again
+        // a memory file keeps its name, also if it is opened again
         return content._tag === "Fifo"
           ? `pipe:[${node}]`
           : content._tag === "File" && name !== ""
@@ -115,7 +115,7 @@ const rootText = (m: Machine, root: NodeId): string => {
     if (typeof node.parent !== "number") break
     node = m.nodes.need(node.parent)
   }
-  // a name that was removed is marked (dentry_path)
+  // a removed name is marked (dentry_path)
   return `/${parts.join("/")}${linked(m, root) ? "" : "//deleted"}`
 }
 
@@ -147,7 +147,7 @@ const numbersFrom = (
     .map((pair) => pair[1])
 }
 
-/** Numbers of the leader of a process's group or session, 0 if it has none, down to the process's own namespace. */
+/** The numbers of the leader of a process's group or session, down to the process's own pid namespace; 0 where it has none. */
 const leaderNumbers = (m: Machine, process: Process, leader: number, pidNs: number): ReadonlyArray<number> =>
   numbersFrom(
     m,
@@ -185,12 +185,12 @@ export const status = (m: Machine, process: Process, pidNs: number): string => {
       `NSpgid:\t${leaderNumbers(m, process, process.group, pidNs).join("\t")}`,
       `NSsid:\t${leaderNumbers(m, process, process.session, pidNs).join("\t")}`,
       "Threads:\t1",
-      // a signal by kill(2) waits for the whole process (`render_sigset_t`)
+      // a signal of kill(2) is pending for the whole process (`render_sigset_t`)
       "SigPnd:\t0000000000000000",
       `ShdPnd:\t${signalSet(process.pending)}`,
       `SigBlk:\t${signalSet(process.blocked)}`,
       `SigIgn:\t${signalSet(process.dispositions.keys())}`,
-      // handlers are of Node's first process only, and go with clone and execve
+      // only Node's process has handlers; clone and execve reset them
       "SigCgt:\t0000000000000000",
       `CapInh:\t${hex(creds.inheritable)}`,
       `CapPrm:\t${hex(creds.permitted)}`,
@@ -229,7 +229,10 @@ export const limitTitles: ReadonlyArray<readonly [string, number, string]> = [
 const limitText = (value: bigint | undefined): string =>
   (value === undefined || value === 2n ** 64n - 1n ? "unlimited" : String(value)).padEnd(20)
 
-/** What fdinfo reports about a pidfd (`pidfd_show_fdinfo`): -1 for a process that is gone, 0 for one that is not seen. */
+/**
+ * What fdinfo reports about a pidfd (`pidfd_show_fdinfo`): -1 for a process that is gone, 0 for one that the reader does
+ * not see.
+ */
 export const pidfdInfo = (m: Machine, pid: number, pidNs: number): string => {
   const process = m.processes.get(pid)
   if (process === undefined) return "Pid:\t-1\nNSpid:\t-1\n"

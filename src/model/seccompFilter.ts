@@ -1,8 +1,8 @@
 /**
  * What a process's seccomp filters do with a call that it makes. @see seccomp(2), kernel/seccomp.c (`__seccomp_filter`)
  *
- * A call of the table is one or more system calls with numbers and arguments. An argument that is an address has no
- * value in the model; a filter that looks at one is not modelled.
+ * A call of the table is one or more system calls with numbers and arguments. Addresses have no value in the model; a
+ * filter that reads one is not modelled.
  */
 import { rowOf } from "../native/calls.ts"
 import { SIG } from "../native/constants.ts"
@@ -20,7 +20,7 @@ interface Syscall {
   readonly args: ReadonlyArray<bigint | undefined>
 }
 
-/** `SECCOMP_RET_*`: what a filter wants, by the upper half of its answer. */
+/** `SECCOMP_RET_*`: the action of a filter, the upper half of its answer. */
 const action = {
   killProcess: 0x80000000,
   killThread: 0x00000000,
@@ -35,7 +35,7 @@ const action = {
 /** All actions, for `SECCOMP_GET_ACTION_AVAIL`. */
 export const actions: ReadonlySet<number> = new Set(Object.values(action))
 
-/** `AUDIT_ARCH_*`, and the table of numbers, by what uname(2) calls the machine. */
+/** `AUDIT_ARCH_*` and the table of numbers, by uname(2)'s name of the machine. */
 const architectures = {
   x86_64: { audit: 0xc000003e, numbers: "X86_64" },
   aarch64: { audit: 0xc00000b7, numbers: "AARCH64" }
@@ -43,7 +43,7 @@ const architectures = {
 
 const word = (value: number | bigint): bigint => BigInt.asUintN(64, BigInt(value))
 
-/** The arguments in the order of the row: numbers, else addresses. */
+/** The arguments in the order of the row; what is not a number is an address. */
 const listed = (call: Call, { arguments: args }: Row): ReadonlyArray<Register> => {
   const given: Readonly<Record<string, unknown>> = { ...call }
   return Object.keys(args).map((name) => {
@@ -52,7 +52,7 @@ const listed = (call: Call, { arguments: args }: Row): ReadonlyArray<Register> =
   })
 }
 
-/** Of these nothing is known. */
+/** The registers of a call about which nothing is known. */
 const unknown: ReadonlyArray<undefined> = Array.from({ length: 6 }, () => undefined)
 
 /** The system calls that a call of the table stands for. */
@@ -71,7 +71,7 @@ const syscallsOf = (call: Call): ReadonlyArray<Syscall> => {
 /** The numbers of system calls, read once. */
 const numbersOf = { X86_64: syscallNumbers("X86_64"), AARCH64: syscallNumbers("AARCH64") }
 
-/** What the filters together want of a system call: the most severe answer, of equal ones the newest filter's. */
+/** The answer of all filters to a system call: the most severe one; among equal ones, that of the newest filter. */
 const verdict = (m: Machine, { args, name }: Syscall): number => {
   const { machine } = m.facts
   const { audit, numbers } = machine === "x86_64" || machine === "aarch64"
@@ -81,7 +81,7 @@ const verdict = (m: Machine, { args, name }: Syscall): number => {
   let worst: number = action.allow
   for (const program of m.self.filters.toReversed()) {
     const answer = answerOf(m, program, { nr, arch: audit, args })
-    // signed, so that killing the process comes before all else
+    // compared as signed numbers, so that killing the process is the most severe
     if ((answer & 0xffff0000) < (worst & 0xffff0000)) worst = answer
   }
   return worst
@@ -96,7 +96,7 @@ const answerOf = (m: Machine, program: Uint8Array, data: Parameters<typeof runSe
   }
 }
 
-/** A call that a filter answers with 0 has done nothing, and says that it has. */
+/** The result of a call that a filter answers with errno 0: nothing was done, but it succeeds. */
 const pretend = (m: Machine, call: Call): number | undefined => {
   switch (rowOf(call._tag).result.kind) {
     case "number":
@@ -126,13 +126,13 @@ const act = (m: Machine, call: Call, answer: number, isFirst: boolean): { readon
       // ENOSYS: no tracer
       return refuse("ENOSYS")
     default:
-      // killed, or a SIGSYS that is forced, though it be blocked or ignored or the process an init
+      // killed, or a forced SIGSYS, even if it is blocked or ignored or the process is an init
       force(m, m.pid, SIG.SYS)
       throw new Gone()
   }
 }
 
-/** `undefined` if the filters let a call continue, else what they answer with. Ends the transition if they refuse. */
+/** `undefined` if the filters allow a call; otherwise the result that they set. Ends the transition if they refuse. */
 export const passFilters = (m: Machine, call: Call): { readonly result: number | undefined } | undefined => {
   if (m.self.filters.length === 0) return undefined
   for (const [index, syscall] of syscallsOf(call).entries()) {

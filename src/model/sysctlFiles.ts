@@ -1,4 +1,4 @@
-/** The files of /proc/sys: who may write them, and what. @see proc_sys(5), kernel/sysctl.c */
+/** The files of /proc/sys: who may write them, and which values. @see proc_sys(5), kernel/sysctl.c */
 import { CAP, nsCapable, shown, toKernel } from "./Credentials.ts"
 import { turnIpv6 } from "./ipv6.ts"
 import { decode, encode, LateRefusal, type Machine, refuse } from "./Machine.ts"
@@ -21,7 +21,7 @@ import {
 // ── who may ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * The owner that a file shows: root of the machine, or of the user namespace that owns the file's, where that has a map
+ * The owner of a file: root of the machine, or root of the user namespace that owns the file's namespace, if it has a map
  * (`net_ctl_set_ownership`, `ipc_set_ownership`).
  */
 const ownerOf = (m: Machine, scope: Scope, ns: number): { readonly uid: number; readonly gid: number } => {
@@ -31,12 +31,12 @@ const ownerOf = (m: Machine, scope: Scope, ns: number): { readonly uid: number; 
 }
 
 /**
- * Whether the caller may access a file: bits of the mode, and no capability helps (`proc_sys_permission`, `test_perm`).
- * Of ipc, the owner counts as it shows (`ipc_permissions`); of net, root of the machine and processes with CAP_NET_ADMIN
- * there (`net_ctl_permissions`).
+ * Whether the caller may access a file: the mode decides, and capabilities do not help (`proc_sys_permission`,
+ * `test_perm`). For ipc, the shown owner counts as owner (`ipc_permissions`); for net, root of the machine and processes
+ * with CAP_NET_ADMIN there do (`net_ctl_permissions`).
  */
 const permits = (m: Machine, scope: Scope, ns: number, mode: number) => (wanted: number): boolean => {
-  // of a user namespace: processes with CAP_SYS_RESOURCE there, and all others alike (set_permissions)
+  // user: the owner's bits are for processes with CAP_SYS_RESOURCE there, the others' for all others (set_permissions)
   if (scope === "user") {
     const bits = nsCapable(m, ns, CAP.SYS_RESOURCE) ? mode >> 6 : mode
     return (wanted & ~bits & 7) === 0
@@ -62,7 +62,7 @@ export const sysctl = (m: Machine, parts: ReadonlyArray<string>): Draft | undefi
   const mode = rule.readonly === true ? 0o444 : 0o644
   return {
     text: () => {
-      // each has one of its own, since Linux 6.14
+      // each pid namespace has its own, since Linux 6.14
       if (path === "kernel/pid_max" && m.namespace("pid", m.self.ns.pid).level > 0) {
         m.unmodelled("how many pids a pid namespace has")
       }
@@ -71,7 +71,7 @@ export const sysctl = (m: Machine, parts: ReadonlyArray<string>): Draft | undefi
     mode,
     ...ownerOf(m, scope, ns),
     allows: permits(m, scope, ns, mode),
-    // a list of numbers is read at once, from the start (do_proc_dointvec)
+    // numbers must be read from the start (do_proc_dointvec)
     ...rule.kind === "text" ? {} : { whole: true },
     write: (text, _, offset) => {
       if (text === "") return 0
@@ -98,7 +98,7 @@ const store = (m: Machine, path: string, ns: number, value: string): void => {
 /** The longest name of a machine. */
 const nameMax = 64
 
-/** A text continues where the file is, and ends at a line's end (`_proc_do_string`). */
+/** Writes a text at the file's offset; a newline ends it (`_proc_do_string`). */
 const writeText = (m: Machine, path: string, ns: number, rule: Rule, text: string, offset: number): number => {
   const old = encode(valueOf(m, path, ns, rule))
   const written = encode(text)
@@ -122,7 +122,10 @@ const number = (text: string): { readonly value: bigint; readonly length: number
   return { value: found.startsWith("-") ? -value : value, length: found.length }
 }
 
-/** Numbers in a row; fewer than there are change the first only, and more are left unread (`do_proc_dointvec`). */
+/**
+ * Writes a list of numbers. A shorter list changes the first ones only; the rest of a longer one is not read
+ * (`do_proc_dointvec`).
+ */
 const writeNumbers = (m: Machine, path: string, ns: number, rule: Rule, text: string, offset: number): number => {
   if (path === "vm/memfd_noexec") m.unmodelled("another rule for the files in memory of a pid namespace")
   // sysctl_writes_strict: only a write at the start counts
@@ -136,7 +139,7 @@ const writeNumbers = (m: Machine, path: string, ns: number, rule: Rule, text: st
     if (at >= text.length) break
     try {
       const { length, value } = number(text.slice(at))
-      // EINVAL: no sign, not even of 0 (proc_doulongvec_minmax)
+      // EINVAL: a sign, even for 0 (proc_doulongvec_minmax)
       if (rule.kind !== "int" && text[at] === "-") refuse("EINVAL")
       if (value < (rule.min ?? value) || value > (rule.max ?? value)) refuse("EINVAL")
       values[read++] = String(value)
@@ -145,26 +148,26 @@ const writeNumbers = (m: Machine, path: string, ns: number, rule: Rule, text: st
       failed = error
     }
   }
-  // a range is set as a whole (ipv4_local_port_range, ipv4_ping_group_range)
+  // a range is set as a whole, or not at all (ipv4_local_port_range, ipv4_ping_group_range)
   if (read === 0 || (failed !== undefined && path.endsWith("_range"))) throw failed ?? refuse("EINVAL")
   check(m, path, ns, values.map(BigInt))
   store(m, path, ns, ranges(path, ofMachine(m, path, values)).join("\t"))
-  // what came before a number that is refused stays
+  // numbers before a refused one stay
   if (failed !== undefined) throw new LateRefusal("EINVAL")
   at += space.exec(text.slice(at))![0].length
   return rule.kind === "byte" ? text.length : at
 }
 
-/** Groups, which a user namespace has its own numbers for. */
+/** Whether the values are group ids, which differ between user namespaces. */
 const isGroups = (path: string): boolean => path === "net/ipv4/ping_group_range"
 
-/** A value as the reader's user namespace has it (`inet_get_ping_group_range_table`). */
+/** A value as the reader's user namespace shows it (`inet_get_ping_group_range_table`). */
 const shownValue = (m: Machine, path: string, ns: number, rule: Rule): string => {
   const value = valueOf(m, path, ns, rule)
   return isGroups(path) ? value.split("\t").map((id) => shown(m, "gid", Number(id))).join("\t") : value
 }
 
-/** EINVAL: a group that the writer's user namespace has no number for. */
+/** Converts groups to kernel ids. EINVAL: a group without a mapping in the writer's user namespace. */
 const ofMachine = (m: Machine, path: string, values: ReadonlyArray<string>): ReadonlyArray<string> =>
   isGroups(path)
     ? values.map((id) => String(toKernel(m, m.self.ns.user, "gid", Number(id)) ?? refuse("EINVAL")))
@@ -173,7 +176,7 @@ const ofMachine = (m: Machine, path: string, values: ReadonlyArray<string>): Rea
 const numbersOf = (m: Machine, ns: number, path: string): ReadonlyArray<bigint> =>
   valueOf(m, path, ns, rules[path]!).split("\t").map(BigInt)
 
-/** EINVAL: ports that all may use end before those that the kernel gives (ip_privileged_port, ipv4_local_port_range). */
+/** EINVAL: privileged ports and local ports would overlap (ip_privileged_port, ipv4_local_port_range). */
 const check = (m: Machine, path: string, ns: number, values: ReadonlyArray<bigint>): void => {
   if (path === "net/ipv4/ip_unprivileged_port_start") {
     if (values[0]! > numbersOf(m, ns, "net/ipv4/ip_local_port_range")[0]!) refuse("EINVAL")
@@ -184,6 +187,6 @@ const check = (m: Machine, path: string, ns: number, values: ReadonlyArray<bigin
   }
 }
 
-/** An empty range of groups is written 1 0 (ipv4_ping_group_range). */
+/** An empty range of groups is stored as 1 0 (ipv4_ping_group_range). */
 const ranges = (path: string, values: ReadonlyArray<string>): ReadonlyArray<string> =>
   path === "net/ipv4/ping_group_range" && BigInt(values[0]!) > BigInt(values[1]!) ? ["1", "0"] : values

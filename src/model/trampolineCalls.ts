@@ -1,18 +1,18 @@
 /**
- * The calls that an exec trampoline makes: no effect asks for them, so they are read from its image when it is executed.
+ * The calls of an exec trampoline. No Effect makes them, so they are read from its image when it is executed.
  */
 import { AT, F, FD, SECCOMP } from "../native/constants.ts"
 import type { Call } from "../native/Kernel.ts"
 import { optionsOf } from "../native/trampoline.ts"
 
-/** Follows what is written to files in memory. */
+/** Records what is written to memory files. */
 export interface Images {
   readonly learn: (side: string, call: Call, result: unknown) => void
-  /** What follows a call that executes a trampoline, in order; none for any other call. */
+  /** The calls that follow one that executes a trampoline, in order; none for any other call. */
   readonly callsOf: (side: string, call: Call) => ReadonlyArray<Call>
 }
 
-/** Makes one. */
+/** Makes a record. */
 export const images = (): Images => {
   const files = new Map<string, Uint8Array>()
   const key = (side: string, fd: number): string => `${side} ${fd}`
@@ -25,7 +25,7 @@ export const images = (): Images => {
           files.set(key(side, call.fd), Buffer.concat([before, call.data.subarray(0, result)]))
         }
       }
-      // the same file by another descriptor, which can't be written
+      // the same file, opened again read-only
       if (call._tag === "openat" && typeof result === "number") {
         const number = /^\/proc\/(?:self|thread-self|\d+)\/fd\/(\d+)$/.exec(call.path)?.[1]
         const same = number === undefined ? undefined : files.get(key(side, Number(number)))

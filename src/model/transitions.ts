@@ -1,5 +1,5 @@
 /**
- * The model kernel as one pure function: a state, who calls, and what, to the next state and the result.
+ * The model kernel as one pure function: from a state, a caller and a call to the next state and the result.
  */
 import { rowOf } from "../native/calls.ts"
 import { forAll } from "../native/definition.ts"
@@ -169,20 +169,20 @@ const rules = forAll<Rules>()(
   true
 )
 
-/** What a call came to. */
+/** The outcome of a call. */
 type Outcome =
   /** `pid` is the caller's number after the call: `reclone` changes it. */
   | { readonly _tag: "Returned"; readonly state: State; readonly pid: number; readonly result: unknown }
   | { readonly _tag: "Refused"; readonly state: State; readonly code: Errno; readonly detail: string | undefined }
-  /** The caller has to wait; the state is unchanged. */
+  /** The caller must wait; the state is unchanged. */
   | { readonly _tag: "Blocked"; readonly why: string; readonly timeout: bigint | undefined }
-  /** The caller will not continue: it has ended, or runs another program. */
+  /** The caller does not continue: it has ended, or runs another program. */
   | { readonly _tag: "Gone"; readonly state: State }
 
 const releases = (call: Call, what: "mounts" | "namespaces"): boolean =>
   rowOf(call._tag).releases?.includes(what) === true
 
-/** Whether a namespace may have lost its last user. Most descriptors that are closed are of files that keep none. */
+/** Whether a namespace may have lost its last user. Most closed descriptors hold no namespace. */
 const mayRelease = (before: State, pid: number, call: Call): boolean => {
   if (call._tag !== "close") return releases(call, "namespaces")
   const entry = before.processes.get(pid)?.descriptors.get(call.fd)
@@ -190,7 +190,7 @@ const mayRelease = (before: State, pid: number, call: Call): boolean => {
   return kind?._tag !== "Node" || kind.tree === true || namespaceOf(kind.location.node) !== undefined
 }
 
-/** Runs a change of the state that is not a call: a program's end, a signal from a test. */
+/** Applies a change that is not a call: a program's end, or a signal from a test. */
 export const apply = (state: State, pid: number, change: (m: Machine) => void): State => {
   const m = machineOf(state, pid, { _tag: "getpid" })
   change(m)
@@ -198,13 +198,14 @@ export const apply = (state: State, pid: number, change: (m: Machine) => void): 
 }
 
 /**
- * One call of one process. Pure, except that files of the real machine are read where the state was seeded with them.
+ * Makes one call of one process. It is pure, except that files of the real machine are read if the state began with that
+ * machine.
  *
  * Throws `UnmodelledError` for what the model does not know.
  */
 export const transition = (state: State, pid: number, call: Call, timedOut = false): Outcome => {
   const m = machineOf(state, pid, call, timedOut)
-  // a stopped process does nothing; a frozen one neither (signal(7), cgroups(7))
+  // stopped and frozen processes do nothing (signal(7), cgroups(7))
   if (m.self.stopped) return { _tag: "Blocked", why: "SIGCONT", timeout: undefined }
   if (isFrozen(m, m.self)) return { _tag: "Blocked", why: "the cgroup to thaw", timeout: undefined }
   try {

@@ -23,17 +23,17 @@ import type { Credentials } from "../State.ts"
 
 export const setgroups = (m: Machine, { groups }: Arguments<"setgroups">): void => {
   const ns = m.namespace("user", m.self.ns.user)
-  // EPERM: also before the gid_map is written, and for good where /proc/pid/setgroups says deny (user_namespaces(7))
+  // EPERM: also before the gid_map is written, and for ever if /proc/pid/setgroups is deny (user_namespaces(7))
   if (!capableHere(m, CAP.SETGID) || ns.gidMap === undefined || ns.setgroups === "deny") refuse("EPERM")
   if (groups.length > 65536) refuse("EINVAL")
   // the kernel keeps them sorted (groups_sort)
   m.changeCreds({ groups: groups.map((id) => kernelId(m, "gid", id)).toSorted((a, b) => a - b) })
 }
 
-/** The bits of securebits, of which every second one locks the one below it; the last four came with Linux 6.14. */
+/** The bits of securebits. Every second bit locks the one below it; the last four are new in Linux 6.14. */
 const [allSecurebits, securebitLocks, unprivilegedSecurebits] = [0xfff, 0xaaa, 0xf00] as const
 
-/** How a change of uids moves capabilities (`cap_emulate_setxuid`; capabilities(7), "Effect of user ID changes"). */
+/** How a change of uids changes capabilities (`cap_emulate_setxuid`; capabilities(7), "Effect of user ID changes"). */
 const fixup = (old: Credentials, next: Credentials, root: number | undefined): Credentials => {
   if ((old.securebits & SECBIT.NO_SETUID_FIXUP) !== 0) return next
   const anyRoot = ({ euid, suid, uid }: Credentials): boolean => [uid, euid, suid].includes(root ?? -1)
@@ -106,7 +106,7 @@ export const capset = (m: Machine, wanted: Arguments<"capset">): void => {
   if (!capableHere(m, CAP.SETPCAP) && !subset(inheritable, old.inheritable | old.permitted)) refuse("EPERM")
   if (!subset(inheritable, old.inheritable | old.bounding)) refuse("EPERM")
   if (!subset(permitted, old.permitted)) refuse("EPERM")
-  // bits that this kernel does not know are masked before, except that effective must be within permitted
+  // EPERM: effective must be within permitted; unknown bits were cleared above
   if (!subset(effective, permitted)) refuse("EPERM")
   commit(m, { ...old, effective, permitted, inheritable, ambient: old.ambient & permitted & inheritable })
 }
@@ -150,9 +150,9 @@ export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<
     case PR.SET_SECUREBITS: {
       const locks = creds.securebits & securebitLocks
       const changed = creds.securebits ^ arg2
-      // EPERM: a locked bit and its lock stay as they are (cap_task_prctl)
+      // EPERM: a locked bit or its lock would change (cap_task_prctl)
       if (((locks >> 1) & changed) !== 0 || (locks & ~arg2) !== 0 || (arg2 & ~allSecurebits) !== 0) refuse("EPERM")
-      // EPERM: a change takes CAP_SETPCAP, except of the bits that only programs heed; without it, no change is no success
+      // EPERM: without CAP_SETPCAP only the bits that programs interpret may change, and a call that changes nothing fails
       if (!capableHere(m, CAP.SETPCAP) && (changed === 0 || (changed & ~unprivilegedSecurebits) !== 0)) refuse("EPERM")
       m.changeCreds({ securebits: arg2 })
       return 0
@@ -177,7 +177,7 @@ export const prctl = (m: Machine, { arg2, arg3, arg4, arg5, option }: Arguments<
 }
 
 /**
- * What becoming another user does: with too many processes already, the next exec fails, if there still are too many
+ * After a change of the user: if the new user has too many processes, the next exec fails, unless there are fewer by then
  * (`flag_nproc_exceeded`; setresuid(2), execve(2)).
  */
 const afterChangeOfUser = (m: Machine, uid: number): void => {

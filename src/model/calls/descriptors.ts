@@ -68,7 +68,7 @@ export const fcntl = (m: Machine, { argument, command, fd }: Arguments<"fcntl">)
       const settable = O.APPEND | O.NONBLOCK | O.DIRECT | O.NOATIME
       const turned = file.flags ^ argument
       const node = file.kind._tag === "Node" ? view(m, file.kind.location.node) : undefined
-      // EPERM: of its owner only; EINVAL: nothing but pipes and files can do without the cache (setfl)
+      // EPERM: O_NOATIME for a file of another owner; EINVAL: O_DIRECT for anything but pipes and files (setfl)
       if ((argument & turned & O.NOATIME) !== 0) {
         if (node === undefined) m.unmodelled("O_NOATIME of what is no file")
         else if (!isOwner(m, node)) refuse("EPERM")
@@ -88,11 +88,11 @@ export const fcntl = (m: Machine, { argument, command, fd }: Arguments<"fcntl">)
   }
 }
 
-/** Commands of fcntl(2), of which the model knows some. */
+/** Whether fcntl(2) has a command; the model knows some of them. */
 const isCommand = (command: number): boolean =>
   (command >= 0 && command <= 17) || (command >= 36 && command <= 38) || (command >= 1024 && command <= 1039)
 
-/** What a lock is on. */
+/** The object that a lock is on. */
 const lockedObject = (m: Machine, { kind }: OpenFile): number | string => {
   if (kind._tag === "Node") return kind.location.node
   return kind._tag === "Socket" ? `socket:${kind.socket}` : m.unmodelled(`a lock on a ${kind._tag}`)
@@ -102,10 +102,10 @@ const lockedObject = (m: Machine, { kind }: OpenFile): number | string => {
 const MAND = 32
 
 export const flock = (m: Machine, { fd, operation }: Arguments<"flock">): void => {
-  // mandatory locks are no longer, and what asks for one succeeds, before anything is looked at (flock)
+  // mandatory locks were removed; a request for one succeeds before any check (flock)
   if ((operation & MAND) !== 0) return
   const wanted = operation & ~LOCK.NB
-  // EINVAL: neither of the three, before the descriptor is looked at (flock_translate_cmd)
+  // EINVAL: none of the three; checked before the descriptor (flock_translate_cmd)
   if (wanted !== LOCK.SH && wanted !== LOCK.EX && wanted !== LOCK.UN) return refuse("EINVAL")
   const file = usable(m, fd)
   const { lock: _, ...unlocked } = file
@@ -123,7 +123,7 @@ export const flock = (m: Machine, { fd, operation }: Arguments<"flock">): void =
       if (file.lock !== undefined) m.unmodelled("a change of a lock that has to wait")
       block("a lock that another holds")
     }
-    // the old lock is gone before the new one is refused (flock_lock_inode)
+    // the old lock is released before the new one is refused (flock_lock_inode)
     m.files.set(file.id, unlocked)
     throw new LateRefusal("EAGAIN")
   }

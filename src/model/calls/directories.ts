@@ -24,7 +24,7 @@ export const fchdir = (m: Machine, { fd }: Arguments<"fchdir">): void => {
   m.change({ cwd: enterable(m, file.kind._tag === "Node" ? file.kind.location : refuse("ENOTDIR")) })
 }
 
-/** A file in memory that was never in a tree. */
+/** Whether a node is a memory file. */
 export const isMemfd = ({ fs, stored }: View): boolean => fs === 0 && stored?.content._tag === "File"
 
 export const getcwd = (m: Machine): string => {

@@ -1,5 +1,5 @@
 /**
- * Limits, scheduling, keyrings, filters, and the small rest. @see getrlimit(2), sched(7), keyrings(7), seccomp(2), bpf(2)
+ * execve(2) and execveat(2): finding the program, and the process after it. @see execve(2), execveat(2), fs/exec.c
  */
 import { AT, CLD, F, FD, MS, O, RLIMIT, SECCOMP } from "../../native/constants.ts"
 import { numberOf } from "../../native/Errno.ts"
@@ -33,7 +33,7 @@ export const execveat = (m: Machine, args: Arguments<"execveat">): never => {
   throw new Gone()
 }
 
-/** What the machine code of `native/trampoline.ts` does, the one program that the model can run. */
+/** Does what the machine code of `native/trampoline.ts` does: the only program that the model can run. */
 const runTrampoline = (
   m: Machine,
   { channel, filter, path }: Trampoline,
@@ -64,14 +64,17 @@ const runTrampoline = (
 
 // ── which file ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Whether somebody has a file open for writing; a memfd as it was made does not count. */
+/** Whether a file is open for writing; the first descriptor of a memfd does not count. */
 const isWritten = (m: Machine, location: Location): boolean =>
   m.files.values().some(({ flags, kind }) =>
     kind._tag === "Node" && kind.location.node === location.node && kind.memfd === undefined &&
     (flags & 3) !== O.RDONLY && (flags & O.PATH) === 0
   )
 
-/** `do_open_execat`; the kernel's own names may be empty, which is the working directory (`getname_kernel`). */
+/**
+ * Opens a program (`do_open_execat`). Names from the kernel may be empty, which means the working directory
+ * (`getname_kernel`).
+ */
 const openProgram = (m: Machine, dirfd: number, path: string, flags = 0): Location => {
   const location = existing(m, dirfd, path, {
     follow: (flags & AT.SYMLINK_NOFOLLOW) === 0,
@@ -89,7 +92,7 @@ const openProgram = (m: Machine, dirfd: number, path: string, flags = 0): Locati
 /** The longest string of an argument or a variable: `MAX_ARG_STRLEN`, 32 pages. */
 const longestString = 131072
 
-/** E2BIG: a string is too long, or all together take more than a quarter of the stack (`bprm_stack_limits`). */
+/** E2BIG: a string is too long, or all strings take more than a quarter of the stack (`bprm_stack_limits`). */
 const checkSize = (m: Machine, argv: ReadonlyArray<string>, strings: ReadonlyArray<string>): void => {
   const sizes = strings.map((text) => encode(text).length + 1)
   const stack = m.self.limits.get(RLIMIT.STACK)?.soft ?? Descriptors.infinity
@@ -122,7 +125,7 @@ const interpreterOf = (head: Uint8Array): ReadonlyArray<string> | undefined => {
   const newline = buffer.indexOf("\n")
   let end = newline
   if (newline < 0 || (nul >= 0 && nul < newline)) {
-    // ENOEXEC: the interpreter's end is not in the buffer
+    // ENOEXEC: the end of the interpreter's path is not in the buffer
     end = 255
     if (terminator(skip(2, 256), 256) === 256) refuse("ENOEXEC")
   }
@@ -144,8 +147,8 @@ const isElf = (head: Uint8Array): boolean =>
   head[0] === 0x7f && head[1] === 0x45 && head[2] === 0x4c && head[3] === 0x46
 
 /**
- * ENOEXEC for what is no program for this machine; the errno of the dynamic linker where that can't be executed
- * (`load_elf_binary`). A file of the four magic bytes alone is the model's word for a static program.
+ * ENOEXEC for a file that is not a program of this machine; the errno of the dynamic linker if that can't be executed
+ * (`load_elf_binary`). In the model, a file with only the four magic bytes is a static program.
  */
 const checkElf = (m: Machine, node: Nodes.View, head: Uint8Array): void => {
   if (!isElf(head)) refuse("ENOEXEC")
@@ -169,7 +172,7 @@ const checkElf = (m: Machine, node: Nodes.View, head: Uint8Array): void => {
     if (length < 2 || length > 4096 || bytes.at(-1) !== 0) refuse("ENOEXEC")
     const name = decode(bytes.slice(0, -1))
     const linker = Nodes.head(m, at(m, openProgram(m, AT.FDCWD, name, AT.EMPTY_PATH)), 64)
-    // EIO: too short for a header; ELIBBAD: no program (execve(2))
+    // EIO: too short for a header; ELIBBAD: not a program (execve(2))
     if (linker.length < 64) refuse("EIO")
     if (!isElf(linker)) refuse("ELIBBAD")
     return
@@ -177,7 +180,7 @@ const checkElf = (m: Machine, node: Nodes.View, head: Uint8Array): void => {
 }
 
 interface Found {
-  /** What is executed in the end: the file itself, or the interpreter of a script. */
+  /** The file that is finally executed: the program itself, or the interpreter of a script. */
   readonly location: Location
   readonly argv: ReadonlyArray<string>
 }
@@ -187,7 +190,7 @@ const findProgram = (m: Machine, { argv, dirfd, path, ...args }: Arguments<"exec
   let location = openProgram(m, dirfd, path, args.flags)
   let words = argv.length === 0 ? [""] : argv
   checkSize(m, argv, [...words, ...args.envp, path])
-  // as a script is handed to its interpreter
+  // the path of the script as its interpreter gets it
   let name = dirfd === AT.FDCWD || path.startsWith("/") ? path : `/dev/fd/${dirfd}${path === "" ? "" : `/${path}`}`
   const closes = name !== path && m.self.descriptors.get(dirfd)?.cloexec === true
   for (let depth = 0;; depth++) {
@@ -209,14 +212,20 @@ const findProgram = (m: Machine, { argv, dirfd, path, ...args }: Arguments<"exec
 
 // ── what becomes of the process ──────────────────────────────────────────────────────────────────────────────────────
 
-/** `mnt_may_suid`: neither nosuid, nor seen from another mount namespace, nor mounted by somebody else's user namespace. */
+/**
+ * Whether a mount allows set-user-ID (`mnt_may_suid`): it is not nosuid, is in the caller's mount namespace, and belongs to
+ * a user namespace that contains the caller's.
+ */
 const maySetIds = (m: Machine, { mount: id }: Location): boolean => {
   const mount = m.mounts.get(id)
   return mount !== undefined && (mount.flags & MS.NOSUID) === 0 && mount.ns === m.self.ns.mnt &&
     isWithin(m, m.self.ns.user, m.fileSystems.need(mount.fs).owner)
 }
 
-/** The nearest user namespace that has a say over a file that may not be read (`would_dump`). */
+/**
+ * The user namespace that owns the program's memory. For an unreadable file, it is the nearest one above with ids for the
+ * file's owner (`would_dump`).
+ */
 const memoryOwner = (m: Machine, file: Nodes.View, readable: boolean): number => {
   let ns = m.namespace("user", m.self.ns.user)
   if (readable) return ns.id
@@ -225,8 +234,8 @@ const memoryOwner = (m: Machine, file: Nodes.View, readable: boolean): number =>
 }
 
 /**
- * What a program with more privileges does not get (`PER_CLEAR_ON_SETID` of linux/personality.h): READ_IMPLIES_EXEC,
- * ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO, ADDR_NO_RANDOMIZE.
+ * Bits of the personality that a program with more privileges does not keep (`PER_CLEAR_ON_SETID` of linux/personality.h):
+ * READ_IMPLIES_EXEC, ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO, ADDR_NO_RANDOMIZE.
  */
 const unsafePersonality = 0x400000 | 0x200000 | 0x100000 | 0x40000
 
@@ -240,7 +249,7 @@ const stackLimit = (process: Process, secure: boolean): Partial<Process> => {
     : { limits: new Map(process.limits).set(RLIMIT.STACK, { ...limit, soft: secureStack }) }
 }
 
-/** Puts another program in the place of the caller's; returns the file's content if it is one in memory. */
+/** Replaces the caller's program; returns the file's content if it is a memory file. */
 const replaceProgram = (m: Machine, args: Arguments<"execveat">): Uint8Array | undefined => {
   if ((args.flags & ~(AT.EMPTY_PATH | AT.SYMLINK_NOFOLLOW)) !== 0) refuse("EINVAL")
   const { argv, location } = findProgram(m, args)
@@ -262,7 +271,7 @@ const replaceProgram = (m: Machine, args: Arguments<"execveat">): Uint8Array | u
   closeAll(m, m.pid, (_, entry) => entry.cloexec)
   enterTime(m, m.self.ns.timeForChildren)
   m.change({
-    // of a file without a path, the name that it has in its directory (begin_new_exec)
+    // for a file without a path, its name in its directory (begin_new_exec)
     comm: (path === "" ? node.name : path.split("/").at(-1) ?? path).slice(0, 15),
     exe: pathOf(m, location, m.self.root).path,
     program: location,
@@ -270,12 +279,12 @@ const replaceProgram = (m: Machine, args: Arguments<"execveat">): Uint8Array | u
     argv,
     envp: args.envp,
     executed: true,
-    // signals that are ignored stay so, handlers are gone (execve(2))
+    // ignored signals stay ignored, handlers are reset (execve(2))
     dumpable: readable && old.uid === old.euid && old.gid === old.egid ? 1 : untraceable(m),
     ...secure ? { parentDeathSignal: 0 } : {},
     ...clearsPersonality ? { personality: m.self.personality & ~unsafePersonality } : {},
     ...stackLimit(m.self, secure),
-    // a time namespace for children takes the process in at exec (time_namespaces(7))
+    // at exec the process enters the time namespace of its children (time_namespaces(7))
     ns: { ...m.self.ns, time: m.self.ns.timeForChildren },
     attributes: new Map([...m.self.attributes].filter(([name]) => !name.endsWith("exec")))
   })
@@ -302,7 +311,7 @@ const snapshot = (m: Machine, { envp, path }: Arguments<"execveat">): Executed =
   }
 }
 
-/** EAGAIN: the caller became a user with too many processes, and there still are (execve(2)). */
+/** EAGAIN: the caller became a user with too many processes, and that user still has (execve(2)). */
 const mayExecute = (m: Machine): void => {
   if (m.self.nprocExceeded === true && hasTooManyProcesses(m, m.self.ns.user, m.self.creds.uid, 0)) refuse("EAGAIN")
 }

@@ -9,10 +9,10 @@ import * as Descriptors from "../Descriptors.ts"
 import { type Machine, refuse } from "../Machine.ts"
 import { actions } from "../seccompFilter.ts"
 
-/** `SECCOMP_FILTER_FLAG_*` that there are; the order of the rules is `seccomp_set_mode_filter`'s. */
+/** All known `SECCOMP_FILTER_FLAG_*`. The order of the rules is that of `seccomp_set_mode_filter`. */
 const filterFlags = Object.values(SECCOMP_FILTER_FLAG).reduce((all, flag) => all | flag, 0)
 
-/** The instructions of all filters of a process, each counted with four more, are limited (`MAX_INSNS_PER_PATH`). */
+/** The limit of a process's instructions, with four more counted for each filter (`MAX_INSNS_PER_PATH`). */
 const mostInstructions = 32768
 
 const isAvailable = (m: Machine, flags: number, program: Uint8Array): number => {
@@ -27,20 +27,21 @@ export const seccomp = (m: Machine, { flags, operation, program }: Arguments<"se
   if (operation !== SECCOMP.SET_MODE_FILTER) return operation === 3 ? m.unmodelled("this operation") : refuse("EINVAL")
   const { NEW_LISTENER, TSYNC, TSYNC_ESRCH, WAIT_KILLABLE_RECV } = SECCOMP_FILTER_FLAG
   const listens = (flags & NEW_LISTENER) !== 0
-  // EINVAL: unknown flags; a listener and threads, whose results can't be told apart; a flag for listeners without one
+  // EINVAL: unknown flags; both a listener and thread synchronization, since both use the result; a flag for listeners
+  // without one
   if ((flags & ~filterFlags) !== 0) refuse("EINVAL")
   if ((flags & TSYNC) !== 0 && listens && (flags & TSYNC_ESRCH) === 0) refuse("EINVAL")
   if ((flags & WAIT_KILLABLE_RECV) !== 0 && !listens) refuse("EINVAL")
-  // EINVAL: no instructions or too many, before the right to load them; all else behind it (seccomp_prepare_filter)
+  // EINVAL: no instructions or too many; checked before the right to load them, all else after it (seccomp_prepare_filter)
   if (program.length === 0 || program.length % 8 !== 0 || program.length / 8 > MAX_INSTRUCTIONS) refuse("EINVAL")
   // EACCES: without no_new_privs only with CAP_SYS_ADMIN in the user namespace (seccomp(2))
   if (!m.self.creds.noNewPrivs && !capableHere(m, CAP.SYS_ADMIN)) refuse("EACCES")
   if (!isSeccompProgram(program)) refuse("EINVAL")
   const { filters } = m.self
-  // ENOMEM: too much in all (seccomp_attach_filter)
+  // ENOMEM: too many instructions in all (seccomp_attach_filter)
   const total = filters.reduce((sum, one) => sum + one.length / 8 + 4, program.length / 8)
   if (total > mostInstructions) refuse("ENOMEM")
-  // EBUSY: one listener a process (has_duplicate_listener)
+  // EBUSY: a process may have one listener only (has_duplicate_listener)
   if (listens && m.self.listened === true) refuse("EBUSY")
   m.change({ filters: [...filters, program], ...listens ? { listened: true } : {} })
   return listens

@@ -1,4 +1,4 @@
-/** Sockets of IPv4, as far as one that listens. @see ip(7), tcp(7), bind(2), listen(2), net/ipv4/af_inet.c */
+/** IPv4 sockets, up to listen(2). @see ip(7), tcp(7), bind(2), listen(2), net/ipv4/af_inet.c */
 import { AF, RT_TABLE, SOCK } from "../../native/constants.ts"
 import { parseAddress } from "../../native/inet.ts"
 import type { Arguments } from "../../native/Kernel.ts"
@@ -11,21 +11,21 @@ import { rules, valueOf } from "../Sysctl.ts"
 
 const TCP = 6
 
-/** A socket of IPv4; only streams are modelled. */
+/** Makes an IPv4 socket; only streams are modelled. */
 export const inetSocket = (m: Machine, type: number, protocol: number): number => {
   if ((type & 0xf) !== SOCK.STREAM) m.unmodelled("sockets of IPv4 that are no streams")
-  // EPROTONOSUPPORT: no protocol of streams has this number (inet_create)
+  // EPROTONOSUPPORT: no stream protocol has this number (inet_create)
   if (protocol !== 0 && protocol !== TCP) {
     return protocol < 0 || protocol > 0xff ? refuse("EINVAL") : m.unmodelled(`protocol ${protocol} of IPv4`)
   }
   return openSocket(m, makeSocket(m, AF.INET, SOCK.STREAM, { net: m.self.ns.net }), type)
 }
 
-/** Whether an address is one of the namespace's own, or stands for all of them (inet_addr_valid_or_nonlocal). */
+/** Whether an address belongs to the namespace, or stands for all addresses (inet_addr_valid_or_nonlocal). */
 const isOwn = (m: Machine, ns: number, address: string): boolean => {
   const ip = readIp(address)
   if (ip.value === 0n || isMulticast(ip)) return true
-  // nothing is looked up before the first address came, with which the tables are made (__inet_dev_addr_type)
+  // before the first address there are no routing tables, and nothing is looked up (__inet_dev_addr_type)
   if (linksOf(m, ns).every((link) => addressesOf(link, 4).length === 0)) return true
   return routesOf(m, ns).some(({ destination, table, type }) =>
     table === RT_TABLE.LOCAL && (type === "local" || type === "broadcast") && destination !== null &&
@@ -35,7 +35,7 @@ const isOwn = (m: Machine, ns: number, address: string): boolean => {
 
 const anywhere = "0.0.0.0"
 
-/** Whether two sockets of a port can't be had at once: one of them takes what is meant for the other. */
+/** Whether two addresses with the same port conflict: one would take connections of the other. */
 const collides = (one: string, other: string): boolean => one === other || one === anywhere || other === anywhere
 
 const isTaken = (m: Machine, own: Socket, address: string, port: number): boolean =>
@@ -43,7 +43,7 @@ const isTaken = (m: Machine, own: Socket, address: string, port: number): boolea
     id !== own.id && net === own.net && bound?.port === port && collides(bound.address, address)
   )
 
-/** The lowest port that takes no privilege. */
+/** The lowest port that needs no privilege. */
 const unprivileged = (m: Machine, ns: number): number => {
   const path = "net/ipv4/ip_unprivileged_port_start"
   return Number(valueOf(m, path, ns, rules[path]!))
@@ -51,7 +51,7 @@ const unprivileged = (m: Machine, ns: number): number => {
 
 /** The order of the checks is that of `__inet_bind`. */
 export const bind = (m: Machine, { address, fd, port }: Arguments<"bind">): void => {
-  // what the live layer refuses before it asks
+  // the live kernel's handler refuses this itself
   const parsed = parseAddress(address)
   if (parsed?.family !== 4 || !(Number.isInteger(port) && port >= 0 && port <= 0xffff)) return refuse("EINVAL")
   const { socket: own } = socketOf(m, fd)
@@ -69,9 +69,9 @@ export const bind = (m: Machine, { address, fd, port }: Arguments<"bind">): void
 export const listen = (m: Machine, { fd }: Arguments<"listen">): void => {
   const { socket: own } = socketOf(m, fd)
   if (own.domain !== AF.INET) {
-    // EINVAL: one without a name, as all are that the model has (unix_listen)
+    // EINVAL: a unix socket without a name; the model has no others (unix_listen)
     return refuse(own.type === SOCK.DGRAM ? "ENOTSUP" : "EINVAL")
   }
-  // one without a port gets a free one, which is nobody else's
+  // a socket without a port gets a free one
   m.sockets.set(own.id, { ...own, bound: own.bound ?? { address: anywhere, port: 0 }, listening: true })
 }

@@ -8,20 +8,20 @@ import type { Keyring } from "../State.ts"
 /** `KEY_SPEC_SESSION_KEYRING`. */
 const session = -3
 
-/** Rights, as bits of a byte each for possessor, user, group and others (`KEY_*_VIEW` …). */
+/** Rights, as bits in a byte for each of possessor, user, group and others (`KEY_*_VIEW` …). */
 const [VIEW, SEARCH, SETATTR] = [0x01, 0x08, 0x20] as const
 
 const allRights = 0x3f3f3f3f
 
-/** What a new keyring permits: all to its possessor, looking and reading to its user; linking too if it has a name. */
+/** The rights of a new keyring: all for its possessor, view and read for its user; also link if it has a name. */
 const [unnamed, named] = [0x3f030000, 0x3f130000] as const
 
-/** How a keyring is looked at: by its number, as what the caller has, or by others' rights alone. */
+/** How a keyring is accessed: by its number, as the caller's own, or by name without possession. */
 type Way = "number" | "own" | "name"
 
 /**
- * Whether a right is the caller's (`key_task_permission`). A session keyring is possessed by who has it; by number only
- * where its possessor may search it.
+ * Whether the caller has a right (`key_task_permission`). A process possesses its session keyring; by number, only if the
+ * possessor may search it.
  */
 const permits = (m: Machine, { gid, id, rights, uid }: Keyring, right: number, way: Way): boolean => {
   const { creds, sessionKeyring } = m.self
@@ -32,7 +32,7 @@ const permits = (m: Machine, { gid, id, rights, uid }: Keyring, right: number, w
   return ((possessed ? all : others) & right) !== 0
 }
 
-/** The keyring of a number. EINVAL: not a number of one; ENOKEY: there is none; EACCES: without the right. */
+/** The keyring with a number. EINVAL: not a keyring's number; ENOKEY: there is none; EACCES: without the right. */
 const lookUp = (m: Machine, id: number | string | null, right: number): Keyring => {
   if (typeof id !== "number") return m.unmodelled("a keyring by name")
   const { sessionKeyring } = m.self
@@ -46,17 +46,17 @@ const lookUp = (m: Machine, id: number | string | null, right: number): Keyring 
 /** Joins a keyring by name, or a new one (`join_session_keyring`). */
 const join = (m: Machine, name: number | string | null): number => {
   const text = typeof name === "string" ? name : name === null ? undefined : m.unmodelled("an address")
-  // EPERM: names with a dot are the kernel's; EINVAL: longer than 4096 bytes
+  // EPERM: names that start with a dot are the kernel's; EINVAL: longer than 4096 bytes
   if (text?.startsWith(".") === true) refuse("EPERM")
   if (text !== undefined && new TextEncoder().encode(text).length >= 4096) refuse("EINVAL")
-  // one that may be searched, by rights that need no possession (find_keyring_by_name)
+  // a keyring that the caller may search without possession (find_keyring_by_name)
   const known = text === undefined
     ? undefined
     : m.keyrings.find((ring) =>
       ring.name === text && ring.userNs === m.self.ns.user && permits(m, ring, SEARCH, "name")
     )
   if (known !== undefined) {
-    // the one that it already has: 0
+    // 0 if the caller already has it
     if (known.id === m.self.sessionKeyring) return 0
     m.change({ sessionKeyring: known.id })
     return known.id

@@ -19,12 +19,12 @@ import { target } from "./stat.ts"
 
 // ── changing the tree ────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A name to make (filename_create). EEXIST, ENOENT for a slash after what is no directory, EROFS: in this order. */
+/** A new name (filename_create). EEXIST, ENOENT for a trailing slash unless a directory is made, EROFS: in this order. */
 const newName = (m: Machine, dirfd: number, path: string, directory: boolean): Resolved => {
   const found = resolve(m, dirfd, path, { follow: false, parent: true })
   if (found.last !== "name" || found.entry !== undefined) refuse("EEXIST")
   if (found.trailingSlash && !directory) refuse("ENOENT")
-  // a name that procfs does not have can't be looked up to be made (proc_pident_lookup)
+  // procfs fails to look up an unknown name (proc_pident_lookup)
   if (String(found.directory.node).startsWith("proc:")) refuse("ENOENT")
   if (readonlyAt(m, found.directory)) refuse("EROFS")
   return found
@@ -45,7 +45,7 @@ export const mkdirat = (m: Machine, { dirfd, mode, path }: Arguments<"mkdirat">)
 
 export const mknodat = (m: Machine, { dirfd, major, minor, mode, path }: Arguments<"mknodat">): void => {
   const type = mode & S.IFMT
-  // what can't be made is reported before the path is looked at (may_mknod): EPERM for a directory, EINVAL for the unknown
+  // the type is checked before the path (may_mknod): EPERM for a directory, EINVAL for an unknown type
   if (type === S.IFDIR) refuse("EPERM")
   if (![0, S.IFREG, S.IFIFO, S.IFSOCK, S.IFCHR, S.IFBLK].includes(type)) refuse("EINVAL")
   const found = newName(m, dirfd, path, false)
@@ -83,7 +83,7 @@ export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"
 
 // ── modes and owners ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** EOVERFLOW: an owner that the map of the mount has no name for stays what it is (`notify_change`). */
+/** EOVERFLOW: an unchanged owner has no id in the mount's map (`notify_change`). */
 const mustHaveOwner = ({ gid, uid }: View, setsUid: boolean, setsGid: boolean): void => {
   if ((uid === noId && !setsUid) || (gid === noId && !setsGid)) refuse("EOVERFLOW")
 }
@@ -112,7 +112,7 @@ export const fchmod = (m: Machine, { fd, mode }: Arguments<"fchmod">): void => {
   const { kind } = Descriptors.usable(m, fd)
   if (kind._tag === "Node" || kind._tag === "Pty") return changeMode(m, kind.location, mode)
   if (kind._tag === "Socket") m.unmodelled("modes and owners of sockets that are open")
-  // EOPNOTSUPP: an inode of no file system (anon_inode_setattr)
+  // EOPNOTSUPP: an anonymous inode (anon_inode_setattr)
   refuse("ENOTSUP")
 }
 
@@ -132,7 +132,7 @@ export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments
   mustHaveOwner(node, !unset(uid), !unset(gid))
   const fs = Nodes.fileSystemOf(m, node)
   const [kept, keptGroup] = [storedId(m, location, "uid", owner), storedId(m, location, "gid", group)]
-  // an id that is not changed is kept, also one that has no name here
+  // an id that is not changed is kept, even if it has no id here
   const real = view(m, location.node)
   const [nextUid, nextGid] = [unset(uid) ? real.uid : kept, unset(gid) ? real.gid : keptGroup]
   if (nextUid === undefined || nextGid === undefined) return refuse("EOVERFLOW")
@@ -140,7 +140,7 @@ export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments
     fs !== undefined &&
     (toUser(m, fs.owner, "uid", nextUid) === undefined || toUser(m, fs.owner, "gid", nextGid) === undefined)
   ) refuse("EOVERFLOW")
-  // of what has no owner here, a caller that may in the file system's user namespace (chown_ok)
+  // if the owner has no id here, CAP_CHOWN in the file system's user namespace decides (chown_ok)
   const mayChown = (id: number): boolean =>
     capableOver(m, node, CAP.CHOWN) || (id === noId && fs !== undefined && nsCapable(m, fs.owner, CAP.CHOWN))
   // EPERM: only CAP_CHOWN gives a file away; the owner may choose among its own groups (chown(2))
@@ -151,17 +151,17 @@ export const fchownat = (m: Machine, { dirfd, flags, gid, path, uid }: Arguments
     !mayChown(node.gid)
   ) refuse("EPERM")
   if (CgroupChanges.isGroup(node.id)) return CgroupChanges.changeGroup(m, node.id, { uid: owner, gid: group })
-  // the files of a process take an owner, and have their own again when they are next looked at (pid_revalidate)
+  // a file of a process accepts an owner, but has its own again at the next look-up (pid_revalidate)
   if (/^proc:\d+:\d/.test(String(node.id))) return
   copyUp(m, node.id)
   const { stored } = at(m, location)
   if (stored === undefined) return CgroupChanges.changeFile(m, node.id, { uid: owner, gid: group })
-  // set-user-ID, set-group-ID and capabilities go when a file changes hands (chown(2)); set-group-ID without execute
-  // permission for the group only if the caller is not in it (setattr_should_drop_sgid)
+  // a change of the owner clears set-user-ID, set-group-ID and capabilities (chown(2)); without group execute permission,
+  // set-group-ID only if the caller is not in the group (setattr_should_drop_sgid)
   const inGroup = creds.egid === node.gid || creds.groups.includes(node.gid) || capableOver(m, node, CAP.FSETID)
   const lost = node.type === "d" ? 0 : S.ISUID | ((node.mode & 0o10) !== 0 || !inGroup ? S.ISGID : 0)
   const mode = node.mode & ~lost
-  // EPERM: which is a change of mode, for the owner or CAP_FOWNER (setattr_prepare)
+  // EPERM: that is a change of mode, which needs the owner or CAP_FOWNER (setattr_prepare)
   if (mode !== node.mode && creds.euid !== node.uid && !capableOver(m, node, CAP.FOWNER)) refuse("EPERM")
   m.nodes.set(stored.id, { ...withoutCapabilities(stored), uid: nextUid, gid: nextGid, mode })
 }

@@ -1,4 +1,4 @@
-/** mount(2), as fs/namespace.c (`path_mount`) divides it. */
+/** mount(2), with the cases of fs/namespace.c (`path_mount`). */
 import { AT, MS, O } from "../../native/constants.ts"
 import type { Arguments } from "../../native/Kernel.ts"
 import { CAP, initialUserNs, nsCapable } from "../Credentials.ts"
@@ -36,7 +36,7 @@ export const newMount = (m: Machine, fs: number, root: NodeId, flags: number, lo
 
 // ── mount(2) ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** `MS_NOUSER`, `MS_MGC_MSK`, `MS_MGC_VAL`: the last is what old programs mark the flags with, and is taken off. */
+/** `MS_NOUSER`, `MS_MGC_MSK`, `MS_MGC_VAL`. Old programs add the last one to the flags; it is removed. */
 const [NOUSER, magicMask, magic] = [1 << 31, 0xffff0000, 0xc0ed0000] as const
 
 const withoutMagic = (flags: number): number => (flags & magicMask) >>> 0 === magic ? flags & 0xffff : flags
@@ -44,7 +44,7 @@ const withoutMagic = (flags: number): number => (flags & magicMask) >>> 0 === ma
 export const mount = (m: Machine, { data, flags: given, source, target, type }: Arguments<"mount">): void => {
   const where = existing(m, AT.FDCWD, target, { follow: true })
   const flags = withoutMagic(given) & ~MS.SILENT
-  // EINVAL: a flag of the kernel's own (path_mount)
+  // EINVAL: a flag for the kernel only (path_mount)
   if ((flags & NOUSER) !== 0) refuse("EINVAL")
   mayMount(m)
   if ((flags & MS.REMOUNT) !== 0) return remount(m, where, flags, data)
@@ -61,7 +61,7 @@ export const mount = (m: Machine, { data, flags: given, source, target, type }: 
   const lockedFlags = tooRevealing(m, fs, mountFlagsOf(flags))
   const place = onTop(m, where)
   const top = mountAt(m, place)
-  // EBUSY: the same file system once more on the same place (do_add_mount)
+  // EBUSY: the same file system is mounted there already (do_add_mount)
   if (top.fs === fs.id && top.root === place.node && top.root === fs.root) refuse("EBUSY")
   const id = newMount(m, fs.id, fs.root, mountFlagsOf(flags), lockedFlags)
   attachChecked(m, id, where)
@@ -70,19 +70,22 @@ export const mount = (m: Machine, { data, flags: given, source, target, type }: 
 const bind = (m: Machine, source: string | null, where: Location, flags: number): void => {
   if (source === null || source === "") return refuse("EINVAL")
   const from = existing(m, AT.FDCWD, source, { follow: true })
-  // EINVAL: a mount namespace that is not younger than the own one would hold itself (mnt_ns_loop)
+  // EINVAL: a mount namespace that is not younger than the caller's could contain itself (mnt_ns_loop)
   const namespace = m.namespaces.get(namespaceOf(from.node) ?? -1)
   if (namespace?.type === "mnt" && namespace.id <= m.self.ns.mnt) refuse("EINVAL")
-  // the place comes before what is to be there (do_loopback)
+  // the target is checked before the source (do_loopback)
   lockMount(m, where)
   const tree = copyForBind(m, from, (flags & MS.REC) !== 0)
   attachChecked(m, tree, where)
 }
 
-/** EINVAL: not of this namespace, unbindable, or a part of a tree whose rest is locked (`__do_loopback`). */
+/**
+ * Copies a mount for a bind. EINVAL: it is not of this namespace, is unbindable, or has locked mounts that the copy would
+ * leave out (`__do_loopback`).
+ */
 export const copyForBind = (m: Machine, from: Location, recursive: boolean): number => {
   if (from.mount === 0) {
-    // files of nsfs and other anonymous ones can be bound too, memory files and pipes not
+    // files of nsfs and some other anonymous files can be bound too; memory files and pipes can't
     if (namespaceOf(from.node) === undefined) refuse("EINVAL")
     return newMount(m, nsfs(m), from.node, 0)
   }
@@ -92,12 +95,12 @@ export const copyForBind = (m: Machine, from: Location, recursive: boolean): num
   const lockedBelow = !recursive &&
     childrenOf(m, old.id).some((child) => child.locked && isWithin(m, child.mountpoint!, from.node))
   if (lockedBelow) refuse("EINVAL")
-  // EPERM: what is left out would show what it hides (copy_tree)
+  // EPERM: leaving out a locked mount would reveal what it hides (copy_tree)
   const hides = treeOf(m, old.id).some(({ id, locked, unbindable }) => id !== old.id && locked && unbindable)
   if (recursive && hides) refuse("EPERM")
   const ids = cloneTree(m, from, { recursive, ns: 0 })
   const top = ids.get(old.id)!
-  // the copy's own top is free to go, its flags stay locked
+  // the top of the copy can be unmounted, but its flags stay locked
   m.mounts.update(top, (mount) => ({ ...mount, locked: false }))
   return top
 }
@@ -119,14 +122,14 @@ const nsfs = (m: Machine): number => {
   return id
 }
 
-/** EPERM: a flag that is locked can't be cleared, nor the access times changed (`can_change_locked_flags`). */
+/** EPERM: a locked flag would be cleared, or locked access times changed (`can_change_locked_flags`). */
 export const checkLocked = (mount: Mount, flags: number): void => {
   const hard = mount.lockedFlags & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC)
   if ((hard & ~flags) !== 0) refuse("EPERM")
   if ((mount.lockedFlags & atimeFlags) !== 0 && (flags & atimeFlags) !== (mount.flags & atimeFlags)) refuse("EPERM")
 }
 
-/** EBUSY: a file is open for writing, through one mount or through any of a file system (mnt_hold_writers). */
+/** EBUSY: a file is open for writing, through one of these mounts (mnt_hold_writers). */
 export const noWriters = (m: Machine, counts: (mount: Mount) => boolean): void => {
   for (const { flags, kind } of m.files.values()) {
     if ((flags & 3) === O.RDONLY || (flags & O.PATH) !== 0 || kind._tag !== "Node") continue
@@ -149,10 +152,10 @@ const remount = (m: Machine, where: Location, flags: number, data: string | null
     const fs = m.fileSystems.need(old.fs)
     const begun = { ...MountData.none, readonly: (flags & MS.RDONLY) !== 0 }
     const told = MountData.parse(m, fs.type, data, begun)
-    // EPERM: the file system itself belongs to another user namespace (do_remount)
+    // EPERM: the file system belongs to another user namespace (do_remount)
     if (!nsCapable(m, fs.owner, CAP.SYS_ADMIN)) refuse("EPERM")
     if (told.readonly && !fs.readonly) {
-      // mounts that are read-only themselves have no writers that count (sb_prepare_remount_readonly)
+      // read-only mounts have no writers (sb_prepare_remount_readonly)
       noWriters(m, (mount) => mount.fs === fs.id && (mount.flags & MS.RDONLY) === 0)
     }
     reconfigure(m, fs, told)
@@ -163,7 +166,7 @@ const remount = (m: Machine, where: Location, flags: number, data: string | null
 const changePropagation = (m: Machine, where: Location, flags: number): void => {
   const kind = flags & propagationFlags
   if (!isRoot(m, where)) refuse("EINVAL")
-  // EINVAL: exactly one kind, and nothing else but MS_REC (flags_to_propagation_type)
+  // EINVAL: not exactly one kind, or a flag other than MS_REC (flags_to_propagation_type)
   if ((flags & ~(propagationFlags | MS.REC)) !== 0 || (kind & (kind - 1)) !== 0) refuse("EINVAL")
   const top = mountAt(m, where)
   mayPropagate(m, top)
@@ -171,7 +174,7 @@ const changePropagation = (m: Machine, where: Location, flags: number): void => 
   for (const { id } of all) setPropagation(m, id, kind)
 }
 
-/** EINVAL: mounted nowhere; EPERM: CAP_SYS_ADMIN over its mount namespace is missing (`may_change_propagation`). */
+/** EINVAL: not mounted; EPERM: no CAP_SYS_ADMIN in the owner of its mount namespace (`may_change_propagation`). */
 export const mayPropagate = (m: Machine, mount: Mount): void => {
   if (mount.ns < 0) refuse("EINVAL")
   if (mount.ns > 0 && !nsCapable(m, m.namespaces.need(mount.ns).owner, CAP.SYS_ADMIN)) refuse("EPERM")
@@ -181,7 +184,7 @@ export const mayPropagate = (m: Machine, mount: Mount): void => {
 const topOf = (m: Machine, mount: Mount): Mount =>
   mount.parent === undefined ? mount : topOf(m, m.mounts.need(mount.parent))
 
-/** Whether a mount may be used: of the own namespace, or of a detached tree (`may_use_mount`). */
+/** Whether the caller may use a mount: it is in the caller's namespace, or in a detached tree (`may_use_mount`). */
 const usable = (m: Machine, mount: Mount): boolean => mount.ns === m.self.ns.mnt || mount.ns === 0
 
 export const move = (m: Machine, from: Location, path: Location): void => {
@@ -191,18 +194,18 @@ export const move = (m: Machine, from: Location, path: Location): void => {
   if ((at(m, from).type === "d") !== (at(m, path).type === "d")) refuse("EINVAL")
   const where = onTop(m, path)
   const target = mountAt(m, where)
-  // ENOENT: a place that is mounted nowhere any more, or was removed
+  // ENOENT: the place is not mounted any more, or was removed
   if (target.ns < 0 || unlinked(m, where.node)) refuse("ENOENT")
   if (old.ns === m.self.ns.mnt) {
-    // EINVAL: the bottom of all, locked to its parent, out of a shared mount, or to another namespace
+    // EINVAL: it is the root of the namespace, is locked, has a shared parent, or goes to another namespace
     if (old.parent === undefined || old.locked) refuse("EINVAL")
     if (m.mounts.need(old.parent!).shared !== undefined || target.ns !== m.self.ns.mnt) refuse("EINVAL")
   } else {
-    // EINVAL: only the top of a detached tree moves, and to another tree
+    // EINVAL: of a detached tree, only the top moves, and to another tree
     if (old.ns !== 0 || old.parent !== undefined) refuse("EINVAL")
     if ((target.ns === 0 && topOf(m, target).id === old.id) || !usable(m, target)) refuse("EINVAL")
   }
-  // EINVAL: something unbindable does not go to a shared mount (mount_namespaces(7))
+  // EINVAL: an unbindable mount can't move to a shared mount (mount_namespaces(7))
   if (target.shared !== undefined && treeOf(m, old.id).some(({ unbindable }) => unbindable)) refuse("EINVAL")
   // ELOOP: into its own subtree
   for (let id: number | undefined = where.mount; id !== undefined; id = m.mounts.need(id).parent) {

@@ -1,4 +1,4 @@
-/** The calls that take names away, or give others. @see unlink(2), rename(2) */
+/** The calls that remove and change names. @see unlink(2), rename(2) */
 import { AT, S } from "../../native/constants.ts"
 import type { Arguments } from "../../native/Kernel.ts"
 import * as CgroupChanges from "../CgroupChanges.ts"
@@ -18,7 +18,7 @@ const RENAME = { NOREPLACE: 1, EXCHANGE: 2, WHITEOUT: 4 }
 
 /**
  * Whether an entry may be taken out of a directory (`may_delete`): EACCES without permission for the directory, EPERM
- * for what a sticky bit keeps (unlink(2)), ENOTDIR or EISDIR for the wrong kind.
+ * because of a sticky bit (unlink(2)), ENOTDIR or EISDIR for the wrong kind.
  */
 const mayDelete = (m: Machine, directory: Location, child: View, isDirectory: boolean): void => {
   const parent = at(m, directory)
@@ -31,14 +31,14 @@ const mayDelete = (m: Machine, directory: Location, child: View, isDirectory: bo
   if (!isDirectory && child.type === "d") refuse("EISDIR")
 }
 
-/** EBUSY for what is a mount point in the caller's mount namespace (`is_local_mountpoint`). */
+/** EBUSY for a mount point in the caller's mount namespace (`is_local_mountpoint`). */
 const notMountedOn = (m: Machine, node: View): void => {
   if (m.mounts.find(({ mountpoint, ns }) => mountpoint === node.id && ns === m.self.ns.mnt) !== undefined) {
     refuse("EBUSY")
   }
 }
 
-/** What other namespaces have mounted on something goes with it (`detach_mounts`). */
+/** Unmounts what other namespaces have mounted on a removed node (`detach_mounts`). */
 const dropMounts = (m: Machine, node: View): void => {
   for (const mount of m.mounts.values()) {
     if (mount.mountpoint === node.id && mount.parent !== undefined && m.mounts.has(mount.id)) {
@@ -55,7 +55,7 @@ export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat
   if (found.last !== "name") {
     refuse(!isRmdir ? "EISDIR" : found.last === "dot" ? "EINVAL" : found.last === "dotdot" ? "ENOTEMPTY" : "EBUSY")
   }
-  // a read-only mount is reported before the name is looked up (mnt_want_write)
+  // a read-only mount is checked before the name is looked up (mnt_want_write)
   if (readonlyAt(m, found.directory)) refuse("EROFS")
   const child = view(m, found.entry ?? refuse("ENOENT"))
   if (!isRmdir && found.trailingSlash) refuse(child.type === "d" ? "EISDIR" : "ENOTDIR")
@@ -67,7 +67,7 @@ export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat
     return CgroupChanges.removeGroup(m, child.id)
   }
   if ((child.real ?? child).stored === undefined || isFixed(m, parent)) {
-    // sysfs has an rmdir, which is asked only after a look at what is mounted there (vfs_rmdir, kernfs_iop_rmdir)
+    // sysfs has an rmdir operation, which is called after the check for mounts (vfs_rmdir, kernfs_iop_rmdir)
     if (isRmdir && Nodes.fileSystemOf(m, parent)?.type === "sysfs") notMountedOn(m, child)
     return refuse("EPERM")
   }
@@ -77,11 +77,11 @@ export const unlinkat = (m: Machine, { dirfd, flags, path }: Arguments<"unlinkat
   if (!Overlay.remove(m, parent.id, found.name)) Tree.leave(m, parent, found.name)
 }
 
-/** Whether a directory is a place or above it. */
+/** Whether a directory is a place, or is above it. */
 const isAbove = (m: Machine, node: View | undefined, place: Location): boolean =>
   node !== undefined && node.type === "d" && isWithin(m, place.node, node.id)
 
-/** A directory that gets another parent must be writable itself, since its `..` changes (vfs_rename). */
+/** EACCES: a directory that gets another parent must be writable, because its `..` changes (vfs_rename). */
 const mayMove = (m: Machine, node: View): void => {
   if (node.type === "d" && !permitted(m, node, W)) refuse("EACCES")
 }
@@ -91,7 +91,7 @@ const place = (m: Machine, node: View, directory: View, name: string): void => {
   m.nodes.update(node.stored!.id, (old) => ({ ...old, parent: directory.id, name }))
 }
 
-/** What is reported before the two names are looked at: the order is that of `do_renameat2`. */
+/** The checks before the two names are looked up, in the order of `do_renameat2`. */
 const checkNames = (m: Machine, from: Resolved, to: Resolved, flags: number): void => {
   // EXDEV across mounts, even of one file system (rename(2))
   if (from.directory.mount !== to.directory.mount) refuse("EXDEV")
@@ -100,10 +100,10 @@ const checkNames = (m: Machine, from: Resolved, to: Resolved, flags: number): vo
   if (readonlyAt(m, from.directory)) refuse("EROFS")
 }
 
-/** A control group of version 1 gets another name beside its old one (kernfs_iop_rename, cgroup1_rename). */
+/** Renames a control group of version 1, within its directory (kernfs_iop_rename, cgroup1_rename). */
 const renameGroup = (m: Machine, child: View, from: Resolved, to: Resolved, flags: number): void => {
   if (flags !== 0) refuse("EINVAL")
-  // EPERM: those of version 2 keep their names
+  // EPERM: groups of version 2 can't be renamed
   if (CgroupChanges.versionOf(m, String(from.directory.node)) === 2) refuse("EPERM")
   if (child.type !== "d") refuse("ENOTDIR")
   if (from.directory.node !== to.directory.node) refuse("EIO")
@@ -114,7 +114,7 @@ const renameGroup = (m: Machine, child: View, from: Resolved, to: Resolved, flag
 export const renameat2 = (m: Machine, args: Arguments<"renameat2">): void => {
   const { flags, newdirfd, newpath, olddirfd, oldpath } = args
   const exchanges = (flags & RENAME.EXCHANGE) !== 0
-  // EINVAL: unknown flags, and an exchange with one of the others (rename(2))
+  // EINVAL: unknown flags, or an exchange combined with another flag (rename(2))
   if ((flags & ~7) !== 0 || (exchanges && flags !== RENAME.EXCHANGE)) refuse("EINVAL")
   const from = resolve(m, olddirfd, oldpath, { follow: false, parent: true })
   const to = resolve(m, newdirfd, newpath, { follow: false, parent: true })
@@ -126,9 +126,9 @@ export const renameat2 = (m: Machine, args: Arguments<"renameat2">): void => {
   if (old !== undefined && (flags & RENAME.NOREPLACE) !== 0) refuse("EEXIST")
   if (old === undefined && exchanges) refuse("ENOENT")
   if (exchanges && old!.type !== "d" && to.trailingSlash) refuse("ENOTDIR")
-  // ENOTDIR: a slash after what is no directory
+  // ENOTDIR: a trailing slash, and not a directory
   if (child.type !== "d" && (from.trailingSlash || (!exchanges && to.trailingSlash))) refuse("ENOTDIR")
-  // EINVAL: into itself; ENOTEMPTY: over a directory that it is in
+  // EINVAL: a directory into itself; ENOTEMPTY: over a directory that contains it
   if (isAbove(m, child, to.directory)) refuse("EINVAL")
   if (isAbove(m, old, from.directory)) refuse(exchanges ? "EINVAL" : "ENOTEMPTY")
   if (old?.id === child.id) return

@@ -16,7 +16,7 @@ const SYSVSEM = 0x40000
 
 export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
   const others = CLONE.FS | CLONE.FILES | CLONE.THREAD | CLONE.SIGHAND | CLONE.VM | SYSVSEM
-  // EINVAL: unknown flags (unshare(2)); sharing nothing, a process of one thread unshares FS and FILES at no cost
+  // EINVAL: unknown flags (unshare(2)). FS and FILES have no effect on a process that shares nothing
   if ((flags & ~(all | others)) !== 0) refuse("EINVAL")
   const made = make(m, flags & all)
   // a new user or mount namespace ends the sharing of directories too (ksys_unshare)
@@ -30,12 +30,12 @@ export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
 
 // ── joining ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Order in which several namespaces of a pidfd are joined: the user namespace gives the rights for the others. */
+/** The order in which several namespaces of a pidfd are joined. The user namespace gives the rights for the others. */
 const order: ReadonlyArray<NamespaceType> = ["user", "mnt", "uts", "ipc", "pid", "cgroup", "net", "time"]
 
 /**
- * Joins a namespace. `before` is the caller as it was when the call began: the credentials that a joined user namespace
- * gives come into force with the end of the call, so that the old ones decide (`ns_capable` in the `*_install` functions).
+ * Joins a namespace. `before` is the caller as it was when the call began: the credentials from a joined user namespace
+ * take effect at the end of the call, so the old ones decide (`ns_capable` in the `*_install` functions).
  */
 const join = (m: Machine, id: number, before: Process, alone = true): void => {
   const target = m.namespaces.need(id)
@@ -46,23 +46,23 @@ const join = (m: Machine, id: number, before: Process, alone = true): void => {
   if (target.type !== "user" && !(may(target.owner, CAP.SYS_ADMIN) && may(ns.user, CAP.SYS_ADMIN))) refuse("EPERM")
   switch (target.type) {
     case "user":
-      // EINVAL: the own one, which would give back dropped capabilities (user_namespaces(7))
+      // EINVAL: the caller's own, which would give back dropped capabilities (user_namespaces(7))
       if (target.id === ns.user) refuse("EINVAL")
-      // EINVAL: directories that are shared with another process (setns(2))
+      // EINVAL: the caller shares its directories with another process (setns(2))
       if (sharesDirectories(m)) refuse("EINVAL")
       if (!may(target.id, CAP.SYS_ADMIN)) refuse("EPERM")
       return commit(m, fullCredentials(m, m.self.creds), target.id)
     case "mnt": {
       // EPERM: also CAP_SYS_CHROOT (setns(2))
       if (!may(ns.user, CAP.SYS_CHROOT)) refuse("EPERM")
-      // EINVAL: directories that are shared with another process (setns(2)); with other namespaces at once, the kernel
+      // EINVAL: the caller shares its directories with another process (setns(2)); with other namespaces at once, the kernel
       // looks at a copy of them, which is not shared (prepare_nsset)
       if (alone && sharesDirectories(m)) refuse("EINVAL")
       const root = onTop(m, { mount: target.root, node: m.mounts.need(target.root).root })
       return m.change({ ns: { ...ns, mnt: target.id }, root, cwd: root })
     }
     case "pid":
-      // EINVAL: only the own pid namespace or one below it; it is for children (pid_namespaces(7))
+      // EINVAL: not the caller's pid namespace or one below it; it applies to children (pid_namespaces(7))
       if (!isPidWithin(m, target.id, ns.pid)) refuse("EINVAL")
       return m.change({ ns: { ...ns, pidForChildren: target.id } })
     case "time":
@@ -83,7 +83,7 @@ const isPidWithin = (m: Machine, pidNs: number, ancestor: number): boolean => {
 export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
   const { kind } = Descriptors.usable(m, fd)
   if (kind._tag === "Pid") {
-    // EINVAL: no or unknown types; ESRCH: gone; EPERM: may not look into it (setns(2))
+    // EINVAL: no types, or unknown ones; ESRCH: the process is gone; EPERM: the caller may not inspect it (setns(2))
     if (nstype === 0 || (nstype & ~all) !== 0) refuse("EINVAL")
     const target = m.processes.get(kind.pid) ?? refuse("ESRCH")
     if (!mayTrace(m, target, "real")) refuse("EPERM")

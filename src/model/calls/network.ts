@@ -27,7 +27,7 @@ const IFF = { UP: 1, BROADCAST: 2, LOOPBACK: 8, RUNNING: 0x40, MULTICAST: 0x1000
 
 const byteLength = (text: string): number => new TextEncoder().encode(text).length
 
-/** ERANGE: the attribute holds 15 bytes, and 255 for an alias. */
+/** ERANGE: a name has at most 15 bytes, an alias 255. */
 const fits = (text: string | undefined, most = 15): void => {
   if (text !== undefined && byteLength(text) > most) refuse("ERANGE", "Attribute failed policy validation")
 }
@@ -39,14 +39,14 @@ const find = (m: Machine, link: Rtnetlink.Link): Link => {
     refuse("ENODEV")
 }
 
-/** A hardware address that nobody else has; the kernel draws one. */
+/** A unique hardware address; the kernel chooses a random one. */
 const macOf = (id: number): string =>
   ["02", ...[24, 18, 12, 6, 0].map((shift) => (id >> shift & 63).toString(16).padStart(2, "0"))].join(":")
 
 const add = (m: Machine, ns: number, wanted: string, kind: string, txQueueLength: number, peer?: number): number => {
   const name = nameFor(m, ns, wanted)
   const index = newIndex(m, ns)
-  // EINVAL: the names of directories of /proc/sys/net/ipv4/conf, found after the number is taken
+  // EINVAL: names of directories in /proc/sys/net/ipv4/conf; checked after the number is allocated
   // (sysctl_dev_name_is_allowed)
   if (name === "all" || name === "default") throw new LateRefusal("EINVAL")
   const id = m.fresh()
@@ -118,7 +118,7 @@ const addVeth = (m: Machine, request: Of<"VethAdd">): void => {
   const ns = m.self.ns.net
   const peerNs = targetOf(m, request.peerNetnsPid, request.peerNetnsFd) ?? ns
   if (isTaken(m, ns, name)) refuse("EEXIST")
-  // the peer is made first (veth_newlink), and undone with nothing left but its number
+  // the peer is made first (veth_newlink). If the other end fails, it is removed, but its number stays used
   const peer = add(m, peerNs, peerName, "veth", txQueueLength)
   try {
     const end = add(m, ns, name, "veth", txQueueLength, peer)
@@ -133,12 +133,12 @@ const addVeth = (m: Machine, request: Of<"VethAdd">): void => {
 const deleteLink = (m: Machine, { link }: Of<"LinkDelete">): void => {
   if (link === 0) refuse("EINVAL")
   const found = find(m, link)
-  // EOPNOTSUPP: devices that no request made
+  // EOPNOTSUPP: a device that was not made by a request
   if (found.kind === "") refuse("ENOTSUP")
   following(m, () => remove(m, found.id))
 }
 
-/** EINVAL: lo and bridges stay where they are (netns_immutable); EEXIST: the name is taken there, and a new one too. */
+/** Moves a link. EINVAL: lo and bridges can't be moved (netns_immutable); EEXIST: the name is taken there, also a new one. */
 const moveBy = (m: Machine, id: number, ns: number, wanted: string | undefined): void => {
   const link = m.links.need(id)
   if (link.index === 1 || link.kind === "bridge") refuse("EINVAL", "The interface netns is immutable")
@@ -151,9 +151,9 @@ const moveBy = (m: Machine, id: number, ns: number, wanted: string | undefined):
 
 const setMac = (m: Machine, id: number, text: string): void => {
   const mac = text.toLowerCase()
-  // what it has already is not looked at (netif_set_mac_address)
+  // an unchanged address is not checked (netif_set_mac_address)
   if (mac === m.links.need(id).mac) return
-  // EADDRNOTAVAIL: a group's or zero (is_valid_ether_addr)
+  // EADDRNOTAVAIL: a multicast address or zero (is_valid_ether_addr)
   if ((Number.parseInt(mac.slice(0, 2), 16) & 1) !== 0 || /^[0:]+$/.test(mac)) refuse("EADDRNOTAVAIL")
   const link = m.links.need(id)
   m.links.set(id, { ...link, mac, ...link.kind === "bridge" ? { ownMac: true } : {} })
@@ -166,11 +166,11 @@ const masterOf = (m: Machine, link: Link): Link | undefined =>
 const setMtu = (m: Machine, id: number, mtu: number): void => {
   const link = m.links.need(id)
   if (mtu === link.mtu) return
-  // EINVAL: outside of 68 to 65535 for veth and bridge, which lo does not limit (dev_validate_mtu)
+  // EINVAL: not within 68 to 65535 for veth and bridge; lo has no limits (dev_validate_mtu)
   if (mtu > 2 ** 31 - 1 || (mtu < 68 && link.index !== 1)) refuse("EINVAL", "mtu less than device minimum")
   if (mtu > 65535 && link.index !== 1) refuse("EINVAL", "mtu greater than device maximum")
   m.links.set(id, { ...link, mtu, ...link.kind === "bridge" ? { ownMtu: true } : {} })
-  // lo keeps its part in IPv6 without addresses, and gets none back before it goes up again (addrconf_ifdown)
+  // lo keeps IPv6 without addresses, and gets them back only when it goes up again (addrconf_ifdown)
   if (mtu < 1280 || (link.mtu < 1280 && link.index !== 1)) Routes.familiesChanged(m, id, isReady(m, m.links.need(id)))
   followPorts(m, masterOf(m, link)?.id)
 }
@@ -228,7 +228,7 @@ const setLink = (m: Machine, request: Of<"LinkSet">): void => {
     }
   })
   if (failed === undefined) return
-  // what came before a part that is refused stays; a release from a bridge as well
+  // changes before the refused one stay, also a release from a bridge
   throw done > 0 || master !== undefined ? new LateRefusal(failed.code) : failed
 }
 
@@ -238,15 +238,15 @@ export const rtnetlink = (
   m: Machine,
   { request: asked }: { readonly request: Rtnetlink.Request }
 ): ReadonlyArray<Rtnetlink.Answer> => {
-  // names are asked for with a request of their own, which everybody may make, before the rest is looked at
+  // a name is resolved first, by a request of its own that any process may make
   const name = Netlink.needsIndex(asked)
-  // EINVAL: it has no form as a message
+  // EINVAL: it can't be expressed as a message
   const problem = name === undefined ? undefined : Netlink.problem({ _tag: "LinkGet", link: name })
   if (problem !== undefined) refuse("EINVAL", problem)
   const request = name === undefined ? asked : Netlink.withIndex(asked, find(m, name).index)
   const other = Netlink.problem(request)
   if (other !== undefined) refuse("EINVAL", other)
-  // EPERM: changes take CAP_NET_ADMIN in the owner of the network namespace (rtnetlink_rcv_msg)
+  // EPERM: changes need CAP_NET_ADMIN in the owner of the network namespace (rtnetlink_rcv_msg)
   if (!reads.has(request._tag) && !nsCapable(m, m.namespaces.need(m.self.ns.net).owner, CAP.NET_ADMIN)) refuse("EPERM")
   switch (request._tag) {
     case "BridgeAdd":

@@ -1,5 +1,5 @@
 /**
- * The interface of mounts by descriptors. @see open_tree(2), move_mount(2), fsopen(2), fsconfig(2), fsmount(2),
+ * The mount interface with descriptors. @see open_tree(2), move_mount(2), fsopen(2), fsconfig(2), fsmount(2),
  * mount_setattr(2)
  */
 import { AT, FSCONFIG, MOUNT_ATTR, MOVE_MOUNT, MS, O, OPEN_TREE } from "../../native/constants.ts"
@@ -38,7 +38,7 @@ export const moveMount = (m: Machine, args: Arguments<"move_mount">): void => {
   const { flags, fromDirfd, fromPath, toDirfd, toPath } = args
   mayMount(m)
   if ((flags & ~0x377) !== 0 || (flags & 0x300) === 0x300) refuse("EINVAL")
-  // where it goes is looked up first (move_mount)
+  // the target is looked up first (move_mount)
   const to = existing(m, toDirfd, toPath, {
     follow: (flags & MOVE_MOUNT.T_SYMLINKS) !== 0,
     emptyPath: (flags & MOVE_MOUNT.T_EMPTY_PATH) !== 0
@@ -59,7 +59,7 @@ const setGroup = (m: Machine, fromPlace: Location, toPlace: Location): void => {
   mayPropagate(m, from)
   mayPropagate(m, to)
   if (from.fs !== to.fs || !isWithin(m, to.root, from.root)) refuse("EINVAL")
-  // EINVAL: something locked in the way
+  // EINVAL: a locked mount is in the way
   if (childrenOf(m, from.id).some((child) => child.locked && isWithin(m, child.mountpoint!, to.root))) refuse("EINVAL")
   if (to.shared !== undefined || to.master !== undefined) refuse("EINVAL")
   if (from.shared === undefined && from.master === undefined) refuse("EINVAL")
@@ -90,7 +90,7 @@ const contextOf = (m: Machine, fd: number): { readonly file: OpenFile; readonly 
   return file.kind._tag === "FsContext" ? { file, context: file.kind } : refuse("EINVAL")
 }
 
-/** EINVAL: the arguments that a command does not go with; EOPNOTSUPP: no such command (fsconfig(2)). */
+/** EINVAL: arguments that the command does not accept; EOPNOTSUPP: no such command (fsconfig(2)). */
 const checkArguments = ({ aux, command, key, value }: Arguments<"fsconfig">): void => {
   const [hasKey, hasValue] = [key !== null, value !== null]
   const goes = (): boolean => {
@@ -124,7 +124,7 @@ const longestText = 256
 
 export const fsconfig = (m: Machine, args: Arguments<"fsconfig">): void => {
   const { command, fd, key, value } = args
-  // EINVAL: a negative number is none, before anything is looked at (fsconfig)
+  // EINVAL: a negative number; checked first (fsconfig)
   if (fd < 0) refuse("EINVAL")
   checkArguments(args)
   const { context, file } = contextOf(m, fd)
@@ -136,13 +136,13 @@ export const fsconfig = (m: Machine, args: Arguments<"fsconfig">): void => {
   switch (command) {
     case FSCONFIG.SET_FLAG:
     case FSCONFIG.SET_STRING: {
-      // EBUSY: it is made already, or could not be
+      // EBUSY: the instance is made already, or failed
       if (context.phase !== "parameters") refuse("EBUSY")
       return set({ ...context, settings: MountData.take(m, context.type, context.settings, key!, value ?? undefined) })
     }
     case FSCONFIG.CMD_CREATE: {
       if (context.phase !== "parameters") refuse("EBUSY")
-      // a caller that may not is refused before, and can ask once more (vfs_cmd_create)
+      // a caller without the right is refused before that, and can try again (vfs_cmd_create)
       mayMakeInstance(m, context.type)
       try {
         const { id } = makeFileSystem(m, context.type, context.settings)
@@ -199,7 +199,7 @@ export const mountSetattr = (m: Machine, args: Arguments<"mount_setattr">): void
   if (clearsTime ? (clear & MOUNT_ATTR._ATIME) !== MOUNT_ATTR._ATIME : (set & MOUNT_ATTR._ATIME) !== 0) refuse("EINVAL")
   if ((clear & MOUNT_ATTR.IDMAP) !== 0) refuse("EINVAL")
   if ((propagation & ~propagationFlags) !== 0 || (propagation & (propagation - 1)) !== 0) refuse("EINVAL")
-  // EINVAL: no such way to treat access times (build_mount_kattr)
+  // EINVAL: no such mode of access times (build_mount_kattr)
   if (clearsTime && ![0, MOUNT_ATTR.NOATIME, MOUNT_ATTR.STRICTATIME].includes(set & MOUNT_ATTR._ATIME)) refuse("EINVAL")
   const userNs = idmaps ? idmapOf(m, usernsFd) : undefined
   const where = existing(m, dirfd, path, {
@@ -208,12 +208,12 @@ export const mountSetattr = (m: Machine, args: Arguments<"mount_setattr">): void
   })
   const top = mountAt(m, where)
   if (!isRoot(m, where)) refuse("EINVAL")
-  // EINVAL: a user namespace that has no ids (alloc_mnt_idmap)
+  // EINVAL: a user namespace without maps (alloc_mnt_idmap)
   if (userNs !== undefined) {
     const { gidMap, uidMap } = m.namespace("user", userNs)
     if (uidMap === undefined || gidMap === undefined) refuse("EINVAL")
   }
-  // EINVAL: neither of the own namespace nor the top of a detached tree
+  // EINVAL: neither in the caller's namespace nor the top of a detached tree
   if (top.ns !== m.self.ns.mnt && (top.ns !== 0 || top.parent !== undefined)) refuse("EINVAL")
   const all = (flags & AT.RECURSIVE) !== 0 ? treeOf(m, top.id) : [top]
   const added = attributesToFlags(set) & ~MS.RELATIME
@@ -233,8 +233,8 @@ export const mountSetattr = (m: Machine, args: Arguments<"mount_setattr">): void
 }
 
 /**
- * The user namespace whose ids a mount is to show, which is looked at before the path (`build_mount_idmapped`). EINVAL: a
- * negative number, or no user namespace; EPERM: the initial one, which stands for no map, or one that is not the caller's.
+ * The user namespace whose map a mount gets; checked before the path (`build_mount_idmapped`). EINVAL: a negative number,
+ * or not a user namespace; EPERM: the initial one, which means no map, or one without CAP_SYS_ADMIN.
  */
 const idmapOf = (m: Machine, fd: number): number => {
   if (fd < 0) refuse("EINVAL")
@@ -244,7 +244,7 @@ const idmapOf = (m: Machine, fd: number): number => {
   return ns === initialUserNs(m) || !nsCapable(m, ns, CAP.SYS_ADMIN) ? refuse("EPERM") : ns
 }
 
-/** File systems whose mounts can have a map of ids (`FS_ALLOW_IDMAP`). */
+/** File systems that allow ID-mapped mounts (`FS_ALLOW_IDMAP`). */
 const idmappable = new Set(["tmpfs", "ext4"])
 
 /** The rules of `can_idmap_mount`, in its order. */
@@ -255,6 +255,6 @@ const mayMapIds = (m: Machine, mount: Mount, userNs: number): void => {
   if (mount.idmap !== undefined) refuse("EPERM")
   if (!idmappable.has(fs.type)) refuse("EINVAL")
   if (!nsCapable(m, fs.owner, CAP.SYS_ADMIN)) refuse("EPERM")
-  // EINVAL: it has been seen in a tree
+  // EINVAL: it has been attached
   if (mount.ns !== 0) refuse("EINVAL")
 }

@@ -18,17 +18,17 @@ import { numberOf } from "../Sysctl.ts"
 import * as Terminals from "../Terminals.ts"
 import * as Tree from "../Tree.ts"
 
-/** Flags that there are (`VALID_OPEN_FLAGS`); O_PATH goes with some only. */
+/** The known flags (`VALID_OPEN_FLAGS`); O_PATH accepts some of them only. */
 const knownFlags = O.WRONLY | O.RDWR | O.CREAT | O.EXCL | O.NOCTTY | O.TRUNC | O.APPEND | O.NONBLOCK | O.SYNC |
   O.ASYNC |
   O.DIRECT | 0o100000 | O.DIRECTORY | O.NOFOLLOW | O.NOATIME | O.CLOEXEC | O.PATH | O.TMPFILE
 
-/** O_TMPFILE without O_DIRECTORY, which it goes with. */
+/** The bit of O_TMPFILE without that of O_DIRECTORY, which it includes. */
 const temporaryBit = O.TMPFILE & ~O.DIRECTORY
 
 const pathFlags = O.PATH | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC
 
-/** EACCES: somebody else's file in a directory for all is no new one (`may_create_in_sticky`). */
+/** EACCES: O_CREAT on another user's file in a sticky world-writable directory (`may_create_in_sticky`). */
 const notInSticky = (m: Machine, directory: View, node: View): void => {
   if ((directory.mode & S.ISVTX) === 0) return
   const policy = node.type === "f" ? numberOf(m, "fs/protected_regular") : node.type === "p"
@@ -44,7 +44,7 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   const node = at(m, location)
   const isPath = (flags & O.PATH) !== 0
   const access = flags & 3
-  // access mode 3 takes both rights, and then neither reads nor writes (open(2))
+  // access mode 3 needs both rights, but allows neither reading nor writing (open(2))
   const checksRead = access !== O.WRONLY
   const checksWrite = access !== O.RDONLY || (flags & O.TRUNC) !== 0
   const opensForWriting = access === O.WRONLY || access === O.RDWR
@@ -62,22 +62,22 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
   if (node.type === "l") refuse("ELOOP")
   if (node.type === "d" && (checksWrite || (flags & O.CREAT) !== 0)) refuse("EISDIR")
   if (!created) {
-    // EROFS: to empty a file needs a mount that can be written first (do_open), a file system for writing in any case
-    // (sb_permission), a mount for writing last (do_dentry_open); devices and fifos may be written everywhere
+    // EROFS: truncation checks the mount first (do_open), all writes check the file system (sb_permission), and the mount
+    // at last (do_dentry_open); devices and fifos are exempt
     const readonly = node.type === "f" && readonlyAt(m, location)
     if (readonly && (flags & O.TRUNC) !== 0) refuse("EROFS")
     if (readonly && checksWrite && Nodes.fileSystemOf(m, node)?.readonly === true) refuse("EROFS")
     const wanted = (checksRead ? R : 0) | (checksWrite ? W : 0)
     if (!permitted(m, node, wanted)) refuse("EACCES")
-    // EPERM: only its owner reads a file without a trace (may_open)
+    // EPERM: O_NOATIME is for the owner only (may_open)
     if ((flags & O.NOATIME) !== 0 && !isOwner(m, node)) refuse("EPERM")
     // EROFS is about files and directories; devices and fifos on a read-only mount may be written
     if (writing && node.type === "f" && readonlyAt(m, location)) refuse("EROFS")
-    // ETXTBSY: somebody executes it (open(2))
+    // ETXTBSY: a process executes it (open(2))
     const runs = ({ program, status }: Process): boolean => status === "running" && program?.node === node.id
     if (writing && m.processes.values().some(runs)) refuse("ETXTBSY")
   }
-  // ENXIO: a socket has a path to connect to, not to open (open(2))
+  // ENXIO: a socket's path can be connected to, not opened (open(2))
   if (node.type === "s") refuse("ENXIO")
   node.onOpen?.(checksWrite)
   if (node.type === "c" || node.type === "b") {
@@ -95,12 +95,12 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
     const pty = Terminals.openTerminal(m, node, location, flags, path)
     if (pty !== undefined) return pty
   }
-  // EINVAL: an end of a pipe reads or writes (fifo_open)
+  // EINVAL: a pipe opens for reading or for writing (fifo_open)
   if (node.type === "p" && access === 3) refuse("EINVAL")
   if (node.type === "p" && access !== O.RDWR) Pipes.waitForOtherEnd(m, node, flags)
-  // EINVAL: the file system reads and writes by its cache only (FMODE_CAN_ODIRECT)
+  // EINVAL: the file system can't bypass its cache (FMODE_CAN_ODIRECT)
   if ((flags & O.DIRECT) !== 0 && !canBypass(m, node)) {
-    // what was made for it stays
+    // a file that was created stays
     if (created) throw new LateRefusal("EINVAL")
     refuse("EINVAL")
   }
@@ -122,20 +122,20 @@ const openAt = (m: Machine, location: Location, flags: number, created: boolean)
 
 const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
   const isPath = (flags & O.PATH) !== 0
-  // EMFILE comes before the path is looked at (do_sys_openat2), but after an empty or an endless one
+  // EMFILE is checked before the look-up (do_sys_openat2), but after an empty or too long path
   if (path !== "" && path.length < 4096) Descriptors.free(m)
   if ((flags & O.TMPFILE) === O.TMPFILE) return temporary(m, dirfd, path, flags, mode, how)
   const creating = (flags & O.CREAT) !== 0 && !isPath
-  // EINVAL: a directory is not made by open (build_open_flags)
+  // EINVAL: open can't make a directory (build_open_flags)
   if (creating && (flags & O.DIRECTORY) !== 0) refuse("EINVAL")
   const exclusive = creating && (flags & O.EXCL) !== 0
   const found = resolve(m, dirfd, path, {
-    // O_CREAT|O_EXCL does not follow a link in the last place (open(2)), nor does what is to be made with a slash
+    // O_CREAT|O_EXCL does not follow a link as the last name (open(2)), nor does O_CREAT with a trailing slash
     follow: (flags & O.NOFOLLOW) === 0 && !exclusive,
     parent: creating && path.endsWith("/"),
     resolve: how
   })
-  // EISDIR: what is made is no directory (lookup_fast_for_open)
+  // EISDIR: O_CREAT can't make a directory (lookup_fast_for_open)
   if (creating && found.last === "name" && found.trailingSlash) refuse("EISDIR")
   if (found.location !== undefined) {
     if (exclusive) refuse("EEXIST")
@@ -145,7 +145,7 @@ const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: 
   if (!creating) return refuse("ENOENT")
   const parent = at(m, found.directory)
   const isFixedThere = isFixed(m, parent)
-  // procfs has no name to look up, which comes first; kernfs has no create: EACCES (lookup_open)
+  // the look-up comes first, and fails in procfs: ENOENT; kernfs has no create operation: EACCES (lookup_open)
   if (isFixedThere && String(parent.id).startsWith("proc:")) refuse("ENOENT")
   if (readonlyAt(m, found.directory)) refuse("EROFS")
   if (isFixedThere) refuse("EACCES")
@@ -154,7 +154,7 @@ const openPath = (m: Machine, dirfd: number, path: string, flags: number, mode: 
 }
 
 const temporary = (m: Machine, dirfd: number, path: string, flags: number, mode: number, how: number): number => {
-  // EINVAL: not for writing, and with O_CREAT (open(2))
+  // EINVAL: O_TMPFILE without writing, or with O_CREAT (open(2))
   if ((flags & 3) === O.RDONLY || (flags & O.CREAT) !== 0) refuse("EINVAL")
   const location = existing(m, dirfd, path, { follow: true, resolve: how })
   const parent = at(m, location)
@@ -165,11 +165,11 @@ const temporary = (m: Machine, dirfd: number, path: string, flags: number, mode:
   if (m.mounts.get(location.mount)?.idmap !== undefined) {
     m.unmodelled("a file without a name on a mount with a map of ids")
   }
-  // EOPNOTSUPP: procfs, sysfs and cgroups have no such files (vfs_tmpfile)
+  // EOPNOTSUPP: procfs, sysfs and cgroups have no temporary files (vfs_tmpfile)
   if (isFixed(m, parent)) refuse("ENOTSUP")
   mayAdd(m, parent.fs, { _tag: "File", data: new Uint8Array() })
   const id = Tree.anonymous(m, parent.fs, applied(m, mode), { _tag: "File", data: new Uint8Array() })
-  // it is in no directory, and yet has a path with its inode's number
+  // it is in no directory, but has a path with its inode's number
   m.nodes.update(id, (node) => ({ ...node, parent: parent.id, name: `#${id}` }))
   const fd = openAt(m, { mount: location.mount, node: id }, flags & ~O.TMPFILE | (flags & 3), true)
   m.files.update(Descriptors.fileOf(m, fd).id, (file) => ({ ...file, flags: file.flags | O.TMPFILE }))
@@ -188,10 +188,10 @@ export const openat2 = (m: Machine, args: Arguments<"openat2">): number => {
   if ((mode & ~0o7777) !== 0 || (mode !== 0 && !creates)) refuse("EINVAL")
   if ((how & RESOLVE.BENEATH) !== 0 && (how & RESOLVE.IN_ROOT) !== 0) refuse("EINVAL")
   if ((flags & O.PATH) !== 0 && (flags & ~pathFlags) !== 0) refuse("EINVAL")
-  // EINVAL: a directory is not made by open; a temporary file is one for writing (build_open_flags)
+  // EINVAL: open can't make a directory; a temporary file must be opened for writing (build_open_flags)
   if ((flags & O.CREAT) !== 0 && (flags & O.DIRECTORY) !== 0) refuse("EINVAL")
   if ((flags & temporaryBit) !== 0 && ((flags & O.DIRECTORY) === 0 || (flags & 3) === O.RDONLY)) refuse("EINVAL")
-  // EAGAIN: what is in the cache makes nothing (build_open_flags)
+  // EAGAIN: a cached look-up can't create or truncate (build_open_flags)
   if ((how & RESOLVE.CACHED) !== 0 && (flags & (O.TRUNC | O.CREAT | temporaryBit)) !== 0) refuse("EAGAIN")
   return openPath(m, dirfd, path, flags, mode, how)
 }

@@ -22,18 +22,18 @@ export const pivotRoot = (m: Machine, { newRoot, putOld }: Arguments<"pivot_root
   const rootMount = mountAt(m, root)
   const sharedParent = (mount: Mount): boolean =>
     mount.parent !== undefined && m.mounts.need(mount.parent).shared !== undefined
-  // pivot_root(2), EINVAL: nothing of it may propagate
+  // EINVAL: none of the mounts, nor their parents, may be shared (pivot_root(2))
   if (oldMount.shared !== undefined || sharedParent(nextMount) || sharedParent(rootMount)) refuse("EINVAL")
   if (own(m, root) !== rootMount || own(m, next) !== nextMount) refuse("EINVAL")
   if (nextMount.locked) refuse("EINVAL")
   if (unlinked(m, next.node)) refuse("ENOENT")
   // EBUSY: new_root or put_old on the current root's mount
   if (nextMount.id === rootMount.id || oldMount.id === rootMount.id) refuse("EBUSY")
-  // EINVAL: current root not a mount point, or on the bottom of all (initramfs)
+  // EINVAL: the current root is not a mount point, or is the initramfs
   if (root.node !== rootMount.root || rootMount.parent === undefined) refuse("EINVAL")
   // EINVAL: new_root is not a mount point
   if (next.node !== nextMount.root || nextMount.parent === undefined) refuse("EINVAL")
-  // EINVAL: put_old not at or below new_root, new_root not below the root
+  // EINVAL: put_old is not at or below new_root, or new_root not below the root
   if (!reachable(m, old, next) || !reachable(m, next, root)) refuse("EINVAL")
 
   const place = { parent: rootMount.parent!, mountpoint: rootMount.mountpoint! }

@@ -23,25 +23,25 @@ export const nanosleep = (m: Machine, { nanoseconds }: Arguments<"nanosleep">): 
   if (!m.timedOut && nanoseconds > 0n) block("time to pass", nanoseconds)
 }
 
-/** The process of a directory `/proc/<pid>`, which pidfd_send_signal(2) takes for a pidfd. EBADF for other files. */
+/** The process of a directory `/proc/<pid>`, which pidfd_send_signal(2) accepts as a pidfd. EBADF for other files. */
 const processOf = (m: Machine, node: NodeId): Process => {
   const [, fs, number] = /^proc:(\d+):(\d+)$/.exec(String(node)) ?? refuse("EBADF")
   return processByNumber(m, Number(number), m.fileSystems.need(Number(fs)).shows) ?? refuse("ESRCH")
 }
 
-/** The model's number of a new process: the one in the initial namespace. */
+/** The model's number of a new process: its pid in the initial namespace. */
 const outermost = (m: Machine, numbers: ReadonlyMap<number, number>): number =>
   [...numbers].find(([ns]) => m.namespace("pid", ns).level === 0)![1]
 
 /** Flags of clone(2) that are not in the table: `linux/sched.h`. */
 const [SYSVSEM, UNTRACED, DETACHED, IO] = [0x40000, 0x800000, 0x400000, 0x80000000] as const
 
-/** Those that change nothing in a process that is not traced and shares no semaphores. */
+/** Flags without effect on a process that is not traced and shares no semaphores. */
 const withoutEffect = SYSVSEM | UNTRACED | DETACHED | IO
 
 /** The combinations that clone(2) refuses (`copy_process`), and those that the table of calls leaves out. */
 const checkFlags = (m: Machine, flags: number): void => {
-  // the exit signal is in the lowest byte: SIGCHLD, and there is no place for CLONE_NEWTIME
+  // the lowest byte is the exit signal, so CLONE_NEWTIME can't be passed
   if ((flags & 0xff) !== 0) refuse("EINVAL")
   // the call's child has its own memory (native/linux/processes.ts)
   if ((flags & (CLONE.VM | CLONE.VFORK | CLONE.SIGHAND | CLONE.THREAD)) !== 0) refuse("EINVAL")
@@ -54,7 +54,7 @@ const checkFlags = (m: Machine, flags: number): void => {
   if ((flags & ~(known | CLONE.FS | CLONE.PARENT | CLONE.PIDFD)) !== 0) m.unmodelled("these flags of clone")
 }
 
-/** Refuses a clone so late that its numbers are used up (`alloc_pid`, whose cursors stay). */
+/** Refuses a clone after its pids were allocated: they stay used (`alloc_pid`). */
 const refuseNumbered = (m: Machine, pidNs: number, code: Errno): never => {
   number(m, pidNs)
   Namespaces.collect(m)
@@ -69,16 +69,16 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
     const isExempt = creds.uid === 0 || capable(m, CAP.SYS_RESOURCE) || capable(m, CAP.SYS_ADMIN)
     if (!isExempt && hasTooManyProcesses(m, userNs, creds.uid, 1)) refuse("EAGAIN")
   })
-  // EINVAL: new System V semaphores can't be undone by an old list (copy_namespaces)
+  // EINVAL: a new ipc namespace can't share the list of semaphore undos (copy_namespaces)
   if ((flags & CLONE.NEWIPC) !== 0 && (flags & SYSVSEM) !== 0) refuse("EINVAL")
-  // ENOMEM: the namespace that children go to has lost its init (pid_namespaces(7))
+  // ENOMEM: the pid namespace of the children has lost its init (pid_namespaces(7))
   const target = m.namespace("pid", made.ns.pid)
   if (target.nextPid > 1 && initOf(m, target.id)?.status !== "running") return refuseNumbered(m, made.ns.pid, "ENOMEM")
-  // EFAULT: the call has no place for a pidfd
+  // EFAULT: the call passes no address for a pidfd
   if ((flags & CLONE.PIDFD) !== 0) return refuseNumbered(m, made.ns.pid, "EFAULT")
 
   const scheduler = Scheduling.forChild(m.self)
-  // EAGAIN: pids.max of a group, or of one above it (cgroup-v1/pids.rst)
+  // EAGAIN: pids.max of the group, or of a group above it (cgroup-v1/pids.rst)
   if (!mayFork(m, m.self)) refuse("EAGAIN")
   const directories = (flags & CLONE.FS) === 0 ? undefined : m.self.directories ?? m.fresh()
   if (directories !== undefined) m.change({ directories })
@@ -144,7 +144,7 @@ const asksFor = (m: Machine, idtype: number, id: number): (child: Process) => bo
   }
 }
 
-/** What a child has to report of what is asked for: its end, a stop or a continuation. */
+/** What a child has to report, of the requested kinds: its end, a stop or a continuation. */
 const news = (m: Machine, child: Process, options: number): Process["ended"] => {
   if (child.status === "zombie") return (options & W.EXITED) !== 0 && isWaitable(m, child) ? child.ended : undefined
   const { untold } = child
@@ -153,7 +153,7 @@ const news = (m: Machine, child: Process, options: number): Process["ended"] => 
 }
 
 export const waitid = (m: Machine, { id, idtype, options }: Arguments<"waitid">): ChildStatus | null => {
-  // EINVAL: unknown options, or none that says what for (waitid(2))
+  // EINVAL: unknown options, or none of WEXITED, WSTOPPED and WCONTINUED (waitid(2))
   if ((options & ~0xe0000000 & ~knownOptions) !== 0 || (options & (W.EXITED | W.STOPPED | W.CONTINUED)) === 0) {
     refuse("EINVAL")
   }
@@ -191,24 +191,24 @@ export const wait4 = (m: Machine, { pid }: Arguments<"wait4">): Reaped | null =>
 // ── ids ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 export const getpid = (m: Machine): number => m.self.numbers.get(m.self.ns.pid)!
 
-/** 0 where the parent is in a pid namespace outside of ours (getppid(2)). */
+/** 0 if the parent is in a pid namespace outside of the caller's (getppid(2)). */
 export const getppid = (m: Machine): number => m.processes.get(m.self.parent)?.numbers.get(m.self.ns.pid) ?? 0
 
-/** 0 where the leader was in a pid namespace outside of ours. ESRCH also for a number below 0 (find_task_by_vpid). */
+/** 0 if the leader was in a pid namespace outside of the caller's. ESRCH also for a negative number (find_task_by_vpid). */
 export const getsid = (m: Machine, { pid }: Arguments<"getsid">): number => {
   const target = pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
   return leaderNumber(m, target, target.session, m.self.ns.pid)
 }
 
 export const setsid = (m: Machine): number => {
-  // EPERM: a leader of a process group makes no session (setsid(2))
+  // EPERM: the leader of a process group can't make a session (setsid(2))
   if (m.self.group === m.pid) refuse("EPERM")
   const { terminal: _, ...without } = m.self
   m.processes.set(m.pid, { ...without, group: m.pid, session: m.pid, leaderNumbers: without.numbers })
   return getpid(m)
 }
 
-/** `PIDFD_THREAD`, a pidfd of one thread, which here is the process. */
+/** `PIDFD_THREAD`: a pidfd of one thread; in the model, of the process. */
 const THREAD = O.EXCL
 
 export const pidfdOpen = (m: Machine, { flags, pid }: Arguments<"pidfd_open">): number => {
@@ -233,9 +233,9 @@ export const pidfdGetfd = (m: Machine, { flags, pidfd, targetfd }: Arguments<"pi
 
 export const pidfdSendSignal = (m: Machine, { pidfd, signal }: Arguments<"pidfd_send_signal">): void => {
   const file = Descriptors.usable(m, pidfd)
-  // a directory /proc/<pid> serves as well (pidfd_to_pid)
+  // a directory /proc/<pid> is accepted too (pidfd_to_pid)
   const target = file.kind._tag === "Node" ? processOf(m, file.kind.location.node) : ofPidfd(m, file)
-  // EINVAL: a process that this pid namespace does not see (access_pidfd_pidns)
+  // EINVAL: the caller's pid namespace does not see the process (access_pidfd_pidns)
   if (!target.numbers.has(m.self.ns.pid)) refuse("EINVAL")
   signalOne(m, target, signal)
 }

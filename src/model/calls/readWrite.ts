@@ -30,7 +30,7 @@ const advance = (m: Machine, file: OpenFile, by: number): void =>
 
 export const read = (m: Machine, { count, fd }: Arguments<"read">): Uint8Array => {
   const file = Descriptors.usable(m, fd)
-  // EBADF: opened for writing only, or for neither (open(2), access mode 3)
+  // EBADF: not open for reading (open(2), also access mode 3)
   if ((file.flags & 1) !== 0) refuse("EBADF")
   if (file.outside !== undefined) return new Uint8Array()
   if (file.kind._tag === "Socket") return Sockets.read(m, file, file.kind.socket, count)
@@ -72,7 +72,7 @@ const readDevice = (m: Machine, { device }: View, count: number): Uint8Array => 
   }
 }
 
-/** Bytes that look random and are the same in every run. */
+/** Pseudorandom bytes, the same in every run. */
 const randomBytes = (m: Machine, count: number): Uint8Array => {
   let x = (m.fresh() * 2654435761) >>> 0 || 1
   return Uint8Array.from({ length: count }, () => {
@@ -101,7 +101,7 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
     return taken
   }
   const stored = node.stored
-  // computed files without a write handler: EINVAL, as proc_reg_write without proc_write returns EIO
+  // a computed file without a write handler: EINVAL for the files of a process, EIO for others
   if (/^proc:\d+:\d/.test(String(node.id))) return refuse("EINVAL")
   if (stored === undefined || stored.content._tag !== "File") return refuse("EIO")
   const old = node.read!()
@@ -120,7 +120,7 @@ export const write = (m: Machine, { data, fd }: Arguments<"write">): number => {
 }
 
 export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): void => {
-  // EINVAL: before the descriptor is looked at (do_sys_ftruncate)
+  // EINVAL: checked before the descriptor (do_sys_ftruncate)
   if (length < 0n) refuse("EINVAL")
   const file = Descriptors.usable(m, fd)
   if (file.kind._tag === "Pid") m.unmodelled("the size of a pidfd")
@@ -128,7 +128,7 @@ export const ftruncate = (m: Machine, { fd, length }: Arguments<"ftruncate">): v
   if (!opensForWriting(file)) refuse("EINVAL")
   const { node } = nodeFile(m, file)
   const stored = node.stored
-  // a computed file takes any size, and has its own
+  // a computed file accepts any size, and keeps its own
   if (stored === undefined && node.type === "f") return
   if (stored?.content._tag !== "File") return refuse("EINVAL")
   const old = node.read!()
@@ -149,7 +149,7 @@ export const fsync = (m: Machine, { fd }: Arguments<"fsync">): void => {
 
 export const getdents64 = (m: Machine, { fd }: Arguments<"getdents64">): ReadonlyArray<DirectoryEntry> => {
   const file = Descriptors.usable(m, fd)
-  // ENOENT: the process whose directory it was is gone (proc_pident_readdir)
+  // ENOENT: the process of the directory is gone (proc_pident_readdir)
   if (file.kind._tag === "Node" && Nodes.isGone(m, file.kind.location.node)) refuse("ENOENT")
   const { node } = file.kind._tag === "Node" ? nodeFile(m, file) : refuse("ENOTDIR")
   if (node.list === undefined) return refuse("ENOTDIR")
@@ -166,7 +166,7 @@ export const getdents64 = (m: Machine, { fd }: Arguments<"getdents64">): Readonl
   })
 }
 
-/** EFBIG and SIGXFSZ, at which a process ends that has no other use for it (setrlimit(2), RLIMIT_FSIZE). */
+/** EFBIG, and SIGXFSZ, which by default ends the process (setrlimit(2), RLIMIT_FSIZE). */
 const tooLarge = (m: Machine): never => {
   kill(m, m.pid, SIG.XFSZ, false)
   if (m.processes.get(m.pid)?.status !== "running") throw new Gone()
@@ -175,14 +175,14 @@ const tooLarge = (m: Machine): never => {
 
 const mostBytes = (m: Machine): bigint => m.self.limits.get(RLIMIT.FSIZE)?.soft ?? Descriptors.infinity
 
-/** How much of a write at an offset RLIMIT_FSIZE lets through (`generic_write_check_limits`). */
+/** How much of a write at an offset RLIMIT_FSIZE allows (`generic_write_check_limits`). */
 const roomInFile = (m: Machine, offset: number, length: number): number => {
   const most = mostBytes(m)
   if (length === 0 || most === Descriptors.infinity) return length
   return BigInt(offset) >= most ? tooLarge(m) : Math.min(length, Number(most) - offset)
 }
 
-/** Whether RLIMIT_FSIZE lets a file grow to a size (`inode_newsize_ok`). */
+/** Whether RLIMIT_FSIZE allows a file to grow to a size (`inode_newsize_ok`). */
 const mayGrowTo = (m: Machine, from: number, to: bigint): void => {
   if (to > BigInt(from) && mostBytes(m) !== Descriptors.infinity && to > mostBytes(m)) tooLarge(m)
 }

@@ -45,15 +45,15 @@ const addAddress4 = (m: Machine, link: Link, address: Cidr): void => {
   if (link.mtu < 68) refuse("ENOBUFS")
   const list = addressesOf(link, 4)
   const network = list.filter((other) => other.prefix === address.prefix && holds(other, address))
-  // EEXIST: the same address with the same length on this link (find_matching_ifa)
+  // EEXIST: the link has the same address with the same prefix length (find_matching_ifa)
   if (network.some(({ value }) => value === address.value)) refuse("EEXIST", "ipv4: Address already assigned")
-  // 0.0.0.0 is taken and dropped (__inet_insert_ifa)
+  // 0.0.0.0 is accepted and ignored (__inet_insert_ifa)
   if (address.value === 0n) return
-  // EINVAL: one network has one scope; that of the kernel's 127.0.0.1/8 is the host's, that of a request's the universe's
+  // EINVAL: a network has one scope. That of the kernel's 127.0.0.1/8 is host, that of a request is universe
   if (link.ownLoopback === true && network.some((other) => print(other) === "127.0.0.1/8")) {
     refuse("EINVAL", "ipv4: Invalid scope value")
   }
-  // the first of a network goes behind the other firsts, another one to the end
+  // the first address of a network is inserted after other first ones; others go to the end
   const isFirst = (one: Cidr): boolean =>
     list.find((other) => other.prefix === one.prefix && holds(other, one))!.value === one.value
   const place = network.length > 0 ? list.length : list.findLastIndex(isFirst) + 1
@@ -64,11 +64,12 @@ const addAddress4 = (m: Machine, link: Link, address: Cidr): void => {
 const addAddress6 = (m: Machine, link: Link, address: Cidr, nodad: boolean, ready: boolean): void => {
   // EINVAL: no IPv6 on a link whose MTU is below 1280 (ipv6_add_dev)
   if (link.mtu < 1280) refuse("EINVAL")
-  // EEXIST: the same address on this link, of whatever length (inet6_rtm_newaddr)
+  // EEXIST: the link has the same address, with any prefix length (inet6_rtm_newaddr)
   if (addressesOf(link, 6).some(({ value }) => value === address.value)) {
     refuse("EEXIST", "IPv6: Address already assigned")
   }
-  // EACCES: IPv6 is off here (addrconf_add_dev); EADDRNOTAVAIL: a group's, nobody's, or ::1 elsewhere than on lo
+  // EACCES: IPv6 is off on the link (addrconf_add_dev); EADDRNOTAVAIL: a multicast address, ::, or ::1 on a link other than
+  // lo
   if (link.ipv6Off === true && !isLoopback(link)) refuse("EACCES", "IPv6 is disabled on this device")
   if (address.value === 0n || isMulticast(address) || (address.value === 1n && !isLoopback(link))) {
     refuse("EADDRNOTAVAIL")
@@ -77,14 +78,14 @@ const addAddress6 = (m: Machine, link: Link, address: Cidr, nodad: boolean, read
   insert6(m, link.id, address)
   if (nodad) m.links.update(link.id, (old) => ({ ...old, nodad: [...old.nodad ?? [], print(address)] }))
   const now = m.links.need(link.id)
-  // what nobody else can have is used at once, also on a link that is down (addrconf_dad_begin)
+  // an address without duplicate detection is used at once, also on a link that is down (addrconf_dad_begin)
   if (ready || nodad || isLoopback(now)) local6(m, now, address)
   if (!now.up) return
   network6(m, now, address)
   if (!isLoopback(now)) multicast6(m, now)
 }
 
-/** The IPv4 route that an address takes: the table of own addresses first, then main (fib_lookup). */
+/** The IPv4 route to an address: the local table first, then main (fib_lookup). */
 const lookUp4 = (
   m: Machine,
   ns: number,
@@ -102,7 +103,7 @@ const lookUp4 = (
 
 type RouteAdd = Extract<Rtnetlink.Request, { readonly _tag: "RouteAdd" }>
 
-/** Adds a route. The parts of the request are well formed and of one family. */
+/** Adds a route. The parts of the request are valid, and of one family. */
 export const addRoute = (m: Machine, request: RouteAdd): void => {
   const destination = request.destination === undefined ? undefined : read(request.destination)
   const gateway = request.gateway === undefined ? undefined : readIp(request.gateway)
@@ -114,8 +115,8 @@ export const addRoute = (m: Machine, request: RouteAdd): void => {
   const parts: Parts = { ns, destination, gateway, source, given, link }
   const out = family === 4 ? nextHop4(m, parts) : nextHop6(m, parts)
   const to = destination === undefined ? null : destinationOf(destination)
-  // EEXIST: IPv4 has one route to a destination, however it came (fib_table_insert); IPv6 one of each metric, and the
-  // kernel's own have another (fib6_add_rt2node)
+  // EEXIST: IPv4 has one route to a destination, however it was added (fib_table_insert); IPv6 has one for each metric, and the
+  // kernel's own have a different metric (fib6_add_rt2node)
   const twin = m.routes.values().some((route) =>
     route.ns === ns && route.family === family && route.table === RT_TABLE.MAIN && route.destination === to &&
     (family === 4 || !route.automatic)
@@ -153,17 +154,17 @@ const nextHop4 = (m: Machine, { destination, gateway, given, link, ns, source }:
   const out = gateway === undefined || gateway.value === 0n
     ? link ?? refuse("ENODEV", "Invalid next hop device")
     : throughGateway4(m, ns, gateway, given?.index)
-  // ENODEV: too small for IPv4, which the link has lost (inetdev_event)
+  // ENODEV: the MTU is too small, so the link has lost IPv4 (inetdev_event)
   if (gateway === undefined && out.mtu < 68) refuse("ENODEV", "Invalid next hop device")
-  // a local route outlives the link's going down
+  // a local route stays when the link goes down
   if (!out.up) refuse("ENETDOWN", "Device for nexthop is not up")
-  // EINVAL: the preferred source is an address of this machine
+  // EINVAL: the preferred source is not an address of this machine
   if (source !== undefined && lookUp4(m, ns, source)?.type !== "local") refuse("EINVAL", "Invalid prefsrc address")
   return out
 }
 
 const throughGateway4 = (m: Machine, ns: number, gateway: Ip, index: number | undefined): Link => {
-  // ENETUNREACH: no route on a link itself leads to it; EINVAL: a group's or everybody's address (fib_check_nh_v4_gw)
+  // ENETUNREACH: no link-scope route leads to it; EINVAL: a multicast or broadcast address (fib_check_nh_v4_gw)
   const route = lookUp4(m, ns, gateway, { scope: RT_SCOPE.LINK, link: index }) ??
     refuse("ENETUNREACH", "Nexthop has invalid gateway")
   if (route.type !== undefined && route.type !== "local") refuse("EINVAL", "Nexthop has invalid gateway")
@@ -178,7 +179,7 @@ const nextHop6 = (m: Machine, { gateway, given, link, ns, source }: Parts): Link
   if (out.ipv6Off === true) refuse("EACCES", "IPv6 is disabled on nexthop device")
   if (!out.up) refuse("ENETDOWN", "Nexthop device is not up")
   const own = (other: Link): boolean => addressesOf(other, 6).some(({ value }) => value === source!.value)
-  // EINVAL: the preferred source is an address of this machine that is in use
+  // EINVAL: the preferred source is not a usable address of this machine
   if (source !== undefined) {
     const text = `${printIp(source)}/128`
     const used = routesOf(m, ns).some(({ destination, type }) => type === "local" && destination === text)
@@ -190,7 +191,7 @@ const nextHop6 = (m: Machine, { gateway, given, link, ns, source }: Parts): Link
 const throughGateway6 = (m: Machine, ns: number, gateway: Ip, link: Link | undefined): Link => {
   const own = (other: Link): boolean => addressesOf(other, 6).some(({ value }) => value === gateway.value)
   const isNear = isLinkLocal(gateway)
-  // EINVAL: an own address, a group's, nobody's; an address of a link without the link; lo
+  // EINVAL: an address of this machine, a multicast address, ::, a link-local address without a link, or lo
   if (linksOf(m, ns).some((other) => (!isNear || other.id === link?.id) && own(other))) {
     refuse("EINVAL", "Gateway can not be a local address")
   }
@@ -199,7 +200,7 @@ const throughGateway6 = (m: Machine, ns: number, gateway: Ip, link: Link | undef
   return isLoopback(out) ? refuse("EINVAL", "Egress device can not be loopback device for this route") : out
 }
 
-/** EHOSTUNREACH: no route on a link itself, on the given one, leads to the gateway (ip6_route_check_nh). */
+/** EHOSTUNREACH: no route without a gateway, on the given link, leads to the gateway (ip6_route_check_nh). */
 const nearest6 = (m: Machine, ns: number, gateway: Ip, link: Link | undefined): Link => {
   const prefix = ({ destination }: Route): number => destination === null ? 0 : read(destination).prefix
   const routes = routesOf(m, ns).filter(({ destination, family, table }) =>
@@ -208,13 +209,13 @@ const nearest6 = (m: Machine, ns: number, gateway: Ip, link: Link | undefined): 
   const best = routes.filter((route) => prefix(route) === prefix(routes[0]!))
   const route = best.find((one) => link === undefined || one.link === link.index)
   const out = linksOf(m, ns).find(({ index }) => route !== undefined && index === route.link)
-  // a route by lo is one that refuses (fib6_is_reject)
+  // a route through lo is a reject route (fib6_is_reject)
   return route === undefined || route.gateway !== null || out === undefined || isLoopback(out)
     ? refuse("EHOSTUNREACH")
     : out
 }
 
-/** What a list of routes shows. */
+/** The routes as rtnetlink lists them. */
 export const listRoutes = (m: Machine): ReadonlyArray<Rtnetlink.Answer> =>
   routesOf(m, m.self.ns.net).map(({ destination, gateway, link, source, table }) => ({
     _tag: "Route",

@@ -12,7 +12,10 @@ import { isRealTime } from "../Scheduling.ts"
 import type { Process } from "../State.ts"
 import { numberOf } from "../Sysctl.ts"
 
-/** EPERM: another's process takes all its ids or CAP_SYS_RESOURCE in its user namespace (`check_prlimit_permission`). */
+/**
+ * Whether the caller may set limits of a process: all its ids are the caller's, or CAP_SYS_RESOURCE in its user namespace
+ * (`check_prlimit_permission`).
+ */
 const mayLimit = (m: Machine, target: Process): boolean => {
   const { creds } = m.self
   const ids = [target.creds.uid, target.creds.euid, target.creds.suid].every((id) => id === creds.uid) &&
@@ -23,7 +26,7 @@ const mayLimit = (m: Machine, target: Process): boolean => {
 export const prlimit = (m: Machine, { limit, pid, resource }: Arguments<"prlimit64">): Limit => {
   const target = pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")
   if (!mayLimit(m, target)) refuse("EPERM")
-  // EINVAL: no such resource, soft above hard; EPERM: more files than fs.nr_open, for any caller, and a higher hard limit
+  // EINVAL: no such resource, or soft above hard. EPERM: more files than fs.nr_open, for any caller; a higher hard limit
   // without CAP_SYS_RESOURCE in the initial user namespace (getrlimit(2), do_prlimit)
   if (!Object.values(RLIMIT).some((known) => known === resource)) refuse("EINVAL")
   const old = target.limits.get(resource) ?? { soft: Descriptors.infinity, hard: Descriptors.infinity }
@@ -31,7 +34,7 @@ export const prlimit = (m: Machine, { limit, pid, resource }: Arguments<"prlimit
   if (limit.soft > limit.hard) refuse("EINVAL")
   if (resource === RLIMIT.NOFILE && limit.hard > BigInt(numberOf(m, "fs/nr_open") ?? 1048576)) refuse("EPERM")
   if (limit.hard > old.hard && !capable(m, CAP.SYS_RESOURCE)) refuse("EPERM")
-  // a process that has used up its time already gets SIGXCPU at once
+  // a process that has used up its CPU time gets SIGXCPU at once
   if (resource === RLIMIT.CPU && limit.soft === 0n) m.unmodelled("when a process has used all of its processor time")
   m.processes.set(target.pid, { ...target, limits: new Map(target.limits).set(resource, limit) })
   return old
@@ -49,13 +52,13 @@ export const getAffinity = (m: Machine, { pid }: Arguments<"sched_getaffinity">)
 
 export const setAffinity = (m: Machine, { cpus, pid }: Arguments<"sched_setaffinity">): void => {
   const target = named(m, pid)
-  // EPERM: CAP_SYS_NICE in the target's user namespace stands in for its uid (sched_setaffinity)
+  // EPERM: neither the target's uid nor CAP_SYS_NICE in its user namespace (sched_setaffinity)
   if (!isOwn(m, target) && !nsCapable(m, target.ns.user, CAP.SYS_NICE)) refuse("EPERM")
   const allowed = allowedCpus(m, target)
   const there = [...new Set(cpus)].filter((cpu) => allowed.includes(cpu)).toSorted((a, b) => a - b)
-  // EINVAL: none of them is there and in the cpuset (sched_setaffinity(2))
+  // EINVAL: none of them exists and is in the cpuset (sched_setaffinity(2))
   if (there.length === 0) refuse("EINVAL")
-  // EBUSY: a deadline task runs on all of its root domain (dl_task_check_affinity)
+  // EBUSY: a deadline task must run on its whole root domain (dl_task_check_affinity)
   if (target.scheduler.policy === SCHED.DEADLINE && there.length < m.facts.cpus) refuse("EBUSY")
   m.processes.set(target.pid, { ...target, affinity: there, askedAffinity: [...new Set(cpus)] })
 }
@@ -75,7 +78,7 @@ const isDeadline = ({ deadline, period, runtime }: SchedulerAttributes): boolean
     length >= deadline && deadline >= runtime && length >= 100_000n && length <= 4_194_304_000n
 }
 
-/** What is asked for once the flags that keep the old values have been read. */
+/** The requested attributes, after the flags that keep old values. */
 const wanted = (target: Process, attributes: SchedulerAttributes): SchedulerAttributes => {
   const keeps = (flag: number): boolean => (attributes.flags & BigInt(flag)) !== 0n
   const { scheduler } = target
@@ -87,7 +90,7 @@ const wanted = (target: Process, attributes: SchedulerAttributes): SchedulerAttr
     : given
 }
 
-/** Whether a change takes CAP_SYS_NICE (`user_check_sched_setscheduler`). */
+/** Whether a change needs CAP_SYS_NICE (`user_check_sched_setscheduler`). */
 const needsPrivilege = (
   m: Machine,
   target: Process,
@@ -106,7 +109,7 @@ const needsPrivilege = (
 }
 
 export const setScheduler = (m: Machine, { attributes, pid }: Arguments<"sched_setattr">): void => {
-  // EINVAL before ESRCH: negative pids and policies (sched_setattr(2))
+  // EINVAL for a negative pid or policy is checked before ESRCH (sched_setattr(2))
   if (pid < 0 || attributes.policy < 0) refuse("EINVAL")
   const target = named(m, pid)
   const next = wanted(target, attributes)
@@ -116,15 +119,15 @@ export const setScheduler = (m: Machine, { attributes, pid }: Arguments<"sched_s
   const flags = Object.values(SCHED_FLAG).reduce((all, flag) => all | flag, 0)
   if ((next.flags & ~BigInt(flags)) !== 0n) refuse("EINVAL")
   if ((next.flags & BigInt(SCHED_FLAG.UTIL_CLAMP_MIN | SCHED_FLAG.UTIL_CLAMP_MAX)) !== 0n) m.unmodelled("clamps")
-  // EINVAL: a priority of 1 to 99 for real-time policies, 0 for the others; a deadline that is none (sched(7))
+  // EINVAL: the priority must be 1 to 99 for real-time policies and 0 for others; an invalid deadline (sched(7))
   if (priority < 0 || priority > 99 || isRealTime(policy) !== (priority !== 0)) refuse("EINVAL")
   if (policy === SCHED.DEADLINE && !isDeadline(next)) refuse("EINVAL")
   if (needsPrivilege(m, target, next) && !capable(m, CAP.SYS_NICE)) refuse("EPERM")
   // EPERM: the group has no time for real-time processes (CONFIG_RT_GROUP_SCHED, cpu.rt_runtime_us of version 1)
   if (isRealTime(policy) && !hasRealTime(m, target)) refuse("EPERM")
-  // EPERM: a deadline process runs on all processors of its root domain
+  // EPERM: a deadline process must run on all processors of its root domain
   if (policy === SCHED.DEADLINE && target.affinity.length < m.facts.cpus) refuse("EPERM")
-  // the nice value of the fair policies outlasts the others
+  // the nice value is kept under policies that do not use it
   const nice = isFair(policy) ? next.nice : target.scheduler.nice
   m.processes.set(target.pid, { ...target, scheduler: { ...next, nice, flags: next.flags & 1n } })
 }
@@ -132,14 +135,15 @@ export const setScheduler = (m: Machine, { attributes, pid }: Arguments<"sched_s
 // ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 const setOnesIoPriority = (m: Machine, target: Process, ioprio: number): void => {
   const { euid, uid } = m.self.creds
-  // EPERM: the target's real uid is neither of the caller's (set_task_ioprio)
+  // EPERM: the target's real uid is neither the caller's real nor effective uid (set_task_ioprio)
   if (target.creds.uid !== euid && target.creds.uid !== uid && !capable(m, CAP.SYS_NICE)) refuse("EPERM")
   m.processes.set(target.pid, { ...target, ioPriority: ioprio })
 }
 
 export const setIoPriority = (m: Machine, { ioprio, which, who }: Arguments<"ioprio_set">): void => {
   const [kind, level] = [ioprio >> 13 & 7, ioprio & 7]
-  // EPERM: real time takes CAP_SYS_ADMIN or CAP_SYS_NICE; EINVAL: unknown classes, levels of no class (ioprio_check_cap)
+  // EPERM: the real-time class needs CAP_SYS_ADMIN or CAP_SYS_NICE; EINVAL: an unknown class, or a level without a class
+  // (ioprio_check_cap)
   if (kind === IOPRIO_CLASS.RT && !capable(m, CAP.SYS_ADMIN) && !capable(m, CAP.SYS_NICE)) refuse("EPERM")
   if (kind > IOPRIO_CLASS.IDLE || (kind === IOPRIO_CLASS.NONE && level !== 0)) refuse("EINVAL")
   switch (which) {
@@ -166,7 +170,7 @@ export const personality = (m: Machine, { persona }: Arguments<"personality">): 
   return old
 }
 
-/** Nodes that the machine has: memory of more than one is not modelled. */
+/** The only memory node of the machine; more are not modelled. */
 const theNode = 0
 
 /** `MPOL_MAX`: modes up to weighted interleave. */
@@ -176,16 +180,16 @@ export const setMemoryPolicy = (m: Machine, { mode, nodes }: Arguments<"set_memp
   const { NUMA_BALANCING, RELATIVE_NODES, STATIC_NODES } = MPOL_F
   const [isStatic, isRelative] = [(mode & STATIC_NODES) !== 0, (mode & RELATIVE_NODES) !== 0]
   const kind = mode & ~(STATIC_NODES | RELATIVE_NODES | NUMA_BALANCING)
-  // EINVAL: unknown modes, flags that exclude each other (sanitize_mpol_flags)
+  // EINVAL: an unknown mode, or flags that exclude each other (sanitize_mpol_flags)
   if (kind < 0 || kind >= modes || isStatic && isRelative) refuse("EINVAL")
   if ((mode & NUMA_BALANCING) !== 0 && kind !== MPOL.BIND && kind !== MPOL.PREFERRED_MANY) refuse("EINVAL")
-  // EINVAL: nodes that may not be given, or are missing if they are needed (mpol_new)
+  // EINVAL: nodes for a mode that takes none, or none for a mode that needs some (mpol_new)
   const isEmpty = nodes.length === 0
   if (kind === MPOL.DEFAULT && !isEmpty) refuse("EINVAL")
   if (kind === MPOL.LOCAL && (!isEmpty || isStatic || isRelative)) refuse("EINVAL")
   if (kind === MPOL.PREFERRED && isEmpty && (isStatic || isRelative)) refuse("EINVAL")
   if (isEmpty && kind !== MPOL.DEFAULT && kind !== MPOL.LOCAL && kind !== MPOL.PREFERRED) refuse("EINVAL")
-  // EINVAL: none of the nodes is there; relative ones wrap around (mpol_set_nodemask)
+  // EINVAL: none of the nodes exists; relative ones wrap around (mpol_set_nodemask)
   if (!isEmpty && !isRelative && !nodes.includes(theNode)) refuse("EINVAL")
   m.change({ memoryPolicy: { mode, nodes } })
 }

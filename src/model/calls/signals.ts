@@ -7,10 +7,10 @@ import { Gone, type Machine, refuse } from "../Machine.ts"
 import { groupByNumber } from "../Processes.ts"
 import type { Process } from "../State.ts"
 
-/** Real-time signals reach 64 (`valid_signal`). */
+/** Whether a number is a signal, or 0; real-time signals end at 64 (`valid_signal`). */
 const isValid = (signal: number): boolean => signal >= 0 && signal <= 64
 
-/** `check_kill_permission`: EINVAL for no signal, EPERM. */
+/** Sends a signal to one process (`check_kill_permission`). EINVAL: not a signal; EPERM. */
 export const signalOne = (m: Machine, target: Process, signal: number): void => {
   if (!isValid(signal)) refuse("EINVAL")
   if (!maySignal(m, target, signal)) refuse("EPERM")
@@ -19,35 +19,35 @@ export const signalOne = (m: Machine, target: Process, signal: number): void => 
 }
 
 export const killCall = (m: Machine, { pid, signal }: Arguments<"kill">): void => {
-  // ESRCH before EINVAL: the signal is looked at once there is somebody to get it (kill_pid_info)
+  // ESRCH comes before EINVAL: the signal is checked after the process was found (kill_pid_info)
   if (pid > 0) return signalOne(m, processByNumber(m, pid) ?? refuse("ESRCH"), signal)
   const isMember = pid === 0
     ? (process: Process): boolean => process.group === m.self.group
     : pid === -1
-    // everybody in the pid namespace but its init and the caller
+    // all processes of the pid namespace, except its init and the caller
     ? (process: Process): boolean => process.pid !== m.pid && (process.numbers.get(m.self.ns.pid) ?? 0) > 1
-    // members of a group also outside of the pid namespace
+    // members of a group, also outside of the pid namespace
     : groupByNumber(m, -pid)
   const targets = m.processes.values().filter(isMember)
   if (targets.length === 0) refuse("ESRCH")
   if (!isValid(signal)) refuse("EINVAL")
   const allowed = targets.filter((target) => maySignal(m, target, signal))
-  // EPERM only if none of a group could be signalled (kill(2)); of everybody it is never told (kill_something_info)
+  // EPERM only if no member of a group could be signalled (kill(2)); never for pid -1 (kill_something_info)
   if (allowed.length === 0 && pid !== -1) refuse("EPERM")
   for (const target of allowed.toSorted((a, b) => Number(a.pid === m.pid) - Number(b.pid === m.pid))) {
-    // one may have ended with another, as a member of its pid namespace
+    // it may have ended together with another, as a member of its pid namespace
     if (m.processes.has(target.pid)) signalOne(m, target, signal)
   }
 }
 
 export const setDisposition = (m: Machine, { disposition, signal }: Arguments<"rt_sigaction">): void => {
-  // EINVAL: no such signal, or SIGKILL or SIGSTOP, even to their default (do_sigaction)
+  // EINVAL: no such signal, or SIGKILL or SIGSTOP, even for their default action (do_sigaction)
   if (signal < 1 || !isValid(signal) || signal === SIG.KILL || signal === SIG.STOP) refuse("EINVAL")
   const dispositions = new Map(m.self.dispositions)
   if (disposition === "SIG_IGN") dispositions.set(signal, "SIG_IGN")
   else dispositions.delete(signal)
   m.change({ dispositions })
-  // what is ignored now is no longer pending (do_sigaction)
+  // a signal that is ignored now is no longer pending (do_sigaction)
   if (isIgnored(m.self, signal)) m.change(without(m.self, (other) => other === signal))
 }
 

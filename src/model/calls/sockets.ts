@@ -48,7 +48,7 @@ export const pipe2 = (m: Machine, { flags }: Arguments<"pipe2">): readonly [numb
   const location = { mount: 0, node }
   const path = `pipe:[${node}]`
   return [
-    // packets are a matter of the writer (create_pipe_files)
+    // only the write end has O_DIRECT (create_pipe_files)
     Descriptors.open(m, { _tag: "Node", location }, O.RDONLY | flags & ~O_DIRECT, path),
     Descriptors.open(m, { _tag: "Node", location }, O.WRONLY | flags, path)
   ]
@@ -62,7 +62,7 @@ export const socketpair = (m: Machine, { type }: Arguments<"socketpair">): reado
   return [openSocket(m, a, type), openSocket(m, b, type)]
 }
 
-/** Only unix sockets are modelled beyond their birth. */
+/** A unix socket. Other sockets can only be made in the model. */
 const unixSocketOf = (m: Machine, fd: number): { readonly file: OpenFile; readonly socket: Socket } => {
   const found = socketOf(m, fd)
   return found.socket.domain === AF.UNIX ? found : m.unmodelled("what is sent over a socket of IPv4")
@@ -70,13 +70,13 @@ const unixSocketOf = (m: Machine, fd: number): { readonly file: OpenFile; readon
 
 export const connect = (m: Machine, { fd, path }: Arguments<"connect">): void => {
   const { socket: own } = unixSocketOf(m, fd)
-  // sun_path holds 108 bytes (unix(7)); the live layer does not ask the kernel about more
+  // sun_path holds 108 bytes (unix(7)); the live kernel's handler refuses longer paths itself
   if (new TextEncoder().encode(path).length >= 108) refuse("ENAMETOOLONG")
-  // an empty path is an abstract name, which nobody has
+  // an empty path is an abstract name, which no socket has
   if (path === "") refuse("ECONNREFUSED")
   const node = at(m, existing(m, AT.FDCWD, path, { follow: true }))
   if (!Nodes.permitted(m, node, Nodes.W)) refuse("EACCES")
-  // ECONNREFUSED: not a socket, or nobody listens (unix_find_bsd)
+  // ECONNREFUSED: not a socket, or not listening (unix_find_bsd)
   if (node.stored?.content._tag !== "Socket" || !node.stored.content.listening) return refuse("ECONNREFUSED")
   if (own.peer !== undefined) refuse("EISCONN")
   const far = makeSocket(m, AF.UNIX, own.type, { peer: own.id, external: path })
@@ -102,7 +102,7 @@ export const shutdown = (m: Machine, { fd, how }: Arguments<"shutdown">): void =
   }
 }
 
-/** Options of `SOL_SOCKET` end here. */
+/** The number after the last `SOL_SOCKET` option. */
 const lastOption = 100
 
 export const setsockopt = (m: Machine, { fd, option, value }: Arguments<"setsockopt">): void => {
@@ -111,7 +111,7 @@ export const setsockopt = (m: Machine, { fd, option, value }: Arguments<"setsock
     case SO.PASSCRED:
       return m.sockets.set(own.id, { ...own, passCredentials: value !== 0 })
     case SO.RCVTIMEO:
-      // the unit that the call table gives is milliseconds
+      // in the table of calls the unit is milliseconds
       return m.sockets.set(own.id, { ...own, receiveTimeout: value })
     case SO.SNDTIMEO:
       return
@@ -129,16 +129,16 @@ export const sendmsg = (m: Machine, { data, fd, fds, flags }: Arguments<"sendmsg
 
 export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): Message => {
   const { file, socket: own } = unixSocketOf(m, fd)
-  // messages: an error comes before what is there; a stream: after it
+  // for messages, an error comes before the data; for a stream, after it
   if (own.type !== SOCK.STREAM) tellError(m, own)
   if (own.queue.length === 0) {
-    // also if nothing was asked for: at least one byte is waited for (sock_rcvlowat)
+    // also for size 0: at least one byte is waited for (sock_rcvlowat)
     return { data: nothing(m, own, waitsFor(file, flags)), fds: [], credentials: null }
   }
   const { data, files, rest, sender } = take(own, size)
   const isPeek = (flags & MSG.PEEK) !== 0
   if (!isPeek) m.sockets.set(own.id, { ...own, queue: rest })
-  // what the live layer makes of MSG_TRUNC: the message is gone, unless it was only looked at, and its descriptors are
+  // as the live kernel's handler does for MSG_TRUNC: the message is lost, unless it was peeked at, and its descriptors are
   // closed
   const isCut = own.type !== SOCK.STREAM && own.queue[0]!.data.length > size
   if (isCut && (flags & MSG.TRUNC) === 0) {
@@ -152,7 +152,7 @@ export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): 
     fds,
     credentials: own.passCredentials
       ? {
-        // 0 for a sender that this pid namespace does not see, or who did not say
+        // 0 for a sender that this pid namespace does not see, or without credentials
         pid: sender?.numbers.get(m.self.ns.pid) ?? 0,
         uid: shown(m, "uid", sender?.uid ?? noId),
         gid: shown(m, "gid", sender?.gid ?? noId)
@@ -170,7 +170,7 @@ const socketEvents = (m: Machine, own: Socket): number => {
   const isDatagram = own.type === SOCK.DGRAM
   const readable = own.queue.length > 0 || own.shutdownRead
   const hung = own.shutdownRead && own.shutdownWrite || !isDatagram && own.peer === undefined
-  // writable while at most a quarter of the buffer is on its way
+  // writable while at most a quarter of the buffer is in flight
   const writable = used(m, own) * 4 <= sendBuffer
   return (readable ? POLL.IN : 0) | (writable ? POLL.OUT : 0) | (hung ? POLL.HUP : 0) |
     (own.error === undefined ? 0 : POLL.ERR)

@@ -1,4 +1,4 @@
-/** The calls that look at a node. @see statx(2), statfs(2), access(2) */
+/** The calls that inspect a node. @see statx(2), statfs(2), access(2) */
 import { AT, MS, S } from "../../native/constants.ts"
 import type { Arguments } from "../../native/Kernel.ts"
 import type { FileSystemStat, Stat } from "../../native/results.ts"
@@ -31,7 +31,7 @@ const magics: Readonly<Record<string, number>> = {
   pipefs: 0x50495045
 }
 
-/** Of descriptors that are no files: sockfs, pidfs, devpts, and the file system of anonymous inodes. */
+/** The same for descriptors that are not files: sockfs, pidfs, devpts, and anonymous inodes. */
 const otherMagics: Readonly<Record<Exclude<OpenFile["kind"]["_tag"], "Node">, number>> = {
   Socket: 0x534f434b,
   Pid: 0x50494446,
@@ -57,9 +57,9 @@ export const inodeNumber = ({ id }: View): bigint => {
   if (typeof id === "number") return BigInt(id)
   const namespace = namespaceOf(id)
   if (namespace !== undefined) return BigInt(namespace)
-  // PROC_ROOT_INO, by which the root of a procfs is known
+  // PROC_ROOT_INO, by which the root of a procfs is recognized
   if (/^proc:\d+:$/.test(id)) return 1n
-  // FNV-1a, twice, since 32 bits are few
+  // FNV-1a twice, since 32 bits are too few
   let [low, high] = [0x811c9dc5, 0]
   for (let at = 0; at < id.length; at++) {
     low = Math.imul(low ^ id.charCodeAt(at), 0x01000193)
@@ -79,7 +79,7 @@ export const target = (m: Machine, dirfd: number, path: string, flags: number): 
   })
 }
 
-/** A directory has a link from each directory in it; what was removed has none. */
+/** The number of links. A directory has one from each subdirectory; a removed node has none. */
 const linksOf = (m: Machine, node: View): number => {
   if (!linked(m, node.id)) return 0
   // overlayfs does not count the directories in a directory
@@ -108,15 +108,15 @@ const stat = (m: Machine, location: Location): Stat => {
   }
 }
 
-/** `AT_STATX_SYNC_TYPE` of linux/fcntl.h: how fresh the answer has to be, and `STATX__RESERVED` of linux/stat.h. */
+/** `AT_STATX_SYNC_TYPE` of linux/fcntl.h (how fresh the answer must be), and `STATX__RESERVED` of linux/stat.h. */
 const [syncType, reserved] = [0x6000, 0x80000000] as const
 
 export const statx = (m: Machine, { dirfd, flags, mask, path }: Arguments<"statx">): Stat => {
-  // EINVAL: fields that are reserved, and to force and to forbid a look at a server at once (do_statx)
+  // EINVAL: reserved fields, or both sync flags (do_statx)
   if ((mask & reserved) !== 0 || (flags & syncType) === syncType) refuse("EINVAL")
   const known = AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT | AT.EMPTY_PATH | syncType
   const isDescriptor = path === "" && (flags & AT.EMPTY_PATH) !== 0 && dirfd !== AT.FDCWD
-  // EINVAL: unknown flags, which are not looked at with a descriptor alone (do_statx_fd)
+  // EINVAL: unknown flags; with a descriptor alone they are not checked (do_statx_fd)
   if ((flags & ~known) !== 0 && !(isDescriptor && dirfd >= 0)) refuse("EINVAL")
   const special = isDescriptor
     ? Descriptors.fileOf(m, dirfd)
@@ -166,8 +166,8 @@ export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"
   if ((mode & ~7) !== 0) refuse("EINVAL")
   const { creds, ns } = m.self
   if ((flags & AT.EACCESS) === 0) {
-    // it asks for the real ids, on the way too, which have the permitted capabilities if they are root, else none, unless
-    // SECBIT_NO_SETUID_FIXUP keeps what is effective (access_override_creds)
+    // the real ids are checked, also along the path. If they are root, they have the permitted capabilities, otherwise
+    // none, unless SECBIT_NO_SETUID_FIXUP keeps the effective ones (access_override_creds)
     const isRoot = creds.uid === toKernel(m, ns.user, "uid", 0)
     const kept = (creds.securebits & SECBIT.NO_SETUID_FIXUP) !== 0
     m.changeCreds({
@@ -178,13 +178,13 @@ export const faccessat2 = (m: Machine, { dirfd, flags, mode, path }: Arguments<"
   }
   const location = target(m, dirfd, path, flags)
   const node = at(m, location)
-  // EACCES: nothing is executed there, as on nsfs; before all else (path_noexec)
+  // EACCES: nothing can be executed there, as on nsfs; checked first (path_noexec)
   const isNoexec = Nodes.isImmutable(node) || (mountFlags(m, location) & MS.NOEXEC) !== 0
   if ((mode & X) !== 0 && node.type === "f" && isNoexec) refuse("EACCES")
-  // EPERM: nobody changes it, before who may is looked at (inode_permission)
+  // EPERM: an immutable node; checked before permissions (inode_permission)
   if ((mode & W) !== 0 && Nodes.isImmutable(node)) refuse("EPERM")
   const writes = (mode & W) !== 0 && ["f", "d", "l"].includes(node.type)
-  // EROFS: of the file system before the permissions, of the mount after them (do_faccessat)
+  // EROFS: the file system is checked before the permissions, the mount after them (do_faccessat)
   if (writes && Nodes.fileSystemOf(m, node)?.readonly === true) refuse("EROFS")
   if (!permitted(m, node, mode)) refuse("EACCES")
   // EPERM: the device cgroup (devcgroup_inode_permission)

@@ -22,12 +22,12 @@ export const ioctl = (m: Machine, { argument, fd, request }: Arguments<"ioctl">)
   }
 }
 
-/** EIO: not a master, or its slave is locked (ptm_open_peer, pty_open). */
+/** Opens the slave of a master. EIO: not a master, or the slave is locked (ptm_open_peer, pty_open). */
 const openPeer = (m: Machine, fd: number, flags: number): number => {
   const { location, pty, side } = terminalOf(m, fd)
   const known = m.ptys.need(pty)
   if (side !== "master" || known.locked) return refuse("EIO")
-  // where the instance is mounted: the mount of the ptmx, or the one next to it (devpts_mntget)
+  // the mount of the instance: that of the ptmx, or the one next to it (devpts_mntget)
   const mount = m.mounts.get(location.mount)?.fs === known.fs
     ? location.mount
     : m.mounts.values().findLast(({ fs, parent }) => fs === known.fs && parent === location.mount)?.id
@@ -36,13 +36,13 @@ const openPeer = (m: Machine, fd: number, flags: number): number => {
 }
 
 const setControlling = (m: Machine, fd: number, argument: number): number => {
-  // of a master, the slave is meant (tty_pair_get_tty)
+  // for a master, the slave is meant (tty_pair_get_tty)
   const { hungUp, pty } = terminalOf(m, fd)
   if (hungUp === true) refuse("EIO")
   const { self } = m
   if (self.session === self.pid && self.terminal === pty) return 0
-  // EPERM: only a session leader without a terminal; one that a session has only root of the machine takes away; one that
-  // is open for writing only (tiocsctty)
+  // EPERM: the caller is not a session leader without a terminal; another session has the terminal, which only root of the
+  // machine can take; or it is open for writing only (tiocsctty)
   if (self.session !== self.pid || self.terminal !== undefined) refuse("EPERM")
   const isTaken = sessionOf(m, pty).length > 0
   const mighty = capable(m, CAP.SYS_ADMIN)
@@ -53,7 +53,10 @@ const setControlling = (m: Machine, fd: number, argument: number): number => {
   return 0
 }
 
-/** A leader that gives its terminal up sends SIGHUP and SIGCONT to the foreground (disassociate_ctty). */
+/**
+ * Gives up the controlling terminal. If the caller is the session leader, the foreground gets SIGHUP and SIGCONT
+ * (disassociate_ctty).
+ */
 const giveUpControlling = (m: Machine, fd: number): number => {
   const { pty, side } = terminalOf(m, fd)
   const { terminal, ...without } = m.self
@@ -64,7 +67,7 @@ const giveUpControlling = (m: Machine, fd: number): number => {
   return 0
 }
 
-/** EIO: a slave that was hung up answers nothing (hung_up_tty_ioctl). */
+/** EIO: a slave that was hung up (hung_up_tty_ioctl). */
 const liveTerminal = (m: Machine, fd: number): Pty => {
   const { hungUp, pty } = terminalOf(m, fd)
   return hungUp === true ? refuse("EIO") : m.ptys.need(pty)
@@ -94,7 +97,7 @@ export const terminalModes = (m: Machine, fd: number): TerminalModes => liveTerm
 export const setTerminalModes = (m: Machine, fd: number, modes: TerminalModes): void => {
   const pty = liveTerminal(m, fd)
   const isRaw = (modes.local & LFLAG.ICANON) === 0
-  // without lines, what was being edited can be read (n_tty_set_termios)
+  // in non-canonical mode, the line that is being edited becomes readable (n_tty_set_termios)
   const edited = isRaw && pty.editing.length > 0
   m.ptys.set(pty.id, {
     ...pty,

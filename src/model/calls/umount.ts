@@ -12,7 +12,7 @@ import { mayMount, noWriters } from "./mount.ts"
 // ── umount2(2) ───────────────────────────────────────────────────────────────────────────────────────────────────────
 const busy = (m: Machine, mount: number): boolean => childrenOf(m, mount).length > 0 || inUse(m, mount)
 
-/** Whether a copy that would go with a mount is in use; one with mounts of its own stays (`propagate_mount_busy`). */
+/** Whether a propagated copy of a mount is in use; a copy with mounts below it stays (`propagate_mount_busy`). */
 const busyElsewhere = (m: Machine, mount: Mount): boolean =>
   receivers(m, m.mounts.need(mount.parent!)).some((receiver) => {
     const copy = mountedOn(m, receiver.id, mount.mountpoint!)
@@ -24,7 +24,7 @@ const busyElsewhere = (m: Machine, mount: Mount): boolean =>
 /** Rules of `can_umount`, in its order. */
 const mayUmount = (m: Machine, where: Location, flags: number): Mount => {
   mayMount(m)
-  // EINVAL: not a mount point, of another namespace, or locked (umount2(2), mount_namespaces(7))
+  // EINVAL: not a mount point, in another namespace, or locked (umount2(2), mount_namespaces(7))
   if (!isRoot(m, where)) refuse("EINVAL")
   const mount = own(m, where)
   if (mount.locked) refuse("EINVAL")
@@ -33,7 +33,7 @@ const mayUmount = (m: Machine, where: Location, flags: number): Mount => {
   return mount
 }
 
-/** The own root does not go, except lazily: its file system becomes read-only instead (`do_umount_root`). */
+/** The caller's root is only unmounted lazily; otherwise its file system becomes read-only instead (`do_umount_root`). */
 const umountRoot = (m: Machine, mount: Mount): void => {
   const fs = m.fileSystems.need(mount.fs)
   if (!nsCapable(m, fs.owner, CAP.SYS_ADMIN)) refuse("EPERM")
@@ -43,12 +43,12 @@ const umountRoot = (m: Machine, mount: Mount): void => {
 
 export const umount2 = (m: Machine, { flags, target }: Arguments<"umount2">): void => {
   if ((flags & ~(MNT.FORCE | MNT.DETACH | MNT.EXPIRE | UMOUNT.NOFOLLOW)) !== 0) refuse("EINVAL")
-  // it looks through to the top mount also where the path ends in `.` or at the root (LOOKUP_MOUNTPOINT)
+  // the top mount is meant, also if the path ends in `.` or at the root (LOOKUP_MOUNTPOINT)
   const where = onTop(m, existing(m, AT.FDCWD, target, { follow: (flags & UMOUNT.NOFOLLOW) === 0 }))
   const mount = mayUmount(m, where, flags)
   const isOwnRoot = m.self.root.mount === mount.id
   if ((flags & MNT.EXPIRE) !== 0) {
-    // EINVAL: of the own root, or with another flag; EBUSY: in use; EAGAIN: marked for a second call (umount2(2))
+    // EINVAL: the caller's root, or another flag besides; EBUSY: in use; EAGAIN: marked for a second call (umount2(2))
     if (isOwnRoot || (flags & (MNT.FORCE | MNT.DETACH)) !== 0) refuse("EINVAL")
     if (busy(m, mount.id)) refuse("EBUSY")
     m.unmodelled("MNT_EXPIRE of a mount that nothing uses")

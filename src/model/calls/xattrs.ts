@@ -16,36 +16,36 @@ const [longestName, mostBytes] = [255, 65536] as const
 
 /** File systems that keep attributes, by the prefixes that they serve (`s_xattr`). */
 const kept: Readonly<Record<string, ReadonlyArray<string>>> = {
-  // as the upper layer does
+  // as in the upper layer
   overlay: ["user.", "trusted.", "security."],
   ext4: ["user.", "trusted.", "security."],
   tmpfs: ["user.", "trusted.", "security."],
   devtmpfs: ["user.", "trusted.", "security."],
-  // of user. only if the file system says so (KERNFS_ROOT_SUPPORT_USER_XATTR)
+  // user. only if the file system allows it (KERNFS_ROOT_SUPPORT_USER_XATTR)
   sysfs: ["trusted.", "security."],
   cgroup: ["user.", "trusted.", "security."],
   cgroup2: ["user.", "trusted.", "security."]
 }
 
-/** A file in memory is one of a tmpfs. */
+/** The type of a node's file system; a memory file is in a tmpfs. */
 const typeOf = (m: Machine, node: View): string | undefined =>
   fileSystemOf(m, node)?.type ?? (node.stored?.content._tag === "File" ? "tmpfs" : undefined)
 
-/** EACCES, EPERM: who may set an attribute, by its prefix (`xattr_permission`). */
+/** EACCES or EPERM: the caller may not set an attribute with this prefix (`xattr_permission`). */
 const mayWrite = (m: Machine, node: View, name: string): void => {
   if (isImmutable(node)) refuse("EPERM")
-  // security modules and access control lists have rules of their own
+  // security modules and access control lists have other rules
   if (name.startsWith("security.") || name.startsWith("system.")) return
   if (name.startsWith("trusted.")) return capable(m, CAP.SYS_ADMIN) ? undefined : refuse("EPERM")
   if (name.startsWith("user.")) {
     if (node.type !== "f" && node.type !== "d") refuse("EPERM")
-    // of a sticky directory, its owner and a caller that may act as the owner
+    // in a sticky directory: its owner, and a caller that may act as the owner
     if (node.type === "d" && (node.mode & S.ISVTX) !== 0 && !isOwner(m, node)) refuse("EPERM")
   }
   if (!permitted(m, node, W)) refuse("EACCES")
 }
 
-/** EOPNOTSUPP: no such prefix here; EINVAL: nothing behind it (`xattr_resolve_name`). */
+/** EOPNOTSUPP: the file system has no such prefix; EINVAL: nothing follows it (`xattr_resolve_name`). */
 const mustBeKept = (m: Machine, node: View, name: string): void => {
   const type = typeOf(m, node)
   if (type === undefined) return m.unmodelled("extended attributes of what is in no file system")
@@ -84,20 +84,20 @@ const entriesOf = (m: Machine, value: Uint8Array): ReadonlyArray<Entry> => {
   })
 }
 
-/** Whether a list is one: each kind in its order, named ones with a mask only (`posix_acl_valid`). */
+/** Whether a list is valid: each kind in order, and named entries only with a mask (`posix_acl_valid`). */
 const isValid = (entries: ReadonlyArray<Entry>): boolean => {
   const names = new Map([[USER_OBJ, "o"], [USER, "u"], [GROUP_OBJ, "g"], [GROUP, "n"], [MASK, "m"], [OTHER, "x"]])
   const order = entries.map(({ tag }) => names.get(tag as typeof USER)).join("")
   return entries.every(({ permissions }) => (permissions & ~7) === 0) && /^o(?:gx|u*gn*mx)$/.test(order)
 }
 
-/** A list that says no more than a mode becomes the mode (`posix_acl_update_mode`). */
+/** Sets a list. A list that says no more than a mode becomes the mode (`posix_acl_update_mode`). */
 const setAcl = (m: Machine, node: View, name: string, value: Uint8Array): void => {
   const entries = entriesOf(m, value)
   if (isImmutable(node)) refuse("EPERM")
   const type = typeOf(m, node)
   if (type === "overlay") m.unmodelled("access control lists of an overlay")
-  // EOPNOTSUPP: no lists here (SB_POSIXACL)
+  // EOPNOTSUPP: the file system has no lists (SB_POSIXACL)
   if (type !== "tmpfs" && type !== "devtmpfs" && type !== "ext4") refuse("ENOTSUP")
   if (name.endsWith("default") && node.type !== "d") return entries.length > 0 ? refuse("EACCES") : undefined
   if (!isOwner(m, node)) refuse("EPERM")
@@ -115,7 +115,8 @@ const setAcl = (m: Machine, node: View, name: string, value: Uint8Array): void =
 const ownerOf = (m: Machine, fs: FileSystem | undefined): number => fs?.owner ?? initialUserNs(m)
 
 export const setxattr = (m: Machine, { name, path, value }: Arguments<"setxattr">): void => {
-  // ERANGE: no name or too long a one; E2BIG: too much; both before the path is looked at (setxattr_copy)
+  // ERANGE: no name, or one that is too long; E2BIG: the value is too long; both are checked before the path
+  // (setxattr_copy)
   const { length } = encode(name)
   if (length === 0 || length > longestName) refuse("ERANGE")
   if (value.length > mostBytes) refuse("E2BIG")
@@ -129,12 +130,12 @@ export const setxattr = (m: Machine, { name, path, value }: Arguments<"setxattr"
     ? givenCapabilities(m, node, owner, value)
     : value
   mayWrite(m, node, name)
-  // EPERM: what security modules keep is for the owner of the file system (cap_inode_setxattr)
+  // EPERM: attributes of security modules need CAP_SYS_ADMIN in the file system's user namespace (cap_inode_setxattr)
   if (name.startsWith("security.") && !isCapability && !nsCapable(m, owner, CAP.SYS_ADMIN)) refuse("EPERM")
   mustBeKept(m, node, name)
   copyUp(m, node.id)
   const { stored } = at(m, location)
-  // of a computed file nothing reads them
+  // nothing reads those of a computed file
   if (stored === undefined) return
   m.nodes.set(stored.id, { ...stored, xattrs: new Map(stored.xattrs).set(name, given) })
 }

@@ -1,4 +1,4 @@
-/** A model machine in the making: its namespaces, file systems, mounts, cgroups and links, added piece by piece. */
+/** Builds a model machine: adds namespaces, file systems, mounts, cgroups and links. */
 import { MS } from "../../native/constants.ts"
 import { encode } from "../Machine.ts"
 import type { SeedFile } from "../Seed.ts"
@@ -17,7 +17,7 @@ import type {
 
 type Fields<T extends Namespace["type"]> = Omit<Extract<Namespace, { readonly type: T }>, "id" | "owner" | "type">
 
-/** What a file of a seed is. */
+/** The content of a file of a seed. */
 const contentOf = (seed: Exclude<SeedFile, string | Uint8Array>): Content => {
   if (seed.directory === true) return { _tag: "Directory", entries: new Map() }
   if (seed.symlink !== undefined) return { _tag: "Symlink", target: seed.symlink }
@@ -27,12 +27,12 @@ const contentOf = (seed: Exclude<SeedFile, string | Uint8Array>): Content => {
     const [type, major, minor] = seed.device
     return { _tag: "Device", type, major, minor }
   }
-  // the model's word for a static program, if nothing else is said of a file that can be executed
+  // by default, an executable file is what the model takes for a static program
   const program = ((seed.mode ?? 0) & 0o111) !== 0 ? "\x7fELF" : ""
   return { _tag: "File", data: encode(seed.text ?? program) }
 }
 
-/** A machine in the making. */
+/** A machine that is being built. */
 export class Builder {
   readonly namespaces = new Map<number, Namespace>()
   readonly nodes = new Map<number, Node>()
@@ -48,19 +48,19 @@ export class Builder {
     return this.next++
   }
 
-  /** A namespace; without `owner` it is a user namespace that owns itself. */
+  /** Adds a namespace; without `owner` it is a user namespace that owns itself. */
   namespace<T extends Namespace["type"]>(type: T, fields: Fields<T>, owner?: number, id = this.fresh()): number {
     this.namespaces.set(id, { id, owner: owner ?? id, type, ...fields } as Namespace)
     return id
   }
 
-  /** Changes a namespace that is there. */
+  /** Changes an existing namespace. */
   change<T extends Namespace["type"]>(id: number, type: T, fields: Partial<Fields<T>>): void {
     const before = this.namespaces.get(id)
     if (before?.type === type) this.namespaces.set(id, { ...before, ...fields })
   }
 
-  /** A node; without `parent` it is the root of its file system. */
+  /** Adds a node; without `parent` it is the root of its file system. */
   node(
     fs: number,
     parent: number | undefined,
@@ -79,7 +79,7 @@ export class Builder {
     return id
   }
 
-  /** An instance of a file system; its root is a new directory if none is passed. */
+  /** Adds an instance of a file system; its root is a new directory if none is passed. */
   fileSystem(
     type: string,
     root: NodeId | undefined,
@@ -107,7 +107,7 @@ export class Builder {
     return id
   }
 
-  /** Mounts a file system; without `at` it lies at the bottom of its namespace. */
+  /** Mounts a file system; without `at` it is the root of its namespace. */
   mount(fs: number, ns: number, at?: Location, flags: number = MS.RELATIME): number {
     const id = this.fresh()
     this.mounts.set(id, {
@@ -124,13 +124,13 @@ export class Builder {
     return id
   }
 
-  /** What a directory has by a name. */
+  /** The node of a name in a directory. */
   child(parent: number, name: string): NodeId | undefined {
     const { content } = this.nodes.get(parent)!
     return content._tag === "Directory" ? content.entries.get(name) : undefined
   }
 
-  /** The directory at a path below a root; it and its parents are made if they are not there. */
+  /** The directory at a path below a root; it and its parents are made if they are missing. */
   directories(root: number, path: ReadonlyArray<string>): number {
     return path.reduce((at, name) => {
       const there = this.child(at, name)
@@ -140,7 +140,7 @@ export class Builder {
     }, root)
   }
 
-  /** A file at a path below a root. A directory that is there already gets the mode and the owner. */
+  /** Adds a file at a path below a root. An existing directory gets the mode and the owner. */
   file(root: number, path: string, seed: SeedFile): void {
     const parts = path.split("/").filter((part) => part !== "")
     const name = parts.at(-1)!

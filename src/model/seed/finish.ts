@@ -1,4 +1,4 @@
-/** The state of a machine, from what has been built. */
+/** Makes the state of a machine from what was built. */
 import { O } from "../../native/constants.ts"
 import type { Options } from "../Seed.ts"
 import type { Descriptor, NodeId, OpenFile, Process, State } from "../State.ts"
@@ -10,7 +10,7 @@ import type { Neighbour } from "./hostNamespaces.ts"
 import type { initialNamespaces } from "./objects.ts"
 import { usualSysctls, usualTypes } from "./usual.ts"
 
-/** What a machine is given beyond what has been built. */
+/** What a machine gets besides what was built. */
 interface Finish extends Options {
   /** The mount that is the root of all processes. */
   readonly root: number
@@ -18,11 +18,11 @@ interface Finish extends Options {
   readonly memberships: ReadonlyMap<number, string>
   readonly release?: string
   readonly uptime?: bigint
-  /** What is open; standard input, output and error on /dev/null if absent. */
+  /** The open descriptors; standard input, output and error on /dev/null if absent. */
   readonly descriptors?: ReadonlyArray<Inherited>
-  /** What is known of the caller, in place of what is usual. */
+  /** What is known of the caller; replaces the defaults. */
   readonly caller?: Caller
-  /** Other processes; one may be the first. */
+  /** Other processes; one of them may be process 1. */
   readonly neighbours?: ReadonlyArray<Neighbour>
 }
 
@@ -39,7 +39,7 @@ const usualDescriptors: ReadonlyArray<Inherited> = [0, 1, 2].map((fd) => ({
 
 const allBits = (last: number): bigint => (1n << BigInt(last + 1)) - 1n
 
-/** Opens what a process begins with: a file for each that is one, also where several descriptors are of it. */
+/** Opens the files that a process begins with; several descriptors may share one. */
 const inheritedFiles = (
   make: Builder,
   given: ReadonlyArray<Inherited>,
@@ -74,12 +74,12 @@ const inheritedFiles = (
 /** Makes the mounts shared, as systemd leaves them. */
 const share = (make: Builder, root: number): void => {
   for (const mount of make.mounts.values()) {
-    // `mount --make-rshared /` does not reach the mount that / lies on
+    // `mount --make-rshared /` does not reach the mount below /
     if (mount.id === root || mount.parent !== undefined) make.mounts.set(mount.id, { ...mount, shared: make.fresh() })
   }
 }
 
-/** The machine with its first processes. The caller, which is the last of them, makes the calls. */
+/** Makes the machine with its first processes. The last of them is the caller, which makes the calls. */
 export const finish = (make: Builder, ns: ReturnType<typeof initialNamespaces>, options: Finish): State => {
   const base = make.mounts.get(options.root)!
   const lastCapability = options.lastCapability ?? 40

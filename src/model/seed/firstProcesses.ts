@@ -7,7 +7,7 @@ import type { Caller } from "./hostCaller.ts"
 import type { Neighbour } from "./hostNamespaces.ts"
 import type { initialNamespaces } from "./objects.ts"
 
-/** What both have in common. */
+/** What both share. */
 interface Surroundings {
   readonly ns: ReturnType<typeof initialNamespaces>
   readonly root: Location
@@ -16,7 +16,7 @@ interface Surroundings {
   readonly all: bigint
 }
 
-/** Process 1, which has root's rights and does nothing. */
+/** Makes process 1, which has root's rights and does nothing. */
 export const init = (
   { all, cpus, ns, root }: Surroundings,
   hierarchies: Iterable<number>
@@ -82,14 +82,14 @@ const usualLimits = {
   [RLIMIT.MEMLOCK]: { soft: 65536n, hard: 65536n }
 }
 
-/** What is asked of the caller. */
+/** Options of the caller. */
 interface CallerOptions extends Options {
   /** Its cgroup in each hierarchy. */
   readonly memberships: ReadonlyMap<number, string>
   readonly caller?: Caller
 }
 
-/** The process that makes the calls: as under a shell, leader of its own group in another's session. */
+/** Makes the process that makes the calls. As under a shell, it leads its own group in the session of another process. */
 export const caller = (
   first: Process,
   { all, ns }: Surroundings,
@@ -136,7 +136,7 @@ export const caller = (
   }
 }
 
-/** Another process of the machine, as far as it is known. */
+/** Makes another process of the machine, as far as it is known. */
 export const neighbour = (first: Process, one: Neighbour): Process => ({
   ...first,
   ...one,

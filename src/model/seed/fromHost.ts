@@ -1,5 +1,5 @@
 /**
- * The machine that this runs on, as the beginning of a model: its mounts, cgroups, links, limits and files.
+ * Begins a model as a copy of the machine that this runs on: its mounts, cgroups, links, limits and files.
  */
 import * as os from "node:os"
 import { infinity } from "../Descriptors.ts"
@@ -20,19 +20,22 @@ import { hostText, hostUser } from "./hostUser.ts"
 import { initialNamespaces } from "./objects.ts"
 import { usualTypes } from "./usual.ts"
 
-/** What a machine begins with alongside what is found. */
+/** What a machine gets besides what is found. */
 interface Given extends Pick<Options, "securityModules" | "freezingReads" | "pid"> {
   /** Nanoseconds since the boot. */
   readonly uptime?: bigint
-  /** What is open; this process's standard input, output and error if absent. */
+  /** The open descriptors; this process's standard input, output and error if absent. */
   readonly descriptors?: ReadonlyArray<Inherited>
-  /** Other processes of the machine that are looked at, as those whose namespaces are joined; nobody else is there. */
+  /**
+   * Other processes of the machine that matter, such as those whose namespaces are joined. The model has no further
+   * processes.
+   */
   readonly neighbours?: ReadonlyArray<number>
 }
 
 /**
  * The machine that this runs on, as far as a plan needs it: the caller's ids and capabilities, mounts, cgroups, links.
- * Files are read when the model first looks at them, and never written: what a plan changes stays in the model.
+ * Files are read when the model first needs them, and never written: changes stay in the model.
  */
 export const fromHost = (
   { descriptors = hostDescriptors(3), neighbours = [], ...overrides }: Given = {}
@@ -77,17 +80,17 @@ export const fromHost = (
   const settled = apply(state, [...state.processes.keys()].at(-1)!, (m) => {
     Routes.settle(m, ns.net, hostRoutes(m.links.values()))
   })
-  // parameters are those of the machine until one is written
+  // parameters have the machine's values until they are written
   return { ...settled, sysctls: new Map(), facts: { ...settled.facts, hostSysctls: true, hostProc: true } }
 }
 
-/** The types that the kernel lists, and the usual ones, which it loads on demand; overlay only if it is listed. */
+/** The file system types that the kernel lists, and the usual ones, which it loads on demand; overlay only if it is listed. */
 const hostFileSystemTypes = (): ReadonlyArray<string> => {
   const listed = (hostText("/proc/filesystems") ?? "").split("\n").flatMap((line) => line.split("\t")[1] || [])
   return [...new Set([...usualTypes.filter((type) => type !== "overlay"), ...listed])]
 }
 
-/** The limits, which the kernel lists in an order of its own. */
+/** The limits of this process. */
 const hostLimits = (): Pick<Options, "limits"> => {
   const text = hostText("/proc/self/limits")
   if (text === undefined) return {}

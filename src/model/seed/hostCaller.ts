@@ -1,4 +1,4 @@
-/** What this process is: a start inherits it, or has to change it. @see proc_pid_status(5) */
+/** The state of this process, which a container's start inherits or has to change. @see proc_pid_status(5) */
 import type { Options } from "../Seed.ts"
 import type { Process } from "../State.ts"
 import { hostText } from "./hostUser.ts"
@@ -11,14 +11,14 @@ export type Caller = Partial<
   }
 >
 
-/** Numbers of a list of ranges, as in `0-3,7`. */
+/** The numbers in a list of ranges, such as `0-3,7`. */
 const listOf = (text: string): ReadonlyArray<number> =>
   text.split(",").filter((range) => range !== "").flatMap((range) => {
     const [first = 0, last = first] = range.split("-").map(Number)
     return Array.from({ length: last - first + 1 }, (_, index) => first + index)
   })
 
-/** The ids that change apart from the effective one: real and saved. */
+/** The real and saved ids, if they differ from the effective one. */
 const idsOf = (text: string | undefined, name: "uid" | "gid"): Partial<Process["creds"]> => {
   const [real, effective, saved] = (text ?? "").split("\t").map(Number)
   return real === undefined || effective === undefined || saved === undefined
@@ -64,7 +64,7 @@ export const hostCaller = (): Pick<Options, "uid" | "gid" | "groups" | "capabili
   const status = new Map(
     (hostText("/proc/self/status") ?? "").split("\n").map((line) => line.split(":\t") as [string, string])
   )
-  // the second is the effective one, which a call is checked against
+  // the second id is the effective one, which calls are checked against
   const effective = (name: string): number => Number((status.get(name) ?? "0").split("\t")[1] ?? 0)
   const groups = (status.get("Groups") ?? "").trim()
   return {

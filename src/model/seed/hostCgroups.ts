@@ -12,7 +12,7 @@ interface HostCgroups {
   readonly hierarchies: ReadonlyMap<string, number>
 }
 
-/** Makes the hierarchies of `/proc/self/cgroup`, with the groups on the way to this process's. */
+/** Makes the hierarchies of `/proc/self/cgroup`, with the groups on the path to this process's group. */
 export const hostCgroups = (make: Builder, cpus: number): HostCgroups => {
   const memberships = new Map<number, string>()
   const hierarchies = new Map<string, number>()
@@ -30,7 +30,7 @@ export const hostCgroups = (make: Builder, cpus: number): HostCgroups => {
   return { memberships, hierarchies }
 }
 
-/** What a version 2 hierarchy offers, from its own files. */
+/** Reads the controllers of a version 2 hierarchy from its files. */
 export const hostControllers = (make: Builder, id: number, point: string): void => {
   const controllers = (hostText(`${point}/cgroup.controllers`) ?? "").trim().split(/\s+/).filter((name) => name !== "")
   const on = (hostText(`${point}/cgroup.subtree_control`) ?? "").trim().split(/\s+/).filter((name) => name !== "")

@@ -1,6 +1,6 @@
 /**
  * The descriptors that a program inherits from this process: standard input, output and error, and those that are
- * preserved. What a start does about them depends on what they are.
+ * preserved. What a container's start does with them depends on their types.
  */
 import { fstatSync, readFileSync, readlinkSync } from "node:fs"
 import { O, S } from "../../native/constants.ts"
@@ -19,11 +19,11 @@ export interface Inherited {
   readonly flags: number
   readonly cloexec: boolean
   readonly path: string
-  /** Its other end is outside of the model; a terminal is in these modes. */
+  /** Its other end is outside of the model; for a terminal, its modes. */
   readonly outside?: true | TerminalModes | undefined
-  /** Those with the same name are the same file: a change of its owner is one of both. */
+  /** Descriptors with the same text are of the same file, so a change of the owner applies to both. */
   readonly inode?: string
-  /** Those with the same name are one open file, as after `2>&1`: they share its flags. */
+  /** Descriptors with the same text share one open file description, as after `2>&1`, and so its flags. */
   readonly shared?: string
 }
 
@@ -43,7 +43,7 @@ const contentOf = (mode: number, rdev: number): Content => {
   }
 }
 
-/** A memory device, as /dev/null, which the model has itself. */
+/** Whether it is a memory device, such as /dev/null, which is modelled. */
 const isMemory = (content: Content): boolean => content._tag === "Device" && content.type === "c" && content.major === 1
 
 const inherited = (fd: number, terminal: TerminalModes | undefined): ReadonlyArray<Inherited> => {
@@ -63,7 +63,7 @@ const inherited = (fd: number, terminal: TerminalModes | undefined): ReadonlyArr
       cloexec: (all & O.CLOEXEC) !== 0,
       path: readlinkSync(`/proc/self/fd/${fd}`),
       inode,
-      // only kcmp(2) knows for certain; two that were opened by themselves are rarely alike in all of this
+      // only kcmp(2) knows for certain; two descriptions rarely agree in all of this
       shared: `${inode} ${info.replace(/^flags:.*$/m, "")} ${all & ~O.CLOEXEC}`,
       outside: isMemory(content) ? undefined : terminal ?? true
     }]
@@ -73,7 +73,7 @@ const inherited = (fd: number, terminal: TerminalModes | undefined): ReadonlyArr
   }
 }
 
-/** Descriptors 0 up to, but not including, a number. @param terminals the modes of those that are terminals */
+/** The descriptors below a number. @param terminals the modes of those that are terminals */
 export const hostDescriptors = (
   end: number,
   terminals: ReadonlyMap<number, TerminalModes> = new Map()

@@ -38,7 +38,7 @@ interface HostMount {
   readonly master: number | undefined
 }
 
-/** Where the numbers of the machine's peer groups begin in the model, apart from its own. */
+/** The first number of the machine's peer groups in the model, above the model's own. */
 const firstPeerGroup = 1_000_000
 
 /** A line of mountinfo. */
@@ -66,18 +66,18 @@ const parse = (line: string): HostMount => {
   }
 }
 
-/** What the mounts of this machine are made with. */
+/** What making the mounts of this machine needs. */
 export interface Making {
   readonly make: Builder
   readonly ns: ReturnType<typeof initialNamespaces>
   readonly hierarchies: ReadonlyMap<string, number>
-  /** File systems that are known, by device and directory. */
+  /** Known file systems, by device and directory. */
   readonly instances: Map<string, number>
-  /** The namespace that is mounted where a mount's root has such a name, as `net:[4026531833]`. */
+  /** The namespace of a mount whose root has such a name, as `net:[4026531833]`. */
   readonly namespaceOf: (root: string) => number | undefined
 }
 
-/** Makes the mounts that a mountinfo lists; returns the one that is the root there. */
+/** Makes the mounts of a mountinfo; returns the one that is the root there. */
 export const hostMountTree = (
   making: Making,
   { below = "", bottom, mntNs, text }: {
@@ -171,7 +171,7 @@ const hostFileSystem = ({ hierarchies, make, namespaceOf, ns }: Making, line: Ho
   return set(id, root, line.type === "sysfs" ? ns.net : undefined)
 }
 
-/** Of what is on top at a mount point. */
+/** Mode and owner of what is on top at a mount point. */
 const ownerOnHost = (path: string): { readonly mode: number; readonly uid: number; readonly gid: number } => {
   try {
     const { gid, mode, uid } = statSync(path)
@@ -189,7 +189,7 @@ export const isDirectoryOnHost = (path: string): boolean => {
   }
 }
 
-/** The node that a mount of the real machine lies on, made as an empty directory; its siblings are read on demand. */
+/** The mount point of a mount of the real machine, made as an empty directory; its siblings are read on demand. */
 const hostMountpoint = (
   make: Builder,
   parent: number,
@@ -212,7 +212,7 @@ const hostMountpoint = (
     }
     const host = here.content._tag === "Directory" ? here.content.host : undefined
     const full = host === undefined ? undefined : host === "/" ? `/${name}` : `${host}/${name}`
-    // what is below a mount can't be seen from here: most often nothing
+    // what a mount covers can't be seen; usually it is empty
     const isCovered = index === path.length - 1
     const { gid, mode, uid } = full === undefined || isCovered ? { mode: 0o755, uid: 0, gid: 0 } : ownerOnHost(full)
     at = make.node(

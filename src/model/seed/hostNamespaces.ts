@@ -1,6 +1,7 @@
 /**
  * Namespaces of the machine that are not this process's, and the processes in them: a container may join them by
- * `/proc/PID/ns/…`, or by a file on which one is mounted. Nothing is entered: what is not told from outside is as usual.
+ * `/proc/PID/ns/…`, or by a file on which one is mounted. They are not entered: what can't be seen from outside gets the
+ * default.
  */
 import { readdirSync, statSync } from "node:fs"
 import type { IdRange, Namespace, NamespaceSet, NamespaceType, Process } from "../State.ts"
@@ -19,7 +20,7 @@ const inodeOf = (path: string): number | undefined => {
   try {
     return statSync(path).ino
   } catch {
-    // it has ended, or is not ours to look at
+    // it has ended, or may not be inspected
     return undefined
   }
 }
@@ -42,7 +43,7 @@ const idMap = (pid: number, kind: "uid" | "gid"): ReadonlyArray<IdRange> | undef
   return ranges.length === 0 ? undefined : ranges
 }
 
-/** A process that is in a namespace, if there is one that may be looked at. */
+/** A process in a namespace, if there is one that may be inspected. */
 const memberOf = (type: NamespaceType, inode: number): number | undefined =>
   readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).find((pid) =>
     inodeOf(`/proc/${pid}/ns/${type}`) === inode
@@ -56,11 +57,11 @@ const groupsOf = (pid: number): ReadonlyMap<number, string> =>
     })
   )
 
-/** Finds namespaces of the machine, and makes those that the model does not have yet. */
+/** Finds namespaces of the machine, and adds those that the model does not have yet. */
 export class HostNamespaces {
   readonly #making: Making
   readonly #bottom: number
-  /** By inode number, as which the machine tells them apart. */
+  /** Known namespaces by inode number, which identifies them. */
   readonly #known = new Map<number, number>()
 
   /** @param bottom the mount below all others */
@@ -73,7 +74,7 @@ export class HostNamespaces {
     }
   }
 
-  /** What is mounted on a file of a namespace, as its mount tells it: `net:[4026531833]`. */
+  /** The namespace of an nsfs mount, by the root of the mount: `net:[4026531833]`. */
   mounted(root: string): number | undefined {
     const [, type, inode] = /^([a-z]+):\[(\d+)\]$/.exec(root) ?? []
     const known = types.find((name) => name === type)
@@ -105,7 +106,7 @@ export class HostNamespaces {
       root: { mount: root, node: mounts.get(root)!.root },
       cgroups: groupsOf(pid),
       comm: status.get("Name") ?? "",
-      // what may not be looked into belongs to root
+      // a process that may not be inspected is owned by root
       dumpable: isOpen && ownerOf(`/proc/${pid}/fd`) === euid ? 1 : 0,
       creds: {
         uid,
@@ -123,7 +124,7 @@ export class HostNamespaces {
     }
   }
 
-  /** A user namespace over which nobody here has a capability, for who may not be looked into. */
+  /** A user namespace in which no process here has capabilities, for processes that may not be inspected. */
   #outOfReach(): number {
     return this.#making.make.namespace("user", {
       parent: undefined,
@@ -137,7 +138,7 @@ export class HostNamespaces {
     })
   }
 
-  /** One that can't be told is taken for our own, as it is most often. */
+  /** The namespace of a process; the caller's if it can't be read, since usually it is that. */
   #ofProcess(pid: number, type: NamespaceType): number {
     const inode = inodeOf(`/proc/${pid}/ns/${type}`)
     return inode === undefined ? this.#making.ns[type] : this.#find(type, inode, pid)
@@ -148,7 +149,7 @@ export class HostNamespaces {
     if (there !== undefined) return there
     this.#known.set(inode, inode)
     const { make, ns } = this.#making
-    // it is most often made in the user namespace that its processes are in
+    // usually it is owned by the user namespace of its processes
     const owner = pid === undefined || type === "user" ? ns.user : this.#ofProcess(pid, "user")
     const add = <T extends NamespaceType>(
       type: T,

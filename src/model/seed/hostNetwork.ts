@@ -15,7 +15,7 @@ export const hostLinks = (make: Builder, ns: number): void => {
   try {
     names = readdirSync("/sys/class/net")
   } catch {
-    // no sysfs: the machine has lo
+    // without sysfs, assume lo only
   }
   const number = (name: string, file: string, otherwise: number): number =>
     Number(hostText(`/sys/class/net/${name}/${file}`)?.trim() ?? otherwise)
@@ -52,7 +52,7 @@ const nameOfLink = (path: string): string | undefined => {
   }
 }
 
-/** The routes of the main tables; those of IPv4 without a preferred source, which the list does not have. */
+/** The routes of the main tables. IPv4 routes have no preferred source, because /proc does not list it. */
 export const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Given> => {
   const linkOf = (name: string | undefined): number | undefined => links.find((link) => link.name === name)?.index
   const rows = (path: string): ReadonlyArray<ReadonlyArray<string>> =>
@@ -64,7 +64,7 @@ export const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Giv
     ([name, to, by, flags, , , , mask]): ReadonlyArray<Routes.Given> => {
       const link = linkOf(name)
       if (link === undefined || !isUsual(flags)) return []
-      // of the machine's byte order, as everything that this runs on is little-endian
+      // in the machine's byte order; all supported machines are little-endian
       const text = (hex: string): string => formatAddress(bytes(hex).toReversed())
       const prefix = Number.parseInt(mask!, 16).toString(2).replaceAll("0", "").length
       return [{
@@ -78,7 +78,7 @@ export const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Giv
   const six = rows("/proc/net/ipv6_route").flatMap((row): ReadonlyArray<Routes.Given> => {
     const link = linkOf(row[9])
     const [to, length] = [row[0]!, Number.parseInt(row[1]!, 16)]
-    // groups' routes come with addresses
+    // multicast routes are added with the addresses
     if (link === undefined || !isUsual(row[8]) || to.startsWith("ff")) return []
     return [{
       family: 6,

@@ -2,11 +2,11 @@
 import { readFileSync, statSync } from "node:fs"
 import type { IdRange } from "../State.ts"
 
-/** What is known of the user namespace in which a machine begins; by default it is the first one. */
+/** What is known of the user namespace in which a machine begins; by default, the initial one. */
 export interface UserNamespace {
-  /** Its inode number, by which a caller knows where it is. */
+  /** Its inode number, by which a process can recognize it. */
   readonly inode?: number | undefined
-  /** The ids that there are. */
+  /** Its map of user ids. */
   readonly uidMap?: ReadonlyArray<IdRange>
   readonly gidMap?: ReadonlyArray<IdRange>
   readonly setgroups?: "allow" | "deny"
@@ -29,7 +29,7 @@ const inodeOf = (path: string): number | undefined => {
   }
 }
 
-/** The ids that there are here. To the model they are those of the machine: it knows of no other namespace. */
+/** The ids of this user namespace. The model takes them for the machine's, because it has no namespace above. */
 const hostIds = (kind: "uid" | "gid"): Pick<UserNamespace, "uidMap" | "gidMap"> => {
   const ranges = [...(hostText(`/proc/self/${kind}_map`) ?? "").matchAll(/(\d+)\s+\d+\s+(\d+)/g)].map(
     ([, inside, count]) => ({ inside: Number(inside), outside: Number(inside), count: Number(count) })

@@ -1,4 +1,4 @@
-/** Namespaces, links and hierarchies of cgroups, as a machine begins with them. */
+/** The namespaces, links and cgroup hierarchies that a machine begins with. */
 import { keyOf } from "../cgroupTree.ts"
 import type { Link } from "../State.ts"
 import type { Builder } from "./Builder.ts"
@@ -6,7 +6,10 @@ import type { UserNamespace } from "./hostUser.ts"
 
 const all = [{ inside: 0, outside: 0, count: 4294967295 }]
 
-/** The inode number of the first user namespace, by which a process knows it. @see linux/proc_ns.h, PROC_USER_INIT_INO */
+/**
+ * The inode number of the initial user namespace, by which a process recognizes it. @see linux/proc_ns.h,
+ * PROC_USER_INIT_INO
+ */
 const firstUserNamespace = 0xeffffffd
 
 /** The initial namespaces, all owned by the initial user namespace. */
