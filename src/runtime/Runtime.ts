@@ -18,6 +18,7 @@
  * const { code } = await Effect.runPromise(Effect.provide(program, Linux.layer))
  * ```
  */
+export { type AnyContainerId, ContainerId } from "../steps/state/ContainerId.ts"
 export { caller, stateRoot } from "./caller.ts"
 export { Containers } from "./Containers.ts"
 export { create, type CreateError } from "./create.ts"

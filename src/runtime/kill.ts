@@ -9,6 +9,7 @@ import { signal as signalPipeline } from "../pipelines/signal.ts"
 import type { StateRootError } from "../steps/caller/stateRoot.ts"
 import type { NotACgroup } from "../steps/cgroup/errors.ts"
 import { SignalTarget } from "../steps/signal/SignalTarget.ts"
+import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { ProcessUnseen } from "../steps/state/errors.ts"
 import { status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
@@ -36,7 +37,7 @@ export type KillError =
  *   yet: the container can't end before they are reaped, and no other process can do that
  */
 export const kill = (
-  id: string,
+  id: AnyContainerId,
   signal: number,
   options: { readonly stateRoot?: string; readonly all?: boolean; readonly children?: ReadonlyArray<number> } = {}
 ): Effect.Effect<void, KillError, Kernel> =>

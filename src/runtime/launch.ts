@@ -21,6 +21,7 @@ import type { InitRecord } from "../steps/init/Init.ts"
 import type { Late, Launch } from "../steps/parent/Launch.ts"
 import { namespacePlan } from "../steps/parent/namespacePlan.ts"
 import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
+import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import { edited, type FlowError } from "./flow.ts"
 import {
   checkRunOptions,
@@ -81,7 +82,7 @@ export interface Attachment {
 
 /** The record of a new process, with defaults for what the options leave out. */
 export const recordOf = (
-  options: ProcessHandles & { readonly id: string },
+  options: ProcessHandles & { readonly id: AnyContainerId },
   { container, process }: { readonly container: Container; readonly process: Process },
   { attached }: Attachment
 ): Effect.Effect<InitRecord, SyscallError | NotPreservable, Kernel> =>

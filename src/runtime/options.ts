@@ -30,6 +30,7 @@ import type { Standard } from "../pipelines/standard.ts"
 import type { Userns } from "../pipelines/userns.ts"
 import type { Inherited, Port } from "../steps/init/Init.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
+import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { Flow } from "./flow.ts"
 
 /** Which pipeline the init of a new container runs. */
@@ -70,7 +71,8 @@ export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
  * - `P`: the pipeline of its init, which says what that can fail with
  */
 export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends ProcessHandles {
-  readonly id: string
+  /** Its name: 1 to 1024 of the characters A-Z a-z 0-9 _ + . - and neither "." nor "..". */
+  readonly id: AnyContainerId
   /** It must keep the rules of `validate`. Without `process.capabilities`, the program has none. */
   readonly container: Container
   /** A port of the container's loopback interface on which the caller answers; none if absent. */
@@ -123,7 +125,7 @@ export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends P
 
 /** A process to add to a running container; `P` is its pipeline, as in {@link RunOptions}. */
 export interface ExecOptions<out P extends Pipeline.Any = Pipeline.Any> extends ProcessHandles {
-  readonly id: string
+  readonly id: AnyContainerId
   readonly stateRoot?: string
   readonly process: Process
   /** Whether `exec` reports what the program has used; not if absent. */

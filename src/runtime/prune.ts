@@ -14,6 +14,7 @@ import type { StateRootError } from "../steps/caller/stateRoot.ts"
 import { StateRoot } from "../steps/list/facts.ts"
 import { DetachedToo, type Verdict, Verdicts } from "../steps/list/judgeOwners.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
+import type { ContainerId } from "../steps/state/ContainerId.ts"
 import { stateRoot } from "./caller.ts"
 import { type RemoveError, removeJudged } from "./removing.ts"
 
@@ -30,10 +31,10 @@ export interface PruneOptions {
 /** What became of one container. */
 export type Pruned =
   /** It is gone; with `dryRun`, it would be. */
-  | { readonly _tag: "Removed"; readonly id: string; readonly why: string }
-  | { readonly _tag: "Kept"; readonly id: string; readonly why: string }
+  | { readonly _tag: "Removed"; readonly id: ContainerId; readonly why: string }
+  | { readonly _tag: "Kept"; readonly id: ContainerId; readonly why: string }
   /** It should be removed, and could not be; or nothing is known of it. */
-  | { readonly _tag: "Failed"; readonly id: string; readonly error: Error }
+  | { readonly _tag: "Failed"; readonly id: ContainerId; readonly error: Error }
 
 const pruneOne = (
   root: string,

@@ -23,6 +23,7 @@ import type { Strategy } from "../steps/network/Strategy.ts"
 import { StillRunning } from "../steps/parent/checkStopped.ts"
 import { reap } from "../steps/parent/conversation.ts"
 import { Removal } from "../steps/parent/Removal.ts"
+import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"
 import * as Store from "../steps/state/Store.ts"
@@ -194,7 +195,7 @@ const removeLocked = (root: string, id: string, options: RemoveOptions) =>
  * also one whose state can't be read.
  */
 export const remove = (
-  id: string,
+  id: AnyContainerId,
   options: RemoveOptions & { readonly stateRoot?: string } = {}
 ): Effect.Effect<void, RemoveError | StateUntrusted, Kernel> =>
   act("Runtime.remove", { "container.id": id })(removeById(id, options))

@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import type { ContainerId } from "../steps/state/ContainerId.ts"
 import * as Store from "../steps/state/Store.ts"
 import { exec, type ExecOptions, type FurtherOptions, startFurther } from "./further.ts"
 import { type Ends, type FurtherPipes, furtherPipes } from "./furtherPipes.ts"
@@ -41,7 +42,7 @@ export interface Stats {
  */
 export interface Process extends Ends, Talk {
   /** The id of the sandbox, as `runfx list` shows it. */
-  readonly id: string
+  readonly id: ContainerId
   /**
    * Lets it go on when its scope ends; what it succeeds with takes that back. It ends with this process all the same, and
    * this process does not end by itself before it.

@@ -11,6 +11,7 @@ import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import { ContainerId } from "../steps/state/ContainerId.ts"
 import * as Store from "../steps/state/Store.ts"
 import { decode, type Resolved } from "./decode.ts"
 import { copiesOf, type Descriptors } from "./descriptors.ts"
@@ -58,7 +59,7 @@ export interface Program {
 
 /** A sandbox that runs, with its first program. */
 export interface Started extends Program {
-  readonly id: string
+  readonly id: ContainerId
   readonly stateRoot: string
   readonly resolved: Resolved
   /** Whether its time was over before it had ended. */
@@ -210,9 +211,9 @@ export const runIn = (
     return yield* whenRuns(asked)
   })
 
-const newId: Effect.Effect<string, SyscallError, Kernel> = Effect.map(
+const newId: Effect.Effect<ContainerId, SyscallError, Kernel> = Effect.map(
   sys.getrandom({ count: 8 }),
-  (bytes) => `sandbox-${Buffer.from(bytes).toString("hex")}`
+  (bytes) => ContainerId(`sandbox-${Buffer.from(bytes).toString("hex")}`)
 )
 
 const withoutCgroup = (resolved: Resolved): Resolved => {
@@ -245,7 +246,7 @@ export const limitTime = (program: Program, time: number | undefined, stateRoot:
 
 /** Where a new sandbox is written down. */
 export interface Place {
-  readonly id: string
+  readonly id: ContainerId
   readonly stateRoot: string
 }
 

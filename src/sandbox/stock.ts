@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
+import type { ContainerId } from "../steps/state/ContainerId.ts"
 import { failureOf } from "./failure.ts"
 import { type SandboxError, SandboxFailed } from "./SandboxError.ts"
 import type { Waiting } from "./waiting.ts"
@@ -14,9 +15,9 @@ import type { Waiting } from "./waiting.ts"
 /** What a pool reports of its sandboxes. */
 export type PoolEvent =
   /** One waits from now on, and this is how long it took, in milliseconds. */
-  | { readonly _tag: "Ready"; readonly id: string; readonly milliseconds: number }
+  | { readonly _tag: "Ready"; readonly id: ContainerId; readonly milliseconds: number }
   /** One that waited can't be used any more: it has died, was killed or frozen. Another one takes its place. */
-  | { readonly _tag: "Broken"; readonly id: string; readonly error: SandboxError }
+  | { readonly _tag: "Broken"; readonly id: ContainerId; readonly error: SandboxError }
   /** One could not be made; the next try is after so many milliseconds. */
   | { readonly _tag: "Failed"; readonly error: SandboxError; readonly retryAfter: number }
 

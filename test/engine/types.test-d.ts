@@ -3,6 +3,7 @@
  *
  * What the messages say is tested in `messages.test.ts`.
  */
+import type * as Brand from "effect/Brand"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -276,6 +277,21 @@ sys.kill({ pid: handles.pidfd, signal: 9 })
 sys.pidfd_send_signal({ pidfd: handles.fd, signal: 9 })
 // @ts-expect-error what runs has both
 Runtime.run(options, ({ pid }) => Effect.orDie(sys.close({ fd: pid })))
+
+// ids of containers: a plain text is taken, and checked; what the library returns is one, and no other text with a brand is
+export const byId = Effect.flatMap(
+  Runtime.list("/run/runfx"),
+  (all) => Effect.forEach(all, ({ id }) => Runtime.kill(id satisfies Runtime.ContainerId, 15))
+)
+Runtime.kill("web", 15)
+Runtime.run({ ...options, id: Runtime.ContainerId("web") })
+declare const account: Brand.Branded<string, "Account">
+// @ts-expect-error an account is no container
+Runtime.kill(account, 15)
+// @ts-expect-error an account is no container
+Runtime.run({ ...options, id: account })
+// @ts-expect-error a text that was not checked
+export const unchecked: Runtime.ContainerId = "web"
 
 // ── what an edit of a preset can't take away ─────────────────────────────────────────────────────────────────────────
 

@@ -134,7 +134,11 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
       const { stdout } = await dies(id, "", "end", how)
       await untilGone(Number(stdout))
       const dry = await Effect.runPromise(on(Runtime.prune({ ...stateRoot(), dryRun: true })))
-      assert.deepStrictEqual(dry, [{ _tag: "Removed", id, why: "it has ended, and so has its owner" }])
+      assert.deepStrictEqual(dry, [{
+        _tag: "Removed",
+        id: Runtime.ContainerId(id),
+        why: "it has ended, and so has its owner"
+      }])
       assert.deepStrictEqual(await Effect.runPromise(on(Runtime.prune(stateRoot()))), dry)
       assert.isFalse(fs.existsSync(`${place.stateRoot}/${id}`))
       assert.isEmpty(cgroups(id))

@@ -13,6 +13,7 @@ import * as Linux from "../../src/native/linux/Linux.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Cgroup from "../../src/steps/cgroup/Cgroup.ts"
 import { identify } from "../../src/steps/proc/processes.ts"
+import { ContainerId } from "../../src/steps/state/ContainerId.ts"
 import type { State } from "../../src/steps/state/State.ts"
 import { status } from "../../src/steps/state/status.ts"
 import * as Store from "../../src/steps/state/Store.ts"
@@ -24,7 +25,7 @@ import { makeRoot, missing, removeRoot } from "../support/rootfs.ts"
 import { container } from "../support/steps.ts"
 
 const state = (id: string, given: Partial<State> = {}): State => ({
-  id,
+  id: ContainerId(id),
   init: { pid: 4711, startTime: 12345n },
   namespacePaths: { net: "/proc/4711/ns/net" },
   rootfs: "/srv/rootfs",

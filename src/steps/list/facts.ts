@@ -1,6 +1,7 @@
 /** What the steps that look at all containers hand to each other. */
 import * as Context from "effect/Context"
 import type { AnyPid } from "../../native/Handle.ts"
+import type { ContainerId } from "../state/ContainerId.ts"
 import type { State } from "../state/State.ts"
 import type { Status } from "../state/status.ts"
 import type { Entry } from "../state/Store.ts"
@@ -14,13 +15,13 @@ export class Entries extends Context.Service<Entries, ReadonlyArray<Entry>>()("r
 /** A container of a list. */
 export type Listed =
   | {
-    readonly id: string
+    readonly id: ContainerId
     readonly state: State
     readonly status: Status
     /** Of the first process, as the caller's pid namespace numbers it; 0 if there is none, or it can't be seen. */
     readonly pid: AnyPid
   }
-  | { readonly id: string; readonly error: Error }
+  | { readonly id: ContainerId; readonly error: Error }
 
 /** All containers, each with its status. */
 export class Listing extends Context.Service<Listing, ReadonlyArray<Listed>>()("runfx/Listing") {}

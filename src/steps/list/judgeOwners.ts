@@ -11,6 +11,7 @@ import * as Step from "../../engine/Step.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { pause } from "../cgroup/files.ts"
+import type { ContainerId } from "../state/ContainerId.ts"
 import type { ContainerNotFound, InvalidId, StateCorrupt } from "../state/errors.ts"
 import type { State } from "../state/State.ts"
 import { statusCalls } from "../state/status.ts"
@@ -23,11 +24,11 @@ export class DetachedToo extends Context.Service<DetachedToo, boolean>()("runfx/
 
 /** What is to become of a container, and why. */
 export type Verdict =
-  | { readonly _tag: "Keep"; readonly id: string; readonly why: string }
+  | { readonly _tag: "Keep"; readonly id: ContainerId; readonly why: string }
   /** `state` is the one that was judged; absent if it had none. */
-  | { readonly _tag: "Remove"; readonly id: string; readonly why: string; readonly state?: State }
+  | { readonly _tag: "Remove"; readonly id: ContainerId; readonly why: string; readonly state?: State }
   /** Nothing can be told of it. */
-  | { readonly _tag: "Unknown"; readonly id: string; readonly error: JudgeError }
+  | { readonly _tag: "Unknown"; readonly id: ContainerId; readonly error: JudgeError }
 
 /** Why nothing can be told of a container. */
 export type JudgeError = Store.StoreError | InvalidId | StateCorrupt | Cgroup.NotACgroup

@@ -30,8 +30,9 @@ export const createState = Step.make("createState", {
     ENOTDIR: "the directory of states must be a directory: give another one with --root"
   },
   run: Effect.gen(function*() {
-    const { bundle, record: { container, id }, stateRoot } = yield* Launch
-    yield* Store.checkId(id)
+    const { bundle, record, stateRoot } = yield* Launch
+    const { container } = record
+    const id = yield* Store.checkId(record.id)
     const runner = yield* identify(yield* sys.getpid({}))
     const known = yield* numbering
     let state: State = {

@@ -9,6 +9,7 @@ import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { Created } from "../network/Strategy.ts"
 import type { Numbering } from "../proc/numbers.ts"
 import type { ProcessIdentity } from "../proc/processes.ts"
+import type { ContainerId } from "./ContainerId.ts"
 import * as Json from "./json.ts"
 
 /**
@@ -24,7 +25,7 @@ const version = 1
  * whatever is cut short when, a later command knows what there may be.
  */
 export interface State {
-  readonly id: string
+  readonly id: ContainerId
   /** Chosen at random: a later container of the same id has another one. */
   readonly nonce?: string
   /** The inode of the state directory. */

@@ -13,11 +13,10 @@ import { AT, O, S, STATX } from "../../native/constants.ts"
 import { entriesOf, isType, stat, using, writeAll } from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { checkId, type ContainerId, isId } from "./ContainerId.ts"
 import {
-  checkId,
   directoryMode,
   inside,
-  isId,
   locked,
   makeRoot,
   openIn,
@@ -32,7 +31,8 @@ import {
 import { advised, ContainerNotFound, IdInUse, type InvalidId, StateCorrupt, type StateLocked } from "./errors.ts"
 import { decode, encode, type State } from "./State.ts"
 
-export { checkId, type StoreError } from "./directory.ts"
+export { checkId } from "./ContainerId.ts"
+export type { StoreError } from "./directory.ts"
 
 /** The name of the state file in a container's directory. */
 export const stateFile = "state.json"
@@ -365,8 +365,8 @@ export const remove = (root: string, id: string): Effect.Effect<void, StoreError
 
 /** One container of a list: its state, or why that can't be read. */
 export type Entry =
-  | { readonly id: string; readonly state: State }
-  | { readonly id: string; readonly error: Exclude<LoadError, ContainerNotFound> }
+  | { readonly id: ContainerId; readonly state: State }
+  | { readonly id: ContainerId; readonly error: Exclude<LoadError, ContainerNotFound> }
 
 /**
  * All containers below a root, by id. One that can't be read is reported as such and hides no other; one that is deleted

@@ -8,16 +8,8 @@ import { entriesOf, keeping, stat, using } from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { pause } from "../cgroup/files.ts"
-import { ContainerNotFound, InvalidId, StateLocked, StateUntrusted } from "./errors.ts"
-
-const idPattern = /^[A-Za-z0-9_+.-]{1,1024}$/
-
-/** Whether a text can be a container's id. */
-export const isId = (id: string): boolean => idPattern.test(id) && id !== "." && id !== ".."
-
-/** An id, or {@link InvalidId}. */
-export const checkId = (id: string): Effect.Effect<string, InvalidId> =>
-  isId(id) ? Effect.succeed(id) : Effect.fail(new InvalidId({ id }))
+import { checkId } from "./ContainerId.ts"
+import { ContainerNotFound, type InvalidId, StateLocked, StateUntrusted } from "./errors.ts"
 
 /** How every look-up below the root is done. */
 export const inside = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
