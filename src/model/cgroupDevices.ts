@@ -5,6 +5,7 @@
  */
 import { runDeviceFilter } from "./bpfInterpreter.ts"
 import { descendants, groupOf, keyOf, parentPath } from "./cgroupTree.ts"
+import { CAP, capable } from "./Credentials.ts"
 import { type Machine, refuse } from "./Machine.ts"
 import type { Cgroup, DeviceException, DevicePolicy } from "./State.ts"
 
@@ -104,6 +105,7 @@ const propagate = (m: Machine, group: Cgroup, allows: boolean, exception: Device
 
 /** Writes `devices.allow` or `devices.deny` (`devcgroup_update_access`). */
 export const changeDevices = (m: Machine, group: Cgroup, allow: boolean, text: string): void => {
+  if (!capable(m, CAP.SYS_ADMIN)) refuse("EPERM")
   const above = group.path === "/" ? undefined : m.cgroups.need(keyOf(group.hierarchy, parentPath(group.path)))
   const parent = above === undefined ? undefined : policyOf(above)
   const policy = policyOf(group)

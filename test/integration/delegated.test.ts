@@ -8,6 +8,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { bundle } from "../../scripts/bundle.mjs"
 import { type Command, complete, makeCommand } from "../support/command.ts"
 import { makeRoot, removeRoot } from "../support/rootfs.ts"
 
@@ -97,6 +98,35 @@ describe.skipIf(missing !== undefined)("a user's delegated cgroup of v2", () => 
     const { code, stderr } = await runfx("delete", "--force", "a")
     assert.strictEqual(code, 0, stderr)
     assert.isFalse(fs.existsSync(`${delegated}/runfx-a`))
+  })
+
+  /** What comes of sandboxes with limits, in a cgroup. */
+  const sandboxes = async (group: string): Promise<unknown> => {
+    const user = ["setpriv", "--reuid", String(uid), "--regid", String(uid), "--clear-groups"]
+    const program = [process.execPath, path.join(place, "sandboxes.cjs"), `${place}/state`]
+    const script = `echo $$ >${group}/cgroup.procs && exec "$@"`
+    const { stderr, stdout } = await complete("sh", ["-c", script, "sh", ...user, ...program])
+    return stdout === "" ? stderr : JSON.parse(stdout)
+  }
+
+  it("limits the user's sandboxes, and without it each limit is refused by name", async () => {
+    bundle(path.join(place, "sandboxes.cjs"), "test/support/delegatedSandbox.ts")
+    fs.symlinkSync(path.resolve("node_modules"), path.join(place, "node_modules"))
+    assert.deepStrictEqual(await sandboxes(`${delegated}/session`), {
+      outOfMemory: true,
+      memory: "16777216",
+      swap: "0",
+      cpus: "50000 100000",
+      // the shell could not fork
+      many: ""
+    })
+    assert.deepStrictEqual(fs.readdirSync(delegated).filter((name) => name.startsWith("runfx-")), [])
+    fs.mkdirSync(`${delegated}-not`)
+    try {
+      assert.deepStrictEqual(await sandboxes(`${delegated}-not`), { what: ["limits.memory", "limits.cpus"] })
+    } finally {
+      fs.rmdirSync(`${delegated}-not`)
+    }
   })
 
   it("tells of the out-of-memory killer there", async () => {

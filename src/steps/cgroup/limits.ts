@@ -230,7 +230,12 @@ const applyDevices = (
 ): Effect.Effect<void, LimitError, Kernel> => {
   const limit = "devices"
   const v1 = groupFor(all, "devices")
-  if (v1 !== undefined) return withGroup(v1, (dirfd) => applyRules(dirfd, v1, deviceWrites(devices)))
+  if (v1 !== undefined) {
+    return withGroup(v1, (dirfd) => applyRules(dirfd, v1, deviceWrites(devices))).pipe(
+      // of a cgroup that was delegated, too (devcgroup_update_access)
+      Effect.catchTag("CgroupValueRefused", (refused) => withoutFilter(devices, refused))
+    )
+  }
   const v2 = groupFor(all, unified)
   if (v2 === undefined) return Effect.fail(new CgroupControllerMissing({ limits: [limit], controller: "devices" }))
   return withGroup(v2, (dirfd) =>
@@ -255,10 +260,10 @@ const applyDevices = (
  * make device nodes either, nor may what it starts. Rules that deny more than every container is denied are a wish of the
  * configuration, and are not dropped.
  */
-const withoutFilter = (
+const withoutFilter = <E extends DeviceFilterRefused | CgroupValueRefused>(
   devices: Cgroup["devices"],
-  refused: DeviceFilterRefused
-): Effect.Effect<void, SyscallError | DeviceFilterRefused, Kernel> =>
+  refused: E
+): Effect.Effect<void, SyscallError | E, Kernel> =>
   Effect.flatMap(
     authority,
     (caller) =>

@@ -19,6 +19,15 @@ const manager: Cgroup.CgroupManager = {
   made: [group]
 }
 
+/** As {@link manager}, of version 1. */
+const devicesOf = "/sys/fs/cgroup/devices/box"
+const manager1: Cgroup.CgroupManager = {
+  version: "v1",
+  paths: { devices: devicesOf },
+  mountpoints: { devices: "/sys/fs/cgroup/devices" },
+  made: [devicesOf]
+}
+
 const rule = (allow: boolean): DeviceRule => ({ allow, type: "c", major: 1, minor: 3, access: "rwm" })
 
 /** Limits a group that is the caller's, who may load no BPF program. */
@@ -53,6 +62,19 @@ describe("a caller who may load no device filter", () => {
     const error = refusal([denyAll, ...defaultRules, rule(false)])
     assert.strictEqual(error._tag, "DeviceFilterRefused")
     assert.include((error as { readonly advice?: string }).advice, "CAP_BPF")
+  })
+
+  it("nor write rules in a cgroup of version 1, is the same", () => {
+    const tried = (devices: ReadonlyArray<DeviceRule>) =>
+      Effect.runSync(Effect.result(
+        Effect.gen(function*() {
+          yield* sys.mkdirat({ dirfd: AT.FDCWD, path: devicesOf, mode: 0o755 })
+          yield* sys.capset({ effective: 0n, permitted: 0n, inheritable: 0n })
+          yield* applyLimits(manager1, { devices })
+        }).pipe(Effect.provide(ModelKernel.make(seed({ cgroup: "v1" })).layer))
+      ))
+    assert.strictEqual(tried([denyAll, ...defaultRules])._tag, "Success")
+    assert.include(JSON.stringify(tried([denyAll])), "CgroupValueRefused")
   })
 
   it("and who may make device nodes is not let pass without a filter", () => {
