@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import { visible } from "../engine/visible.ts"
 import { print } from "../runtime/streams.ts"
-import { type Finding, probe } from "../sandbox/probe.ts"
+import { probe } from "../sandbox/probe.ts"
+import type { Finding } from "../sandbox/probe/Finding.ts"
 import { type GlobalOptions, onLinux } from "./edge.ts"
 
 /** The options of `doctor`. */

@@ -36,7 +36,8 @@ const ownIds = (kind: "uid" | "gid") =>
       lines.map(({ containerId, size }) => ({ containerId, hostId: containerId, size }))
   )
 
-const more = (caller: Authority): Effect.Effect<MappedUser | undefined, SyscallError, Kernel> =>
+/** All ids that a caller may map into a container; `undefined` if that is only its own. */
+export const mappableIds = (caller: Authority): Effect.Effect<MappedUser | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {
     if (holds(caller, "SETUID", "SETGID", "SETFCAP")) return { uid: yield* ownIds("uid"), gid: yield* ownIds("gid") }
     const option = { option: PR.GET_NO_NEW_PRIVS, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }
@@ -64,7 +65,7 @@ export const mappedUser = (
     if (spec === undefined) return own
     const wanted = yield* lookUpUser(spec, files)
     if (wanted.uid === 0 && wanted.gid === 0 && wanted.groups.length === 0) return own
-    const mapped = yield* more(caller)
+    const mapped = yield* mappableIds(caller)
     const fits = mapped !== undefined && hostId(mapped.uid, wanted.uid) !== undefined &&
       [wanted.gid, ...wanted.groups].every((id) => hostId(mapped.gid, id) !== undefined)
     if (fits) return mapped

@@ -184,7 +184,7 @@ export interface Description {
   readonly inherit?: ReadonlyArray<string>
   /** Working directory; /tmp if absent, or / if there is none. */
   readonly cwd?: string
-  /** `"sandbox"` if absent. */
+  /** If absent `"sandbox"`, or the caller's own in a container that may not set one. */
   readonly hostname?: string
   /** Devices of the host, by path, beside null, zero, full, random, urandom and tty. */
   readonly devices?: ReadonlyArray<string>

@@ -84,21 +84,24 @@ const kept = new Set(["/proc", "/dev", "/dev/pts", "/dev/shm"])
 
 /** What the container is like that nobody describes. */
 const baseOf = (
-  { cwd, hostname = "sandbox", readOnly = true, tmp, workspace }: Description,
+  { cwd, hostname, readOnly = true, tmp, workspace }: Description,
   { mappings }: Ids,
   { rootfs }: Root,
   caller: Authority
 ): Container => {
-  const given = {
+  const asked = {
     rootfs,
     args: [],
     readonly: readOnly,
     cwd: cwd ?? workspace?.directory ?? (tmp === false ? "/" : "/tmp"),
-    hostname,
     env: [],
-    ...(mappings === undefined ? {} : { mappings })
+    ...given({ hostname, mappings })
   }
-  return rulesHost(caller) ? defaultSpec(given) : rootlessSpec({ ...given, uid: caller.uid, gid: caller.gid })
+  const base = rulesHost(caller)
+    ? defaultSpec(asked)
+    : rootlessSpec({ ...asked, uid: caller.uid, gid: caller.gid })
+  // container engines forbid their containers to set one: a name that nobody asked for is left out then
+  return hostname === undefined ? { ...base, defaultHostname: "sandbox" } : base
 }
 
 /** What is mounted into the root of what is described. */

@@ -43,9 +43,10 @@ export const failureOf = (
     return new SandboxUnavailable({
       what: inCgroup,
       why: message,
-      advice:
-        "run as root, or in a cgroup that is delegated to the caller (systemd-run --user --scope -p Delegate=yes), " +
-        "or say ifPossible(…) of the limit, if the program may run without it",
+      advice: (textOf(root, "code") === "EROFS"
+        ? "have the container in which this runs started with cgroups that it may write (podman, docker: --privileged)"
+        : "run as root, or in a cgroup that is delegated to the caller (systemd-run --user --scope -p Delegate=yes)") +
+        ", or say ifPossible(…) of the limit, if the program may run without it",
       cause: error
     })
   }

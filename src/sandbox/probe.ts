@@ -1,36 +1,16 @@
 /** What this host allows this caller, asked before a sandbox is needed, with what to do about what it does not. */
 import * as Effect from "effect/Effect"
-import { accessSync, constants, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import type { Fork } from "../native/Fork.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
 import { authority, rulesHost } from "../steps/caller/authority.ts"
-import { subordinateIds } from "../steps/caller/subordinateIds.ts"
-import * as Cgroup from "../steps/cgroup/Cgroup.ts"
+import { cgroups } from "./probe/cgroups.ts"
+import { type Finding, finding } from "./probe/Finding.ts"
+import { ids } from "./probe/ids.ts"
 import { run } from "./run.ts"
 import { make } from "./Sandbox.ts"
 import type { SandboxError } from "./SandboxError.ts"
 import { inOwnWords, type StartOptions } from "./start.ts"
-
-/** One thing that a sandbox may need. */
-export interface Finding {
-  readonly name:
-    | "sandbox"
-    | "kernel"
-    | "privileges"
-    | "user namespaces"
-    | "ids"
-    | "cgroups"
-    | "seccomp"
-    | "overlay"
-    | "memory files"
-    | "processes"
-  /** Whether it can be had. */
-  readonly ok: boolean
-  /** What was found. */
-  readonly found: string
-  /** What to do, if it can't be had. */
-  readonly remedy?: string
-}
 
 const text = (file: string): string | undefined => {
   try {
@@ -39,9 +19,6 @@ const text = (file: string): string | undefined => {
     return undefined
   }
 }
-
-const finding = (name: Finding["name"], ok: boolean, found: string, remedy: string): Finding =>
-  ok ? { name, ok, found } : { name, ok, found, remedy }
 
 const kernel = Effect.map(sys.uname({}), ({ release }) => {
   const [major = 0, minor = 0] = release.split(/[.-]/).map(Number)
@@ -81,45 +58,6 @@ export const processesIn = (mountinfo: string, root: boolean): Finding => {
   )
 }
 
-const ids = (root: boolean, uid: number) =>
-  root
-    ? Effect.succeed(finding("ids", true, "all", ""))
-    : Effect.map(subordinateIds(uid), (granted) =>
-      finding(
-        "ids",
-        granted !== undefined,
-        granted === undefined ? "the caller's own only" : "subordinate ones",
-        "for other users in a sandbox: lines in /etc/subuid and /etc/subgid, and the package uidmap"
-      ))
-
-const writable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-const cgroups: Effect.Effect<Finding, never, Kernel> = Effect.flatMap(
-  Cgroup.detect,
-  (hierarchies) => Cgroup.plan(hierarchies, { id: "probe" })
-).pipe(
-  Effect.map((manager) => {
-    const above = Cgroup.groups(manager).map(({ path }) => path.slice(0, path.lastIndexOf("/")))
-    const closed = above.filter((path) => !writable(path))
-    return finding(
-      "cgroups",
-      closed.length === 0,
-      closed.length === 0 ? above.join(", ") : `${closed[0]} can't be written`,
-      "for limits of memory and processors: start in a cgroup that is delegated (systemd-run --user --scope -p Delegate=yes)"
-    )
-  }),
-  Effect.catch((error) =>
-    Effect.succeed(finding("cgroups", false, error.message, "mount the cgroup file system on /sys/fs/cgroup"))
-  )
-)
-
 /**
  * Looks at what this host allows this caller. The first finding is the one that counts: whether a sandbox has just run;
  * the others say what may be missing, and what to do.
@@ -148,8 +86,8 @@ export const probe = (
       yield* inOwnWords(kernel),
       finding("privileges", true, root ? "root of the host" : `user ${caller.uid}, without privileges`, ""),
       userNamespaces(root),
-      yield* inOwnWords(ids(root, caller.uid)),
-      yield* cgroups,
+      yield* inOwnWords(ids(caller)),
+      yield* cgroups(root),
       finding("seccomp", actions?.includes("errno") === true, actions ?? "none", "a kernel with CONFIG_SECCOMP_FILTER"),
       finding("overlay", overlay, overlay ? "there" : "not loaded", "for layers: modprobe overlay, as root"),
       finding(

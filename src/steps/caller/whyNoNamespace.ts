@@ -39,7 +39,7 @@ const isChrooted = Effect.map(
 const somebody = Effect.map(isFiltered, (filtered) =>
   filtered
     ? "a seccomp filter around the runtime may forbid it, as the profiles of container engines do: start the runtime " +
-      "without that filter (podman, docker: --security-opt seccomp=unconfined), or allow clone, unshare, setns and mount"
+      "without that filter (podman, docker: --security-opt seccomp=unconfined; a sandbox: seccomp \"none\"), or allow clone, unshare, setns and mount"
     : "a security module of the host may forbid it (look for a denial in the kernel's log)")
 
 /** Why a user namespace may not be made: the rules of the kernel in its own order (create_user_ns), and then others. */
