@@ -27,7 +27,7 @@ const write = (place, name, loaded, whole) => {
 
 /** Under other options than those of bin/runfx, V8 compiles code that it refuses later. */
 const isUsual = () =>
-  process.execArgv.join() === "--min-semi-space-size=8" && process.env.NODE_OPTIONS === undefined &&
+  process.execArgv.length === 0 && process.env.NODE_OPTIONS === undefined &&
   process.env.NODE_DISABLE_COMPILE_CACHE === undefined && process.env.NODE_V8_COVERAGE === undefined
 
 /**

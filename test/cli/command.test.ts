@@ -92,22 +92,58 @@ describe("the files of the command", () => {
     }
   })
 
-  it("load no module of Node's that takes long and is not needed", () => {
+  /** What a program sees of the modules of Node's that the launcher and the command load, run in their process. */
+  const reported = (program: string, ...args: ReadonlyArray<string>): ReadonlyArray<string> => {
     fs.cpSync("bin", path.join(directory, "bin"), { recursive: true })
+    fs.rmSync(path.join(directory, "node_modules"), { force: true })
     fs.symlinkSync(path.resolve("node_modules"), path.join(directory, "node_modules"))
     fs.writeFileSync(
       path.join(directory, "report.cjs"),
-      `process.on("exit", () => require("node:fs").writeSync(2, JSON.stringify(process.moduleLoadList)))`
+      `const names = () => process.moduleLoadList.filter((name) => name.startsWith("NativeModule ")).map((name) => name.slice(13))
+       ${program}
+       process.on("exit", () => require("node:fs").writeSync(2, JSON.stringify(found())))`
     )
-    const unwanted = ["crypto", "child_process", "worker_threads", "http", "https", "tls", "zlib", "inspector", "v8"]
     const env = { ...process.env, NODE_OPTIONS: "", NODE_V8_COVERAGE: "" }
-    const args = ["--require", path.join(directory, "report.cjs"), path.join(directory, "bin/runfx"), "--root"]
-    const { status, stderr } = spawnSync(process.execPath, [...args, directory, "run", "--bundle", "/nowhere"], {
+    const node = [
+      "--require",
+      path.join(directory, "report.cjs"),
+      path.join(directory, "bin/runfx"),
+      "--root",
+      path.join(directory, "state")
+    ]
+    const { status, stderr } = spawnSync(process.execPath, [...node, ...args], {
       encoding: "utf8",
-      env
+      env,
+      stdio: ["ignore", "ignore", "pipe"]
     })
-    assert.strictEqual(status, 1)
-    const modules = JSON.parse(stderr.slice(stderr.indexOf("[\""))) as ReadonlyArray<string>
-    assert.deepStrictEqual(unwanted.filter((name) => modules.includes(`NativeModule ${name}`)), [])
+    assert.strictEqual(status, args[0] === "list" ? 0 : 1)
+    return JSON.parse(stderr.slice(stderr.indexOf("[\"")))
+  }
+
+  const nowhere = ["run", "--bundle", "/nowhere"]
+
+  it("load no module of Node's that takes long and is not needed", () => {
+    const unwanted = ["crypto", "child_process", "worker_threads", "http", "https", "tls", "zlib", "inspector"]
+    const modules = reported("const found = names", ...nowhere)
+    assert.deepStrictEqual(unwanted.filter((name) => modules.includes(name)), [])
+    const forStarts = ["net", "stream", "tty", "os", "perf_hooks", "v8"]
+    const ofList = reported("const found = names", "list")
+    assert.include(ofList, "module")
+    assert.deepStrictEqual(forStarts.filter((name) => ofList.includes(name)), [])
+  })
+
+  it("load Node's modules before V8 gets options under which it does not take the code that Node has of them", () => {
+    const late = reported(
+      `const v8 = require("node:v8"), { setFlagsFromString } = v8
+       let before
+       v8.setFlagsFromString = (flag) => {
+         before ??= names()
+         setFlagsFromString(flag)
+       }
+       const found = () => names().filter((name) => !before.includes(name))`,
+      ...nowhere
+    )
+    // the second one is for the schema of a file
+    assert.deepStrictEqual(late, ["process", "internal/file"])
   })
 })
