@@ -59,6 +59,7 @@ const own = [
   "native/linux/*",
   "native/netlink/*",
   "native/generalAdvice",
+  "native/monotonic",
   "native/since",
   "native/syscallTables",
   "native/text",

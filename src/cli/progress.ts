@@ -5,11 +5,11 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import process from "node:process"
-import { isatty } from "node:tty"
 import type { Event } from "../engine/Events.ts"
 import type { Observer, RanAhead } from "../engine/Observer.ts"
 import { visibleLine } from "../engine/visible.ts"
-import { status } from "../runtime/streams.ts"
+import { monotonic } from "../native/monotonic.ts"
+import { isTerminal, status } from "../runtime/streams.ts"
 
 /** In milliseconds. */
 const patience = 1000
@@ -90,22 +90,22 @@ export const follow = (turn: (isSeen: boolean) => void): Progress => {
 }
 
 /** Whether standard error is a terminal that knows how to clear a line. */
-const isTerminal = (): boolean => isatty(2) && !["dumb", "", undefined].includes(process.env["TERM"])
+const canClear = (): boolean => !["dumb", "", undefined].includes(process.env["TERM"]) && isTerminal("stderr")
 
 /** Shows it while the scope is open; `undefined` if there is no terminal. While the program runs, no timer does. */
 export const progress: Effect.Effect<Observer | undefined, never, Scope.Scope> = Effect.suspend(() => {
-  if (!isTerminal()) return Effect.succeed(undefined)
+  if (!canClear()) return Effect.succeed(undefined)
   let timer: NodeJS.Timeout | undefined
   let started = 0
   const show = () => {
-    const milliseconds = performance.now() - started
+    const milliseconds = monotonic() - started
     if (milliseconds >= patience) status(line(milliseconds))
   }
   const turn = (isSeen: boolean) => {
     clearInterval(timer)
     status(undefined)
     if (!isSeen) return
-    started = performance.now()
+    started = monotonic()
     timer = setInterval(show, interval).unref()
   }
   const { line, observer } = follow(turn)

@@ -2,12 +2,11 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import process from "node:process"
-import { isatty } from "node:tty"
 import type { Event } from "../engine/Events.ts"
 import { observe } from "../engine/Observer.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
-import { printError, type StreamError } from "../runtime/streams.ts"
+import { isTerminal, printError, type StreamError } from "../runtime/streams.ts"
 import { outputFile, type WriteFile } from "./outputFile.ts"
 import { progress } from "./progress.ts"
 import { timings } from "./timings.ts"
@@ -19,7 +18,7 @@ interface Asked {
 }
 
 /** The columns of the terminal that standard error is. */
-const columns = (): number | undefined => isatty(2) ? process.stderr.columns : undefined
+const columns = (): number | undefined => isTerminal("stderr") ? process.stderr.columns : undefined
 
 /** With it comes the format of traces. */
 const tracing = Effect.promise(() => import("./trace.ts"))

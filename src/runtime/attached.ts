@@ -11,6 +11,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import process from "node:process"
+import { monotonic } from "../native/monotonic.ts"
 import { Surroundings } from "../native/Surroundings.ts"
 import { listenForEnd } from "./caught.ts"
 
@@ -66,11 +67,11 @@ const receive = (signal: number, listeners: number): void => {
   if (ending !== undefined) {
     // asked again: end at once; the programs die with this process, and `prune` finds the rest. timeout(1) and terminals send
     // a signal to a process and to its group: that is asked once
-    if (performance.now() - since > once) endNow()
+    if (monotonic() - since > once) endNow()
     return
   }
   ending = signal
-  since = performance.now()
+  since = monotonic()
   for (const fiber of new Set(attached.values())) unwind(fiber)
   proceed()
 }

@@ -8,8 +8,8 @@
  * @see signal(7), https://nodejs.org/api/async_hooks.html
  */
 import { createHook } from "node:async_hooks"
-import { constants } from "node:os"
 import process from "node:process"
+import { SIG } from "../native/constants.ts"
 
 /**
  * Not among them: what can't be caught (KILL, STOP), what a fault of this process sends, after which no JavaScript can run
@@ -40,7 +40,7 @@ const others: ReadonlyArray<NodeJS.Signals> = ["SIGCONT", "SIGTSTP"]
 /** The C library keeps 32 and 33 to itself. */
 const realTime = Array.from({ length: 64 - 33 }, (_, index) => 34 + index)
 
-const endingNumbers = new Set([...ending.map((name) => constants.signals[name]), ...realTime])
+const endingNumbers = new Set([...ending.map((name) => SIG[name.slice("SIG".length) as keyof typeof SIG]), ...realTime])
 
 /** Whether a signal ends a process that does not listen to it. */
 export const isEnding = (signal: number): boolean => endingNumbers.has(signal)

@@ -4,7 +4,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { createReadStream, writeSync } from "node:fs"
+import { createReadStream, fstatSync, writeSync } from "node:fs"
 import process from "node:process"
 import { SIG } from "../native/constants.ts"
 import * as Errno from "../native/Errno.ts"
@@ -68,6 +68,22 @@ const nodeStream = (to: Output): NodeJS.WriteStream => {
   return stream
 }
 
+const descriptors = { stdout: 1, stderr: 2 } as const
+
+/** Whether it is a terminal. */
+export const isTerminal = (to: Output): boolean =>
+  // to ask Node loads streams and sockets: 3 ms
+  fstatSync(descriptors[to]).isCharacterDevice() && process.getBuiltinModule("node:tty").isatty(descriptors[to])
+
+/** `makedev(1, 3)` @see null(4) */
+const nullDevice = 0x103
+
+/** Whether it is a file, or the null device: Node need not be asked, which would load streams and sockets. */
+const isPlain = (to: Output): boolean => {
+  const found = fstatSync(descriptors[to])
+  return found.isFile() || found.isCharacterDevice() && found.rdev === nullDevice
+}
+
 /** Reports errors of standard output and standard error, until the function that it returns is called. */
 export const watch = (listener: Listener): () => void => {
   listeners.add(listener)
@@ -127,7 +143,7 @@ export const write = (
     hasStatus = false
     write("stderr", erase)
   }
-  const stream = nodeStream(to)
+  const stream = isPlain(to) ? undefined : nodeStream(to)
   pending++
   const settle = (error?: StreamError) => {
     if (error !== undefined) listeners.forEach((listener) => listener(error))
@@ -136,11 +152,11 @@ export const write = (
     waiting.forEach((resolve) => resolve())
     waiting.clear()
   }
-  if (isSocket(stream)) {
+  if (stream !== undefined && isSocket(stream)) {
     return stream.write(chunk, (error) => settle(error == null ? undefined : errorOf(to, error)))
   }
   try {
-    writeAll(to === "stdout" ? 1 : 2, typeof chunk === "string" ? Buffer.from(chunk) : chunk)
+    writeAll(descriptors[to], typeof chunk === "string" ? Buffer.from(chunk) : chunk)
     queueMicrotask(settle)
   } catch (cause) {
     queueMicrotask(() => settle(errorOf(to, cause)))

@@ -6,7 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import process from "node:process"
-import tty from "node:tty"
+import type { ReadStream } from "node:tty"
 import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG, POLL } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
@@ -142,7 +142,7 @@ const silence = 50
  * The reader of our own output may never take it. So a signal that would end this process ends the wait: there is no
  * program left for which the signal could be.
  */
-const drained = (stream: tty.ReadStream, ended: Promise<void>): Effect.Effect<void> =>
+const drained = (stream: ReadStream, ended: Promise<void>): Effect.Effect<void> =>
   Effect.callback((resume) => {
     let heard = true
     const hear = () => void (heard = true)
@@ -222,7 +222,8 @@ const liveRelay: Relay = (master, use) =>
     const context = yield* Effect.context<Kernel>()
     const broken = yield* Deferred.make<never, StreamError>()
     const fail = (error: StreamError) => void Deferred.doneUnsafe(broken, Effect.fail(error))
-    const stream = new tty.ReadStream(master)
+    // a command without a terminal does not load it
+    const stream = new (process.getBuiltinModule("node:tty").ReadStream)(master)
     const pass = (chunk: Uint8Array) => {
       const more = write("stdout", chunk, (error) => {
         if (error !== undefined) fail(error)

@@ -10,10 +10,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { performance } from "node:perf_hooks"
 import { rowOf } from "../../calls.ts"
 import { nothingMore } from "../../Fork.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
+import { monotonic } from "../../monotonic.ts"
 import { Refused } from "../../Refused.ts"
 import { gone, pending, secondCall } from "./Client.ts"
 import type { LoopBudget } from "./LoopBudget.ts"
@@ -209,13 +209,13 @@ export class BlockingCalls {
     const exit = atOnce(make, call)
     if (exit !== undefined) return exit
     return Effect.suspend(() => {
-      const until = performance.now() + limitOf(call, this.#callers.timeLimit)
+      const until = monotonic() + limitOf(call, this.#callers.timeLimit)
       let round: number = rounds.first
       const look = (): Exit.Exit<Result<C>, SyscallError> | typeof pending => {
         const found = atOnce(make, call)
         if (found !== undefined) return found
         round = Math.min(round * 2, rounds.most)
-        return performance.now() < until ? pending : late(make, call)
+        return monotonic() < until ? pending : late(make, call)
       }
       const awaits = (go: () => void) => this.#whenPossible(waitOf(make, call), { until, round, keepsAlive }, go)
       return park(look, awaits, (result) => result())
@@ -236,7 +236,7 @@ export class BlockingCalls {
       go()
     }
     const timed = (milliseconds: number) => cancels.push(when({ milliseconds }, first))
-    if (until !== Infinity) timed(Math.min(Math.max(Math.ceil(until - performance.now()), 0), longestTimer))
+    if (until !== Infinity) timed(Math.min(Math.max(Math.ceil(until - monotonic()), 0), longestTimer))
     try {
       if (watched === undefined) timed(round)
       else if (watched.length > 0) cancels.push(whenReady(watched, first, keepsAlive))

@@ -2,7 +2,7 @@
  * How long the fibers of this kernel may run before the event loop gets its turn. While calls are answered at once, fibers
  * never wait. Without this limit, the application's timers and streams would stop for the whole start of a container.
  */
-import { performance } from "node:perf_hooks"
+import { monotonic } from "../../monotonic.ts"
 
 /** The length of a turn, in milliseconds. */
 const allowance = 5
@@ -16,7 +16,7 @@ export class LoopBudget {
 
   /** Whether it is the event loop's turn. */
   get isSpent(): boolean {
-    return performance.now() - this.#begin() > allowance
+    return monotonic() - this.#begin() > allowance
   }
 
   /** Calls `go` in the next turn, or a later one. Returns a function that cancels it. */
@@ -30,7 +30,7 @@ export class LoopBudget {
   /** When this turn began; it begins now if it has not begun. */
   #begin(): number {
     if (this.#start === undefined) {
-      this.#start = performance.now()
+      this.#start = monotonic()
       setImmediate(this.#next)
     }
     return this.#start
@@ -43,7 +43,7 @@ export class LoopBudget {
     for (const go of this.#waiting) {
       this.#waiting.delete(go)
       go()
-      if (performance.now() - start > allowance) break
+      if (monotonic() - start > allowance) break
     }
   }
 }

@@ -2,7 +2,7 @@
  * The client's side of a mailbox: the memory through which this process asks a server for system calls. layout.ts has the
  * offsets of its fields; `server.c` is the server's side.
  */
-import { performance } from "node:perf_hooks"
+import { monotonic } from "../../monotonic.ts"
 import type { Word } from "../koffi.ts"
 import { mailbox as at, state } from "./layout.ts"
 
@@ -118,7 +118,7 @@ export class Mailbox {
     if (!this.isAsked) return true
     if (this.#isAlone) return false
     const words = this.#words
-    const end = performance.now() + this.#moment
+    const end = monotonic() + this.#moment
     do {
       for (let left = looksPerTick; left > 0; left--) {
         const state = Atomics.load(words, stateAt)
@@ -127,7 +127,7 @@ export class Mailbox {
           return true
         }
       }
-    } while (performance.now() < end)
+    } while (monotonic() < end)
     this.#moment = Math.max(this.#moment / 2, moment.least)
     return false
   }

@@ -34,10 +34,10 @@
  *
  * @see clone(2), execveat(2), set_robust_list(2), futex(2)
  */
-import { availableParallelism } from "node:os"
-import { performance } from "node:perf_hooks"
+import process from "node:process"
 import { CLONE, P, SIG, W } from "../../constants.ts"
 import type { Passed } from "../../Fork.ts"
+import { monotonic } from "../../monotonic.ts"
 import { Refused, refused } from "../../Refused.ts"
 import type { Library } from "../koffi.ts"
 import { Scratch } from "../Scratch.ts"
@@ -75,6 +75,8 @@ const mostPid = 1 << 22
 
 /** What is made together with the first process. */
 interface Parts {
+  /** How many processes can run at once. */
+  readonly cores: number
   readonly code: MachineCode
   readonly shared: SharedMemory
   readonly spawner: Spawner
@@ -87,7 +89,6 @@ export class ServerPool {
   readonly #machine: Syscalls.Syscalls
   readonly #own: Syscalls.Handlers
   readonly #handlersOf: (machine: Syscalls.Syscalls) => Syscalls.Handlers
-  readonly #cores: number
   #loaded: Parts | undefined
   readonly #groups: Array<ServerGroup> = []
 
@@ -104,7 +105,6 @@ export class ServerPool {
     this.#machine = machine
     this.#own = handlersOf(machine)
     this.#handlersOf = handlersOf
-    this.#cores = availableParallelism()
   }
 
   /** Clones a process for this one, or for its child `parent`. */
@@ -294,7 +294,7 @@ export class ServerPool {
       mailbox.markFree()
       throw refused(-pid)
     }
-    const start = performance.now()
+    const start = monotonic()
     for (let doubt: number = doubts.first; mailbox.isAsked; doubt = Math.min(doubt * 2, doubts.most)) {
       yield { slot, milliseconds: doubt }
       if (isTaken(server)) throw gone
@@ -304,7 +304,7 @@ export class ServerPool {
       if (this.#hasEnded(pid) === true) {
         throw new Refused("ESRCH", "the process was killed before it was there to tell")
       }
-      if (performance.now() - start > spawnLimit) {
+      if (monotonic() - start > spawnLimit) {
         throw new Refused("ETIMEDOUT", `the process was not there within ${spawnLimit} ms: it is stopped`)
       }
     }
@@ -330,13 +330,13 @@ export class ServerPool {
 
   /** Kills and reaps a direct child of this process. */
   *#reap(pid: number): Progress<void> {
-    const end = performance.now() + deathLimit
+    const end = monotonic() + deathLimit
     const kill = () => this.#own.kill({ pid, signal: SIG.KILL })
     const ask = () => this.#own.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG })
     this.#machine.memory.reset()
     // a process that can't be killed can't be waited for either
     if (this.#hasEnded(pid) === "stranger" || Syscalls.attempted(() => (kill(), true)) === undefined) return
-    for (let milliseconds = 0; performance.now() < end; milliseconds = Math.min(milliseconds + 1, 20)) {
+    for (let milliseconds = 0; monotonic() < end; milliseconds = Math.min(milliseconds + 1, 20)) {
       this.#machine.memory.reset()
       // undefined: other code of this program has reaped it
       if (Syscalls.attempted(ask) !== null) return
@@ -371,7 +371,7 @@ export class ServerPool {
 
   #newSlot({ mailbox: { address, memory: bytes }, scratch }: Segment, group: ServerGroup): Slot {
     const link: LinkEnd = { fd: undefined }
-    const mailbox = new Mailbox(bytes, address, this.#cores)
+    const mailbox = new Mailbox(bytes, address, this.#parts.cores)
     const memory = new Scratch(this.#library, scratch)
     const client = new Client(this.#library, mailbox, memory)
     const machine = Syscalls.make(this.#library, { raw: client.make, memory })
@@ -387,6 +387,8 @@ export class ServerPool {
     const shared = new SharedMemory(this.#library, this.#machine, make)
     const spawner = new Spawner(this.#machine, make, shared)
     const watcher = new Watcher(this.#library, this.#machine, make, code, spawner)
-    return this.#loaded = { code, shared, spawner, watcher }
+    // what starts nothing does not load it
+    const cores = process.getBuiltinModule("node:os").availableParallelism()
+    return this.#loaded = { cores, code, shared, spawner, watcher }
   }
 }
