@@ -39,6 +39,10 @@ const waiting = (then: Effect.Effect<unknown, unknown, never> = Effect.void) =>
 
 const stateOf = (pid: number): string => /^State:\s+(\w)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))![1]!
 
+/** How often a process has waited. */
+const pausesOf = (pid: number): number =>
+  Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))![1])
+
 const linkOf = (pid: number | string, fd: string): string | undefined => {
   try {
     return fs.readlinkSync(`/proc/${pid}/fd/${fd}`)
@@ -270,8 +274,6 @@ describe("a server", () => {
             yield* sys.close({ fd: write })
             yield* sys.read({ fd: read, count: 1 })
             yield* sys.dup3({ oldfd: read, newfd: link, flags: 0 })
-            // long enough for a look at the link, by which it would end if it looked at the wrong descriptor
-            yield* Effect.sleep(400)
             yield* Deferred.await(seen)
             return yield* sys.exit_group({ status: 7 })
           })
@@ -282,6 +284,9 @@ describe("a server", () => {
         yield* eventually(() => linkOf(pid, String(link)) === linkOf("self", String(read)))
         // it still looks after this process, by another number
         assert.isTrue(fs.readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(pid, fd) === pipe))
+        // it waits for its next request, and looks at the link now and then: it would end if that was the wrong descriptor
+        const before = pausesOf(pid)
+        yield* eventually(() => pausesOf(pid) > before + 4)
         yield* Deferred.succeed(seen, undefined)
         assert.deepInclude(yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED }), { status: 7 })
         yield* sys.close({ fd: read })
@@ -458,7 +463,8 @@ describe("a server", () => {
         assert.isDefined(fiber.pollUnsafe())
         assert.deepStrictEqual(finalized, ["begun", "Failure"])
         const before = ticks
-        yield* Effect.sleep(50)
+        // timers of one length come in the order in which they were set: one of its own would come before these
+        for (let turn = 0; turn < 3; turn++) yield* Effect.sleep(1)
         assert.strictEqual(ticks, before)
         yield* forget
         assert.deepStrictEqual(finalized, ["begun", "Failure"])
