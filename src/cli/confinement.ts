@@ -18,6 +18,7 @@ import { type Rule, ruleForm, ruleOf } from "../sandbox/network/rules.ts"
 import { hasHome, usualHome, workspaceDescription } from "../sandbox/workspace.ts"
 import { find } from "../sandbox/workspace/find.ts"
 import { placeholders } from "../sandbox/workspace/placeholders.ts"
+import { hostTree } from "../sandbox/workspace/tree.ts"
 
 /** What these options can say. */
 export interface Confinement {
@@ -106,7 +107,7 @@ const withWorkspace = (
     if (!/^\/.*[^/.]/.test(workspace)) {
       return yield* refuse("--workspace", workspace, "must be an absolute path of a directory, and not the root")
     }
-    const found = yield* find(described(workspace))
+    const found = yield* find(described(workspace), hostTree)
     const [problem] = found.problems
     if (problem !== undefined) return yield* refuse("--workspace", workspace, problem.rule)
     const withOwn = yield* withHome(options, workspace)
@@ -151,7 +152,7 @@ export type Beside = Effect.Effect<Door | undefined, SyscallError, Kernel | Scop
 export const beside = (command: Confinement): Effect.Effect<Beside, OptionError> =>
   Effect.gen(function*() {
     const { allow, workspace } = command
-    const found = workspace === undefined ? undefined : yield* find(described(workspace))
+    const found = workspace === undefined ? undefined : yield* find(described(workspace), hostTree)
     const rules = yield* rulesOf(command)
     const door = allow === undefined ? Effect.succeed(undefined) : makeDoor({ rules, report: teller() })
     return found === undefined ? door : Effect.andThen(placeholders(found), door)

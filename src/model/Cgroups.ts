@@ -31,6 +31,7 @@ import {
 import { writeValue } from "./cgroupValues.ts"
 import { deliverPending, kill } from "./ending.ts"
 import { encode, Gone, type Machine, refuse } from "./Machine.ts"
+import { memoryIn } from "./Memory.ts"
 import type { View } from "./Nodes.ts"
 import { signed } from "./numbers.ts"
 import type { Cgroup, Hierarchy, OpenFile, Process } from "./State.ts"
@@ -121,6 +122,10 @@ const content = (m: Machine, hierarchy: Hierarchy, group: Cgroup, name: string):
       return controllersOf(m, hierarchy, path).includes("cpu") ? `${cpuTime}${cpuBandwidth}` : cpuTime
     case "pids.current":
       return `${population(m, hierarchy.id, path)}\n`
+    case "memory.current":
+    case "memory.usage_in_bytes":
+    case "memory.memsw.usage_in_bytes":
+      return `${memoryIn(m, hierarchy.id, path)}\n`
     case "freezer.self_freezing":
       return `${group.freeze ? 1 : 0}\n`
     case "freezer.parent_freezing":

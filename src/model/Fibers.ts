@@ -10,6 +10,7 @@ import { CLD } from "../native/constants.ts"
 import { Fork, make as makeFork, nothingMore, type Passed, type Started } from "../native/Fork.ts"
 import { type Call, Kernel, type Result, sys, SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
+import { Acts, makeActs } from "./Acts.ts"
 import { clockOf } from "./clock.ts"
 import type { Cell, Course, Wait } from "./Course.ts"
 import { end, keepOnly } from "./ending.ts"
@@ -74,10 +75,18 @@ export class Fibers {
   /** The error that broke a child; every call fails with it from then on. */
   #broken: Cause.Cause<never> | undefined
 
+  readonly #acts: Acts
+
   constructor(course: Course, settings: Settings) {
     this.course = course
     this.#settings = settings
-    this.#surroundings = { env: settings.env ?? {}, live: false }
+    const { acts, answer } = makeActs({
+      course,
+      cellOf: (fiber) => this.#follow(fiber),
+      unlessOver: (cell, effect) => Effect.suspend(() => this.#isOver(cell) ? nothingMore : effect)
+    })
+    this.#acts = acts
+    this.#surroundings = { env: settings.env ?? {}, live: false, answer }
   }
 
   readonly kernel: Kernel["Service"] = {
@@ -194,6 +203,7 @@ export class Fibers {
     const own: Cell = { pid: executed.pid }
     const inside = this.services().pipe(
       Context.add(CurrentProcess, own),
+      Context.add(Acts, this.#acts),
       Context.add(Scheduler, scheduler),
       Context.add(PreventSchedulerYield, true)
     )

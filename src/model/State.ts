@@ -133,6 +133,8 @@ export interface Process {
   readonly parentDeathSignal: number
   readonly dumpable: number
   readonly subreaper: boolean
+  /** Of a process 1 of runfx's own: its program, whose signals and end are its own. */
+  readonly reaps?: number
   readonly filters: ReadonlyArray<Uint8Array>
   /** One of its filters has a listener. */
   readonly listened?: true
@@ -145,6 +147,8 @@ export interface Process {
   readonly ioPriority: number
   readonly memoryPolicy: { readonly mode: number; readonly nodes: ReadonlyArray<number> }
   readonly oomScoreAdj: number
+  /** Bytes that its program uses, as its test says; absent: none that count. */
+  readonly memory?: bigint
   /** The login uid of audit; absent if it is not set. */
   readonly loginUid?: number
   readonly oomScoreAdjMin: number

@@ -126,9 +126,21 @@ export const end = (m: Machine, pid: number, code: number, status: number): void
   if (unheard(m.processes.get(process.parent))) m.processes.delete(pid)
 }
 
+/** A process 1 of runfx's own waits for all that have ended, and ends as its program does (`native/reaper.h`). */
+const reapAll = (m: Machine, reaper: Process): void => {
+  for (const child of m.processes.values()) {
+    if (child.parent !== reaper.pid || child.status !== "zombie") continue
+    m.processes.delete(child.pid)
+    if (child.pid !== reaper.reaps) continue
+    const { code, status } = child.ended!
+    return end(m, reaper.pid, CLD.EXITED, code === CLD.EXITED ? status : 128 + status)
+  }
+}
+
 /** Sends SIGCHLD to the parent, unless the parent ignores it (`do_notify_parent`). A blocked one stays pending. */
 const tellParent = (m: Machine, pid: number): void => {
   const parent = m.processes.get(pid)
+  if (parent?.status === "running" && parent.reaps !== undefined && !isHeld(m, parent)) return reapAll(m, parent)
   if (parent?.status === "running" && parent.dispositions.get(SIG.CHLD) !== "SIG_IGN") kill(m, pid, SIG.CHLD)
 }
 
@@ -200,6 +212,12 @@ export const kill = (m: Machine, pid: number, signal: number, fromOutside = true
     if (m.processes.get(pid)?.status !== "running") return
   }
   const now = m.processes.need(pid)
+  if (now.reaps !== undefined && !forced && !isHeld(m, now)) {
+    if (signal === SIG.CHLD) reapAll(m, now)
+    // it is gone if it has ended of another one
+    else if (m.processes.has(now.reaps)) kill(m, now.reaps, signal, false)
+    return
+  }
   // the init of a pid namespace gets signals from its members only if it has a handler; from outside, only SIGKILL and
   // SIGSTOP are forced (pid_namespaces(7), sig_task_ignored)
   const isInit = now.numbers.get(now.ns.pid) === 1
@@ -229,13 +247,17 @@ const codeOf = (m: Machine, { limits }: Process, signal: number): number =>
 export const force = (m: Machine, pid: number, signal: number): void =>
   end(m, pid, codeOf(m, m.processes.need(pid), signal), signal)
 
+/** Whether a process does nothing at present. */
+const isHeld = (m: Machine, process: Process): boolean => process.stopped || isFrozen(m, process)
+
 /**
  * Delivers pending signals after a thaw, a continuation or an unblocking: SIGKILL first, then the lowest number
  * (`next_signal`).
  */
 export const deliverPending = (m: Machine, pid: number): void => {
-  const { blocked, pending } = m.processes.need(pid)
-  const ready = pending.filter((signal) => !blocked.includes(signal))
+  const { blocked, pending, reaps } = m.processes.need(pid)
+  // it takes them although they are blocked (sigtimedwait(2))
+  const ready = pending.filter((signal) => reaps !== undefined || !blocked.includes(signal))
   if (ready.length === 0) return
   m.processes.update(pid, (old) => without(old, (signal) => ready.includes(signal)))
   for (const signal of ready.toSorted((a, b) => a === SIG.KILL ? -1 : b === SIG.KILL ? 1 : a - b)) {

@@ -5,7 +5,16 @@
  * on the model.
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import process from "node:process"
+import type { AnyFd } from "./Handle.ts"
+
+/** What becomes of a connection that a program asks a proxy for: see `Connection` of `runfx/sandbox`. */
+export type Answered = "allowed" | "refused" | "failed"
+
+/** Decides on a connection to `host:port`. */
+export type Answer = (to: string) => Effect.Effect<Answered>
 
 /** The surroundings of a runtime. */
 export interface Surroundings {
@@ -16,6 +25,11 @@ export interface Surroundings {
    * that would end this process ends what is attached to it first.
    */
   readonly live: boolean
+  /**
+   * Of a kernel in memory, over whose connections no bytes go: decides on the connections that programs ask for over a
+   * socket that listens, until the scope is closed. Absent if the event loop accepts them.
+   */
+  readonly answer?: (listener: AnyFd, answer: Answer) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /** The surroundings in this process; the layer of the model kernel replaces them. */

@@ -64,10 +64,23 @@ const presetOf = (type: InitType, root: MakeRoot | undefined, isLate: boolean): 
   return root === undefined ? preset : Pipeline.insertBefore(preset, "bindRoot", root) as Pipeline.Any as Standard
 }
 
+/**
+ * Waits in the process of an init. On a kernel in memory that is a sleep: its time passes only if all processes sleep, and it
+ * knows nothing of what else one may wait for.
+ */
+const asleep = <A>(told: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.flatMap(
+    Surroundings,
+    ({ live }) => live ? told : Effect.raceFirst(told, Effect.andThen(Effect.sleep("Infinity"), Effect.never))
+  )
+
 /** The two ends of what is said late: for the parent, and for the init. */
 const lateOf = (program: Effect.Effect<Process>): { readonly late: Late; readonly told: Effect.Effect<Process> } => {
   const told = Deferred.makeUnsafe<Process>()
-  return { late: { program, handOut: (process) => Deferred.succeed(told, process) }, told: Deferred.await(told) }
+  return {
+    late: { program, handOut: (process) => Deferred.succeed(told, process) },
+    told: asleep(Deferred.await(told))
+  }
 }
 
 const sideCarOf = (type: InitType, root: MakeRoot | undefined): Pipeline.Any | undefined => {

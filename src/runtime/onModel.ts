@@ -125,7 +125,8 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
   Effect.gen(function*() {
     const { act, before, orphan = false, stays = false } = planned
     // the program of an existing container runs while the plan is made; the one that is planned ends by itself
-    const surroundings = { env: (yield* Surroundings).env, live: false }
+    // and asks for no connection
+    const surroundings = { env: (yield* Surroundings).env, live: false, answer: () => Effect.void }
     let program: ModelKernel.Program = stays ? { after: "never" } : {}
     const programs = new Proxy<Record<string, ModelKernel.Program>>({}, { get: () => program })
     const model = ModelKernel.make(machine(planned, yield* Effect.flatten(OwnModes)), { programs })

@@ -30,6 +30,7 @@ import type { Policy } from "./network/access.ts"
 import { ruleOf } from "./network/rules.ts"
 import { InvalidSandbox } from "./SandboxError.ts"
 import { find, type Found } from "./workspace/find.ts"
+import { tree } from "./workspace/tree.ts"
 
 /** A description, with what this host says to it: ready to start. */
 export interface Resolved {
@@ -167,7 +168,9 @@ export const decode = (
     const caller = yield* authority
     const rules = rulesHost(caller)
     const root = yield* rootOf(description, place)
-    const work = description.workspace === undefined ? undefined : yield* find(description.workspace)
+    const work = description.workspace === undefined ?
+      undefined
+      : yield* find(description.workspace, yield* tree)
     // its owner works in it; a user without privileges is the only one there is
     const user = description.user ?? (rules ? work?.owner : undefined)
     const described = describedMounts(description, work)

@@ -17,6 +17,7 @@
  * ```
  */
 import * as Effect from "effect/Effect"
+import { Acts } from "../model/Acts.ts"
 import type { Executed } from "../model/State.ts"
 import { AT, O, P, W } from "../native/constants.ts"
 import type { Errno } from "../native/Errno.ts"
@@ -114,3 +115,53 @@ export const forkBomb: Effect.Effect<number, never, Kernel | Fork> = Effect.gen(
   }
   return 10_000
 })
+
+/**
+ * Uses so many bytes more of memory, as a program does that fills an array. If that is more than its control groups allow, the
+ * kernel ends the process of theirs that uses most: mostly this one, which does not return then.
+ *
+ * **Example** (What a breach looks like)
+ *
+ * ```ts
+ * const run = Sandbox.run(Sandbox.make({ limits: { memory: "256 MiB" } }), ["/usr/bin/agent"])
+ * const agent: Script = () => Program.useMemory(300 * 1024 ** 2)
+ * const checked = await Check.runPromise(run, { machine, programs: { "/usr/bin/agent": agent } })
+ * expect(Check.succeeded(checked)).toMatchObject({ signal: "SIGKILL", outOfMemory: true })
+ * ```
+ */
+export const useMemory = (bytes: number): Effect.Effect<void> =>
+  Effect.flatMap(Acts, (acts) => acts.useMemory(BigInt(bytes)))
+
+/** What comes of a connection that a program asks for. */
+export type Reached =
+  /** The list of hosts, or the application, has allowed it; on Linux it would be connected. */
+  | "allowed"
+  /** Neither has allowed it. */
+  | "refused"
+  /** It was allowed, and its name leads nowhere. */
+  | "failed"
+  /** The sandbox has no way out: nothing but itself is in its network. */
+  | "unreachable"
+
+/**
+ * Tries to connect to `host:port`, by the proxy that the program's variables name, as most programs do. No byte goes over the
+ * connection; each name leads to a public address, unless the `resolve` of the list says otherwise.
+ *
+ * A network that leads out in another way is not modelled: with `network: "host"` or a bridge, it dies.
+ *
+ * **Example** (One host)
+ *
+ * ```ts
+ * const agent: Script = Effect.fnUntraced(function*(self) {
+ *   expect(yield* Program.reach(self, "example.org:443")).toBe("allowed")
+ *   expect(yield* Program.reach(self, "example.com:443")).toBe("refused")
+ * })
+ * ```
+ */
+export const reach = (self: Executed, to: string): Effect.Effect<Reached> =>
+  Effect.gen(function*() {
+    const { connect } = yield* Acts
+    const { HTTPS_PROXY = "" } = environment(self)
+    const port = /^http:\/\/127\.0\.0\.1:(\d+)$/.exec(HTTPS_PROXY)?.[1]
+    return (yield* connect(port === undefined ? undefined : Number(port), to)) ?? "unreachable"
+  })

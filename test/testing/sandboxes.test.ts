@@ -104,12 +104,6 @@ describe("a run", () => {
     Check.unchanged(checked)
   })
 
-  it("is refused with a list of hosts, whose proxy needs real sockets", async () => {
-    const checked = await check(run({ network: { allow: ["example.org"] } }), forever)
-    assert.strictEqual(Check.failed(checked)._tag, "SandboxUnavailable")
-    Check.unchanged(checked)
-  })
-
   it("is the same twice, in its calls and in its result", async () => {
     const once = () => check(run({}, { input: "x" }), echo)
     const [first, second] = [await once(), await once()]

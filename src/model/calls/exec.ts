@@ -1,9 +1,9 @@
 /**
  * execve(2) and execveat(2): finding the program, and the process after it. @see execve(2), execveat(2), fs/exec.c
  */
-import { AT, CLD, F, FD, MS, O, RLIMIT, SECCOMP } from "../../native/constants.ts"
+import { AT, CLD, F, FD, MS, O, P, RLIMIT, SECCOMP, SIG, W } from "../../native/constants.ts"
 import { numberOf } from "../../native/Errno.ts"
-import type { Arguments } from "../../native/Kernel.ts"
+import type { Arguments, Call } from "../../native/Kernel.ts"
 import { type Options as Trampoline, optionsOf } from "../../native/trampoline.ts"
 import { hasTooManyProcesses } from "../Counts.ts"
 import { commit, hasNames, isWithin, untraceable } from "../Credentials.ts"
@@ -19,6 +19,7 @@ import type { Executed, Location, Process } from "../State.ts"
 import { enterTime } from "../Times.ts"
 import { fcntl } from "./descriptors.ts"
 import { seccomp } from "./filters.ts"
+import { clone } from "./processes.ts"
 import { write } from "./readWrite.ts"
 
 export const execve = (m: Machine, args: Arguments<"execve">): never =>
@@ -33,15 +34,40 @@ export const execveat = (m: Machine, args: Arguments<"execveat">): never => {
   throw new Gone()
 }
 
+/** What `native/reaper.h` does: from here on, the caller is the child that becomes the program. */
+const becomeInit = (m: Machine): void => {
+  const init = m.pid
+  const calls: ReadonlyArray<Call> = [
+    { _tag: "rt_sigprocmask", how: 2, signals: [] },
+    { _tag: "waitid", idtype: P.ALL, id: 0, options: W.EXITED | W.NOHANG },
+    { _tag: "kill", pid: 1, signal: 0 },
+    { _tag: "clone", flags: 0 }
+  ]
+  for (const call of calls) if (passFilters(m, call) !== undefined) m.unmodelled("a filter that answers for process 1")
+  const program = clone(m, { flags: 0 })
+  closeAll(m, init, () => true)
+  m.change({ reaps: program, blocked: allSignals })
+  m.pid = program
+  m.change({ group: program })
+  const terminal = m.self.terminal
+  if (terminal !== undefined) m.ptys.update(terminal, (pty) => ({ ...pty, foreground: program }))
+}
+
+/** All that can be blocked. */
+const allSignals = Array.from({ length: 64 }, (_, index) => index + 1).filter((signal) =>
+  signal !== SIG.KILL && signal !== SIG.STOP
+)
+
 /** Does what the machine code of `native/trampoline.ts` does: the only program that the model can run. */
 const runTrampoline = (
   m: Machine,
-  { channel, filter, path }: Trampoline,
+  { channel, filter, path, reaper = false }: Trampoline,
   { argv, envp }: Arguments<"execveat">
 ): void => {
   try {
     fcntl(m, { fd: channel, command: F.SETFD, argument: FD.CLOEXEC })
     if (filter !== undefined) seccomp(m, { ...filter, operation: SECCOMP.SET_MODE_FILTER })
+    if (reaper) becomeInit(m)
     const args = { dirfd: AT.FDCWD, path, argv, envp, flags: 0 }
     if (passFilters(m, { _tag: "execve", path, argv, envp }) !== undefined) {
       m.unmodelled("a program that is not executed")
@@ -279,6 +305,7 @@ const replaceProgram = (m: Machine, args: Arguments<"execveat">): Uint8Array | u
     argv,
     envp: args.envp,
     executed: true,
+    ...m.self.memory === undefined ? {} : { memory: 0n },
     // ignored signals stay ignored, handlers are reset (execve(2))
     dumpable: readable && old.uid === old.euid && old.gid === old.egid ? 1 : untraceable(m),
     ...secure ? { parentDeathSignal: 0 } : {},

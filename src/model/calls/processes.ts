@@ -86,7 +86,16 @@ export const clone = (m: Machine, { flags }: { readonly flags: number }): number
   const parent = m.self
   const numbers = number(m, made.ns.pid)
   const pid = outermost(m, numbers)
-  const { directories: _, ended: _ended, nprocExceeded: _nproc, untold: _untold, ...copy } = parent
+  // what it has in memory is its parent's, as long as neither writes to it
+  const {
+    directories: _,
+    ended: _ended,
+    memory: _memory,
+    nprocExceeded: _nproc,
+    reaps: _reaps,
+    untold: _untold,
+    ...copy
+  } = parent
   Descriptors.share(m, parent.descriptors)
   m.processes.set(pid, {
     ...copy,

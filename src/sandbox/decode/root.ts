@@ -39,7 +39,7 @@ const isThere = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =>
   )
 
 /** A path without links; `undefined` if it leads nowhere. */
-const real = (path: string): Effect.Effect<string | undefined, never, Kernel> =>
+export const real = (path: string): Effect.Effect<string | undefined, never, Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path, flags: O.PATH | O.CLOEXEC, mode: 0 }),
     (fd) => sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}` })

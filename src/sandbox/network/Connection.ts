@@ -1,5 +1,7 @@
 /** What the programs of a sandbox have asked of the network, and what came of it. */
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 import type { Destination } from "./hosts.ts"
 
 /** How a program has asked: CONNECT or a plain request of HTTP, or SOCKS. */
@@ -20,6 +22,25 @@ export interface Connection {
   /** Why it was refused, or has failed. */
   readonly reason?: string
 }
+
+/** Writes down what came of a request, and returns that. */
+export type Teller = (
+  protocol: Protocol | undefined,
+  to: Destination | undefined,
+  what: Pick<Connection, "outcome" | "address" | "reason">
+) => Connection["outcome"]
+
+/** By the clock of who tells. */
+export const tellerOf = (report: (connection: Connection) => void): Effect.Effect<Teller> =>
+  Effect.map(Clock.clockWith(Effect.succeed), (clock): Teller => (protocol, to, what) => {
+    report({
+      at: clock.currentTimeMillisUnsafe(),
+      ...protocol === undefined ? {} : { protocol },
+      ...to === undefined ? {} : { host: to.host, port: to.port },
+      ...what
+    })
+    return what.outcome
+  })
 
 /** Why there is no connection. */
 export class NoConnection extends Data.TaggedError("NoConnection")<{

@@ -10,8 +10,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import { createServer, type Socket } from "node:net"
 import { open, type Policy, type Request } from "./access.ts"
-import { type Connection, NoConnection, type Protocol } from "./Connection.ts"
-import type { Destination } from "./hosts.ts"
+import { type Connection, NoConnection, type Teller, tellerOf } from "./Connection.ts"
 import * as Http from "./http.ts"
 import { owned, part, relay, take } from "./sockets.ts"
 import { type Ask, ask4, ask5 } from "./socks.ts"
@@ -41,21 +40,9 @@ const inTimeOf = ({ patience = usualPatience }: Options) => <A>(head: Effect.Eff
   )
 
 /** What one connection does; each way of asking has its own words for an answer. */
-const makeHandler = (options: Options) => {
+const makeHandler = (options: Options, tell: Teller) => {
   const reader = Http.makeReader()
   const inTime = inTimeOf(options)
-
-  const tell = (
-    protocol: Protocol | undefined,
-    to: Destination | undefined,
-    what: Pick<Connection, "outcome" | "address" | "reason">
-  ) =>
-    options.report({
-      at: Date.now(),
-      ...protocol === undefined ? {} : { protocol },
-      ...to === undefined ? {} : { host: to.host, port: to.port },
-      ...what
-    })
 
   /** Opens a connection, and reports what came of it. */
   const reach = (request: Request) =>
@@ -114,7 +101,7 @@ const makeHandler = (options: Options) => {
 export const serve = (listener: number, options: Options): Effect.Effect<void, Error, Scope.Scope> =>
   Effect.gen(function*() {
     const run = yield* FiberSet.makeRuntime<never, void, never>()
-    const handle = makeHandler(options)
+    const handle = makeHandler(options, yield* tellerOf(options.report))
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => void run(handle(socket)))
     server.maxConnections = mostConnections
     let full = false

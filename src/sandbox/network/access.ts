@@ -134,15 +134,18 @@ const dial = (host: string, port: number): Effect.Effect<Socket, string, Scope.S
     Effect.timeoutOrElse({ duration: connecting, orElse: () => Effect.fail("ETIMEDOUT") })
   )
 
+/** The addresses that a program may be connected to that asks for a host: at least one. */
+export const admit = (policy: Policy, request: Request): Effect.Effect<ReadonlyArray<string>, NoConnection> =>
+  Effect.andThen(judge(policy, request), addressesOf(policy, request))
+
 /** A connection that is allowed, and the address that it leads to. */
 export const open = (
   policy: Policy,
   request: Request
 ): Effect.Effect<{ readonly socket: Socket; readonly address: string }, NoConnection, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* judge(policy, request)
     const problems: Array<string> = []
-    for (const address of yield* addressesOf(policy, request)) {
+    for (const address of yield* admit(policy, request)) {
       const tried = yield* Effect.result(dial(address, request.port))
       if (tried._tag === "Success") return { socket: tried.success, address }
       problems.push(`${address}: ${tried.failure}`)

@@ -6,6 +6,7 @@ import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { Surroundings } from "../../native/Surroundings.ts"
 import type { Port } from "../../steps/init/Init.ts"
+import { answerBy } from "./answer.ts"
 import { type Options, serve } from "./Proxy.ts"
 
 /** The port of a sandbox's loopback interface, which is its own: so one number does for all. */
@@ -52,9 +53,12 @@ export const makeDoor = (options: Options): Effect.Effect<Door, SyscallError, Ke
       const { fds } = yield* sys.recvmsg({ fd: ours, size: 16, flags: MSG.DONTWAIT })
       const [listener] = fds
       if (listener === undefined) return yield* Effect.fail(new Error("the sandbox has handed over no socket"))
-      // a kernel in memory has no event loop, which would close the listener with the scope
-      if (!(yield* Surroundings).live) return yield* held(listener)
-      yield* Effect.onError(serve(listener, options), () => Effect.ignore(sys.close({ fd: listener })))
+      const { answer } = yield* Surroundings
+      if (answer === undefined) {
+        return yield* Effect.onError(serve(listener, options), () => Effect.ignore(sys.close({ fd: listener })))
+      }
+      yield* held(listener)
+      yield* answer(listener, answerBy(options))
     })
     return { port: { number, socket: theirs }, open: Scope.provide(open, scope) }
   }))

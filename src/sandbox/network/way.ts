@@ -4,10 +4,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Fork } from "../../native/Fork.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
-import { Surroundings } from "../../native/Surroundings.ts"
 import * as Runtime from "../../runtime/Runtime.ts"
 import type { Resolved } from "../decode.ts"
-import { type SandboxError, SandboxFailed, SandboxUnavailable } from "../SandboxError.ts"
+import { type SandboxError, SandboxFailed } from "../SandboxError.ts"
 import type { Connection } from "./Connection.ts"
 import { makeDoor } from "./door.ts"
 
@@ -37,20 +36,13 @@ const mostConnections = 1000
 export const wayOf = (
   { access }: Pick<Resolved, "access">,
   options: Runtime.RunOptions
-): Effect.Effect<Way, SandboxUnavailable | SyscallError, Kernel | Scope.Scope> =>
+): Effect.Effect<Way, SyscallError, Kernel | Scope.Scope> =>
   Effect.gen(function*() {
     if (access === undefined) {
       return {
         begin: (handles, onRunning) => Runtime.run({ ...options, ...handles }, onRunning),
         of: (program) => program
       }
-    }
-    if (!(yield* Surroundings).live) {
-      return yield* new SandboxUnavailable({
-        what: ["network.allow"],
-        why: "its proxy listens on sockets of the kernel that this process runs on",
-        advice: "test with network: \"loopback\" or a bridge in place of it"
-      })
     }
     const { onConnection, ...policy } = access
     const connections: Array<Connection> = []

@@ -1,0 +1,84 @@
+/**
+ * How the files of a workspace are looked at: by Node's threads, since a workspace may be large, or on a slow disk; of a kernel
+ * in memory, whose files are none of this process's, by calls. Neither follows a link.
+ */
+import * as Effect from "effect/Effect"
+import type { Dirent } from "node:fs"
+import * as fs from "node:fs/promises"
+import { AT, O, STATX } from "../../native/constants.ts"
+import { entriesOf, using } from "../../native/Files.ts"
+import { Kernel, sys } from "../../native/Kernel.ts"
+import { Surroundings } from "../../native/Surroundings.ts"
+import { real } from "../decode/root.ts"
+
+/** What an entry of a directory is, as far as a workspace asks. */
+export interface Entry {
+  readonly name: string
+  readonly type: "directory" | "file" | "link" | "other"
+}
+
+/** A file, as far as a workspace asks. */
+export interface Status {
+  readonly mode: number
+  readonly size: bigint | number
+  readonly uid: number
+  readonly gid: number
+  readonly nlink: number
+  /** Two paths with the same one are the same file. */
+  readonly identity: string
+}
+
+/** A file system to look at. What can't be looked at is as what is not there: it may be gone meanwhile. */
+export interface Tree {
+  /** A path without links. */
+  readonly real: (path: string) => Effect.Effect<string | undefined>
+  readonly status: (path: string) => Effect.Effect<Status | undefined>
+  /** Who may not read a directory is no program's user either. */
+  readonly entries: (directory: string) => Effect.Effect<ReadonlyArray<Entry>>
+}
+
+const typeOf = (entry: Dirent): Entry["type"] =>
+  entry.isDirectory() ? "directory" : entry.isFile() ? "file" : entry.isSymbolicLink() ? "link" : "other"
+
+const orAbsent = <A>(look: () => Promise<A>): Effect.Effect<A | undefined> =>
+  Effect.promise(() => look().catch(() => undefined))
+
+/** The files of the host that this process runs on. */
+export const hostTree: Tree = {
+  real: (path) => orAbsent(() => fs.realpath(path)),
+  status: (path) =>
+    Effect.map(orAbsent(() => fs.lstat(path)), (stat) => stat && { ...stat, identity: `${stat.dev}:${stat.ino}` }),
+  entries: (directory) =>
+    Effect.map(
+      orAbsent(() => fs.readdir(directory, { withFileTypes: true })),
+      (entries = []) => entries.map((entry) => ({ name: entry.name, type: typeOf(entry) }))
+    )
+}
+
+const types: Readonly<Record<string, Entry["type"]>> = { d: "directory", f: "file", l: "link" }
+
+const ofKernel = (kernel: Kernel["Service"]): Tree => {
+  const asked = <A, E>(look: Effect.Effect<A, E, Kernel>): Effect.Effect<A | undefined> =>
+    Effect.provideService(Effect.orElseSucceed(look, () => undefined), Kernel, kernel)
+  const opened = (path: string) =>
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC, mode: 0 })
+  return {
+    real: (path) => asked(real(path)),
+    status: (path) =>
+      asked(Effect.map(
+        sys.statx({ dirfd: AT.FDCWD, path, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.BASIC_STATS }),
+        (stat) => ({ ...stat, identity: `${stat.dev.major}:${stat.dev.minor}:${stat.ino}` })
+      )),
+    entries: (directory) =>
+      Effect.map(
+        asked(using(opened(directory), entriesOf)),
+        (entries = []) => entries.map(({ name, type }) => ({ name, type: types[type] ?? "other" }))
+      )
+  }
+}
+
+/** The files that the kernel of the effect has. */
+export const tree: Effect.Effect<Tree, never, Kernel> = Effect.gen(function*() {
+  const { live } = yield* Surroundings
+  return live ? hostTree : ofKernel(yield* Kernel)
+})
