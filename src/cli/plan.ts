@@ -77,7 +77,7 @@ const textFor = (plan: Plan.Plan, format: string, all: boolean): string => {
 const print = (plan: Plan.Plan, { all = false, diff, format }: PlanCommand): Effect.Effect<number, Error> =>
   Effect.gen(function*() {
     if (diff !== undefined) {
-      const changes = difference(yield* read(diff), plan)
+      const changes = difference(yield* read(diff), plan, { all })
       yield* Streams.print(changes === "" ? "" : visible(`${changes}\n`))
       // as with diff(1)
       return changes === "" ? 0 : 1

@@ -56,7 +56,8 @@ const commandOf = (process: { readonly args?: unknown } | undefined): string =>
   Array.isArray(process?.args) ? process.args.join(" ") : ""
 
 /** How a plan differs from an earlier one, as text; empty if there is no difference. */
-export const difference = (before: Plan.Plan, after: Plan.Plan): string => PlanDiff.between(before, after)
+export const difference = (before: Plan.Plan, after: Plan.Plan, options: PlanDiff.RenderOptions = {}): string =>
+  PlanDiff.between(before, after, options)
 
 // ── of an existing container ────────────────────────────────────────────────────────────────────────────────────────
 

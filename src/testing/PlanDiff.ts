@@ -14,6 +14,11 @@
 import { isDeepStrictEqual } from "node:util"
 import type { Plan, PlannedCall, Row } from "../engine/Plan.ts"
 import { append } from "../engine/planRows.ts"
+import { type DocumentChange, documentChanges } from "./documents.ts"
+import { outcomeText, plain, render, type RenderOptions } from "./planDiffText.ts"
+
+export type { DocumentChange } from "./documents.ts"
+export { render, type RenderOptions } from "./planDiffText.ts"
 
 /** Where a change is: the process, and the step. */
 export interface Place {
@@ -29,6 +34,8 @@ export interface ArgumentChange {
   readonly name: string
   readonly expected: unknown
   readonly actual: unknown
+  /** Of documents (JSON), what differs in them. */
+  readonly document?: ReadonlyArray<DocumentChange>
 }
 
 /** One change. `after` is the step before it in the same process; `undefined` for the first. */
@@ -138,9 +145,6 @@ const diffSide = (expected: ReadonlyArray<Step>, actual: ReadonlyArray<Step>): R
 
 // ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const outcomeText = ({ outcome }: PlannedCall): string =>
-  outcome._tag === "Failed" ? ` = -1 ${outcome.code}` : outcome._tag === "Ends" ? " …" : ""
-
 /** An argument by its name, since numbers differ from run to run. */
 const argument = ({ args, names }: PlannedCall, name: string): unknown => names?.[name] ?? args[name]
 
@@ -150,7 +154,13 @@ const sameCall = (a: PlannedCall, b: PlannedCall): boolean =>
 const changedArguments = (expected: PlannedCall, actual: PlannedCall): ReadonlyArray<ArgumentChange> =>
   [...new Set([...Object.keys(expected.args), ...Object.keys(actual.args)])].flatMap((name) => {
     const [old, now] = [argument(expected, name), argument(actual, name)]
-    return isDeepStrictEqual(old, now) ? [] : [{ name, expected: old, actual: now }]
+    if (isDeepStrictEqual(old, now)) return []
+    const [before, after] = [plain(old), plain(now)]
+    const document = typeof before === "string" && typeof after === "string"
+      ? documentChanges(before, after)
+      : undefined
+    if (document?.length === 0) return []
+    return [{ name, expected: old, actual: now, ...document === undefined ? {} : { document } }]
   })
 
 /** Compares the calls between two that both plans have. Calls of one name that are in both are one call that changed. */
@@ -195,106 +205,18 @@ export const diff = (expected: Plan, actual: Plan): ReadonlyArray<Change> =>
 
 // ── text ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const behind = (step: string | undefined): string => step === undefined ? "first" : `after ${step || "(no step)"}`
-
-const valueText = (value: unknown): string => {
-  if (value === undefined) return "nothing"
-  if (typeof value === "object" && value !== null) {
-    if ("$bigint" in value) return String(value.$bigint)
-    if ("$bytes" in value) return JSON.stringify(Buffer.from(String(value.$bytes), "base64").toString("utf8"))
-  }
-  return JSON.stringify(value)
-}
-
-/** How many characters of two long texts are shown on either side of their difference. */
-const around = 24
-
-/** Shows the change of a text; of long texts the part around the difference. */
-const changeText = (old: string, now: string): string => {
-  if (Math.max(old.length, now.length) <= 160) return `${old} → ${now}`
-  let start = 0
-  while (start < old.length && old[start] === now[start]) start++
-  let end = 0
-  const most = Math.min(old.length, now.length) - start
-  while (end < most && old[old.length - 1 - end] === now[now.length - 1 - end]) end++
-  const from = Math.max(0, start - around)
-  const part = (text: string): string => {
-    const to = Math.min(text.length, text.length - end + around)
-    return `${from > 0 ? "…" : ""}${text.slice(from, to)}${to < text.length ? "…" : ""}`
-  }
-  return `${part(old)} → ${part(now)}`
-}
-
-const line = (sign: string, call: PlannedCall): string => `  ${sign} ${call.text}${outcomeText(call)}`
-
-const changeLines = (change: Change): ReadonlyArray<string> => {
-  switch (change._tag) {
-    case "StepAdded":
-      return [`  is new, ${behind(change.after)}`, ...change.calls.map((call) => line("+", call))]
-    case "StepRemoved":
-      return [`  is gone; it was ${behind(change.after)}`, ...change.calls.map((call) => line("-", call))]
-    case "StepMoved":
-      return [`  has moved: it was ${behind(change.expectedAfter)}, and is ${behind(change.after)}`]
-    case "CallAdded":
-      return [line("+", change.call)]
-    case "CallRemoved":
-      return [line("-", change.call)]
-    case "CallChanged":
-      return [
-        line("~", change.actual),
-        ...change.args.map(({ actual, expected, name }) =>
-          `      ${name}: ${changeText(valueText(expected), valueText(actual))}`
-        ),
-        ...outcomeText(change.expected) === outcomeText(change.actual) ? [] : [
-          `      outcome:${outcomeText(change.expected) || " success"} →${outcomeText(change.actual) || " success"}`
-        ]
-      ]
-  }
-}
-
-const title = ({ pipeline, side, step, undoing }: Place): string =>
-  `${side}: ${step === "" ? "outside of a step" : `${undoing ? "undo " : ""}${pipeline}/${step}`}`
-
-/**
- * Prints changes; the empty string if there are none.
- *
- * **Example** (Its look)
- *
- * ```text
- * init: standard/setHostname
- *   ~ sethostname("web2")
- *       name: "web" → "web2"
- * init: standard/maskPaths
- *   has moved: it was after readonlyPaths, and is after enterRoot
- * init: standard/announce
- *   is new, after findProgram
- *   + write(2, "web: /bin/server\n")
- * ```
- */
-export const render = (changes: ReadonlyArray<Change>): string => {
-  const out: Array<string> = []
-  let last: string | undefined
-  for (const change of changes) {
-    const head = title(change.place)
-    if (head !== last) out.push(head)
-    last = head
-    out.push(...changeLines(change))
-  }
-  return out.join("\n")
-}
-
 const ending = (plan: Plan): ReadonlyArray<string> => [
   ...plan.fails === undefined ? [] : [`fails: ${plan.fails.step}: ${plan.fails.error}`],
   ...(plan.stays ?? []).map((line) => `stays: ${line}`)
 ]
 
-/** The difference of two plans as text: of their calls, their ends, and what stays; the empty string if there is none. */
-export const between = (expected: Plan, actual: Plan): string => {
+/** Returns the differences of two plans as text: of their calls, their end, and what stays; empty if there are none. */
+export const between = (expected: Plan, actual: Plan, options: RenderOptions = {}): string => {
   const [old, now] = [ending(expected), ending(actual)]
   const ends = [
     ...old.filter((line) => !now.includes(line)).map((line) => `  - ${line}`),
     ...now.filter((line) => !old.includes(line)).map((line) => `  + ${line}`)
   ]
-  return [render(diff(expected, actual)), ...ends.length === 0 ? [] : [["at the end", ...ends].join("\n")]]
+  return [render(diff(expected, actual), options), ...ends.length === 0 ? [] : [["at the end", ...ends].join("\n")]]
     .filter((text) => text !== "").join("\n")
 }
