@@ -100,6 +100,7 @@ const own = [
   "runtime/started",
   "runtime/stays",
   "runtime/streams",
+  "runtime/tellNotices",
   "runtime/terminal",
   "sandbox/*",
   "testing/*"

@@ -17,6 +17,7 @@ import { OptionError } from "../runtime/OptionError.ts"
 import { run as runContainer } from "../runtime/run.ts"
 import type * as Runtime from "../runtime/Runtime.ts"
 import { printError } from "../runtime/streams.ts"
+import { tellNotices } from "../runtime/tellNotices.ts"
 import { ownSize } from "../runtime/terminal.ts"
 import { checkId } from "../steps/state/Store.ts"
 import type { Beside, Confinement } from "./confinement.ts"
@@ -25,7 +26,7 @@ import { flowOption } from "./flowOption.ts"
 import { foreground, type ForegroundCommand } from "./foreground.ts"
 import { timeOf, withPodmanOptions } from "./podman.ts"
 import type { PodmanOptions } from "./podmanOptions.ts"
-import { activation, chosenId, freeAddress, inherited, tell } from "./support.ts"
+import { activation, chosenId, freeAddress, inherited } from "./support.ts"
 
 /** The options of `run`; those of `plan run` are among them. */
 export interface RunCommand extends GlobalOptions, ForegroundCommand, ContainerOptions, PodmanOptions, Confinement {
@@ -55,7 +56,7 @@ export const runOptions = (command: RunCommand) =>
       `${stateRoot}/${id}`,
       freeAddress(stateRoot, id)
     )
-    for (const found of chosen.notices) yield* tell(found)
+    yield* tellNotices(chosen.notices)
     const container = yield* withPodmanOptions(chosen.container, command)
     const size = yield* ownSize
     const sockets = activation(process.env, process.pid)

@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import process from "node:process"
-import { type Notice, render } from "../config/ConfigError.ts"
 import type { Container, Process } from "../config/Container.ts"
 import type { Event } from "../engine/Events.ts"
 import { AF, CLD, RLIMIT, SIG, SOCK } from "../native/constants.ts"
@@ -58,10 +57,6 @@ export const activation = (
   const env = [`LISTEN_FDS=${count}`, "LISTEN_PID=1", ...(names === undefined ? [] : [`LISTEN_FDNAMES=${names}`])]
   return { count: Number(count), env }
 }
-
-/** Prints which settings of a configuration have no effect, on the level that the decoder has chosen. */
-export const tell = (found: Notice): Effect.Effect<void> =>
-  found.level === "warning" ? Effect.logWarning(render(found)) : Effect.logDebug(render(found))
 
 /**
  * Reports causes that the program itself can't know: its container had run out of something, or the kernel ended it for a

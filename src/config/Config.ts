@@ -18,7 +18,7 @@ import { names as capabilityNames } from "./capabilities.ts"
 import { ConfigError, type Notice, notice, type Problem, problem } from "./ConfigError.ts"
 import type { Container, Process } from "./Container.ts"
 import * as Decode from "./decode.ts"
-import { parse } from "./Json.ts"
+import { parseDocument } from "./Json.ts"
 import * as Libcontainer from "./Libcontainer.ts"
 import { isObsolete } from "./libcontainerNames.ts"
 import * as Oci from "./Oci.ts"
@@ -57,6 +57,15 @@ const formatOf = (document: unknown): Format | undefined => {
   return "config" in document || "rootfs" in document ? "libcontainer" : undefined
 }
 
+/** Two checks of a schema may find the same thing wrong. */
+const once = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
+  const seen = new Set<string>()
+  return problems.filter(({ path, rule }) => {
+    const key = `${path}: ${rule}`
+    return !seen.has(key) && seen.add(key)
+  })
+}
+
 const finish = (
   format: Format,
   container: Container,
@@ -66,7 +75,7 @@ const finish = (
 ): Result.Result<Decoded, ConfigError> =>
   problems.length === 0
     ? Result.succeed({ format, container, notices, names })
-    : Result.fail(new ConfigError({ problems }))
+    : Result.fail(new ConfigError({ problems: once(problems) }))
 
 const libcontainer = (document: unknown, overrides: ProcessOverrides): Result.Result<Decoded, ConfigError> => {
   const wrapped = Libcontainer.wrap(document)
@@ -144,7 +153,7 @@ export interface DecodedProcess {
  * is held to the rules that it would have to keep as the container's first process.
  */
 export const readProcess = (text: string, container: Container): Result.Result<DecodedProcess, ConfigError> =>
-  Result.flatMap(parse(text), (process) => {
+  Result.flatMap(parseDocument(text), (process) => {
     const document = { ociVersion: "1.2.0", root: { path: "/" }, process }
     const decoded = Decode.decode(OciSchema.Config, OciSchema.Partial, document, ["process"])
     if (decoded.value === undefined) return Result.fail(new ConfigError({ problems: decoded.problems }))
@@ -174,7 +183,7 @@ export const decodeLibcontainer = (
   text: string,
   overrides: ProcessOverrides = {}
 ): Result.Result<Container, ConfigError> =>
-  parse(text).pipe(
+  parseDocument(text).pipe(
     Result.flatMap((document) => libcontainer(document, overrides)),
     Result.map(({ container }) => container)
   )
@@ -187,7 +196,7 @@ const absolute = (bundleDir: string): Result.Result<string, ConfigError> =>
 
 /** Decodes an OCI `config.json`; relative paths of the root and of bind sources are taken from the absolute `bundleDir`. */
 export const decodeOci = (text: string, bundleDir: string): Result.Result<Container, ConfigError> =>
-  parse(text).pipe(
+  parseDocument(text).pipe(
     Result.flatMap((document) => Result.flatMap(absolute(bundleDir), (bundle) => oci(document, bundle))),
     Result.map(({ container }) => container)
   )
@@ -198,7 +207,7 @@ export const decode = (
   bundleDir: string,
   overrides: ProcessOverrides = {}
 ): Result.Result<Decoded, ConfigError> =>
-  Result.flatMap(parse(text), (document) => {
+  Result.flatMap(parseDocument(text), (document) => {
     switch (formatOf(document)) {
       case "libcontainer":
         return libcontainer(document, overrides)

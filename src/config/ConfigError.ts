@@ -3,6 +3,7 @@
  */
 import * as Data from "effect/Data"
 import * as Redacted from "effect/Redacted"
+import { cut } from "../engine/errorText.ts"
 
 /** One broken rule. */
 export interface Problem {
@@ -70,23 +71,24 @@ export const pathOf = (parts: ReadonlyArray<PropertyKey>): string =>
     return path === "" ? key : `${path}.${key}`
   }, "")
 
-/** The longest part of a value that a message shows. */
-const shown = 120
+/** The most problems that a message lists; the rest is counted. */
+export const mostListed = 20
 
 /** One problem as a line: `linux.namespaces[2].path = "x": must be an absolute path`. */
 export const render = ({ path, rule, value }: Problem): string => {
-  const place = path === "" ? "the configuration" : path
+  const place = path === "" ? "the configuration" : cut(path)
   if (value === undefined) return `${place}: ${rule}`
   // a problem from elsewhere may hold anything
-  const text = JSON.stringify(plain(value))
-  return `${place} = ${text.length > shown ? `${text.slice(0, shown)}…` : text}: ${rule}`
+  return `${place} = ${cut(JSON.stringify(plain(value)))}: ${rule}`
 }
 
-/** A configuration that can't be run; the message has one line for each problem. */
+/** A configuration that can't be run; the message has one line for each problem, up to 20, and counts the rest. */
 export class ConfigError extends Data.TaggedError("ConfigError")<{
   readonly problems: ReadonlyArray<Problem>
 }> {
   override get message(): string {
-    return this.problems.map(render).join("\n")
+    const lines = this.problems.slice(0, mostListed).map(render)
+    const more = this.problems.length - lines.length
+    return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join("\n")
   }
 }

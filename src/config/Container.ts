@@ -320,6 +320,10 @@ export const makesNamespace = (container: Container, type: NamespaceType): boole
 export const rootId = (mappings: ReadonlyArray<IdMapping>): number =>
   mappings.length === 0 ? 0 : Math.min(...mappings.map(({ containerId }) => containerId))
 
+/** Mappings as a file of ids holds them, a line each. @see user_namespaces(7) */
+export const mapText = (mappings: ReadonlyArray<IdMapping>): string =>
+  mappings.map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}\n`).join("")
+
 /** The host's id for an id of the container; `undefined` if no mapping holds it. Without mappings, the id itself. */
 export const hostId = (mappings: ReadonlyArray<IdMapping>, id: number): number | undefined => {
   if (mappings.length === 0) return id

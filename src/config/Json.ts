@@ -15,6 +15,15 @@ const number = (text: string): number | bigint => {
   return Number.isSafeInteger(value) || !/^-?\d+$/.test(text) ? value : BigInt(text)
 }
 
+/**
+ * The longest configuration, in bytes. The kernel takes arguments and environment of at most 6 MiB, and all else of a
+ * container is short; the parser takes some 30 bytes of memory for each.
+ */
+export const longestDocument = 8 << 20
+
+/** What a longer one is told. */
+export const tooLong = `must be at most ${longestDocument >> 20} MiB long`
+
 /** No configuration is nested more deeply, so that later readers can recurse without a look at the stack. */
 const deepest = 64
 
@@ -64,3 +73,9 @@ export const parse = (text: string): Result.Result<unknown, ConfigError> =>
         ]
       })
   })
+
+/** Reads a configuration, which is not longer than one can be. */
+export const parseDocument = (text: string): Result.Result<unknown, ConfigError> =>
+  typeof text === "string" && text.length > longestDocument
+    ? Result.fail(new ConfigError({ problems: [problem("", undefined, tooLong)] }))
+    : parse(text)

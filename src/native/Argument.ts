@@ -55,8 +55,17 @@ export const text: Argument<string> = make(quote)
 /** A path or text, or NULL. */
 export const textOrNull: Argument<string | null> = make((value) => value === null ? "NULL" : quote(value))
 
+/** The most entries that are printed of a vector; the rest is counted. */
+const printedEntries = 32
+
+/** A vector, of which a long one is cut. */
+const vector = <A>(values: ReadonlyArray<A>, render: (value: A) => string): string =>
+  values.length > printedEntries
+    ? `[${values.slice(0, printedEntries).map(render).join(", ")}, …(${values.length})]`
+    : `[${values.map(render).join(", ")}]`
+
 /** A vector of texts: `argv`, `envp`. */
-export const texts: Argument<ReadonlyArray<string>> = make((values) => `[${values.map(quote).join(", ")}]`)
+export const texts: Argument<ReadonlyArray<string>> = make((values) => vector(values, quote))
 
 /** An environment, `envp`. Only the number of variables is printed, since their values may be secrets. */
 export const environment: Argument<ReadonlyArray<string>> = make((values) =>
@@ -64,11 +73,7 @@ export const environment: Argument<ReadonlyArray<string>> = make((values) =>
 )
 
 /** A vector of integers: groups, descriptors, signals. */
-export const ints: Argument<ReadonlyArray<number>> = make((values) =>
-  values.length > printedInts
-    ? `[${values.slice(0, printedInts).join(", ")}, …(${values.length})]`
-    : `[${values.join(", ")}]`
-)
+export const ints: Argument<ReadonlyArray<number>> = make((values) => vector(values, String))
 
 /** A vector of file descriptors of the calling process. */
 export const fds: Argument<ReadonlyArray<AnyFd>> = make(ints.render)
@@ -81,11 +86,8 @@ export const ranges: Argument<ReadonlyArray<number>> = make((values) => {
     if (run !== undefined && run[1] + 1 === value) run[1] = value
     else runs.push([value, value])
   }
-  return `[${runs.map(([first, last]) => first === last ? String(first) : `${first}-${last}`).join(", ")}]`
+  return vector(runs, ([first, last]) => first === last ? String(first) : `${first}-${last}`)
 })
-
-/** How many integers of a vector are printed; the rest is only counted. */
-const printedInts = 32
 
 /** Bytes: printed as text if they are text, otherwise as their number. */
 export const bytes: Argument<Uint8Array> = make((value) => {

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path"
 import { isDeepStrictEqual } from "node:util"
 import { numbers as capabilityNumbers } from "../config/capabilities.ts"
 import * as Config from "../config/Config.ts"
-import { ConfigError, type Notice, render } from "../config/ConfigError.ts"
+import { ConfigError, type Notice } from "../config/ConfigError.ts"
 import type { Capabilities, Container, Network } from "../config/Container.ts"
 import * as Defaults from "../config/defaults.ts"
 import { defaultRules, denyAll } from "../config/devices.ts"
@@ -22,6 +22,7 @@ import { withGrantable } from "./grantable.ts"
 import * as HostFiles from "./hostFiles.ts"
 import { mappedUser } from "./mappedUser.ts"
 import { OptionError } from "./OptionError.ts"
+import { tellNotices } from "./tellNotices.ts"
 
 /** The options of the process. */
 export interface ProcessOptions {
@@ -147,9 +148,7 @@ export const processOf = (
   Effect.gen(function*() {
     const read = yield* Effect.fromResult(Config.readProcess(yield* readText("--process", file), container))
     const { notices, process } = yield* withGrantable(read.process, container)
-    for (const found of [...read.notices, ...notices]) {
-      yield* found.level === "warning" ? Effect.logWarning(render(found)) : Effect.logDebug(render(found))
-    }
+    yield* tellNotices([...read.notices, ...notices])
     return process
   })
 

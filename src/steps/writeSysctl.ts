@@ -6,6 +6,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { cut } from "../engine/errorText.ts"
 import * as Step from "../engine/Step.ts"
 import type { Errno } from "../native/Errno.ts"
 import * as Files from "../native/Files.ts"
@@ -19,7 +20,7 @@ export class SysctlNameError extends Data.TaggedError("SysctlNameError")<{
   readonly key: string
 }> {
   override get message(): string {
-    return `sysctl ${JSON.stringify(this.key)}: not a name of the form net.ipv4.ip_forward`
+    return `sysctl ${cut(JSON.stringify(this.key))}: not a name of the form net.ipv4.ip_forward`
   }
 }
 
@@ -33,7 +34,7 @@ export class SysctlError extends Data.TaggedError("SysctlError")<{
     return this.reason.code
   }
   override get message(): string {
-    return `sysctl ${this.key}=${this.value}: ${this.reason.message}`
+    return `sysctl ${cut(this.key)}=${cut(this.value)}: ${this.reason.message}`
   }
 }
 

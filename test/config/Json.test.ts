@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { parse } from "../../src/config/Json.ts"
+import { longestDocument, parse, parseDocument } from "../../src/config/Json.ts"
 
 describe("JSON", () => {
   it("keeps 64-bit integers whole", () => {
@@ -34,6 +34,15 @@ describe("JSON", () => {
   })
   it("takes what is nested 60 deep", () => {
     assert.isTrue(Result.isSuccess(parse(`${"[".repeat(60)}1${"]".repeat(60)}`)))
+  })
+  it("refuses a document that is longer than any configuration", () => {
+    const text = `"${"x".repeat(longestDocument - 2)}"`
+    assert.isTrue(Result.isSuccess(parseDocument(text)))
+    const result = parseDocument(`${text} `)
+    assert.match(
+      Result.isFailure(result) ? result.failure.message : "",
+      /^the configuration: must be at most 8 MiB long$/
+    )
   })
   it("keeps __proto__ an ordinary key", () => {
     const value = Result.getOrThrow(parse("{\"__proto__\":{\"polluted\":true}}"))

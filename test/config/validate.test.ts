@@ -236,6 +236,19 @@ describe("validate", () => {
       "uidMappings = 341: must have at most 340 lines"
     ],
     [
+      {
+        ...userNamespace,
+        uidMappings: Array.from({ length: 340 }, (_, id) => map(id, 100_000 + 2 * id, 1)),
+        gidMappings: identity
+      },
+      "uidMappings = 340: must take less than 4096 bytes"
+    ],
+    [{ maskedPaths: ["/", "/a", "/etc/.."] }, "maskedPaths[0] = \"/\": ", "maskedPaths[2] = \"/etc/..\": "],
+    [
+      withProcess({ user: { _tag: "Ids", uid: 0, gid: 0, additionalGids: Array<number>(65_537).fill(5) } }),
+      "process.user.additionalGids = 65537: must be at most 65536"
+    ],
+    [
       { timeOffsets: [{ clock: "monotonic", seconds: 0n, nanoseconds: 10 ** 9 }] },
       "timeOffsets: needs a new time namespace",
       "timeOffsets.monotonic.nanoseconds = 1000000000: "
@@ -403,6 +416,19 @@ describe("validate", () => {
     assert.strictEqual(found.length, lines.length, found.join("\n"))
     // each expected line once; the order is that of the rules
     for (const line of lines) assert.isTrue(found.some((text) => text.startsWith(line)), `${line}\n${found.join("\n")}`)
+  })
+
+  // what compares each with all before it takes minutes for these
+  it("looks at many devices and mappings in no more time than at few", () => {
+    const device = { ...base.devices[0]!, path: "/dev/x" }
+    const devices = Array.from({ length: 40_000 }, (_, index) => ({ ...device, path: `/dev/x${index}` }))
+    assert.deepStrictEqual(told({ devices: [...devices, { ...devices[1]!, minor: 77 }] }), [
+      "devices[40000].path = \"/dev/x1\": must not be given twice with different values"
+    ])
+    const uidMappings = Array.from({ length: 100_000 }, (_, id) => map(id, id, 1))
+    assert.deepStrictEqual(told({ ...userNamespace, uidMappings, gidMappings: identity }), [
+      "uidMappings = 100000: must have at most 340 lines, as the kernel takes no more"
+    ])
   })
 
   const fine: ReadonlyArray<Partial<Container>> = [

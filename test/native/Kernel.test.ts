@@ -28,6 +28,13 @@ describe("the error of a call", () => {
       assert.include(inspect(error), "TOKEN=<redacted>")
     }
   })
+
+  it("shows the first of many arguments, and counts them", () => {
+    const call = { _tag: "execve", path: "/p", argv: Array<string>(100_000).fill("x"), envp: [] }
+    const { message } = new SyscallError({ call: call as Call, code: "E2BIG" })
+    assert.isBelow(message.length, 400)
+    assert.include(message, "\"x\", …(100000)]")
+  })
 })
 
 describe("onErrno", () => {

@@ -19,6 +19,13 @@ describe("files that a command line names", () => {
     assert.throws(() => readText(`${top}/none`), /ENOENT/)
   })
 
+  it("may be of any length up to that of a configuration, also without an end", () => {
+    const text = "é".repeat(100_000)
+    fs.writeFileSync(`${top}/long`, text)
+    assert.strictEqual(readText(`${top}/long`), text)
+    assert.throws(() => readText("/dev/zero"), /^must be at most 8 MiB long$/)
+  })
+
   it("hold UTF-8, or are refused", () => {
     fs.writeFileSync(`${top}/latin1`, Buffer.of(0x22, 0xe9, 0x22))
     assert.throws(() => readText(`${top}/latin1`), /is no UTF-8/)

@@ -1,5 +1,5 @@
 /** Rules of namespaces, id mappings, clock offsets and names. */
-import { type Container, hasNamespace, type IdMapping, makesNamespace } from "../Container.ts"
+import { type Container, hasNamespace, type IdMapping, makesNamespace, mapText } from "../Container.ts"
 import {
   each,
   type Found,
@@ -50,6 +50,12 @@ export const newUserJoinsNothing: Rule = {
           )))
 }
 
+/** The most lines that the kernel takes as a map of ids. @see user_namespaces(7) */
+const mostLines = 340
+
+/** The kernel takes a map as one write, which has to be shorter than a page. */
+const pageSize = 4096
+
 /** What is wrong with a list of id mappings. */
 export const mappingProblems = (
   section: Section,
@@ -57,10 +63,20 @@ export const mappingProblems = (
   mappings: ReadonlyArray<IdMapping>
 ): ReadonlyArray<Found> => {
   const overlap = (a: number, b: number, sizeA: number, sizeB: number) => a < b + sizeB && b < a + sizeA
+  // not looked at one by one: each is compared with all before it
+  if (mappings.length > mostLines) {
+    return [found(section, at, mappings.length, `must have at most ${mostLines} lines, as the kernel takes no more`)]
+  }
   return [
     ...when(
-      mappings.length > 340,
-      () => found(section, at, mappings.length, "must have at most 340 lines, as the kernel takes no more")
+      mapText(mappings).length >= pageSize,
+      () =>
+        found(
+          section,
+          at,
+          mappings.length,
+          `must take less than ${pageSize} bytes as the lines of a map, as the kernel takes no more: join ranges`
+        )
     ),
     ...each(mappings, ({ containerId, hostId, size }, index) => {
       const earlier = mappings.slice(0, index)

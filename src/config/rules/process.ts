@@ -17,6 +17,9 @@ import {
   when
 } from "./Rule.ts"
 
+/** The most supplementary groups that a process can have: NGROUPS_MAX. @see setgroups(2) */
+const mostGroups = 65_536
+
 /** There is a program to execute. */
 export const args: Rule = {
   reads: ["process.args"],
@@ -71,7 +74,20 @@ export const user: Rule = {
     ]
     return [
       ...ids.flatMap(([name, id, mappings]) => check([name], id, mappings)),
-      ...each(user.additionalGids, (gid, index) => check(["additionalGids", index], gid, container.gidMappings)),
+      ...when(
+        user.additionalGids.length > mostGroups,
+        () =>
+          found(
+            "process.user",
+            ["additionalGids"],
+            user.additionalGids.length,
+            `must be at most ${mostGroups}, as the kernel takes no more`
+          )
+      ),
+      ...each(
+        user.additionalGids.slice(0, mostGroups),
+        (gid, index) => check(["additionalGids", index], gid, container.gidMappings)
+      ),
       ...when(
         user._tag === "Named" && /[\0\n]/.test(user.spec),
         () => found("process.user", [], user._tag === "Named" ? user.spec : undefined, "must be user[:group]")

@@ -63,12 +63,23 @@ export const rootPropagation: Rule = {
     )
 }
 
-/** Masked and read-only paths are absolute. */
+/** Whether an absolute path is another name of the root. */
+const isRoot = (path: string): boolean => nodePath.normalize(path).replaceAll("/", "") === ""
+
+/** Masked and read-only paths are absolute, and the root is not masked: nothing would be left. */
 export const maskedAndReadonly: Rule = {
   reads: ["maskedPaths", "readonlyPaths"],
   check: ({ maskedPaths, readonlyPaths }) => [
     ...paths("maskedPaths", maskedPaths),
-    ...paths("readonlyPaths", readonlyPaths)
+    ...paths("readonlyPaths", readonlyPaths),
+    ...each(
+      maskedPaths,
+      (path, index) =>
+        when(
+          pathRule(path) === undefined && isRoot(path),
+          () => found("maskedPaths", [index], path, "must be below the root: masked, the root has no program")
+        )
+    )
   ]
 }
 
@@ -80,7 +91,7 @@ const mountProblems = (mount: Mount, index: number): ReadonlyArray<Found> => {
   return [
     ...when(destination !== undefined, () => at("destination", mount.destination, destination!)),
     ...when(
-      destination === undefined && nodePath.normalize(mount.destination).replaceAll("/", "") === "",
+      destination === undefined && isRoot(mount.destination),
       () => at("destination", mount.destination, "must be below the root: nothing is mounted on the root itself")
     ),
     ...when(
@@ -152,37 +163,47 @@ export const mountOwners: Rule = {
 
 const isSameDevice = (one: Device, other: Device): boolean => isDeepStrictEqual({ ...one, path: other.path }, other)
 
+/** The first device at the path of one, which is the one itself if there was none. */
+const firstAt = (first: Map<string, Device>, device: Device): Device => {
+  const path = nodePath.normalize(device.path)
+  const found = first.get(path) ?? device
+  first.set(path, found)
+  return found
+}
+
 /** Devices have absolute paths, and numbers and owners in range. */
 export const devices: Rule = {
   reads: ["devices"],
-  check: ({ devices }) =>
-    each(devices, (device, index) => {
+  check: ({ devices }) => {
+    const first = new Map<string, Device>()
+    return each(devices, (device, index) => {
       const at = (field: string, value: unknown, rule: string) => found("devices", [index, field], value, rule)
       const rule = pathRule(device.path)
       const number = device.type === "p" ? [] : [
-        ...when(!isWithin(device.major, 0, 0xfff), () =>
-          at("major", device.major, "must be a whole number from 0 to 4095")),
-        ...when(!isWithin(device.minor, 0, 0xfffff), () =>
-          at("minor", device.minor, "must be a whole number from 0 to 1048575"))
+        ...when(
+          !isWithin(device.major, 0, 0xfff),
+          () => at("major", device.major, "must be a whole number from 0 to 4095")
+        ),
+        ...when(
+          !isWithin(device.minor, 0, 0xfffff),
+          () => at("minor", device.minor, "must be a whole number from 0 to 1048575")
+        )
       ]
       return [
-        ...when(rule !== undefined, () =>
-          at("path", device.path, rule!)),
+        ...when(rule !== undefined, () => at("path", device.path, rule!)),
         ...when(
           // engines add what the configuration has already
-          devices.slice(0, index).some((other) =>
-            nodePath.normalize(other.path) === nodePath.normalize(device.path) && !isSameDevice(other, device)
-          ),
-          () =>
-            at("path", device.path, "must not be given twice with different values")
+          !isSameDevice(firstAt(first, device), device),
+          () => at("path", device.path, "must not be given twice with different values")
         ),
         ...number,
-        ...when((device.fileMode & ~0o7777) !== 0, () =>
-          at("fileMode", device.fileMode, "must be permission bits, 0 to 4095 (07777)")),
-        ...when(!isId(device.uid), () =>
-          at("uid", device.uid, idRule)),
-        ...when(!isId(device.gid), () =>
-          at("gid", device.gid, idRule))
+        ...when(
+          (device.fileMode & ~0o7777) !== 0,
+          () => at("fileMode", device.fileMode, "must be permission bits, 0 to 4095 (07777)")
+        ),
+        ...when(!isId(device.uid), () => at("uid", device.uid, idRule)),
+        ...when(!isId(device.gid), () => at("gid", device.gid, idRule))
       ]
     })
+  }
 }

@@ -7,7 +7,7 @@
  * @see user_namespaces(7), newuidmap(1)
  */
 import * as Effect from "effect/Effect"
-import type { Container, IdMapping } from "../../config/Container.ts"
+import { type Container, type IdMapping, mapText } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"
 import { AT, CLD, CLONE, O } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
@@ -23,8 +23,6 @@ import { Channel, ClonedProcess, IdsMapped } from "./facts.ts"
 import { type IdKind, type IdMapDenied, IdMapHelperStuck, reasonCalls, whyDenied, whyRefused } from "./idMapErrors.ts"
 import { Launch } from "./Launch.ts"
 
-const line = ({ containerId, hostId, size }: IdMapping): string => `${containerId} ${hostId} ${size}\n`
-
 /** Writes one of the files that map the ids of a namespace; the kernel accepts a map only as one write. */
 const write = (
   pid: AnyPid,
@@ -39,7 +37,7 @@ const write = (
   ).pipe(Effect.catchTag("SyscallError", (reason) => Effect.flatMap(whyDenied(reason, kind, mappings), Effect.fail)))
 
 const writeMap = (pid: AnyPid, kind: IdKind, mappings: ReadonlyArray<IdMapping>) =>
-  write(pid, kind, mappings.map(line).join(""), `${kind}_map`, mappings)
+  write(pid, kind, mapText(mappings), `${kind}_map`, mappings)
 
 const helper = Effect.fnUntraced(function*(
   program: string,

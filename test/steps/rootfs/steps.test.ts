@@ -725,6 +725,12 @@ describe("the steps of the root file system", () => {
     assert.deepStrictEqual(trace.filter((line) => line.startsWith("write(")), ["write(22, \"1\")", "write(23, \"2\")"])
     const failed = fail(writeSysctl, given({ sysctl }), opens({ ...proc, write: () => "EINVAL" }))
     assert.match(failed.message, /^sysctl net\.a=1: write/)
+    const long = fail(
+      writeSysctl,
+      given({ sysctl: { "net.a": "x".repeat(5000) } }),
+      opens({ ...proc, write: () => "EINVAL" })
+    )
+    assert.isBelow(long.message.length, 400)
     assert.strictEqual(failed.code, "EINVAL")
   })
 
