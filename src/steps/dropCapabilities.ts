@@ -50,6 +50,15 @@ export const dropCapabilities = Step.make("dropCapabilities", {
       const missing = wanted[set].filter((capability) => (limit & toBits([capability])) === 0n)
       if (missing.length > 0) return yield* new CapabilitiesUnavailable({ set, capabilities: missing.map(nameOf) })
     }
+    const bounded = held.inheritable | toBits(wanted.bounding)
+    const unbounded = wanted.inheritable.filter((capability) => (bounded & toBits([capability])) === 0n)
+    if (unbounded.length > 0) {
+      return yield* new CapabilitiesUnavailable({
+        set: "inheritable",
+        capabilities: unbounded.map(nameOf),
+        areUnbounded: true
+      })
+    }
     yield* sys.capset({
       effective: toBits(wanted.effective),
       permitted: toBits(wanted.permitted),

@@ -68,7 +68,12 @@ describe("number lists", () => {
     [" 2 , 1-2", [1, 2]],
     ["3-1", undefined],
     ["a", undefined],
-    ["1,", undefined],
+    ["1,", [1]],
+    [",0,,2-3,", [0, 2, 3]],
+    ["0-7:2/4", [0, 1, 4, 5]],
+    ["0-7:3/2", undefined],
+    ["0-7:0/2", undefined],
+    [`${"0-65535,".repeat(20_000)}x`, undefined],
     ["-1", undefined],
     ["0-99999999", undefined]
   ])("%j is %j", (text, numbers) => {

@@ -6,7 +6,14 @@ import { fail, succeed, withInit } from "../support/steps.ts"
 const with_ = (given: Partial<Capabilities>) =>
   withInit({
     process: {
-      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [], ...given }
+      capabilities: {
+        bounding: given.inheritable ?? [],
+        effective: [],
+        inheritable: [],
+        permitted: [],
+        ambient: [],
+        ...given
+      }
     }
   })
 
@@ -55,6 +62,14 @@ describe("dropCapabilities", () => {
   it("takes inheritable capabilities that are held either way", () => {
     succeed(dropCapabilities, with_({ inheritable: [0, 1] }), holding(1n, 2n))
     assert.include(fail(dropCapabilities, with_({ inheritable: [2] }), holding(1n, 2n)).message, "CAP_DAC_READ_SEARCH")
+  })
+
+  it("refuses inheritable capabilities beyond the bounding set, as the kernel does", () => {
+    const { advice, trace } = fail(dropCapabilities, with_({ bounding: [0], inheritable: [0, 1] }), holding(3n))
+    assert.include(advice, "add CAP_DAC_OVERRIDE to bounding")
+    assert.deepStrictEqual(trace, ["capget(0)"])
+    // what the runtime itself has inherited is no addition
+    succeed(dropCapabilities, with_({ bounding: [0], inheritable: [0, 1] }), holding(3n, 2n))
   })
 
   it("raises of the ambient ones those that are both permitted and inheritable", () => {

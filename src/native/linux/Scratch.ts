@@ -237,7 +237,7 @@ export class Scratch {
   }
 
   #own(size: number): Block {
-    if (this.#isOnly) throw new Refused("ENOMEM", `the arguments of a call take more than ${this.#buffer.length} bytes`)
+    if (this.#isOnly) throw new Refused("E2BIG", `the arguments of a call take more than ${this.#buffer.length} bytes`)
     const bytes = Buffer.alloc(Math.max(size, 4096))
     this.#large.push(bytes)
     return new Block(bytes, 0, size, this.#library.addressOf(bytes), this.#lock)

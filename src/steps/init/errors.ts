@@ -30,12 +30,17 @@ export class CapabilitiesUnavailable extends Data.TaggedError("CapabilitiesUnava
   readonly set: "bounding" | "permitted" | "effective" | "inheritable"
   /** Names, as `CAP_SYS_RESOURCE`. */
   readonly capabilities: ReadonlyArray<string>
+  /** The runtime has them; the container's bounding set, which limits what is made inheritable, does not. */
+  readonly areUnbounded?: boolean
 }> {
   override get message(): string {
     return `process.capabilities.${this.set} asks for what can't be had: ${this.capabilities.join(", ")}`
   }
   get advice(): string {
     const names = this.capabilities.join(", ")
+    if (this.areUnbounded === true) {
+      return `the kernel makes inheritable only what the bounding set has: add ${names} to bounding too`
+    }
     switch (this.set) {
       case "effective":
         return `a capability is effective only if it is permitted: add ${names} to permitted too`

@@ -41,6 +41,7 @@ export type Doing =
   | "set the owner"
   | "copy up"
   | "attach"
+  | "remount"
   | "verify"
 
 type Advice = (about: About) => string
@@ -77,6 +78,11 @@ const forAttaching: ByErrno = {
   ENOSPC: () => "the mount namespace is full: raise /proc/sys/fs/mount-max, or have fewer mounts"
 }
 
+const notMounted = ({ destination }: About): string =>
+  `nothing is mounted on ${destination} whose options could be changed: mount it first, or leave out remount`
+
+const forRemounting: ByErrno = { ENOENT: notMounted, EINVAL: notMounted }
+
 const forCreating: ByErrno = {
   ENOENT: ({ source }) => `correct the mount's source, ${JSON.stringify(source)}, and the paths in its options`,
   ENOTBLK: ({ source }) => `the mount's source, ${JSON.stringify(source)}, must be a block device`,
@@ -104,7 +110,7 @@ const forbidden = ({ source, type }: About, what: Doing): string => {
   if (type === "proc") {
     return "in a user namespace proc needs a new pid namespace too, and a host /proc without mounts on it; without them, bind /proc from the host"
   }
-  if (type === "bind" && what === "set the attributes") {
+  if (type === "bind" && (what === "set the attributes" || what === "remount")) {
     return `${source} is mounted with flags (ro, nosuid, nodev, noexec, atime) that a user namespace may not clear: leave out the options that clear them`
   }
   if (type === "bind") return `the runtime may not clone or attach mounts: it needs CAP_SYS_ADMIN in its user namespace`
@@ -125,6 +131,8 @@ const adviceFor = (about: About, what: Doing, code: Errno): string | undefined =
     ? forTarget
     : what === "attach"
     ? forAttaching
+    : what === "remount"
+    ? forRemounting
     : what === "create the file system"
     ? forCreating
     : what === "copy up"

@@ -236,10 +236,10 @@ const mountFilesystem = (
 const remount = (mounting: Mounting, mount: Mount, about: About): Effect.Effect<void, Problem, Kernel> =>
   Files.using(remade(mounting, about), (fd) =>
     refuseTarget(mounting, about, fd).pipe(
-      Effect.andThen(during(about, "set the attributes")(applyOptions(fd, mount))),
-      Effect.andThen(during(about, "set the attributes")(applyRecursive(fd, mount))),
-      Effect.andThen(during(about, "set the propagation")(applyPropagation(fd, mount)))
-    )).pipe(during(about, "verify"))
+      Effect.andThen(applyOptions(fd, mount)),
+      Effect.andThen(applyRecursive(fd, mount)),
+      Effect.andThen(applyPropagation(fd, mount))
+    )).pipe(during(about, "remount"))
 
 const mountOne = Effect.fnUntraced(function*(
   mounting: Mounting,

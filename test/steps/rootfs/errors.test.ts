@@ -30,6 +30,7 @@ const told: Readonly<Record<string, ReadonlyArray<Errno>>> = {
   "option size=x": ["EINVAL", "ENOENT", "EPERM"],
   "create the file system": ["ENOENT", "ENOTBLK", "ENXIO", "EACCES", "EINVAL", "EPERM", "EBUSY"],
   "set the attributes": ["EPERM", "ENOMEM"],
+  remount: ["ENOENT", "EINVAL", "EPERM"],
   "copy up": ["ENOSPC", "EPERM", "EINVAL", "EACCES", "EXDEV", "ELOOP"],
   attach: ["EINVAL", "ENOTDIR", "ENOSPC", "EPERM"]
 }
