@@ -68,7 +68,7 @@ export {
   swap,
   when
 } from "./pipeline/edits.ts"
-export type { Editable } from "./pipeline/fits.ts"
+export type { Editable, Misfit } from "./pipeline/fits.ts"
 export { type Problems, problems, type Runnable } from "./pipeline/rules.ts"
 
 // ── what needs no run ────────────────────────────────────────────────────────────────────────────────────────────────

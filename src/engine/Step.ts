@@ -108,7 +108,11 @@ export type Error<S> = S extends Step<any, any, any, infer E> ? E : never
 
 type Undeclared<R, Req extends ReadonlyArray<Key>> = Exclude<R, Identifier<Req[number]> | Kernel | Rollback>
 
+/** Whether a type is `unknown`, as all of a value that is no Effect. */
+type IsUnknown<A> = unknown extends A ? 0 extends 1 & A ? false : true : false
+
 type DeclaredOnly<R, Req extends ReadonlyArray<Key>> = [Undeclared<R, Req>] extends [never] ? unknown
+  : IsUnknown<R> extends true ? unknown
   : { readonly "uses a service that `requires` does not name": Undeclared<R, Req> }
 
 type Promised<A, P> = [P] extends [never] ? unknown
@@ -120,10 +124,11 @@ interface Lacks<_Why extends string> {
   readonly undo: unknown
 }
 
-/** A compensated step needs `undo`, unless `run` registers compensations itself. */
+/** A compensated step needs `undo`, unless `run` registers compensations itself; no other step has one. */
 type TakenBack<R, Rev> = [Rev] extends ["compensated"] ? Rollback extends R ? unknown
   : Lacks<"a step that is compensated has an `undo`, or registers what takes it back with `Step.onRollback`">
-  : unknown
+  : "compensated" extends Rev ? unknown
+  : { readonly undo?: "a step that has an `undo` is compensated: say so in `reversal`" }
 
 /** What {@link make} takes besides the name. */
 export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key, Rev extends Reversal> {

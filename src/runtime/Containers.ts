@@ -2,18 +2,23 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"
 import { Kernel } from "../native/Kernel.ts"
 import type { Setns } from "../pipelines/setns.ts"
 import type { Standard } from "../pipelines/standard.ts"
 import type { Userns } from "../pipelines/userns.ts"
-import { create } from "./create.ts"
-import { exec, start } from "./exec.ts"
+import type { State } from "../steps/state/State.ts"
+import { create, type CreateError } from "./create.ts"
+import { exec, type ExecError, start, type StartError } from "./exec.ts"
+import type { Sound } from "./flow.ts"
 import { kill } from "./kill.ts"
 import { list } from "./list.ts"
+import type { ExecOptions, RunOptions } from "./options.ts"
+import type { Ended, RunningProcess } from "./program.ts"
 import { prune } from "./prune.ts"
 import { remove } from "./removing.ts"
-import { run } from "./run.ts"
+import { run, type RunError } from "./run.ts"
 
 /** The pipelines of an init, if an option names none of its own. */
 type Created = Standard | Userns
@@ -23,12 +28,27 @@ type Provided<F> = F extends (...args: infer Args) => Effect.Effect<infer A, inf
   ? (...args: Args) => Effect.Effect<A, E>
   : never
 
-/** The functions, for callers whose `onRunning` neither fails nor needs anything. */
+/** What is done when a program runs. */
+type OnRunning<E, R> = (running: RunningProcess) => Effect.Effect<void, E, R>
+
+/** The functions. Those that start something take a flow, whose errors are in the type of what they fail with. */
 type Functions = {
-  readonly create: Provided<typeof create<Created, never, never>>
-  readonly run: Provided<typeof run<Created, never, never>>
-  readonly exec: Provided<typeof exec<Setns, never, never>>
-  readonly start: Provided<typeof start<Setns, never, never>>
+  readonly create: <P extends Pipeline.Any = Created, E = never, R = never>(
+    options: Sound<P> & RunOptions<P>,
+    onRunning?: OnRunning<E, R>
+  ) => Effect.Effect<RunningProcess & { readonly state: State }, CreateError<P> | E, R>
+  readonly run: <P extends Pipeline.Any = Created, E = never, R = never>(
+    options: Sound<P> & RunOptions<P>,
+    onRunning?: OnRunning<E, R>
+  ) => Effect.Effect<Ended, RunError<P> | E, R>
+  readonly exec: <P extends Pipeline.Any = Setns, E = never, R = never>(
+    options: Sound<P> & ExecOptions<P>,
+    onRunning?: OnRunning<E, R>
+  ) => Effect.Effect<Ended, ExecError<P> | E, R>
+  readonly start: <P extends Pipeline.Any = Setns, E = never, R = never>(
+    options: Sound<P> & ExecOptions<P>,
+    onRunning?: OnRunning<E, R>
+  ) => Effect.Effect<RunningProcess, StartError<P> | E, R>
   readonly kill: Provided<typeof kill>
   readonly remove: Provided<typeof remove>
   readonly list: Provided<typeof list>
@@ -56,14 +76,17 @@ export class Containers extends Context.Service<Containers, Functions>()("runfx/
     Containers,
     /* @__PURE__ */ Effect.gen(function*() {
       const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
+      const within = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Kernel | Fork>> =>
+        Effect.provideContext(self, context)
       const provided =
         <Args extends ReadonlyArray<unknown>, A, E>(call: (...args: Args) => Effect.Effect<A, E, Kernel | Fork>) =>
-        (...args: Args): Effect.Effect<A, E> => Effect.provideContext(call(...args), context)
+        (...args: Args): Effect.Effect<A, E> => within(call(...args))
+      // what a caller's own effect needs, and the compiler can't tell from the kernel here, is the caller's
       return {
-        create: provided(create<Created, never, never>),
-        run: provided(run<Created, never, never>),
-        exec: provided(exec<Setns, never, never>),
-        start: provided(start<Setns, never, never>),
+        create: (options, onRunning) => within(create(options, onRunning)) as never,
+        run: (options, onRunning) => within(run(options, onRunning)) as never,
+        exec: (options, onRunning) => within(exec(options, onRunning)) as never,
+        start: (options, onRunning) => within(start(options, onRunning)) as never,
         kill: provided(kill),
         remove: provided(remove),
         list: provided(list),

@@ -20,6 +20,7 @@ import { whileAttached } from "./attached.ts"
 import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
+import type { Sound } from "./flow.ts"
 import { type Attachment, checkedLaunch, type LaunchError } from "./launch.ts"
 import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
 import { type RunningProcess, startedOf } from "./program.ts"
@@ -44,7 +45,7 @@ export type CreateError<P = Standard | Userns> =
  * @param onRunning is called once, when the program runs; if it fails, or is interrupted, the container is ended and removed
  */
 export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R = never>(
-  options: RunOptions<P>,
+  options: Sound<P> & RunOptions<P>,
   onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
 ): Effect.Effect<RunningProcess & { readonly state: State }, CreateError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>

@@ -27,7 +27,7 @@ import { whileAttached } from "./attached.ts"
 import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
-import { edited, type FlowError } from "./flow.ts"
+import { edited, type FlowError, type Sound } from "./flow.ts"
 import { type Attachment, recordOf } from "./launch.ts"
 import { NotRunning, unseen } from "./NotRunning.ts"
 import { checkExecOptions, checkProcess, endsOnSignal, type ExecOptions, patienceOf } from "./options.ts"
@@ -80,7 +80,7 @@ const joinsOf = (
  * @param onRunning is called once, when the program runs; if it fails, or is interrupted, the process is ended
  */
 export const start = <P extends Pipeline.Any = Setns, E = never, R = never>(
-  options: ExecOptions<P>,
+  options: Sound<P> & ExecOptions<P>,
   onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
 ): Effect.Effect<RunningProcess, StartError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
@@ -168,7 +168,7 @@ const checkedExecLaunch = (
  * {@link run}.
  */
 export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
-  options: ExecOptions<P>,
+  options: Sound<P> & ExecOptions<P>,
   onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
 ): Effect.Effect<Ended, ExecError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>

@@ -27,6 +27,8 @@ import { pathToFileURL } from "node:url"
 import { textOf } from "../engine/errorText.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import { InvalidPipelineError } from "../engine/PipelineError.ts"
+import type * as Step from "../engine/Step.ts"
+import type { Init } from "../steps/init/Init.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 
 /** The file is not a flow. */
@@ -44,6 +46,30 @@ export class FlowError extends Data.TaggedError("FlowError")<{
 export type Flow<Preset extends Pipeline.Any, P extends Pipeline.Any = Pipeline.Any> = (
   preset: Preset
 ) => P | Effect.Effect<P, FlowError | InvalidPipelineError>
+
+/** The last step, if it does not end in an exec. */
+type Endless<S> = S extends readonly [...Pipeline.Steps, infer L extends Step.Any]
+  ? Step.Terminal extends Step.Provides<L> ? never : `the last step, "${Step.Name<L>}", does not end in an exec`
+  : never
+
+/** The inputs that nobody gives. */
+type Unfed<P extends Pipeline.Any> = Exclude<P["inputs"][number]["key"], typeof Init["key"]> extends
+  infer K extends string
+  ? string extends K ? never : K extends string ? `the input "${K}" is not one of a container's process` : never
+  : never
+
+type FlowProblems<P> = P extends Pipeline.Any
+  ? [Pipeline.Misfit<P>] extends [never] ? Pipeline.Problems<P> | Endless<P["steps"]> | Unfed<P> : Pipeline.Misfit<P>
+  : never
+
+/**
+ * Nothing more, if the pipeline that a flow makes can run. Otherwise the sentence that explains why not, which no flow is. What the
+ * compiler does not know, as a flow that was loaded, is checked when the container starts.
+ */
+export type SoundFlow<P> = [FlowProblems<P>] extends [never] ? unknown : FlowProblems<P>
+
+/** Options whose flow is a {@link SoundFlow}. */
+export type Sound<P> = [FlowProblems<P>] extends [never] ? unknown : { readonly flow?: FlowProblems<P> }
 
 /** What a flow's module exports. */
 export interface LoadedFlow {

@@ -36,6 +36,9 @@ import type { Flow } from "./flow.ts"
 /** Which pipeline the init of a new container runs. */
 export type InitType = "standard" | "userns"
 
+/** An edit of the pipeline of an init, whichever the container has. */
+export type InitFlow<P extends Pipeline.Any = Pipeline.Any> = Flow<Standard | Userns, P>
+
 /** A step that makes a root before it is entered; it may require `Init` and `MountsContained`, and nothing else. */
 export type MakeRoot = Step.Any
 
@@ -101,7 +104,7 @@ export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends P
    * const flow = Pipeline.insertAfter("findProgram", announce)
    * ```
    */
-  readonly flow?: Flow<Standard | Userns, P>
+  readonly flow?: InitFlow<P>
   /**
    * Whether a process 1 of runfx's own stands before the program: it waits for the processes that nobody else waits for,
    * hands signals on to the program, and exits with its status, or 128 and the signal that ended it. No other program is

@@ -11,6 +11,7 @@ import type { Userns } from "../pipelines/userns.ts"
 import { whileAttached } from "./attached.ts"
 import { stateRoot } from "./caller.ts"
 import { type CreateError, createWith } from "./create.ts"
+import type { Sound } from "./flow.ts"
 import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
 import { type Ended, type RunningProcess, toItsEnd } from "./program.ts"
 import { removeOwn } from "./removing.ts"
@@ -30,7 +31,7 @@ export type RunError<P = Standard | Userns> = CreateError<P> | StreamError
  * @param onRunning is called once, when the program runs
  */
 export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = never>(
-  options: RunOptions<P>,
+  options: Sound<P> & RunOptions<P>,
   onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
 ): Effect.Effect<Ended, RunError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>

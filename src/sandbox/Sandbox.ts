@@ -1,7 +1,9 @@
 /** A sandbox as a value: a description, and, for who wants it, a step of one's own in its start. */
 import { dual } from "effect/Function"
 import type { Problem } from "../config/ConfigError.ts"
-import type { RunOptions } from "../runtime/options.ts"
+import type * as Pipeline from "../engine/Pipeline.ts"
+import type { SoundFlow } from "../runtime/flow.ts"
+import type { InitFlow, RunOptions } from "../runtime/options.ts"
 import { check } from "./check.ts"
 import type { Description } from "./Description.ts"
 
@@ -74,7 +76,10 @@ export const extend: {
  * const announced = withFlow(make(), Pipeline.insertAfter("findProgram", announce))
  * ```
  */
-export const withFlow = (self: Sandbox, flow: NonNullable<RunOptions["flow"]>): Sandbox => ({ ...self, flow })
+export const withFlow = <P extends Pipeline.Any>(
+  self: Sandbox,
+  flow: SoundFlow<P> & InitFlow<P>
+): Sandbox => ({ ...self, flow })
 
 /** What is wrong with the description of a sandbox, as far as that can be told without a look at the host. */
 export const problems = ({ description }: Sandbox): ReadonlyArray<Problem> => check(description)

@@ -14,12 +14,16 @@ const root = join(here, "../..")
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc")
 
 const prelude = `
+import type * as Brand from "effect/Brand"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import { standard } from "../../src/pipelines/standard.ts"
+import { defaultSpec } from "../../src/config/defaults.ts"
+import * as Runtime from "../../src/runtime/Runtime.ts"
+import * as Sandbox from "../../src/sandbox.ts"
 class Rootfs extends Context.Service<Rootfs, { readonly fd: number }>()("Rootfs") {}
 const openRoot = Step.make("openRoot", {
   doc: "", calls: [], provides: Rootfs, reversal: "harmless", run: Effect.succeed({ fd: 3 })
@@ -34,6 +38,7 @@ const otherRoot = Step.make("chroot", {
 const exec = Step.make("exec", { doc: "", calls: [], reversal: "terminal", run: sys.exit_group({ status: 0 }) })
 const announce = Step.make("announce", { doc: "", calls: [], reversal: "harmless", run: Effect.void })
 const box = Pipeline.make({ name: "box", doc: "", inputs: [] }, openRoot, pivotRoot, exec)
+const options = { id: "web", container: defaultSpec({ rootfs: "/srv/web", args: ["true"] }) }
 `
 
 /** For each snippet, what must stand in the first line of the compiler's message. */
@@ -96,6 +101,49 @@ const cases: Readonly<Record<string, readonly [snippet: string, says: ReadonlyAr
   wrongResult: [
     `Step.make("odd", { doc: "", calls: [], provides: Rootfs, reversal: "harmless", run: Effect.succeed("3") })`,
     ["the result is not what `provides` promises", "fd: number"]
+  ],
+  flowWithATypo: [
+    `Runtime.run({ ...options, flow: Pipeline.insertAfter("setHostnam", announce) })`,
+    [`'"there is no step "setHostnam": did you mean "setHostname"?"`]
+  ],
+  flowOutOfOrder: [
+    `Runtime.create({ ...options, flow: Pipeline.insertAfter("setHostname", pivotRoot) })`,
+    [`'"step "pivotRoot" requires "Rootfs", which no earlier step provides"`]
+  ],
+  flowWithoutAnEnd: [
+    `Runtime.exec({ ...options, process: options.container.process, flow: Pipeline.remove("exec") })`,
+    [`'"the last step, "reportReady", does not end in an exec"`]
+  ],
+  flowWithAnInput: [
+    `Runtime.run({ ...options, flow: () => Pipeline.make({ name: "x", doc: "", inputs: [Rootfs] }, pivotRoot, exec) })`,
+    [`'"the input "Rootfs" is not one of a container's process"`]
+  ],
+  flowOfASandbox: [
+    `Sandbox.withFlow(Sandbox.make(), Pipeline.insertAfter("setHostname", pivotRoot))`,
+    [`step "pivotRoot" requires "Rootfs", which no earlier step provides`]
+  ],
+  undoOfNothing: [
+    `Step.make("x", { doc: "", calls: [], reversal: "harmless", run: Effect.void, undo: () => Effect.void })`,
+    ["a step that has an `undo` is compensated: say so in `reversal`"]
+  ],
+  runThatIsNone: [
+    `Step.make("x", { doc: "", calls: [], reversal: "harmless", run: () => Effect.void })`,
+    ["is not assignable to type 'Effect<unknown, unknown, unknown>'"]
+  ],
+  joinedTwice: [`Pipeline.check(Pipeline.concat(box, box))`, [
+    `step "exec" stands twice`,
+    `step "openRoot" stands after a terminal step`
+  ]],
+  swapWithATypo: [`Pipeline.swap(box, "openRot", "exec")`, [`there is no step "openRot": did you mean "openRoot"?`]],
+  moveToNowhere: [
+    `Pipeline.move(box, "pivotRoot", { before: "exce" })`,
+    [`there is no step "exce": did you mean "exec"?`]
+  ],
+  optionWithATypo: [`Runtime.run({ ...options, pateince: 5 })`, ["'pateince' does not exist", "'patience'"]],
+  limitWithATypo: [`Sandbox.make({ limits: { memroy: "1 MiB" } })`, ["'memroy' does not exist", "'memory'"]],
+  idOfSomethingElse: [
+    `Runtime.kill(0 as unknown as string & Brand.Brand<"Account">, 15)`,
+    ["is not assignable to parameter of type 'AnyContainerId'"]
   ]
 }
 

@@ -19,6 +19,7 @@ import { type Userns, userns } from "../../src/pipelines/userns.ts"
 import { usernsSetup } from "../../src/pipelines/usernsSetup.ts"
 import type { RunOptions } from "../../src/runtime/options.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
+import { make, withFlow } from "../../src/sandbox/Sandbox.ts"
 
 class Rootfs extends Context.Service<Rootfs, { readonly fd: number }>()("Rootfs") {}
 class User extends Context.Service<User, { readonly uid: number }>()("User") {}
@@ -120,6 +121,27 @@ export const flows: ReadonlyArray<RunOptions["flow"]> = [
   () => good
 ]
 
+// through the service, too, and with what the caller itself needs and fails with
+class Log extends Context.Service<Log, { readonly line: string }>()("Log") {}
+export const ofService: Effect.Effect<unknown, unknown, Runtime.Containers | Log> = Effect.flatMap(
+  Runtime.Containers,
+  ({ exec, run }) =>
+    Effect.all([
+      run({ ...options, flow: Pipeline.insertAfter("setScheduling", ask) }, () => Effect.asVoid(Log)).pipe(
+        Effect.catchReason("PipelineError", "Refused", ({ by }) => Effect.succeed(by satisfies string))
+      ),
+      exec({
+        ...options,
+        process: options.container.process,
+        flow: (preset) => Pipeline.insertAfter(preset, "setScheduling", ask)
+      }, () => Effect.fail(new Refused({ by: "me" }))).pipe(
+        Effect.catchReason("PipelineError", "Refused", ({ by }) => Effect.succeed(by satisfies string)),
+        Effect.catchTag("Refused", ({ by }) => Effect.succeed(by))
+      )
+    ])
+)
+export const boxed = withFlow(make(), Pipeline.insertAfter("setScheduling", ask))
+
 // ── what does not ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // wrong order
@@ -183,6 +205,18 @@ Pipeline.check(Pipeline.move(good, "use", { before: "open" }))
 // @ts-expect-error step "use" requires "Rootfs", which no earlier step provides: if the condition holds
 Pipeline.check(Pipeline.when(good, true, Pipeline.remove("open")))
 
+// a flow whose result can't run
+// @ts-expect-error there is no step "setHostnam": did you mean "setHostname"?
+Runtime.run({ ...options, flow: Pipeline.insertAfter("setHostnam", fresh) })
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+Runtime.create({ ...options, flow: (preset) => Pipeline.insertAfter(preset, "setHostname", use) })
+// @ts-expect-error the last step, "reportReady", does not end in an exec
+Runtime.exec({ ...options, process: options.container.process, flow: Pipeline.remove("exec") })
+// @ts-expect-error the input "Rootfs" is not one of a container's process
+Runtime.run({ ...options, flow: () => Pipeline.make({ ...header, inputs: [Rootfs] }, use, last) })
+// @ts-expect-error step "use" requires "Rootfs", which no earlier step provides
+withFlow(make(), Pipeline.insertAfter("setHostname", use))
+
 // something behind the end
 // @ts-expect-error step "fresh" stands after a terminal step
 Pipeline.run(Pipeline.append(good, fresh))
@@ -213,6 +247,16 @@ export const takenBack = [
   Step.make("registers", { doc: "", calls: [], reversal: "compensated", run: Step.onRollback(Effect.void) }),
   Step.make("undoes", { doc: "", calls: [], reversal: "compensated", run: Effect.void, undo: () => Effect.void })
 ]
+
+// an undo of what is not to be compensated
+Step.make("twoMinds", {
+  doc: "",
+  calls: [],
+  reversal: "harmless",
+  run: Effect.void,
+  // @ts-expect-error a step that has an `undo` is compensated: say so in `reversal`
+  undo: () => Effect.void
+})
 
 // undo is given the result of run, and nothing else
 Step.make("wrongUndo", {

@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
-import { DiedIn } from "../../src/engine/PipelineError.ts"
+import { DiedIn, PipelineError } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { standard } from "../../src/pipelines/standard.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
+import * as Sandbox from "../../src/sandbox.ts"
 import { emptyReport } from "../../src/steps/init/initMain.ts"
 import { await_ } from "../../src/steps/parent/conversation.ts"
 import * as Check from "../../src/testing/Check.ts"
@@ -71,6 +72,41 @@ describe("an init that fails", () => {
     )
     assert.strictEqual(Check.succeeded(caught), refused.by)
     Check.unchanged(caught, held)
+  })
+
+  it("brings it through the service, and through a sandbox by its tag", async () => {
+    const flow = Pipeline.insertAfter("setScheduling", failing(refused))
+    const byService = Effect.flatMap(
+      Runtime.Containers,
+      ({ run }) =>
+        Effect.catchReason(run({ ...options, flow }), "PipelineError", "Refused", ({ by }) => Effect.succeed(by))
+    )
+    const caught = Check.run(Effect.provide(byService, Runtime.Containers.layer), { machine })
+    assert.strictEqual(Check.succeeded(caught), refused.by)
+    Check.unchanged(caught, held)
+
+    const boxed = Sandbox.run(Sandbox.withFlow(Sandbox.make(), flow), ["/usr/bin/agent"])
+    const machineOfAgent = { files: { "/usr/bin/agent": { mode: 0o755 } } }
+    const error = Check.failed(await Check.runPromise(boxed, { machine: machineOfAgent }))
+    assert(error._tag === "SandboxFailed")
+    assert.strictEqual(error.code, "Refused")
+    assert.match(error.step, /failing$/)
+    assert(error.cause instanceof PipelineError)
+    assert.strictEqual(error.cause.reason, refused)
+  })
+
+  it("brings it through exec", () => {
+    const act = Effect.gen(function*() {
+      yield* Runtime.create(options)
+      const exec = Runtime.exec({
+        id: options.id,
+        stateRoot: options.stateRoot,
+        process: options.container.process,
+        flow: Pipeline.insertAfter("setScheduling", failing(refused))
+      })
+      return yield* Effect.catchReason(exec, "PipelineError", "Refused", ({ by }) => Effect.succeed(by))
+    })
+    assert.strictEqual(Check.succeeded(Check.run(act, { machine })), refused.by)
   })
 
   it("brings a defect as that defect, which says where it came up, and undoes what was done", () => {

@@ -1,6 +1,6 @@
 /** Whether changes fit a pipeline, for the compiler: the steps that they name are there, and no name is used twice. */
 import type * as Step from "../Step.ts"
-import type { After, Before, Changes, Instead, Last, Move, Swap, When } from "./changes.ts"
+import type { After, Before, Changes, Edited, Instead, Last, Move, Swap, When } from "./changes.ts"
 import type { Any, Names, Steps } from "./Definition.ts"
 import type { Literal, Twice } from "./rules.ts"
 
@@ -57,6 +57,9 @@ type Misfits<C extends Changes, Known, Found = never> = C extends readonly [infe
   : Found
 
 type MisfitsIn<P, C extends Changes> = P extends Any ? Misfits<C, Names<P>> : never
+
+/** What does not fit of the edits that have made a pipeline; `never` for one that was not edited. */
+export type Misfit<P> = P extends Edited<infer Q, infer C> ? MisfitsIn<Q, C> : never
 
 /** The pipeline, if it can be edited so. Otherwise the sentence about what does not fit, a type that no pipeline has. */
 export type Editable<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? P : MisfitsIn<P, C>

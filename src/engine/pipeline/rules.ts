@@ -37,10 +37,11 @@ type ProblemOf<H extends Step.Any, Have, Seen, All extends Steps> =
     : `step "${Step.Name<H>}" requires "${Lacking<H, Have>}", which no earlier step provides`)
   | Collision<H, All, Namesakes<Step.Requires<H> | Step.Provides<H>, Have>>
 
+// the compiler shows a union by the name of the type that made it; in a template it shows the sentences
 /** All rules that a list of steps breaks, as sentences; `never` if it breaks none. */
 type Broken<S extends Steps, Have, All extends Steps = S, Seen = never, Found = never> = S extends
   readonly [infer H extends Step.Any, ...infer T extends Steps]
-  ? Broken<T, Have | Step.Provides<H>, All, Seen | Literal<Step.Name<H>>, Found | ProblemOf<H, Have, Seen, All>>
+  ? Broken<T, Have | Step.Provides<H>, All, Seen | Literal<Step.Name<H>>, Found | `${ProblemOf<H, Have, Seen, All>}`>
   : Found
 
 /** The name itself; `never` for one that is known at run time only. */
