@@ -188,7 +188,10 @@ export interface Description {
   readonly hostname?: string
   /** Devices of the host, by path, beside null, zero, full, random, urandom and tty. */
   readonly devices?: ReadonlyArray<string>
-  /** What the program may do of what root may, with or without `CAP_`; nothing if absent. */
+  /**
+   * What the program may do of what root may, with or without `CAP_`; nothing if absent. With `SYS_ADMIN` it can take away what
+   * covers files that are hidden or read-only.
+   */
   readonly capabilities?: ReadonlyArray<CapabilityName | `CAP_${CapabilityName}`>
   /**
    * Whether process 1 is one of runfx's own, which waits for the processes that nobody else waits for, and hands signals on;

@@ -65,7 +65,7 @@ const plainHead = (request: http.IncomingMessage, response: http.ServerResponse)
   return { _tag: "Plain", to: { host: to.host, port: to.port ?? 80 }, path, exchange: { request, response } }
 }
 
-/** Reads the head of one request of a connection; a second one breaks the connection off. */
+/** Reads the head of one request of a connection. A second one is not read; a tunnel in its place breaks the connection off. */
 export interface Reader {
   readonly read: (socket: Socket) => Effect.Effect<Head>
 }
@@ -79,6 +79,8 @@ export const makeReader = (): Reader => {
   server.headersTimeout = 0
   server.timeout = silence
   server.maxHeadersCount = 200
+  // who sends a second one before the answer gets the answer, and may ask again over another connection
+  server.maxRequestsPerSocket = 1
   const tell = (socket: Socket, head: Head): boolean => {
     const resume = waiting.get(socket)
     waiting.delete(socket)

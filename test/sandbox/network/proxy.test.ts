@@ -251,10 +251,10 @@ describe("a plain request", () => {
       const behind = `GET http://example.org:${port}/smuggled HTTP/1.1\r\nHost: x\r\n\r\n`
       await said(proxy.port, `${method} http://example.org:${port}/ HTTP/1.1\r\n${rest}`)
       assert.deepStrictEqual(bodies, [`${method} hello`])
-      await said(proxy.port, `${method} http://example.org:${port}/ HTTP/1.1\r\n${rest}${behind}`)
-      assert.notInclude(bodies.join(), "smuggled")
+      const answers = await said(proxy.port, `${method} http://example.org:${port}/ HTTP/1.1\r\n${rest}${behind}`)
+      assert.match(answers, /^HTTP\/1\.1 200 OK\r\n[^]*\r\nConnection: close\r\n[^]*done$/)
+      assert.deepStrictEqual(bodies, [`${method} hello`, `${method} hello`])
       assert.strictEqual(proxy.seen.length, 2)
-      assert.isAtMost(bodies.length, 2)
     })
   })
 
