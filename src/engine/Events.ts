@@ -13,9 +13,16 @@ export type Event =
   | { readonly _tag: "Undone"; readonly pipeline: string; readonly step: string; readonly milliseconds: number }
   | { readonly _tag: "UndoFailed"; readonly pipeline: string; readonly step: string; readonly milliseconds: number }
 
+/**
+ * The listener that there is by default: it hears nothing.
+ *
+ * @internal
+ */
+export const deaf = (_event: Event): Effect.Effect<void> => Effect.void
+
 /** The listener in the context of a run. */
 export const Events = Context.Reference<(event: Event) => Effect.Effect<void>>("runfx/Events", {
-  defaultValue: () => () => Effect.void
+  defaultValue: () => deaf
 })
 
 /** The step that is running, or whose work is being undone. A recorder of calls reads it. */

@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Kernel } from "../native/Kernel.ts"
 import { provided, type Restore, Runner } from "./ahead.ts"
-import { type Event, Events, undoing } from "./Events.ts"
+import { deaf, type Event, Events, undoing } from "./Events.ts"
 import { keepingTo } from "./Headers.ts"
 import { type RanAhead, watcher } from "./Observer.ts"
 import {
@@ -223,6 +223,12 @@ const failureOf = (
   )
 }
 
+const isExit: <A, E>(effect: Effect.Effect<A, E>) => effect is Exit.Exit<A, E> = Exit.isExit as never
+
+/** One effect after another, if that succeeds. */
+const after = <A, E>(first: Effect.Effect<void>, then: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  isExit(first) && Exit.isSuccess(first) ? then : Effect.andThen(first, then)
+
 const execute = (self: Any, restore: Restore): Effect.Effect<Context.Context<never>, unknown> =>
   Effect.contextWith((context: Context.Context<never>) => {
     const environment = keepingTo(context)
@@ -241,12 +247,17 @@ const runSteps = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
   const watching = yield* watcher
-  const tell = (event: Event, ahead?: RanAhead) => {
-    watching?.step(event, ahead)
-    return events(event)
+  const isHeard = events !== deaf || watching !== undefined
+  const tell = (event: Event, ahead?: RanAhead): Effect.Effect<void> => {
+    try {
+      watching?.step(event, ahead)
+      return events(event)
+    } catch (error) {
+      return Effect.die(error)
+    }
   }
   const emit: Emit = (_tag, step, since, ahead) =>
-    tell({ _tag, pipeline: self.name, step, milliseconds: now() - since }, ahead)
+    isHeard ? tell({ _tag, pipeline: self.name, step, milliseconds: now() - since }, ahead) : Effect.void
 
   const compensations: Array<Compensation> = []
   const began = (yield* Watch)?.({ pipeline: self, compensations, context: environment })
@@ -260,14 +271,16 @@ const runSteps = Effect.fnUntraced(function*(
   const done: Array<Step.Any> = []
   let context: Context.Context<never> = environment
 
-  for (const [index, step] of self.steps.entries()) {
+  for (let index = 0; index < self.steps.length; index++) {
+    const step = self.steps[index]!
+    if (runner.mayRunAhead(step)) yield* runner.runAhead(index, context)
     const add = (undo: Compensation["undo"]) => void compensations.push({ step: step.name, undo })
-    const { ahead, from, run, running, spent } = yield* runner.next(index, context, add)
-    const started = now() - spent
+    const { ahead, from, run, running, spent } = runner.next(step, context, add)
+    const started = isHeard || spans !== undefined ? now() - spent : 0
     began?.(step)
-    const exit = yield* Effect.exit(
-      Effect.andThen(tell({ _tag: "Started", pipeline: self.name, step: step.name }, ahead), run)
-    )
+    const doing = isHeard ? after(tell({ _tag: "Started", pipeline: self.name, step: step.name }, ahead), run) : run
+    // what has its result already takes no operation of the fiber
+    const exit = isExit(doing) ? doing : yield* Effect.exit(doing)
     spans?.left(step, exit, from === undefined ? { from: started, to: now() } : { from, to: from + spent })
     let failed: Exit.Failure<unknown, unknown>
     if (Exit.isSuccess(exit)) {
@@ -282,7 +295,8 @@ const runSteps = Effect.fnUntraced(function*(
       }
       context = provided(step, exit, context)
       done.push(step)
-      const told = yield* Effect.exit(emit("Completed", step.name, started, ahead))
+      const telling = emit("Completed", step.name, started, ahead)
+      const told = isExit(telling) ? telling : yield* Effect.exit(telling)
       if (Exit.isSuccess(told)) continue
       // a listener that dies ends the run, as a step that dies does
       failed = told

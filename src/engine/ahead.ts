@@ -163,20 +163,27 @@ export class Runner {
     this.#how = how
   }
 
-  /** The next step: the Effect that runs it, or its outcome if it has run ahead. `add` receives the step's compensations. */
-  *next(
-    index: number,
-    context: Context.Context<never>,
-    add: (undo: Undo) => void
-  ): Generator<Effect.Effect<ReadonlyArray<Outcome>>, Next, any> {
+  /** Whether the next step, and those behind it, can run ahead, and have not yet. */
+  mayRunAhead({ replayable }: Step.Any): boolean {
+    return replayable && this.#how.mayRunAhead && this.#outcomes.length === 0
+  }
+
+  /** Runs the steps ahead from one on, as far as they may. */
+  runAhead(index: number, context: Context.Context<never>): Effect.Effect<void> {
     const { name, steps } = this.#pipeline
-    const step = steps[index]!
-    if (this.#how.mayRunAhead && step.replayable && this.#outcomes.length === 0) {
-      this.#outcomes = [...yield* runAhead(name, steps.slice(index), context, this.#how)]
-    }
+    return Effect.map(
+      runAhead(name, steps.slice(index), context, this.#how),
+      (outcomes) => void (this.#outcomes = [...outcomes])
+    )
+  }
+
+  /**
+   * The next step: the Effect that runs it, or its outcome if it has run ahead. `add` receives the step's compensations.
+   */
+  next(step: Step.Any, context: Context.Context<never>, add: (undo: Undo) => void): Next {
     const outcome = this.#outcomes.shift()
     if (outcome === undefined) {
-      const { run, running } = prepare(name, step, context, add, this.#how)
+      const { run, running } = prepare(this.#pipeline.name, step, context, add, this.#how)
       return { running, run: this.#whole(step, run), spent: 0 }
     }
     outcome.undos.forEach(add)

@@ -294,16 +294,26 @@ describe("run", () => {
       ])
     }).pipe(noKernel))
 
-  it.effect("a listener that dies does not keep what was done from being undone", () =>
-    Effect.gen(function*() {
-      const { lines, step } = journal()
-      const exit = yield* Effect.exit(Pipeline.run(Pipeline.make(header, step("a"), step("b")))).pipe(
-        Effect.provideService(Events, (event) =>
-          event._tag === "Completed" && event.step === "b" ? Effect.die(new Error("listener")) : Effect.void)
-      )
-      assert.isTrue(Exit.isFailure(exit))
-      assert.deepStrictEqual(lines, ["a", "b", "undo b", "undo a"])
-    }).pipe(noKernel))
+  const deaths: Readonly<Record<string, () => Effect.Effect<void>>> = {
+    dies: () => Effect.die(new Error("listener")),
+    throws: () => {
+      throw new Error("listener")
+    }
+  }
+  for (const [how, die] of Object.entries(deaths)) {
+    it.effect(`a listener that ${how} does not keep what was done from being undone`, () =>
+      Effect.gen(function*() {
+        const { lines, step } = journal()
+        const exit = yield* Effect.exit(Pipeline.run(Pipeline.make(header, step("a"), step("b")))).pipe(
+          Effect.provideService(
+            Events,
+            (event) => event._tag === "Completed" && event.step === "b" || event._tag === "Undone" ? die() : Effect.void
+          )
+        )
+        assert.isTrue(Exit.isFailure(exit))
+        assert.deepStrictEqual(lines, ["a", "b", "undo b", "undo a"])
+      }).pipe(noKernel))
+  }
 })
 
 describe("problems and runUnchecked", () => {
