@@ -10,7 +10,7 @@
  *     npm run bench -- --json FILE           the figures, as JSON; bench/results.json if nothing is said
  *     npm run bench -- --write               puts the tables into README.md and docs/performance.md
  *
- * On a host that has cgroup2 beside v1 all of them run in a view of /sys/fs/cgroup without it, since crun refuses it.
+ * All of them run in a view of the host that looks like a usual one: see usual-host.sh.
  */
 import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
@@ -20,7 +20,7 @@ import process from "node:process"
 import { parseArgs } from "node:util"
 import { buildPrograms } from "./measure.mjs"
 import { coldStart, idle, load, loop, machine, mounts, parallel, quota } from "./parts.mjs"
-import { here, isHybrid, makePlace, root } from "./place.mjs"
+import { here, makePlace, root } from "./place.mjs"
 import { pool } from "./pool.mjs"
 import { markdown, write } from "./report.mjs"
 import { sandboxes } from "./sandboxes.mjs"
@@ -44,8 +44,8 @@ if (unknown !== undefined) {
   process.exit(2)
 }
 
-if (process.env.RUNFX_BENCH_INSIDE === undefined && isHybrid) {
-  const { status } = spawnSync("sh", [join(here, "in-cgroup-v1.sh"), process.execPath, ...process.argv.slice(1)], {
+if (process.env.RUNFX_BENCH_INSIDE === undefined) {
+  const { status } = spawnSync("sh", [join(here, "usual-host.sh"), process.execPath, ...process.argv.slice(1)], {
     stdio: "inherit",
     env: { ...process.env, RUNFX_BENCH_INSIDE: "1" }
   })

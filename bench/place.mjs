@@ -14,11 +14,6 @@ export const root = dirname(here)
 /** The version of the hierarchy that has the processor's controller. */
 export const isPureV2 = existsSync("/sys/fs/cgroup/cgroup.controllers")
 
-const mounts = readFileSync("/proc/self/mountinfo", "utf8")
-
-/** crun refuses a host that has cgroup2 beside v1: all are measured in a view without it. */
-export const isHybrid = / - cgroup /.test(mounts) && / - cgroup2 /.test(mounts)
-
 /**
  * `true` with the libraries that it needs, and a shell for what has to look around.
  *

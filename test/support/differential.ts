@@ -176,7 +176,7 @@ const parse = (text: string, others: { readonly called: string; readonly of: Fac
 
 /** crun takes no hierarchies of both versions at once. */
 const inCgroupV1 = (command: ReadonlyArray<string>): ReadonlyArray<string> => [
-  path.join(repository, "bench/in-cgroup-v1.sh"),
+  path.join(repository, "test/support/in-cgroup-v1.sh"),
   ...command
 ]
 
