@@ -48,13 +48,15 @@ export const createState = Step.make("createState", {
       container: withoutSecrets(container)
     }
     const claim = yield* Store.create(stateRoot, id, (directory) => (state = { ...state, directory }))
+    const noting = (whole: boolean) => (change: (known: State) => State) =>
+      Effect.suspend(() => {
+        state = change(state)
+        return Effect.as(Store.saveIn(claim, state, whole), state)
+      })
     return {
       path: claim.path,
-      note: (change) =>
-        Effect.suspend(() => {
-          state = change(state)
-          return Effect.as(Store.saveIn(claim, state), state)
-        }),
+      note: noting(false),
+      complete: noting(true),
       isStillOurs: Store.checkClaim(claim).pipe(
         Effect.as(true),
         Effect.catchTag("ContainerNotFound", () => Effect.succeed(false))

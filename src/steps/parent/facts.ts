@@ -76,13 +76,17 @@ export class ContainerCgroup extends Context.Service<ContainerCgroup, {
   readonly manager: Cgroup.CgroupManager | undefined
 }>()("runfx/ContainerCgroup") {}
 
+/** Changes what is written down of a container. Fails if another command has deleted it meanwhile. */
+type Note = (
+  change: (known: State) => State
+) => Effect.Effect<State, SyscallError | ContainerNotFound, Kernel>
+
 /** The container's directory is there, and its id is taken. */
 export class StateDirectory extends Context.Service<StateDirectory, {
   readonly path: string
-  /** Changes what is written down. Fails if another command has deleted the container meanwhile. */
-  readonly note: (
-    change: (known: State) => State
-  ) => Effect.Effect<State, SyscallError | ContainerNotFound, Kernel>
+  readonly note: Note
+  /** As `note`, when all is known: a copy is kept, too, from which the container can be removed. */
+  readonly complete: Note
   /** Whether it has not been deleted by another command. */
   readonly isStillOurs: Effect.Effect<boolean, SyscallError, Kernel>
   readonly letGo: Effect.Effect<void, SyscallError, Kernel>

@@ -42,7 +42,7 @@ export const saveState = Step.make("saveState", {
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { attached, record: { container } } = yield* Launch
-    const { note } = yield* StateDirectory
+    const { complete } = yield* StateDirectory
     const { manager } = yield* ContainerCgroup
     const { pid } = yield* EnteredProcess
     const networks = yield* HostNetworks
@@ -56,7 +56,7 @@ export const saveState = Step.make("saveState", {
       : yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
         orOn(["ENOENT", "EACCES", "EPERM"], undefined)
       )
-    return yield* note(({ runner, ...known }) => ({
+    return yield* complete(({ runner, ...known }) => ({
       ...known,
       // a runner that stays until the end removes the container; one that exits before does not own it
       ...(attached && runner !== undefined ? { runner } : {}),

@@ -170,11 +170,20 @@ export const checkClaim = (claim: Claim): Effect.Effect<void, SyscallError | Con
     ({ nlink }) => nlink === 0 ? Effect.fail(deletedMeanwhile(claim)) : Effect.void
   )
 
-/** Writes the state of a claimed container. Fails with {@link ContainerNotFound} if another has deleted it. */
-export const saveIn = (claim: Claim, state: State): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
+/**
+ * Writes the state of a claimed container. Fails with {@link ContainerNotFound} if another has deleted it.
+ *
+ * @param whole it is all that there will be: a copy is kept, too
+ */
+export const saveIn = (
+  claim: Claim,
+  state: State,
+  whole: boolean
+): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
   Effect.suspend(() => {
     const data = Buffer.from(encode(state))
-    return Effect.andThen(write(claim.directory, stateFile, data, 0), write(claim.directory, copyFile, data, 0))
+    const written = write(claim.directory, stateFile, data, 0)
+    return whole ? Effect.andThen(written, write(claim.directory, copyFile, data, 0)) : written
   }).pipe(
     // in a directory without a name nothing can be made
     onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
