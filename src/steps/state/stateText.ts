@@ -1,0 +1,72 @@
+/**
+ * Reading a state file, whatever somebody may have put in its place.
+ */
+import * as Effect from "effect/Effect"
+import { AT, O, S, STATX } from "../../native/constants.ts"
+import { isType, stat, using } from "../../native/Files.ts"
+import type { AnyFd } from "../../native/Handle.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import { inside } from "./directory.ts"
+import { StateCorrupt } from "./errors.ts"
+
+/** No state is as long as that, in bytes; what is, is something else. */
+const maxLength = 64 << 20
+
+const names: Readonly<Record<number, string>> = {
+  [S.IFDIR]: "a directory",
+  [S.IFLNK]: "a symbolic link",
+  [S.IFIFO]: "a pipe",
+  [S.IFSOCK]: "a socket",
+  [S.IFCHR]: "a device",
+  [S.IFBLK]: "a device"
+}
+
+/**
+ * Reads the state file: a regular file of a sensible length, and never what could keep the reader waiting.
+ *
+ * @internal
+ */
+export const readState = (
+  dirfd: AnyFd,
+  name: string,
+  file: string
+): Effect.Effect<string, SyscallError | StateCorrupt, Kernel> => {
+  const corrupt = (problem: string) => Effect.fail(new StateCorrupt({ file, problem }))
+  const long = `the file is longer than ${maxLength} bytes, so it is no state`
+  const look = sys.statx({ dirfd, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.BASIC_STATS })
+  const open = sys.openat2({
+    dirfd,
+    path: name,
+    flags: O.RDONLY | O.CLOEXEC | O.NONBLOCK | O.NOCTTY,
+    mode: 0,
+    resolve: inside
+  })
+  return Effect.gen(function*() {
+    // before it is opened: to open a device may do something
+    const before = yield* look
+    if (!isType(before, S.IFREG)) {
+      return yield* corrupt(`it is ${names[before.mode & S.IFMT] ?? "something else"}, not a regular file`)
+    }
+    return yield* using(open, (fd) =>
+      Effect.gen(function*() {
+        const found = yield* stat(fd)
+        if (!isType(found, S.IFREG)) return yield* corrupt("it is not a regular file")
+        if (found.size > BigInt(maxLength)) return yield* corrupt(long)
+        const chunks: Array<Uint8Array> = []
+        for (let length = 0; length <= maxLength;) {
+          const chunk = yield* sys.read({ fd, count: 65536 })
+          if (chunk.length === 0) return Buffer.concat(chunks).toString("utf8")
+          chunks.push(chunk)
+          length += chunk.length
+        }
+        return yield* corrupt(long)
+      }))
+  }).pipe(
+    onErrno(["ENOENT"], () => {
+      const problem =
+        "the file is missing: a command that was making or deleting this container was cut short, or is at it"
+      return Effect.fail(new StateCorrupt({ file, problem, missing: true }))
+    }),
+    onErrno(["ELOOP", "ENXIO", "EACCES", "EISDIR", "ENODEV"], ({ code }) => corrupt(`the file can't be read: ${code}`))
+  )
+}
