@@ -100,16 +100,10 @@ ${(hex.match(/.{1,96}/g) ?? []).map((line) => `      "${line}"`).join(",\n")}
   return `/** The machine code of \`${
     source.split("/").at(-1)
   }\`, compiled by \`node scripts/assemble.mjs\`; a test holds it to that. */
-
-/** The code of a machine, who compiled it, and where in it the entry points are. */
-export interface Code {
-  readonly compiler: string
-  readonly entries: Readonly<Record<${names}, number>>
-  readonly hex: string
-}
+import type { Architecture, Code } from "${source.includes("/") ? "../../elf.ts" : "./elf.ts"}"
 
 /** By the machine's name as Node has it. */
-export const code: { readonly [machine in "x64" | "arm64"]: Code } = {
+export const code: Readonly<Record<Architecture, Code<${names}>>> = {
 ${text("x64")},
 ${text("arm64")}
 }

@@ -278,6 +278,13 @@ export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
   }
 })
 
+/** The text of a file, by its path as the calling process sees it. */
+export const readText = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
+  using(
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
+    (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
+  )
+
 /** Writes all data, with as many write(2) calls as needed. */
 export const writeAll = Effect.fnUntraced(function*(fd: AnyFd, data: Uint8Array) {
   for (let done = 0; done < data.length;) {

@@ -3,6 +3,17 @@
 /** The supported machines, by Node's names. */
 export type Architecture = "x64" | "arm64"
 
+/** Machine code that `scripts/assemble.mjs` has compiled. */
+export interface Code<Entry extends string> {
+  readonly compiler: string
+  /** The offsets of the entry points. */
+  readonly entries: Readonly<Record<Entry, number>>
+  readonly hex: string
+}
+
+/** `MFD_EXEC` of `linux/memfd.h`. Since Linux 6.3, a memory file can't be executed without it if `vm.memfd_noexec` is 1. */
+export const MFD_EXEC = 0x10
+
 /** The machine's ELF number, and its largest page size, to which segments are aligned. */
 const machines = { x64: { number: 62, page: 0x1000 }, arm64: { number: 183, page: 0x10000 } } as const
 

@@ -1,14 +1,8 @@
 /** The machine code of `reaper.c`, compiled by `node scripts/assemble.mjs`; a test holds it to that. */
-
-/** The code of a machine, who compiled it, and where in it the entry points are. */
-export interface Code {
-  readonly compiler: string
-  readonly entries: Readonly<Record<"start" | "parameters", number>>
-  readonly hex: string
-}
+import type { Architecture, Code } from "./elf.ts"
 
 /** By the machine's name as Node has it. */
-export const code: { readonly [machine in "x64" | "arm64"]: Code } = {
+export const code: Readonly<Record<Architecture, Code<"start" | "parameters">>> = {
   x64: {
     compiler: "x86_64-linux-gnu-gcc (Debian 12.2.0-14+deb12u1) 12.2.0",
     entries: { start: 0, parameters: 896 },

@@ -25,7 +25,7 @@ import * as Effect from "effect/Effect"
 import * as process from "node:process"
 import * as Ahead from "./Ahead.ts"
 import * as c from "./constants.ts"
-import { type Architecture, architectureOf, contentAt, executable } from "./elf.ts"
+import { type Architecture, architectureOf, contentAt, executable, MFD_EXEC } from "./elf.ts"
 import { type Errno, nameOf } from "./Errno.ts"
 import { type Kernel, sys, type SyscallError } from "./Kernel.ts"
 import { code as withReaper } from "./reaperCode.ts"
@@ -123,12 +123,6 @@ export const advice = {
 
 /** The calls of {@link writeTrampoline}, for the header of a step. */
 export const writeCalls = ["memfd_create", "write", "fchmod", "fcntl"] as const
-
-/**
- * `MFD_EXEC` of `linux/memfd.h`; since Linux 6.3, which refuses an executable memfd without it if `vm.memfd_noexec`
- * is 1.
- */
-const MFD_EXEC = 0x10
 
 const makeMemfd = (flags: number, { reaper }: Options): Effect.Effect<number, SyscallError, Kernel> =>
   sys.memfd_create({ name: reaper === true ? "runfx-init" : "runfx-exec", flags })

@@ -19,8 +19,8 @@ import {
   withoutSignal,
   wordsOf
 } from "./process.ts"
-import { type Description, isTemplate, made, type Sandbox } from "./sandbox.ts"
-import { shell, type Value } from "./shell.ts"
+import { type Description, made, type Sandbox } from "./sandbox.ts"
+import { type Run, taggable } from "./taggable.ts"
 
 /** What a pool tells of its sandboxes. */
 export type PoolEvent =
@@ -63,11 +63,7 @@ export interface Pool extends AsyncDisposable {
   /** Done when as many wait as there should be; rejects if one can't be made until then. */
   readonly full: () => Promise<void>
   /** Runs a program to its end, in a sandbox of its own that was never used before. */
-  readonly run: {
-    (command: Command, options?: PoolRunOptions): Promise<Result>
-    /** Runs a command line, in which each value is quoted for the shell. */
-    (texts: TemplateStringsArray, ...values: ReadonlyArray<Value>): Promise<Result>
-  }
+  readonly run: Run<PoolRunOptions>
   /** Starts a program, to be talked to while it runs. */
   readonly spawn: (command: Command, options?: Omit<PoolRunOptions, "input" | "overflow">) => Promise<Process>
   /** Ends all of its sandboxes, also those whose programs run; done when nothing of them is left. */
@@ -124,10 +120,7 @@ export const pool = async (options: PoolOptions): Promise<Pool> => {
       return Effect.runSync(self.waiting)
     },
     full: () => promise(self.full),
-    run: (command: Command | TemplateStringsArray, ...rest: ReadonlyArray<unknown>) =>
-      isTemplate(command)
-        ? run(shell(command, ...rest as ReadonlyArray<Value>))
-        : run(command, rest[0] as PoolRunOptions | undefined),
+    run: taggable(run),
     spawn: (command, options = {}) =>
       handed(Pools.spawnWith(self, wordsOf(command), withoutSignal(options)), options.signal),
     close,

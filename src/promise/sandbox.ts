@@ -19,7 +19,7 @@ import {
   withoutSignal,
   wordsOf
 } from "./process.ts"
-import { shell, type Value } from "./shell.ts"
+import { type Run, taggable } from "./taggable.ts"
 
 /** Limits; a time is a number of milliseconds, or a text as `"10 seconds"`. */
 export interface Limits extends Omit<Words.Limits, "time"> {
@@ -50,11 +50,7 @@ export interface Description extends Omit<Words.Description, "env" | "limits" | 
 export interface Sandbox {
   readonly description: Description
   /** Runs a program to its end. */
-  readonly run: {
-    (command: Command, options?: Options): Promise<Result>
-    /** Runs a command line, in which each value is quoted for the shell. */
-    (texts: TemplateStringsArray, ...values: ReadonlyArray<Value>): Promise<Result>
-  }
+  readonly run: Run<Options>
   /** Starts a program, to be talked to while it runs. */
   readonly spawn: (command: Command, options?: TalkOptions) => Promise<Process>
   /** A sandbox with something changed: lists get longer, variables and limits are added, else the new word counts. */
@@ -71,16 +67,9 @@ const spawnIn = (
 export const made = (description: Description = {}): Sandboxes.Sandbox =>
   Sandboxes.make(description as Words.Description)
 
-/** Whether a function is called as a tag. */
-export const isTemplate = (value: unknown): value is TemplateStringsArray =>
-  Array.isArray(value) && Object.hasOwn(value, "raw")
-
 const faceOf = (self: Sandboxes.Sandbox): Sandbox => ({
   description: self.description as Description,
-  run: (command: Command | TemplateStringsArray, ...rest: ReadonlyArray<unknown>) => {
-    if (isTemplate(command)) return runIn(self, shell(command, ...rest as ReadonlyArray<Value>))
-    return runIn(self, command, rest[0] as Options | undefined)
-  },
+  run: taggable((command, options?: Options) => runIn(self, command, options)),
   spawn: (command, options) => spawnIn(self, command, options),
   extend: (more) => faceOf(Sandboxes.extend(self, more as Words.Description))
 })
@@ -148,14 +137,10 @@ const apart = (both: Options & Description): readonly [Description, Options] => 
  * const listed = await run`ls -l ${name}`
  * ```
  */
-export const run = ((command: Command | TemplateStringsArray, ...rest: ReadonlyArray<unknown>): Promise<Result> => {
-  if (isTemplate(command)) return runIn(made(), shell(command, ...rest as ReadonlyArray<Value>))
-  const [description, options] = apart(rest[0] as (Options & Description) | undefined ?? {})
+export const run: Run<Options & Description> = taggable((command, both: Options & Description = {}) => {
+  const [description, options] = apart(both)
   return runIn(made(description), command, options)
-}) as {
-  (command: Command, options?: Options & Description): Promise<Result>
-  (texts: TemplateStringsArray, ...values: ReadonlyArray<Value>): Promise<Result>
-}
+})
 
 /**
  * Starts a program in a new sandbox, to be talked to while it runs.

@@ -9,9 +9,9 @@
  */
 import * as Effect from "effect/Effect"
 import { SIG } from "../native/constants.ts"
+import { readText } from "../native/Files.ts"
 import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
-import { readProcFile } from "../steps/proc/numbers.ts"
 
 /** A process to signal. */
 export interface Target {
@@ -47,7 +47,7 @@ interface Attitude {
 const attitudeOf = (pid: AnyPid, signal: number): Effect.Effect<Attitude | undefined, never, Kernel> => {
   const bit = 1n << BigInt(signal - 1)
   return Effect.orElseSucceed(
-    Effect.map(readProcFile(`/proc/${pid}/status`), (status) => {
+    Effect.map(readText(`/proc/${pid}/status`), (status) => {
       const has = (...names: ReadonlyArray<string>): boolean =>
         names.some((name) => {
           const set = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1]

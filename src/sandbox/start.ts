@@ -251,7 +251,7 @@ export interface Place {
 }
 
 /** A place that nobody has. */
-export const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxError, Kernel> =>
+const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxError, Kernel> =>
   inOwnWords(Effect.gen(function*() {
     return { stateRoot: options.stateRoot ?? (yield* Runtime.stateRoot), id: yield* newId }
   }))
@@ -273,6 +273,34 @@ export const runOptionsOf = (
   ...(init === undefined ? {} : { init })
 })
 
+/** A sandbox that is about to be made: where it is written down, what it will have, and its pipes. */
+interface Preparation {
+  readonly place: Place
+  /** As described, with what a terminal takes. */
+  readonly own: Sandbox
+  readonly wanted: Resolved
+  readonly pipes: Pipes
+  readonly ownConsole: Console | undefined
+}
+
+/** Decodes a sandbox, and makes what it needs from this process. */
+export const preparationOf = (
+  sandbox: Sandbox,
+  command: ReadonlyArray<string>,
+  options: TerminalOptions
+): Effect.Effect<Preparation, SandboxError, Kernel | Scope.Scope> =>
+  Effect.gen(function*() {
+    const place = yield* newPlace(options)
+    const size = yield* sizeOf(options)
+    const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
+    const found = yield* inOwnWords(decode(own.description, command, `${place.stateRoot}/${place.id}`))
+    yield* mayHaveTerminal(size, found)
+    const wanted = { ...found, container: startsOnTerminal(size, found.container) }
+    if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
+    const pipes = yield* inOwnWords(makePipes)
+    return { place, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)) }
+  })
+
 /** Tries it with all limits, and without those that take a cgroup if each is asked for only if it can be had. */
 export const withOrWithoutCgroup = <A, R>(
   wanted: Resolved,
@@ -291,16 +319,8 @@ export const start = (
   options: TerminalOptions = {}
 ): Effect.Effect<Started, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const place = yield* newPlace(options)
+    const { own, ownConsole, pipes, place, wanted } = yield* preparationOf(sandbox, command, options)
     const { id, stateRoot } = place
-    const size = yield* sizeOf(options)
-    const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
-    const found = yield* inOwnWords(decode(own.description, command, `${stateRoot}/${id}`))
-    yield* mayHaveTerminal(size, found)
-    const wanted = { ...found, container: startsOnTerminal(size, found.container) }
-    if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
-    const pipes = yield* inOwnWords(makePipes)
-    const ownConsole = yield* inOwnWords(consoleFor(size))
     const { program, resolved } = yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
         const way = yield* inOwnWords(wayOf(resolved, runOptionsOf(own, resolved, place, ownConsole)))

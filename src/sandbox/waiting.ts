@@ -6,17 +6,16 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Container } from "../config/Container.ts"
 import { given } from "../engine/given.ts"
+import { readText } from "../native/Files.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { AnyPid } from "../native/Handle.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
-import { readProcFile } from "../steps/proc/numbers.ts"
 import * as Store from "../steps/state/Store.ts"
-import { decode, type Resolved } from "./decode.ts"
+import type { Resolved } from "./decode.ts"
 import { wayOf } from "./network/way.ts"
 import { now } from "./now.ts"
-import { consoleFor, forTerminal, mayHaveTerminal, sizeOf, startsOnTerminal } from "./onTerminal.ts"
-import { makePipes, type Pipes } from "./pipes.ts"
+import type { Pipes } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { SandboxFailed } from "./SandboxError.ts"
 import type { SandboxError } from "./SandboxError.ts"
@@ -24,8 +23,8 @@ import {
   beginIn,
   inOwnWords,
   limitTime,
-  newPlace,
   type Place,
+  preparationOf,
   runOptionsOf,
   type Started,
   type TerminalOptions,
@@ -33,7 +32,6 @@ import {
 } from "./start.ts"
 import { resized } from "./talk.ts"
 import type { Size } from "./terminal.ts"
-import { placeholders } from "./workspace/placeholders.ts"
 
 /** A sandbox that waits. It ends with the scope in which it was made. */
 export interface Waiting extends Place {
@@ -60,16 +58,8 @@ export const prepare = (
   options: TerminalOptions
 ): Effect.Effect<Waiting, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const place = yield* newPlace(options)
+    const { own, ownConsole, pipes, place, wanted } = yield* preparationOf(sandbox, unknownProgram, options)
     const { id, stateRoot } = place
-    const size = yield* sizeOf(options)
-    const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
-    const found = yield* inOwnWords(decode(own.description, unknownProgram, `${stateRoot}/${id}`))
-    yield* mayHaveTerminal(size, found)
-    const wanted = { ...found, container: startsOnTerminal(size, found.container) }
-    if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
-    const pipes = yield* inOwnWords(makePipes)
-    const ownConsole = yield* inOwnWords(consoleFor(size))
     const waits = yield* Deferred.make<void>()
     const told = yield* Deferred.make<Container["process"]>()
     const late = Effect.andThen(Deferred.succeed(waits, undefined), Deferred.await(told))
@@ -109,7 +99,7 @@ const glance = 100
 
 /** Of a process that has ended, or can't be seen, others tell. */
 const isStopped = (pid: AnyPid): Effect.Effect<boolean, never, Kernel> =>
-  Effect.match(readProcFile(`/proc/${pid}/status`), {
+  Effect.match(readText(`/proc/${pid}/status`), {
     onFailure: () => false,
     onSuccess: (status) => /^State:\s+[tT]/m.test(status)
   })

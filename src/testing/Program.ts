@@ -21,7 +21,7 @@ import { Acts } from "../model/Acts.ts"
 import type { Executed } from "../model/State.ts"
 import { AT, O, P, W } from "../native/constants.ts"
 import type { Errno } from "../native/Errno.ts"
-import { readAll, using, writeAll } from "../native/Files.ts"
+import { readAll, readText, using, writeAll } from "../native/Files.ts"
 import { Fork } from "../native/Fork.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
@@ -49,11 +49,7 @@ export const environment = ({ envp }: Executed): Readonly<Record<string, string>
   }))
 
 /** The text of a file. */
-export const readFile = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
-  using(
-    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
-    (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
-  )
+export const readFile: (path: string) => Effect.Effect<string, SyscallError, Kernel> = readText
 
 /** Writes a file; creates it if it is not there. */
 export const writeFile = (path: string, text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>

@@ -12,8 +12,8 @@
  * @see pid_namespaces(7), proc_pid_status(5), pidfd_open(2)
  */
 import * as Effect from "effect/Effect"
-import { AT, O } from "../../native/constants.ts"
-import { explain, readAll, using } from "../../native/Files.ts"
+import { AT } from "../../native/constants.ts"
+import { explain, readText, using } from "../../native/Files.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
@@ -27,13 +27,6 @@ export type ProcView =
   | { readonly _tag: "Other"; readonly self: number }
   | { readonly _tag: "None"; readonly reason: SyscallError }
 
-/** Reads a file of `/proc` as text. */
-export const readProcFile = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
-  using(
-    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
-    (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
-  )
-
 const own: ProcView = { _tag: "Own" }
 
 /** The numbers of the line `NSpid`, from the namespace of the procfs inwards. A kernel without namespaces has no such line. */
@@ -41,7 +34,7 @@ export const numbersOf = (status: string): ReadonlyArray<number> =>
   /^NSpid:(.*)$/m.exec(status)?.[1]!.trim().split(/\s+/).map(Number) ?? []
 
 /** Whose numbers `/proc` shows now. */
-export const procView: Effect.Effect<ProcView, SyscallError, Kernel> = readProcFile("/proc/self/status").pipe(
+export const procView: Effect.Effect<ProcView, SyscallError, Kernel> = readText("/proc/self/status").pipe(
   Effect.map((status): ProcView => {
     const numbers = numbersOf(status)
     return numbers.length > 1 ? { _tag: "Other", self: numbers[0]! } : own
@@ -64,7 +57,7 @@ export const procNumber = (pid: AnyPid, view: ProcView): Effect.Effect<number | 
   return using(
     sys.pidfd_open({ pid, flags: 0 }),
     (pidfd) =>
-      Effect.map(readProcFile(`/proc/self/fdinfo/${pidfd}`), (text) => {
+      Effect.map(readText(`/proc/self/fdinfo/${pidfd}`), (text) => {
         const number = Number(/^Pid:\s*(-?\d+)$/m.exec(text)?.[1] ?? 0)
         return number > 0 ? number : undefined
       })
@@ -94,7 +87,7 @@ export const readBelowProc = (
     number === undefined
       ? Effect.succeed(undefined)
       // it may end between the open and the read
-      : readProcFile(`/proc/${number}/${file}`).pipe(orOn(["ENOENT", "ESRCH"], undefined)))
+      : readText(`/proc/${number}/${file}`).pipe(orOn(["ENOENT", "ESRCH"], undefined)))
 
 // ── numbers that are written down ────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,6 +108,6 @@ export const numbering: Effect.Effect<Numbering | undefined, SyscallError, Kerne
     orOn(["ENOENT", "ENOTDIR"], undefined)
   )
   if (pidNamespace === undefined) return undefined
-  const boot = yield* readProcFile("/proc/sys/kernel/random/boot_id").pipe(orOn(["ENOENT", "EACCES"], ""))
+  const boot = yield* readText("/proc/sys/kernel/random/boot_id").pipe(orOn(["ENOENT", "EACCES"], ""))
   return { ...(boot === "" ? {} : { boot: boot.trim() }), pidNamespace }
 })

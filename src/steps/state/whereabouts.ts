@@ -7,10 +7,10 @@
  */
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"
-import { entriesOf, using } from "../../native/Files.ts"
+import { entriesOf, readText, using } from "../../native/Files.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
-import { initialPidNamespace, type Numbering, numbering, numbersOf, procView, readProcFile } from "../proc/numbers.ts"
+import { initialPidNamespace, type Numbering, numbering, numbersOf, procView } from "../proc/numbers.ts"
 import { hasEnded, parseStat, type ProcessIdentity, readStat, statCalls } from "../proc/processes.ts"
 
 import type { InitIdentity, State } from "./State.ts"
@@ -65,7 +65,7 @@ const namespaceOf = (pid: AnyPid): Effect.Effect<string | undefined, SyscallErro
   )
 
 const fileOf = (pid: AnyPid, file: string): Effect.Effect<string, SyscallError, Kernel> =>
-  readProcFile(`/proc/${pid}/${file}`).pipe(orOn(["ENOENT", "ESRCH", "EACCES"], ""))
+  readText(`/proc/${pid}/${file}`).pipe(orOn(["ENOENT", "ESRCH", "EACCES"], ""))
 
 /** Looks for a process of another pid namespace among all that `/proc` shows. */
 const search = Effect.fnUntraced(function*(process: InitIdentity, known: Numbering, here: Numbering) {

@@ -7,6 +7,7 @@
 import type { Word } from "../koffi.ts"
 import type { Memory } from "../Scratch.ts"
 import { entry as at, expected as kinds, number as numbers, sizes } from "./layout.ts"
+import { putWord, wordAt } from "./words.ts"
 
 const entrySize = sizes.entry
 
@@ -20,8 +21,6 @@ export type Expected = "anything" | "success" | number
 
 /** The result (EIO) in place of one that no kernel returns. */
 const noAnswer = -5
-
-const two32 = 0x1_0000_0000
 
 /** One list. */
 export class Batch {
@@ -78,7 +77,7 @@ export class Batch {
   /** What the call of an entry returned. It must have been made. */
   result(entry: number): number {
     const word = (entry * entrySize + at.result) / 4
-    const result = this.#words[word + 1]! * two32 + (this.#words[word]! >>> 0)
+    const result = wordAt(this.#words, word)
     return Number.isSafeInteger(result) ? result : noAnswer
   }
 
@@ -97,10 +96,7 @@ export class Batch {
   }
 
   #put(offset: number, value: Word): void {
-    if (typeof value === "bigint") return this.#view.setBigUint64(offset, BigInt.asUintN(64, value), true)
-    const word = offset / 4
-    this.#words[word] = value
-    this.#words[word + 1] = Math.floor(value / two32)
+    putWord(this.#words, this.#view, offset, value)
   }
 }
 

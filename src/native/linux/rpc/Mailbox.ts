@@ -5,6 +5,7 @@
 import { monotonic } from "../../monotonic.ts"
 import type { Word } from "../koffi.ts"
 import { mailbox as at, state } from "./layout.ts"
+import { putWord, wordAt } from "./words.ts"
 
 /** Bits of the word of state, as 32-bit integers. */
 const [asked, died] = [state.asked | 0, state.died]
@@ -27,8 +28,6 @@ const stateAt = at.state / 4
 const sleepsAt = at.serverSleeps / 4
 const resultAt = at.result / 4
 const ringsAt = at.rings / 4
-
-const two32 = 0x1_0000_0000
 
 /** One mailbox. Servers use it one after the other. */
 export class Mailbox {
@@ -145,7 +144,7 @@ export class Mailbox {
 
   /** The server's last answer. */
   get result(): number {
-    return this.#words[resultAt + 1]! * two32 + (this.#words[resultAt]! >>> 0)
+    return wordAt(this.#words, resultAt)
   }
 
   /** The server's descriptor of the link, by which it rings. It hangs up when the client has gone. */
@@ -182,10 +181,7 @@ export class Mailbox {
     return Atomics.load(this.#words, stateAt)
   }
   #put(offset: number, value: Word): void {
-    if (typeof value === "bigint") return this.#view.setBigUint64(offset, BigInt.asUintN(64, value), true)
-    const word = offset / 4
-    this.#words[word] = value
-    this.#words[word + 1] = Math.floor(value / two32)
+    putWord(this.#words, this.#view, offset, value)
   }
   #set(offset: number, value: number): void {
     this.#words[offset / 4] = value

@@ -11,6 +11,7 @@
  * @see clone(2), close_range(2), execveat(2), pipe(7), memfd_create(2)
  */
 import { AT, F, F_SEAL, MFD, O, RLIMIT, SOCK } from "../../constants.ts"
+import { MFD_EXEC } from "../../elf.ts"
 import type { Passed } from "../../Fork.ts"
 import type { Call } from "../../Kernel.ts"
 import { Refused, refused } from "../../Refused.ts"
@@ -23,12 +24,6 @@ import { type GroupMemory, leastSize, mostSize, SharedMemory } from "./SharedMem
 
 /** What ps(1) calls a server. */
 const processName = "runfx-init"
-
-/**
- * `MFD_EXEC` of `linux/memfd.h`; since Linux 6.3, which refuses an executable memfd without it if `vm.memfd_noexec`
- * is 1.
- */
-const MFD_EXEC = 0x10
 
 /** The highest number that close_range(2) takes. */
 const highest = 0xffff_ffff
