@@ -4,7 +4,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { SOCK } from "../../src/native/constants.ts"
 import type { Fork } from "../../src/native/Fork.ts"
 import { Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
@@ -12,6 +11,7 @@ import * as Runtime from "../../src/runtime/Runtime.ts"
 import { containerOf, leavesNothing, on, options } from "../support/containers.ts"
 import { ownPlace } from "../support/ownPlace.ts"
 import { missing } from "../support/rootfs.ts"
+import { withConsole } from "../support/withConsole.ts"
 
 const place = ownPlace()
 
@@ -47,14 +47,6 @@ interface Tried {
   readonly what: (id: string) => Run<unknown>
   readonly last?: (id: string) => Run<unknown>
 }
-
-/** Gives a run somewhere to send its terminal to. */
-const withConsole = <A, E, R>(use: (socket: number) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    sys.socketpair({ type: SOCK.STREAM | SOCK.CLOEXEC }),
-    ([, sender]) => use(sender),
-    (ends) => Effect.forEach(ends, (fd) => sys.close({ fd }), { discard: true })
-  )
 
 const brief = (terminal = false) => containerOf(place, ["/bin/true"], { process: { terminal } })
 /** The handle is the caller's own: who is interrupted before it is closed leaves it open itself. */

@@ -15,7 +15,7 @@ import { CurrentStep, Events } from "../../src/engine/Events.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { PipelineError, rootCause } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
-import { SIG, SOCK } from "../../src/native/constants.ts"
+import { SIG } from "../../src/native/constants.ts"
 import type * as Errno from "../../src/native/Errno.ts"
 import type { Fork } from "../../src/native/Fork.ts"
 import { type Call, type Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
@@ -38,6 +38,7 @@ import { containerOf, failureOf, leavesNothing, on, options, sh } from "../suppo
 import { children } from "../support/host.ts"
 import { ownPlace } from "../support/ownPlace.ts"
 import { missing } from "../support/rootfs.ts"
+import { withConsole } from "../support/withConsole.ts"
 
 const place = ownPlace()
 
@@ -191,14 +192,6 @@ const rich = (given: { readonly userns?: boolean } = {}) => {
     }
   }
 }
-
-/** Gives a run somewhere to send its terminal to, and throws away what came there. */
-const withConsole = <A, E, R>(use: (socket: number) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    sys.socketpair({ type: SOCK.STREAM | SOCK.CLOEXEC }),
-    ([, sender]) => use(sender),
-    (ends) => Effect.forEach(ends, (fd) => sys.close({ fd }), { discard: true })
-  )
 
 type Edit = (launch: Launch["Service"]) => Launch["Service"]
 

@@ -31,7 +31,7 @@ import {
   UMOUNT
 } from "../../src/native/constants.ts"
 import { mountDataStep, numberStep, thingStart, thingStep, userSteps } from "./generatedData.ts"
-import { call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
+import { becomeSomebody, call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
 import {
   edgeStart,
   edgeSteps,
@@ -88,15 +88,6 @@ const opens = keep("openat", {
 }, names)
 const texts = from("x", "hello", "0123456789abcdef", "")
 const makeDirectory = call("mkdirat", { dirfd: dirs, path: paths, mode: modes })
-const becomeSomebody: Steps = from<Scenario>(
-  [
-    line("setresgid", { rgid: 1000, egid: 1000, sgid: 1000 }),
-    line("setresuid", { ruid: 1000, euid: 1000, suid: 1000 })
-  ],
-  [line("setresuid", { ruid: -1, euid: 1000, suid: -1 })],
-  [line("setresuid", { ruid: -1, euid: 0, suid: -1 })]
-)
-
 const fileStep: Steps = weighted(
   [6, opens],
   [5, makeDirectory],

@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check"
 import { AT, CLONE, F, FSCONFIG, LOCK, MFD, MS, O, PR, RLIMIT, S } from "../../src/native/constants.ts"
-import { call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
+import { becomeSomebody, call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
 import { type Child, cwd, type Line, type Scenario } from "./parity.ts"
 import { as, fork, line, see } from "./vocabulary.ts"
 
@@ -164,14 +164,6 @@ const acl = fc.array(fc.tuple(from(1, 4, 0x20, 1, 4, 0x20, 0x10), from(0, 4, 6, 
     return new Uint8Array(view.buffer)
   }
 )
-const become: Steps = from<Scenario>(
-  [
-    line("setresgid", { rgid: 1000, egid: 1000, sgid: 1000 }),
-    line("setresuid", { ruid: 1000, euid: 1000, suid: 1000 })
-  ],
-  [line("setresuid", { ruid: -1, euid: 1000, suid: -1 })],
-  [line("setresuid", { ruid: -1, euid: 0, suid: -1 })]
-)
 /** What the steps of attributes and flags begin with. */
 export const thingStart: ReadonlyArray<Line> = [
   line("openat", { dirfd: cwd, path: "f", flags: O.CREAT, mode: 0o644 }),
@@ -286,7 +278,7 @@ export const thingStep: Steps = weighted(
     }, { see: ["mode", "uid"] })
   ],
   [1, call("fchmodat", { dirfd: here, path: things, mode })],
-  [1, become]
+  [1, becomeSomebody]
 )
 
 // ── limits per user, ownership through grandchildren ─────────────────────────────────────────────────────────────────

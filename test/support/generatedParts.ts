@@ -24,3 +24,13 @@ export const weighted = (...steps: ReadonlyArray<readonly [number, Steps]>): Ste
   fc.oneof(...steps.map(([weight, arbitrary]) => ({ weight, arbitrary })))
 
 export const here = fc.constant(cwd)
+
+/** Becomes an ordinary user, for good or by the effective uid only; or root again. */
+export const becomeSomebody: Steps = from<Scenario>(
+  [
+    line("setresgid", { rgid: 1000, egid: 1000, sgid: 1000 }),
+    line("setresuid", { ruid: 1000, euid: 1000, suid: 1000 })
+  ],
+  [line("setresuid", { ruid: -1, euid: 1000, suid: -1 })],
+  [line("setresuid", { ruid: -1, euid: 0, suid: -1 })]
+)
