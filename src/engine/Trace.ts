@@ -201,7 +201,11 @@ class Writer implements Observer {
   }
 }
 
-const micro = (nanoseconds: number): number => nanoseconds / 1e3
+/**
+ * In microseconds, to a 1024th: viewers add a beginning and a duration as floating-point numbers, and of thousandths the sum may
+ * be larger than the beginning of the next slice, which then lies within this one.
+ */
+const micro = (nanoseconds: number): number => Math.round(nanoseconds / 1e3 * 1024) / 1024
 
 const eventOf = (pid: number) => ({ from, lane, slice: { args, ended, kind, name }, to }: Placed): TraceEvent => ({
   name: args["failed"] === true ? `${name} (failed)` : name,
@@ -210,7 +214,7 @@ const eventOf = (pid: number) => ({ from, lane, slice: { args, ended, kind, name
   pid,
   tid: lane + 1,
   ts: micro(from),
-  dur: micro(to - from),
+  dur: micro(to) - micro(from),
   args: ended === undefined ? { ...args, unfinished: true } : args
 })
 

@@ -54,20 +54,18 @@ const wrongEvent = (event: TraceEvent): ReadonlyArray<string> => {
   ].map((what) => `${what}: ${JSON.stringify(event)}`)
 }
 
-/** In nanoseconds, which are whole. */
-const nano = (microseconds: number): number => Math.round(microseconds * 1000)
-
 /** Slices of a thread must lie one in another, or one behind another. */
 const wrongNesting = (slices: ReadonlyArray<TraceEvent>): ReadonlyArray<string> => {
   const wrong: Array<string> = []
   const open: Array<TraceEvent> = []
   // a viewer reads events of the same time in the order of the file
   for (const slice of slices.toSorted((a, b) => a.ts - b.ts || b.dur - a.dur)) {
-    const [from, to] = [nano(slice.ts), nano(slice.ts + slice.dur)]
-    while (open.length > 0 && nano(open.at(-1)!.ts + open.at(-1)!.dur) <= from) open.pop()
+    // as viewers add them, without rounding
+    const [from, to] = [slice.ts, slice.ts + slice.dur]
+    while (open.length > 0 && open.at(-1)!.ts + open.at(-1)!.dur <= from) open.pop()
     const around = open.at(-1)
-    if (around !== undefined && to > nano(around.ts + around.dur)) {
-      wrong.push(`${slice.name} (${from} to ${to}) reaches out of ${around.name}, which began at ${nano(around.ts)}`)
+    if (around !== undefined && to > around.ts + around.dur) {
+      wrong.push(`${slice.name} (${from} to ${to}) reaches out of ${around.name}, which began at ${around.ts}`)
     }
     open.push(slice)
   }
