@@ -9,8 +9,8 @@ import { dirname, join, relative } from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { API, SymbolFlags } from "typescript/unstable/sync"
-import { firstSentence, headOf, markdownOf } from "./reference/comments.mjs"
-import { show } from "./reference/declarations.mjs"
+import { firstSentence, headOf, markdownOf, tagOf } from "./reference/comments.mjs"
+import { ownComment, show } from "./reference/declarations.mjs"
 
 /** @typedef {import("typescript/unstable/sync").Checker} Checker */
 /** @typedef {import("typescript/unstable/sync").Symbol} Exported */
@@ -72,6 +72,37 @@ const sourceOf = (file) => relative(top, file)
 const target = (symbol, checker) => (symbol.flags & SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol)
 
 /**
+ * A tag of an export: its own, or that of the head of the module that declares it.
+ *
+ * @param {Exported} symbol
+ * @param {Checker} checker
+ * @param {"category" | "since"} tag
+ */
+const labelOf = (symbol, checker, tag) => {
+  const nodes = target(symbol, checker).declarations.map((handle) => handle.resolve()).filter((node) =>
+    node !== undefined
+  )
+  const own = nodes.map((node) => tagOf(ownComment(node), tag)).find((text) => text !== undefined)
+  return own ?? nodes.map((node) => tagOf(headOf(node.getSourceFile().text), tag)).find((text) => text !== undefined)
+}
+
+/**
+ * The exports of a module by their categories, in the order in which the module has them.
+ *
+ * @param {ReadonlyArray<Exported>} symbols
+ * @param {Checker} checker
+ */
+const byCategory = (symbols, checker) => {
+  /** @type {Map<string, Array<Exported>>} */
+  const groups = new Map()
+  for (const symbol of symbols) {
+    const category = labelOf(symbol, checker, "category") ?? ""
+    groups.set(category, [...groups.get(category) ?? [], symbol])
+  }
+  return groups
+}
+
+/**
  * The section of one export.
  *
  * @param {Exported} symbol
@@ -107,11 +138,15 @@ const section = (symbol, checker, module, level) => {
   const signatures = shown.map(({ signature }) => signature)
   return [
     title,
+    `Since ${labelOf(symbol, checker, "since") ?? "?"}.`,
     `\`\`\`ts\n${signatures.join("\n")}\n\`\`\``,
     ...shown.map(({ comment }) => comment).filter((comment) => comment !== ""),
     ...shown.flatMap(({ members }) => table(members))
   ]
 }
+
+/** @param {string} category */
+const titleOf = (category) => `${category.slice(0, 1).toUpperCase()}${category.slice(1)}`
 
 /**
  * What a module says of itself, and all that it exports.
@@ -124,11 +159,14 @@ const chapter = (module, { checker, program }) => {
   const symbol = file === undefined ? undefined : checker.getSymbolAtLocation(file)
   if (file === undefined || symbol === undefined) throw new Error(`${module.source} is no module`)
   const level = module.of === "" ? "#" : "##"
-  return [
-    `${level} ${module.name}`,
-    markdownOf(headOf(file.text)),
-    ...checker.getExportsOfModule(symbol).flatMap((one) => section(one, checker, module, `${level}#`))
-  ]
+  const groups = byCategory(checker.getExportsOfModule(symbol), checker)
+  const sections = groups.size < 2
+    ? [...groups.values()].flat().flatMap((one) => section(one, checker, module, `${level}#`))
+    : [...groups].flatMap(([category, all]) => [
+      `${level}# ${titleOf(category)}`,
+      ...all.flatMap((one) => section(one, checker, module, `${level}##`))
+    ])
+  return [`${level} ${module.name}`, markdownOf(headOf(file.text)), ...sections]
 }
 
 /**
@@ -158,15 +196,47 @@ ${rows.join("\n")}
 }
 
 /**
- * All pages, each under the name of its file.
+ * What the project's compiler knows of its modules.
  *
- * @returns {ReadonlyMap<string, string>}
+ * @template A
+ * @param {(project: import("typescript/unstable/sync").Project) => A} use
  */
-export const pages = () => {
+const withProject = (use) => {
   const api = new API({ cwd: top })
   try {
     const [project] = api.updateSnapshot({ openProjects: [join(top, "tsconfig.build.json")] }).getProjects()
     if (project === undefined) throw new Error("tsconfig.build.json is no project")
+    return use(project)
+  } finally {
+    api.close()
+  }
+}
+
+/**
+ * All exports of all modules, each with its category and the version that had it first.
+ *
+ * @returns {ReadonlyArray<{ readonly name: string, readonly category: string | undefined, readonly since: string | undefined }>}
+ */
+export const labels = () =>
+  withProject(({ checker, program }) =>
+    modules.flatMap(({ name, source }) => {
+      const file = program.getSourceFile(join(top, source))
+      const symbol = file === undefined ? undefined : checker.getSymbolAtLocation(file)
+      return symbol === undefined ? [] : checker.getExportsOfModule(symbol).map((one) => ({
+        name: `${name}#${one.name}`,
+        category: labelOf(one, checker, "category"),
+        since: labelOf(one, checker, "since")
+      }))
+    })
+  )
+
+/**
+ * All pages, each under the name of its file.
+ *
+ * @returns {ReadonlyMap<string, string>}
+ */
+export const pages = () =>
+  withProject((project) => {
     /** @type {Map<string, ReadonlyArray<Module>>} */
     const byPage = new Map()
     for (const module of modules) byPage.set(module.page, [...byPage.get(module.page) ?? [], module])
@@ -179,10 +249,7 @@ export const pages = () => {
       ])
     })
     return new Map([["README.md", index(byPage)], ...written])
-  } finally {
-    api.close()
-  }
-}
+  })
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const directory = join(top, "docs/reference")

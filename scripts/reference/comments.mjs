@@ -48,6 +48,14 @@ export const firstSentence = (comment) => {
 }
 
 /**
+ * The text of a tag of a doc comment; `undefined` if it has none.
+ *
+ * @param {string} comment
+ * @param {string} tag
+ */
+export const tagOf = (comment, tag) => new RegExp(`^\\s*\\*? ?@${tag} (.+?)(?:\\s*\\*/)?$`, "m").exec(comment)?.[1]
+
+/**
  * The doc comment right above a place in a source; empty if there is none.
  *
  * @param {string} source

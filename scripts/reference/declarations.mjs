@@ -70,13 +70,20 @@ const inline = (text) => {
 const statementOf = (node) =>
   isVariableDeclaration(node) && isVariableStatement(node.parent.parent) ? node.parent.parent : node
 
-/** @param {Node} node */
-const commentOf = (node) => {
+/**
+ * The doc comment of a declaration, as it is written.
+ *
+ * @param {Node} node
+ */
+export const ownComment = (node) => {
   const statement = statementOf(node)
   const file = node.getSourceFile()
   // with its comments, which belong to the node's text
-  return markdownOf(commentBefore(file.text, statement.getFullStart(), statement.getStart(file)))
+  return commentBefore(file.text, statement.getFullStart(), statement.getStart(file))
 }
+
+/** @param {Node} node */
+const commentOf = (node) => markdownOf(ownComment(node))
 
 /**
  * From the start of a node up to another one.

@@ -11,6 +11,9 @@
  * const result = decode(text, "/srv/bundle")
  * if (Result.isFailure(result)) console.error(result.failure.message)
  * ```
+ *
+ * @category decoding
+ * @since 0.1.0
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -142,7 +145,11 @@ const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, Confi
   ], notices)
 }
 
-/** A process that can be run, and what of its document has no effect. */
+/**
+ * A process that can be run, and what of its document has no effect.
+ *
+ * @since 0.2.0
+ */
 export interface DecodedProcess {
   readonly process: Process
   readonly notices: ReadonlyArray<Notice>
@@ -151,6 +158,8 @@ export interface DecodedProcess {
 /**
  * Decodes a process that is to run in a container which is there: the OCI's `process` object, as a document of its own. It
  * is held to the rules that it would have to keep as the container's first process.
+ *
+ * @since 0.2.0
  */
 export const readProcess = (text: string, container: Container): Result.Result<DecodedProcess, ConfigError> =>
   Result.flatMap(parseDocument(text), (process) => {

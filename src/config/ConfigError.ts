@@ -1,5 +1,8 @@
 /**
  * How a configuration is refused: every problem at once, each with its place, its value and the rule that it breaks.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Redacted from "effect/Redacted"
@@ -54,12 +57,18 @@ const plain = (value: unknown, depth = 0): unknown => {
  * printed. The rest is a `debug` line, printed with `runfx --debug` or `RUNFX_DEBUG=1` only.
  *
  * The decoder decides which one it is: `notice("debug", problem(path, value, "has no effect: …"))`.
+ *
+ * @since 0.2.0
  */
 export interface Notice extends Problem {
   readonly level: "warning" | "debug"
 }
 
-/** A problem that stops nothing. */
+/**
+ * A problem that stops nothing.
+ *
+ * @since 0.2.0
+ */
 export const notice = (level: Notice["level"], found: Problem): Notice => ({ ...found, level })
 
 /** `linux.namespaces[2].path` from its parts; keys that are no plain words are quoted: `linux.sysctl["a.b"]`. */
@@ -71,7 +80,11 @@ export const pathOf = (parts: ReadonlyArray<PropertyKey>): string =>
     return path === "" ? key : `${path}.${key}`
   }, "")
 
-/** The most problems that a message lists; the rest is counted. */
+/**
+ * The most problems that a message lists; the rest is counted.
+ *
+ * @since 0.2.0
+ */
 export const mostListed = 20
 
 /** One problem as a line: `linux.namespaces[2].path = "x": must be an absolute path`. */

@@ -4,6 +4,9 @@
  *
  * Everything is resolved as far as it can be without a kernel: capability names are numbers, mount options are flags,
  * rlimits are the kernel's numbers. Absent means "leave as it is".
+ *
+ * @category models
+ * @since 0.1.0
  */
 import type { Redacted } from "effect/Redacted"
 import type { LinkOption } from "./mountOptions.ts"
@@ -316,11 +319,20 @@ export const hasNamespace = (container: Container, type: NamespaceType): boolean
 export const makesNamespace = (container: Container, type: NamespaceType): boolean =>
   container.namespaces.some((namespace) => namespace.type === type && namespace.path === undefined)
 
-/** The id that stands for root in a user namespace: 0, or the first that there is. */
+/**
+ * The id that stands for root in a user namespace: 0, or the first that there is.
+ *
+ * @since 0.2.0
+ */
 export const rootId = (mappings: ReadonlyArray<IdMapping>): number =>
   mappings.length === 0 ? 0 : Math.min(...mappings.map(({ containerId }) => containerId))
 
-/** Mappings as a file of ids holds them, a line each. @see user_namespaces(7) */
+/**
+ * Mappings as a file of ids holds them, a line each.
+ *
+ * @see user_namespaces(7)
+ * @since 0.2.0
+ */
 export const mapText = (mappings: ReadonlyArray<IdMapping>): string =>
   mappings.map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}\n`).join("")
 

@@ -1,5 +1,8 @@
 /**
  * JSON as Go's programs write it: 64-bit integers without loss, `null` for an empty field.
+ *
+ * @category decoding
+ * @since 0.1.0
  */
 import * as Result from "effect/Result"
 import { parse as parseLossless } from "lossless-json"
@@ -18,10 +21,16 @@ const number = (text: string): number | bigint => {
 /**
  * The longest configuration, in bytes. The kernel takes arguments and environment of at most 6 MiB, and all else of a
  * container is short; the parser takes some 30 bytes of memory for each.
+ *
+ * @since 0.2.0
  */
 export const longestDocument = 8 << 20
 
-/** What a longer one is told. */
+/**
+ * What a longer one is told.
+ *
+ * @since 0.2.0
+ */
 export const tooLong = `must be at most ${longestDocument >> 20} MiB long`
 
 /** No configuration is nested more deeply, so that later readers can recurse without a look at the stack. */
@@ -74,7 +83,11 @@ export const parse = (text: string): Result.Result<unknown, ConfigError> =>
       })
   })
 
-/** Reads a configuration, which is not longer than one can be. */
+/**
+ * Reads a configuration, which is not longer than one can be.
+ *
+ * @since 0.2.0
+ */
 export const parseDocument = (text: string): Result.Result<unknown, ConfigError> =>
   typeof text === "string" && text.length > longestDocument
     ? Result.fail(new ConfigError({ problems: [problem("", undefined, tooLong)] }))

@@ -2,12 +2,14 @@
  * libcontainer's configuration: the `initConfig` that its init process reads, with the `Config` in it.
  *
  * Keys are taken exactly as libcontainer wrote them, and a key that it did not have is refused: the format is closed, so
- * such a key is a mistake, and a container that starts without a setting is worse than one that does not start. The keys
- * of older samples that libcontainer itself had dropped (`restrict_sys`, `environment`, `tty`, `user` in the config, a
- * mount's `type`, `veth_prefix`) are reported as warnings and have no effect, as they had none there.
+ * such a key is a mistake, and a container that starts without a setting is worse than one that does not start. The keys of older
+ * samples that libcontainer itself had dropped (`restrict_sys`, `environment`, `tty`, `user` in the config, a mount's `type`,
+ * `veth_prefix`) are reported as warnings and have no effect, as they had none there.
+ * Differences by intent: the inheritable set stays empty (CVE-2022-29162); a device without a mode gets 0666, not 000; the devpts of
+ * a new user namespace that does not map gid 5 is mounted without it.
  *
- * Differences by intent: the inheritable set stays empty (CVE-2022-29162); a device without a mode gets 0666, not 000;
- * the devpts of a new user namespace that does not map gid 5 is mounted without it.
+ * @category decoding
+ * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
@@ -76,7 +78,6 @@ const networkFields = {
 }
 
 const NetworkSchema = Schema.Struct({ ...networkFields, temp_veth_peer_name: may(Schema.String) })
-
 const IdMappings = Schema.Array(Schema.Struct({ container_id: uint32, host_id: uint32, size: uint32 }))
 
 const CgroupSchema = Schema.Struct({

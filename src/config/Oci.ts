@@ -6,6 +6,8 @@
  * effect, and is reported.
  *
  * @see OCI runtime-spec config.md, config-linux.md
+ * @category decoding
+ * @since 0.1.0
  */
 import * as nodePath from "node:path/posix"
 import { given } from "../engine/given.ts"

@@ -1,5 +1,8 @@
 /**
  * The capabilities of Linux by name and number. @see capabilities(7), linux/capability.h
+ *
+ * @category capabilities
+ * @since 0.1.0
  */
 
 /** Names without `CAP_`, in the order of their numbers: 0 to 40. */

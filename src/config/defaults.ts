@@ -1,5 +1,8 @@
 /**
  * The container that one gets without a configuration: what `runc spec` writes, for a given root and program.
+ *
+ * @category defaults
+ * @since 0.1.0
  */
 import { MS } from "../native/constants.ts"
 import { numbers as capability } from "./capabilities.ts"

@@ -2,6 +2,9 @@
  * The rules that hold for every container, wherever its configuration came from.
  *
  * {@link validate} needs no kernel and reports all problems at once; {@link validateHost} asks the host.
+ *
+ * @category validation
+ * @since 0.1.0
  */
 import { type Problem } from "./ConfigError.ts"
 import type { Container, Process } from "./Container.ts"
@@ -124,6 +127,8 @@ export const validate = (
 /**
  * The problems of a process that is to run in a container which is there: the same rules that its first process has to
  * keep. What else the container is has been judged when it was made.
+ *
+ * @since 0.2.0
  */
 export const validateProcess = (
   process: Process,

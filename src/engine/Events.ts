@@ -1,5 +1,8 @@
 /**
  * Events that a running pipeline reports to the listener in its context. By default there is no listener.
+ *
+ * @category events
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,6 +20,7 @@ export type Event =
  * The listener that there is by default: it hears nothing.
  *
  * @internal
+ * @since 0.2.0
  */
 export const deaf = (_event: Event): Effect.Effect<void> => Effect.void
 

@@ -5,6 +5,9 @@
  * effect makes, so they are checked during a run: if `NODE_ENV` is `development` or `test` (vitest and jest set it), in
  * `Check` of `runfx/testing`, and if {@link Headers} says so. Production does not check. Most servers do not set
  * `NODE_ENV`, and a container that could start must not be refused there because its description is wrong.
+ *
+ * @category headers
+ * @since 0.2.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

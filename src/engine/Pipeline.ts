@@ -11,6 +11,9 @@
  * const mine = Pipeline.insertAfter(standard, "setHostname", announce)
  * const program = Pipeline.run(mine)
  * ```
+ *
+ * @category running
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -107,13 +110,21 @@ export const describe = (self: Any): ReadonlyArray<StepDescription> =>
 
 // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** An effect that undoes something that a step did. */
+/**
+ * An effect that undoes something that a step did.
+ *
+ * @since 0.2.0
+ */
 export interface Compensation {
   readonly step: string
   readonly undo: Effect.Effect<void, unknown, never>
 }
 
-/** A pipeline during its run. */
+/**
+ * A pipeline during its run.
+ *
+ * @since 0.2.0
+ */
 export interface Running {
   readonly pipeline: Any
   /** The compensations of what was done so far, in the order in which it was done. */
@@ -124,6 +135,8 @@ export interface Running {
 /**
  * A function that is called when a pipeline begins to run. What it returns is called when a step begins. Plans use it to
  * ask in the middle of a run what would be undone at that point. Absent by default.
+ *
+ * @since 0.2.0
  */
 export const Watch = Context.Reference<((running: Running) => (step: Step.Any) => void) | undefined>("runfx/Watch", {
   defaultValue: () => undefined

@@ -1,5 +1,8 @@
 /**
  * How a pipeline fails: which step, why, what was undone, and what could not be undone.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -13,13 +16,21 @@ export interface RollbackFailure {
   readonly cause: Cause.Cause<unknown>
 }
 
-/** A step, and the pipeline that it is part of. */
+/**
+ * A step, and the pipeline that it is part of.
+ *
+ * @since 0.2.0
+ */
 export interface Place {
   readonly pipeline: string
   readonly step: string
 }
 
-/** The step in which a defect occurred. It annotates the cause, since a defect is not a pipeline's typed error. */
+/**
+ * The step in which a defect occurred. It annotates the cause, since a defect is not a pipeline's typed error.
+ *
+ * @since 0.2.0
+ */
 export class DiedIn extends Context.Service<DiedIn, Place>()("runfx/DiedIn") {}
 
 /**
@@ -65,7 +76,11 @@ export class PipelineError<out E = unknown> extends Data.TaggedError("PipelineEr
   }
 }
 
-/** The failure of the pipeline in which it began; the pipelines around it only report it. */
+/**
+ * The failure of the pipeline in which it began; the pipelines around it only report it.
+ *
+ * @since 0.2.0
+ */
 export const innermost = (error: PipelineError): PipelineError =>
   error.cause === undefined ? error : innermost(error.cause)
 
@@ -86,7 +101,11 @@ const adviceOf = (error: unknown): string | undefined => {
   return typeof advice === "string" ? advice : undefined
 }
 
-/** An error as text: what has happened, what to do about it, and what failed while it was undone. */
+/**
+ * An error as text: what has happened, what to do about it, and what failed while it was undone.
+ *
+ * @since 0.2.0
+ */
 export const render = (error: unknown): string => {
   const advice = adviceOf(error)
   return [
@@ -103,6 +122,8 @@ export const rootCause = (error: unknown): unknown => error instanceof PipelineE
 /**
  * The exit code of an error: the one it names itself (126, 127), else 1. It may come from a process of the container: no
  * error is a success, and no number ends in one of Node's own errors.
+ *
+ * @since 0.2.0
  */
 export const exitCodeOf = (error: unknown): number => {
   const cause = rootCause(error)

@@ -5,6 +5,9 @@
  * row is one step of one process, with the calls that it made.
  *
  * A start does not import this module: it loads `effect/Schema`, which takes longer than the start.
+ *
+ * @category plans
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -181,7 +184,11 @@ const Text = Schema.fromJsonString(Plan)
 /** The plan as JSON, in one line. */
 export const toText: (plan: Plan) => string = Schema.encodeSync(Text)
 
-/** The JSON Schema of a plan, which is shipped as `runfx/schema/plan.json`. */
+/**
+ * The JSON Schema of a plan, which is shipped as `runfx/schema/plan.json`.
+ *
+ * @since 0.2.0
+ */
 export const jsonSchema = (): object => {
   const { definitions, schema } = Schema.toJsonSchemaDocument(Plan, { onExcessProperty: "error" })
   return {

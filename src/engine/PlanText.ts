@@ -1,5 +1,8 @@
 /**
  * A plan as plain text: the processes side by side, in the order of time.
+ *
+ * @category plans
+ * @since 0.1.0
  */
 import type { Plan, PlannedCall, Row } from "./Plan.ts"
 import { onlyLooks, summary } from "./planSummary.ts"

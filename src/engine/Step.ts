@@ -22,6 +22,9 @@
  *   run: Effect.flatMap(Name, (name) => sys.sethostname({ name }))
  * })
  * ```
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,8 @@
 /**
  * Runs steps ahead of their process, one after the other, until their results are certain.
+ *
+ * @category running
+ * @since 0.2.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -4,6 +4,9 @@
  * The page can be read without its script, which only adds the search and a button that opens all steps. Names, paths and
  * arguments come from a container and are not trusted. So a policy in the page (CSP) allows this script and this style
  * only.
+ *
+ * @category plans
+ * @since 0.2.0
  */
 import { rowOf } from "../native/calls.ts"
 import { html, Markup, none } from "./markup.ts"

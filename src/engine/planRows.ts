@@ -1,5 +1,8 @@
 /**
  * From the record of a run to the rows of a plan.
+ *
+ * @category plans
+ * @since 0.1.0
  */
 import { rowOf } from "../native/calls.ts"
 import { W } from "../native/constants.ts"
@@ -31,7 +34,11 @@ export interface Recorded {
   readonly handled?: ReadonlyArray<Errno>
 }
 
-/** A step that began before the next call was made; `Recorder.begun` returns these. */
+/**
+ * A step that began before the next call was made; `Recorder.begun` returns these.
+ *
+ * @since 0.2.0
+ */
 export interface Begun {
   readonly side: string
   readonly pipeline: string

@@ -4,6 +4,9 @@
  *
  * After a change, once the running fiber has stopped, all waiting processes retry. If none can continue, time passes to the
  * next deadline, or a program ends. If there is neither, the machine is in a deadlock.
+ *
+ * @category models
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

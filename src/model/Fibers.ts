@@ -1,4 +1,9 @@
-/** The processes of one model that run as fibers: the runtime under test, the inits, and scripted programs. */
+/**
+ * The processes of one model that run as fibers: the runtime under test, the inits, and scripted programs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -34,7 +39,11 @@ export interface Settings {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** How a process that `run` started has ended. */
+/**
+ * How a process that `run` started has ended.
+ *
+ * @since 0.2.0
+ */
 export type Ended =
   | { readonly _tag: "Executed"; readonly pid: number; readonly executed: Executed }
   /** `exit` is that of the Effect, if the Effect has ended. */

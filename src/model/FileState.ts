@@ -1,10 +1,19 @@
-/** The second part of the state of a model machine: nodes, mounts, and what descriptors refer to. */
+/**
+ * The second part of the state of a model machine: nodes, mounts, and what descriptors refer to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 import type { Errno } from "../native/Errno.ts"
 import type { TerminalModes } from "../native/results.ts"
 import type { MountSettings, Room } from "./mountData.ts"
 import type { Credentials } from "./State.ts"
 
-/** The id of a node of a file system: a number for stored nodes, a text for computed ones (`/proc`, cgroups). */
+/**
+ * The id of a node of a file system: a number for stored nodes, a text for computed ones (`/proc`, cgroups).
+ *
+ * @since 0.2.0
+ */
 export type NodeId = number | string
 
 /** A place in the mount tree: a node in a mount. */
@@ -13,7 +22,11 @@ export interface Location {
   readonly node: NodeId
 }
 
-/** What a node is. `host` marks content of the real machine that is not read yet. */
+/**
+ * What a node is. `host` marks content of the real machine that is not read yet.
+ *
+ * @since 0.2.0
+ */
 export type Content =
   | { readonly _tag: "Directory"; readonly entries: ReadonlyMap<string, NodeId>; readonly host?: string }
   | { readonly _tag: "File"; readonly data: Uint8Array; readonly host?: string; readonly seals?: number }
@@ -40,7 +53,11 @@ export type Content =
     readonly entries: ReadonlyMap<string, NodeId>
   }
 
-/** A stored node. There are no hard links in the model: a node has one name. */
+/**
+ * A stored node. There are no hard links in the model: a node has one name.
+ *
+ * @since 0.2.0
+ */
 export interface Node {
   readonly id: number
   readonly fs: number
@@ -73,7 +90,11 @@ export interface FileSystem {
   readonly dev: { readonly major: number; readonly minor: number }
 }
 
-/** A mount. */
+/**
+ * A mount.
+ *
+ * @since 0.2.0
+ */
 export interface Mount {
   readonly id: number
   /** The mount it is on, and the node there; absent for the bottom of a tree and for detached trees. */
@@ -140,7 +161,11 @@ export interface OpenFile {
   readonly outside?: true | TerminalModes
 }
 
-/** A message in flight. */
+/**
+ * A message in flight.
+ *
+ * @since 0.2.0
+ */
 export interface Queued {
   readonly data: Uint8Array
   /** Open file descriptions, each holding a reference. */
@@ -152,7 +177,11 @@ export interface Queued {
   readonly charge: number
 }
 
-/** A socket. */
+/**
+ * A socket.
+ *
+ * @since 0.2.0
+ */
 export interface Socket {
   readonly id: number
   readonly domain: number
@@ -172,7 +201,11 @@ export interface Socket {
   readonly external?: string
 }
 
-/** A pseudoterminal pair. */
+/**
+ * A pseudoterminal pair.
+ *
+ * @since 0.2.0
+ */
 export interface Pty {
   readonly id: number
   readonly number: number

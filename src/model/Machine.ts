@@ -2,6 +2,9 @@
  * The working copy that one transition of the model kernel changes: tables that are copied on the first write.
  *
  * A call that is refused throws the copy away, so a refused call changes nothing.
+ *
+ * @category models
+ * @since 0.1.0
  */
 import type { Errno } from "../native/Errno.ts"
 import type { Call } from "../native/Kernel.ts"

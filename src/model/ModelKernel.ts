@@ -14,6 +14,9 @@
  * const ended = Effect.runSync(model.run(init))
  * if (ended._tag === "Executed") ended.executed.process.creds.effective
  * ```
+ *
+ * @category models
+ * @since 0.1.0
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

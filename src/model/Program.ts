@@ -1,6 +1,9 @@
 /**
  * What programs do on the model, which runs no machine code. A program ends by itself, or it is an Effect of the test,
  * whose calls the process makes that has executed it.
+ *
+ * @category models
+ * @since 0.2.0
  */
 import type * as Effect from "effect/Effect"
 import type { Fork } from "../native/Fork.ts"

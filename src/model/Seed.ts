@@ -1,5 +1,8 @@
 /**
  * How a model machine begins: from a short description, or as a copy of the machine that this runs on.
+ *
+ * @category models
+ * @since 0.1.0
  */
 import { settle } from "./Routes.ts"
 import { Builder } from "./seed/Builder.ts"

@@ -4,6 +4,9 @@
  * The keys of all tables are numbers that are unique in the whole model. What a process sees (pids, ids in its user
  * namespace, descriptors) is computed when it asks. User and group ids are stored as in the initial user namespace ("kernel
  * ids").
+ *
+ * @category models
+ * @since 0.1.0
  */
 import type { Call } from "../native/Kernel.ts"
 import type { Limit, SchedulerAttributes } from "../native/results.ts"

@@ -3,6 +3,9 @@
  *
  * Printing follows strace(1), since that is what a reader of kernel calls knows: `O_RDONLY|O_CLOEXEC`, `0755`,
  * `AT_FDCWD`, `"path"`.
+ *
+ * @category arguments
+ * @since 0.1.0
  */
 import * as constants from "./constants.ts"
 import type { AnyFd, AnyPid, AnyPidfd } from "./Handle.ts"
@@ -25,7 +28,11 @@ const make = <A>(render: (value: A) => string): Argument<A> => ({ render })
 /** How many characters of a string are printed; the rest is only counted. */
 const printed = 80
 
-/** A text in quotes, cut if it is long. */
+/**
+ * A text in quotes, cut if it is long.
+ *
+ * @since 0.2.0
+ */
 export const quote = (text: string): string =>
   text.length > printed
     ? `${JSON.stringify(text.slice(0, printed))}…(${text.length})`
@@ -34,7 +41,11 @@ export const quote = (text: string): string =>
 /** A plain integer: a count, an id, a status. */
 export const int: Argument<number> = make(String)
 
-/** A process's number, as the caller sees it. */
+/**
+ * A process's number, as the caller sees it.
+ *
+ * @since 0.2.0
+ */
 export const pid: Argument<AnyPid> = make(String)
 
 /** A 64-bit integer. */
@@ -46,7 +57,11 @@ export const bits: Argument<bigint> = make((value) => `0x${value.toString(16)}`)
 /** A file descriptor of the calling process; `AT_FDCWD` by name. */
 export const fd: Argument<AnyFd> = make((value) => value === constants.AT.FDCWD ? "AT_FDCWD" : String(value))
 
-/** A descriptor of a process. */
+/**
+ * A descriptor of a process.
+ *
+ * @since 0.2.0
+ */
 export const pidfd: Argument<AnyPidfd> = make(String)
 
 /** A path or any other text. */
@@ -75,10 +90,18 @@ export const environment: Argument<ReadonlyArray<string>> = make((values) =>
 /** A vector of integers: groups, descriptors, signals. */
 export const ints: Argument<ReadonlyArray<number>> = make((values) => vector(values, String))
 
-/** A vector of file descriptors of the calling process. */
+/**
+ * A vector of file descriptors of the calling process.
+ *
+ * @since 0.2.0
+ */
 export const fds: Argument<ReadonlyArray<AnyFd>> = make(ints.render)
 
-/** A sorted set of integers, printed as ranges: `[0-3, 7]`. */
+/**
+ * A sorted set of integers, printed as ranges: `[0-3, 7]`.
+ *
+ * @since 0.2.0
+ */
 export const ranges: Argument<ReadonlyArray<number>> = make((values) => {
   const runs: Array<[first: number, last: number]> = []
   for (const value of values) {
@@ -104,7 +127,11 @@ export const data = <A>(render: (value: A) => string = (value) => JSON.stringify
 
 const limitText = (value: bigint): string => value === 2n ** 64n - 1n ? "RLIM_INFINITY" : String(value)
 
-/** A limit of setrlimit(2), or NULL. */
+/**
+ * A limit of setrlimit(2), or NULL.
+ *
+ * @since 0.2.0
+ */
 export const limit: Argument<Limit | null> = make((value) =>
   value === null ? "NULL" : `{soft=${limitText(value.soft)}, hard=${limitText(value.hard)}}`
 )
@@ -121,7 +148,11 @@ export const terminalModes: Argument<TerminalModes> = make(({ control, input, lo
   `{iflag=${octal(input)}, oflag=${octal(output)}, cflag=${octal(control)}, lflag=${octal(local)}, …}`
 )
 
-/** A request of rtnetlink(7). */
+/**
+ * A request of rtnetlink(7).
+ *
+ * @since 0.2.0
+ */
 export const netlinkRequest: Argument<Request> = make(({ _tag, ...rest }) =>
   `${_tag}${JSON.stringify(rest, (_, value: unknown) => value instanceof Uint8Array ? [...value] : value)}`
 )

@@ -4,6 +4,8 @@
  * The numbers are those of `asm-generic/errno-base.h` and `asm-generic/errno.h`, which x86-64 and arm64 share.
  *
  * @see errno(3)
+ * @category errnos
+ * @since 0.1.0
  */
 
 const table = [

@@ -7,6 +7,8 @@
  * CVE-2019-19921).
  *
  * @see openat2(2), path_resolution(7)
+ * @category files
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Ahead from "./Ahead.ts"
@@ -79,7 +81,11 @@ const eachBatch = <E, R>(
     }
   })
 
-/** All entries of an open directory, without `.` and `..`. */
+/**
+ * All entries of an open directory, without `.` and `..`.
+ *
+ * @since 0.2.0
+ */
 export const entriesOf = (fd: AnyFd): Effect.Effect<ReadonlyArray<DirectoryEntry>, SyscallError, Kernel> =>
   Effect.suspend(() => {
     const all: Array<DirectoryEntry> = []
@@ -89,6 +95,8 @@ export const entriesOf = (fd: AnyFd): Effect.Effect<ReadonlyArray<DirectoryEntry
 /**
  * Visits the entries of an open directory while they are read, so that a directory with very many entries takes little
  * memory.
+ *
+ * @since 0.2.0
  */
 export const forEachEntry = <E, R>(
   fd: AnyFd,
@@ -136,6 +144,7 @@ export const resolve = (root: AnyFd, path: string, { flags = 0, resolve = 0 }: L
  * fails with EXDEV.
  *
  * @see openat2(2)
+ * @since 0.2.0
  */
 export const resolveBelow = (directory: AnyFd, path: string, { flags = 0, resolve = 0 }: Lookup = {}): Opened =>
   persistent(sys.openat2({

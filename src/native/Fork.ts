@@ -3,6 +3,9 @@
  *
  * `clone` as a bare call returns twice, which only the real kernel can do. This service takes the child's part as an
  * Effect of its own, so that the model kernel can run both sides too.
+ *
+ * @category processes
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,10 +13,18 @@ import type * as Fiber from "effect/Fiber"
 import type { AnyFd, AnyPid } from "./Handle.ts"
 import type { SyscallError } from "./Kernel.ts"
 
-/** A descriptor that a child gets: the number that it has there, and the descriptor of this process. */
+/**
+ * A descriptor that a child gets: the number that it has there, and the descriptor of this process.
+ *
+ * @since 0.2.0
+ */
 export type Passed = readonly [number: number, fd: AnyFd]
 
-/** A child that was started. */
+/**
+ * A child that was started.
+ *
+ * @since 0.2.0
+ */
 export interface Started {
   readonly pid: AnyPid
   /** Runs the child's Effect. It does not end when the process ends: see {@link Started.forget}. */
@@ -26,7 +37,11 @@ export interface Started {
   readonly forget: Effect.Effect<void>
 }
 
-/** Makes one `clone` call, and runs an Effect in the new process: see {@link Fork}. */
+/**
+ * Makes one `clone` call, and runs an Effect in the new process: see {@link Fork}.
+ *
+ * @since 0.2.0
+ */
 export type Start = <R>(
   flags: number,
   child: Effect.Effect<unknown, unknown, R>,
@@ -63,7 +78,11 @@ export class Fork extends Context.Service<Fork, {
  */
 export const nothingMore: Effect.Effect<never> = /* @__PURE__ */ Effect.interruptible(Effect.never)
 
-/** Makes the service from a function that starts one child. */
+/**
+ * Makes the service from a function that starts one child.
+ *
+ * @since 0.2.0
+ */
 export const make = (start: Start): Fork["Service"] => ({
   start,
   spawn: (flags, child, descriptors) => Effect.map(start(flags, child, descriptors), ({ pid }) => pid)

@@ -17,6 +17,9 @@
  *   yield* sys.close({ fd: pid })
  * })
  * ```
+ *
+ * @category handles
+ * @since 0.2.0
  */
 import type * as Brand from "effect/Brand"
 

@@ -16,6 +16,9 @@
  *   return nodename
  * })
  * ```
+ *
+ * @category calls
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -48,7 +51,11 @@ export type Call = { [N in CallName]: CallOf<N> }[CallName]
 export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] extends Definition<infer _, infer R> ? R
   : never
 
-/** What a kernel returns for a call. It has no brands: the type of the call adds them. */
+/**
+ * What a kernel returns for a call. It has no brands: the type of the call adds them.
+ *
+ * @since 0.2.0
+ */
 export type Made<N extends CallName> = Unbranded<Result<{ readonly _tag: N }>>
 
 /** The names of all calls, in the order of the table. */
@@ -57,14 +64,22 @@ export const callNames: ReadonlyArray<CallName> = Object.keys(calls) as Array<Ca
 /** A call as strace(1) would print it: `sethostname("box")`. One line. */
 export const render = (call: Call): string => `${call._tag}(${Object.values(renderedArguments(call)).join(", ")})`
 
-/** The arguments of a call as {@link render} prints them, by name. */
+/**
+ * The arguments of a call as {@link render} prints them, by name.
+ *
+ * @since 0.2.0
+ */
 export const renderedArguments = (call: Call): Readonly<Record<string, string>> => {
   const { arguments: args } = rowOf(call._tag)
   const values = call as unknown as Readonly<Record<string, never>>
   return Object.fromEntries(Object.keys(args).map((name) => [name, args[name]!.render(values[name]!)]))
 }
 
-/** What a {@link SyscallError} is made of. */
+/**
+ * What a {@link SyscallError} is made of.
+ *
+ * @since 0.2.0
+ */
 export interface SyscallFailure {
   readonly call: Call
   readonly code: Errno.Errno
@@ -77,7 +92,11 @@ export interface SyscallFailure {
   readonly remedy?: string
 }
 
-/** A call as it may be logged and passed on: of an environment, only the names. */
+/**
+ * A call as it may be logged and passed on: of an environment, only the names.
+ *
+ * @since 0.2.0
+ */
 export const withoutSecrets = (call: Call): Call =>
   "envp" in call ? { ...call, envp: call.envp.map((entry) => `${entry.split("=", 1)[0]}=<redacted>`) } : call
 
@@ -118,6 +137,7 @@ const isSyscallError = (error: unknown): error is SyscallError =>
  * Notes the errnos that the fiber handles if its next call fails with them. Only plans use this.
  *
  * @internal
+ * @since 0.2.0
  */
 export const Handled = Context.Reference<{ codes: ReadonlyArray<Errno.Errno> } | undefined>(
   "runfx/native/Kernel/Handled",
@@ -185,6 +205,7 @@ const makes = new WeakMap<Kernel["Service"], Make>()
  * wrapper of the kernel is a different object, and still sees each call.
  *
  * @internal
+ * @since 0.2.0
  */
 export const provideMake = (kernel: Kernel["Service"], make: Make): void => void makes.set(kernel, make)
 

@@ -7,6 +7,8 @@
  * mounted nowhere, and no look-up leaves it.
  *
  * @see proc(5), fsopen(2), openat2(2)
+ * @category files
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Ahead from "./Ahead.ts"

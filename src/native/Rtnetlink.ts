@@ -1,5 +1,8 @@
 /**
  * Requests to rtnetlink(7) and its answers, as data.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 
 /** A link, by name or by index. */

@@ -21,6 +21,9 @@
  *             '"fdatasync is in the table of calls, and has no rule in src/model/transitions.ts"'.
  * no number   Property 'fdatasync' does not exist on type 'Numbers'.  (linux/syscallNumbers.ts)
  * ```
+ *
+ * @category calls
+ * @since 0.1.0
  */
 import * as Arg from "./Argument.ts"
 import { bpf, cloning, deviceNumber, exchange, ioctl } from "./composed.ts"
@@ -414,5 +417,9 @@ export const calls = {
   })
 } as const
 
-/** The row of a call, with the fields that all rows have. */
+/**
+ * The row of a call, with the fields that all rows have.
+ *
+ * @since 0.2.0
+ */
 export const rowOf = (name: keyof typeof calls): Row => calls[name]

@@ -2,6 +2,9 @@
  * The kernel's constants, one table a family, each with the header that defines it and the man page that explains it.
  *
  * A test compares every value with the system's C headers. Values that differ between x86-64 and arm64 say so in place.
+ *
+ * @category constants
+ * @since 0.1.0
  */
 import * as process from "node:process"
 

@@ -5,6 +5,8 @@
  * (`::ffff:10.0.0.1`) counts as the IPv4 address that it stands for.
  *
  * @see inet_pton(3), RFC 4291 section 2.2, RFC 5952
+ * @category networks
+ * @since 0.1.0
  */
 
 /** An address: 4 bytes for IPv4, 16 for IPv6, in network order. */

@@ -1,7 +1,16 @@
-/** The results of calls that return more than a number. */
+/**
+ * The results of calls that return more than a number.
+ *
+ * @category results
+ * @since 0.1.0
+ */
 import type { AnyFd, AnyPid } from "./Handle.ts"
 
-/** What statx(2) reports of a file. */
+/**
+ * What statx(2) reports of a file.
+ *
+ * @since 0.2.0
+ */
 export interface Stat {
   /** Type bits and permissions, as `st_mode`. */
   readonly mode: number
@@ -46,7 +55,11 @@ export interface ChildStatus {
   readonly status: number
 }
 
-/** What a process has used, together with the children that it has waited for. */
+/**
+ * What a process has used, together with the children that it has waited for.
+ *
+ * @since 0.2.0
+ */
 export interface ResourceUsage {
   /** CPU time in nanoseconds; the kernel counts microseconds. */
   readonly cpu: bigint
@@ -57,12 +70,20 @@ export interface ResourceUsage {
   readonly written: bigint
 }
 
-/** A child that was reaped. */
+/**
+ * A child that was reaped.
+ *
+ * @since 0.2.0
+ */
 export interface Reaped extends Omit<ChildStatus, "uid"> {
   readonly usage: ResourceUsage
 }
 
-/** A message of a unix socket, with its descriptors and credentials. */
+/**
+ * A message of a unix socket, with its descriptors and credentials.
+ *
+ * @since 0.2.0
+ */
 export interface Message {
   /** Empty at end of file. */
   readonly data: Uint8Array
@@ -79,13 +100,21 @@ export interface CapabilitySets {
   readonly inheritable: bigint
 }
 
-/** A soft and a hard limit; `2n ** 64n - 1n` is `RLIM_INFINITY`. */
+/**
+ * A soft and a hard limit; `2n ** 64n - 1n` is `RLIM_INFINITY`.
+ *
+ * @since 0.2.0
+ */
 export interface Limit {
   readonly soft: bigint
   readonly hard: bigint
 }
 
-/** Real, effective and saved id. */
+/**
+ * Real, effective and saved id.
+ *
+ * @since 0.2.0
+ */
 export interface Ids {
   readonly real: number
   readonly effective: number

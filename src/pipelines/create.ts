@@ -1,6 +1,9 @@
 /**
  * What the parent does when a container starts, and in what order. The init's part (`standard`, `userns`) runs in the
  * process that `cloneInit` makes; the two meet in `enterNamespaces` and `releaseInit`.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"

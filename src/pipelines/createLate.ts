@@ -1,6 +1,9 @@
 /**
  * As `create`, for a program that is known only when all else of its container is there: the parent of a sandbox that waits
  * in a pool. Its init runs `standardLate` or `usernsLate`.
+ *
+ * @category pipelines
+ * @since 0.2.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"

@@ -1,5 +1,8 @@
 /**
  * What the parent does to run a further process in a running container. That process runs the pipeline `setns`.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"

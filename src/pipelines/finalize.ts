@@ -1,5 +1,8 @@
 /**
  * The shared tail of every init pipeline: give up what the program may not have, become its user, become the program.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { chdir } from "../steps/chdir.ts"
@@ -80,7 +83,11 @@ const steps = Pipeline.make(
   exec
 )
 
-/** The type of {@link finalize}: a name that an editor shows in place of all steps. */
+/**
+ * The type of {@link finalize}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
 export interface Finalize extends Pipeline.Of<typeof steps> {}
 
 /** Why in this order: each line says what the next one would take away. */

@@ -4,6 +4,9 @@
  * The order is forced by three facts. A process that runs can fork between the making of a list and the signal, so the
  * list is made of a frozen cgroup. A process that is frozen (in v1) does not die of SIGKILL before it is thawed. And
  * the init of a pid namespace can't end before everybody in it has been reaped, so the reaping is of all at once.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { freeze } from "../steps/kill/freeze.ts"

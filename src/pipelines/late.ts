@@ -1,6 +1,9 @@
 /**
  * What makes an init wait for its program: all that does not depend on it comes before `awaitProgram`, and what does
  * behind it.
+ *
+ * @category pipelines
+ * @since 0.2.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { awaitProgram } from "../steps/awaitProgram.ts"

@@ -1,5 +1,8 @@
 /**
  * Look at all containers. Nothing is changed.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { askStatuses } from "../steps/list/askStatuses.ts"

@@ -1,6 +1,9 @@
 /**
  * Find the containers that nobody owns any more, for `prune`. Nothing is changed: each that is found is then removed by
  * `remove` or `removeBroken`, which look again under the container's lock.
+ *
+ * @category pipelines
+ * @since 0.2.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { StateRoot } from "../steps/list/facts.ts"

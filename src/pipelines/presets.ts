@@ -1,4 +1,9 @@
-/** All pipelines of the runtime, those of an init and those of the parent. */
+/**
+ * All pipelines of the runtime, those of an init and those of the parent.
+ *
+ * @category pipelines
+ * @since 0.2.0
+ */
 import type * as Pipeline from "../engine/Pipeline.ts"
 import { create } from "./create.ts"
 import { createLate } from "./createLate.ts"

@@ -1,6 +1,9 @@
 /**
  * What the parent does to remove a container that has stopped. Processes that it left behind are killed first, by the
  * pipeline `kill`.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { checkStopped } from "../steps/parent/checkStopped.ts"

@@ -1,6 +1,9 @@
 /**
  * Remove what a container has left whose state can't be read, not even the copy of it: damage, or a start that was killed
  * before it could write anything down. Its id is all that is known.
+ *
+ * @category pipelines
+ * @since 0.2.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Broken } from "../steps/broken/Broken.ts"

@@ -1,5 +1,8 @@
 /**
  * What happens when a process is executed in a running container: the pipeline of that process.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { adoptMounts } from "../steps/adoptMounts.ts"
@@ -63,7 +66,11 @@ const steps = Pipeline.make(
   ...finalize.steps
 )
 
-/** The type of {@link setns}: a name that an editor shows in place of all steps. */
+/**
+ * The type of {@link setns}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
 export interface Setns extends Pipeline.Of<typeof steps> {}
 
 /** From the fresh process into the container, to the program. */

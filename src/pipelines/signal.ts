@@ -1,5 +1,8 @@
 /**
  * Send a signal to a container that runs. SIGKILL is for the pipeline `kill`.
+ *
+ * @category pipelines
+ * @since 0.2.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { listReceivers } from "../steps/signal/listReceivers.ts"

@@ -2,6 +2,9 @@
  * What happens when a container starts, and in what order: the pipeline that its first process runs.
  *
  * It serves containers of root, and those of a user without privileges, whose init is root in its user namespace.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
@@ -112,7 +115,11 @@ const steps = Pipeline.make(
   ...finalize.steps
 )
 
-/** The type of {@link standard}: a name that an editor shows in place of all steps. */
+/**
+ * The type of {@link standard}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
 export interface Standard extends Pipeline.Of<typeof steps> {}
 
 /** From the fresh process to the program. */

@@ -1,4 +1,9 @@
-/** As `standard`, for a program that is known last. */
+/**
+ * As `standard`, for a program that is known last.
+ *
+ * @category pipelines
+ * @since 0.2.0
+ */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { Init } from "../steps/init/Init.ts"
 import { late } from "./late.ts"

@@ -1,6 +1,9 @@
 /**
  * The first process of a container with a user namespace whose root is built from outside of it: root of such a namespace
  * may not make device nodes. The side-car (`usernsSetup`) builds the root while this one waits.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { adoptBuiltRoot } from "../steps/adoptBuiltRoot.ts"
@@ -85,7 +88,11 @@ const steps = Pipeline.make(
   ...finalize.steps
 )
 
-/** The type of {@link userns}: a name that an editor shows in place of all steps. */
+/**
+ * The type of {@link userns}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
 export interface Userns extends Pipeline.Of<typeof steps> {}
 
 /** From the fresh process to the program, in a root that the side-car builds. */

@@ -1,6 +1,9 @@
 /**
  * The side-car of `userns`: a process with the host's privileges in the namespaces of the waiting init, all but the user
  * namespace. It does the part that root of the user namespace may not do, and exits.
+ *
+ * @category pipelines
+ * @since 0.1.0
  */
 import * as Pipeline from "../engine/Pipeline.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
@@ -49,7 +52,11 @@ const steps = Pipeline.make(
   finishSideCar
 )
 
-/** The type of {@link usernsSetup}: a name that an editor shows in place of all steps. */
+/**
+ * The type of {@link usernsSetup}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
 export interface UsernsSetup extends Pipeline.Of<typeof steps> {}
 
 /** Network, routes and root of a container with a user namespace, from outside of it. */

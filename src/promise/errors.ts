@@ -1,4 +1,9 @@
-/** Errors as classes: each has a code for programs, and says what to do. */
+/**
+ * Errors as classes: each has a code for programs, and says what to do.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 
 /** What went wrong with a sandbox. */
 export class SandboxError extends Error {

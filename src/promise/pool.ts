@@ -1,4 +1,9 @@
-/** Pools of sandboxes with promises. */
+/**
+ * Pools of sandboxes with promises.
+ *
+ * @category pools
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Exits from "effect/Exit"
 import * as Scope from "effect/Scope"

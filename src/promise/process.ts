@@ -1,4 +1,9 @@
-/** Programs of sandboxes with promises: what they get, how they end, and how they are talked to. */
+/**
+ * Programs of sandboxes with promises: what they get, how they end, and how they are talked to.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exits from "effect/Exit"

@@ -1,4 +1,9 @@
-/** Sandboxes with promises: what `runfx/sandbox` has, for programs that know nothing of Effect. */
+/**
+ * Sandboxes with promises: what `runfx/sandbox` has, for programs that know nothing of Effect.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type * as Words from "../sandbox/Description.ts"
 import type { Request } from "../sandbox/network/access.ts"

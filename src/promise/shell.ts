@@ -1,4 +1,9 @@
-/** Command lines for the shell in the sandbox, with values that it takes as they are. */
+/**
+ * Command lines for the shell in the sandbox, with values that it takes as they are.
+ *
+ * @category shell
+ * @since 0.2.0
+ */
 
 /** A value that can be part of a command line; a list becomes several words. */
 export type Value = string | number | bigint | ReadonlyArray<string | number | bigint>

@@ -25,6 +25,8 @@
  * ```
  *
  * @see https://effect.website/docs/observability/metrics
+ * @category metrics
+ * @since 0.2.0
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

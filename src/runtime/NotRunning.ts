@@ -1,4 +1,9 @@
-/** A container is not in the state that a command needs. */
+/**
+ * A container is not in the state that a command needs.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 import * as Data from "effect/Data"
 import { ProcessUnseen } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"

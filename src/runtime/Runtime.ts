@@ -17,6 +17,9 @@
  * })
  * const { code } = await Effect.runPromise(Effect.provide(program, Linux.layer))
  * ```
+ *
+ * @category acts
+ * @since 0.1.0
  */
 export { type AnyContainerId, ContainerId } from "../steps/state/ContainerId.ts"
 export { caller, stateRoot } from "./caller.ts"

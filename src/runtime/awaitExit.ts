@@ -1,4 +1,9 @@
-/** The end of a child. */
+/**
+ * The end of a child.
+ *
+ * @category processes
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import { CLD, P, W } from "../native/constants.ts"
 import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
@@ -22,6 +27,7 @@ export const awaitExit = (pidfd: AnyPidfd): Effect.Effect<ChildStatus, SyscallEr
  * process of a pid namespace, the kernel kills and reaps the rest without counting it (`zap_pid_ns_processes`).
  *
  * @see wait4(2), getrusage(2)
+ * @since 0.2.0
  */
 export const awaitUsage = (
   { pid, pidfd }: { readonly pid: AnyPid; readonly pidfd: AnyPidfd }

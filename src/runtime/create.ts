@@ -1,4 +1,9 @@
-/** `create`: starts a container that continues by itself. */
+/**
+ * `create`: starts a container that continues by itself.
+ *
+ * @category acts
+ * @since 0.1.0
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Pipeline from "../engine/Pipeline.ts"

@@ -1,4 +1,9 @@
-/** `start` and `exec`: another program in a running container. */
+/**
+ * `start` and `exec`: another program in a running container.
+ *
+ * @category acts
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ConfigError } from "../config/ConfigError.ts"
@@ -48,7 +53,11 @@ export type ExecLaunchError =
   | InvalidPipelineError
   | NotPreservable
 
-/** What {@link start} can fail with; `P` is the pipeline of the process. */
+/**
+ * What {@link start} can fail with; `P` is the pipeline of the process.
+ *
+ * @since 0.2.0
+ */
 export type StartError<P = Setns> =
   | ExecLaunchError
   | ProcessesRemain
@@ -78,6 +87,7 @@ const joinsOf = (
  * Starts a process in a running container.
  *
  * @param onRunning is called once, when the program runs; if it fails, or is interrupted, the process is ended
+ * @since 0.2.0
  */
 export const start = <P extends Pipeline.Any = Setns, E = never, R = never>(
   options: Sound<P> & ExecOptions<P>,
@@ -118,7 +128,11 @@ const startWith = (restore: Pipeline.Restore, options: ExecOptions, attachment: 
     return { running, cgroup: state.cgroup }
   })
 
-/** The inputs of the exec pipeline. */
+/**
+ * The inputs of the exec pipeline.
+ *
+ * @since 0.2.0
+ */
 export interface ExecLaunch {
   readonly launch: Launch["Service"]
   readonly state: State

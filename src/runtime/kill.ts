@@ -1,4 +1,9 @@
-/** `kill`: sends signals to a container. */
+/**
+ * `kill`: sends signals to a container.
+ *
+ * @category acts
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"

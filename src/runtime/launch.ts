@@ -1,4 +1,9 @@
-/** From the options of a start to the input of its pipeline. Nothing is made here. */
+/**
+ * From the options of a start to the input of its pipeline. Nothing is made here.
+ *
+ * @category inputs
+ * @since 0.1.0
+ */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { ConfigError } from "../config/ConfigError.ts"
@@ -50,6 +55,8 @@ const ownNofile = sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: null }
 /**
  * The pipeline that fits a container. With a new user namespace, and a caller with privileges over the host, a side-car builds
  * the root from outside; every other init builds it itself.
+ *
+ * @since 0.2.0
  */
 export const typeFor = (container: Container, caller: Authority): InitType =>
   makesNamespace(container, "user") && rulesHost(caller) ? "userns" : "standard"

@@ -1,4 +1,9 @@
-/** `list`: all containers, with their status. */
+/**
+ * `list`: all containers, with their status.
+ *
+ * @category acts
+ * @since 0.1.0
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Pipeline from "../engine/Pipeline.ts"

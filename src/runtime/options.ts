@@ -1,6 +1,9 @@
 /**
  * The options of a command, and their check before anything is done: a caller from plain JavaScript, too, gets the path
  * of a mistake, and a container that breaks a rule is refused however it was made.
+ *
+ * @category options
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { ConfigError, pathOf, type Problem, problem } from "../config/ConfigError.ts"

@@ -3,6 +3,9 @@
  * machine fails in the plan.
  *
  * Other commands do not load it: the model is as large as the rest.
+ *
+ * @category plans
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -55,13 +58,21 @@ export const planRun = (
 const commandOf = (process: { readonly args?: unknown } | undefined): string =>
   Array.isArray(process?.args) ? process.args.join(" ") : ""
 
-/** How a plan differs from an earlier one, as text; empty if there is no difference. */
+/**
+ * How a plan differs from an earlier one, as text; empty if there is no difference.
+ *
+ * @since 0.2.0
+ */
 export const difference = (before: Plan.Plan, after: Plan.Plan, options: PlanDiff.RenderOptions = {}): string =>
   PlanDiff.between(before, after, options)
 
 // ── of an existing container ────────────────────────────────────────────────────────────────────────────────────────
 
-/** What is known of a container in addition to its configuration. */
+/**
+ * What is known of a container in addition to its configuration.
+ *
+ * @since 0.2.0
+ */
 export interface Existing {
   /** Where its state is kept; by default where {@link Runtime.run} keeps it. */
   readonly stateRoot?: string
@@ -194,7 +205,11 @@ export const planKill = (
     act: Runtime.kill(id, signal, given({ all: known.all, stateRoot: known.stateRoot }))
   })
 
-/** What {@link Runtime.remove} would do to a container. */
+/**
+ * What {@link Runtime.remove} would do to a container.
+ *
+ * @since 0.2.0
+ */
 export const planDelete = (
   id: string,
   container: Container,
@@ -207,7 +222,11 @@ export const planDelete = (
     act: Runtime.remove(id, { ...options, ...rootOf(known) })
   })
 
-/** What {@link Runtime.prune} would do. */
+/**
+ * What {@link Runtime.prune} would do.
+ *
+ * @since 0.2.0
+ */
 export const planPrune = (
   found: {
     /** Containers that have no owner any more, as a dry run reports them. */

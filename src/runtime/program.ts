@@ -1,4 +1,9 @@
-/** A program that runs, from its first instruction to its exit code. */
+/**
+ * A program that runs, from its first instruction to its exit code.
+ *
+ * @category results
+ * @since 0.1.0
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -28,7 +33,11 @@ export interface RunningProcess {
   readonly master?: AnyFd
 }
 
-/** How a program ended. */
+/**
+ * How a program ended.
+ *
+ * @since 0.2.0
+ */
 export interface Ended {
   readonly status: ChildStatus
   /** The status, or 128 and the signal's number. */

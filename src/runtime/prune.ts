@@ -1,6 +1,9 @@
 /**
  * `prune`: remove what nobody owns any more: containers that have ended, and whose runtime was killed before it could
  * remove them; and starts that were cut short.
+ *
+ * @category acts
+ * @since 0.2.0
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

@@ -1,6 +1,9 @@
 /**
  * Kill and remove. Each act first identifies its object: a process by its pid, its pid namespace and its start time, a
  * cgroup by its inode, a state directory by its inode and the nonce in it.
+ *
+ * @category acts
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
@@ -157,7 +160,11 @@ const removeForced = (root: string, state: State, { children, strategies }: Remo
 /** How long a forced removal waits for another command on the same container, in milliseconds. */
 const forcePatience = 3000
 
-/** How a container is removed. */
+/**
+ * How a container is removed.
+ *
+ * @since 0.2.0
+ */
 export interface RemoveOptions {
   readonly force?: boolean
   /** Those that it was started with: they remove what they made. */
@@ -193,6 +200,8 @@ const removeLocked = (root: string, id: string, options: RemoveOptions) =>
 /**
  * Removes a container that has stopped; `force` kills it first, finds nothing wrong with one that is gone, and removes
  * also one whose state can't be read.
+ *
+ * @since 0.2.0
  */
 export const remove = (
   id: AnyContainerId,

@@ -1,4 +1,9 @@
-/** `run`: a container from its start to its end. */
+/**
+ * `run`: a container from its start to its end.
+ *
+ * @category acts
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hasNamespace } from "../config/Container.ts"

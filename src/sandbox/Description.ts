@@ -1,5 +1,8 @@
 /**
  * What a sandbox is, in plain words: everything may be left out, and what is left out is safe.
+ *
+ * @category descriptions
+ * @since 0.2.0
  */
 import type { Redacted } from "effect/Redacted"
 import type { Name as CapabilityName } from "../config/capabilities.ts"

@@ -11,6 +11,9 @@
  *   return stdout
  * }))
  * ```
+ *
+ * @category pools
+ * @since 0.2.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,9 @@
-/** How a program of a sandbox has ended, and what it has used. */
+/**
+ * How a program of a sandbox has ended, and what it has used.
+ *
+ * @category results
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import { nameOf } from "../config/signals.ts"
 import type { Event } from "../engine/Events.ts"

@@ -1,4 +1,9 @@
-/** A sandbox as a value: a description, and, for who wants it, a step of one's own in its start. */
+/**
+ * A sandbox as a value: a description, and, for who wants it, a step of one's own in its start.
+ *
+ * @category descriptions
+ * @since 0.2.0
+ */
 import { dual } from "effect/Function"
 import type { Problem } from "../config/ConfigError.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"

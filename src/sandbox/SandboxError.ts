@@ -1,4 +1,9 @@
-/** How a sandbox fails: it is described wrongly, this host can't have it, or its start has failed. */
+/**
+ * How a sandbox fails: it is described wrongly, this host can't have it, or its start has failed.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 import * as Data from "effect/Data"
 import { type Problem, render } from "../config/ConfigError.ts"
 

@@ -1,4 +1,9 @@
-/** Sandboxes as a service, over the functions of this module, so that an application can swap it in its tests. */
+/**
+ * Sandboxes as a service, over the functions of this module, so that an application can swap it in its tests.
+ *
+ * @category services
+ * @since 0.2.0
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

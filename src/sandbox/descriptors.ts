@@ -1,6 +1,9 @@
 /**
  * Descriptors of the application that a program of a sandbox gets by name. No other one is ever in a sandbox, close-on-exec
  * or not.
+ *
+ * @category programs
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -1,4 +1,9 @@
-/** Further programs in a sandbox that runs: beside its first one, in the same namespaces, and with the same limits. */
+/**
+ * Further programs in a sandbox that runs: beside its first one, in the same namespaces, and with the same limits.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type { Redacted } from "effect/Redacted"
 import type * as Scope from "effect/Scope"

@@ -1,4 +1,9 @@
-/** What this host allows this caller, asked before a sandbox is needed, with what to do about what it does not. */
+/**
+ * What this host allows this caller, asked before a sandbox is needed, with what to do about what it does not.
+ *
+ * @category hosts
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import type { Fork } from "../native/Fork.ts"

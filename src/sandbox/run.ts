@@ -1,4 +1,9 @@
-/** Runs a program in a sandbox to its end, and takes what it writes. */
+/**
+ * Runs a program in a sandbox to its end, and takes what it writes.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"

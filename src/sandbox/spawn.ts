@@ -1,4 +1,9 @@
-/** A program in a sandbox that is talked to while it runs. */
+/**
+ * A program in a sandbox that is talked to while it runs.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -7,6 +7,9 @@
  * unless the sandbox inherits it by name. `detached` changes nothing: each program leads a session of its own, and its scope
  * ends it. All processes that a program has started end with it. What is let go of (`unref`) runs on when its scope ends,
  * until it ends by itself, or this process does.
+ *
+ * @category services
+ * @since 0.2.0
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"

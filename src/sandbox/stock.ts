@@ -1,5 +1,8 @@
 /**
  * The sandboxes of a pool that wait: as many as it is to have, made in the background, and each given away once.
+ *
+ * @category pools
+ * @since 0.2.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,9 @@
-/** What there is to do with a program that runs: its streams, its end, its signals, its terminal. */
+/**
+ * What there is to do with a program that runs: its streams, its end, its signals, its terminal.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ExitCode, ProcessId } from "effect/process/ChildProcessSpawner"

@@ -1,4 +1,9 @@
-/** A sandbox for an agent, or for another program that works in a directory and is not trusted with the rest. */
+/**
+ * A sandbox for an agent, or for another program that works in a directory and is not trusted with the rest.
+ *
+ * @category descriptions
+ * @since 0.2.0
+ */
 import { ownHome } from "./decode/environment.ts"
 import type { Description } from "./Description.ts"
 import { make, type Sandbox } from "./Sandbox.ts"

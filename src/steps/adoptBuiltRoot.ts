@@ -3,6 +3,9 @@
  * for.
  *
  * A pipeline that leaves out the steps themselves does not compile; one that is in a root that is finished says so here.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Mount } from "../config/Container.ts"

@@ -1,5 +1,8 @@
 /**
  * Take over the mounts of a running container, for a process that joins its mount namespace.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

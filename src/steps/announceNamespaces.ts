@@ -2,6 +2,9 @@
  * Tell the parent that the namespaces are entered, and wait until it has done its part in them: the network's host side,
  * the side-car, limits that only it may set. The kernel attests the sender's pid, so a process that was cloned again on
  * its way into a pid namespace is known to the parent from here on.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

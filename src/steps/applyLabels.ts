@@ -2,6 +2,8 @@
  * Set the AppArmor profile and the SELinux label that the program gets with its execve(2).
  *
  * @see proc(5), /proc/pid/attr; apparmor(7), selinux(8)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

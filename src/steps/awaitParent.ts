@@ -1,6 +1,9 @@
 /**
  * Wait until the parent has written the id maps, without which the process can't become root of its user namespace. The
  * process has joined its cgroup by itself before.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -3,6 +3,9 @@
  * yet.
  *
  * The process waits in no system call: it sleeps, as it does between any two calls, and ends if the runtime does.
+ *
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

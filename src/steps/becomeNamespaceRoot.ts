@@ -9,6 +9,8 @@
  * The kernel makes a process not dumpable when its ids change; then the files of `/proc/self` belong to the host's root.
  *
  * @see user_namespaces(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace, rootId } from "../config/Container.ts"

@@ -3,6 +3,8 @@
  * user, since nothing else is left.
  *
  * @see chdir(2)
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -3,6 +3,8 @@
  * on a file system that trusts no root), {@link verifyWorkingDirectory} tries again as the program's user.
  *
  * @see chdir(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

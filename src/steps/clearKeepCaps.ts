@@ -1,4 +1,10 @@
-/** Let a later change of the user clear capabilities again, as it does by default. @see prctl(2), PR_SET_KEEPCAPS */
+/**
+ * Let a later change of the user clear capabilities again, as it does by default.
+ *
+ * @see prctl(2), PR_SET_KEEPCAPS
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"

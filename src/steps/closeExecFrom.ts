@@ -7,6 +7,8 @@
  * channel, whose closing by exec says to the parent that the program runs.
  *
  * @see close_range(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

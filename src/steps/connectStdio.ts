@@ -5,6 +5,8 @@
  * the process: who might, later, finds nothing of the application's in it.
  *
  * @see dup(2)
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -7,6 +7,8 @@
  * container with less than it was promised.
  *
  * @see capabilities(7), PR_CAPBSET_DROP(2const)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -8,6 +8,8 @@
  * runtime continue with less, and a warning: the command leaves out of a document what can't be had before it starts.)
  *
  * @see capabilities(7), capset(2), PR_CAP_AMBIENT(2const)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { nameOf, toBits } from "../config/capabilities.ts"

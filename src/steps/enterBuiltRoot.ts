@@ -5,6 +5,8 @@
  * directory only if that was the old root too: any other one would still be a directory of the host.
  *
  * @see pivot_root(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -6,6 +6,8 @@
  * another tiny program is in between, which loads it, so that a filter need not allow what this process still does.
  *
  * @see execve(2), execveat(2), seccomp(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

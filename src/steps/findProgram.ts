@@ -6,6 +6,8 @@
  * It comes after everything that decides what the process may reach: as the program's user, in its directory.
  *
  * @see execvp(3), POSIX "Command Search and Execution"
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

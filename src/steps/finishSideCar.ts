@@ -1,6 +1,9 @@
 /**
  * The end of the side-car: report that all is done, and exit. Its failure travels as any init's does, so that a
  * half-built root is never taken for a whole one.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -5,6 +5,8 @@
  * learns the new pid from the credentials that the kernel adds to the next message on the channel.
  *
  * @see pid_namespaces(7), time_namespaces(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -5,6 +5,8 @@
  * machine in each v1 hierarchy, which takes ten times as long.
  *
  * @see cgroups(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -13,6 +13,8 @@
  * {@link becomeNamespaceRoot}.
  *
  * @see setns(2), namespaces(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -2,6 +2,8 @@
  * Join the container's session keyring, so that the program finds the keys of the container and not those of the caller.
  *
  * @see session-keyring(7), keyctl(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -1,5 +1,8 @@
 /**
  * Load the seccomp filter while the process has the privilege that it may take.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

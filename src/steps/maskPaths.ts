@@ -7,6 +7,8 @@
  * (CVE-2025-31133). Directories are covered by one read-only tmpfs without room for a file, bound on all of them.
  *
  * @see OCI config-linux.md#masked-paths
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

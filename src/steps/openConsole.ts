@@ -2,6 +2,8 @@
  * Give a container's first program a terminal, and bind it on `/dev/console`.
  *
  * @see pts(4), ioctl_tty(2), TIOCGPTPEER
+ * @category steps
+ * @since 0.1.0
  */
 import * as Step from "../engine/Step.ts"
 import * as Files from "../native/Files.ts"

@@ -2,6 +2,8 @@
  * Give a terminal to a program that is executed in a running container, whose `/dev/console` is taken.
  *
  * @see pts(4), ioctl_tty(2), TIOCGPTPEER
+ * @category steps
+ * @since 0.1.0
  */
 import * as Step from "../engine/Step.ts"
 import { setUpTerminal, terminalAdvice, terminalCalls } from "./init/console.ts"

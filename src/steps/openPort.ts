@@ -6,6 +6,8 @@
  * runs: nobody else in the container could have put another one in its place.
  *
  * @see network_namespaces(7), unix(7) `SCM_RIGHTS`, ip(7)
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

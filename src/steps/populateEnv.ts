@@ -4,6 +4,8 @@
  * The environment of the runtime itself is never passed on.
  *
  * @see environ(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

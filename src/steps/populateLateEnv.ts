@@ -2,6 +2,8 @@
  * Check the environment of a program that is known late, in place of the one that its container's configuration has.
  *
  * @see environ(7)
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -1,5 +1,8 @@
 /**
  * Compile the seccomp filter that is loaded right before the program, if that takes no privilege.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import process from "node:process"

@@ -6,6 +6,8 @@
  * is written before.
  *
  * @see prctl(2), PR_SET_DUMPABLE
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

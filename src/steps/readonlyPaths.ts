@@ -5,6 +5,8 @@
  * become read-only, wherever it is by now.
  *
  * @see OCI config-linux.md#readonly-paths
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

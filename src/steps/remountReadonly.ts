@@ -4,6 +4,8 @@
  * Only an attribute is added, by the handle of each mount: the others, locked ones among them, stay.
  *
  * @see OCI config.md#root, mount_setattr(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -1,6 +1,9 @@
 /**
  * Tell the parent that nothing is left to do but exec. The end of file that follows, when exec closes the channel, then
  * means that the program runs; without this message it means that the init died.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -8,6 +8,8 @@
  * It comes after all steps that open anything: the limit of descriptors may be lower than what is open already.
  *
  * @see execve(2), signal(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -2,6 +2,8 @@
  * Give the container a session keyring of its own, so that it can't use the keys of the caller's session.
  *
  * @see session-keyring(7), keyctl(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

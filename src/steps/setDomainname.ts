@@ -1,4 +1,9 @@
-/** Name the container's NIS domain. */
+/**
+ * Name the container's NIS domain.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"

@@ -1,4 +1,9 @@
-/** Name the container. */
+/**
+ * Name the container.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import { hasNamespace } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"

@@ -2,6 +2,8 @@
  * Restrict the process to the initial processors, before it is moved into its cgroup.
  *
  * @see OCI config.md#posix-process, execCPUAffinity
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

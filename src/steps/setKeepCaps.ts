@@ -2,6 +2,8 @@
  * Keep the permitted capabilities over the change of the user, which would else clear them when all uids become nonzero.
  *
  * @see prctl(2), PR_SET_KEEPCAPS; capabilities(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -3,6 +3,8 @@
  * have no effect from then on.
  *
  * @see prctl(2), PR_SET_NO_NEW_PRIVS
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

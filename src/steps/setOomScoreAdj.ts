@@ -5,6 +5,8 @@
  * file belongs to the host's root.
  *
  * @see proc(5), /proc/pid/oom_score_adj
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -2,6 +2,8 @@
  * Set how the process is scheduled, on which processors, and where its memory comes from.
  *
  * @see sched(7), ioprio_set(2), personality(2), set_mempolicy(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Process } from "../config/Container.ts"

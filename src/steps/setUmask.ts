@@ -1,4 +1,10 @@
-/** Set the file mode creation mask. @see umask(2) */
+/**
+ * Set the file mode creation mask.
+ *
+ * @see umask(2)
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { sys } from "../native/Kernel.ts"

@@ -1,5 +1,8 @@
 /**
  * Bring the container's interfaces up, from inside. The parent has made what they need on the host, and waits no more.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

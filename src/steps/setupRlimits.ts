@@ -8,6 +8,8 @@
  * files is set in `exec`, which has to write a file first.
  *
  * @see prlimit(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

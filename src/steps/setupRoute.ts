@@ -1,5 +1,8 @@
 /**
  * Add the container's routes to its main table.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -9,6 +9,8 @@
  * a size.
  *
  * @see credentials(7), passwd(5), group(5)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

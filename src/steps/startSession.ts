@@ -3,6 +3,8 @@
  * terminal can become its controlling one.
  *
  * @see setsid(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Step from "../engine/Step.ts"
 import * as Ahead from "../native/Ahead.ts"

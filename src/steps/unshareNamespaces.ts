@@ -5,6 +5,8 @@
  * new time namespace are written at once: with its first process they become fixed.
  *
  * @see unshare(2), cgroup_namespaces(7), time_namespaces(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Container } from "../config/Container.ts"

@@ -6,6 +6,8 @@
  * nor the kernel's own; so the start fails. "Not there" is right for a path that is to be masked, and wrong for a mount.
  *
  * @see rename(2) RENAME_EXCHANGE
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

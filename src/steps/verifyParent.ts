@@ -6,6 +6,8 @@
  * channel says.
  *
  * @see getppid(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

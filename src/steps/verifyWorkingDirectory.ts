@@ -4,6 +4,8 @@
  * out of CVE-2024-21626.
  *
  * @see chdir(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"

@@ -3,6 +3,8 @@
  * `/proc` could be swallowed by what the image put there (CVE-2019-16884, CVE-2025-52881).
  *
  * @see OCI config-linux.md#sysctl, sysctl(8), proc_sys(5)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

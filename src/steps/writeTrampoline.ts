@@ -3,6 +3,8 @@
  * memory file, so it takes no path of the container.
  *
  * @see memfd_create(2)
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"

@@ -10,6 +10,9 @@
  * const checked = Check.run(start, { machine: { files: { "/srv/web/bin/server": { mode: 0o755 } } } })
  * Check.program(checked, { path: "/bin/server", process: { creds: { uid: 1000, noNewPrivs: true } } })
  * ```
+ *
+ * @category checks
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
@@ -181,6 +184,8 @@ export const program = (checked: Checked<unknown, unknown>, expected: Part<Execu
  * expect(seen.interfaces.map(({ name }) => name)).toEqual(["lo"])
  * expect(seen.limits.processes).toBe(64)
  * ```
+ *
+ * @since 0.2.0
  */
 export const seen = (checked: Checked<unknown, unknown>, path?: string): Seen => {
   const executed = path === undefined ? program(checked) : checked.executed.findLast((one) => one.path === path)

@@ -3,6 +3,9 @@
  *
  * A rule wraps any kernel, live or model. A call that is made to fail does not reach the kernel. The exception is close(2),
  * which releases the descriptor even if it reports an error (close(2), "Dealing with error returns from close()").
+ *
+ * @category faults
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"

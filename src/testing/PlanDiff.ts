@@ -10,6 +10,9 @@
  * const expected = yield* Plan.fromText(fs.readFileSync("web.plan.json", "utf8"))
  * assert.strictEqual(PlanDiff.render(PlanDiff.diff(expected, plan)), "")
  * ```
+ *
+ * @category plans
+ * @since 0.1.0
  */
 import { isDeepStrictEqual } from "node:util"
 import type { Plan, PlannedCall, Row } from "../engine/Plan.ts"
@@ -210,7 +213,11 @@ const ending = (plan: Plan): ReadonlyArray<string> => [
   ...(plan.stays ?? []).map((line) => `stays: ${line}`)
 ]
 
-/** Returns the differences of two plans as text: of their calls, their end, and what stays; empty if there are none. */
+/**
+ * Returns the differences of two plans as text: of their calls, their end, and what stays; empty if there are none.
+ *
+ * @since 0.2.0
+ */
 export const between = (expected: Plan, actual: Plan, options: RenderOptions = {}): string => {
   const [old, now] = [ending(expected), ending(actual)]
   const ends = [

@@ -15,6 +15,9 @@
  *   if ((yield* Program.errnoOf(Program.writeFile("/etc/passwd", "")) === undefined) return 1
  * })
  * ```
+ *
+ * @category programs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { Acts } from "../model/Acts.ts"
@@ -27,15 +30,27 @@ import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 const bytesOf = (data: string | Uint8Array): Uint8Array => typeof data === "string" ? Buffer.from(data) : data
 
-/** Writes to standard output; waits while the pipe is full. */
+/**
+ * Writes to standard output; waits while the pipe is full.
+ *
+ * @since 0.2.0
+ */
 export const print = (text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   writeAll(1, bytesOf(text))
 
-/** Writes to standard error. */
+/**
+ * Writes to standard error.
+ *
+ * @since 0.2.0
+ */
 export const printError = (text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   writeAll(2, bytesOf(text))
 
-/** All of standard input, as text: waits for its end. */
+/**
+ * All of standard input, as text: waits for its end.
+ *
+ * @since 0.2.0
+ */
 export const input: Effect.Effect<string, SyscallError, Kernel> = Effect.map(
   readAll(0),
   (bytes) => bytes.toString("utf8")
@@ -48,10 +63,18 @@ export const environment = ({ envp }: Executed): Readonly<Record<string, string>
     return [entry.slice(0, at), entry.slice(at + 1)]
   }))
 
-/** The text of a file. */
+/**
+ * The text of a file.
+ *
+ * @since 0.2.0
+ */
 export const readFile: (path: string) => Effect.Effect<string, SyscallError, Kernel> = readText
 
-/** Writes a file; creates it if it is not there. */
+/**
+ * Writes a file; creates it if it is not there.
+ *
+ * @since 0.2.0
+ */
 export const writeFile = (path: string, text: string | Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.CREAT | O.TRUNC | O.CLOEXEC, mode: 0o666 }),
@@ -66,6 +89,8 @@ export const writeFile = (path: string, text: string | Uint8Array): Effect.Effec
  * ```ts
  * expect(yield* Program.errnoOf(Program.writeFile("/usr/bin/tool", ""))).toBe("EROFS")
  * ```
+ *
+ * @since 0.2.0
  */
 export const errnoOf = <A, R>(self: Effect.Effect<A, SyscallError, R>): Effect.Effect<Errno | undefined, never, R> =>
   Effect.match(self, { onFailure: ({ code }) => code, onSuccess: () => undefined })
@@ -75,6 +100,8 @@ export const errnoOf = <A, R>(self: Effect.Effect<A, SyscallError, R>): Effect.E
  * sees it.
  *
  * Fails with EAGAIN at the limit of processes.
+ *
+ * @since 0.2.0
  */
 export const fork = <R>(
   child: Effect.Effect<number | void, unknown, R>
@@ -104,6 +131,8 @@ export const children: Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel
  * ```ts
  * expect(yield* Program.forkBomb).toBe(64)
  * ```
+ *
+ * @since 0.2.0
  */
 export const forkBomb: Effect.Effect<number, never, Kernel | Fork> = Effect.gen(function*() {
   for (let count = 1; count < 10_000; count++) {
@@ -124,11 +153,17 @@ export const forkBomb: Effect.Effect<number, never, Kernel | Fork> = Effect.gen(
  * const checked = await Check.runPromise(run, { machine, programs: { "/usr/bin/agent": agent } })
  * expect(Check.succeeded(checked)).toMatchObject({ signal: "SIGKILL", outOfMemory: true })
  * ```
+ *
+ * @since 0.2.0
  */
 export const useMemory = (bytes: number): Effect.Effect<void> =>
   Effect.flatMap(Acts, (acts) => acts.useMemory(BigInt(bytes)))
 
-/** What comes of a connection that a program asks for. */
+/**
+ * What comes of a connection that a program asks for.
+ *
+ * @since 0.2.0
+ */
 export type Reached =
   /** The list of hosts, or the application, has allowed it; on Linux it would be connected. */
   | "allowed"
@@ -153,6 +188,8 @@ export type Reached =
  *   expect(yield* Program.reach(self, "example.com:443")).toBe("refused")
  * })
  * ```
+ *
+ * @since 0.2.0
  */
 export const reach = (self: Executed, to: string): Effect.Effect<Reached> =>
   Effect.gen(function*() {

@@ -3,6 +3,9 @@
  *
  * It wraps any kernel, model or live. In both, JavaScript of the parent asks for the calls of a child, so the calls of
  * every process are seen. The calls of the exec trampoline, which is machine code, are read from its image.
+ *
+ * @category records
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -40,7 +43,11 @@ export interface Entry {
   readonly handled?: ReadonlyArray<Errno>
 }
 
-/** A step that has begun; it may make no call. */
+/**
+ * A step that has begun; it may make no call.
+ *
+ * @since 0.2.0
+ */
 export interface Begun extends Pick<Entry, "pipeline" | "side" | "step"> {
   /** How many calls were made before it. */
   readonly after: number

@@ -1,4 +1,9 @@
-/** What a program on the model sees: its environment, its network, its mounts, and its limits. */
+/**
+ * What a program on the model sees: its environment, its network, its mounts, and its limits.
+ *
+ * @category checks
+ * @since 0.2.0
+ */
 import { nameOf } from "../config/capabilities.ts"
 import { keyOf, pathsUp } from "../model/cgroupTree.ts"
 import type { Executed, IdRange, Process, State } from "../model/State.ts"

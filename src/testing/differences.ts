@@ -1,7 +1,16 @@
-/** How two values differ, as lines of text. */
+/**
+ * How two values differ, as lines of text.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
 import { nameOf } from "../config/capabilities.ts"
 
-/** A value of which some parts are given; a map by some of its keys. */
+/**
+ * A value of which some parts are given; a map by some of its keys.
+ *
+ * @since 0.2.0
+ */
 export type Part<T> = T extends bigint | number | string | boolean | null | undefined | Uint8Array ? T
   : T extends ReadonlyMap<infer K, infer V> ? ReadonlyMap<K, Part<V>>
   : T extends ReadonlyArray<infer V> ? ReadonlyArray<Part<V>>

@@ -1,4 +1,9 @@
-/** What differs between two JSON documents, by their meaning: the order of keys and the way it is written do not matter. */
+/**
+ * What differs between two JSON documents, by their meaning: the order of keys and the way it is written do not matter.
+ *
+ * @category checks
+ * @since 0.2.0
+ */
 import { isDeepStrictEqual } from "node:util"
 
 /** A place in a document that holds something else now; `undefined` where there is nothing. */

@@ -1,6 +1,9 @@
 /**
  * The difference of two plans as text, in as few lines as it takes: a document that is written several times is told once, of a
  * list its elements, and of calls that only look how many there are.
+ *
+ * @category checks
+ * @since 0.2.0
  */
 import type { PlannedCall } from "../engine/Plan.ts"
 import { onlyLooks } from "../engine/planSummary.ts"

@@ -1,4 +1,9 @@
-/** Runs an Effect on a model machine, records every call, and uses the machine's time. */
+/**
+ * Runs an Effect on a model machine, records every call, and uses the machine's time.
+ *
+ * @category checks
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"

@@ -1,4 +1,9 @@
-/** The calls that led to a failure, as text. */
+/**
+ * The calls that led to a failure, as text.
+ *
+ * @category checks
+ * @since 0.2.0
+ */
 import { render } from "../native/Kernel.ts"
 import type * as Recorder from "./Recorder.ts"
 

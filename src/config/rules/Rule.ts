@@ -1,4 +1,9 @@
-/** What a rule is, and how its findings become problems in the words of a format. */
+/**
+ * What a rule is, and how its findings become problems in the words of a format.
+ *
+ * @category validation
+ * @since 0.1.0
+ */
 import * as capabilities from "../capabilities.ts"
 import { pathOf, type Problem, problem } from "../ConfigError.ts"
 import { type Container, type NamespaceType } from "../Container.ts"

@@ -1,4 +1,9 @@
-/** What only the host knows. */
+/**
+ * What only the host knows.
+ *
+ * @category validation
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import { AT, O, RESOLVE, STATX } from "../../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"

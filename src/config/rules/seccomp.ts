@@ -1,4 +1,9 @@
-/** Rules of the seccomp filter, and the names that it may use. */
+/**
+ * Rules of the seccomp filter, and the names that it may use.
+ *
+ * @category validation
+ * @since 0.1.0
+ */
 import { each, found, isWithin, type Rule, when } from "./Rule.ts"
 
 /** The actions that OCI names. @see OCI config-linux.md, "Seccomp" */

@@ -1,5 +1,8 @@
 /**
  * Sizes and times as people write them: `"256 MiB"`, `"10 seconds"`.
+ *
+ * @category validation
+ * @since 0.2.0
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"

@@ -1,13 +1,26 @@
-/** What a pipeline is: a name, inputs, and steps in order, all with their types. */
+/**
+ * What a pipeline is: a name, inputs, and steps in order, all with their types.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 import { type Pipeable, Prototype } from "effect/Pipeable"
 import { InvalidPipelineError, type PipelineError } from "../PipelineError.ts"
 import type * as Step from "../Step.ts"
 import { collisions } from "./keys.ts"
 
-/** Steps in order, as a tuple. */
+/**
+ * Steps in order, as a tuple.
+ *
+ * @since 0.2.0
+ */
 export type Steps = ReadonlyArray<Step.Any>
 
-/** Keys of services, as a tuple. */
+/**
+ * Keys of services, as a tuple.
+ *
+ * @since 0.2.0
+ */
 export type Keys = ReadonlyArray<Step.Key>
 
 /**
@@ -24,7 +37,11 @@ export interface Pipeline<out Inputs extends Keys, out S extends Steps> extends 
   readonly steps: S
 }
 
-/** The pipeline without its types. */
+/**
+ * The pipeline without its types.
+ *
+ * @since 0.2.0
+ */
 export type Any = Pipeline<Keys, Steps>
 
 /**
@@ -37,17 +54,35 @@ export type Any = Pipeline<Keys, Steps>
  * export interface Box extends Pipeline.Of<typeof steps> {}
  * export const box: Box = steps
  * ```
+ *
+ * @since 0.2.0
  */
 export type Of<P extends Any> = Pipeline<P["inputs"], P["steps"]>
 
-/** The literal names of the steps. */
+/**
+ * The literal names of the steps.
+ *
+ * @since 0.2.0
+ */
 export type Names<P> = P extends Any ? Step.Name<P["steps"][number]> : never
-/** What the steps can fail with. */
+/**
+ * What the steps can fail with.
+ *
+ * @since 0.2.0
+ */
 export type Errors<P> = P extends Any ? Step.Error<P["steps"][number]> : never
-/** What a run of a pipeline fails with. The failure of another pipeline, which a step reports, becomes its own. */
+/**
+ * What a run of a pipeline fails with. The failure of another pipeline, which a step reports, becomes its own.
+ *
+ * @since 0.2.0
+ */
 export type Failure<P> = PipelineError<Reason<Errors<P>>>
 
-/** The error of the step that failed first. */
+/**
+ * The error of the step that failed first.
+ *
+ * @since 0.2.0
+ */
 export type Reason<E> = E extends PipelineError<infer R> ? R : E
 
 /** The services that the steps provide; what a run returns, as a Context. */

@@ -1,4 +1,9 @@
-/** Changes of a pipeline as data, and their result: as a type for the compiler, and as a value. */
+/**
+ * Changes of a pipeline as data, and their result: as a type for the compiler, and as a value.
+ *
+ * @category edits
+ * @since 0.2.0
+ */
 import { nearest } from "../nearest.ts"
 import { InvalidPipelineError } from "../PipelineError.ts"
 import type * as Step from "../Step.ts"

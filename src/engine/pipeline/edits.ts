@@ -3,6 +3,9 @@
  *
  * An edit can be applied at once, or be made first and applied later: an {@link Edit} is a list of changes that is a
  * function too. It fits every pipeline that has the steps which it names.
+ *
+ * @category edits
+ * @since 0.1.0
  */
 import { dual } from "effect/Function"
 import { type Pipeable, Prototype } from "effect/Pipeable"
@@ -33,6 +36,8 @@ import type { KeyName } from "./rules.ts"
  * const quiet = Pipeline.compose(Pipeline.insertAfter("setupRlimits", lowerPriority), Pipeline.remove("sessionKeyring"))
  * const mine = [quiet(standard), quiet(userns)]
  * ```
+ *
+ * @since 0.2.0
  */
 export interface Edit<out C extends Changes> extends Pipeable {
   <P extends Any>(self: Editable<P, C>): Applied<P, C>
@@ -56,7 +61,11 @@ type CommonNames<P> = (P extends Any ? (name: Names<P>) => void : never) extends
 /** A name of a step. An editor suggests those of the pipeline. */
 type NameIn<P> = CommonNames<P> | (string & {})
 
-/** Where a step is moved to. */
+/**
+ * Where a step is moved to.
+ *
+ * @since 0.2.0
+ */
 export type Place<N extends string> = { readonly before: N } | { readonly after: N }
 
 type SideOf<W> = W extends { readonly before: string } ? "before" : "after"
@@ -103,6 +112,8 @@ export const insertAfter: {
  * ```ts
  * const announced = Pipeline.insertAllBefore(standard, "findProgram", [readBanner, printBanner])
  * ```
+ *
+ * @since 0.2.0
  */
 export const insertAllBefore: {
   <const N extends string, const X extends Steps>(name: N, steps: X): Edit<[Before<N, X>]>
@@ -113,7 +124,11 @@ export const insertAllBefore: {
   ): Applied<P, [Before<N, X>]>
 } = edit(2, (at: string, put: Steps): Change => ({ _tag: "Before", at, put }))
 
-/** Puts several steps after another, in their order. As {@link insertAllBefore}. */
+/**
+ * Puts several steps after another, in their order. As {@link insertAllBefore}.
+ *
+ * @since 0.2.0
+ */
 export const insertAllAfter: {
   <const N extends string, const X extends Steps>(name: N, steps: X): Edit<[After<N, X>]>
   <P extends Any, N extends NameIn<P>, const X extends Steps>(
@@ -123,7 +138,11 @@ export const insertAllAfter: {
   ): Applied<P, [After<N, X>]>
 } = edit(2, (at: string, put: Steps): Change => ({ _tag: "After", at, put }))
 
-/** Replaces a step by another. As {@link insertBefore}. */
+/**
+ * Replaces a step by another. As {@link insertBefore}.
+ *
+ * @since 0.2.0
+ */
 export const replace: {
   <const N extends string, X extends Step.Any>(name: N, step: X): Edit<[Instead<N, [X]>]>
   <P extends Any, N extends NameIn<P>, X extends Step.Any>(
@@ -133,13 +152,21 @@ export const replace: {
   ): Applied<P, [Instead<N, [X]>]>
 } = edit(2, (at: string, step: Step.Any): Change => ({ _tag: "Instead", at, put: [step] }))
 
-/** Removes a step. As {@link insertBefore}. */
+/**
+ * Removes a step. As {@link insertBefore}.
+ *
+ * @since 0.2.0
+ */
 export const remove: {
   <const N extends string>(name: N): Edit<[Instead<N, []>]>
   <P extends Any, N extends NameIn<P>>(self: Editable<P, [Instead<N, []>]>, name: N): Applied<P, [Instead<N, []>]>
 } = edit(1, (at: string): Change => ({ _tag: "Instead", at, put: [] }))
 
-/** Puts a step at the end. As {@link insertBefore}. */
+/**
+ * Puts a step at the end. As {@link insertBefore}.
+ *
+ * @since 0.2.0
+ */
 export const append: {
   <X extends Step.Any>(step: X): Edit<[Last<[X]>]>
   <P extends Any, X extends Step.Any>(self: Editable<P, [Last<[X]>]>, step: X): Applied<P, [Last<[X]>]>
@@ -153,6 +180,8 @@ export const append: {
  * ```ts
  * const early = Pipeline.move(standard, "setHostname", { after: "startSession" })
  * ```
+ *
+ * @since 0.2.0
  */
 export const move: {
   <const N extends string, const W extends Place<string>>(
@@ -169,7 +198,11 @@ export const move: {
     ? { _tag: "Move", step, side: "before", at: place.before }
     : { _tag: "Move", step, side: "after", at: place.after })
 
-/** Exchanges two steps. As {@link insertBefore}. */
+/**
+ * Exchanges two steps. As {@link insertBefore}.
+ *
+ * @since 0.2.0
+ */
 export const swap: {
   <const N extends string, const M extends string>(name: N, other: M): Edit<[Swap<N, M>]>
   <P extends Any, N extends NameIn<P>, M extends NameIn<P>>(
@@ -191,6 +224,8 @@ export const swap: {
  *     Pipeline.when(job.traced, Pipeline.insertBefore("exec", attachTracer))
  *   )
  * ```
+ *
+ * @since 0.2.0
  */
 export const when: {
   <C extends Changes>(condition: boolean, edit: Edit<C>): Edit<[When<C>]>
@@ -203,7 +238,11 @@ export const when: {
 
 type ChangesOf<E> = E extends readonly [Edit<infer C>, ...infer Rest] ? [...C, ...ChangesOf<Rest>] : []
 
-/** Joins several edits into one, in their order. */
+/**
+ * Joins several edits into one, in their order.
+ *
+ * @since 0.2.0
+ */
 export const compose = <const E extends ReadonlyArray<{ readonly changes: Changes }>>(
   ...edits: E
 ): Edit<ChangesOf<E>> => editOf(edits.flatMap(({ changes }) => changes)) as never
@@ -217,7 +256,11 @@ type Filled<I extends Keys, Have, Done extends Keys = []> = I extends
 
 type Given<P extends Any> = P["inputs"][number]["key"] | KeyName<Step.Provides<P["steps"][number]>>
 
-/** Two pipelines in one. */
+/**
+ * Two pipelines in one.
+ *
+ * @since 0.2.0
+ */
 export interface Concatenated<out P extends Any, out Q extends Any>
   extends Pipeline<[...P["inputs"], ...Filled<Q["inputs"], Given<P>>], [...P["steps"], ...Q["steps"]]>
 {}
@@ -231,6 +274,8 @@ export interface Concatenated<out P extends Any, out Q extends Any>
  * ```ts
  * const mine = Pipeline.concat(mySetup, finalize)
  * ```
+ *
+ * @since 0.2.0
  */
 export const concat: {
   <Q extends Any>(other: Q): <P extends Any>(self: P) => Concatenated<P, Q>

@@ -1,4 +1,9 @@
-/** Whether changes fit a pipeline, for the compiler: the steps that they name are there, and no name is used twice. */
+/**
+ * Whether changes fit a pipeline, for the compiler: the steps that they name are there, and no name is used twice.
+ *
+ * @category checks
+ * @since 0.2.0
+ */
 import type * as Step from "../Step.ts"
 import type { After, Before, Changes, Edited, Instead, Last, Move, Swap, When } from "./changes.ts"
 import type { Any, Names, Steps } from "./Definition.ts"

@@ -2,6 +2,9 @@
  * The rules of a pipeline: each name is used once, each requirement is provided by an earlier step or by an input, a key
  * belongs to one fact, and nothing follows a terminal step. They are written for the compiler and, in the same words, for
  * pipelines that are assembled from data.
+ *
+ * @category checks
+ * @since 0.1.0
  */
 import type * as Step from "../Step.ts"
 import type { Any, Steps } from "./Definition.ts"
@@ -47,7 +50,11 @@ type Broken<S extends Steps, Have, All extends Steps = S, Seen = never, Found = 
 /** The name itself; `never` for one that is known at run time only. */
 export type Literal<N> = string extends N ? never : N
 
-/** All rules that a pipeline breaks, as sentences; `never` if it breaks none, or if that is known at run time only. */
+/**
+ * All rules that a pipeline breaks, as sentences; `never` if it breaks none, or if that is known at run time only.
+ *
+ * @since 0.2.0
+ */
 export type Problems<P> = P extends Any ? Broken<P["steps"], P["inputs"][number]> : never
 
 /** Names that are used twice. */
@@ -61,7 +68,11 @@ export type Unique<S extends Steps> = {
   [K in keyof S]: Step.Name<S[K]> extends Twice<S> ? `step "${Step.Name<S[K]>}" stands twice` : S[K]
 }
 
-/** The pipeline, if it can run. Otherwise the sentence about what is wrong, a type that no pipeline has. */
+/**
+ * The pipeline, if it can run. Otherwise the sentence about what is wrong, a type that no pipeline has.
+ *
+ * @since 0.2.0
+ */
 export type Runnable<P> = [Problems<P>] extends [never] ? P : Problems<P>
 
 /** Every rule that a pipeline breaks, as sentences. This is the check of `run` at run time instead of by the compiler. */

@@ -1,5 +1,8 @@
 /**
  * Begins a model as a copy of the machine that this runs on: its mounts, cgroups, links, limits and files.
+ *
+ * @category models
+ * @since 0.1.0
  */
 import * as os from "node:os"
 import { infinity } from "../Descriptors.ts"

@@ -1,4 +1,9 @@
-/** A machine on which no call can be made. */
+/**
+ * A machine on which no call can be made.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 import * as Data from "effect/Data"
 
 /**

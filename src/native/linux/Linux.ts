@@ -18,6 +18,9 @@
  *   Effect.provideService(Effect.map(sys.uname({}), (names) => names.release), Kernel, kernel)
  * )
  * ```
+ *
+ * @category kernels
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,9 @@
-/** What the programs of a sandbox have asked of the network, and what came of it. */
+/**
+ * What the programs of a sandbox have asked of the network, and what came of it.
+ *
+ * @category networks
+ * @since 0.2.0
+ */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

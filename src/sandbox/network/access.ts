@@ -2,6 +2,9 @@
  * From a name that a program asks for to a connection: the rules, the application's own function, the addresses that the
  * name leads to, and a connection to one of exactly these. The name is resolved once: a second time it could lead to
  * another address than the one that was checked.
+ *
+ * @category networks
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -1,4 +1,9 @@
-/** What was found of a host. */
+/**
+ * What was found of a host.
+ *
+ * @category programs
+ * @since 0.2.0
+ */
 /** One thing that a sandbox may need. */
 export interface Finding {
   readonly name:

@@ -3,6 +3,9 @@
  *
  * What is found here is only a list of paths: each is looked up again in the sandbox's own root, by handle, and can't lead out
  * of it. Links are never followed here.
+ *
+ * @category descriptions
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { type Problem, problem } from "../../config/ConfigError.ts"

@@ -1,4 +1,9 @@
-/** What the steps hand to each other that remove a container whose state can't be read. */
+/**
+ * What the steps hand to each other that remove a container whose state can't be read.
+ *
+ * @category facts
+ * @since 0.2.0
+ */
 import * as Context from "effect/Context"
 
 /** A container whose state can't be read. */

@@ -1,4 +1,9 @@
-/** Find what a container without a readable state has left. */
+/**
+ * Find what a container without a readable state has left.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"

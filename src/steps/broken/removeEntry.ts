@@ -1,4 +1,9 @@
-/** Remove what has a container's name in the directory of states. */
+/**
+ * Remove what has a container's name in the directory of states.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { Reaped } from "../kill/facts.ts"

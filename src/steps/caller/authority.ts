@@ -5,6 +5,8 @@
  * is in the host's user namespace and may mount nothing; a user may hold a capability by its ambient set.
  *
  * @see capabilities(7), user_namespaces(7)
+ * @category caller
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { numbers as capability } from "../../config/capabilities.ts"

@@ -5,6 +5,8 @@
  * that its bounding set has: the latter may lack some in a container or a service.
  *
  * @see capabilities(7), user_namespaces(7)
+ * @category caller
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { numbers } from "../../config/capabilities.ts"

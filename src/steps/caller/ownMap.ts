@@ -1,4 +1,10 @@
-/** Which ids the caller's own user namespace has, and what they are outside of it. @see user_namespaces(7) */
+/**
+ * Which ids the caller's own user namespace has, and what they are outside of it.
+ *
+ * @see user_namespaces(7)
+ * @category caller
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type { IdMapping } from "../../config/Container.ts"
 import { AT, O } from "../../native/constants.ts"

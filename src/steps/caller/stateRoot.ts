@@ -5,6 +5,8 @@
  * last resort is made at once, and used only if it is a directory of the caller's that nobody else can look into.
  *
  * @see XDG Base Directory Specification, $XDG_RUNTIME_DIR
+ * @category caller
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { hostId } from "../../config/Container.ts"

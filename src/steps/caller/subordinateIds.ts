@@ -3,6 +3,8 @@
  * that write such maps.
  *
  * @see subuid(5), subgid(5), newuidmap(1)
+ * @category caller
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import type { IdMapping } from "../../config/Container.ts"

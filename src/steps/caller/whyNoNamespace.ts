@@ -2,6 +2,8 @@
  * Why the kernel makes no namespace: it has one errno for a dozen causes, so they are looked up when it has refused.
  *
  * @see clone(2), unshare(2), namespaces(7), user_namespaces(7)
+ * @category caller
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import type { NamespaceType } from "../../config/Container.ts"

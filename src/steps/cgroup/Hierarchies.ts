@@ -2,6 +2,8 @@
  * Which cgroup hierarchies this host has, where they are mounted, and where in them this process is.
  *
  * @see cgroups(7), proc_pid_cgroup(5)
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"

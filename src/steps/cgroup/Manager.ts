@@ -1,6 +1,9 @@
 /**
  * Where a container's cgroups are: plain data, so that it can be part of the container's state and be read by a later
  * command.
+ *
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { CgroupPathInvalid } from "./errors.ts"

@@ -1,5 +1,8 @@
 /**
  * Making and removing the directories of a container's cgroups.
+ *
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
@@ -78,6 +81,8 @@ export const create = Effect.fnUntraced(function*(
 /**
  * What {@link create} is about to make, to be written down before it does: the groups that are not there yet, and the
  * directories above them.
+ *
+ * @since 0.2.0
  */
 export const intent = (planned: CgroupManager): Effect.Effect<CgroupManager, SyscallError, Kernel> =>
   Effect.gen(function*() {

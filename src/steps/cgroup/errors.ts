@@ -1,4 +1,9 @@
-/** What can be wrong with cgroups beyond a refused kernel call. */
+/**
+ * What can be wrong with cgroups beyond a refused kernel call.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 import * as Data from "effect/Data"
 import type { AnyPid } from "../../native/Handle.ts"
 import type { SyscallError } from "../../native/Kernel.ts"
@@ -148,7 +153,11 @@ export class CgroupValueRefused extends Data.TaggedError("CgroupValueRefused")<{
   }
 }
 
-/** The device rules of version 2 are a BPF program, and the kernel does not take it. */
+/**
+ * The device rules of version 2 are a BPF program, and the kernel does not take it.
+ *
+ * @since 0.2.0
+ */
 export class DeviceFilterRefused extends Data.TaggedError("DeviceFilterRefused")<{
   readonly path: string
   readonly reason: SyscallError

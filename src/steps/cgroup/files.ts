@@ -4,6 +4,9 @@
  *
  * A path as text could lead elsewhere by the time it is used; and a regular file named `cgroup.procs` in a plain directory
  * would take every write and do nothing.
+ *
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -76,7 +79,11 @@ const anothers = ({ path }: Group): SyscallError =>
     detail: "the cgroup of this name is not the container's: that one was removed, and this one was made later"
   })
 
-/** Whether the directory at a group's path is that group; `false` if it is another one, or there is none. */
+/**
+ * Whether the directory at a group's path is that group; `false` if it is another one, or there is none.
+ *
+ * @since 0.2.0
+ */
 export const isThere = (group: Group): Effect.Effect<boolean, SyscallError, Kernel> =>
   sys.statx({ dirfd: AT.FDCWD, path: group.path, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.INO }).pipe(
     Effect.map(({ ino }) => typeof group.inode !== "bigint" || ino === group.inode),
@@ -134,6 +141,8 @@ export const directoriesIn = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<string>
 /**
  * Visits all groups below an open one, parents first: with a handle of the group that each is in, and its name there. A
  * group without groups of its own is not opened: its link count says so (kernfs counts directories, as file systems do).
+ *
+ * @since 0.2.0
  */
 export const eachBelow = <E, R>(
   dirfd: AnyFd,

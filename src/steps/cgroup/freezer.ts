@@ -5,6 +5,8 @@
  * killed; v1's `freezer.state` elsewhere. A container is taken for frozen, and is thawed, in both.
  *
  * @see the kernel's admin-guide/cgroup-v2.rst, "cgroup.freeze", and cgroup-v1/freezer-subsystem.rst
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { AnyFd } from "../../native/Handle.ts"

@@ -1,5 +1,8 @@
 /**
  * Applying the limits of a configuration to a container's cgroups.
+ *
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Cgroup } from "../../config/Container.ts"

@@ -1,5 +1,8 @@
 /**
  * The processes of a container, as its cgroups know them: who is in, putting one in, killing all.
+ *
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { AnyFd, AnyPid } from "../../native/Handle.ts"

@@ -5,6 +5,8 @@
  * means "no limit". What only the other version has is left out, with a warning: engines write it on every host.
  *
  * @see cgroups(7), the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst, OCI config-linux.md#control-groups
+ * @category cgroups
+ * @since 0.1.0
  */
 import type { Cgroup, DeviceRule, ThrottleDevice } from "../../config/Container.ts"
 
@@ -26,7 +28,11 @@ export interface Invalid {
   readonly problem: string
 }
 
-/** A limit that this kind of hierarchy has no word for. */
+/**
+ * A limit that this kind of hierarchy has no word for.
+ *
+ * @since 0.2.0
+ */
 export interface Ignored {
   readonly _tag: "Ignored"
   readonly limit: string

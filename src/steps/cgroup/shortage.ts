@@ -3,6 +3,8 @@
  * refuses, says nothing of the limit that it met.
  *
  * @see the kernel's admin-guide/cgroup-v2.rst (memory.events, pids.events), cgroup-v1/memory.rst (memory.oom_control)
+ * @category cgroups
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"

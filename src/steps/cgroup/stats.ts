@@ -2,6 +2,8 @@
  * What a container has used, from its cgroups.
  *
  * @see the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst
+ * @category cgroups
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"

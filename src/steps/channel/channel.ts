@@ -15,6 +15,9 @@
  * Behind Ready the far end may be in the wrong hands: the exec trampoline runs with the container's credentials, and
  * where those are root's, a process of the container can trace it and send what it likes. So whatever comes is looked at
  * before it is believed, and descriptors that come along are closed.
+ *
+ * @category channel
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as c from "../../native/constants.ts"

@@ -1,5 +1,8 @@
 /**
  * What the init pipelines take: the container, the process to become, and the handles that the parent left.
+ *
+ * @category init
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -9,10 +12,18 @@ import type { Limit } from "../../native/results.ts"
 import type { CgroupManager } from "../cgroup/Manager.ts"
 import type { ProcessIdentity } from "../proc/processes.ts"
 
-/** Three descriptors, none of which is 0, 1 or 2: for standard input, output and error. */
+/**
+ * Three descriptors, none of which is 0, 1 or 2: for standard input, output and error.
+ *
+ * @since 0.2.0
+ */
 export type Stdio = readonly [stdin: number, stdout: number, stderr: number]
 
-/** A port on which the container's programs reach the application. */
+/**
+ * A port on which the container's programs reach the application.
+ *
+ * @since 0.2.0
+ */
 export interface Port {
   /** From 1 to 65535, on the container's 127.0.0.1. */
   readonly number: number
@@ -20,7 +31,11 @@ export interface Port {
   readonly socket: AnyFd
 }
 
-/** What a program inherits of its caller. Each field is an option of a start: `handles` in `runtime/options.ts` checks it. */
+/**
+ * What a program inherits of its caller. Each field is an option of a start: `handles` in `runtime/options.ts` checks it.
+ *
+ * @since 0.2.0
+ */
 export interface Inherited {
   /**
    * Descriptors of the caller, above 2 and close-on-exec, that become the program's standard input, output and error;
@@ -42,13 +57,21 @@ export interface Inherited {
   readonly nofile: Limit
 }
 
-/** Pairs of the number that a program has a descriptor under, and the caller's. */
+/**
+ * Pairs of the number that a program has a descriptor under, and the caller's.
+ *
+ * @since 0.2.0
+ */
 export const descriptorsOf = (
   { descriptors = {} }: Pick<Inherited, "descriptors">
 ): ReadonlyArray<readonly [number: number, fd: AnyFd]> =>
   Object.entries(descriptors).map(([number, fd]) => [Number(number), fd])
 
-/** All that is known of a new process before anything is made for it. `Launch` holds it whole. */
+/**
+ * All that is known of a new process before anything is made for it. `Launch` holds it whole.
+ *
+ * @since 0.2.0
+ */
 export interface InitRecord extends Inherited {
   /** The container's id. */
   readonly id: string

@@ -1,4 +1,9 @@
-/** Wait for a word of the parent, which comes through the channel. */
+/**
+ * Wait for a word of the parent, which comes through the channel.
+ *
+ * @category init
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type { AnyFd } from "../../native/Handle.ts"
 import { receive } from "../channel/channel.ts"

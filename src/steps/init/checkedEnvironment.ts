@@ -1,4 +1,9 @@
-/** The environment of a program, as it is given, and as it is when it was checked. */
+/**
+ * The environment of a program, as it is given, and as it is when it was checked.
+ *
+ * @category init
+ * @since 0.1.0
+ */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -34,7 +39,11 @@ const problemOf = (entry: string): string | undefined => {
 const nameOf = (entry: string): string =>
   typeof entry === "string" && entry.includes("=") ? entry.split("=", 1)[0]! : ""
 
-/** Checks `process.env`; keeps the last value of each name. */
+/**
+ * Checks `process.env`; keeps the last value of each name.
+ *
+ * @since 0.2.0
+ */
 export const checkedEnvironment = (
   env: Process["env"]
 ): Effect.Effect<Environment["Service"], InvalidEnvironment> =>

@@ -8,6 +8,8 @@
  * (CVE-2025-52565).
  *
  * @see pts(4), ioctl_tty(2), TIOCGPTPEER
+ * @category init
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -99,7 +101,11 @@ const useTerminal = Effect.fnUntraced(function*(terminal: number) {
   if (terminal > 2) yield* sys.close({ fd: terminal })
 })
 
-/** Sets up the terminal that `process.terminal` asks for; `bind` says whether it is bound on `/dev/console` too. */
+/**
+ * Sets up the terminal that `process.terminal` asks for; `bind` says whether it is bound on `/dev/console` too.
+ *
+ * @since 0.2.0
+ */
 export const setUpTerminal = (bind: boolean) =>
   Effect.gen(function*() {
     const { consoleSocket, container, process } = yield* Init
@@ -128,7 +134,11 @@ export const setUpTerminal = (bind: boolean) =>
         })))
   })
 
-/** The calls of {@link setUpTerminal}, without those that bind. */
+/**
+ * The calls of {@link setUpTerminal}, without those that bind.
+ *
+ * @since 0.2.0
+ */
 export const terminalCalls = [
   "openat",
   "openat2",
@@ -142,7 +152,11 @@ export const terminalCalls = [
   "close"
 ] as const
 
-/** What to do about errnos of {@link setUpTerminal}. */
+/**
+ * What to do about errnos of {@link setUpTerminal}.
+ *
+ * @since 0.2.0
+ */
 export const terminalAdvice = {
   ENOENT: "a terminal needs a devpts on /dev/pts in the container, with ptmx in it",
   ENOSPC: "the limit of terminals is reached: /proc/sys/kernel/pty/max, or the max option of the devpts",

@@ -1,4 +1,9 @@
-/** What to do about a working directory that cannot be entered: two steps try, each as another user. */
+/**
+ * What to do about a working directory that cannot be entered: two steps try, each as another user.
+ *
+ * @category init
+ * @since 0.1.0
+ */
 
 /** What to do about a working directory that can't be entered. */
 export const directoryAdvice = {

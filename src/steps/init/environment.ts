@@ -1,4 +1,9 @@
-/** The environment of the program, once its user is known. */
+/**
+ * The environment of the program, once its user is known.
+ *
+ * @category init
+ * @since 0.1.0
+ */
 import type { Environment, ExecUser } from "./facts.ts"
 
 /**

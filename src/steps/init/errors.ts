@@ -3,11 +3,18 @@
  * alone is in that step's file.
  *
  * Fields are plain data, so that an error crosses the channel to the parent as what it was. `advice` says what to do.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import type { SyscallError } from "../../native/Kernel.ts"
 
-/** Namespaces that the kernel does not make. */
+/**
+ * Namespaces that the kernel does not make.
+ *
+ * @since 0.2.0
+ */
 export class NamespaceRefused extends Data.TaggedError("NamespaceRefused")<{
   readonly reason: SyscallError
   /** The cause, if it could be found, and what to do about it. */

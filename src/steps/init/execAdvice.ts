@@ -1,6 +1,9 @@
 /**
  * The name of the last step, and what to do if it fails: the parent needs both, since an exec that fails late can report
  * nothing but its errno.
+ *
+ * @category init
+ * @since 0.2.0
  */
 import type { Errno } from "../../native/Errno.ts"
 import { advice } from "../../native/trampoline.ts"

@@ -1,5 +1,8 @@
 /**
  * What the steps of the init hand to each other. A fact that a step requires is an ordering rule that the compiler checks.
+ *
+ * @category facts
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type { AnyFd } from "../../native/Handle.ts"
@@ -8,7 +11,11 @@ import type { Filter } from "../../native/trampoline.ts"
 /** No tracer can reach the process. It must be so before the first namespace that others are in (CVE-2016-9962). */
 export class Unreachable extends Context.Service<Unreachable, true>()("runfx/Unreachable") {}
 
-/** Standard input, output and error are the program's. */
+/**
+ * Standard input, output and error are the program's.
+ *
+ * @since 0.2.0
+ */
 export class StdioConnected extends Context.Service<StdioConnected, true>()("runfx/StdioConnected") {}
 
 /** The namespaces that are given by path are joined. */
@@ -112,7 +119,11 @@ export class ExecFilter extends Context.Service<ExecFilter, {
   readonly filter: Filter | undefined
 }>()("runfx/ExecFilter") {}
 
-/** The memory file of the trampoline that `exec` executes in place of the program; absent if there is none. */
+/**
+ * The memory file of the trampoline that `exec` executes in place of the program; absent if there is none.
+ *
+ * @since 0.2.0
+ */
 export class Trampoline extends Context.Service<Trampoline, {
   readonly fd: AnyFd | undefined
 }>()("runfx/Trampoline") {}

@@ -3,6 +3,9 @@
  *
  * The process makes the calls, but its steps run here, beside the parent's. So what they tell, and what they fail with, the
  * parent is given as it is, and the process itself only says that it has failed.
+ *
+ * @category init
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -15,7 +18,11 @@ import { type Kernel, sys } from "../../native/Kernel.ts"
 import { send } from "../channel/channel.ts"
 import { Init } from "./Init.ts"
 
-/** What an init tells its parent, apart from the words on the channel. */
+/**
+ * What an init tells its parent, apart from the words on the channel.
+ *
+ * @since 0.2.0
+ */
 export interface Report {
   /** What its steps have done, in order. */
   readonly events: Array<Event>
@@ -23,7 +30,11 @@ export interface Report {
   failure: Cause.Cause<unknown> | undefined
 }
 
-/** A report with nothing in it yet. */
+/**
+ * A report with nothing in it yet.
+ *
+ * @since 0.2.0
+ */
 export const emptyReport = (): Report => ({ events: [], failure: undefined })
 
 /** Runs an init pipeline in a process that was just made, and never returns: the process ends in exec or exits. */

@@ -1,6 +1,9 @@
 /**
  * What the two steps share that join a session keyring: that of a container's first process, and of one that is executed
  * in it later.
+ *
+ * @category init
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { KEYCTL } from "../../native/constants.ts"

@@ -1,4 +1,9 @@
-/** Why a name of the container was refused. */
+/**
+ * Why a name of the container was refused.
+ *
+ * @category init
+ * @since 0.2.0
+ */
 import * as Data from "effect/Data"
 import type { Container } from "../../config/Container.ts"
 import type { SyscallError } from "../../native/Kernel.ts"

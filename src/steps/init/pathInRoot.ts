@@ -2,6 +2,8 @@
  * Where the process is: inside of the container's root, or else it is a way out.
  *
  * @see getcwd(2): a path outside of the root starts with `(unreachable)`
+ * @category init
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -23,7 +25,11 @@ export class OutsideOfRoot extends Data.TaggedError("OutsideOfRoot")<{
   }
 }
 
-/** The working directory, which should be the one that was asked for. */
+/**
+ * The working directory, which should be the one that was asked for.
+ *
+ * @since 0.2.0
+ */
 export const pathInRoot = (configured: string): Effect.Effect<string, OutsideOfRoot | SyscallError, Kernel> =>
   Effect.gen(function*() {
     const path = yield* Ahead.likely(configured)(sys.getcwd({})).pipe(

@@ -2,6 +2,8 @@
  * Set resource limits: what the init does for itself, its parent from outside a user namespace, and the last step.
  *
  * @see prlimit(2)
+ * @category init
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -5,6 +5,8 @@
  * caller stay, and none can be added.
  *
  * @see user_namespaces(7), /proc/pid/setgroups
+ * @category init
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,8 @@
 /**
  * The input of the pipeline that kills a container.
+ *
+ * @category facts
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"

@@ -1,4 +1,9 @@
-/** What can go wrong with a kill, alongside the calls that the kernel refuses. */
+/**
+ * What can go wrong with a kill, alongside the calls that the kernel refuses.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 import * as Data from "effect/Data"
 
 /** Processes are still there although they were killed. */

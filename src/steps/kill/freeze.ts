@@ -1,4 +1,9 @@
-/** Hold the container's processes still, so that none can fork away from the list that is made next. */
+/**
+ * Hold the container's processes still, so that none can fork away from the list that is made next.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { orOn } from "../../native/Kernel.ts"

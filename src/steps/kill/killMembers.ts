@@ -1,5 +1,8 @@
 /**
  * SIGKILL to every process in a cgroup and to no other.
+ *
+ * @category kill
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { SIG } from "../../native/constants.ts"

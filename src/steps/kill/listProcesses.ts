@@ -1,4 +1,9 @@
-/** List the container's processes. */
+/**
+ * List the container's processes.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { Frozen, Listed } from "./facts.ts"

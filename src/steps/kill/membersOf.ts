@@ -1,10 +1,19 @@
-/** The processes of a cgroup, each named so that no later one can be taken for it. */
+/**
+ * The processes of a cgroup, each named so that no later one can be taken for it.
+ *
+ * @category kill
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { procView } from "../proc/numbers.ts"
 import { identify, type ProcessIdentity, statCalls } from "../proc/processes.ts"
 
-/** The calls that {@link membersOf} makes. */
+/**
+ * The calls that {@link membersOf} makes.
+ *
+ * @since 0.2.0
+ */
 export const membersOfCalls = [...new Set([...Cgroup.memberCalls, ...statCalls])]
 
 /** The processes that are in the cgroup, its groups below included. */

@@ -1,4 +1,9 @@
-/** Wait until all processes have ended. */
+/**
+ * Wait until all processes have ended.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { P, SIG, W } from "../../native/constants.ts"

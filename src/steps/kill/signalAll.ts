@@ -1,4 +1,9 @@
-/** Send SIGKILL to each process. */
+/**
+ * Send SIGKILL to each process.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { SIG } from "../../native/constants.ts"

@@ -1,4 +1,9 @@
-/** Let the processes continue, so that they can die. */
+/**
+ * Let the processes continue, so that they can die.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"

@@ -1,4 +1,9 @@
-/** Ask the kernel what each container does now. */
+/**
+ * Ask the kernel what each container does now.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { status as statusOf, statusCalls } from "../state/status.ts"

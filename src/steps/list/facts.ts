@@ -1,4 +1,9 @@
-/** What the steps that look at all containers hand to each other. */
+/**
+ * What the steps that look at all containers hand to each other.
+ *
+ * @category facts
+ * @since 0.2.0
+ */
 import * as Context from "effect/Context"
 import type { AnyPid } from "../../native/Handle.ts"
 import type { ContainerId } from "../state/ContainerId.ts"

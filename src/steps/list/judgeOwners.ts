@@ -4,6 +4,9 @@
  * What lives is never judged to be removed, nor what is another's: of another user, of an owner who lives, of a pid
  * namespace that can't be judged from here. A detached container that has ended belongs to its maker until that one says
  * otherwise: an engine still wants to ask for its state.
+ *
+ * @category steps
+ * @since 0.2.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,9 @@
-/** Read the states of all containers. */
+/**
+ * Read the states of all containers.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Store from "../state/Store.ts"

@@ -1,5 +1,8 @@
 /**
  * What is wrong with a network's configuration, as found before the kernel is asked.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 

@@ -1,5 +1,8 @@
 /**
  * The strategies that networks can name.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,7 +28,11 @@ export const NetworkStrategies = Context.Reference<ReadonlyArray<Strategy>>("run
   defaultValue: () => [loopback, veth]
 })
 
-/** Those of this package, which only make calls; another one may do whatever it likes. */
+/**
+ * Those of this package, which only make calls; another one may do whatever it likes.
+ *
+ * @since 0.2.0
+ */
 export const ours: ReadonlySet<Strategy> = new Set([loopback, veth])
 
 /** Its calls are its own: the headers of the steps that use it have those of the built-in ones. */

@@ -17,6 +17,9 @@
  *   remove: () => Effect.void
  * }
  * ```
+ *
+ * @category networks
+ * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"

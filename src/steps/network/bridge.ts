@@ -2,6 +2,9 @@
  * The bridge that connects containers on the host: found, or made by the first container; removed by the last.
  *
  * A bridge that runfx made carries a mark, its alias; one without is somebody else's and is never removed.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"

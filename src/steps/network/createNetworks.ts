@@ -1,5 +1,8 @@
 /**
  * The host's side of the container's networks: made while the init waits, removed at the end.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,8 @@
 /**
  * Names of network interfaces: what is allowed, and temporary ones.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 
 /** The longest name, in bytes: `IFNAMSIZ` without its NUL. */

@@ -1,5 +1,8 @@
 /**
  * Interfaces: asking for them, and removing those that are ours.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"

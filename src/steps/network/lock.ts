@@ -7,6 +7,8 @@
  * namespace a run has; it leaves no file, and ends with the process that holds it.
  *
  * @see flock(2), namespaces(7)
+ * @category networks
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

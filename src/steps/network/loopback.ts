@@ -1,5 +1,8 @@
 /**
  * The loopback interface of a new network namespace: it is there, with its addresses, and only down.
+ *
+ * @category networks
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { request } from "./link.ts"

@@ -5,6 +5,8 @@
  * for its name, and no moment in which a host without a container has it.
  *
  * @see veth(4)
+ * @category networks
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Network } from "../../config/Container.ts"

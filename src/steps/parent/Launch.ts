@@ -1,5 +1,8 @@
 /**
  * The input of the parent's pipelines that start a process, in a new container or in a running one.
+ *
+ * @category facts
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -8,7 +11,11 @@ import type * as Pipeline from "../../engine/Pipeline.ts"
 import type { InitRecord } from "../init/Init.ts"
 import type { NamespacePlan } from "./namespacePlan.ts"
 
-/** A program that is not known until the rest of its container is ready. */
+/**
+ * A program that is not known until the rest of its container is ready.
+ *
+ * @since 0.2.0
+ */
 export interface Late {
   /** Waits for the program, as long as it takes. It is called when nothing else is missing. */
   readonly program: Effect.Effect<Process>

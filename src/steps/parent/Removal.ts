@@ -1,5 +1,8 @@
 /**
  * The input of the pipeline that removes a container.
+ *
+ * @category facts
+ * @since 0.2.0
  */
 import * as Context from "effect/Context"
 import type { State } from "../state/State.ts"

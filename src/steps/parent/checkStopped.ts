@@ -1,6 +1,9 @@
 /**
  * Refuse to remove what belongs to a container that runs. The steps of a removal can be repeated: what is gone already is
  * no failure, so that the next removal finishes one that failed half-way.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

@@ -5,6 +5,8 @@
  * sibling's pid. But first it makes a process group of its own, by which the sibling is found.
  *
  * @see waitid(2), setsid(2)
+ * @category parent
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -124,6 +126,7 @@ const stranger = (pid: AnyPid) =>
  *
  * @param predecessor the child's pid, even if the child has been reaped
  * @see setsid(2), getsid(2)
+ * @since 0.2.0
  */
 export const openSuccessor = (
   pid: AnyPid,

@@ -1,6 +1,9 @@
 /**
  * Clone the process that becomes the container's init, with its new namespaces. It waits on the channel until the parent
  * lets it in; on rollback it is killed and reaped.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

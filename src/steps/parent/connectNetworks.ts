@@ -1,4 +1,9 @@
-/** Make the host's side of the container's networks, now that its network namespace is there. */
+/**
+ * Make the host's side of the container's networks, now that its network namespace is there.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { createNetworks, networkAdvice, networkCalls } from "../network/createNetworks.ts"

@@ -1,6 +1,9 @@
 /**
  * The parent's side of the channel: bounded waits that leave the event loop its turn, so that signals and interruption
  * get through.
+ *
+ * @category parent
+ * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -20,7 +23,11 @@ import { filterStep, kernelNames } from "../seccomp/needed.ts"
 import { ChannelGarbled, ExecRefused, forbiddenExecAdvice, InitDied, InitStuck, seccompAdvice } from "./errors.ts"
 import type { WhyDied } from "./whyDied.ts"
 
-/** The far end: the channel, and the process behind it. */
+/**
+ * The far end: the channel, and the process behind it.
+ *
+ * @since 0.2.0
+ */
 export interface FarEnd {
   readonly channel: AnyFd
   readonly pidfd: AnyPidfd
@@ -110,6 +117,8 @@ export const reap = Effect.fnUntraced(function*(pidfd: AnyPidfd, milliseconds: n
 /**
  * The failure of an init, unchanged. The caller who chose the init's pipeline knows which errors its steps can fail with,
  * and adds them to the type.
+ *
+ * @since 0.2.0
  */
 export type InitFailed = PipelineError<never>
 
@@ -128,6 +137,8 @@ export const await_ = (
 /**
  * Waits without a bound until the init ends or sends something; both are a failure. This wait does not keep the process
  * alive.
+ *
+ * @since 0.2.0
  */
 export const untilItFails = (peer: FarEnd, waitingFor: string): Effect.Effect<never, Failure, Kernel> =>
   Effect.gen(function*() {
@@ -167,7 +178,11 @@ const awaitExec = (
       ))
   })
 
-/** Waits for "Ready", and until exec has closed the channel behind it: then the program runs. */
+/**
+ * Waits for "Ready", and until exec has closed the channel behind it: then the program runs.
+ *
+ * @since 0.2.0
+ */
 export const programRuns = (
   peer: Peer,
   pipeline: string,

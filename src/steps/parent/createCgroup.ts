@@ -1,4 +1,9 @@
-/** Make the container's cgroups, before there is a process that could go anywhere else. */
+/**
+ * Make the container's cgroups, before there is a process that could go anywhere else.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"

@@ -1,6 +1,9 @@
 /**
  * Take the container's id, and keep a record of what a start makes. Each thing is written down before it is made, so that
  * a later command finds all of it, at whatever point a start was cut short.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

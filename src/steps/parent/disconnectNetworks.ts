@@ -1,5 +1,8 @@
 /**
  * Remove the host's side of a stopped container's networks.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -1,6 +1,9 @@
 /**
  * Let the init enter its namespaces, and learn which process it is afterwards: a process enters a pid namespace by cloning
  * another one, and then ends.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -1,5 +1,8 @@
 /**
  * What can go wrong with a process that the parent has started, in addition to what the process itself reports.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import { CLD, SIG } from "../../native/constants.ts"
@@ -38,12 +41,20 @@ export class InitDied extends Data.TaggedError("InitDied")<{
   }
 }
 
-/** What to do if a filter refuses the call that starts the program. */
+/**
+ * What to do if a filter refuses the call that starts the program.
+ *
+ * @since 0.2.0
+ */
 export const forbiddenExecAdvice =
   "the seccomp filter does not allow execve, by which the program itself is started: allow it in " +
   "linux.seccomp"
 
-/** What to do if a filter that is loaded early refuses calls of the start. */
+/**
+ * What to do if a filter that is loaded early refuses calls of the start.
+ *
+ * @since 0.2.0
+ */
 export const seccompAdvice = (forbidden: ReadonlyArray<string>): string =>
   `the seccomp filter is loaded before the start is over, and does not allow ${forbidden.join(", ")}: allow what is ` +
   "needed of these in linux.seccomp, or set process.noNewPrivileges, with which the filter is loaded last"

@@ -1,5 +1,8 @@
 /**
  * What the steps of the parent hand to each other.
+ *
+ * @category facts
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -50,10 +53,18 @@ export class EnteredProcess extends Context.Service<EnteredProcess, {
   readonly report: Report
 }>()("runfx/EnteredProcess") {}
 
-/** The init has done all that it can do without its program. */
+/**
+ * The init has done all that it can do without its program.
+ *
+ * @since 0.2.0
+ */
 export class InitWaits extends Context.Service<InitWaits, true>()("runfx/InitWaits") {}
 
-/** The program is known, and the init has got it. */
+/**
+ * The program is known, and the init has got it.
+ *
+ * @since 0.2.0
+ */
 export class HandedOut extends Context.Service<HandedOut, {
   readonly process: Process
   /** When it must run, in milliseconds of the clock. The time that the init has waited for it does not count. */
@@ -65,7 +76,11 @@ export class Started extends Context.Service<Started, {
   readonly events: ReadonlyArray<Event>
 }>()("runfx/Started") {}
 
-/** The container's first process has ended. */
+/**
+ * The container's first process has ended.
+ *
+ * @since 0.2.0
+ */
 export class Stopped extends Context.Service<Stopped, true>()("runfx/Stopped") {}
 
 /** What the networks added to the host: what is to be removed at the end. */

@@ -1,5 +1,8 @@
 /**
  * What a process that is executed in a running container finds there.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

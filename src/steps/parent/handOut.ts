@@ -2,6 +2,9 @@
  * Wait until the program is known, and hand it to the init, which needs nothing else.
  *
  * The wait has no bound: the program's time begins afterwards. If the init ends meanwhile, the step fails at once.
+ *
+ * @category steps
+ * @since 0.2.0
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -4,6 +4,8 @@
  * number, which a descriptor has because this process has many, is not handed on.
  *
  * @see proc_pid_status(5), close_range(2)
+ * @category parent
+ * @since 0.2.0
  */
 import { given } from "../../engine/given.ts"
 import type { Passed } from "../../native/Fork.ts"

@@ -2,6 +2,8 @@
  * Why a map of ids can't be written: by the kernel's rules, looked up when it has refused.
  *
  * @see user_namespaces(7), "Defining user and group ID mappings"
+ * @category parent
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -11,16 +13,28 @@ import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { authority, authorityCalls, holds } from "../caller/authority.ts"
 import { hasRange, ownMap, ownMapCalls } from "../caller/ownMap.ts"
 
-/** Users or groups. */
+/**
+ * Users or groups.
+ *
+ * @since 0.2.0
+ */
 export type IdKind = "uid" | "gid"
 
-/** The calls that {@link whyDenied} and {@link whyRefused} make; for the headers of steps. */
+/**
+ * The calls that {@link whyDenied} and {@link whyRefused} make; for the headers of steps.
+ *
+ * @since 0.2.0
+ */
 export const reasonCalls = [...authorityCalls, ...ownMapCalls, "prctl"] as const
 
 const rangeText = ({ hostId, size }: IdMapping): string =>
   size === 1 ? `${hostId}` : `${hostId} to ${hostId + size - 1}`
 
-/** The kernel refused an id map. */
+/**
+ * The kernel refused an id map.
+ *
+ * @since 0.2.0
+ */
 export class IdMapDenied extends Data.TaggedError("IdMapDenied")<{
   readonly kind: IdKind
   readonly reason: SyscallError
@@ -61,7 +75,11 @@ export class IdMapDenied extends Data.TaggedError("IdMapDenied")<{
   }
 }
 
-/** Finds the rule that a map has broken. */
+/**
+ * Finds the rule that a map has broken.
+ *
+ * @since 0.2.0
+ */
 export const whyDenied = (
   reason: SyscallError,
   kind: IdKind,
@@ -112,7 +130,11 @@ export class IdMapRefused extends Data.TaggedError("IdMapRefused")<{
   }
 }
 
-/** Finds out what keeps a helper from working. */
+/**
+ * Finds out what keeps a helper from working.
+ *
+ * @since 0.2.0
+ */
 export const whyRefused = (
   program: string,
   args: ReadonlyArray<string>,

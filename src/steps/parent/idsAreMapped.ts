@@ -1,5 +1,8 @@
 /**
  * Take the ids as mapped, for a process that joins the user namespace of a running container.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -1,5 +1,8 @@
 /**
  * Let go of the state directory, at the end of a start.
+ *
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

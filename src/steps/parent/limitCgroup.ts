@@ -1,5 +1,8 @@
 /**
  * Set the limits of the cgroups before there is a process in them: the limits hold for each process as soon as it joins.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

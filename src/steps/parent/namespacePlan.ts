@@ -7,6 +7,9 @@
  *   in it, and the first process of a new pid namespace may not do that (`CLONE_PARENT` of a namespace's init is `EINVAL`).
  * - It is the cgroup namespace. Its root is the cgroup at the moment of the call, and the init joins its cgroup only after
  *   clone(2).
+ *
+ * @category parent
+ * @since 0.1.0
  */
 import type { NamespaceType } from "../../config/Container.ts"
 import { flagOf } from "../../config/namespaceFlags.ts"

@@ -1,6 +1,9 @@
 /**
  * Make the channel to the init. Packets keep message boundaries; the kernel attests the sender of each
  * (`SO_PASSCRED`), so a process that is cloned later inside the container can't lie about its pid.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

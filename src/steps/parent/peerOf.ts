@@ -1,4 +1,9 @@
-/** The init as the far end of the channel. */
+/**
+ * The init as the far end of the channel.
+ *
+ * @category parent
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type { Peer } from "./conversation.ts"
 import { Channel, ContainerCgroup, type EnteredProcess } from "./facts.ts"

@@ -1,5 +1,8 @@
 /**
  * Let the init do all that it can do without its program.
+ *
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

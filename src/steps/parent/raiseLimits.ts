@@ -3,6 +3,8 @@
  * outside of it. Later, when the init needs no more descriptors or memory, it sets the exact values itself.
  *
  * @see prlimit(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace, type Rlimit } from "../../config/Container.ts"

@@ -1,5 +1,8 @@
 /**
  * Let the init continue to its program, and wait until exec has closed the channel.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

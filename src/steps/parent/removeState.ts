@@ -1,5 +1,8 @@
 /**
  * Remove a stopped container's state directory. After that, its id is free again.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -2,6 +2,9 @@
  * Run the side-car: a process with the host's privileges in the init's namespaces, all but the user namespace. It builds
  * the root for an init that is root in its user namespace only and so may not make device nodes. If the side-car fails,
  * this step fails.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { NamespaceType } from "../../config/Container.ts"

@@ -1,5 +1,8 @@
 /**
  * Write the state of the container to disk, at the end of a start.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -22,6 +25,7 @@ export class SavedState extends Context.Service<SavedState, State>()("runfx/Save
 /**
  * A container that outlives its runtime could not be found again.
  *
+ * @since 0.2.0
  * @public
  */
 export class InitUnidentified extends Data.TaggedError("InitUnidentified")<{ readonly pid: AnyPid }> {

@@ -1,5 +1,8 @@
 /**
  * Wait until the program that was handed out runs.
+ *
+ * @category steps
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

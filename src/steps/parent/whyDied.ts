@@ -1,4 +1,9 @@
-/** Why an init has died without a message, or was refused a call: by the counters of its cgroup, and by its filter. */
+/**
+ * Why an init has died without a message, or was refused a call: by the counters of its cgroup, and by its filter.
+ *
+ * @category parent
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import type { Kernel } from "../../native/Kernel.ts"

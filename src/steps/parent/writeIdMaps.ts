@@ -5,6 +5,8 @@
  * must give up setgroups(2) first. For more, newuidmap(1) and newgidmap(1) write what /etc/subuid and /etc/subgid grant.
  *
  * @see user_namespaces(7), newuidmap(1)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { type Container, type IdMapping, mapText } from "../../config/Container.ts"

@@ -2,6 +2,8 @@
  * Reading `/proc/<pid>/mountinfo`.
  *
  * @see proc_pid_mountinfo(5)
+ * @category procfs
+ * @since 0.1.0
  */
 
 /** One mount, as a line of mountinfo reports it. */

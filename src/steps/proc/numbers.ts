@@ -10,6 +10,8 @@
  * procfs knows the process.
  *
  * @see pid_namespaces(7), proc_pid_status(5), pidfd_open(2)
+ * @category procfs
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { AT } from "../../native/constants.ts"

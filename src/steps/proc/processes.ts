@@ -7,6 +7,8 @@
  * A pid is also a number of one pid namespace, and `/proc` may show another one's (`procNumbers.ts`).
  *
  * @see proc_pid_stat(5), pidfd_open(2)
+ * @category procfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { using } from "../../native/Files.ts"

@@ -1,6 +1,9 @@
 /**
  * The process's own files below `/proc/self`, through a private procfs: what an image or a mount puts at `/proc` must not
  * be able to swallow a label or to feed an answer.
+ *
+ * @category procfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { O } from "../../native/constants.ts"

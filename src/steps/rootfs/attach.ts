@@ -1,5 +1,8 @@
 /**
  * What all mounts share: errors that name the mount, attributes by handle, and the attaching.
+ *
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { AT, MOUNT_ATTR, MOVE_MOUNT, O, RESOLVE } from "../../native/constants.ts"
@@ -80,7 +83,11 @@ export const target = (
   return directory ? Files.makeDirectories(start.root, start.path, how) : Files.makeFile(start.root, start.path, how)
 }
 
-/** A directory to mount on, if it is there already. */
+/**
+ * A directory to mount on, if it is there already.
+ *
+ * @since 0.2.0
+ */
 export const there = (
   { root }: { readonly root: number },
   kept: ReadonlyArray<Kept>,

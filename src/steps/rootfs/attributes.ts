@@ -1,6 +1,9 @@
 /**
  * Mount flags in their two forms: `MS_*` of mount(2), which configurations use, and `MOUNT_ATTR_*` of mount_setattr(2)
  * together with options of the superblock.
+ *
+ * @category rootfs
+ * @since 0.1.0
  */
 import { MOUNT_ATTR, MS } from "../../native/constants.ts"
 

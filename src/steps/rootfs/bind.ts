@@ -5,6 +5,8 @@
  * container sees it without them.
  *
  * @see open_tree(2), mount_setattr(2), mount_namespaces(7)
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Mount } from "../../config/Container.ts"

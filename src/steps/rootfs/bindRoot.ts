@@ -2,6 +2,8 @@
  * Make the root file system a mount of its own, and keep a handle on it: all that follows is looked up below that handle.
  *
  * @see pivot_root(2), open_tree(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

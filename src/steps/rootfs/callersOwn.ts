@@ -8,6 +8,8 @@
  * them by `/proc/<pid>` is to look at what anybody may see (ptrace(2), "Ptrace access mode checking").
  *
  * @see mount_namespaces(7), "Restrictions on mount namespaces"
+ * @category rootfs
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import type { Mount } from "../../config/Container.ts"

@@ -6,6 +6,8 @@
  * the host that is; so if nobody else does, a mount that the kernel does not allow is an error.
  *
  * @see cgroups(7), cgroup_namespaces(7)
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace, makesNamespace, type Mount } from "../../config/Container.ts"

@@ -3,6 +3,9 @@
  *
  * Works on handles only and follows no link, so that a directory which changes while it is copied can't lead elsewhere.
  * Extended attributes and hard links are not kept.
+ *
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { AT, O, RESOLVE, S } from "../../native/constants.ts"

@@ -6,6 +6,8 @@
  * after a look at its number.
  *
  * @see mknod(2), OCI config-linux.md#devices
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

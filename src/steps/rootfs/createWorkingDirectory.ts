@@ -2,6 +2,8 @@
  * Make the program's working directory if it is missing, as the container's root, before the user is changed.
  *
  * @see OCI config.md#process
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -1,4 +1,9 @@
-/** An empty root, for a container all of whose files are mounts. */
+/**
+ * An empty root, for a container all of whose files are mounts.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { Init } from "../init/Init.ts"

@@ -5,6 +5,8 @@
  * roots; the old root, on top, is then detached.
  *
  * @see pivot_root(2), chroot(2)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -19,7 +21,11 @@ import { type MountInfo, parseMountInfo } from "../proc/mountinfo.ts"
 import { attach, setPropagation } from "./attach.ts"
 import { InRoot, Mounted, MountsContained, RootHandle } from "./facts.ts"
 
-/** A procfs or sysfs of the host that can neither be taken away nor covered, if the host's mounts stay. */
+/**
+ * A procfs or sysfs of the host that can neither be taken away nor covered, if the host's mounts stay.
+ *
+ * @since 0.2.0
+ */
 export class HostMountError extends Data.TaggedError("HostMountError")<{
   readonly mountpoint: string
   readonly type: string
@@ -38,7 +44,11 @@ export class HostMountError extends Data.TaggedError("HostMountError")<{
   }
 }
 
-/** A procfs or sysfs of the host that no path leads to, if the host's mounts stay. */
+/**
+ * A procfs or sysfs of the host that no path leads to, if the host's mounts stay.
+ *
+ * @since 0.2.0
+ */
 export class HiddenHostMountError extends Data.TaggedError("HiddenHostMountError")<{
   readonly mountpoint: string
   readonly type: string

@@ -1,6 +1,9 @@
 /**
  * How the root file system's steps fail: every failure names the mount, the device or the path, and what was being done
  * to it.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import type { Errno } from "../../native/Errno.ts"
@@ -178,7 +181,11 @@ export class MountRefusedError extends Data.TaggedError("MountRefusedError")<
   }
 }
 
-/** What is at a path is not what this start has put there: somebody has changed the root file system meanwhile. */
+/**
+ * What is at a path is not what this start has put there: somebody has changed the root file system meanwhile.
+ *
+ * @since 0.2.0
+ */
 export class RootChangedError extends Data.TaggedError("RootChangedError")<{
   readonly path: string
   /** What is found there: `is not the mount that was made for it`. */

@@ -1,6 +1,9 @@
 /**
  * What the steps of the root file system hand on: each fact is a handle or a rule that a later step needs, so that a
  * wrong order does not compile.
+ *
+ * @category facts
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -31,7 +34,11 @@ export class RootHandle extends Context.Service<RootHandle, {
   readonly fd: AnyFd
 }>()("runfx/rootfs/RootHandle") {}
 
-/** A mount that this start has made, by a handle: a process that renames what it is on can't put another in its place. */
+/**
+ * A mount that this start has made, by a handle: a process that renames what it is on can't put another in its place.
+ *
+ * @since 0.2.0
+ */
 export interface Kept {
   /** Where the program finds it, in its shortest form. */
   readonly destination: string
@@ -70,7 +77,11 @@ export class PathsReadonly extends Context.Service<PathsReadonly, {
   readonly kept: ReadonlyArray<Kept>
 }>()("runfx/rootfs/PathsReadonly") {}
 
-/** The paths are covered that are to be masked. */
+/**
+ * The paths are covered that are to be masked.
+ *
+ * @since 0.2.0
+ */
 export class PathsCovered extends Context.Service<PathsCovered, {
   readonly kept: ReadonlyArray<Kept>
   /** The root of the file system that covers directories; absent if none is covered. */

@@ -4,6 +4,8 @@
  * One call an option, so that an error names the option; the kernel's own words are in the error's detail.
  *
  * @see fsopen(2), fsconfig(2), fsmount(2)
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { FSCONFIG, FSMOUNT, FSOPEN } from "../../native/constants.ts"

@@ -2,6 +2,8 @@
  * A root of directories of the host that are stacked, as the layers of an image are.
  *
  * @see Documentation/filesystems/overlayfs.rst
+ * @category rootfs
+ * @since 0.2.0
  */
 import { hasNamespace } from "../../config/Container.ts"
 import * as Step from "../../engine/Step.ts"

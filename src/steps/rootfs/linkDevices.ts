@@ -2,6 +2,8 @@
  * The links of `/dev` that every program expects.
  *
  * @see OCI config-linux.md#default-devices, runtime-linux.md#dev-symbolic-links
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

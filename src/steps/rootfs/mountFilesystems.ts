@@ -6,6 +6,8 @@
  * in it first: a tmpfs, and `/dev`.
  *
  * @see OCI config.md#mounts, mount_namespaces(7)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"

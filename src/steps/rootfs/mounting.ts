@@ -1,5 +1,8 @@
 /**
  * Where and for whom the mounts are made, and the rules that hold for every one of them.
+ *
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Container, Mount } from "../../config/Container.ts"
@@ -14,7 +17,11 @@ import { during } from "./attach.ts"
 import { type About, type MountError, MountRefusedError, type UnmappedIdError } from "./errors.ts"
 import type { Ownership } from "./facts.ts"
 
-/** What the mounts of one container have in common. */
+/**
+ * What the mounts of one container have in common.
+ *
+ * @since 0.2.0
+ */
 export interface Mounting {
   readonly container: Container
   /** An `O_PATH` descriptor of the container's root. */
@@ -68,13 +75,25 @@ export const makeLink = (
   )
 }
 
-/** The calls that {@link refuseTarget} makes. */
+/**
+ * The calls that {@link refuseTarget} makes.
+ *
+ * @since 0.2.0
+ */
 export const targetCalls = ["statx", "fstatfs"] as const
 
-/** Whether a mount is a bind mount. */
+/**
+ * Whether a mount is a bind mount.
+ *
+ * @since 0.2.0
+ */
 export const isBind = (mount: Mount): boolean => mount.type === "bind" || (mount.flags & MS.BIND) !== 0
 
-/** The names that errors give a mount. */
+/**
+ * The names that errors give a mount.
+ *
+ * @since 0.2.0
+ */
 export const aboutOf = (mount: Mount): About => ({
   destination: Files.clean(mount.destination),
   type: isBind(mount) ? "bind" : mount.type,

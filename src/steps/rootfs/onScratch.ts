@@ -1,4 +1,9 @@
-/** What the steps share that make a root from nothing: a tmpfs on its place, and overlayfs over directories of the host. */
+/**
+ * What the steps share that make a root from nothing: a tmpfs on its place, and overlayfs over directories of the host.
+ *
+ * @category rootfs
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import type { Container } from "../../config/Container.ts"
 import { MOUNT_ATTR } from "../../native/constants.ts"

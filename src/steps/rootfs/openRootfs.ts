@@ -1,4 +1,9 @@
-/** Open the host's directory that becomes the container's root. */
+/**
+ * Open the host's directory that becomes the container's root.
+ *
+ * @category rootfs
+ * @since 0.1.0
+ */
 import type * as Effect from "effect/Effect"
 import { AT, O, RESOLVE } from "../../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"

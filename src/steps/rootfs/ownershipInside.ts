@@ -1,5 +1,8 @@
 /**
  * The process is inside the container's user namespace: one of the two steps for this fact, a pipeline takes one.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

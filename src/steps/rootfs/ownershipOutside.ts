@@ -1,5 +1,8 @@
 /**
  * Which side of the container's user namespace the process is on: two steps for one fact, a pipeline takes one.
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace, hostId, type IdMapping, rootId } from "../../config/Container.ts"

@@ -6,6 +6,8 @@
  * handle, wherever it is; and before the program starts, {@link verifyMounts} looks whether it is where it should.
  *
  * @see rename(2) RENAME_EXCHANGE, CVE-2019-16884, CVE-2025-52881
+ * @category rootfs
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Container, Mount } from "../../config/Container.ts"
@@ -23,10 +25,18 @@ export const isWithin = (path: string, above: string): boolean =>
 /** Where later steps, and programs, trust what they find: no link of the image may lead there. */
 const trusted = new Set(["/proc", "/sys", "/dev"])
 
-/** Whether later steps and programs trust what they find at a path: `/proc`, `/sys`, `/dev`. */
+/**
+ * Whether later steps and programs trust what they find at a path: `/proc`, `/sys`, `/dev`.
+ *
+ * @since 0.2.0
+ */
 export const isTrusted = (destination: string): boolean => trusted.has(destination)
 
-/** Whether the place of a mount must be found without any link. */
+/**
+ * Whether the place of a mount must be found without any link.
+ *
+ * @since 0.2.0
+ */
 export const isRigid = ({ destination, type }: { readonly destination: string; readonly type: string }): boolean =>
   type === "proc" || type === "sysfs" || isTrusted(Files.clean(destination))
 
@@ -35,10 +45,18 @@ const isCgroups = ({ type }: Mount): boolean => type === "cgroup" || type === "c
 /** File systems in which a new mount holds nothing that somebody else has put there. */
 const filledByNobody = new Set(["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"])
 
-/** Whether a mount is empty but for what this start makes in it. */
+/**
+ * Whether a mount is empty but for what this start makes in it.
+ *
+ * @since 0.2.0
+ */
 export const isFresh = ({ copyUp, type }: Mount): boolean => !copyUp && filledByNobody.has(type)
 
-/** The mounts of a container that later steps, or later mounts, work in or look after. */
+/**
+ * The mounts of a container that later steps, or later mounts, work in or look after.
+ *
+ * @since 0.2.0
+ */
 export const reliedOn = (container: Container): ReadonlySet<Mount> => {
   const destinations = container.mounts.map(({ destination }) => Files.clean(destination))
   const paths = [...container.maskedPaths, ...container.readonlyPaths, ...container.devices.map(({ path }) => path)]
@@ -50,7 +68,11 @@ export const reliedOn = (container: Container): ReadonlySet<Mount> => {
   }))
 }
 
-/** The mounts of a container that no later one covers. */
+/**
+ * The mounts of a container that no later one covers.
+ *
+ * @since 0.2.0
+ */
 export const uncovered = (container: Container): ReadonlyArray<Mount> => {
   const made = container.mounts.filter(({ flags }) => (flags & MS.REMOUNT) === 0)
   const destinations = made.map(({ destination }) => Files.clean(destination))
@@ -59,11 +81,19 @@ export const uncovered = (container: Container): ReadonlyArray<Mount> => {
   )
 }
 
-/** What is left of the kept mounts where another mount covers a place. */
+/**
+ * What is left of the kept mounts where another mount covers a place.
+ *
+ * @since 0.2.0
+ */
 export const without = (kept: ReadonlyArray<Kept>, covered: string): ReadonlyArray<Kept> =>
   kept.filter(({ destination }) => !isWithin(destination, covered))
 
-/** The kept mount that holds a path: the one nearest to it. */
+/**
+ * The kept mount that holds a path: the one nearest to it.
+ *
+ * @since 0.2.0
+ */
 export const holderOf = (kept: ReadonlyArray<Kept>, path: string): Kept | undefined =>
   kept.filter(({ destination }) => isWithin(path, destination))
     .toSorted((one, other) => other.destination.length - one.destination.length)[0]
@@ -74,6 +104,8 @@ const below = (path: string, directory: string): string => path.slice(directory 
 /**
  * Where something is to be made: a directory, and the path below it. In a mount that this start alone has filled it is
  * below that mount's handle.
+ *
+ * @since 0.2.0
  */
 export const startOf = (
   root: number,
@@ -86,7 +118,11 @@ export const startOf = (
     : { root: holder.fd, path: `/${below(path, holder.destination)}` }
 }
 
-/** Uses what is at a path, found below the handle of the mount that holds it; does nothing if nothing is there. */
+/**
+ * Uses what is at a path, found below the handle of the mount that holds it; does nothing if nothing is there.
+ *
+ * @since 0.2.0
+ */
 export const ifThere = <E, R>(
   root: number,
   kept: ReadonlyArray<Kept>,
@@ -106,7 +142,11 @@ export const ifThere = <E, R>(
   return Ahead.ifOpen(["ENOENT", "ENOTDIR"], found, (fd) => Files.using(Effect.succeed(fd), use))
 }
 
-/** What is a directory if it is there at all, of what is often masked; everything else is most likely a file. */
+/**
+ * What is a directory if it is there at all, of what is often masked; everything else is most likely a file.
+ *
+ * @since 0.2.0
+ */
 export const usuallyDirectories = new Set([
   "/proc/acpi",
   "/proc/asound",

@@ -4,6 +4,9 @@
  * Through a descriptor of the host's node the program could change its mode on the host. Done in the container's root,
  * so that its `/dev/null` is looked up where the program will see it, and checked, for the image may have put something
  * else there (CVE-2025-31133).
+ *
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"

@@ -10,6 +10,8 @@
  * Everything is mounted in the container's mount namespace, and ends with it.
  *
  * @see Documentation/filesystems/overlayfs.rst, tmpfs(5)
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace } from "../../config/Container.ts"

@@ -2,6 +2,8 @@
  * Keep the mounts that are about to be made from the host, before the first of them is made.
  *
  * @see mount_namespaces(7), OCI config-linux.md#rootfs-mount-propagation
+ * @category steps
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace } from "../../config/Container.ts"

@@ -1,4 +1,9 @@
-/** How a seccomp configuration can be wrong. */
+/**
+ * How a seccomp configuration can be wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 
@@ -18,9 +23,17 @@ export class SeccompError extends Data.TaggedError("SeccompError")<{
   }
 }
 
-/** What was read of a configuration, or what is wrong with it. */
+/**
+ * What was read of a configuration, or what is wrong with it.
+ *
+ * @since 0.2.0
+ */
 export type Checked<A> = Result.Result<A, SeccompError>
 
-/** Refuses a value; `field` is its place below `linux.seccomp`. */
+/**
+ * Refuses a value; `field` is its place below `linux.seccomp`.
+ *
+ * @since 0.2.0
+ */
 export const refuse = (field: string, value: string, problem: string, advice: string): Checked<never> =>
   Result.fail(new SeccompError({ field: `linux.seccomp.${field}`, value, problem, advice }))

@@ -1,4 +1,9 @@
-/** The actions and flags of a seccomp configuration as the numbers that seccomp(2) takes. */
+/**
+ * The actions and flags of a seccomp configuration as the numbers that seccomp(2) takes.
+ *
+ * @category seccomp
+ * @since 0.2.0
+ */
 import * as Result from "effect/Result"
 import { SECCOMP_FILTER_FLAG } from "../../native/constants.ts"
 import { numberOf } from "../../native/Errno.ts"

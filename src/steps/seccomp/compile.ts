@@ -20,6 +20,8 @@
  * no convention knows, which are left out and reported.
  *
  * @see seccomp(2), OCI config-linux.md#seccomp
+ * @category seccomp
+ * @since 0.1.0
  */
 import * as Result from "effect/Result"
 import type { Seccomp } from "../../config/Container.ts"

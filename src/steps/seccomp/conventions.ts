@@ -1,4 +1,9 @@
-/** The calling conventions of a machine, and those of them that a seccomp configuration lists. */
+/**
+ * The calling conventions of a machine, and those of them that a seccomp configuration lists.
+ *
+ * @category seccomp
+ * @since 0.2.0
+ */
 import * as Result from "effect/Result"
 import type { SyscallArch } from "../../native/syscallTables.ts"
 import { type Checked, refuse } from "./SeccompError.ts"

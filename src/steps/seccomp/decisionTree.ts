@@ -12,6 +12,9 @@
  *
  * Two things are not taken over, as they are no order but errors: libseccomp's program compares a value with what it has
  * loaded for another test now and then, and rules that share a branch get each other's conditions there.
+ *
+ * @category seccomp
+ * @since 0.2.0
  */
 import type { Seccomp } from "../../config/Container.ts"
 

@@ -1,4 +1,9 @@
-/** What the two steps that load a seccomp filter share. */
+/**
+ * What the two steps that load a seccomp filter share.
+ *
+ * @category seccomp
+ * @since 0.1.0
+ */
 import * as Effect from "effect/Effect"
 import * as process from "node:process"
 import type { Seccomp } from "../../config/Container.ts"

@@ -1,4 +1,9 @@
-/** The multiplexers of x86, socketcall(2) and ipc(2): system calls whose first argument says which call is meant. */
+/**
+ * The multiplexers of x86, socketcall(2) and ipc(2): system calls whose first argument says which call is meant.
+ *
+ * @category seccomp
+ * @since 0.2.0
+ */
 
 /** The number by which socketcall(2) knows a call on x86. */
 const socketcalls: ReadonlyMap<string, number> = new Map(

@@ -6,6 +6,8 @@
  * that would know need calls.
  *
  * @see seccomp(2), OCI config-linux.md#seccomp
+ * @category seccomp
+ * @since 0.2.0
  */
 import type { Container, Process, Seccomp } from "../../config/Container.ts"
 import type * as Pipeline from "../../engine/Pipeline.ts"

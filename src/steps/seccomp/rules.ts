@@ -1,4 +1,9 @@
-/** The rules of a seccomp configuration: read, checked, and found again for a system call of a convention. */
+/**
+ * The rules of a seccomp configuration: read, checked, and found again for a system call of a convention.
+ *
+ * @category seccomp
+ * @since 0.2.0
+ */
 import * as Result from "effect/Result"
 import type { Seccomp } from "../../config/Container.ts"
 import { type SyscallArch, syscallNumbers } from "../../native/syscallTables.ts"

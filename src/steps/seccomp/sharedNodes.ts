@@ -1,6 +1,9 @@
 /**
  * Makes the nodes of a filter's program so that equal ones are one: what several calls have in common, such as a rule with
  * several names, is then in the program once.
+ *
+ * @category seccomp
+ * @since 0.2.0
  */
 import * as Bpf from "../../native/bpf.ts"
 

@@ -1,4 +1,9 @@
-/** What the steps that send a signal to a container hand to each other. */
+/**
+ * What the steps that send a signal to a container hand to each other.
+ *
+ * @category facts
+ * @since 0.2.0
+ */
 import * as Context from "effect/Context"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { ProcessIdentity } from "../proc/processes.ts"

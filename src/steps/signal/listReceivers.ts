@@ -1,4 +1,9 @@
-/** Decide which processes get a signal. */
+/**
+ * Decide which processes get a signal.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { membersOf, membersOfCalls } from "../kill/membersOf.ts"

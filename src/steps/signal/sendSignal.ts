@@ -1,4 +1,9 @@
-/** Send a signal to each process that gets it. */
+/**
+ * Send a signal to each process that gets it.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { signal as signalProcess, signalCalls } from "../proc/processes.ts"

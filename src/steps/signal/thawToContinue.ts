@@ -1,4 +1,9 @@
-/** Thaw a container that gets SIGCONT. */
+/**
+ * Thaw a container that gets SIGCONT.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { SIG } from "../../native/constants.ts"

@@ -5,6 +5,9 @@
  * own. What takes an id takes a plain text as well, and checks it: an id is a name that users write down, on a command line or
  * in a unit file, and a constructor around each would check nothing that the start does not check again. Nothing of the brand is
  * there at run time.
+ *
+ * @category state
+ * @since 0.2.0
  */
 import type * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"

@@ -2,6 +2,8 @@
  * What is kept of a container between two commands.
  *
  * @see OCI runtime.md#state
+ * @category state
+ * @since 0.1.0
  */
 import type { Container, NamespaceType } from "../../config/Container.ts"
 import { textOf } from "../../engine/errorText.ts"
@@ -58,7 +60,11 @@ export interface State {
   readonly extra?: Readonly<Record<string, unknown>>
 }
 
-/** A container's first process. */
+/**
+ * A container's first process.
+ *
+ * @since 0.2.0
+ */
 export interface InitIdentity extends ProcessIdentity {
   /** The pid namespace that it is in itself, as its link `ns/pid` names it: by that it is found from outside. */
   readonly pidNamespace?: string
@@ -66,6 +72,8 @@ export interface InitIdentity extends ProcessIdentity {
 
 /**
  * A configuration as it is kept: without the environment, which is where secrets are, and which no later command needs.
+ *
+ * @since 0.2.0
  */
 export const withoutSecrets = (container: Container): Container => ({
   ...container,

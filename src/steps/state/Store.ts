@@ -6,6 +6,9 @@
  * be deleted; it holds handles of its directory from the first moment on ({@link Claim}): what it writes and removes
  * there is its own, also when others have deleted the container meanwhile and have used its id again; and to undo a
  * start takes no further descriptor.
+ *
+ * @category state
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
@@ -72,7 +75,11 @@ export const storeCalls = [
 
 // ── making a container ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A container's directory, in the hands of the process that has made it. */
+/**
+ * A container's directory, in the hands of the process that has made it.
+ *
+ * @since 0.2.0
+ */
 export interface Claim {
   readonly id: string
   readonly path: string
@@ -164,6 +171,8 @@ const discard = (
 /**
  * Whether a claimed container is still there; fails with {@link ContainerNotFound} if another command has deleted it.
  * The process that deletes it removes what its state lists.
+ *
+ * @since 0.2.0
  */
 export const checkClaim = (claim: Claim): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
   Effect.flatMap(
@@ -175,6 +184,7 @@ export const checkClaim = (claim: Claim): Effect.Effect<void, SyscallError | Con
  * Writes the state of a claimed container. Fails with {@link ContainerNotFound} if another has deleted it.
  *
  * @param whole it is all that there will be: a copy is kept, too
+ * @since 0.2.0
  */
 export const saveIn = (
   claim: Claim,
@@ -238,7 +248,11 @@ export type LoadError = StoreError | InvalidId | ContainerNotFound | StateCorrup
  */
 export const load = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> => loadFrom(root, id, stateFile)
 
-/** The state as it was when runfx wrote it last, for a container whose state file was damaged since. */
+/**
+ * The state as it was when runfx wrote it last, for a container whose state file was damaged since.
+ *
+ * @since 0.2.0
+ */
 export const loadCopy = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> =>
   loadFrom(root, id, copyFile)
 
@@ -265,6 +279,8 @@ const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, 
 /**
  * Whether the directory of a container's id is still that container's, and not a later one's. It stays so as long as the
  * lock is held.
+ *
+ * @since 0.2.0
  */
 export const isOf = (root: string, state: State): Effect.Effect<boolean, StoreError | InvalidId, Kernel> =>
   withDirectory(root, state.id, (dirfd) =>
@@ -279,7 +295,11 @@ export const isOf = (root: string, state: State): Effect.Effect<boolean, StoreEr
       Effect.catchTag("ContainerNotFound", () => Effect.succeed(false))
     )
 
-/** The inode of a container's directory. */
+/**
+ * The inode of a container's directory.
+ *
+ * @since 0.2.0
+ */
 export const inodeOf = (
   root: string,
   id: string

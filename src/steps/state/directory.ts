@@ -1,6 +1,9 @@
 /**
  * The directories of the states: the root, and a directory for each container. All look-ups go down from a handle of the
  * root and follow no link.
+ *
+ * @category state
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
@@ -11,16 +14,28 @@ import { pause } from "../cgroup/files.ts"
 import { checkId } from "./ContainerId.ts"
 import { ContainerNotFound, type InvalidId, StateLocked, StateUntrusted } from "./errors.ts"
 
-/** How every look-up below the root is done. */
+/**
+ * How every look-up below the root is done.
+ *
+ * @since 0.2.0
+ */
 export const inside = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS
 
 /** What every access can fail with. */
 export type StoreError = SyscallError | StateUntrusted
 
-/** Where a container's directory is. */
+/**
+ * Where a container's directory is.
+ *
+ * @since 0.2.0
+ */
 export const pathOf = (root: string, id: string): string => `${root}/${id}`
 
-/** Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon. */
+/**
+ * Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon.
+ *
+ * @since 0.2.0
+ */
 export const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
   keeping(
     sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
@@ -40,10 +55,18 @@ const checkRoot = Effect.fnUntraced(function*(root: string, fd: AnyFd) {
   }
 })
 
-/** The mode of a container's directory: processes of its other users reach their own files there. */
+/**
+ * The mode of a container's directory: processes of its other users reach their own files there.
+ *
+ * @since 0.2.0
+ */
 export const directoryMode = 0o711
 
-/** A readable handle, since flock(2) and getdents(2) take no `O_PATH` one. */
+/**
+ * A readable handle, since flock(2) and getdents(2) take no `O_PATH` one.
+ *
+ * @since 0.2.0
+ */
 export const openIn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
@@ -57,7 +80,11 @@ const openOwn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError
       ))
   )
 
-/** Makes the root and what is missing above it; only the owner may look into it, whatever the umask. */
+/**
+ * Makes the root and what is missing above it; only the owner may look into it, whatever the umask.
+ *
+ * @since 0.2.0
+ */
 export const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> => {
   const make = sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
     Effect.andThen(sys.fchmodat({ dirfd: AT.FDCWD, path: root, mode: 0o700 })),
@@ -77,7 +104,11 @@ const openEntry = (root: string, id: string): Effect.Effect<number, StoreError, 
     return Effect.onError(opened, () => own === undefined ? Effect.void : Effect.ignore(sys.close({ fd: own })))
   })
 
-/** Runs `use` with a handle of a container's directory. */
+/**
+ * Runs `use` with a handle of a container's directory.
+ *
+ * @since 0.2.0
+ */
 export const withDirectory = <A, E, R>(
   root: string,
   id: string,
@@ -106,6 +137,7 @@ const lockPatience = 10_000
  * was forked meanwhile has a copy of the descriptor.
  *
  * @see flock(2)
+ * @since 0.2.0
  */
 export const locked = <A, E, R>(
   fd: AnyFd,
@@ -139,11 +171,19 @@ const take = Effect.fnUntraced(function*(fd: AnyFd, id: string, milliseconds: nu
 /** How deep directories are removed; runfx makes none below a container's, so this is for what others put there. */
 const maxDepth = 32
 
-/** Removes a file; nothing if it is gone. */
+/**
+ * Removes a file; nothing if it is gone.
+ *
+ * @since 0.2.0
+ */
 export const unlinkIfThere = (dirfd: AnyFd, path: string): Effect.Effect<void, SyscallError, Kernel> =>
   sys.unlinkat({ dirfd, path, flags: 0 }).pipe(orOn(["ENOENT"], undefined))
 
-/** Removes what a name stands for: a directory with all that is in it, or whatever else somebody has put there. */
+/**
+ * Removes what a name stands for: a directory with all that is in it, or whatever else somebody has put there.
+ *
+ * @since 0.2.0
+ */
 export const removeTree = (
   parent: number,
   name: string,
@@ -155,7 +195,11 @@ export const removeTree = (
     sys.unlinkat({ dirfd: parent, path: name, flags: AT.REMOVEDIR })
   ).pipe(onErrno(["ENOTDIR", "ELOOP"], () => unlinkIfThere(parent, name)))
 
-/** Removes all that is in an open directory; what is named `last` goes last. */
+/**
+ * Removes all that is in an open directory; what is named `last` goes last.
+ *
+ * @since 0.2.0
+ */
 export const removeContents = (
   dirfd: AnyFd,
   last: string,

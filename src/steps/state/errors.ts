@@ -1,11 +1,20 @@
-/** What can be wrong with the directory of a container's state. */
+/**
+ * What can be wrong with the directory of a container's state.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { SyscallError } from "../../native/Kernel.ts"
 
-/** What to do if a state can't be written, whichever step writes it. */
+/**
+ * What to do if a state can't be written, whichever step writes it.
+ *
+ * @since 0.2.0
+ */
 export const unwritable: Readonly<Record<string, string | undefined>> = {
   EROFS: "the directory of states is on a read-only file system: give another one with --root",
   ENOSPC: "the file system of the directory of states is full: make room, or give another one with --root",
@@ -15,6 +24,8 @@ export const unwritable: Readonly<Record<string, string | undefined>> = {
 
 /**
  * Has a failure to write a state say what to do itself: the advice of a step is about what the step is for, such as cgroups.
+ *
+ * @since 0.2.0
  */
 export const advised = <A, R>(self: Effect.Effect<A, SyscallError, R>): Effect.Effect<A, SyscallError, R> =>
   Effect.mapError(self, (error) => {
@@ -96,7 +107,11 @@ export class StateLocked extends Data.TaggedError("StateLocked")<{
   }
 }
 
-/** There is nowhere to keep states. */
+/**
+ * There is nowhere to keep states.
+ *
+ * @since 0.2.0
+ */
 export class NoStateRoot extends Data.TaggedError("NoStateRoot")<{
   readonly path: string
   readonly reason: SyscallError
@@ -127,7 +142,11 @@ export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
   }
 }
 
-/** The container's process is of a pid namespace that this process can't look into. */
+/**
+ * The container's process is of a pid namespace that this process can't look into.
+ *
+ * @since 0.2.0
+ */
 export class ProcessUnseen extends Data.TaggedError("ProcessUnseen")<{
   readonly id: string
   readonly pid: AnyPid

@@ -1,6 +1,9 @@
 /**
  * JSON that keeps bigints: `123n` is written as `{"$bigint":"123"}`. An object of the data that has a key like that itself
  * is wrapped, so that every value comes back as it was.
+ *
+ * @category state
+ * @since 0.1.0
  */
 import { tagged, untagged } from "../../engine/taggedJson.ts"
 

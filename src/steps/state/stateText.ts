@@ -1,5 +1,8 @@
 /**
  * Reading a state file, whatever somebody may have put in its place.
+ *
+ * @category state
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { AT, O, S, STATX } from "../../native/constants.ts"

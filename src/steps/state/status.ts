@@ -2,6 +2,8 @@
  * The status of a container: asked of the kernel each time, so that it can't be out of date.
  *
  * @see OCI runtime.md#state
+ * @category state
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type { Kernel } from "../../native/Kernel.ts"

@@ -4,6 +4,9 @@
  * A pid means what it meant when it was written down, or nothing. In the same pid namespace it is the same number; from an
  * ancestor of that namespace the process is found among all that can be seen, by its start time, its pid namespace and
  * its numbers; from anywhere else nothing can be told of it, and it is not touched.
+ *
+ * @category state
+ * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
 import { AT, O } from "../../native/constants.ts"
