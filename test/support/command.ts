@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { buildCommand } from "../../scripts/command.mjs"
+import { builtIn } from "./leftovers.mjs"
 
 /** How a process ended, and what it wrote. */
 export interface Ended {
@@ -94,16 +95,36 @@ export interface Command {
   readonly remove: () => void
 }
 
+const made = (prefix: string): string => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), prefix))
+  fs.chmodSync(directory, 0o755)
+  return directory
+}
+
+/** Builds the command, once for all files of a run. */
+const build = (): string => {
+  const place = builtIn()
+  if (fs.existsSync(place)) return place
+  const own = made("runfx-build-")
+  fs.cpSync("bin", path.join(own, "bin"), { recursive: true })
+  fs.symlinkSync(path.resolve("node_modules"), path.join(own, "node_modules"))
+  fs.chmodSync(path.join(own, "bin/runfx"), 0o755)
+  buildCommand(path.join(own, "dist/command"))
+  execFileSync(path.join(own, "bin/runfx"), ["--compile-cache"])
+  try {
+    fs.renameSync(own, place)
+  } catch {
+    // another file of the run was first
+    fs.rmSync(own, { recursive: true })
+  }
+  return place
+}
+
 /** Makes the command. */
 export const makeCommand = (): Command => {
-  const top = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-command-"))
-  fs.chmodSync(top, 0o755)
-  fs.cpSync("bin", path.join(top, "bin"), { recursive: true })
-  fs.symlinkSync(path.resolve("node_modules"), path.join(top, "node_modules"))
+  const top = made("runfx-command-")
+  fs.cpSync(build(), top, { recursive: true, verbatimSymlinks: true })
   const file = path.join(top, "bin/runfx")
-  fs.chmodSync(file, 0o755)
-  buildCommand(path.join(top, "dist/command"))
-  execFileSync(file, ["--compile-cache"])
   const stateRoot = path.join(top, "state")
   const start = (...args: ReadonlyArray<string>) => begin(file, ["--root", stateRoot, ...args])
   return {

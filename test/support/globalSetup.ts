@@ -3,10 +3,11 @@
  * may be left on this machine, or the run fails; when it is interrupted, a watchdog removes what there is.
  */
 import { spawn, spawnSync } from "node:child_process"
+import { rmSync } from "node:fs"
 import process from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { earlierRuns, leftoversOf, ownMark, sweep, variable } from "./leftovers.mjs"
+import { builtIn, earlierRuns, leftoversOf, ownMark, sweep, variable } from "./leftovers.mjs"
 
 const unmount = (point: string): void => void spawnSync("umount", ["--lazy", "--recursive", point])
 
@@ -33,6 +34,7 @@ export default async (): Promise<() => Promise<void>> => {
   watchdog.unref()
 
   return async () => {
+    rmSync(builtIn(), { recursive: true, force: true })
     let left = leftoversOf(mark)
     // what has just been killed, or has just lost its runtime, takes a moment to end
     for (let tries = 0; tries < 100 && left.length > 0; tries++) {

@@ -60,6 +60,9 @@ export const enterDirectory = () => {
   process.env["TMPDIR"] = directory
 }
 
+/** Where the tests of a run have the command that they copy. Nobody but the run itself removes it. */
+export const builtIn = () => path.join(os.tmpdir(), "runfx-built")
+
 /** What the runner writes: a directory that is named by 21 random letters. */
 const isRunners = (/** @type {string} */ name) => /^[\w-]{21}$/.test(name)
 
