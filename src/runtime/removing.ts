@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type { Failure } from "../engine/Pipeline.ts"
+import { rootCause } from "../engine/PipelineError.ts"
 import { act } from "../engine/spans.ts"
 import { POLL, SIG } from "../native/constants.ts"
 import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
@@ -148,13 +149,22 @@ const removeBroken = (root: string, id: string, missing: boolean, options: Remov
 const removeEntry = (stateRoot: string, id: string, left: Broken["Service"]["left"]) =>
   Effect.asVoid(Pipeline.run(brokenPipeline).pipe(Effect.provideService(Broken, { id, stateRoot, left })))
 
+/** Whether a process has joined a cgroup after all in it were killed: the init of a start that continues meanwhile does so. */
+const isOccupied = (error: unknown): boolean => {
+  const cause = rootCause(error)
+  return cause instanceof Cgroup.CgroupNotEmpty && cause.pids.length > 0
+}
+
 /** Kills and removes, if the processes to kill are known. */
 const removeForced = (root: string, state: State, { children, strategies }: RemoveOptions) =>
   Effect.gen(function*() {
     const known = yield* initOf(state)
     if (known._tag === "Unseen" && state.cgroup === undefined) return yield* unseen(state, known)
-    yield* killAll(state, known, children)
-    yield* removeState({ state, stateRoot: root, ended: true }, strategies)
+    const removal = Effect.andThen(
+      killAll(state, known, children),
+      removeState({ state, stateRoot: root, ended: true }, strategies)
+    )
+    yield* Effect.catchIf(removal, isOccupied, () => removal)
   })
 
 /** How long a forced removal waits for another command on the same container, in milliseconds. */

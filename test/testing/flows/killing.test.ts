@@ -112,4 +112,26 @@ describe("removing a container", () => {
     assert.strictEqual(ran.model.state().processes.get(tool)?.status, "running")
     assert.deepStrictEqual(ran.model.state().cgroups, state.cgroups)
   })
+
+  it.each(["v1", "v2"] as const)(
+    "by force kills who joins its cgroup behind the list, and is done (cgroup %s)",
+    (cgroup) => {
+      const { caller, state, tool } = running(cgroup)
+      const ofContainer = state.processes.get(tool)!.cgroups
+      const moves = ["listProcesses", "removeCgroup"]
+      const ran = perform(state, Runtime.remove(id, { stateRoot, force: true }), {
+        before: ({ step }, model) => {
+          if (step === undefined || step !== moves[0]) return
+          moves.shift()
+          // out before the list, in again before the removal: as the init of a start that goes on meanwhile
+          const cgroups = moves.length === 1 ? model.state().processes.get(caller)!.cgroups : ofContainer
+          model.set((now) => change(now, tool, { cgroups }))
+        }
+      })
+      assert.deepStrictEqual(moves, [])
+      verdict(Exit.isSuccess(ran.exit) ? [] : [String(ran.exit)], ran)
+      assert.isUndefined(ran.model.state().processes.get(tool))
+      assert.isFalse([...ran.model.state().cgroups.keys()].some((path) => path.includes(id)))
+    }
+  )
 })
