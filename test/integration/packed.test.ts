@@ -105,6 +105,8 @@ describe("the tarball", () => {
       /\.map$|\.cache|\.tsbuildinfo$|(?<!\.d)\.ts$|^(?:test|src|scripts|bench)\b/.test(name)
     )
     assert.deepStrictEqual(unwanted.filter((name) => !name.startsWith("examples/")), [])
+    // the command is a bundle
+    assert.deepStrictEqual(files().filter((name) => name.startsWith("dist/cli")), [])
   })
 
   it("has a manifest for users: no private mark, no scripts, effect as a peer, and no address that is not there", () => {
