@@ -15,10 +15,13 @@ import { descriptorsOf, type InitRecord, type Stdio } from "../init/Init.ts"
 /** How many descriptors the smallest table of the kernel has room for (`NR_OPEN_DEFAULT`). */
 const smallest = 64
 
+/** The numbers below are for what a start opens, be it under a limit that leaves it only a few (RLIMIT_NOFILE). */
+const first = 16
+
 /** The number of each in the child: its own, or, if that is a high one, the lowest that is not another's and not taken. */
 const numbersOf = (fds: ReadonlyArray<AnyFd>, taken: ReadonlyArray<number>): ReadonlyMap<number, number> => {
   const used = new Set<number>([...taken, ...fds])
-  let next = 3
+  let next = first
   const lowest = () => {
     while (used.has(next)) next++
     return next++

@@ -12,8 +12,8 @@ const after = (moves: ReadonlyArray<Move>): (number: number) => number => {
 }
 
 describe("moves of descriptors", () => {
-  it("takes the lowest numbers that are free", () => {
-    assert.deepStrictEqual(lowest(3, [0, 1, 2, 4, 900]), [3, 5, 6])
+  it("takes the lowest numbers that are free, and leaves some to a process with a limit of few", () => {
+    assert.deepStrictEqual(lowest(3, [0, 1, 2, 4, 17, 900]), [16, 18, 19])
     assert.deepStrictEqual(lowest(0, []), [])
   })
 
@@ -22,7 +22,7 @@ describe("moves of descriptors", () => {
   })
 
   it("exchanges two by way of a third number", () => {
-    assert.deepStrictEqual(inOrder([[3, 4], [4, 3]]), [[3, 5], [4, 3], [5, 4]])
+    assert.deepStrictEqual(inOrder([[3, 4], [4, 3]]), [[3, 16], [4, 3], [16, 4]])
   })
 
   it("puts each where it is to be, whatever overlaps", () => {

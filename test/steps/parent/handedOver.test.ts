@@ -24,10 +24,13 @@ describe("what a child gets", () => {
       consoleSocket: 64,
       port: { number: 80, socket: 1005 }
     })
-    assert.deepStrictEqual(passed, [[3, 3], [5, 5], [7, 1001], [8, 1002], [9, 1003], [10, 1000], [11, 64], [12, 1005]])
-    assert.deepStrictEqual(inside.stdio, [5, 7, 7])
-    assert.deepStrictEqual(inside.descriptors, { 4: 8, 6: 9 })
-    assert.deepStrictEqual([inside.channel, inside.consoleSocket, inside.port], [10, 11, { number: 80, socket: 12 }])
+    assert.deepStrictEqual(passed, [[3, 3], [5, 5], [16, 1001], [17, 1002], [18, 1003], [19, 1000], [20, 64], [
+      21,
+      1005
+    ]])
+    assert.deepStrictEqual(inside.stdio, [5, 16, 16])
+    assert.deepStrictEqual(inside.descriptors, { 4: 17, 6: 18 })
+    assert.deepStrictEqual([inside.channel, inside.consoleSocket, inside.port], [19, 20, { number: 80, socket: 21 }])
   })
 
   it("has no word of what there is not", () => {

@@ -6,11 +6,14 @@
 /** A descriptor by its number before and after. */
 export type Move = readonly [from: number, to: number]
 
-/** The lowest numbers from 3 on that are not taken, as many as asked for. */
+/** The numbers below are for what the process opens itself, be it under a limit that leaves it only a few (RLIMIT_NOFILE). */
+const first = 16
+
+/** The lowest numbers from 16 on that are not taken, as many as asked for. */
 export const lowest = (count: number, taken: Iterable<number>): ReadonlyArray<number> => {
   const all = new Set(taken)
   const found: Array<number> = []
-  for (let number = 3; found.length < count; number++) if (!all.has(number)) found.push(number)
+  for (let number = first; found.length < count; number++) if (!all.has(number)) found.push(number)
   return found
 }
 
