@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type { Failure } from "../engine/Pipeline.ts"
@@ -33,7 +34,7 @@ import type { State } from "../steps/state/State.ts"
 import * as Store from "../steps/state/Store.ts"
 import { initOf, runnerOf, type Whereabouts } from "../steps/state/whereabouts.ts"
 import { stateRoot } from "./caller.ts"
-import { tryAll } from "./endings.ts"
+import { thenEnd, tryAll } from "./endings.ts"
 import { unseen } from "./NotRunning.ts"
 
 /** What {@link killAll} can fail with. */
@@ -125,16 +126,21 @@ export const removeOwn = (
     Effect.flatMap(initOf(state), (known) => killAll(state, known)),
     ...(options.reaped ? [] : [Effect.tap(killAndReap({ pid, pidfd }), () => Effect.sync(() => void (ended = true)))])
   ])
-  const removal = Effect.suspend(() =>
-    removeState({ state, stateRoot: root, ...(ended ? { ended } : {}) }, options.strategies)
-  )
+  let hasBegun = false
+  const removal = Effect.suspend(() => {
+    hasBegun = true
+    return removeState({ state, stateRoot: root, ...(ended ? { ended } : {}) }, options.strategies)
+  })
   return tryAll<RemoveError | ProcessesRemain, Kernel>([
     // processes are identified by more than names, so no lock is needed
     ...(options.kill ? [end] : []),
-    Store.withLock(root, state.id, removal).pipe(
+    Effect.catch(Store.withLock(root, state.id, removal), (error) => {
+      if (hasBegun) return Effect.fail(error)
       // another command has deleted the container. What that command could not know of is still there
-      Effect.catchTag("ContainerNotFound", () => removal)
-    )
+      if (error._tag === "ContainerNotFound") return removal
+      // the lock can't be had: nobody else would remove it before this process has ended, and each thing is identified
+      return thenEnd(Exit.fail(error), removal)
+    })
   ])
 }
 

@@ -5,7 +5,7 @@ import { calledBy, id, perform, sceneOf, verdict } from "./flowChecks.ts"
 import { processOf, type Setting, stateRoot } from "./flowGenerators.ts"
 
 /** A container in the caller's pid namespace, where only the cgroup tells who belongs to it. */
-const setting = (cgroup: "v1" | "v2"): Setting => ({
+export const setting = (cgroup: "v1" | "v2"): Setting => ({
   host: {
     cgroup,
     cgroupPath: "/",

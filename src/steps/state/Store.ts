@@ -267,8 +267,17 @@ const stateOf = (text: string, id: string, file: string): Effect.Effect<State, S
 const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, LoadError, Kernel> =>
   withDirectory(root, id, (dirfd) =>
     Effect.suspend(() => {
-      const file = `${pathOf(root, id)}/${name}`
-      return Effect.flatMap(readState(dirfd, name, file), (text) => stateOf(text, id, file))
+      const path = pathOf(root, id)
+      const file = `${path}/${name}`
+      const text = readState(dirfd, name, file).pipe(
+        Effect.catchTag("StateCorrupt", (error) =>
+          Effect.gen(function*() {
+            // opened, and deleted since
+            if (error.missing === true && (yield* stat(dirfd)).nlink === 0) yield* new ContainerNotFound({ id, path })
+            return yield* error
+          }))
+      )
+      return Effect.flatMap(text, (text) => stateOf(text, id, file))
     })).pipe(
       onErrno(
         ["ENOTDIR", "ELOOP"],
