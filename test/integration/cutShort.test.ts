@@ -144,6 +144,26 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
       assert.isEmpty(cgroups(id))
     })
   }
+
+  it("is left to prune if its caller is told to end once more while it is being removed", async () => {
+    const id = place.id()
+    const args = [path.join(programs!, "dying.cjs"), place.stateRoot, place.root, id, "", "stuck"]
+    const caller = begin(process.execPath, args)
+    await caller.says("\n")
+    const told = caller.ended.then(({ code, stdout }) => ({ code, pid: Number(stdout) }))
+    // the first one begins the removal, and those of the next half second are the same
+    await until(() => !caller.process.kill("SIGTERM"))
+    const { code, pid } = await told
+    assert.strictEqual(code, 143)
+    await untilGone(pid)
+    const [pruned] = await Effect.runPromise(on(Runtime.prune(stateRoot())))
+    assert.deepStrictEqual(pruned, {
+      _tag: "Removed",
+      id: Runtime.ContainerId(id),
+      why: "it has ended, and so has its owner"
+    })
+    assert.isEmpty(cgroups(id))
+  })
 })
 
 describe.skipIf(missing !== undefined)("prune", () => {

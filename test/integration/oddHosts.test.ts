@@ -12,6 +12,7 @@ import { begin, type Command, type Ended, makeCommand } from "../support/command
 import { cgroups, isolate } from "../support/host.ts"
 import { markOf } from "../support/mark.ts"
 import { makeRoot, missing, removeRoot } from "../support/rootfs.ts"
+import { until } from "../support/until.ts"
 
 const hasRunc = spawnSync("runc", ["--version"]).status === 0
 if (!hasRunc) process.stdout.write("not compared: runc is not installed\n")
@@ -167,6 +168,18 @@ describe.skipIf(missing !== undefined)("a caller with", () => {
       }
     })
   }
+
+  it("no patience, who sends SIGINT until all has ended", async () => {
+    const id = `${mark}-${count++}`
+    const states = path.join(top, id)
+    const program = ["sh", "-c", "trap 'exit 7' INT; echo ready; while :; do sleep 0.01; done"]
+    const asked = begin(command.file, ["--root", states, "run", "--rootfs", root, "--id", id, "--", ...program])
+    await asked.says("ready")
+    await until(() => !asked.process.kill("SIGINT"))
+    // one that comes behind the removal ends the command itself
+    assert.include([7, 130], (await asked.ended).code)
+    assert.deepStrictEqual([fs.readdirSync(states), cgroups(id)], [[], []], "what is left")
+  })
 
   it("too little address space for V8, which aborts: prune removes what stays", async () => {
     const id = `${mark}-${count++}`

@@ -5,6 +5,7 @@
  * step of a start; with a signal, of one that is detached.
  * `dying.ts STATE_ROOT ROOTFS ID "" end HOW`: runs a container to its end, and ends itself by HOW once that runs: `exit`,
  * `throw`, or a signal.
+ * `dying.ts STATE_ROOT ROOTFS ID "" stuck`: runs a container whose removal never gets anywhere.
  */
 import * as Effect from "effect/Effect"
 import { writeSync } from "node:fs"
@@ -26,6 +27,7 @@ const kernel: Kernel["Service"] = {
     Effect.flatMap(CurrentStep, (current) => {
       const isIt = call._tag !== "close" && current?.pipeline === "create" && current.step === step && !current.undoing
       if (isIt && ++seen === Number(how)) process.kill(process.pid, signal)
+      if (step === "stuck" && current?.pipeline === "kill") return Effect.never
       return live.invoke(call)
     }) as never
 }
@@ -43,6 +45,7 @@ const onRunning = ({ pid }: Runtime.RunningProcess): Effect.Effect<void> =>
   Effect.gen(function*() {
     writeSync(1, `${pid}\n`)
     if (step === "end") return void setTimeout(end, 0)
+    if (step === "stuck") return
     // the step makes fewer calls than that: then when it is over
     if (signal === "SIGKILL" || seen < Number(how)) process.kill(process.pid, signal)
     // Node tells of a signal in a later turn: until then the start must not be over, nor the process have nothing to do
