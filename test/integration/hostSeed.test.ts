@@ -3,11 +3,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
 import { AT, O } from "../../src/native/constants.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import type { Answer } from "../../src/native/Rtnetlink.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
+import { isolate } from "../support/host.ts"
 
 /** The same on the machine and on the model of it. */
 const both = <A>(effect: Effect.Effect<A, unknown, Kernel>) =>
@@ -28,6 +30,14 @@ const plain = (answer: Answer): Answer =>
     ? { ...answer, source: null }
     : answer
 
+/** The addresses of each link. */
+const allAddresses = Effect.flatMap(
+  sys.rtnetlink({ request: { _tag: "LinkList" } }),
+  Effect.forEach((link) =>
+    sys.rtnetlink({ request: { _tag: "AddressList", link: link._tag === "Link" ? link.index : 0 } })
+  )
+)
+
 describe("a model that begins with this machine", () => {
   it.effect("has its links", () =>
     Effect.gen(function*() {
@@ -37,14 +47,7 @@ describe("a model that begins with this machine", () => {
 
   it.effect("has the addresses of each link", () =>
     Effect.gen(function*() {
-      const { actual, expected } = yield* both(
-        Effect.flatMap(
-          sys.rtnetlink({ request: { _tag: "LinkList" } }),
-          Effect.forEach((link) =>
-            sys.rtnetlink({ request: { _tag: "AddressList", link: link._tag === "Link" ? link.index : 0 } })
-          )
-        )
-      )
+      const { actual, expected } = yield* both(allAddresses)
       assert.deepStrictEqual(actual.map(sorted), expected.map(sorted))
     }))
 
@@ -76,5 +79,27 @@ describe("a model that begins with this machine", () => {
         })
       const { actual, expected } = yield* both(Effect.forEach(paths, read))
       assert.deepStrictEqual(actual, expected)
+    }))
+
+  // the last one: this process is in other namespaces from here on
+  it.effect("has the addresses of links without a carrier, which Node does not tell", () =>
+    Effect.gen(function*() {
+      yield* isolate
+      const commands = [
+        "mount -t sysfs none /sys",
+        "ip link add name one type bridge",
+        "ip address add 10.88.0.1/16 dev one",
+        "ip address add 10.88.0.2/16 dev one",
+        "ip address add 192.168.7.129/25 dev one",
+        "ip address add fd00:88::1/64 dev one",
+        "ip link set one up",
+        "ip link add name two type bridge",
+        "ip address add 10.88.9.1/24 dev two",
+        "ip link set two up"
+      ]
+      for (const command of commands) execFileSync("sh", ["-c", command])
+      const { actual, expected } = yield* both(allAddresses)
+      assert.include(JSON.stringify(expected), "192.168.7.129/25")
+      assert.deepStrictEqual(actual.map(sorted), expected.map(sorted))
     }))
 })

@@ -81,7 +81,8 @@ export const fromHost = (
     memberships
   })
   const settled = apply(state, [...state.processes.keys()].at(-1)!, (m) => {
-    Routes.settle(m, ns.net, hostRoutes(m.links.values()))
+    const links = m.links.values()
+    Routes.settle(m, ns.net, hostRoutes((name) => links.find((link) => link.name === name)?.index))
   })
   // parameters have the machine's values until they are written
   return { ...settled, sysctls: new Map(), facts: { ...settled.facts, hostSysctls: true, hostProc: true } }

@@ -1,11 +1,10 @@
 /** The links and routes of the machine that this runs on. */
 import { readdirSync, readlinkSync } from "node:fs"
-import * as os from "node:os"
 import { basename } from "node:path"
 import { formatAddress } from "../../native/inet.ts"
-import * as Routes from "../Routes.ts"
-import type { Link } from "../State.ts"
+import type { Given } from "../Routes.ts"
 import type { Builder } from "./Builder.ts"
+import { hostAddresses } from "./hostAddresses.ts"
 import { isDirectoryOnHost } from "./hostMounts.ts"
 import { hostText } from "./hostUser.ts"
 import { link } from "./objects.ts"
@@ -19,12 +18,13 @@ export const hostLinks = (make: Builder, ns: number): void => {
   }
   const number = (name: string, file: string, otherwise: number): number =>
     Number(hostText(`/sys/class/net/${name}/${file}`)?.trim() ?? otherwise)
-  const addresses = Object.entries(os.networkInterfaces())
-  let highest = 1
-  for (const name of names.length === 0 ? ["lo"] : names) {
-    const index = number(name, "ifindex", 1)
-    if (!Number.isInteger(index)) continue
-    highest = Math.max(highest, index)
+  const indices = new Map(
+    (names.length === 0 ? ["lo"] : names).map((name) => [name, number(name, "ifindex", 1)] as const)
+      .filter(([, index]) => Number.isInteger(index))
+  )
+  const indexOf = (name: string) => indices.get(name)
+  const addresses = hostAddresses(indexOf, hostRoutes(indexOf))
+  for (const [name, index] of indices) {
     const bridge = isDirectoryOnHost(`/sys/class/net/${name}`) &&
       hostText(`/sys/class/net/${name}/bridge/bridge_id`) !== undefined
     const master = nameOfLink(`/sys/class/net/${name}/master`)
@@ -38,10 +38,10 @@ export const hostLinks = (make: Builder, ns: number): void => {
       up: (number(name, "flags", 1) & 1) === 1,
       mtu: number(name, "mtu", 1500),
       mac: hostText(`/sys/class/net/${name}/address`)?.trim() ?? "00:00:00:00:00:00",
-      addresses: (addresses.find(([other]) => other === name)?.[1] ?? []).flatMap(({ cidr }) => cidr ?? [])
+      addresses: addresses.get(index) ?? []
     })
   }
-  make.change(ns, "net", { nextIndex: highest + 1 })
+  make.change(ns, "net", { nextIndex: Math.max(1, ...indices.values()) + 1 })
 }
 
 const nameOfLink = (path: string): string | undefined => {
@@ -53,15 +53,15 @@ const nameOfLink = (path: string): string | undefined => {
 }
 
 /** The routes of the main tables. IPv4 routes have no preferred source, because /proc does not list it. */
-export const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Given> => {
-  const linkOf = (name: string | undefined): number | undefined => links.find((link) => link.name === name)?.index
+export const hostRoutes = (indexOf: (name: string) => number | undefined): ReadonlyArray<Given> => {
+  const linkOf = (name: string | undefined): number | undefined => name === undefined ? undefined : indexOf(name)
   const rows = (path: string): ReadonlyArray<ReadonlyArray<string>> =>
     (hostText(path) ?? "").split("\n").map((line) => line.trim().split(/\s+/)).filter((row) => row.length > 1)
   const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"))
   // RTF_UP, and neither RTF_REJECT nor RTF_LOCAL (linux/route.h, linux/ipv6_route.h)
   const isUsual = (flags: string | undefined): boolean => (Number.parseInt(flags ?? "0", 16) & 0x8000_0201) === 1
   const four = rows("/proc/net/route").slice(1).flatMap(
-    ([name, to, by, flags, , , , mask]): ReadonlyArray<Routes.Given> => {
+    ([name, to, by, flags, , , , mask]): ReadonlyArray<Given> => {
       const link = linkOf(name)
       if (link === undefined || !isUsual(flags)) return []
       // in the machine's byte order; all supported machines are little-endian
@@ -75,7 +75,7 @@ export const hostRoutes = (links: ReadonlyArray<Link>): ReadonlyArray<Routes.Giv
       }]
     }
   )
-  const six = rows("/proc/net/ipv6_route").flatMap((row): ReadonlyArray<Routes.Given> => {
+  const six = rows("/proc/net/ipv6_route").flatMap((row): ReadonlyArray<Given> => {
     const link = linkOf(row[9])
     const [to, length] = [row[0]!, Number.parseInt(row[1]!, 16)]
     // multicast routes are added with the addresses
