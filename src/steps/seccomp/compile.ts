@@ -87,6 +87,18 @@ const decide = (branch: Branch, nodes: Nodes, otherwise: Bpf.Node): Bpf.Node => 
   )
 }
 
+/** A filter that can't be as small as it would have to be. */
+const tooLarge = (seccomp: Seccomp, problem: string): Checked<never> =>
+  refuse(
+    "syscalls",
+    `${seccomp.syscalls.length} rules`,
+    `${problem}, and the kernel takes ${Bpf.MAX_INSTRUCTIONS}`,
+    "write fewer rules with conditions, or list fewer architectures"
+  )
+
+/** The most nodes that may become a program that fits: what is tested has to be loaded, and perhaps masked, for that alone. */
+const mostNodes = 3 * Bpf.MAX_INSTRUCTIONS
+
 /** Adds a range, unless it continues as the one before. Ranges are added from the lowest number up. */
 const push = (ranges: Array<Range>, from: number, node: Bpf.Node): void => {
   const last = ranges.at(-1)
@@ -111,6 +123,14 @@ export const compile = (seccomp: Seccomp, machine: Architecture): Checked<Compil
     const flags = yield* flagsOf(seccomp.flags)
     const archs = yield* listed(machine, seccomp.architectures)
     const rules = byName(yield* rulesOf(seccomp, defaultValue))
+    // before each of them is compared with all others
+    const crowded = [...rules].find(([, list]) =>
+      list.length > Bpf.MAX_INSTRUCTIONS && list.every(({ conditions }) => conditions.length > 0)
+    )
+    if (crowded !== undefined) {
+      const [name, list] = crowded
+      return yield* tooLarge(seccomp, `need an instruction at least for each of the ${list.length} rules of ${name}`)
+    }
     const named = new Set(seccomp.syscalls.flatMap(({ names }) => names))
 
     const nodes = sharedNodes()
@@ -151,16 +171,13 @@ export const compile = (seccomp: Seccomp, machine: Architecture): Checked<Compil
       push(ranges, 0xffffffff, byDefault)
       root = Bpf.branch("==", value, Bpf.load(nr, search(ranges)), root)
     }
+    // the program is made by recursion, which a filter of any length would take too deep
+    if (nodes.count() > mostNodes) {
+      return yield* tooLarge(seccomp, `make a filter of more than ${Bpf.MAX_INSTRUCTIONS} instructions`)
+    }
     const program = Bpf.assemble(Bpf.load(audit, root))
     const length = program.length / 8
-    if (length > Bpf.MAX_INSTRUCTIONS) {
-      return yield* refuse(
-        "syscalls",
-        `${seccomp.syscalls.length} rules`,
-        `make a filter of ${length} instructions, and the kernel takes ${Bpf.MAX_INSTRUCTIONS}`,
-        "write fewer rules with conditions, or list fewer architectures"
-      )
-    }
+    if (length > Bpf.MAX_INSTRUCTIONS) return yield* tooLarge(seccomp, `make a filter of ${length} instructions`)
 
     return { program, flags, unknown: unknownNames(rules, tables) }
   })

@@ -13,6 +13,8 @@ export interface Nodes {
   readonly load: typeof Bpf.load
   readonly and: typeof Bpf.and
   readonly branch: typeof Bpf.branch
+  /** How many there are. */
+  readonly count: () => number
 }
 
 /** A maker of nodes for one program. */
@@ -34,6 +36,7 @@ export const sharedNodes = (): Nodes => {
     load: (offset, next) => once(`load ${offset} ${number(next)}`, () => Bpf.load(offset, next)),
     and: (mask, next) => once(`and ${mask} ${number(next)}`, () => Bpf.and(mask, next)),
     branch: (test, value, yes, no) =>
-      once(`branch ${test} ${value} ${number(yes)} ${number(no)}`, () => Bpf.branch(test, value, yes, no))
+      once(`branch ${test} ${value} ${number(yes)} ${number(no)}`, () => Bpf.branch(test, value, yes, no)),
+    count: () => made.size
   }
 }

@@ -289,6 +289,19 @@ describe("size", () => {
       /^linux\.seccomp\.syscalls: "2100 rules" make a filter of \d+ instructions, and the kernel takes 4096$/
     )
   })
+
+  it("refuses any number of rules that are too many, without a look at each", () => {
+    const rules = (length: number, name: (index: number) => string) =>
+      refused(seccomp({
+        syscalls: Array.from({ length }, (_, index) =>
+          rule([name(index)], "SCMP_ACT_ERRNO", { args: [when(0, "EQ", BigInt(index))] }))
+      })).message
+    assert.match(rules(100_000, () => "mkdir"), /each of the 100000 rules of mkdir, and the kernel takes 4096$/)
+    assert.match(
+      rules(12_000, (index) => ["mkdir", "rmdir", "chdir", "chmod"][index % 4]!),
+      /more than 4096 instructions/
+    )
+  })
 })
 
 describe("what is refused or reported", () => {
