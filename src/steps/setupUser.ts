@@ -33,7 +33,7 @@ export class UserFileError extends Data.TaggedError("UserFileError")<{
     return `can't look up the user in the container's ${this.path}: it ${this.problem}`
   }
   get advice(): string {
-    return "give the user by numbers, which needs no file, or repair the file"
+    return "give user and group by numbers (1000:1000), which needs no file, or repair the file"
   }
 }
 
@@ -81,8 +81,15 @@ const readFile = (path: string): Effect.Effect<string, UserFileError | SyscallEr
       })
   )
 
+/** What opens no file is what the image has in its place: a link in circles, or a device without a driver. */
+const unusable = (path: string) => (error: SyscallError | UserFileError): SyscallError | UserFileError =>
+  error._tag === "SyscallError" && (error.code === "ELOOP" || error.code === "ENXIO")
+    ? new UserFileError({ path, problem: `can't be opened: ${error.message}` })
+    : error
+
 /** An image may be without these files. */
-const readIfThere = (path: string) => readFile(path).pipe(orOn(["ENOENT", "ENOTDIR"], ""))
+const readIfThere = (path: string) =>
+  readFile(path).pipe(Effect.mapError(unusable(path)), orOn(["ENOENT", "ENOTDIR"], ""))
 
 const resolve = Effect.gen(function*() {
   const { user } = (yield* Init).process
@@ -151,6 +158,8 @@ export const setupUser = Step.make("setupUser", {
       "changing the user needs CAP_SETUID and CAP_SETGID in the container's user namespace: run the runtime with " +
       "them, or start the program as the caller; if the runtime has them, a security module or a seccomp filter " +
       "around it forbids the call",
+    EINVAL:
+      "the container's /etc/group has the user in more groups than the kernel takes, 65,536: give user and group by numbers",
     EAGAIN: "the user has reached its process limit (RLIMIT_NPROC)"
   },
   run: Effect.gen(function*() {

@@ -114,6 +114,13 @@ describe("setupUser", () => {
   it("refuses to look a name up in what is no regular file, or too large", () => {
     const odd = fail(setupUser, context(named("bob")), host({ files: { "/etc/passwd": { mode: S.IFIFO } } }))
     assert.strictEqual(odd.message, "can't look up the user in the container's /etc/passwd: it is not a regular file")
+    const circular = fail(
+      setupUser,
+      context(named("bob")),
+      host({ answer: ({ _tag }) => _tag === "openat2" ? "ELOOP" : undefined })
+    )
+    assert.match(circular.message, /container's \/etc\/passwd: it can't be opened: openat2\(.*ELOOP/)
+    assert.include(circular.advice, "by numbers (1000:1000)")
     const endless = fail(
       setupUser,
       context(named("bob")),
