@@ -55,8 +55,6 @@ const stage = (place) => {
     cpSync(join(root, name), join(place, name), { recursive: true })
   }
   for (const file of readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })) {
-    // the command is in one file for each subcommand, and these modules have no door
-    if (file.startsWith("cli/")) continue
     const from = join(root, "dist", file)
     const to = join(place, "dist", file)
     mkdirSync(join(to, ".."), { recursive: true })

@@ -105,8 +105,6 @@ describe("the tarball", () => {
       /\.map$|\.cache|\.tsbuildinfo$|(?<!\.d)\.ts$|^(?:test|src|scripts|bench)\b/.test(name)
     )
     assert.deepStrictEqual(unwanted.filter((name) => !name.startsWith("examples/")), [])
-    // the command is a bundle
-    assert.deepStrictEqual(files().filter((name) => name.startsWith("dist/cli")), [])
   })
 
   it("has a manifest for users: no private mark, no scripts, effect as a peer, and no address that is not there", () => {
@@ -201,6 +199,13 @@ const { sandbox } = createRequire(import.meta.url)("runfx/promise")
 console.log(pid === process.pid, typeof sandbox)
 `
 
+/** A step more in the command's start. */
+const flow = `
+import { Pipeline, Step, sys } from "runfx"
+const announce = Step.make("announce", { doc: "", calls: ["getpid"], reversal: "harmless", run: sys.getpid({}) })
+export default (preset) => Pipeline.insertAfter(preset, "findProgram", announce)
+`
+
 describe.skipIf(!registry)("a project that installs it", () => {
   const nodes = [process.execPath, ...(process.env["RUNFX_NODES"] ?? "").split(":").filter((name) => name !== "")]
 
@@ -217,6 +222,7 @@ describe.skipIf(!registry)("a project that installs it", () => {
 
   it.each(names)("uses the library by import and by require, and the command, on each Node: %s", async (name) => {
     fs.writeFileSync(path.join(at(name), "kernel.mjs"), kernel)
+    fs.writeFileSync(path.join(at(name), "flow.mjs"), flow)
     // how it was installed is not what another Node would make a difference to
     for (const node of name === "npm" ? nodes : [process.execPath]) {
       const env = { PATH: `${path.dirname(node)}:${plain["PATH"]}`, HOME: top }
@@ -224,6 +230,9 @@ describe.skipIf(!registry)("a project that installs it", () => {
       const command = path.join(at(name), "node_modules/.bin/runfx")
       assert.strictEqual(await ok(command, ["--version"], at(name), env), `${manifest.version}\n`, node)
       assert.match(await ok(command, ["--root", at("state"), "list"], at(name), env), /^ID /, node)
+      // with a flow, the command is not its bundle, but the modules that the flow imports, too
+      const plan = ["--root", at("state"), "plan", "--format", "json", "run", "--flow", "flow.mjs", "--", "true"]
+      assert.include(await ok(command, plan, at(name), env), "\"announce\"", node)
     }
   })
 
