@@ -52,8 +52,13 @@ const parents = (): ReadonlyMap<number, number> =>
     })
   )
 
-const childrenOf = (all: ReadonlyMap<number, number>): ReadonlySet<number> =>
-  new Set([...all].filter(([, parent]) => parent === process.pid).map(([pid]) => pid))
+/** The children of this process, of any of its threads. To look at all processes takes 30 times as long. */
+const ownChildren = (): ReadonlySet<number> =>
+  new Set(
+    fs.readdirSync("/proc/self/task").flatMap((thread) =>
+      read(`/proc/self/task/${thread}/children`).split(" ").filter((pid) => pid !== "").map(Number)
+    )
+  )
 
 /**
  * The processes of a scenario that run: the children of this process that were not there before it, those who share memory
@@ -113,7 +118,7 @@ export const onLinux = <A, E>(
   overdue: Effect.Effect<void> = after(limit)
 ): Effect.Effect<A, E | WaitsForEver> =>
   Effect.gen(function*() {
-    const before = childrenOf(parents())
+    const before = ownChildren()
     const playing = yield* Effect.forkChild(play)
     const ended = yield* Effect.raceFirst(Effect.as(Fiber.await(playing), true), Effect.as(overdue, false))
     if (ended) return yield* Fiber.join(playing)
