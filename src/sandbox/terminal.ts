@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Readable, Writable } from "node:stream"
 import { struct, whole } from "../config/shape/Shape.ts"
-import { POLL, SOCK } from "../native/constants.ts"
+import { F, O, POLL, SOCK } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
-import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, SyscallError } from "../native/Kernel.ts"
 import { endOfInput, receiveMaster } from "../runtime/terminal.ts"
 import { problemsOf } from "./check.ts"
 import { closing } from "./descriptors.ts"
@@ -69,7 +69,11 @@ export const makeConsole: Effect.Effect<Console, SyscallError, Kernel | Scope.Sc
       receive: (isOver) =>
         Effect.uninterruptible(Effect.gen(function*() {
           const master = yield* receiveMaster(receiver)
-          if (master !== undefined) return yield* terminalOf(master, isOver)
+          if (master !== undefined) {
+            // a terminal that can be written has room for one byte, and a write waits until it has taken all
+            yield* sys.fcntl({ fd: master, command: F.SETFL, argument: O.NONBLOCK })
+            return yield* terminalOf(master, isOver)
+          }
           const problem = "the init has sent no terminal"
           return yield* new SandboxFailed({ step: "", code: "NoTerminal", problem, cause: undefined })
         }))
@@ -83,6 +87,25 @@ const pause = 20
 /** How much is read at once, in bytes. */
 const most = 64 * 1024
 
+/** The master's number may be another one's when it is closed: nothing is done with it from then on. */
+type WhileOpen = <A, E>(use: Effect.Effect<A, E, Kernel>, none: A) => Effect.Effect<A, E, Kernel>
+
+/** Types at a terminal: all of some bytes, and the end. While the terminal is full, nobody but who types waits. */
+const typist = (master: AnyFd, whileOpen: WhileOpen) => {
+  let before: number | undefined
+  const some = (data: Uint8Array) =>
+    sys.write({ fd: master, data }).pipe(
+      onErrno(["EAGAIN"], () => Effect.as(sys.poll({ fds: [master], events: POLL.OUT, timeout: -1 }), 0))
+    )
+  const write = (data: Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
+    Effect.flatMap(whileOpen(some(data), data.length), (count) => {
+      before = data[count - 1] ?? before
+      return count < data.length ? write(data.subarray(count)) : Effect.void
+    })
+  const end = Effect.suspend(() => Effect.flatMap(whileOpen(endOfInput(master, before), new Uint8Array()), write))
+  return { write, end }
+}
+
 const terminalOf = (
   master: AnyFd,
   isOver: () => boolean
@@ -92,8 +115,7 @@ const terminalOf = (
     const hungUp = Deferred.makeUnsafe<void>()
     const close = closing(master)
     const hangUp = Effect.andThen(Deferred.succeed(hungUp, undefined), close)
-    /** The master's number may be another one's when it is closed: nothing is done with it from then on. */
-    const whileOpen = <A, E>(use: Effect.Effect<A, E, Kernel>, none: A): Effect.Effect<A, E, Kernel> =>
+    const whileOpen: WhileOpen = (use, none) =>
       Effect.suspend(() =>
         Deferred.isDoneUnsafe(hungUp)
           ? Effect.succeed(none)
@@ -101,7 +123,7 @@ const terminalOf = (
       )
     const finished = Deferred.makeUnsafe<void>()
     const nothing = new Uint8Array()
-    const once = sys.read({ fd: master, count: most }).pipe(orOn(["EIO"], nothing))
+    const once = sys.read({ fd: master, count: most }).pipe(orOn(["EIO", "EAGAIN"], nothing))
     const ready = (timeout: number) =>
       Effect.map(sys.poll({ fds: [master], events: POLL.IN, timeout }), ([events = 0]) => events !== 0)
     const read: Effect.Effect<Uint8Array, SyscallError, Kernel> = Effect.suspend(() => {
@@ -119,12 +141,7 @@ const terminalOf = (
         })
       })
     })
-    let before: number | undefined
-    const write = (data: Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
-      Effect.flatMap(whileOpen(sys.write({ fd: master, data }), data.length), (count) => {
-        before = data[count - 1] ?? before
-        return count < data.length ? write(data.subarray(count)) : Effect.void
-      })
+    const typing = typist(master, whileOpen)
     const output = new Readable({
       read() {
         run(read).then((chunk) => this.push(chunk.length === 0 ? null : chunk), (error) => this.destroy(error))
@@ -136,11 +153,10 @@ const terminalOf = (
     const input = new Writable({
       decodeStrings: true,
       write(chunk: Buffer, _, done) {
-        run(write(chunk)).then(() => done(), done)
+        run(typing.write(chunk)).then(() => done(), done)
       },
       final(done) {
-        const end = Effect.flatMap(whileOpen(endOfInput(master, before), nothing), write)
-        run(Effect.ignore(end)).then(() => done(), done)
+        run(Effect.ignore(typing.end)).then(() => done(), done)
       }
     })
     // reported to the user of the stream; without a listener, an error would end the application

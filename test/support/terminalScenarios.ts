@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
 import * as promises from "../../src/promise.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { bytes, effect, type Scenario, text } from "./scenario.ts"
@@ -43,6 +44,25 @@ export const terminalScenarios: Readonly<Record<string, Scenario>> = {
       assert.match(error!.message, /^terminal can't be had here: /)
     })
   ),
+  "is full for who types while its program does not read, and nobody else is held up": async ({ stateRoot }) => {
+    const box = promises.sandbox({ user: "root", limits: { time: "60 seconds" } })
+    const options = { stateRoot, terminal: true }
+    const deaf = await box.spawn("stty raw -echo; echo up; exec sleep infinity", options)
+    await new Promise((resolve) => deaf.stdout.once("data", resolve))
+    let taken = false
+    deaf.stdin.write(Buffer.alloc(1 << 20), () => void (taken = true))
+    // another program, from start to end: with a thread that waits, there would be none
+    assert.equal((await promises.run("echo else", { stateRoot })).stdout, "else\n")
+    assert.equal(taken, false)
+    await deaf.close()
+    const reader = await box.spawn("stty raw -echo; echo up; head -c 1000000 | cksum", options)
+    await new Promise((resolve) => reader.stdout.once("data", resolve))
+    reader.stdin.write(Buffer.alloc(1_000_000, "typed"))
+    const sum = execFileSync("cksum", { input: Buffer.alloc(1_000_000, "typed"), encoding: "utf8" })
+    let all = ""
+    for await (const chunk of reader.stdout) all += String(chunk)
+    assert.equal(all.trim(), sum.trim())
+  },
   "is resized while its program runs, which is told": effect(({ stateRoot }) =>
     Effect.gen(function*() {
       const script = "trap 'stty size; exit 5' WINCH; echo on; while :; do sleep 0.1; done"
