@@ -181,13 +181,13 @@ describe.skipIf(missing !== undefined)("a caller with", () => {
     assert.deepStrictEqual([fs.readdirSync(states), cgroups(id)], [[], []], "what is left")
   })
 
-  it("too little address space for V8, which aborts: prune removes what stays", async () => {
+  it("hardly enough address space for V8, which may abort: prune removes what stays", async () => {
     const id = `${mark}-${count++}`
     const states = path.join(top, id)
     const start = [command.file, "--root", states, "run", "--bundle", top, "--id", id]
     const ended = await begin("prlimit", ["--as=1000000000", ...start], { input: "" }).ended
-    // by a signal: SIGABRT, or that of a trap
-    assert.isAbove(ended.code, 128, ended.stderr)
+    // the program's, or by a signal, of an abort or of a trap, wherever the start was
+    assert.isTrue(ended.code === 7 || ended.code > 128, ended.stderr)
     const { code, stderr } = await begin(command.file, ["--root", states, "prune"], { input: "" }).ended
     assert.deepStrictEqual([code, stderr], [0, ""])
     assert.deepStrictEqual([fs.readdirSync(states), cgroups(id)], [[], []])
