@@ -57,9 +57,9 @@ delete process.env.NODE_EXTRA_CA_CERTS
 
 const wanted = positionals.length === 0 ? Object.keys(parts) : positionals
 const place = makePlace()
-/** @type {string[]} */
-const notes = []
-const note = (/** @type {string} */ text) => void notes.push(text)
+/** @type {Set<string>} */
+const notes = new Set()
+const note = (/** @type {string} */ text) => void notes.add(text)
 const print = (/** @type {string} */ text) => process.stdout.write(`${text}\n\n`)
 
 await buildPrograms()
@@ -82,7 +82,7 @@ for (const name of wanted) {
   for (const table of measured.tables) print(markdown(table))
 }
 for (const text of notes) print(text)
-writeFileSync(values.json, `${JSON.stringify({ ...results, notes }, null, 2)}\n`)
+writeFileSync(values.json, `${JSON.stringify({ ...results, notes: [...notes] }, null, 2)}\n`)
 
 if (values.write) {
   const all = Object.values(tables).flat()

@@ -64,7 +64,9 @@ const measure = async (program, { count, directory, note, turns }) => {
       const seen = await turn(program, kind, count, join(directory, "states"))
       if (typeof seen === "string") {
         if (kind === "runfx") throw new Error(seen)
-        note(`${kind} is not measured: ${seen.trim()}; \`cd compared && npm install\``)
+        // why, without the places of this machine
+        const why = seen.replaceAll(/(?<!\S)\/\S+|file:\S+/g, "…").trim()
+        note(`${kind} is not measured: ${why}; \`cd compared && npm install\` installs the peers`)
         all.delete(kind)
       } else all.get(kind)?.push(seen)
     }
