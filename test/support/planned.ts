@@ -86,5 +86,5 @@ const without = (plan: Plan.Plan, other: Plan.Plan): Plan.Plan => {
 /** The difference as text, process by process; empty for none. */
 export const difference = (plan: Plan.Plan, run: Plan.Plan): string => {
   const [planned, made] = [plain(plan), plain(run)]
-  return PlanDiff.render(PlanDiff.diff(without(planned, made), without(made, planned)))
+  return PlanDiff.render(PlanDiff.diff(without(planned, made), without(made, planned)), { all: true })
 }
