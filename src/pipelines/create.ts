@@ -15,6 +15,7 @@ import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
 import { Launch } from "../steps/parent/Launch.ts"
 import { leaveState } from "../steps/parent/leaveState.ts"
 import { limitCgroup } from "../steps/parent/limitCgroup.ts"
+import { limitCpuTime } from "../steps/parent/limitCpuTime.ts"
 import { openChannel } from "../steps/parent/openChannel.ts"
 import { raiseLimits } from "../steps/parent/raiseLimits.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
@@ -39,6 +40,8 @@ export const create = Pipeline.make(
   raiseLimits,
   // before the program runs: if this process is killed now, a later command finds the container and can remove it
   saveState,
+  // what sets the container up is not the program's own CPU time
+  limitCpuTime,
   releaseInit,
   leaveState
 )

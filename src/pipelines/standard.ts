@@ -9,6 +9,7 @@
 import * as Pipeline from "../engine/Pipeline.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
+import { awaitLimits } from "../steps/awaitLimits.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
 import { connectStdio } from "../steps/connectStdio.ts"
@@ -112,6 +113,8 @@ const steps = Pipeline.make(
   saveParentDeathSignal,
   setNoNewPrivileges,
   setScheduling,
+  // all that takes time is done
+  awaitLimits,
   ...finalize.steps
 )
 

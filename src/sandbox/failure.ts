@@ -26,7 +26,7 @@ const unfold = (
 }
 
 /** The steps that make the cgroup, and set its limits. */
-const ofCgroup = new Set(["createCgroup", "limitCgroup"])
+const ofCgroup = new Set(["createCgroup", "limitCgroup", "limitCpuTime"])
 
 /** The error of a cause in the words of this module. */
 export const failureOf = (

@@ -52,6 +52,7 @@ const points = [
   ["enterNamespaces", 1],
   ["saveState", 1],
   ["saveState", 8],
+  ["limitCpuTime", 1],
   ["releaseInit", 1],
   ["releaseInit", 3]
 ] as const

@@ -40,7 +40,7 @@ const end = (): void => {
 }
 
 const base = defaultSpec({ rootfs, args: ["/bin/sleep", "1000"] })
-const container = cgroup === "" ? base : { ...base, cgroup: { ...base.cgroup!, path: cgroup } }
+const container = cgroup === "" ? base : { ...base, cgroup: { ...base.cgroup!, path: cgroup, cpu: { shares: 512n } } }
 const onRunning = ({ pid }: Runtime.RunningProcess): Effect.Effect<void> =>
   Effect.gen(function*() {
     writeSync(1, `${pid}\n`)

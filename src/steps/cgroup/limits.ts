@@ -89,11 +89,46 @@ export const requiredControllers = (
 const controllerOf = (setting: Setting): string => setting.candidates[0]!.file.split(".", 1)[0]!
 
 /**
+ * The limits of CPU time, apart from those of realtime, without which a process can't be given its scheduling policy. They
+ * are set when the container is set up. That is the runtime's work, and would take seconds of a program's small share.
+ */
+const ofCpuTime: ReadonlySet<string> = new Set(["cpu.shares", "cpu.period", "cpu.quota", "cpu.burst", "cpu.idle"])
+
+const isOfCpuTime = ({ _tag, limit }: Settings[number]): boolean => _tag === "Setting" && ofCpuTime.has(limit)
+
+/** The limits of CPU time, and the group that they are for; `undefined` if there are none. */
+const cpuTimeOf = (manager: CgroupManager, cgroup: Cgroup) => {
+  const controller = controllers.find(({ v1 }) => v1 === "cpu")!
+  const by = served(groups(manager), controller)
+  if (by === undefined) return undefined
+  const settings = (by.v2 ? controller.settingsV2 : controller.settingsV1)(cgroup).filter(isOfCpuTime)
+  return settings.length === 0 ? undefined : { ...by, settings }
+}
+
+/**
+ * Whether a configuration limits the container's CPU time, so that {@link applyCpuTime} has something to write.
+ *
+ * @since 0.2.0
+ */
+export const limitsCpuTime = (manager: CgroupManager, cgroup: Cgroup): boolean =>
+  cpuTimeOf(manager, cgroup) !== undefined
+
+/**
+ * Writes the limits of CPU time that {@link applyLimits} has left. Fails as that does.
+ *
+ * @since 0.2.0
+ */
+export const applyCpuTime = (manager: CgroupManager, cgroup: Cgroup): Effect.Effect<void, LimitError, Kernel> => {
+  const limited = cpuTimeOf(manager, cgroup)
+  return limited === undefined ? Effect.void : applyTo(limited.group, limited.name, limited.settings, cgroup)
+}
+
+/**
  * Writes every limit that the configuration asks for, and the device rules.
  *
  * Fails with {@link CgroupControllerMissing} if no hierarchy has the controller, {@link CgroupFileMissing} if the
  * kernel has no such file, {@link CgroupValueRefused} if it does not take the value, and {@link CgroupLimitInvalid}.
- * What is not asked for is not touched.
+ * What is not asked for is not touched. With `cpuTime: false` the limits of CPU time are left for {@link applyCpuTime}.
  *
  * Limits that depend on each other (memory and swap, period and quota) can be raised and lowered in either order: one
  * that is refused is tried once more when the others of its controller are written.
@@ -102,13 +137,19 @@ const controllerOf = (setting: Setting): string => setting.candidates[0]!.file.s
  * user namespace. A caller who has neither these nor `CAP_MKNOD` continues without one, unless the rules deny more than those
  * of every container do.
  */
-export const applyLimits = (manager: CgroupManager, cgroup: Cgroup): Effect.Effect<void, LimitError, Kernel> =>
+export const applyLimits = (
+  manager: CgroupManager,
+  cgroup: Cgroup,
+  { cpuTime = true }: { readonly cpuTime?: boolean } = {}
+): Effect.Effect<void, LimitError, Kernel> =>
   Effect.gen(function*() {
     const all = groups(manager)
     for (const controller of controllers) {
       const by = served(all, controller)
       const settings = (by?.v2 === true ? controller.settingsV2 : controller.settingsV1)(cgroup)
-      yield* applyTo(by?.group, by?.name ?? controller.v1, settings, cgroup)
+      // a controller that is missing is told at once
+      const now = cpuTime || by === undefined ? settings : settings.filter((setting) => !isOfCpuTime(setting))
+      yield* applyTo(by?.group, by?.name ?? controller.v1, now, cgroup)
     }
     const settings = unifiedSettings(cgroup)
     if (settings.length > 0) {

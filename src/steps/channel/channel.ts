@@ -4,6 +4,7 @@
  *     parent → init   Enter     your id maps are written: enter your namespaces
  *     init → parent   Entered   I am in them (the kernel vouches for my pid: `SO_PASSCRED`)
  *     parent → init   Go        your network is there: continue
+ *     init → parent   Prepared  the container is set up; a second Go follows, once its CPU time is limited
  *     init → parent   Waiting   nothing is missing but the program, which this process has to tell (`awaitProgram`)
  *     init → parent   Ready     nothing is left to do but exec
  *                     end of file behind Ready: the program runs
@@ -25,7 +26,7 @@ import type { AnyFd, AnyPid } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Message as Packet } from "../../native/results.ts"
 
-const words = ["Enter", "Entered", "Go", "Waiting", "Ready", "Done", "Failed"] as const
+const words = ["Enter", "Entered", "Go", "Prepared", "Waiting", "Ready", "Done", "Failed"] as const
 
 /** What travels. */
 export interface Message {

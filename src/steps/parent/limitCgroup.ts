@@ -1,5 +1,6 @@
 /**
- * Set the limits of the cgroups before there is a process in them: the limits hold for each process as soon as it joins.
+ * Set the limits of the cgroups before there is a process in them: all but that of CPU time hold for each process as soon as it
+ * joins.
  *
  * @category steps
  * @since 0.1.0
@@ -20,7 +21,8 @@ export const limitCgroup = Step.make("limitCgroup", {
     const { container } = (yield* Launch).record
     const { manager } = yield* ContainerCgroup
     if (manager !== undefined && container.cgroup !== undefined) {
-      yield* Cgroup.applyLimits(manager, container.cgroup)
+      // that is `limitCpuTime`'s: when the container is set up
+      yield* Cgroup.applyLimits(manager, container.cgroup, { cpuTime: false })
     }
   })
 })

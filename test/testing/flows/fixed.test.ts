@@ -211,10 +211,13 @@ describe("the init of a container", () => {
     assert.isAtLeast(position(ran, "saveState"), 0)
   })
 
-  it("sets limits on its cgroup before anything is in it", () => {
+  it("sets limits on its cgroup before anything is in it, and that of its CPU time when it is set up", () => {
     const ran = create(sceneOf(root))
     assert.isAtLeast(position(ran, "limitCgroup", "write"), 0)
     assert.isBelow(position(ran, "limitCgroup", "write"), position(ran, "joinCgroup", "write"))
+    const cpu = position(ran, "limitCpuTime", "write")
+    assert.isAbove(cpu, ran.seen.findLastIndex(({ step }) => step === "maskPaths"))
+    assert.isBelow(cpu, position(ran, "reportReady", "sendmsg"))
   })
 
   it("does not hand on a descriptor of the runtime that is not close-on-exec", () => {

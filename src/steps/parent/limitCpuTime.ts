@@ -1,0 +1,35 @@
+/**
+ * Limit the container's CPU time when its init has set it up, and before its program runs.
+ *
+ * Other limits hold from the beginning: they are about what the container may have. This one is about how fast it is, and
+ * what comes before the program is the runtime's work.
+ *
+ * @category steps
+ * @since 0.2.0
+ */
+import * as Effect from "effect/Effect"
+import * as Step from "../../engine/Step.ts"
+import * as Cgroup from "../cgroup/Cgroup.ts"
+import { send } from "../channel/channel.ts"
+import { await_, peerCalls, whileInitWaits } from "./conversation.ts"
+import { Channel, ContainerCgroup, EnteredProcess } from "./facts.ts"
+import { Launch } from "./Launch.ts"
+import { peerOf } from "./peerOf.ts"
+
+/** If there is such a limit: says "Go", waits for "Prepared", and sets it. The next step says "Go" again. */
+export const limitCpuTime = Step.make("limitCpuTime", {
+  doc: "limit the container's CPU time, once it is set up",
+  calls: [...new Set([...peerCalls, "sendmsg" as const, ...Cgroup.limitCalls, ...Cgroup.shortageCalls])],
+  requires: [Launch, Channel, ContainerCgroup, EnteredProcess],
+  reversal: "harmless",
+  run: Effect.gen(function*() {
+    const { container: { cgroup } } = (yield* Launch).record
+    const { manager } = yield* ContainerCgroup
+    if (manager === undefined || cgroup === undefined || !Cgroup.limitsCpuTime(manager, cgroup)) return
+    const { parent: channel } = yield* Channel
+    const peer = yield* peerOf(yield* EnteredProcess)
+    yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
+    yield* await_(peer, "Prepared")
+    yield* whileInitWaits(peer, Cgroup.applyCpuTime(manager, cgroup))
+  })
+})
