@@ -42,6 +42,16 @@ const typesOf = () => {
   return reached
 }
 
+/**
+ * Types as a user's editor needs them: it shows the words of each export, and neither those of a module nor the tags of the
+ * reference.
+ *
+ * @param {string} text
+ */
+const typesFor = (text) =>
+  text.replace(/^\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n(?=import |export (?:type )?[{*]|\/\*\*)/, "")
+    .replaceAll(/(?: \*\n)?(?: \* @(?:category|since) .*\n)+(?= \*\/)/g, "")
+
 /** @param {string} place */
 const stage = (place) => {
   const reached = typesOf()
@@ -58,7 +68,8 @@ const stage = (place) => {
     const from = join(root, "dist", file)
     const to = join(place, "dist", file)
     mkdirSync(join(to, ".."), { recursive: true })
-    if (file.endsWith(".cjs") || reached.has(file)) cpSync(from, to)
+    if (file.endsWith(".cjs")) cpSync(from, to)
+    if (reached.has(file)) writeFileSync(to, typesFor(readFileSync(from, "utf8")))
     if (file.endsWith(".js")) {
       const { code } = transformSync(readFileSync(from, "utf8"), {
         // what is exported keeps its name, in traces, too
