@@ -122,6 +122,11 @@ const forbidden = ({ source, type }: About, what: Doing): string => {
 
 const adviceFor = (about: About, what: Doing, code: Errno): string | undefined => {
   const { source, type } = about
+  const [, id] = /^option ([ug]id)=/.exec(what) ?? []
+  if (id !== undefined && code === "EINVAL") {
+    return `must be the number of a ${id} that the user namespace has, which the runtime's own may lack too (see ` +
+      `/proc/self/${id}_map): map it there, or leave the option out`
+  }
   if (what.startsWith("option ") && (code === "EINVAL" || code === "ENOENT")) {
     return `${type} does not take this option, or not with this value: see the manual of the file system, and dmesg`
   }

@@ -28,6 +28,7 @@ const told: Readonly<Record<string, ReadonlyArray<Errno>>> = {
   ],
   "open the file system": ["ENODEV", "EPERM", "ENOMEM", "EMFILE"],
   "option size=x": ["EINVAL", "ENOENT", "EPERM"],
+  "option gid=5": ["EINVAL", "EPERM"],
   "create the file system": ["ENOENT", "ENOTBLK", "ENXIO", "EACCES", "EINVAL", "EPERM", "EBUSY"],
   "set the attributes": ["EPERM", "ENOMEM"],
   remount: ["ENOENT", "EINVAL", "EPERM"],
@@ -51,6 +52,11 @@ describe("errors of mounts", () => {
 
   it("give no advice where they know none", () => {
     assert.isUndefined(failed("attach", "EIO").advice)
+  })
+
+  it("say of an id that is refused that it is not mapped", () => {
+    assert.include(failed("option gid=5", "EINVAL", "devpts").advice, "/proc/self/gid_map")
+    assert.include(failed("option uid=7", "EINVAL").advice, "/proc/self/uid_map")
   })
 
   it("never tell to take what is there already", () => {
