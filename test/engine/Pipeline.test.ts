@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,38 +11,10 @@ import * as Pipeline from "../../src/engine/Pipeline.ts"
 import { InvalidPipelineError, PipelineError } from "../../src/engine/PipelineError.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { Kernel, SyscallError } from "../../src/native/Kernel.ts"
-
-class Boom extends Data.TaggedError("Boom")<{ readonly advice?: string }> {}
-class Name extends Context.Service<Name, string>()("Name") {}
-class Size extends Context.Service<Size, number>()("Size") {}
+import { Boom, header, journal, Name, Size } from "../support/pipelines.ts"
 
 /** A kernel that nobody calls. */
 const noKernel = Effect.provideService(Kernel, { invoke: () => Effect.die("no call was expected") })
-
-/** Steps that write down what they do. */
-const journal = () => {
-  const lines: Array<string> = []
-  const note = (line: string) => Effect.sync(() => void lines.push(line))
-  const step = <const N extends string>(name: N) =>
-    Step.make(name, {
-      doc: name,
-      calls: [],
-      reversal: "compensated",
-      run: note(name).pipe(Effect.as(`what ${name} made`)),
-      undo: (result) => note(`undo ${result.slice("what ".length, -" made".length)}`)
-    })
-  const plain = <const N extends string>(name: N, reversal: "irreversible" | "harmless") =>
-    Step.make(name, { doc: name, calls: [], reversal, run: note(name) })
-  const failing = Step.make("failing", {
-    doc: "fails",
-    calls: [],
-    reversal: "harmless",
-    run: Effect.andThen(note("failing"), Effect.fail(new Boom({})))
-  })
-  return { lines, note, step, plain, failing }
-}
-
-const header = { name: "box", doc: "a test", inputs: [] } as const
 
 const failure = <A, E>(exit: Exit.Exit<A, E>): E => {
   if (!Exit.isFailure(exit)) throw new Error("it succeeded")
@@ -384,81 +355,4 @@ describe("problems and runUnchecked", () => {
       yield* Pipeline.runUnchecked(Pipeline.make(header, step("a"), givesName, needsName))
       assert.deepStrictEqual(lines, ["a"])
     }).pipe(noKernel))
-})
-
-describe("edits", () => {
-  const { step } = journal()
-  const abc = Pipeline.make(header, step("a"), step("b"), step("c"))
-  const names = (pipeline: Pipeline.Any) => pipeline.steps.map(({ name }) => name).join(" ")
-
-  it("put, replace and take out by name, and leave the original alone", () => {
-    assert.strictEqual(names(Pipeline.insertBefore(abc, "b", step("x"))), "a x b c")
-    assert.strictEqual(names(Pipeline.insertAfter(abc, "c", step("x"))), "a b c x")
-    assert.strictEqual(names(Pipeline.replace(abc, "b", step("x"))), "a x c")
-    assert.strictEqual(names(Pipeline.replace(abc, "b", step("b"))), "a b c")
-    assert.strictEqual(names(Pipeline.remove(abc, "a")), "b c")
-    assert.strictEqual(names(Pipeline.append(abc, step("x"))), "a b c x")
-    assert.strictEqual(names(Pipeline.insertAllBefore(abc, "b", [step("x"), step("y")])), "a x y b c")
-    assert.strictEqual(names(Pipeline.insertAllAfter(abc, "b", [step("x"), step("y")])), "a b x y c")
-    assert.strictEqual(names(abc), "a b c")
-  })
-
-  it("move and exchange", () => {
-    assert.strictEqual(names(Pipeline.move(abc, "a", { after: "b" })), "b a c")
-    assert.strictEqual(names(Pipeline.move(abc, "c", { before: "a" })), "c a b")
-    assert.strictEqual(names(Pipeline.move(abc, "b", { after: "b" })), "a b c")
-    assert.strictEqual(names(Pipeline.swap(abc, "a", "c")), "c b a")
-    assert.strictEqual(names(Pipeline.swap(abc, "a", "a")), "a b c")
-  })
-
-  it("are values that are applied later, one after the other, to every pipeline that has the steps", () => {
-    const edit = Pipeline.compose(
-      Pipeline.insertAfter("a", step("x")),
-      Pipeline.when(true, Pipeline.remove("b")),
-      Pipeline.when(false, Pipeline.remove("a"))
-    )
-    assert.strictEqual(names(edit(abc)), "a x c")
-    assert.strictEqual(names(abc.pipe(edit, Pipeline.append(step("z")))), "a x c z")
-    assert.strictEqual(names(edit(Pipeline.make(header, step("b"), step("a")))), "a x")
-    assert.deepStrictEqual(edit.changes.map(({ _tag }) => _tag), ["After", "When", "When"])
-  })
-
-  it("concat takes what both take, but for what the first one provides to the second", () => {
-    const giver = Step.make("giver", {
-      doc: "",
-      calls: [],
-      provides: Name,
-      reversal: "harmless",
-      run: Effect.succeed("")
-    })
-    const first = Pipeline.make({ ...header, inputs: [Size] }, giver)
-    const second = Pipeline.make({ ...header, name: "second", inputs: [Name, Size] }, step("x"))
-    const both = Pipeline.concat(first, second)
-    assert.strictEqual(names(both), "giver x")
-    assert.strictEqual(both.name, "box")
-    assert.deepStrictEqual(both.inputs.map(({ key }) => key), ["Size"])
-    assert.deepStrictEqual(second.pipe(Pipeline.concat(first)).inputs.map(({ key }) => key), ["Name", "Size"])
-  })
-
-  it("refuse a name that is not there, naming those that are", () => {
-    // an untyped caller
-    const name: string = "z"
-    assert.throws(() => Pipeline.remove(abc, name as "a"), "there is no step \"z\"; there are a, b, c")
-    const typo: string = "setHostnam"
-    assert.throws(
-      () => Pipeline.remove(Pipeline.make(header, step("setHostname")), typo as "setHostname"),
-      "there is no step \"setHostnam\": did you mean \"setHostname\"?"
-    )
-  })
-
-  it("describe gives plain data", () => {
-    const described = Pipeline.describe(abc)
-    assert.deepStrictEqual(JSON.parse(JSON.stringify(described[0])), {
-      name: "a",
-      doc: "a",
-      calls: [],
-      requires: [],
-      reversal: "compensated"
-    })
-  })
 })

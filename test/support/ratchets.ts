@@ -7,7 +7,7 @@
  * takes out of the list what is not needed any more. A file that is moved keeps its entry under its new name.
  */
 import { execFileSync } from "node:child_process"
-import { readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 
 const listFile = "test/ratchets.json"
 
@@ -20,6 +20,8 @@ export interface Ratchets {
   readonly circles: ReadonlyArray<string>
   /** Files over 400 lines, and the most lines that each may have. */
   readonly longFiles: Readonly<Record<string, number>>
+  /** The same of the files of the tests, of which some are tables of scenarios, or share a set-up that takes long. */
+  readonly longTests: Readonly<Record<string, number>>
   /** Files with functions over 80 lines, and the most lines that each of these may have, the longest first. */
   readonly longFunctions: Readonly<Record<string, ReadonlyArray<number>>>
   /** Exports that only users of the library may want, marked `@public` for the search of what nothing uses. */
@@ -85,16 +87,24 @@ const longFunctions = (): Record<string, ReadonlyArray<number>> => {
 
 const marked = /@public\n \*\/\nexport (?:const|class|function|interface|type) (\w+)/g
 
+const longIn = (files: ReadonlyArray<string>): Record<string, number> =>
+  Object.fromEntries(
+    files.map((file) => [file, readFileSync(file, "utf8").split("\n").length - 1] as const)
+      .filter(([file, lines]) => lines > longest.file && !tables.has(file))
+  )
+
+const tests = (): ReadonlyArray<string> =>
+  readdirSync("test", { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts")).toSorted()
+    .map((file) => `test/${file}`)
+
 /** What is there now. */
 export const measure = (
   files: ReadonlyArray<string>,
   imports: ReadonlyMap<string, ReadonlyArray<string>>
 ): Ratchets => ({
   circles: circlesOf(imports).flat().toSorted(),
-  longFiles: Object.fromEntries(
-    files.map((file) => [file, readFileSync(file, "utf8").split("\n").length - 1] as const)
-      .filter(([file, lines]) => lines > longest.file && !tables.has(file))
-  ),
+  longFiles: longIn(files),
+  longTests: longIn(tests()),
   longFunctions: longFunctions(),
   publicWithoutUse: files.flatMap((file) =>
     [...readFileSync(file, "utf8").matchAll(marked)].map(([, name]) => `${file}: ${name}`)
@@ -107,6 +117,7 @@ export const allowed = (): Ratchets => JSON.parse(readFileSync(listFile, "utf8")
 const words = {
   circles: "is in a circle of imports",
   longFiles: `has more than ${longest.file} lines`,
+  longTests: `has more than ${longest.file} lines`,
   longFunctions: `has a function of more than ${longest.function} lines`,
   publicWithoutUse: "is public, and nothing uses it"
 }
@@ -120,7 +131,7 @@ export const compare = (now: Ratchets, may: Ratchets): ReadonlyArray<string> => 
     ...now[kind].filter((one) => !may[kind].includes(one)).map((one) => `${one} ${words[kind]}`),
     ...may[kind].filter((one) => !now[kind].includes(one)).map((one) => `${one} ${words[kind]} no more`)
   ]),
-  ...(["longFiles", "longFunctions"] as const).flatMap((kind) => {
+  ...(["longFiles", "longTests", "longFunctions"] as const).flatMap((kind) => {
     const over = Object.entries(now[kind]).flatMap(([file, lines]) => {
       const most = numbers(may[kind][file] ?? [])
       return numbers(lines).flatMap((length, index) =>
@@ -136,7 +147,7 @@ export const compare = (now: Ratchets, may: Ratchets): ReadonlyArray<string> => 
 
 /** Takes what is not needed out of the list, and lowers what is less now; nothing is added, and nothing is raised. */
 export const shrink = (now: Ratchets, may: Ratchets): void => {
-  const less = (kind: "longFiles" | "longFunctions") =>
+  const less = (kind: "longFiles" | "longTests" | "longFunctions") =>
     Object.fromEntries(
       Object.entries(may[kind]).flatMap(([file, most]) => {
         const lines = now[kind][file]
@@ -150,6 +161,7 @@ export const shrink = (now: Ratchets, may: Ratchets): void => {
   const list: Ratchets = {
     circles: may.circles.filter((file) => now.circles.includes(file)),
     longFiles: less("longFiles") as Record<string, number>,
+    longTests: less("longTests") as Record<string, number>,
     longFunctions: less("longFunctions") as Record<string, ReadonlyArray<number>>,
     publicWithoutUse: may.publicWithoutUse.filter((one) => now.publicWithoutUse.includes(one))
   }

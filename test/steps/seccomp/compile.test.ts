@@ -1,24 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import * as fc from "fast-check"
 import type { Seccomp } from "../../../src/config/Container.ts"
 import { runSeccomp } from "../../../src/model/bpfInterpreter.ts"
 import { syscallNumbers } from "../../../src/native/syscallTables.ts"
-import { compile, type Compiled } from "../../../src/steps/seccomp/compile.ts"
-import type { Architecture } from "../../../src/steps/seccomp/conventions.ts"
-import { type Branch, decisionTree } from "../../../src/steps/seccomp/decisionTree.ts"
+import { compile } from "../../../src/steps/seccomp/compile.ts"
 import type { SeccompError } from "../../../src/steps/seccomp/SeccompError.ts"
+import { ALLOW, compiled, errno, I386, KILL, verdict, X86_64 } from "../../support/seccompFilters.ts"
 
-const X86_64 = 0xc000003e
-const I386 = 0x40000003
 const AARCH64 = 0xc00000b7
+
 const ARM = 0x40000028
-const KILL = 0
-const ALLOW = 0x7fff0000
-const errno = (value: number): number => 0x00050000 + value
+
 const [EPERM, EINVAL, ENOSYS] = [errno(1), errno(22), errno(38)]
 
 type Rule = Seccomp["syscalls"][number]
+
 type Condition = Rule["args"][number]
 
 const seccomp = (over: Partial<Seccomp>): Seccomp => ({
@@ -28,12 +24,14 @@ const seccomp = (over: Partial<Seccomp>): Seccomp => ({
   syscalls: [],
   ...over
 })
+
 const rule = (names: ReadonlyArray<string>, action: string, over: Partial<Rule> = {}): Rule => ({
   names,
   action,
   args: [],
   ...over
 })
+
 const when = (index: number, op: string, value: bigint, valueTwo = 0n): Condition => ({
   index,
   op: `SCMP_CMP_${op}`,
@@ -41,20 +39,11 @@ const when = (index: number, op: string, value: bigint, valueTwo = 0n): Conditio
   valueTwo
 })
 
-const compiled = (config: Seccomp, machine: Architecture = "x64"): Compiled =>
-  Result.getOrThrow(compile(config, machine))
 const refused = (config: Seccomp): SeccompError => {
   const result = compile(config, "x64")
   assert(Result.isFailure(result))
   return result.failure
 }
-const verdict = (
-  config: Seccomp,
-  nr: number,
-  args: ReadonlyArray<bigint> = [],
-  arch = X86_64,
-  machine: Architecture = "x64"
-): number => runSeccomp(compiled(config, machine).program, { nr, arch, args })
 
 const [mkdir, socket, socketcall] = [83, 41, 102]
 
@@ -361,144 +350,5 @@ describe("what is refused or reported", () => {
     const error = refused(seccomp(over))
     assert.strictEqual(error.message, message)
     assert.isNotEmpty(error.advice)
-  })
-})
-
-describe("against a direct evaluation of the rules", () => {
-  const multiplexed = new Set(["semget", "socket", "recvmmsg"])
-  const verdictOf = (branch: Branch, args: ReadonlyArray<bigint>): number | undefined => {
-    if (branch === undefined || typeof branch === "number") return branch
-    for (const { argument, half, mask, no, test, value, yes } of branch) {
-      const whole = args[argument] ?? 0n
-      const compared = (Number(BigInt.asUintN(32, half === "high" ? whole >> 32n : whole)) & mask) >>> 0
-      const holds = test === "==" ? compared === value : test === ">" ? compared > value : compared >= value
-      const verdict = verdictOf(holds ? yes : no, args)
-      if (verdict !== undefined) return verdict
-    }
-    return undefined
-  }
-  /** The rules as the header of compile.ts states them, with no regard to how a program would do it. */
-  const evaluate = (config: Seccomp, nr: number, arch: number, args: ReadonlyArray<bigint>): number => {
-    const value = (action: string, errnoRet?: number): number =>
-      action === "SCMP_ACT_ALLOW" ? ALLOW : action === "SCMP_ACT_ERRNO" ? errno(errnoRet ?? 1) : KILL
-    const convention = arch === I386 ? "X86" : nr >= 0x40000000 && nr < 0xffffffff ? "X32" : "X86_64"
-    if (convention !== "X86_64" && !config.architectures.includes(`SCMP_ARCH_${convention}`)) return KILL
-    const byDefault = value(config.defaultAction, config.defaultErrnoRet)
-    if (nr === 0xffffffff) return byDefault
-    const numbers = syscallNumbers(convention)
-    const counted = (name: string) => convention !== "X86" || !multiplexed.has(name)
-    const named = config.syscalls.flatMap(({ names }) => names).filter(counted).flatMap((name) =>
-      numbers.get(name) ?? []
-    )
-    if (config.defaultAction !== "SCMP_ACT_ALLOW" && Math.max(0, ...named) > 0 && nr > Math.max(...named)) return ENOSYS
-    const mine = config.syscalls
-      .filter(({ names }) => names.some((name) => numbers.get(name) === nr))
-      .map((one) => ({ ...one, value: value(one.action, one.errnoRet) }))
-      .filter((one) => one.value !== byDefault)
-      .flatMap(({ args: conditions, names, value }) => {
-        const repeated = new Set(conditions.map(({ index }) => index)).size < conditions.length
-        const lists = repeated ? conditions.map((one) => [one]) : [conditions.toSorted((a, b) => a.index - b.index)]
-        return lists.map((conditions) => ({ names, conditions, value }))
-      })
-    return verdictOf(decisionTree(mine, convention !== "X86_64"), args) ?? byDefault
-  }
-
-  // calls without a multiplexer, near each other and far apart
-  const names = [
-    "read",
-    "write",
-    "open",
-    "close",
-    "mkdir",
-    "mkdirat",
-    "clone",
-    "personality",
-    "clone3",
-    "openat2",
-    "mseal"
-  ]
-  const numbers = [
-    ...names.flatMap((name) => [
-      syscallNumbers("X86_64").get(name)!,
-      syscallNumbers("X86").get(name)!,
-      syscallNumbers("X32").get(name)!
-    ]),
-    0,
-    13,
-    300,
-    436,
-    463,
-    5000,
-    0x40000000,
-    0x40000200,
-    0x7fffffff,
-    0x80000000,
-    0xfffffffe,
-    0xffffffff
-  ]
-  const interesting = [
-    0n,
-    1n,
-    2n,
-    7n,
-    0xffffffffn,
-    0x1_0000_0000n,
-    0x1_0000_0001n,
-    0x7_0000_0007n,
-    2n ** 63n,
-    2n ** 64n - 1n
-  ]
-  const number = fc.oneof(fc.constantFrom(...interesting), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))
-  const action = fc.constantFrom("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL")
-  const withErrno = <A extends { action: string; errno: number }>({ action, errno, ...rest }: A) => ({
-    ...rest,
-    action,
-    ...(action === "SCMP_ACT_ERRNO" ? { errnoRet: errno } : {})
-  })
-  const rules = fc.array(
-    fc.record({
-      names: fc.subarray(names, { minLength: 1, maxLength: 4 }),
-      action,
-      errno: fc.integer({ min: 0, max: 50 }),
-      args: fc.oneof(
-        fc.constant([]),
-        fc.array(
-          fc.record({
-            index: fc.integer({ min: 0, max: 5 }),
-            op: fc.constantFrom("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ").map((op) => `SCMP_CMP_${op}`),
-            value: number,
-            valueTwo: number
-          }),
-          { minLength: 1, maxLength: 3 }
-        )
-      )
-    }).map(withErrno),
-    { maxLength: 12 }
-  )
-  const config: fc.Arbitrary<Seccomp> = fc.record({
-    defaultAction: action,
-    architectures: fc.subarray(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]),
-    flags: fc.constant([]),
-    syscalls: rules
-  })
-  const calls = fc.array(
-    fc.record({
-      nr: fc.constantFrom(...numbers),
-      arch: fc.constantFrom(X86_64, X86_64, I386),
-      args: fc.array(number, { minLength: 6, maxLength: 6 })
-    }),
-    { minLength: 20, maxLength: 40 }
-  )
-
-  it("agrees on random filters and random calls", () => {
-    fc.assert(
-      fc.property(config, calls, (config, calls) => {
-        const { program } = compiled(config)
-        for (const { arch, args, nr } of calls) {
-          assert.strictEqual(runSeccomp(program, { nr, arch, args }), evaluate(config, nr, arch, args))
-        }
-      }),
-      { numRuns: 500 }
-    )
   })
 })
