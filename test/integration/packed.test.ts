@@ -158,6 +158,10 @@ describe("the tarball", () => {
       }).outputFiles[0]!.contents.length / 1000
     assert.isBelow(kilobytes(`import { sandbox } from "runfx/promise"; sandbox({})`), 800)
     assert.isBelow(kilobytes(`import * as Config from "runfx/config/Config"; console.log(Config.decode)`), 100)
+    // what one name of the main door needs, and nothing else of it
+    assert.isBelow(kilobytes(`import { Pipeline } from "runfx/index"; console.log(Pipeline.make)`), 50)
+    assert.isBelow(kilobytes(`import { defaultSpec } from "runfx/index"; console.log(defaultSpec)`), 20)
+    assert.isBelow(kilobytes(`import { Linux } from "runfx/index"; console.log(Linux.layer)`), 150)
     assert.isBelow(kilobytes(`import "runfx/promise"; import "runfx/index"; import "runfx/config/Config"`), 1)
   })
 })
