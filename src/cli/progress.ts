@@ -28,8 +28,11 @@ const afterwards: ReadonlySet<string> = new Set(["kill", "remove"])
 /** What is to be seen. */
 export interface Progress {
   readonly observer: Observer
-  /** The line, so many milliseconds after the start; `undefined` if there is nothing to say, or the program runs. */
-  readonly line: (milliseconds: number) => string | undefined
+  /**
+   * The line, so many milliseconds after the start, for a terminal of so many columns; `undefined` if there is nothing to say, or
+   * the program runs.
+   */
+  readonly line: (milliseconds: number, columns?: number) => string | undefined
 }
 
 const labelOf = ({ ahead, name, step }: Seen): string => {
@@ -37,6 +40,10 @@ const labelOf = ({ ahead, name, step }: Seen): string => {
   const last = ahead.at(-1) ?? first
   return `${name === "" ? "" : `${name}: `}${first}${last === first ? "" : ` to ${last}`}`
 }
+
+/** A name that has no room is cut, and not the time behind it. */
+const shortened = (label: string, room: number): string =>
+  label.length <= room ? label : `${label.slice(0, Math.max(0, room - 1))}…`
 
 /**
  * Follows a run.
@@ -81,10 +88,12 @@ export const follow = (turn: (isSeen: boolean) => void): Progress => {
   running.push(parent)
   return {
     observer: observerOf(parent),
-    line: (milliseconds) => {
+    line: (milliseconds, columns = Infinity) => {
       const seen = running.findLast(({ ahead, step }) => step !== "" || ahead.length > 0)
       if (isProgram || seen === undefined) return undefined
-      return `runfx: ${visibleLine(labelOf(seen))}, ${Math.floor(milliseconds / 1000)} s`
+      const [head, time] = ["runfx: ", `, ${Math.floor(milliseconds / 1000)} s`]
+      // the last column stays empty: some terminals go to the next line after it
+      return `${head}${shortened(visibleLine(labelOf(seen)), columns - 1 - head.length - time.length)}${time}`
     }
   }
 }
@@ -99,7 +108,7 @@ export const progress: Effect.Effect<Observer | undefined, never, Scope.Scope> =
   let started = 0
   const show = () => {
     const milliseconds = monotonic() - started
-    if (milliseconds >= patience) status(line(milliseconds))
+    if (milliseconds >= patience) status(line(milliseconds, process.stderr.columns))
   }
   const turn = (isSeen: boolean) => {
     clearInterval(timer)

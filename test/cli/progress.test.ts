@@ -11,7 +11,7 @@ const execve = { _tag: "execve", path: "/bin/true", argv: [], envp: [] } as cons
 const following = () => {
   const turns: Array<boolean> = []
   const { line, observer } = follow((isSeen) => turns.push(isSeen))
-  return { turns, observer, line: () => line(3400) }
+  return { turns, observer, line: (columns?: number) => line(3400, columns) }
 }
 
 describe("progress", () => {
@@ -31,6 +31,14 @@ describe("progress", () => {
     side.ended()
     ended()
     assert.strictEqual(line(), "runfx: re\\x1blease, 3 s")
+  })
+
+  it("cuts a long name on a narrow terminal, and not the time", () => {
+    const { line, observer } = following()
+    observer.step(event("Started", "restoreParentDeathSignal"), 1)
+    assert.strictEqual(line(40), "runfx: restoreParentDeathSignal, 3 s")
+    assert.strictEqual(line(36), "runfx: restoreParentDeathSign…, 3 s")
+    assert.strictEqual(line(36)?.length, 35)
   })
 
   it("names from where to where steps have run ahead, until their process has done them", () => {
