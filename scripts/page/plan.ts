@@ -44,6 +44,34 @@ let isSearching = false
 
 const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? "" : "s"}`
 
+/** Every place of a word in the texts of an element. */
+const placesOf = (element: Element, terms: ReadonlyArray<string>): ReadonlyArray<Range> => {
+  const places: Array<Range> = []
+  const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+  for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+    const text = (node.textContent ?? "").toLowerCase()
+    for (const term of terms) {
+      for (let at = text.indexOf(term); at >= 0; at = text.indexOf(term, at + term.length)) {
+        const range = new Range()
+        range.setStart(node, at)
+        range.setEnd(node, at + term.length)
+        places.push(range)
+      }
+    }
+  }
+  return places
+}
+
+/** Marks the words that are searched for, without a change of the page; browsers that can't do that show it unmarked. */
+const mark = (terms: ReadonlyArray<string>): void => {
+  if (!("highlights" in CSS)) return
+  const shown = rows.filter(({ element }) => !element.hidden).flatMap(({ calls, summary }) => [
+    summary,
+    ...calls.flatMap(({ element }) => element.hidden ? [] : [element])
+  ])
+  CSS.highlights.set("hit", new Highlight(...shown.flatMap((element) => placesOf(element, terms))))
+}
+
 /** Shows what holds all words: a step whose own line does, whole; otherwise those of its calls that do. */
 const filter = (): void => {
   const terms = search.value.toLowerCase().split(/\s+/).filter((term) => term !== "")
@@ -68,6 +96,7 @@ const filter = (): void => {
     if (isSearching) row.details.open = matches > 0
     else if (ends) row.details.open = row.wasOpen
   }
+  mark(terms)
   found.textContent = isSearching ? `${count(steps, "step")}, ${count(calls, "call")}` : ""
 }
 

@@ -64,6 +64,10 @@ describe.skipIf(!hasBrowser)("the page of a plan, in a browser", () => {
     await page.keyboard.type("mkdirat")
     assert.match(await page.locator("#found").innerText(), /^\d+ steps, \d+ calls$/)
     assert.isBelow(await shown.count(), all)
+    // Node has no types of it
+    const marked = () => page.evaluate<ReadonlyArray<string>>("[...CSS.highlights.get('hit')].map(String)")
+    assert.deepStrictEqual([...new Set(await marked())], ["mkdirat"])
+    assert.isAtLeast((await marked()).length, await page.locator(".call:visible").count())
     for (const text of await page.locator(".call:visible").allInnerTexts()) assert.include(text, "mkdirat")
     await page.keyboard.press("ArrowDown")
     const first = await page.locator("summary:focus .name").innerText()
@@ -71,6 +75,7 @@ describe.skipIf(!hasBrowser)("the page of a plan, in a browser", () => {
     assert.notStrictEqual(await page.locator("summary:focus .name").innerText(), first)
     await page.keyboard.press("Escape")
     assert.deepStrictEqual([await shown.count(), await page.locator("#found").innerText()], [all, ""])
+    assert.deepStrictEqual(await marked(), [])
     // as it was before the search
     assert.strictEqual(await page.locator("details[open]").count(), 1)
 
