@@ -235,7 +235,7 @@ describe.skipIf(!registry)("a project that installs it", () => {
       assert.strictEqual(await ok(command, ["--version"], at(name), env), `${manifest.version}\n`, node)
       assert.match(await ok(command, ["--root", at("state"), "list"], at(name), env), /^ID /, node)
       // with a flow, the command is not its bundle, but the modules that the flow imports, too
-      const plan = ["--root", at("state"), "plan", "--format", "json", "run", "--flow", "flow.mjs", "--", "true"]
+      const plan = ["--root", at("state"), "plan", "run", "--format", "json", "--flow", "flow.mjs", "--", "true"]
       assert.include(await ok(command, plan, at(name), env), "\"announce\"", node)
     }
   })
