@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import process from "node:process"
 import type { ReadStream } from "node:tty"
-import { CC, CFLAG, IFLAG, LFLAG, MSG, OFLAG, POLL } from "../native/constants.ts"
+import { CC, CFLAG, F, IFLAG, LFLAG, MSG, O, OFLAG, POLL } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import type { TerminalModes } from "../native/results.ts"
@@ -129,7 +129,7 @@ export const Relay = Context.Reference<Relay>("runfx/Relay", {
 /** The calls of a relay, without a relay: what the program will write is not known. */
 export const relayOnPaper: Relay = (master, use) => {
   const closing = Effect.ensuring(use, Effect.ignore(sys.close({ fd: master })))
-  return withRaw(0, Effect.andThen(Effect.exit(resizeTo(master)), closing))
+  return Effect.andThen(notBlocking(master), withRaw(0, Effect.andThen(Effect.exit(resizeTo(master)), closing)))
 }
 
 /** How long a terminal must have been silent after its program's end, in milliseconds. */
@@ -197,13 +197,36 @@ const newline = 10
  * The characters that end the input of a terminal's program, as ^D does. There is no other way, since the other end stays
  * open for the output. After an unfinished line, the first character only ends that line.
  */
-export const endOfInput = (master: AnyFd, last: number | undefined): Effect.Effect<Uint8Array, never, Kernel> =>
+const endOfInput = (master: AnyFd, last: number | undefined): Effect.Effect<Uint8Array, never, Kernel> =>
   Effect.map(Effect.orElseSucceed(sys.ioctl_tcgets({ fd: master }), () => undefined), (modes) => {
     const character = modes?.characters[CC.EOF] ?? 0
     // 0: the program has switched it off
     if (character === 0) return new Uint8Array()
     return Uint8Array.of(character, ...(last === undefined || last === newline ? [] : [character]))
   })
+
+/** A terminal that can be written has room for one byte, and a write waits until it has taken all: of this master no more. */
+export const notBlocking = (master: AnyFd): Effect.Effect<number, SyscallError, Kernel> =>
+  sys.fcntl({ fd: master, command: F.SETFL, argument: O.NONBLOCK })
+
+/** The master's number may be another one's when it is closed: nothing is done with it from then on. */
+export type WhileOpen = <A, E>(use: Effect.Effect<A, E, Kernel>, none: A) => Effect.Effect<A, E, Kernel>
+
+/** Types at a terminal: all of some bytes, and the end. While the terminal is full, nobody but who types waits. */
+export const typist = (master: AnyFd, whileOpen: WhileOpen) => {
+  let before: number | undefined
+  const some = (data: Uint8Array) =>
+    sys.write({ fd: master, data }).pipe(
+      onErrno(["EAGAIN"], () => Effect.as(sys.poll({ fds: [master], events: POLL.OUT, timeout: -1 }), 0))
+    )
+  const write = (data: Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
+    Effect.flatMap(whileOpen(some(data), data.length), (count) => {
+      before = data[count - 1] ?? before
+      return count < data.length ? write(data.subarray(count)) : Effect.void
+    })
+  const end = Effect.suspend(() => Effect.flatMap(whileOpen(endOfInput(master, before), new Uint8Array()), write))
+  return { write, end }
+}
 
 /**
  * Relays between the standard streams and the master until the effect ends: raw mode and window size while it lasts, the
@@ -222,6 +245,7 @@ const liveRelay: Relay = (master, use) =>
     const context = yield* Effect.context<Kernel>()
     const broken = yield* Deferred.make<never, StreamError>()
     const fail = (error: StreamError) => void Deferred.doneUnsafe(broken, Effect.fail(error))
+    yield* notBlocking(master)
     // a command without a terminal does not load it
     const stream = new (process.getBuiltinModule("node:tty").ReadStream)(master)
     const pass = (chunk: Uint8Array) => {
@@ -250,18 +274,22 @@ const liveRelay: Relay = (master, use) =>
       Effect.runSyncExitWith(context)(resizeTo(master))
     }
     const stdin = input()
-    let last: number | undefined
+    const over = Deferred.makeUnsafe<void>()
+    const typing = typist(master, (use, none) =>
+      stream.destroyed ? Effect.succeed(none) : Effect.raceFirst(use, Effect.as(Deferred.await(over), none)))
+    // libuv's own writes to a master block; one that has hung up takes nothing
     const type = (chunk: Uint8Array) => {
-      if (stream.destroyed) return
-      last = chunk.at(-1) ?? last
-      if (stream.write(chunk)) return
       stdin.pause()
-      stream.once("drain", () => stdin.resume())
+      Effect.runForkWith(context)(Effect.exit(typing.write(chunk))).addObserver(() => {
+        if (!stream.destroyed) {
+          stdin.resume()
+        }
+      })
     }
-    const typed = () => {
-      if (!stream.destroyed) stream.write(Effect.runSyncWith(context)(endOfInput(master, last)))
-    }
-    const unreadable = (error: unknown) => fail(inputError(error))
+    const typed = () =>
+      void Effect.runForkWith(context)(Effect.exit(typing.end))
+    const unreadable = (error: unknown) =>
+      fail(inputError(error))
 
     const open = Effect.sync(() => {
       resize()
@@ -275,6 +303,7 @@ const liveRelay: Relay = (master, use) =>
       stdin.on("error", () => {})
       stdin.pause()
       process.off("SIGWINCH", resize)
+      Deferred.doneUnsafe(over, Effect.void)
       stream.destroy()
     })
     const delivered = Effect.andThen(drained(stream, ended), Effect.suspend(() => rest))

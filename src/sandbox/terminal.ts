@@ -11,10 +11,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Readable, Writable } from "node:stream"
 import { struct, whole } from "../config/shape/Shape.ts"
-import { F, O, POLL, SOCK } from "../native/constants.ts"
+import { POLL, SOCK } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
-import { type Kernel, onErrno, orOn, sys, SyscallError } from "../native/Kernel.ts"
-import { endOfInput, receiveMaster } from "../runtime/terminal.ts"
+import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
+import { notBlocking, receiveMaster, typist, type WhileOpen } from "../runtime/terminal.ts"
 import { problemsOf } from "./check.ts"
 import { closing } from "./descriptors.ts"
 import { InvalidSandbox, SandboxFailed } from "./SandboxError.ts"
@@ -70,8 +70,7 @@ export const makeConsole: Effect.Effect<Console, SyscallError, Kernel | Scope.Sc
         Effect.uninterruptible(Effect.gen(function*() {
           const master = yield* receiveMaster(receiver)
           if (master !== undefined) {
-            // a terminal that can be written has room for one byte, and a write waits until it has taken all
-            yield* sys.fcntl({ fd: master, command: F.SETFL, argument: O.NONBLOCK })
+            yield* notBlocking(master)
             return yield* terminalOf(master, isOver)
           }
           const problem = "the init has sent no terminal"
@@ -86,25 +85,6 @@ const pause = 20
 
 /** How much is read at once, in bytes. */
 const most = 64 * 1024
-
-/** The master's number may be another one's when it is closed: nothing is done with it from then on. */
-type WhileOpen = <A, E>(use: Effect.Effect<A, E, Kernel>, none: A) => Effect.Effect<A, E, Kernel>
-
-/** Types at a terminal: all of some bytes, and the end. While the terminal is full, nobody but who types waits. */
-const typist = (master: AnyFd, whileOpen: WhileOpen) => {
-  let before: number | undefined
-  const some = (data: Uint8Array) =>
-    sys.write({ fd: master, data }).pipe(
-      onErrno(["EAGAIN"], () => Effect.as(sys.poll({ fds: [master], events: POLL.OUT, timeout: -1 }), 0))
-    )
-  const write = (data: Uint8Array): Effect.Effect<void, SyscallError, Kernel> =>
-    Effect.flatMap(whileOpen(some(data), data.length), (count) => {
-      before = data[count - 1] ?? before
-      return count < data.length ? write(data.subarray(count)) : Effect.void
-    })
-  const end = Effect.suspend(() => Effect.flatMap(whileOpen(endOfInput(master, before), new Uint8Array()), write))
-  return { write, end }
-}
 
 const terminalOf = (
   master: AnyFd,

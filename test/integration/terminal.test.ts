@@ -164,6 +164,13 @@ describe.skipIf(missing !== undefined || noPython)("a terminal", () => {
     })
   })
 
+  it("ends with its program, also if that reads nothing of much that is typed", async () => {
+    const started = command.begin(...tty("/bin/sh", "-c", "stty raw -echo; echo up; sleep 1; exit 6"))
+    await started.says("up")
+    started.process.stdin!.on("error", () => {}).write(Buffer.alloc(1 << 20, "x\n"))
+    assert.strictEqual((await started.ended).code, 6)
+  })
+
   it("passes on what is typed, as it is typed", async () => {
     const ended = await on(
       [{ after: "ready", say: "hello\r" }, { after: "got hello", say: "\x03" }],
