@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { cut } from "../../engine/errorText.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import type { SyscallError } from "../../native/Kernel.ts"
 
@@ -149,7 +150,7 @@ export class CgroupValueRefused extends Data.TaggedError("CgroupValueRefused")<{
     }
   }
   override get message(): string {
-    return `${this.limit}: ${this.file} refuses ${JSON.stringify(this.value)}: ${this.reason.code}`
+    return `${this.limit}: ${this.file} refuses ${cut(JSON.stringify(this.value))}: ${this.reason.code}`
   }
 }
 
