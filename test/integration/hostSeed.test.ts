@@ -4,12 +4,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
+import * as os from "node:os"
 import { AT, O } from "../../src/native/constants.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import type { Answer } from "../../src/native/Rtnetlink.ts"
 import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { isolate } from "../support/host.ts"
+import { eventually } from "../support/until.ts"
 
 /** The same on the machine and on the model of it. */
 const both = <A>(effect: Effect.Effect<A, unknown, Kernel>) =>
@@ -95,9 +97,14 @@ describe("a model that begins with this machine", () => {
         "ip link set one up",
         "ip link add name two type bridge",
         "ip address add 10.88.9.1/24 dev two",
-        "ip link set two up"
+        "ip link set two up",
+        // a bridge loses its carrier with its last port
+        ...["one", "two"].flatMap((
+          name
+        ) => [`ip link add p type veth peer name q`, `ip link set p master ${name} up`, "ip link delete p"])
       ]
       for (const command of commands) execFileSync("sh", ["-c", command])
+      yield* eventually(() => ["one", "two"].every((name) => !(name in os.networkInterfaces())))
       const { actual, expected } = yield* both(allAddresses)
       assert.include(JSON.stringify(expected), "192.168.7.129/25")
       assert.deepStrictEqual(actual.map(sorted), expected.map(sorted))
