@@ -75,8 +75,7 @@ export class Spawner {
       ...stdio.map((fd) => [fd, fd] as const),
       ...descriptors ?? this.#all().map((fd) => [fd, fd] as const)
     ]
-    // 3 stays free for what the init still opens after its limit is set, which may be 4
-    const free = descriptors && lowest(4, given.map(([number]) => number))
+    const free = descriptors && lowest(3, given.map(([number]) => number))
     const there = (index: number, fd: number): number => free?.[index] ?? fd
     const opened: Array<number> = []
     const keep = (fd: number): number => {
