@@ -287,7 +287,19 @@ export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
   }
 })
 
-/** The text of a file, by its path as the calling process sees it. */
+/**
+ * The text of a file, by its path as the calling process sees it. What is not UTF-8 becomes U+FFFD.
+ *
+ * **Example** (The cgroups of this process)
+ *
+ * ```ts
+ * import { readText } from "runfx/native/Files"
+ *
+ * const cgroups = readText("/proc/self/cgroup")
+ * ```
+ *
+ * @since 0.2.0
+ */
 export const readText = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
