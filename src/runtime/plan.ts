@@ -14,6 +14,7 @@ import type { Container } from "../config/Container.ts"
 import { given } from "../engine/given.ts"
 import * as Plan from "../engine/Plan.ts"
 import { AT, O, STATX } from "../native/constants.ts"
+import * as Files from "../native/Files.ts"
 import { orOn, sys } from "../native/Kernel.ts"
 import type { Status } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
@@ -146,6 +147,8 @@ const again = (
     const { pid, pidfd } = yield* Runtime.create({
       ...given({ stateRoot, bundle }),
       id,
+      // its place is that of a root which a step has made, and which only the container's own mounts can show
+      scratch: container.rootfs === Files.clean(directory),
       container: {
         ...container,
         namespaces: yield* Effect.forEach(container.namespaces, stillThere),

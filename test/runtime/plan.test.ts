@@ -97,6 +97,21 @@ describe("plan", () => {
       )
     }))
 
+  it.live("of exec, kill and delete is also of a container whose root was made for it", () =>
+    Effect.gen(function*() {
+      const stateRoot = "/run/plan-test-states"
+      const scratch = { ...container, rootfs: `${stateRoot}/plan-test` }
+      const start = yield* planRun({ id: "plan-test", container: scratch, scratch: true, stateRoot })
+      if (start.fails !== undefined) return
+      const process = { ...container.process, args: ["/bin/ls"] }
+      const exec = yield* planExec(scratch, undefined, { id: "plan-test", process, stateRoot })
+      assert.strictEqual(exec.fails, undefined)
+      const kill = yield* planKill("plan-test", scratch, undefined, 9, { stateRoot })
+      assert.strictEqual(kill.fails, undefined)
+      const removal = yield* planDelete("plan-test", scratch, undefined, { force: true, stateRoot: `${stateRoot}/` })
+      assert.strictEqual(removal.fails, undefined)
+    }))
+
   it.live("of one configuration is the same twice, also as JSON", () =>
     Effect.gen(function*() {
       const [first, second] = [
