@@ -152,25 +152,30 @@ const removeBroken = (root: string, id: string, missing: boolean, options: Remov
     yield* removeEntry(root, id, missing ? "missing" : "damaged")
   })
 
-const removeEntry = (stateRoot: string, id: string, left: Broken["Service"]["left"]) =>
-  Effect.asVoid(Pipeline.run(brokenPipeline).pipe(Effect.provideService(Broken, { id, stateRoot, left })))
-
 /** Whether a process has joined a cgroup after all in it were killed: the init of a start that continues meanwhile does so. */
 const isOccupied = (error: unknown): boolean => {
   const cause = rootCause(error)
   return cause instanceof Cgroup.CgroupNotEmpty && cause.pids.length > 0
 }
 
+/** Kills and removes; once more, if a process has joined in between. */
+const withLateComers = <A, E, R>(removal: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.catchIf(removal, isOccupied, () => removal)
+
+const removeEntry = (stateRoot: string, id: string, left: Broken["Service"]["left"]) =>
+  Effect.asVoid(
+    withLateComers(Pipeline.run(brokenPipeline)).pipe(Effect.provideService(Broken, { id, stateRoot, left }))
+  )
+
 /** Kills and removes, if the processes to kill are known. */
 const removeForced = (root: string, state: State, { children, strategies }: RemoveOptions) =>
   Effect.gen(function*() {
     const known = yield* initOf(state)
     if (known._tag === "Unseen" && state.cgroup === undefined) return yield* unseen(state, known)
-    const removal = Effect.andThen(
+    yield* withLateComers(Effect.andThen(
       killAll(state, known, children),
       removeState({ state, stateRoot: root, ended: true }, strategies)
-    )
-    yield* Effect.catchIf(removal, isOccupied, () => removal)
+    ))
   })
 
 /** How long a forced removal waits for another command on the same container, in milliseconds. */

@@ -6,11 +6,11 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { AT, O, SIG } from "../../../src/native/constants.ts"
-import { writeAll } from "../../../src/native/Files.ts"
-import { type Kernel, sys } from "../../../src/native/Kernel.ts"
+import { SIG } from "../../../src/native/constants.ts"
+import type { Kernel } from "../../../src/native/Kernel.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import type { State } from "../../../src/testing/Testing.ts"
+import { damaged } from "../../support/damaged.ts"
 import { id, perform, type Ran, stepsOf, tells, undeclared, verdict } from "../../support/flowChecks.ts"
 import { stateRoot } from "../../support/flowGenerators.ts"
 import { running } from "../../support/runningContainer.ts"
@@ -18,21 +18,6 @@ import { withoutTraces } from "../../support/shortTraces.ts"
 
 withoutTraces()
 vi.setConfig({ testTimeout: 120_000 })
-
-const files = ["state.json", ".state.json.copy"]
-
-/** The container's state, and the copy of it, are no states any more; or they are gone. */
-const damaged = (state: State.State, left: "text" | "nothing"): State.State => {
-  const act = Effect.forEach(files, (file) =>
-    Effect.gen(function*() {
-      const path = `${stateRoot}/${id}/${file}`
-      if (left === "nothing") return yield* sys.unlinkat({ dirfd: AT.FDCWD, path, flags: 0 })
-      const fd = yield* sys.openat({ dirfd: AT.FDCWD, path, flags: O.WRONLY | O.TRUNC, mode: 0 })
-      yield* writeAll(fd, Buffer.from("{"))
-      yield* sys.close({ fd })
-    }))
-  return perform(state, act).model.state()
-}
 
 type Act = Effect.Effect<unknown, unknown, Kernel>
 

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import { CLD, SIG } from "../../../src/native/constants.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import type { State } from "../../../src/testing/Testing.ts"
+import { damaged } from "../../support/damaged.ts"
 import { frozen, type Hooks, id, perform, verdict } from "../../support/flowChecks.ts"
 import { stateRoot } from "../../support/flowGenerators.ts"
 import { running } from "../../support/runningContainer.ts"
@@ -113,25 +114,30 @@ describe("removing a container", () => {
     assert.deepStrictEqual(ran.model.state().cgroups, state.cgroups)
   })
 
-  it.each(["v1", "v2"] as const)(
-    "by force kills who joins its cgroup behind the list, and is done (cgroup %s)",
-    (cgroup) => {
-      const { caller, state, tool } = running(cgroup)
-      const ofContainer = state.processes.get(tool)!.cgroups
-      const moves = ["listProcesses", "removeCgroup"]
-      const ran = perform(state, Runtime.remove(id, { stateRoot, force: true }), {
-        before: ({ step }, model) => {
-          if (step === undefined || step !== moves[0]) return
-          moves.shift()
-          // out before the list, in again before the removal: as the init of a start that goes on meanwhile
-          const cgroups = moves.length === 1 ? model.state().processes.get(caller)!.cgroups : ofContainer
-          model.set((now) => change(now, tool, { cgroups }))
-        }
-      })
-      assert.deepStrictEqual(moves, [])
-      verdict(Exit.isSuccess(ran.exit) ? [] : [String(ran.exit)], ran)
-      assert.isUndefined(ran.model.state().processes.get(tool))
-      assert.isFalse([...ran.model.state().cgroups.keys()].some((path) => path.includes(id)))
-    }
-  )
+  it.each(
+    [
+      ["v1", "known", "removeCgroup"],
+      ["v2", "known", "removeCgroup"],
+      ["v1", "damaged", "removeRemains"],
+      ["v2", "damaged", "removeRemains"]
+    ] as const
+  )("by force kills who joins its cgroup behind the list, and is done (cgroup %s, state %s)", (cgroup, known, last) => {
+    const { caller, state: whole, tool } = running(cgroup)
+    const state = known === "known" ? whole : damaged(whole, "text")
+    const ofContainer = state.processes.get(tool)!.cgroups
+    const moves: Array<string> = ["listProcesses", last]
+    const ran = perform(state, Runtime.remove(id, { stateRoot, force: true }), {
+      before: ({ step }, model) => {
+        if (step === undefined || step !== moves[0]) return
+        moves.shift()
+        // out before the list, in again before the removal: as the init of a start that goes on meanwhile
+        const cgroups = moves.length === 1 ? model.state().processes.get(caller)!.cgroups : ofContainer
+        model.set((now) => change(now, tool, { cgroups }))
+      }
+    })
+    assert.deepStrictEqual(moves, [])
+    verdict(Exit.isSuccess(ran.exit) ? [] : [String(ran.exit)], ran)
+    assert.isUndefined(ran.model.state().processes.get(tool))
+    assert.isFalse([...ran.model.state().cgroups.keys()].some((path) => path.includes(id)))
+  })
 })
