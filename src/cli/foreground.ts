@@ -71,6 +71,7 @@ export const foreground = <O extends Runtime.ProcessHandles & { readonly id: str
         given,
         (running) => Effect.andThen(writePid(String(running.pid)), relay.to(running.pidfd))
       )).pipe(
+        Effect.ensuring(relay.over),
         Effect.provideService(Events, (event) => Effect.andThen(listen(event), relay.listen(event)))
       )
       yield* writeTrace

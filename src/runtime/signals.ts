@@ -19,6 +19,8 @@ export interface Relay {
   readonly listen: (event: Event) => Effect.Effect<void>
   /** Passes held signals and all later ones to the program. */
   readonly to: (pidfd: AnyPidfd) => Effect.Effect<void, never, Kernel>
+  /** Passes none from now on: the program has ended, and the number of its pidfd may be another one's. */
+  readonly over: Effect.Effect<void>
 }
 
 /**
@@ -69,7 +71,8 @@ export const relaySignals: Effect.Effect<Relay, never, Scope.Scope> = Effect.wit
             deliver = (signal) => void Effect.runSyncExitWith(context)(sys.pidfd_send_signal({ pidfd, signal }))
             held.forEach(deliver)
           })
-        )
+        ),
+      over: Effect.sync(() => void (deliver = () => {}))
     }
   })
 )

@@ -138,7 +138,8 @@ export const ended = (socket: Readable): Effect.Effect<void> =>
  */
 export const drained = (output: End): Effect.Effect<void, never, Kernel> =>
   Effect.gen(function*() {
-    while (!output.closed && !output.readableEnded) {
+    // its number is another one's as soon as it is destroyed, before it says that it is closed
+    while (!output.destroyed && !output.readableEnded) {
       const [events = 0] = yield* Effect.orElseSucceed(
         sys.poll({ fds: [output.fd], events: POLL.IN, timeout: 0 }),
         () => []

@@ -19,7 +19,7 @@ import { ended } from "./pipes.ts"
 import type { Result } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
-import { inOwnWords, start, type Started, type TerminalOptions } from "./start.ts"
+import { inOwnWords, start, type Started, type TerminalOptions, thaw } from "./start.ts"
 import { type Streams, streamsOf } from "./streams.ts"
 import { type Provided, type Talk, talkOf } from "./talk.ts"
 
@@ -142,8 +142,8 @@ export const begunOf = (
     const provided: Provided = (self) => Effect.provideContext(self, context)
     const streams = streamsOf(started.pipes, started.terminal)
     const { isPaused, ...control } = controls(started, provided)
-    // a frozen process does not die
-    const killed = Effect.suspend(() => isPaused() ? control.resume : Effect.void)
+    // a frozen process does not die; one that has died meanwhile is gone with its cgroup
+    const killed = Effect.suspend(() => isPaused() ? provided(thaw(started.stateRoot, started.id)) : Effect.void)
     const { terminal, timedOut } = started
     const further = (
       command: ReadonlyArray<string>,

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { F, SIG } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
@@ -14,7 +14,7 @@ import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import { ContainerId } from "../steps/state/ContainerId.ts"
 import * as Store from "../steps/state/Store.ts"
 import { decode, type Resolved } from "./decode.ts"
-import { copiesOf, type Descriptors } from "./descriptors.ts"
+import { copiesOf, type Descriptors, type Lent, lent } from "./descriptors.ts"
 import { failureOf } from "./failure.ts"
 import type { Connection } from "./network/Connection.ts"
 import { type Begin, wayOf } from "./network/way.ts"
@@ -30,7 +30,7 @@ import {
 import { makePipes, type Pipes } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import type { SandboxError } from "./SandboxError.ts"
-import { deliver, isDropped } from "./signals.ts"
+import { deliver, isDropped, type Sent } from "./signals.ts"
 import type { Console, Terminal } from "./terminal.ts"
 import { placeholders } from "./workspace/placeholders.ts"
 
@@ -88,10 +88,11 @@ export interface StartOptions {
   readonly stateRoot?: string
 }
 
-/** A program that runs; the handle is this module's own. */
+/** A program that runs. */
 interface Up {
   readonly pid: AnyPid
-  readonly pidfd: AnyPidfd
+  /** Its pidfd, until the end of the scope. */
+  readonly handle: Lent<AnyPidfd>
   readonly running: number
 }
 
@@ -127,14 +128,17 @@ export const beginIn = (
   Effect.gen(function*() {
     const copies = yield* inOwnWords(copiesOf(descriptors))
     const up = yield* Deferred.make<Up>()
+    const scope = yield* Effect.scope
+    const context = yield* Effect.context<Kernel>()
     const onRunning = ({ pid, pidfd }: Runtime.RunningProcess) =>
-      Effect.gen(function*() {
+      Effect.uninterruptible(Effect.gen(function*() {
         const running = yield* now
         yield* Effect.andThen(pipes.closeTheirs, copies.close)
         // the runtime closes its own when all has ended, and somebody may hold on to this one
-        const handle = yield* sys.fcntl({ fd: pidfd, command: F.DUPFD_CLOEXEC, argument: 3 })
-        yield* Deferred.succeed(up, { pid, pidfd: handle, running })
-      })
+        const handle = lent(yield* sys.fcntl({ fd: pidfd, command: F.DUPFD_CLOEXEC, argument: 3 }))
+        yield* Scope.addFinalizer(scope, Effect.provideContext(handle.letGo, context))
+        yield* Deferred.succeed(up, { pid, handle, running })
+      }))
     const fiber = yield* Effect.forkScoped(begin({ stdio: pipes.stdio, descriptors: copies.descriptors }, onRunning), {
       startImmediately: true
     })
@@ -155,7 +159,7 @@ export const beginIn = (
 
 /** A program that runs, in a fiber that ends with it. */
 const programOf = (
-  { asked, first, pid, pidfd, pipes, running }: Up & {
+  { asked, first, handle, pid, pipes, running }: Up & {
     readonly asked: number
     readonly first: boolean
     readonly pipes: Pipes
@@ -163,21 +167,22 @@ const programOf = (
   fiber: Fiber.Fiber<Runtime.Ended, unknown>
 ): Effect.Effect<Program, never, Kernel | Scope.Scope> =>
   Effect.gen(function*() {
-    yield* Effect.addFinalizer(() => Effect.ignore(sys.close({ fd: pidfd })))
     const givenUp = yield* Deferred.make<never, SandboxError>()
     const giveUp = (cause: Cause.Cause<SandboxError>) => Effect.asVoid(Deferred.failCause(givenUp, cause))
     let ended = false
     let endedBy: number | undefined
     fiber.addObserver(() => void (ended = true))
     const scope = yield* Effect.scope
+    const deliverIfHeld = (signal: number): Effect.Effect<Sent, SandboxError, Kernel> =>
+      inOwnWords(handle.use((pidfd) => deliver({ pid, pidfd, first }, signal), { signal, blocked: false }))
     const end = (signal: number) =>
       Effect.suspend(() => {
         endedBy ??= signal
-        return Effect.catchCause(inOwnWords(deliver({ pid, pidfd, first }, SIG.KILL)), giveUp)
+        return Effect.catchCause(deliverIfHeld(SIG.KILL), giveUp)
       })
     const send = (signal: number) =>
       Effect.gen(function*() {
-        const sent = yield* inOwnWords(deliver({ pid, pidfd, first }, signal))
+        const sent = yield* deliverIfHeld(signal)
         if (sent.signal !== signal) endedBy ??= signal
         const later = Effect.flatMap(isDropped(pid, signal), (dropped) => dropped ? end(signal) : Effect.void)
         if (sent.blocked) yield* Effect.forkIn(later, scope)
@@ -222,7 +227,7 @@ const withoutCgroup = (resolved: Resolved): Resolved => {
 }
 
 /** Lets the processes of a sandbox continue, if it is there: a signal does not reach those that a cgroup v1 has frozen. */
-const thaw = (stateRoot: string, id: string): Effect.Effect<void, SandboxError, Kernel> =>
+export const thaw = (stateRoot: string, id: string): Effect.Effect<void, SandboxError, Kernel> =>
   inOwnWords(
     Store.load(stateRoot, id).pipe(
       Effect.flatMap(({ cgroup }) => cgroup === undefined ? Effect.void : Cgroup.thaw(cgroup)),

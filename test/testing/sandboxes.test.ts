@@ -157,6 +157,27 @@ describe("a program that is talked to", () => {
     Check.unchanged(killed)
   })
 
+  it("takes no signal when its scope has ended, and no other program does in its place", async () => {
+    const checked = await check(
+      Effect.gen(function*() {
+        const first = yield* spawned(Effect.succeed)
+        const paused = yield* spawned((process) => Effect.as(process.pause, process), { limits: { processes: 8 } })
+        return yield* spawned((second) =>
+          Effect.gen(function*() {
+            yield* first.signal("SIGKILL")
+            yield* first.kill({ killSignal: "SIGKILL" })
+            yield* paused.signal("SIGKILL")
+            yield* Effect.sleep("1 second")
+            return yield* second.isRunning
+          })
+        )
+      }),
+      forever
+    )
+    assert.isTrue(Check.succeeded(checked))
+    Check.unchanged(checked)
+  })
+
   it("is not asked to end by options that are none", async () => {
     const checked = await check(
       spawned((process) =>
