@@ -21,6 +21,9 @@ export interface Wait {
 /** `PIPE_BUF`: how much room a pipe has if poll(2) reports it writable. */
 const pipeBuffer = 4096
 
+/** How much is written to a terminal at once, in bytes: each takes two calls. */
+const terminalPiece = 256
+
 /** Makes a call; `undefined` if it would wait. */
 export const atOnce = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> | undefined =>
   attempt(make, call) as Exit.Exit<Result<C>, SyscallError> | undefined
@@ -34,10 +37,7 @@ const attempt = (make: Make, call: Call): Exit.Exit<unknown, SyscallError> | und
     case "read":
       return isReady(make, call.fd, POLL.IN) || isNonblocking(make, call.fd) ? make(call) : undefined
     case "write":
-      if (!isReady(make, call.fd, POLL.OUT) && !isNonblocking(make, call.fd)) return undefined
-      if (call.data.length <= pipeBuffer || isFile(make, call.fd)) return make(call)
-      // a pipe has room for this much; the next call writes the rest
-      return make({ ...call, data: call.data.subarray(0, pipeBuffer) })
+      return written(make, call)
     case "flock":
       return unlessAgain(make, { ...call, operation: call.operation | LOCK.NB }, (call.operation & LOCK.NB) !== 0)
     case "nanosleep":
@@ -54,6 +54,31 @@ const attempt = (make: Make, call: Call): Exit.Exit<unknown, SyscallError> | und
     default:
       return make(call)
   }
+}
+
+type Write = Extract<Call, { readonly _tag: "write" }>
+
+/** Writes what there is room for; the next call writes the rest. */
+const written = (make: Make, call: Write): Exit.Exit<unknown, SyscallError> | undefined => {
+  const type = typeOf(make, call.fd)
+  if (type === S.IFREG) return make(call)
+  if (!isReady(make, call.fd, POLL.OUT)) return isNonblocking(make, call.fd) ? make(call) : undefined
+  return type === S.IFCHR && isTerminal(make, call.fd) && !isNonblocking(make, call.fd)
+    ? typed(make, call)
+    : make({ ...call, data: call.data.subarray(0, pipeBuffer) })
+}
+
+/** A terminal that can be written has room for one byte, and a write waits until it has taken all. */
+const typed = (make: Make, call: Write): Exit.Exit<number, SyscallError> => {
+  const most = Math.min(call.data.length, terminalPiece)
+  let count = 0
+  do {
+    const exit = make({ ...call, data: call.data.subarray(count, count + 1) })
+    // what refuses a later byte is told to who writes it
+    if (Exit.isFailure(exit)) return count === 0 ? exit : Exit.succeed(count)
+    count += exit.value
+  } while (count < most && isReady(make, call.fd, POLL.OUT))
+  return Exit.succeed(count)
 }
 
 const unlessAgain = (make: Make, call: Call, isAsked: boolean): Exit.Exit<unknown, SyscallError> | undefined => {
@@ -74,10 +99,13 @@ const isNonblocking = (make: Make, fd: number): boolean => {
   return Exit.isSuccess(flags) && (flags.value & O.NONBLOCK) !== 0
 }
 
-const isFile = (make: Make, fd: number): boolean => {
+/** The type of a file; `undefined` if it can't be told. */
+const typeOf = (make: Make, fd: number): number | undefined => {
   const stat = make({ _tag: "statx", dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS })
-  return Exit.isSuccess(stat) && (stat.value.mode & S.IFMT) === S.IFREG
+  return Exit.isSuccess(stat) ? stat.value.mode & S.IFMT : undefined
 }
+
+const isTerminal = (make: Make, fd: number): boolean => Exit.isSuccess(make({ _tag: "ioctl_tcgets", fd }))
 
 /** The time limit of a socket, `SO_RCVTIMEO` or `SO_SNDTIMEO`, in milliseconds; `Infinity` without one. */
 export type TimeLimit = (fd: number, option: number) => number
