@@ -18,6 +18,7 @@ import { AT, MOUNT_ATTR, MS, RESOLVE } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
+import type { Stat } from "../../native/results.ts"
 import { Init } from "../init/Init.ts"
 import { attach, attachCalls, during, makeReadonly, target, there } from "./attach.ts"
 import { attributesOf, superblockOptionsOf } from "./attributes.ts"
@@ -171,8 +172,9 @@ const finish = Effect.fnUntraced(function*(mounting: Mounting, mount: Mount, abo
  * What a tmpfs gets that says nothing of its mode: that of the directory which it covers, or, if none was, anybody may
  * write.
  */
-const modeOf = ({ mode }: { readonly mode: number }, isNew: boolean): string =>
-  (isNew ? 0o1777 : mode & 0o7777).toString(8)
+const modeOf = (covered: Stat, isNew: boolean): string =>
+  // to read the mode waits for the process, so it is read only if it counts
+  (isNew ? 0o1777 : covered.mode & 0o7777).toString(8)
 
 const mountOn = Effect.fnUntraced(function*(
   mounting: Mounting,

@@ -22,6 +22,14 @@ import type { Kept } from "./facts.ts"
 export const isWithin = (path: string, above: string): boolean =>
   above === "/" || path === above || path.startsWith(`${above}/`)
 
+/** A path in its shortest form, and all that it is within: `/a/b`, `/a`, `/`. */
+const upwards = (path: string): ReadonlyArray<string> => {
+  const all = ["/"]
+  for (let at = path.indexOf("/", 1); at > 0; at = path.indexOf("/", at + 1)) all.push(path.slice(0, at))
+  if (path !== "/") all.push(path)
+  return all
+}
+
 /** Where later steps, and programs, trust what they find: no link of the image may lead there. */
 const trusted = new Set(["/proc", "/sys", "/dev"])
 
@@ -61,11 +69,17 @@ export const reliedOn = (container: Container): ReadonlySet<Mount> => {
   const destinations = container.mounts.map(({ destination }) => Files.clean(destination))
   const paths = [...container.maskedPaths, ...container.readonlyPaths, ...container.devices.map(({ path }) => path)]
     .map(Files.clean)
-  return new Set(container.mounts.filter((mount, index) => {
-    const within = (path: string) => isWithin(path, destinations[index]!)
-    return isRigid(mount) || isCgroups(mount) || paths.some(within) ||
-      isFresh(mount) && destinations.slice(index + 1).some(within)
-  }))
+  const usedLater = new Set(paths.flatMap(upwards))
+  const mountedLater = new Set<string>()
+  // from the last one on, each looks at all that come after it: with many mounts, it must not look at them one by one
+  const relied = container.mounts.toReversed().filter((mount, fromEnd) => {
+    const destination = destinations.at(-1 - fromEnd)!
+    const isRelied = isRigid(mount) || isCgroups(mount) || usedLater.has(destination) ||
+      isFresh(mount) && mountedLater.has(destination)
+    for (const path of upwards(destination)) mountedLater.add(path)
+    return isRelied
+  })
+  return new Set(relied.toReversed())
 }
 
 /**
@@ -75,10 +89,13 @@ export const reliedOn = (container: Container): ReadonlySet<Mount> => {
  */
 export const uncovered = (container: Container): ReadonlyArray<Mount> => {
   const made = container.mounts.filter(({ flags }) => (flags & MS.REMOUNT) === 0)
-  const destinations = made.map(({ destination }) => Files.clean(destination))
-  return made.filter((_, index) =>
-    !destinations.slice(index + 1).some((later) => isWithin(destinations[index]!, later))
-  )
+  const later = new Set<string>()
+  return made.toReversed().filter((mount) => {
+    const destination = Files.clean(mount.destination)
+    const isCovered = upwards(destination).some((path) => later.has(path))
+    later.add(destination)
+    return !isCovered
+  }).toReversed()
 }
 
 /**

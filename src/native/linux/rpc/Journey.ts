@@ -78,7 +78,7 @@ export class Journey implements Ahead.Journey {
       const known = this.#parts[index]
       const answers = this.#process.history.of(name)
       if (known === undefined) {
-        this.#parts.push({ name, log: [], next: 0, unlucky: 0, answers, files: this.#process.files.copy() })
+        this.#parts.push({ name, log: [], next: 0, unlucky: 0, early: 0, answers, files: this.#process.files.copy() })
       } else {
         known.next = 0
         known.answers = answers
@@ -243,6 +243,7 @@ export class Journey implements Ahead.Journey {
     learn: (question, answer) => this.#learnAnswer(this.#parts[this.#current]!, question, answer),
     lose: () => {
       this.isLost = true
+      this.#parts[this.#current]!.early++
     }
   }
 

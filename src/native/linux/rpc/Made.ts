@@ -68,6 +68,8 @@ export interface Part {
   next: number
   /** How many guesses were wrong. */
   unlucky: number
+  /** How often a field was read that had not come yet. */
+  early: number
   /** Unexpected results of its calls and questions for earlier containers. */
   answers: Answers | undefined
   /** The process's descriptors before the part. */

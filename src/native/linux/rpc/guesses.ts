@@ -89,8 +89,14 @@ const looking: ReadonlySet<CallName> = new Set(["openat", "openat2", "readlinkat
  */
 const mostUnlucky = 4
 
+/**
+ * How many fields a step may read that have not come yet. After each, it runs again too. (A mount of a tmpfs reads the mode of
+ * what it covers.) It costs less than to wait for all look-ups, so it may happen more often.
+ */
+const mostEarly = 16
+
 const usually = (call: Call, part: Part, files: OpenFiles): readonly [Expected, number | undefined] => {
-  if (part.unlucky >= mostUnlucky && looking.has(call._tag)) return ["anything", undefined]
+  if ((part.unlucky >= mostUnlucky || part.early >= mostEarly) && looking.has(call._tag)) return ["anything", undefined]
   const usual = refusedBefore(part, call) ?? usualResult(call, files)
   return usual === undefined ? ["anything", undefined] : [usual, usual]
 }
