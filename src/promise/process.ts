@@ -97,7 +97,10 @@ export interface Process extends Talk {
   readonly exec: (command: Command, options?: ExecOptions) => Promise<Result>
   /** Starts a further program in the same sandbox, to be talked to. */
   readonly spawn: (command: Command, options?: FurtherOptions) => Promise<Talk>
-  /** Stops all of its processes where they are; takes a cgroup. */
+  /**
+   * Stops all of its processes where they are, also those that `exec` is just starting or waits for: it waits until `resume`,
+   * then. Pauses and resumes are done in the order in which they were asked for. Takes a cgroup.
+   */
   readonly pause: () => Promise<void>
   /** Lets them continue. */
   readonly resume: () => Promise<void>

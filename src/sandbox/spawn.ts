@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
@@ -60,7 +61,11 @@ export interface Process extends Ends, Talk {
     command: ReadonlyArray<string>,
     options?: FurtherOptions
   ) => Effect.Effect<Talk, SandboxError, Scope.Scope>
-  /** Stops all processes where they are. Takes a cgroup, without which it is a {@link SandboxUnavailable}. */
+  /**
+   * Stops all processes where they are, also those that `exec` is just starting or waits for: it waits until `resume`, then.
+   * Pauses and resumes are done in the order in which they were asked for. Takes a cgroup, without which it is a
+   * {@link SandboxUnavailable}.
+   */
   readonly pause: Effect.Effect<void, SandboxError>
   /** Lets them continue. */
   readonly resume: Effect.Effect<void, SandboxError>
@@ -87,10 +92,19 @@ const controls = (started: Started, provided: Provided) => {
   ): Effect.Effect<A, SandboxError> => provided(inOwnWords(Effect.flatMap(cgroupOf(what, started), use)))
   let paused = false
   const set = (to: boolean) => Effect.sync(() => void (paused = to))
+  // a freeze and a thaw that overlap undo each other, and each waits for what never comes
+  const inTurn = Semaphore.withPermit(Semaphore.makeUnsafe(1))
+  const thawed = provided(thaw(started.stateRoot, started.id))
   return {
-    isPaused: () => paused,
-    pause: withCgroup("pause", (cgroup) => Effect.andThen(Cgroup.freeze(cgroup), set(true))),
-    resume: withCgroup("resume", (cgroup) => Effect.andThen(Cgroup.thaw(cgroup), set(false))),
+    // a frozen process does not die; one that has died meanwhile is gone with its cgroup
+    killed: inTurn(Effect.suspend(() => paused ? thawed : Effect.void)),
+    pause: inTurn(withCgroup("pause", (cgroup) =>
+      Effect.andThen(
+        Cgroup.freeze(cgroup),
+        // its time was over meanwhile, and its end must not wait for a resume
+        Effect.suspend(() => started.timedOut() ? thawed : set(true))
+      ))),
+    resume: inTurn(withCgroup("resume", (cgroup) => Effect.andThen(Cgroup.thaw(cgroup), set(false)))),
     stats: withCgroup("stats", (cgroup) =>
       Effect.map(Cgroup.stats(cgroup), ({ cpu, memory, pids }): Stats => ({
         ...(cpu === undefined ? {} : { cpu: Number(cpu.usage / 1000n) / 1000 }),
@@ -141,9 +155,7 @@ export const begunOf = (
     const context = yield* Effect.context<Kernel | Fork>()
     const provided: Provided = (self) => Effect.provideContext(self, context)
     const streams = streamsOf(started.pipes, started.terminal)
-    const { isPaused, ...control } = controls(started, provided)
-    // a frozen process does not die; one that has died meanwhile is gone with its cgroup
-    const killed = Effect.suspend(() => isPaused() ? provided(thaw(started.stateRoot, started.id)) : Effect.void)
+    const { killed, ...control } = controls(started, provided)
     const { terminal, timedOut } = started
     const further = (
       command: ReadonlyArray<string>,

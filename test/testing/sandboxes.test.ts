@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import fc from "fast-check"
 import { AT, SIG } from "../../src/native/constants.ts"
-import { sys } from "../../src/native/Kernel.ts"
+import { Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { Check, Faults, Program, type Script } from "../../src/testing/Testing.ts"
@@ -268,6 +268,26 @@ describe("a program that is talked to", () => {
       { programs: { "/usr/bin/agent": forever, "/usr/bin/tool": () => Program.print("tool") } }
     )
     assert.deepStrictEqual(Check.succeeded(checked), { exitCode: 0, stdout: "tool", processes: 1, isRunning: true })
+    Check.unchanged(checked)
+  })
+
+  it("is paused and continues in turn, if all is asked for at once", async () => {
+    /** Others have their turn behind each write. */
+    const slowly = ({ invoke }: Kernel["Service"]): Kernel["Service"] => ({
+      invoke: (call) => call._tag === "write" ? Effect.tap(invoke(call), Effect.sleep(1)) : invoke(call)
+    })
+    const checked = await check(
+      spawned((process) =>
+        Effect.gen(function*() {
+          const all = Array.from({ length: 4 }, () => [process.pause, process.resume]).flat()
+          yield* Effect.all(all, { concurrency: "unbounded", discard: true })
+          // which may find that it is gone
+          const pause = Effect.ignore(process.pause)
+          yield* Effect.all([pause, process.kill({ killSignal: "SIGKILL" })], { concurrency: "unbounded" })
+        }), { limits: { processes: 8 } }).pipe(Effect.updateService(Kernel, slowly)),
+      forever
+    )
+    Check.succeeded(checked)
     Check.unchanged(checked)
   })
 })
