@@ -16,6 +16,7 @@ import * as Ahead from "../native/Ahead.ts"
 import { AT, AT_FACCESSAT, S, STATX } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import type { Stat } from "../native/results.ts"
 import { Environment, ExecUser, Program, VerifiedDirectory } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
@@ -33,6 +34,7 @@ export class ProgramNotExecutable extends Data.TaggedError("ProgramNotExecutable
     return `the program ${this.path} can't be executed by uid ${this.uid}: ${this.problem}`
   }
   get advice(): string {
+    if (this.problem === own) return "such a link leads each process to its own program: let it lead to another file"
     return this.problem === "permission denied"
       ? `give uid ${this.uid} execute permission on the file and search permission on its directories, ` +
         "and look for a noexec mount"
@@ -67,7 +69,17 @@ export class ProgramNotFound extends Data.TaggedError("ProgramNotFound")<{
 
 const X_OK = 1
 
-type Finding = "executable" | "absent" | "not a regular file" | "permission denied"
+/** The problem of a program that is no file of the container, but what runs until then. */
+const own = "it leads to /proc/self/exe, which is the start itself"
+
+type Finding = "executable" | "absent" | "not a regular file" | "permission denied" | typeof own
+
+/** Whether a file without a name is what this process runs: started again, that would end without a word. */
+const isOwn = (found: Stat): Effect.Effect<boolean, SyscallError, Kernel> =>
+  sys.statx({ dirfd: AT.FDCWD, path: "/proc/self/exe", flags: 0, mask: STATX.INO }).pipe(
+    Effect.map((running) => Ahead.isSame(running, found, "ino") && Ahead.isSame(running, found, "dev")),
+    orOn(["ENOENT", "ENOTDIR", "EACCES"], false)
+  )
 
 /** Where most programs are. */
 const usual = ["/bin/", "/usr/bin/"]
@@ -75,9 +87,10 @@ const usual = ["/bin/", "/usr/bin/"]
 const look = (path: string, isThere = true): Effect.Effect<Finding, SyscallError, Kernel> =>
   Effect.gen(function*() {
     // a directory passes the check of permissions
-    const found = sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.TYPE })
+    const found = sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.TYPE | STATX.NLINK | STATX.INO })
     const stat = yield* isThere ? found : Ahead.likelyFails("ENOENT")(found)
     if (!Files.isType(stat, S.IFREG)) return "not a regular file"
+    if (Ahead.is(stat, "nlink", 0, { likely: false }) && (yield* isOwn(stat))) return own
     yield* sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: AT_FACCESSAT.EACCESS })
     return "executable" as Finding
   }).pipe(

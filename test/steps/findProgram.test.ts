@@ -31,7 +31,7 @@ describe("findProgram", () => {
     const { trace, value } = succeed(findProgram, context("./run", "/bin"), files({ "./run": "program" }))
     assert.deepStrictEqual(value, { path: "./run" })
     assert.deepStrictEqual(trace, [
-      "statx(AT_FDCWD, \"./run\", 0, STATX_TYPE)",
+      "statx(AT_FDCWD, \"./run\", 0, STATX_INO|STATX_NLINK|STATX_TYPE)",
       "faccessat2(AT_FDCWD, \"./run\", 1, AT_EACCESS)"
     ])
   })
@@ -96,6 +96,18 @@ describe("findProgram", () => {
       assert.propertyVal(error, "exitCode", 126)
     })
   }
+
+  it("refuses a link to /proc/self/exe, which would start the start again; another file without a name is a program", () => {
+    const running = { mode: S.IFREG | 0o500, nlink: 0, ino: 7n, dev: { major: 0, minor: 1 } }
+    const answers = (found: object) => (call: Call) =>
+      call._tag === "statx" ? call.path === "/proc/self/exe" ? running : { ...running, ...found } : undefined
+    const { error, message } = fail(findProgram, context("/bin/sh", "/bin"), answers({}))
+    assert.match(message, /^the program \/bin\/sh can't be executed by uid 1000: it leads to \/proc\/self\/exe/)
+    assert.propertyVal(error, "exitCode", 126)
+    for (const other of [{ ino: 8n }, { dev: { major: 0, minor: 2 } }, { ino: 7n, nlink: 1 }]) {
+      assert.deepStrictEqual(succeed(findProgram, context("/x", "/bin"), answers(other)).value, { path: "/x" })
+    }
+  })
 
   it("fails with an empty name", () => {
     assert.strictEqual(fail(findProgram, context("", "/bin"), files({ "/bin/": "directory" })).tag, "ProgramNotFound")
