@@ -22,7 +22,7 @@ import { drained, ended as endOf, makePipes } from "./pipes.ts"
 import { exitOf } from "./Result.ts"
 import { checkOptions, type Options, type Result, take } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
-import { InvalidSandbox, type SandboxError } from "./SandboxError.ts"
+import { InvalidSandbox, type SandboxError, SandboxFailed } from "./SandboxError.ts"
 import { inOwnWords, type Program, runIn, type Started } from "./start.ts"
 import { streamsOf } from "./streams.ts"
 import type { Spoken } from "./talk.ts"
@@ -67,7 +67,7 @@ const never = () => false
 
 /** Starts a further program, which ends with the scope. */
 export const startFurther = (
-  { id, resolved, stateRoot }: Started,
+  { id, isClosing, resolved, stateRoot }: Started,
   sandbox: Sandbox,
   command: ReadonlyArray<string>,
   options: FurtherOptions
@@ -93,6 +93,13 @@ export const startFurther = (
         Runtime.exec({ id, stateRoot, process, measured: true, ...handles, ...socket }, onRunning),
       pipes,
       { first: false, descriptors: options.descriptors }
+    ).pipe(
+      // it is frozen while its processes are killed, which is no pause, and there is less and less of it
+      Effect.mapError((cause) =>
+        isClosing() && cause instanceof SandboxFailed
+          ? new SandboxFailed({ step: "", code: "NotRunning", problem: `the sandbox ${id} was closed`, cause })
+          : cause
+      )
     )
     const terminal = yield* ownConsole === undefined
       ? Effect.undefined

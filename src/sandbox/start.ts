@@ -45,6 +45,8 @@ export interface Program {
   readonly ended: Effect.Effect<Runtime.Ended, SandboxError>
   /** Whether it has ended. */
   readonly hasEnded: () => boolean
+  /** Whether its scope is being closed. */
+  readonly isClosing: () => boolean
   /** Sends it a signal; nothing happens if it has ended. */
   readonly signal: (signal: number) => Effect.Effect<void, SandboxError, Kernel>
   /** Ends it. If that is refused, `ended` fails with the reason: nobody waits for a limit that can't be kept. */
@@ -170,6 +172,8 @@ const programOf = (
     const givenUp = yield* Deferred.make<never, SandboxError>()
     const giveUp = (cause: Cause.Cause<SandboxError>) => Effect.asVoid(Deferred.failCause(givenUp, cause))
     let ended = false
+    let closing = false
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (closing = true)))
     let endedBy: number | undefined
     fiber.addObserver(() => void (ended = true))
     const scope = yield* Effect.scope
@@ -196,6 +200,7 @@ const programOf = (
         Deferred.await(givenUp)
       ),
       hasEnded: () => ended,
+      isClosing: () => closing,
       signal: send,
       kill: Effect.catchCause(send(SIG.KILL), giveUp),
       giveUp,

@@ -1,7 +1,9 @@
 /** Sandboxes on the model: what a consumer's own tests of them rest on. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import fc from "fast-check"
 import { AT, SIG } from "../../src/native/constants.ts"
@@ -28,6 +30,11 @@ const check = <A, E>(
   agent: Script,
   options: Check.Options = {}
 ) => Check.runPromise(act, { machine, programs: { "/usr/bin/agent": agent }, ...options })
+
+/** Others have their turn behind each write. */
+const slowly = ({ invoke }: Kernel["Service"]): Kernel["Service"] => ({
+  invoke: (call) => call._tag === "write" ? Effect.tap(invoke(call), Effect.sleep(1)) : invoke(call)
+})
 
 const forever: Script = () => Effect.sleep("Infinity")
 const echo: Script = () => Effect.flatMap(Program.input, (text) => Program.print(`${text}!`))
@@ -271,11 +278,28 @@ describe("a program that is talked to", () => {
     Check.unchanged(checked)
   })
 
+  it("has no further program while it is closed, and says why", async () => {
+    const checked = await check(
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const sandbox = Sandbox.make({ limits: { processes: 8 } })
+        const process = yield* Scope.provide(Sandbox.spawn(sandbox, agent), scope)
+        const closed = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        const messages = new Set<string>()
+        while (closed.pollUnsafe() === undefined) {
+          yield* Effect.sleep(1)
+          const error = yield* Effect.flip(process.exec(["/usr/bin/tool"]))
+          messages.add(error.message.replace(process.id, "ID"))
+        }
+        return [...messages]
+      }).pipe(Effect.updateService(Kernel, slowly)),
+      forever
+    )
+    assert.deepStrictEqual(Check.succeeded(checked), ["the sandbox ID was closed"])
+    Check.unchanged(checked)
+  })
+
   it("is paused and continues in turn, if all is asked for at once", async () => {
-    /** Others have their turn behind each write. */
-    const slowly = ({ invoke }: Kernel["Service"]): Kernel["Service"] => ({
-      invoke: (call) => call._tag === "write" ? Effect.tap(invoke(call), Effect.sleep(1)) : invoke(call)
-    })
     const checked = await check(
       spawned((process) =>
         Effect.gen(function*() {
