@@ -30,7 +30,7 @@ import {
   Trampoline
 } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
-import { limitFileSize } from "./init/rlimits.ts"
+import { applyLastRlimits } from "./init/rlimits.ts"
 import { PathsMasked } from "./rootfs/facts.ts"
 
 /** Executes the program that `findProgram` found, with the arguments and the environment of the configuration. */
@@ -61,8 +61,8 @@ export const exec = Step.make(execStep, {
     const { filter } = yield* ExecFilter
     const { fd } = yield* Trampoline
     const envp = environmentFor(yield* Environment, yield* ExecUser)
-    // the last limit of all: the trampoline is a file that was written
-    yield* limitFileSize(rlimits)
+    // the last limits of all: the trampoline is a file that was written, and each call before takes processor time
+    yield* applyLastRlimits(rlimits)
     if (fd !== undefined) return yield* execTrampoline({ fd, argv: args, envp })
     // if no memory file may be executed, a filter has to allow what this process still does, as most do.
     // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them. (A profile of

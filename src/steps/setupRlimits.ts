@@ -3,9 +3,9 @@
  *
  * In a user namespace nobody may raise a hard limit: there the parent sets them from outside with `applyRlimits`.
  *
- * Two limits are only raised here, while the process may. That of descriptors gets the configured values in
- * `restoreProcess`: a limit below what the steps in between hold would keep them from opening anything. That of the size of
- * files is set in `exec`, which has to write a file first.
+ * Three limits are only raised here, while the process may. That of descriptors gets the configured values in
+ * `restoreProcess`: a limit below what the steps in between hold would keep them from opening anything. Those of the size of
+ * files and of the processor time are set in `exec`: a file is written before, and the time of the start counts, too.
  *
  * @see prlimit(2)
  * @category steps
@@ -17,7 +17,7 @@ import { LimitsSet } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 import { applyRlimits } from "./init/rlimits.ts"
 
-/** Sets `process.rlimits` of this process; those of descriptors and of the size of files are only raised. */
+/** Sets `process.rlimits` of this process; those of descriptors, the size of files and the processor time are only raised. */
 export const setupRlimits = Step.make("setupRlimits", {
   doc: "set the resource limits",
   calls: ["prlimit64"],

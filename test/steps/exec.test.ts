@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { RLIMIT } from "../../src/native/constants.ts"
 import { exec } from "../../src/steps/exec.ts"
 import { Environment, ExecFilter, ExecUser, Program, Trampoline } from "../../src/steps/init/facts.ts"
 import { writeTrampoline } from "../../src/steps/writeTrampoline.ts"
@@ -6,7 +7,7 @@ import { and, fail, succeed, withInit } from "../support/steps.ts"
 
 const context = (filtered: boolean, fd: number | undefined) => {
   const user = { uid: 0, gid: 0, groups: [], home: "/root" }
-  const rlimits = [{ resource: 1, soft: 10n, hard: 10n }]
+  const rlimits = [{ resource: RLIMIT.CPU, soft: 1n, hard: 1n }, { resource: RLIMIT.FSIZE, soft: 10n, hard: 10n }]
   let all = and(withInit({ process: { noNewPrivileges: true, rlimits } }), Program, { path: "/bin/true" })
   all = and(and(all, Environment, { entries: [], path: undefined }), ExecUser, user)
   const filter = filtered ? { flags: 0, program: new Uint8Array(8) } : undefined
@@ -20,13 +21,13 @@ describe("exec", () => {
   const names = (filtered: boolean, fd?: number) =>
     namesOf(fail(exec, context(filtered, fd), ({ _tag }) => _tag.startsWith("execve") ? "EIO" : 0).trace)
 
-  it("has the trampoline load a filter, and limits the size of files as the last thing", () => {
-    assert.deepStrictEqual(names(true, 5), ["prlimit64", "execveat"])
-    assert.deepStrictEqual(names(false), ["prlimit64", "execve"])
+  it("has the trampoline load a filter, and limits the size of files and the processor time as the last thing", () => {
+    assert.deepStrictEqual(names(true, 5), ["prlimit64", "prlimit64", "execveat"])
+    assert.deepStrictEqual(names(false), ["prlimit64", "prlimit64", "execve"])
   })
 
   it("loads a filter itself where no memory file may be executed (vm.memfd_noexec)", () => {
-    assert.deepStrictEqual(names(true), ["prlimit64", "seccomp", "execve"])
+    assert.deepStrictEqual(names(true), ["prlimit64", "prlimit64", "seccomp", "execve"])
   })
 })
 

@@ -37,6 +37,12 @@ describe("setupRlimits", () => {
     assert.deepStrictEqual(trace, ["prlimit64(0, RLIMIT_FSIZE, NULL)"])
   })
 
+  it("leaves it to exec to limit the processor time, which it takes some of", () => {
+    const cpu = [{ resource: RLIMIT.CPU, soft: 0n, hard: 0n }]
+    const { trace } = succeed(setupRlimits, withInit({ process: { rlimits: cpu } }), () => ({ soft: 5n, hard: 5n }))
+    assert.deepStrictEqual(trace, ["prlimit64(0, RLIMIT_CPU, NULL)"])
+  })
+
   it("names the limit that is refused", () => {
     const { advice, message, tag, trace } = fail(
       setupRlimits,

@@ -15,8 +15,11 @@ import { type Errno, textOf } from "../../native/Errno.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 
+/** Limits of what the start itself still does: those of the size of files, and of the processor time. */
+const lastOfAll: ReadonlySet<number> = new Set([RLIMIT.FSIZE, RLIMIT.CPU])
+
 /** Limits that are set later than the others. */
-const late: ReadonlySet<number> = new Set([RLIMIT.NOFILE, RLIMIT.FSIZE])
+const late: ReadonlySet<number> = new Set([RLIMIT.NOFILE, ...lastOfAll])
 
 const raise = (pid: AnyPid, { hard, resource }: Rlimit): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(sys.prlimit64({ pid, resource, limit: null }), (current) =>
@@ -46,10 +49,14 @@ export const applyRlimits = (
       ({ code }) => new RlimitError({ ...rlimit, code })
     ), { discard: true })
 
-/** Sets the configured limit of the size of files, if there is one; the last limit of all. */
-export const limitFileSize = (rlimits: ReadonlyArray<Rlimit>): Effect.Effect<void, RlimitError, Kernel> =>
+/**
+ * Sets the configured limits of the size of files and of the processor time, if there are any; the last limits of all.
+ *
+ * @since 0.2.0
+ */
+export const applyLastRlimits = (rlimits: ReadonlyArray<Rlimit>): Effect.Effect<void, RlimitError, Kernel> =>
   Effect.forEach(
-    rlimits.filter(({ resource }) => resource === RLIMIT.FSIZE),
+    rlimits.filter(({ resource }) => lastOfAll.has(resource)),
     (rlimit) => Effect.mapError(set(0, rlimit), ({ code }) => new RlimitError({ ...rlimit, code })),
     { discard: true }
   )

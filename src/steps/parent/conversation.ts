@@ -217,11 +217,11 @@ const failBy = (peer: FarEnd, received: Received, waitingFor: string): Effect.Ef
   if (received._tag === "Closed") {
     return Effect.gen(function*() {
       const status = yield* reap(peer.pidfd, 1000)
-      const { forbidden, shortage }: WhyDied = peer.why === undefined ? {} : yield* peer.why
+      const { cpuTime, forbidden, shortage }: WhyDied = peer.why === undefined ? {} : yield* peer.why
       return yield* new InitDied({
         waitingFor,
         status,
-        ...given({ shortage, forbidden })
+        ...given({ shortage, forbidden, cpuTime })
       })
     })
   }

@@ -10,6 +10,9 @@ import { SyscallError } from "../../native/Kernel.ts"
 import type { ChildStatus } from "../../native/results.ts"
 import { describeShortage, type Shortage } from "../cgroup/shortage.ts"
 
+/** No start takes more processor time than this, in seconds: a limit that is not above it has ended the init. */
+const shortTime = 1n
+
 /** The init ended without a message: it was killed, or it crashed. Never a success. */
 export class InitDied extends Data.TaggedError("InitDied")<{
   /** What the parent waited for. */
@@ -20,6 +23,8 @@ export class InitDied extends Data.TaggedError("InitDied")<{
   readonly shortage?: Shortage
   /** Calls of the start that the configuration's seccomp filter refuses, by the kernel's names. */
   readonly forbidden?: ReadonlyArray<string>
+  /** The configured limit of the processor time, in seconds. */
+  readonly cpuTime?: { readonly soft: bigint; readonly hard: bigint }
 }> {
   override get message(): string {
     const { shortage, status, waitingFor } = this
@@ -27,13 +32,19 @@ export class InitDied extends Data.TaggedError("InitDied")<{
       (shortage === undefined ? "" : `; ${describeShortage(shortage)}`)
   }
   get advice(): string {
-    const { forbidden = [], shortage, status } = this
+    const { cpuTime, forbidden = [], shortage, status } = this
     if (shortage !== undefined) {
       return shortage.killed > 0
         ? "the start itself takes some 1 MiB: give linux.resources.memory.limit more, or leave it out"
         : "give linux.resources.pids.limit more, or leave it out"
     }
     const killedBy = status?.code === CLD.EXITED || status === null ? undefined : status.status
+    const isOverTime = cpuTime !== undefined &&
+      (killedBy === SIG.XCPU || killedBy === SIG.KILL && cpuTime.hard <= shortTime)
+    if (isOverTime) {
+      return `RLIMIT_CPU (soft ${cpuTime.soft}, hard ${cpuTime.hard}) limits the processor time in seconds, and counts that of ` +
+        "the start, too: give process.rlimits more, or leave it out"
+    }
     if (forbidden.length > 0 && killedBy !== SIG.KILL) return seccompAdvice(forbidden)
     return killedBy === SIG.KILL
       ? "it was killed from outside: look for the out-of-memory killer in the kernel's log, or for a process that kills it"

@@ -5,7 +5,9 @@
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
+import type { Rlimit } from "../../config/Container.ts"
 import { given } from "../../engine/given.ts"
+import { RLIMIT } from "../../native/constants.ts"
 import type { Kernel } from "../../native/Kernel.ts"
 import type { CgroupManager } from "../cgroup/Manager.ts"
 import { type Shortage, shortage } from "../cgroup/shortage.ts"
@@ -17,6 +19,8 @@ export interface WhyDied {
   readonly shortage?: Shortage
   /** Calls of the start that the configuration's seccomp filter refuses. */
   readonly forbidden?: ReadonlyArray<string>
+  /** The configured limit of the processor time. */
+  readonly cpuTime?: Rlimit
   /** Whether that filter refuses the very last call, whenever it is loaded. */
   readonly refusesExec?: boolean
 }
@@ -33,7 +37,7 @@ export const whyDied = (
     const refusesExec = container.seccomp !== undefined && refuses(container.seccomp, "execve")
     return {
       refusesExec,
-      ...given({ shortage: found }),
+      ...given({ shortage: found, cpuTime: process.rlimits.findLast(({ resource }) => resource === RLIMIT.CPU) }),
       ...(forbidden.length === 0 ? {} : { forbidden })
     }
   })

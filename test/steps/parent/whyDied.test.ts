@@ -26,6 +26,14 @@ describe("an init that dies without a word", () => {
     assert.include(died({}).advice, "killed from outside")
   })
 
+  it("of its limit of processor time is told so, and not of one that it can't have reached", () => {
+    assert.include(died({ cpuTime: { soft: 0n, hard: 0n } }).advice, "RLIMIT_CPU (soft 0, hard 0)")
+    assert.include(died({ status: ended(SIG.XCPU), cpuTime: { soft: 1n, hard: 9n } }).advice, "RLIMIT_CPU")
+    assert.include(died({ cpuTime: { soft: 0n, hard: 60n } }).advice, "killed from outside")
+    const shortage = { killed: 1, refused: 0 }
+    assert.include(died({ shortage, cpuTime: { soft: 0n, hard: 0n } }).advice, "linux.resources.memory.limit")
+  })
+
   it("of its own seccomp filter is told so, with the calls", () => {
     for (const status of [ended(SIG.SYS), ended(255, CLD.EXITED), null]) {
       const { advice } = died({ status, forbidden: ["futex", "sendmsg"] })
