@@ -106,3 +106,6 @@ export class StateDirectory extends Context.Service<StateDirectory, {
   readonly isStillOurs: Effect.Effect<boolean, SyscallError, Kernel>
   readonly letGo: Effect.Effect<void, SyscallError, Kernel>
 }>()("runfx/StateDirectory") {}
+
+/** The container's state is on disk. */
+export class SavedState extends Context.Service<SavedState, State>()("runfx/SavedState") {}

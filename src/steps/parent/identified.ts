@@ -1,0 +1,47 @@
+/**
+ * A container's first process, as a state names it.
+ *
+ * @category parent
+ * @since 0.2.0
+ */
+import * as Effect from "effect/Effect"
+import type { Container } from "../../config/Container.ts"
+import { given } from "../../engine/given.ts"
+import { AT } from "../../native/constants.ts"
+import type { AnyPid } from "../../native/Handle.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { procNumber, procView } from "../proc/numbers.ts"
+import { identify, statCalls } from "../proc/processes.ts"
+import type { State } from "../state/State.ts"
+
+/**
+ * The calls that {@link identified} makes.
+ *
+ * @since 0.2.0
+ */
+export const identifyCalls = [...statCalls, "readlinkat"] as const
+
+/**
+ * What a state says of the container's first process; nothing if `/proc` does not show that.
+ *
+ * @since 0.2.0
+ */
+export const identified = (
+  pid: AnyPid,
+  { namespaces }: Container
+): Effect.Effect<Pick<State, "init" | "namespacePaths"> | undefined, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const view = yield* procView
+    const identity = yield* identify(pid, view)
+    if (identity === undefined) return undefined
+    const number = yield* procNumber(pid, view)
+    if (number === undefined) return { init: identity, namespacePaths: {} }
+    // the runtime may not ask a process that it may not trace
+    const pidNamespace = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
+      orOn(["ENOENT", "EACCES", "EPERM"], undefined)
+    )
+    return {
+      init: { ...identity, ...given({ pidNamespace }) },
+      namespacePaths: Object.fromEntries(namespaces.map(({ type }) => [type, `/proc/${number}/ns/${type}`]))
+    }
+  })
