@@ -86,7 +86,8 @@ export class InitStuck extends Data.TaggedError("InitStuck")<{
     return `the init did not answer within ${this.milliseconds} ms; the parent waited for ${this.waitingFor}`
   }
   get advice(): string {
-    return "a mount of a file system that does not answer, or a frozen cgroup, can hold it; the init was killed"
+    return "a mount of a file system that does not answer, or a frozen cgroup, can hold it, and tens of thousands of mounts " +
+      "take that long on a busy machine: give it more patience then; the init was killed"
   }
 }
 

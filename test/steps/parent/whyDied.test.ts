@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Seccomp } from "../../../src/config/Container.ts"
 import { CLD, SIG } from "../../../src/native/constants.ts"
 import { standard } from "../../../src/pipelines/standard.ts"
-import { InitDied } from "../../../src/steps/parent/errors.ts"
+import { InitDied, InitStuck } from "../../../src/steps/parent/errors.ts"
 import { earlyFilter, filterStep, refusedCalls, refuses } from "../../../src/steps/seccomp/needed.ts"
 import { container, process } from "../../support/steps.ts"
 
@@ -42,6 +42,10 @@ describe("an init that dies without a word", () => {
     }
     assert.notInclude(died({ forbidden: ["futex"] }).advice, "seccomp", "SIGKILL is not what a filter does to one call")
   })
+})
+
+it("an init that does not answer may have much to do", () => {
+  assert.include(new InitStuck({ waitingFor: "its word", milliseconds: 60_000 }).advice, "mounts take that long")
 })
 
 describe("the calls that a filter refuses to the start", () => {
