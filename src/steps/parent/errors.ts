@@ -87,7 +87,7 @@ export class InitStuck extends Data.TaggedError("InitStuck")<{
   }
   get advice(): string {
     return "a mount of a file system that does not answer, or a frozen cgroup, can hold it, and tens of thousands of mounts " +
-      "take that long on a busy machine: give it more patience then; the init was killed"
+      "take that long on a busy machine (a program can set the option `patience`); the init was killed"
   }
 }
 
