@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
 import { writeSync } from "node:fs"
+import { resolve } from "node:path/posix"
 import process from "node:process"
 import { textOf } from "../engine/errorText.ts"
 import { visible } from "../engine/visible.ts"
@@ -19,6 +20,12 @@ const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("It must be a whole number, 0 or more.")
   return value
+}
+
+/** As an absolute path, and without a slash at its end: it is compared with paths that the kernel tells. */
+const directory = (text: string): string => {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.")
+  return resolve(text)
 }
 
 const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<string> => [...all, value]
@@ -92,7 +99,7 @@ const said: Array<readonly [Output, string]> = []
 const program = new Command("runfx")
   .description("Run containers through typed, composable pipelines of steps.")
   .version(version, "-v, --version")
-  .option("--root <dir>", "directory of the state of all containers")
+  .option("--root <dir>", "directory of the state of all containers", directory)
   .option("--debug", "print also what helps to find a fault; the same as RUNFX_DEBUG=1")
   .exitOverride()
   .configureOutput({

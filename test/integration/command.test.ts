@@ -54,6 +54,18 @@ describe.skipIf(missing !== undefined)("runfx", () => {
     assert.strictEqual(killed.code, 3)
   })
 
+  it("takes the directory of states by any path to it", async () => {
+    const { stateRoot } = command
+    for (const states of [`${stateRoot}/`, path.relative(process.cwd(), stateRoot)]) {
+      // the last --root counts; without --rootfs, what is made for the container is made there
+      const { code, stderr, stdout } = await command.runfx("--root", states, "run", "--", "/bin/sh", "-c", "echo here")
+      assert.deepStrictEqual({ code, stderr, stdout }, { code: 0, stderr: "", stdout: "here\n" })
+    }
+    const { code, stderr } = await command.runfx("--root", "", "list")
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /--root <dir>.*must not be empty/)
+  })
+
   it("ends with 127 and 126 for a program that is not there or can't be executed", async () => {
     const missing = await command.runfx("run", "--rootfs", root, "--", "/bin/nosuch")
     assert.strictEqual(missing.code, 127)
