@@ -136,7 +136,8 @@ const attacked = (bundle: string, count: number) =>
       const process_ = { ...container.process, args: ["/bin/true"] }
       let failed = 0
       const join = Effect.tap(
-        Effect.exit(Runtime.exec({ id, process: process_, patience: 1000 })),
+        // one that comes through is a program, and nobody but its caller says how long a program may be stopped
+        Effect.exit(Effect.timeout(Runtime.exec({ id, process: process_, patience: 1000 }), "5 seconds")),
         (exit) => Effect.sync(() => void (failed += exit._tag === "Failure" ? 1 : 0))
       )
       const seen = yield* Effect.promise(() => watched(() => many(count, () => Effect.provideContext(join, context))))
