@@ -27,7 +27,8 @@ const kernel: Kernel["Service"] = {
     Effect.flatMap(CurrentStep, (current) => {
       const isIt = call._tag !== "close" && current?.pipeline === "create" && current.step === step && !current.undoing
       if (isIt && ++seen === Number(how)) process.kill(process.pid, signal)
-      if (step === "stuck" && current?.pipeline === "kill") return Effect.never
+      // a timer: with nothing to wait for, Node would end by itself
+      if (step === "stuck" && current?.pipeline === "kill") return Effect.sleep("60 seconds")
       return live.invoke(call)
     }) as never
 }
