@@ -232,8 +232,12 @@ export class Stock {
 
   #offer(item: Item): void {
     if (this.#isClosed) return
-    this.#run(this.#watch(item, performance.now()))
     const [taker] = this.#takers
+    // made for somebody who has gone: a pool has as many as it was asked to have
+    if (taker === undefined && this.#idle.size >= this.#options.size) {
+      return this.#run(Scope.close(item.scope, Exit.void))
+    }
+    this.#run(this.#watch(item, performance.now()))
     if (taker !== undefined) taker.take(item)
     else this.#idle.add(item)
     for (const one of this.#hopeful) {

@@ -140,6 +140,18 @@ describe("Stock", () => {
       assert.strictEqual(stock.waiting, 1)
     }))
 
+  it.live("keeps no more than it is to have if one was made for somebody who has gone", () =>
+    Effect.gen(function*() {
+      const { asked, closed, finish, stock } = yield* setup({ size: 1, concurrency: 2 })
+      const gone = yield* Effect.forkChild(take(stock))
+      yield* settled
+      assert.lengthOf(asked, 2)
+      yield* Fiber.interrupt(gone)
+      yield* finish(2)
+      assert.strictEqual(stock.waiting, 1)
+      assert.deepStrictEqual(closed, ["1"])
+    }))
+
   it.live("gives nothing and makes nothing when it is closed, and all that waited is ended", () =>
     Effect.gen(function*() {
       const { asked, closed, finish, scope, stock } = yield* setup({ size: 2, concurrency: 1 })
