@@ -44,7 +44,8 @@ import { userNamespaces } from "../parity/userNamespaces.ts"
 import { uts } from "../parity/uts.ts"
 import { xattrs } from "../parity/xattrs.ts"
 import { onLinux } from "../support/bounded.ts"
-import { lengthened, pauses, play, type Scenario } from "../support/parity.ts"
+import { play } from "../support/parity.ts"
+import { lengthened, pauses, type Scenario } from "../support/parityLines.ts"
 
 /** By area; each is one file of `test/parity`. */
 const areas: Readonly<Record<string, Readonly<Record<string, Scenario>>>> = {

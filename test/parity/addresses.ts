@@ -1,6 +1,6 @@
 /** Addresses of network interfaces. */
 import { CLONE } from "../../src/native/constants.ts"
-import { type Line, type Scenario } from "../support/parity.ts"
+import { type Line, type Scenario } from "../support/parityLines.ts"
 import { fork, gate, join, line, link, openGate, pass, see, start, write } from "../support/vocabulary.ts"
 
 const add = (name: string | number, address: string, more = {}): Line =>

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { O, S } from "../../src/native/constants.ts"
 import { compileDeviceFilter, type Rule } from "../../src/native/deviceFilter.ts"
 import { markOf } from "../support/mark.ts"
-import { cwd, type Line, type Scenario } from "../support/parity.ts"
+import { cwd, type Line, type Scenario } from "../support/parityLines.ts"
 import { become, fork, line, mkdir, mknod, open, readFile, rmdir, see, write } from "../support/vocabulary.ts"
 
 const name = markOf("runfx-parity-")

@@ -1,6 +1,6 @@
 /** Names, modes and owners of files. */
 import { S } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import {
   become,
   chmod,

@@ -1,6 +1,6 @@
 /** Differences between the model and Linux that random sequences found, each at its shortest. */
 import { AT, CLONE, F, FSCONFIG, MOVE_MOUNT, MS, O, SIG, SOCK } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import { as, fork, line, link, lookAt, mkdir, mount, open, see, touch } from "../support/vocabulary.ts"
 
 /** By the rule that each holds. */

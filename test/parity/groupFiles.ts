@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs"
 import { O } from "../../src/native/constants.ts"
 import { markOf } from "../support/mark.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import { line, mkdir, open, readFile, rename, rmdir, stat, write } from "../support/vocabulary.ts"
 
 const name = markOf("runfx-parity-files-")

@@ -1,7 +1,7 @@
 /** Session keyrings, as far as keyctl(2) is used. @see keyrings(7), keyctl(2) */
 import { CLONE, KEYCTL } from "../../src/native/constants.ts"
 import { markOf } from "../support/mark.ts"
-import { type Line, type Scenario } from "../support/parity.ts"
+import { type Line, type Scenario } from "../support/parityLines.ts"
 import { as, become, fork, line, see } from "../support/vocabulary.ts"
 
 const nobody = 54321

@@ -1,6 +1,6 @@
 /** Files in memory: memfd_create(2), and the seals of fcntl(2). */
 import { F, F_SEAL, MFD, O } from "../../src/native/constants.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import { as, chmod, line, open, see } from "../support/vocabulary.ts"
 
 /** `linux/memfd.h`, `linux/fcntl.h`: what the table of constants leaves out. */

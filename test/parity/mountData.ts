@@ -1,6 +1,6 @@
 /** The options of file systems: in a row by mount(2), one by one by fsconfig(2); and what a remount changes. */
 import { AT, CLONE, FSCONFIG, MOUNT_ATTR, MS, O, OPEN_TREE, S } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import {
   as,
   become,

@@ -1,6 +1,6 @@
 /** open_tree(2), move_mount(2), fsopen(2), fsconfig(2), fsmount(2), mount_setattr(2). */
 import { AT, FSCONFIG, MOUNT_ATTR, MOVE_MOUNT, MS, O, OPEN_TREE, RESOLVE } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import {
   as,
   become,

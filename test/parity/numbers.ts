@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { CLONE } from "../../src/native/constants.ts"
 import { markOf } from "../support/mark.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import { fork, line, mkdir, readFile as look, rmdir, write } from "../support/vocabulary.ts"
 
 const texts: ReadonlyArray<string> = [

@@ -1,6 +1,6 @@
 /** Flags of open(2), openat2(2), fcntl(2), flock(2) and statx(2). */
 import { AT, CLONE, F, LOCK, MS, O, RESOLVE, S } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import {
   as,
   become,

@@ -1,6 +1,6 @@
 /** Overlayfs as flows use it. @see Documentation/filesystems/overlayfs.rst */
 import { AT, CLONE, FSCONFIG, MOVE_MOUNT, MS, O, OPEN_TREE } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import {
   as,
   become,

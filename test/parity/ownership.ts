@@ -1,6 +1,6 @@
 /** What user namespaces within each other own, and what is counted for whom: processes, namespaces. */
 import { CLONE, O, PR, RLIMIT, SIG } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "../support/parity.ts"
+import { cwd, type Scenario } from "../support/parityLines.ts"
 import {
   become,
   fork,

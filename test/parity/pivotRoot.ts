@@ -1,6 +1,6 @@
 /** pivot_root(2): each of its conditions, and what it leaves. */
 import { CLONE, MNT, MS } from "../../src/native/constants.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import {
   become,
   chdir,

@@ -1,6 +1,6 @@
 /** Mount propagation: the four types, peer groups, and what reaches whom. @see mount_namespaces(7) */
 import { CLONE, MNT, MS } from "../../src/native/constants.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import {
   fork,
   gate,

@@ -1,6 +1,6 @@
 /** Routes: those that come with addresses, and those that are added. */
 import { CLONE } from "../../src/native/constants.ts"
-import { type Line, type Scenario } from "../support/parity.ts"
+import { type Line, type Scenario } from "../support/parityLines.ts"
 import { fork, line, link, see, uids, write } from "../support/vocabulary.ts"
 
 const add = (name: string | number, address: string, more = {}): Line =>

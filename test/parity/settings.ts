@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs"
 import { CLONE, O, PR, S } from "../../src/native/constants.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import {
   become,
   chmod,

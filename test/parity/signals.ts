@@ -1,6 +1,6 @@
 /** Signals beside those of `processes.ts`: who gets them, what waits, what exec keeps, inits, groups and stops. */
 import { CLONE, SIG, W } from "../../src/native/constants.ts"
-import { type Line, type Scenario } from "../support/parity.ts"
+import { type Line, type Scenario } from "../support/parityLines.ts"
 import {
   as,
   become,

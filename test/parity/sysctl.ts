@@ -1,6 +1,6 @@
 /** Files of /proc/sys: of the machine, and of namespaces. */
 import { AT, CLONE, O } from "../../src/native/constants.ts"
-import { cwd, type Line, type Scenario } from "../support/parity.ts"
+import { cwd, type Line, type Scenario } from "../support/parityLines.ts"
 import { fork, gids, line, mkdir, open, readFile, see, touch, uids, unlink, write } from "../support/vocabulary.ts"
 
 const sys = (path: string): string => `/proc/sys/${path}`

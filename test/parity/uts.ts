@@ -1,6 +1,6 @@
 /** Names of the machine: sethostname(2), setdomainname(2), uname(2), and who may change them. */
 import { CLONE, O } from "../../src/native/constants.ts"
-import { type Scenario } from "../support/parity.ts"
+import { type Scenario } from "../support/parityLines.ts"
 import {
   fork,
   gate,

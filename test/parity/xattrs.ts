@@ -1,6 +1,6 @@
 /** Extended attributes: setxattr(2), xattr(7), acl(5). */
 import { CLONE, MS, S } from "../../src/native/constants.ts"
-import type { Scenario } from "../support/parity.ts"
+import type { Scenario } from "../support/parityLines.ts"
 import {
   become,
   chmod,

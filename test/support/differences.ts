@@ -6,7 +6,8 @@ import * as fc from "fast-check"
 import { fromHost, ModelKernel, UnmodelledError } from "../../src/testing/Testing.ts"
 import { onLinux } from "./bounded.ts"
 import type { Before } from "./observed.ts"
-import { play, playAll, type Scenario, type Trace } from "./parity.ts"
+import { play, playAll } from "./parity.ts"
+import type { Scenario, Trace } from "./parityLines.ts"
 
 /** What a scenario came to on the model; the model may decline. */
 export type OnModel = { readonly trace: Trace } | { readonly unmodelled: string } | { readonly broken: string }

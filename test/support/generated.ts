@@ -44,7 +44,7 @@ import {
   treeSteps
 } from "./generatedPowers.ts"
 import { markOf } from "./mark.ts"
-import { type Child, cwd, type Line, type Scenario } from "./parity.ts"
+import { type Child, cwd, type Line, type Scenario } from "./parityLines.ts"
 import { as, gate, kill, line, openGate, pass, see, start, waitFor } from "./vocabulary.ts"
 
 const flags = flagsUpTo(3)

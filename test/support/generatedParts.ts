@@ -1,6 +1,6 @@
 /** What generators of scenarios are made of. */
 import * as fc from "fast-check"
-import { cwd, type Line, type Scenario } from "./parity.ts"
+import { cwd, type Line, type Scenario } from "./parityLines.ts"
 import { line } from "./vocabulary.ts"
 
 /** A step of a sequence: one line or a few that belong together. */

@@ -5,7 +5,7 @@
 import * as fc from "fast-check"
 import { AT, CLONE, F, MNT, MOUNT_ATTR, MS, O, OPEN_TREE, PR, RLIMIT, S } from "../../src/native/constants.ts"
 import { call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
-import { type Child, cwd, type Line, type Scenario } from "./parity.ts"
+import { type Child, cwd, type Line, type Scenario } from "./parityLines.ts"
 import { as, line, see } from "./vocabulary.ts"
 
 const flags = flagsUpTo(2)

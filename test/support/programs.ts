@@ -1,7 +1,7 @@
 /** The smallest programs, for scenarios that execute one: static, of one segment, without a library. */
 import * as process from "node:process"
 import { O } from "../../src/native/constants.ts"
-import { cwd, type Scenario } from "./parity.ts"
+import { cwd, type Scenario } from "./parityLines.ts"
 import { chown, line, open } from "./vocabulary.ts"
 
 const arm64 = process.arch === "arm64"

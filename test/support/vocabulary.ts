@@ -1,6 +1,6 @@
 /** Words for scenarios: calls in short, with the arguments that a scenario is about. */
 import { AT, O, P, W } from "../../src/native/constants.ts"
-import { type Child, cwd, type Join, type Line, type Scenario, type Start } from "./parity.ts"
+import { type Child, cwd, type Join, type Line, type Scenario, type Start } from "./parityLines.ts"
 
 export const line = (call: Line["call"], args: Line["args"] = {}, more: Partial<Line> = {}): Line => ({
   call,
