@@ -10,7 +10,7 @@ import { ConfigError } from "../../src/config/ConfigError.ts"
 import * as Libcontainer from "../../src/config/Libcontainer.ts"
 import * as OciSchema from "../../src/config/OciSchema.ts"
 import { validate } from "../../src/config/validate.ts"
-import { report, runs } from "../support/flowChecks.ts"
+import { report, runs } from "../support/flows/runs.ts"
 import { jsonOf, samplesOf } from "../support/schemaGenerators.ts"
 import { withoutTraces } from "../support/shortTraces.ts"
 

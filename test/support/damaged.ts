@@ -4,8 +4,9 @@ import { AT, O } from "../../src/native/constants.ts"
 import { writeAll } from "../../src/native/Files.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import type { State } from "../../src/testing/Testing.ts"
-import { id, perform } from "./flowChecks.ts"
-import { stateRoot } from "./flowGenerators.ts"
+import { stateRoot } from "./flows/containers.ts"
+import { perform } from "./flows/runs.ts"
+import { id } from "./flows/scenes.ts"
 
 const files = ["state.json", ".state.json.copy"]
 

@@ -9,21 +9,11 @@ import type { Fork } from "../../src/native/Fork.ts"
 import { type Kernel, sys, SyscallError } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import type { State } from "../../src/testing/Testing.ts"
-import {
-  calledBy,
-  frozen,
-  id,
-  leftovers,
-  perform,
-  type Ran,
-  type Scene,
-  type Seen,
-  stepsOf,
-  tells,
-  undeclared,
-  wrongCause
-} from "./flowChecks.ts"
-import { processOf, stateRoot } from "./flowGenerators.ts"
+import { processOf, stateRoot } from "./flows/containers.ts"
+import { stepsOf, tells, undeclared, wrongCause } from "./flows/failures.ts"
+import { frozen, leftovers } from "./flows/leftovers.ts"
+import { perform, type Ran, type Seen } from "./flows/runs.ts"
+import { calledBy, id, type Scene } from "./flows/scenes.ts"
 
 // ── the flows ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

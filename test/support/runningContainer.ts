@@ -1,8 +1,10 @@
 /** One container that runs with two programs, on the model: the caller's, in the caller's pid namespace. */
 import * as Exit from "effect/Exit"
 import * as Runtime from "../../src/runtime/Runtime.ts"
-import { calledBy, id, perform, sceneOf, verdict } from "./flowChecks.ts"
-import { processOf, type Setting, stateRoot } from "./flowGenerators.ts"
+import { processOf, stateRoot } from "./flows/containers.ts"
+import { perform, verdict } from "./flows/runs.ts"
+import { calledBy, id, sceneOf } from "./flows/scenes.ts"
+import { type Setting } from "./flows/settings.ts"
 
 /** A container in the caller's pid namespace, where only the cgroup tells who belongs to it. */
 export const setting = (cgroup: "v1" | "v2"): Setting => ({

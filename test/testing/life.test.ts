@@ -7,7 +7,7 @@ import { SIG } from "../../src/native/constants.ts"
 import { render, sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { Check, Faults, ModelKernel, type State } from "../../src/testing/Testing.ts"
-import { runs } from "../support/flowChecks.ts"
+import { runs } from "../support/flows/runs.ts"
 import { withoutTraces } from "../support/shortTraces.ts"
 
 withoutTraces()

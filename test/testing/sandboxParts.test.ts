@@ -6,7 +6,7 @@ import { SIG } from "../../src/native/constants.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { Check, Program, type Script } from "../../src/testing/Testing.ts"
-import { runs } from "../support/flowChecks.ts"
+import { runs } from "../support/flows/runs.ts"
 import { withoutTraces } from "../support/shortTraces.ts"
 
 withoutTraces()

@@ -11,7 +11,7 @@ import { Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { Check, Faults, Program, type Script } from "../../src/testing/Testing.ts"
-import { runs } from "../support/flowChecks.ts"
+import { runs } from "../support/flows/runs.ts"
 import { withoutTraces } from "../support/shortTraces.ts"
 
 withoutTraces()

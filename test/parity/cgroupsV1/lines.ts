@@ -17,7 +17,7 @@ import {
   write
 } from "../../support/vocabulary.ts"
 
-export const name = markOf("runfx-parity-")
+const name = markOf("runfx-parity-")
 
 /** The group of the scenario in a hierarchy, and what is below it. */
 export const at = (controller: string, below = ""): string => `/sys/fs/cgroup/${controller}/${name}${below}`

@@ -4,7 +4,7 @@ import { type Line, type Scenario } from "../../support/parityLines.ts"
 import { gate, join, line, link, openGate, pass, start, write } from "../../support/vocabulary.ts"
 
 /** All flags but IFF_RUNNING, which follows the carrier at the kernel's leisure (linkwatch). */
-export const IFF = 0xfffbf
+const IFF = 0xfffbf
 
 /** The parts of links that are the same on every run: all but the addresses that the kernel draws. */
 export const listed = line("rtnetlink", { request: { _tag: "LinkList" } }, {

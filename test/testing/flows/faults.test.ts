@@ -4,9 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { perform, report, runs, sceneOf, verdict } from "../../support/flowChecks.ts"
 import { afterFault, errnos, flows, isDone, type Name, nth } from "../../support/flowFaults.ts"
-import { part, setting } from "../../support/flowGenerators.ts"
+import { perform, report, runs, verdict } from "../../support/flows/runs.ts"
+import { sceneOf } from "../../support/flows/scenes.ts"
+import { part, setting } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 
 withoutTraces()

@@ -6,23 +6,14 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import { AT, MS, SIG, STATX } from "../../../src/native/constants.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
-import {
-  ask,
-  calledBy,
-  frozen,
-  id,
-  leftovers,
-  perform,
-  type Ran,
-  type Scene,
-  sceneOf,
-  undeclared,
-  verdict,
-  wrongCause,
-  wrongProgram
-} from "../../support/flowChecks.ts"
 import { afterFault, flows } from "../../support/flowFaults.ts"
-import { type Setting, stateRoot } from "../../support/flowGenerators.ts"
+import { stateRoot } from "../../support/flows/containers.ts"
+import { undeclared, wrongCause } from "../../support/flows/failures.ts"
+import { frozen, leftovers } from "../../support/flows/leftovers.ts"
+import { wrongProgram } from "../../support/flows/programs.ts"
+import { ask, perform, type Ran, verdict } from "../../support/flows/runs.ts"
+import { calledBy, id, type Scene, sceneOf } from "../../support/flows/scenes.ts"
+import { type Setting } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 
 withoutTraces()

@@ -7,20 +7,12 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import fc from "fast-check"
 import { PipelineError } from "../../../src/engine/PipelineError.ts"
-import {
-  frozen,
-  leftovers,
-  perform,
-  report,
-  runs,
-  sceneOf,
-  tells,
-  undeclared,
-  verdict,
-  wrongCause
-} from "../../support/flowChecks.ts"
 import { afterFault, afterInterruption, errnos, flows, gone, nth } from "../../support/flowFaults.ts"
-import { part } from "../../support/flowGenerators.ts"
+import { tells, undeclared, wrongCause } from "../../support/flows/failures.ts"
+import { frozen, leftovers } from "../../support/flows/leftovers.ts"
+import { perform, report, runs, verdict } from "../../support/flows/runs.ts"
+import { sceneOf } from "../../support/flows/scenes.ts"
+import { part } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 

@@ -1,6 +1,6 @@
 /** A few containers that between them take every way through the flows. */
 import { SIG } from "../../../src/native/constants.ts"
-import type { Setting } from "../../support/flowGenerators.ts"
+import type { Setting } from "../../support/flows/settings.ts"
 
 /** A container as it is without choice, and the like for each way in which flows differ. */
 const plain: Setting = {

@@ -8,18 +8,12 @@ import * as Step from "../../../src/engine/Step.ts"
 import { standard } from "../../../src/pipelines/standard.ts"
 import { userns } from "../../../src/pipelines/userns.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
-import {
-  leftovers,
-  perform,
-  report,
-  runs,
-  sceneOf,
-  undeclared,
-  verdict,
-  wrongCause,
-  wrongProgram
-} from "../../support/flowChecks.ts"
-import { part } from "../../support/flowGenerators.ts"
+import { undeclared, wrongCause } from "../../support/flows/failures.ts"
+import { leftovers } from "../../support/flows/leftovers.ts"
+import { wrongProgram } from "../../support/flows/programs.ts"
+import { perform, report, runs, verdict } from "../../support/flows/runs.ts"
+import { sceneOf } from "../../support/flows/scenes.ts"
+import { part } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 

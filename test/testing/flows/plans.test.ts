@@ -16,19 +16,11 @@ import { type Kernel, render } from "../../../src/native/Kernel.ts"
 import { presets } from "../../../src/pipelines/presets.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import { ModelKernel, PlanDiff, Recorder, type State } from "../../../src/testing/Testing.ts"
-import {
-  calledBy,
-  id,
-  perform,
-  programs,
-  report,
-  runs,
-  type Scene,
-  sceneOf,
-  undeclared,
-  verdict
-} from "../../support/flowChecks.ts"
-import { processOf, setting, stateRoot } from "../../support/flowGenerators.ts"
+import { processOf, stateRoot } from "../../support/flows/containers.ts"
+import { undeclared } from "../../support/flows/failures.ts"
+import { perform, programs, report, runs, verdict } from "../../support/flows/runs.ts"
+import { calledBy, id, type Scene, sceneOf } from "../../support/flows/scenes.ts"
+import { setting } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 
 withoutTraces()

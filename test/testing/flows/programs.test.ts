@@ -7,22 +7,13 @@ import { validate } from "../../../src/config/validate.ts"
 import { SIG } from "../../../src/native/constants.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import type { State } from "../../../src/testing/Testing.ts"
-import {
-  calledBy,
-  frozen,
-  id,
-  leftovers,
-  perform,
-  report,
-  runs,
-  type Scene,
-  sceneOf,
-  undeclared,
-  verdict,
-  wrongCause,
-  wrongProgram
-} from "../../support/flowChecks.ts"
-import { processOf, type ProcessSetting, processSetting, setting, stateRoot } from "../../support/flowGenerators.ts"
+import { processOf, stateRoot } from "../../support/flows/containers.ts"
+import { undeclared, wrongCause } from "../../support/flows/failures.ts"
+import { frozen, leftovers } from "../../support/flows/leftovers.ts"
+import { wrongProgram } from "../../support/flows/programs.ts"
+import { perform, report, runs, verdict } from "../../support/flows/runs.ts"
+import { calledBy, id, type Scene, sceneOf } from "../../support/flows/scenes.ts"
+import { type ProcessSetting, processSetting, setting } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 
 withoutTraces()

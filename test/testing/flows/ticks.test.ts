@@ -6,20 +6,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import fc from "fast-check"
-import {
-  frozen,
-  leftovers,
-  perform,
-  type Ran,
-  report,
-  runs,
-  type Scene,
-  sceneOf,
-  undeclared,
-  verdict
-} from "../../support/flowChecks.ts"
 import { type Flow, flows } from "../../support/flowFaults.ts"
-import { part } from "../../support/flowGenerators.ts"
+import { undeclared } from "../../support/flows/failures.ts"
+import { frozen, leftovers } from "../../support/flows/leftovers.ts"
+import { perform, type Ran, report, runs, verdict } from "../../support/flows/runs.ts"
+import { type Scene, sceneOf } from "../../support/flows/scenes.ts"
+import { part } from "../../support/flows/settings.ts"
 import { withoutTraces } from "../../support/shortTraces.ts"
 import { kinds } from "./kinds.ts"
 

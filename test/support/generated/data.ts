@@ -3,10 +3,10 @@
  * numbers in files, limits.
  */
 import * as fc from "fast-check"
-import { AT, CLONE, F, FSCONFIG, LOCK, MFD, MS, O, PR, RLIMIT, S } from "../../src/native/constants.ts"
-import { becomeSomebody, call, flagsUpTo, from, here, type Steps, weighted } from "./generatedParts.ts"
-import { type Child, cwd, type Line, type Scenario } from "./parityLines.ts"
-import { as, fork, line, see } from "./vocabulary.ts"
+import { AT, CLONE, F, FSCONFIG, LOCK, MFD, MS, O, PR, RLIMIT, S } from "../../../src/native/constants.ts"
+import { type Child, cwd, type Line, type Scenario } from "../parityLines.ts"
+import { as, fork, line, see } from "../vocabulary.ts"
+import { becomeSomebody, call, flagsUpTo, from, here, type Steps, weighted } from "./parts.ts"
 
 const flags = flagsUpTo(3)
 

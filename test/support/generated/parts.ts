@@ -1,7 +1,7 @@
 /** What generators of scenarios are made of. */
 import * as fc from "fast-check"
-import { cwd, type Line, type Scenario } from "./parityLines.ts"
-import { line } from "./vocabulary.ts"
+import { cwd, type Line, type Scenario } from "../parityLines.ts"
+import { line } from "../vocabulary.ts"
 
 /** A step of a sequence: one line or a few that belong together. */
 export type Steps = fc.Arbitrary<Scenario>
