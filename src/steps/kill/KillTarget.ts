@@ -10,7 +10,7 @@ import type { ProcessIdentity } from "../proc/processes.ts"
 
 /** The container to kill. */
 export class KillTarget extends Context.Service<KillTarget, {
-  /** The container's cgroups; absent if it has none: then only the init is killed, and its pid namespace with it. */
+  /** The container's cgroups; absent if it has none. Then only the init is killed, and the kernel kills its pid namespace. */
   readonly cgroup?: CgroupManager
   /** The container's first process; absent if there is none yet. */
   readonly init?: ProcessIdentity

@@ -16,8 +16,8 @@ export class ProcessesRemain extends Data.TaggedError("ProcessesRemain")<{
   get advice(): string {
     return this.states.includes("D")
       ? "a process in uninterruptible sleep (D) waits for a device or a file server: it ends when that answers"
-      : "the first process of a pid namespace can't end before those executed in it are waited for by who started them; " +
-        "otherwise /proc/<pid>/stack shows what they wait for"
+      : "the first process of a pid namespace can't end until every process that was executed in it is reaped by its " +
+        "parent; otherwise /proc/<pid>/stack shows what they wait for"
   }
   override get message(): string {
     const list = this.pids.slice(0, 10).map((pid, index) => `${pid} (${this.states[index] ?? "?"})`).join(", ")

@@ -9,7 +9,7 @@ import type { ChildStatus } from "../../native/results.ts"
 import type { ProcessIdentity } from "../proc/processes.ts"
 
 /**
- * Whether the container's processes stand still.
+ * Whether the container's processes are frozen.
  *
  * @since 0.2.0
  */
@@ -26,7 +26,7 @@ export class Frozen extends Context.Service<Frozen, {
  */
 export class Listed extends Context.Service<Listed, ReadonlyArray<ProcessIdentity>>()("runfx/Listed") {}
 
-/** Every process has its SIGKILL. */
+/** SIGKILL was sent to every process. */
 export class Signalled extends Context.Service<Signalled, true>()("runfx/Signalled") {}
 
 /**

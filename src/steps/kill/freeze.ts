@@ -19,7 +19,7 @@ const milliseconds = 2000
  * Freezes the cgroup. If anything fails from here on, the cgroup is thawed again.
  *
  * A process in uninterruptible sleep can keep the cgroup from freezing in time, and some cgroups have no freezer. That must
- * not save the container: the kill continues unfrozen, and `reap` finds what has got away.
+ * not save the container: the kill continues without the freeze, and `reap` finds the processes that were forked meanwhile.
  */
 export const freeze = Step.make("freeze", {
   doc: "hold the container's processes still, so that none forks away",

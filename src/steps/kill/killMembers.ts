@@ -20,8 +20,8 @@ const batch = 256
 const rounds = 20
 
 /**
- * Kills all. If the kernel has `cgroup.kill`, that does it without a gap. Otherwise the processes are killed one by one, and
- * the list is read again as long as there are new ones (a frozen cgroup has none).
+ * Kills all: first by `cgroup.kill`, if the kernel has it, which no fork can escape; then those that are still listed, one by
+ * one. The list is read again as long as there are new ones (a frozen cgroup has none).
  */
 export const killMembers = (
   manager: Cgroup.CgroupManager

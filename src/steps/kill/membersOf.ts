@@ -16,7 +16,7 @@ import { identify, type ProcessIdentity, statCalls } from "../proc/processes.ts"
  */
 export const membersOfCalls = [...new Set([...Cgroup.memberCalls, ...statCalls])]
 
-/** The processes that are in the cgroup, its groups below included. */
+/** The processes in the cgroup and in the groups below it. */
 export const membersOf = Effect.fnUntraced(function*(cgroup: Cgroup.CgroupManager) {
   const found: Array<ProcessIdentity> = []
   const pids = yield* Cgroup.pids(cgroup)
@@ -26,7 +26,7 @@ export const membersOf = Effect.fnUntraced(function*(cgroup: Cgroup.CgroupManage
     const process = yield* identify(pid, view)
     if (process !== undefined) found.push(process)
   }
-  // the pid of a process that has ended may belong to one outside by now: a pid that is listed twice is inside
+  // the pid of a process that has ended may belong to another process by now: if it is listed again, that one is inside
   const still = new Set(yield* Cgroup.pids(cgroup))
   return found.filter(({ pid }) => still.has(pid))
 })

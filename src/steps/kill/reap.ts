@@ -23,14 +23,14 @@ import { KillTarget } from "./KillTarget.ts"
 const defaultPatience = 10_000
 
 /**
- * For how many rounds a dead child of ours is left to another fiber of this process that waits for it. Each round gives that
- * fiber, and the signal that wakes it, a turn. One process often runs the container and kills it.
+ * For how many rounds a dead child of ours is left to another fiber of this process, which may wait for it: one process
+ * often both runs a container and kills it. Each round gives that fiber a turn.
  */
 const courtesy = 3
 
 /**
- * Asks once for the status of a child: `null` if it has not ended, `"stranger"` if it is no child of the caller, or if a
- * seccomp filter of the caller forbids the question.
+ * Asks once for the status of a child: `null` if it has not ended, `"stranger"` if it is no child of the caller, or if the
+ * kernel or a seccomp filter does not let the caller ask.
  */
 const reapOne = (pid: AnyPid): Effect.Effect<ChildStatus | null | "stranger", SyscallError, Kernel> =>
   sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG }).pipe(
@@ -44,8 +44,8 @@ const reapOne = (pid: AnyPid): Effect.Effect<ChildStatus | null | "stranger", Sy
  * before every other member is reaped. Other fibers of this process, which may wait for a child's status, come first.
  * A process of another parent counts as ended as soon as it is dead, even as a zombie.
  *
- * Processes that got away before the list was made are found in the cgroup here, and killed as well. The wait is bounded: at
- * its end the step fails with {@link ProcessesRemain}.
+ * Processes that are not in the list, such as children that were forked before the freeze took effect, are found in the cgroup
+ * here, and killed as well. If the wait takes too long, the step fails with {@link ProcessesRemain}.
  */
 export const reap = Step.make("reap", {
   doc: "wait until all processes have ended, and reap those that are ours",

@@ -11,7 +11,7 @@ import { initOf } from "../state/whereabouts.ts"
 import { Entries, type Listed, Listing, StateRoot } from "./facts.ts"
 
 /**
- * Asks for each. One whose state can't be read, or whose status can't be told, is listed with the reason; one that is
+ * Asks for each. One whose state can't be read, or whose status can't be determined, is listed with the reason. One that is
  * deleted meanwhile is left out.
  */
 export const askStatuses = Step.make("askStatuses", {

@@ -23,7 +23,7 @@ export type Listed =
     readonly id: ContainerId
     readonly state: State
     readonly status: Status
-    /** Of the first process, as the caller's pid namespace numbers it; 0 if there is none, or it can't be seen. */
+    /** The pid of the first process in the caller's pid namespace; 0 if there is none, or if it can't be seen. */
     readonly pid: AnyPid
   }
   | { readonly id: ContainerId; readonly error: Error }

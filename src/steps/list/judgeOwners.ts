@@ -1,9 +1,9 @@
 /**
- * Judge of each container whether it is anybody's.
+ * Decide for each container whether it still has an owner.
  *
- * What lives is never judged to be removed, nor what is another's: of another user, of an owner who lives, of a pid
- * namespace that can't be judged from here. A detached container that has ended belongs to its maker until that one says
- * otherwise: an engine still wants to ask for its state.
+ * A container is kept if it runs, if it belongs to another user, if its owner lives, or if its pid namespace can't be seen
+ * from here. A detached container that has ended is kept, too, unless the caller asks for it: an engine may still want to
+ * read its state.
  *
  * @category steps
  * @since 0.2.0
@@ -22,18 +22,18 @@ import * as Store from "../state/Store.ts"
 import { initOf, runnerOf } from "../state/whereabouts.ts"
 import { Entries, StateRoot } from "./facts.ts"
 
-/** Whether detached containers that have ended are judged to be nobody's as well. */
+/** Whether detached containers that have ended are removed as well. */
 export class DetachedToo extends Context.Service<DetachedToo, boolean>()("runfx/DetachedToo") {}
 
-/** What is to become of a container, and why. */
+/** What happens to a container, and why. */
 export type Verdict =
   | { readonly _tag: "Keep"; readonly id: ContainerId; readonly why: string }
   /** `state` is the one that was judged; absent if it had none. */
   | { readonly _tag: "Remove"; readonly id: ContainerId; readonly why: string; readonly state?: State }
-  /** Nothing can be told of it. */
+  /** It can't be decided. */
   | { readonly _tag: "Unknown"; readonly id: ContainerId; readonly error: JudgeError }
 
-/** Why nothing can be told of a container. */
+/** Why it can't be decided. */
 export type JudgeError = Store.StoreError | InvalidId | StateCorrupt | Cgroup.NotACgroup
 
 /** The verdicts on all containers. */
@@ -56,7 +56,7 @@ const judge = Effect.fnUntraced(function*(state: State, euid: number, detachedTo
     return keep(`its owner is of the pid namespace ${runner.pidNamespace}, which can't be seen from here`)
   }
   if (runner._tag === "Alive") return keep(`its owner, process ${runner.process.pid}, lives`)
-  // in what was about to be made nobody is yet
+  // a cgroup that was not made yet counts as empty
   if (state.cgroup !== undefined && (yield* Cgroup.population(state.cgroup)) > 0) {
     return keep("processes that it has left behind still run in its cgroup")
   }
@@ -71,13 +71,13 @@ const judge = Effect.fnUntraced(function*(state: State, euid: number, detachedTo
     : keep("it was detached, and has ended: its maker may still ask for it")
 })
 
-/** How long an empty directory must stay as it is before it is taken for what is left of a start, in milliseconds. */
+/** How long a directory must stay without a state before it counts as the rest of an interrupted start, in milliseconds. */
 const settling = 1000
 
 const isMissing = (error: { readonly _tag: string }): boolean =>
   error._tag === "StateCorrupt" && (error as StateCorrupt).missing === true
 
-/** A directory without a state is that of a start that has just begun, or that was cut short right then. */
+/** A directory without a state belongs to a start that has just begun, or to one that was interrupted at that moment. */
 const staysEmpty = Effect.fnUntraced(function*(root: string, id: string) {
   const inode = yield* Store.inodeOf(root, id)
   for (let slept = 0; slept < settling; slept += 50) yield* pause(50)
@@ -85,7 +85,7 @@ const staysEmpty = Effect.fnUntraced(function*(root: string, id: string) {
   return again._tag === "Failure" && isMissing(again.failure) && (yield* Store.inodeOf(root, id)) === inode
 })
 
-/** Judges all of them. One that is deleted meanwhile is left out. */
+/** Decides for each of them. One that is deleted meanwhile is left out. */
 export const judgeOwners = Step.make("judgeOwners", {
   doc: "judge of each container whether it runs, or anybody still owns it",
   calls: [...new Set([...statusCalls, "getresuid" as const])],

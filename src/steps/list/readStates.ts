@@ -9,7 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Store from "../state/Store.ts"
 import { Entries, StateRoot } from "./facts.ts"
 
-/** Reads them. One that can't be read hides no other. */
+/** Reads them. If one can't be read, the others still are. */
 export const readStates = Step.make("readStates", {
   doc: "read what was written down of each container",
   calls: [...Store.storeCalls],

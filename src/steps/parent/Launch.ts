@@ -17,7 +17,7 @@ import type { NamespacePlan } from "./namespacePlan.ts"
  * @since 0.2.0
  */
 export interface Late {
-  /** Waits for the program, as long as it takes. It is called when nothing else is missing. */
+  /** Waits for the program, without a bound. It runs when everything else of the start is done. */
   readonly program: Effect.Effect<Process>
   /** Hands the program to the init. */
   readonly handOut: (process: Process) => Effect.Effect<unknown>

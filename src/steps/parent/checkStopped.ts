@@ -1,6 +1,6 @@
 /**
- * Refuse to remove what belongs to a container that runs. The steps of a removal can be repeated: what is gone already is
- * no failure, so that the next removal finishes one that failed half-way.
+ * Refuse to remove a container that runs. The steps of a removal can be repeated: what is gone already is no failure, so the
+ * next removal completes one that failed half-way.
  *
  * @category steps
  * @since 0.1.0
@@ -12,7 +12,7 @@ import { type Status, status, statusCalls } from "../state/status.ts"
 import { Stopped } from "./facts.ts"
 import { Removal } from "./Removal.ts"
 
-/** A container that runs is not removed. */
+/** The container still runs, so it is not removed. */
 export class StillRunning extends Data.TaggedError("StillRunning")<{
   readonly id: string
   readonly status: Status

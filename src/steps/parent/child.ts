@@ -2,7 +2,7 @@
  * Children of this process that become part of a container: a handle for each as soon as it exists, and their end.
  *
  * On its way into a pid namespace, a child clones a sibling (`CLONE_PARENT`). It may die before it has reported the
- * sibling's pid. But first it makes a process group of its own, by which the sibling is found.
+ * sibling's pid. But before that it makes a session and process group of its own, by which the sibling is found.
  *
  * @see waitid(2), setsid(2)
  * @category parent
@@ -23,7 +23,7 @@ import { ChannelGarbled } from "./errors.ts"
 /** A child of this process. */
 export interface Child {
   readonly pid: AnyPid
-  /** A handle of the child, or of its sibling once the parent knows it. */
+  /** A handle of the child, and later of its sibling: `enterNamespaces` gives that one the same number. */
   readonly pidfd: AnyPidfd
   /** Ends what is left of the child's effect: see `Fork`. */
   readonly forget: Effect.Effect<void>
@@ -86,7 +86,7 @@ const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
 /**
  * Starts a child and returns its handle. If there is no handle for the child, it is killed.
  *
- * @param descriptors all that the child has in addition to the standard streams, by the numbers that it has them under
+ * @param descriptors all that the child gets in addition to the standard streams, with their numbers in the child
  * @param undo turns the end of the child into what the rollback does
  */
 export const spawnChild = <R>(
@@ -108,7 +108,7 @@ export const spawnChild = <R>(
     return held
   }))
 
-/** By pid: no other process can have it until the child is reaped. */
+/** Kills a child by its pid, which no other process can have until the child is reaped. */
 const killUnheld = (pid: AnyPid): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.andThen(
     sys.kill({ pid, signal: SIG.KILL }),

@@ -40,7 +40,7 @@ export const cloneInit = Step.make("cloneInit", {
     const report = emptyReport()
     const { clone, joins, unshare } = namespaces
     const leavesPidNamespace = ((clone | unshare) & CLONE.NEWPID) !== 0 || joins.some(({ type }) => type === "pid")
-    // getppid(2) is 0 if the parent is outside of the pid namespace; a process that is cloned again has the same parent
+    // getppid(2) returns 0 if the parent is outside of the pid namespace; a process that is cloned again has the same parent
     const parentPid = leavesPidNamespace ? 0 : yield* sys.getpid({})
     const { inside, passed } = handedOver({ ...record, channel: channel.child })
     const child = initMain(init, { ...inside, ...given({ cgroup: manager }), parentPid, joins, unshare }, report)
@@ -50,7 +50,7 @@ export const cloneInit = Step.make("cloneInit", {
       (error): Effect.Effect<never, SyscallError | NamespaceRefused, Kernel> =>
         error.call._tag === "clone" ? Effect.flatMap(whyNoNamespace(error, clone), Effect.fail) : Effect.fail(error)
     )
-    // while this side holds the child's end, the death of the init does not close the channel
+    // while the parent holds the child's end, the death of the init does not close the channel
     yield* channel.closeChild
     return { ...cloned, deadline, report }
   })

@@ -25,7 +25,7 @@ export const connectNetworks = Step.make("connectNetworks", {
     const { parent: channel } = yield* Channel
     const { note } = yield* StateDirectory
     const { pid, pidfd, report } = yield* EnteredProcess
-    // the loopback interface is there already, and is inside
+    // the loopback interface has no side on the host
     if (container.networks.some(({ strategy }) => strategy !== "loopback")) {
       const intended = container.networks.map((network) => ({ network, links: [] }))
       yield* note((known) => ({ ...known, networks: intended }))

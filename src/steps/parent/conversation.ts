@@ -1,6 +1,6 @@
 /**
- * The parent's side of the channel: bounded waits that leave the event loop its turn, so that signals and interruption
- * get through.
+ * The parent's side of the channel. Its waits are bounded and let the event loop run, so that signals and interruptions are
+ * handled.
  *
  * @category parent
  * @since 0.1.0
@@ -55,8 +55,8 @@ const receiveAny = ({ channel }: FarEnd): Effect.Effect<Received, SyscallError, 
   receive(channel).pipe(onErrno(["ECONNRESET"], () => receive(channel)))
 
 /**
- * How long one look at the channel lasts, in milliseconds; data ends it at once. After each look, the clock says whether
- * the start has taken too long. Each look begins with a registration, which costs more than the look.
+ * How long one poll of the channel lasts, in milliseconds; data ends it at once. After each poll, the clock decides whether
+ * the start has taken too long. Each poll registers its descriptors first, which costs more than the wait.
  */
 const glance = 100
 
@@ -69,7 +69,8 @@ const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
     const timeout = Math.max(1, Math.min(Math.ceil(left) + 1, glance))
     const [events, end = 0] = yield* sys.poll({ fds, events: c.POLL.IN, timeout })
     if (events !== 0) return yield* receiveAny(peer)
-    // it closes the channel before its end is reported. If somebody in the container holds the channel, no end of that comes
+    // a process closes the channel before its end is reported. But the channel has no end of file while another process in
+    // the container holds it
     if (hasEnded) return { _tag: "Closed" } as const
     hasEnded = end !== 0
     if ((yield* Clock.currentTimeMillis) > peer.deadline) {
@@ -83,8 +84,8 @@ const next = Effect.fnUntraced(function*(peer: Peer, waitingFor: string) {
 export const peerCalls = ["poll", ...receiveCalls, "waitid"] as const
 
 /**
- * Does the parent's part while the init waits for it. If that fails, and the init has ended meanwhile or has reported a
- * failure, the init's failure is the result. The parent's only follows from it (`ESRCH`, `EPIPE`).
+ * Does the parent's part while the init waits for it. If that fails, and the init has ended or has reported a failure, the
+ * result is the init's failure, since the parent's only follows from it (`ESRCH`, `EPIPE`).
  */
 export const whileInitWaits = <A, E, R>(
   peer: FarEnd,
@@ -100,12 +101,12 @@ export const whileInitWaits = <A, E, R>(
       return yield* failBy(peer, received, "the parent to do its part")
     }))
 
-/** Reaps a process through its pidfd, in bounded time, in milliseconds; `null` if it still lives or is not ours. */
+/** Reaps a process through its pidfd, within so many milliseconds; `null` if it still lives or is no child of ours. */
 export const reap = Effect.fnUntraced(function*(pidfd: AnyPidfd, milliseconds: number) {
   const deadline = (yield* Clock.currentTimeMillis) + milliseconds
   for (let left = milliseconds;; left -= glance) {
     const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
-    // on a busy machine, a look takes longer than its limit
+    // on a busy machine, a poll takes longer than its limit
     if (events !== 0 || left <= glance || (yield* Clock.currentTimeMillis) > deadline) break
     yield* Effect.yieldNow
   }
@@ -225,7 +226,7 @@ const failBy = (peer: FarEnd, received: Received, waitingFor: string): Effect.Ef
       })
     })
   }
-  // once a container can reach the process, it may send this message in the init's name; then the init has not failed
+  // a container that can reach the process may send this message in the init's name, although the init has not failed
   const hasFailed = received._tag === "Message" && received.message._tag === "Failed" && failure !== undefined
   if (hasFailed) return failAsInit(peer, failure)
   const got = received._tag === "Raw"

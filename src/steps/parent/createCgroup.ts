@@ -16,8 +16,8 @@ const notAllowed =
   "caller (systemd-run --user --scope -p Delegate=yes), or ask for no cgroup (--cgroups none)"
 
 /**
- * Makes the cgroups. Each is written down before it is made, and again with what identifies it. The rollback waits for the
- * last process in them, and removes them.
+ * Makes the cgroups. All are written down before they are made, and again with their inodes. The rollback waits for the last
+ * process in them, and removes them.
  */
 export const createCgroup = Step.make("createCgroup", {
   doc: "make the container's cgroups",
@@ -46,7 +46,7 @@ export const createCgroup = Step.make("createCgroup", {
     yield* note((known) => ({ ...known, cgroup: intent }))
     const required = Cgroup.requiredControllers(planned, container.cgroup)
     const manager = yield* Cgroup.create(planned, required, isStillOurs)
-    // now the inodes are known to be those of this container: no other can have its names until it is deleted
+    // these inodes are this container's: no other container can take their names until this one is deleted
     yield* note((known) => ({ ...known, cgroup: manager }))
     return { manager }
   })

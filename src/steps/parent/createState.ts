@@ -1,6 +1,6 @@
 /**
  * Take the container's id, and keep a record of what a start makes. Each thing is written down before it is made, so that
- * a later command finds all of it, at whatever point a start was cut short.
+ * a later command finds all of it, no matter when the start was interrupted.
  *
  * @category steps
  * @since 0.1.0

@@ -39,8 +39,8 @@ export const enterNamespaces = Step.make("enterNamespaces", {
     yield* whileInitWaits(peer, send(channel, { _tag: "Enter" }))
     const { pid = cloned.pid } = yield* await_(peer, "Entered")
     if (pid === cloned.pid) return cloned
-    // the process that cloned this one has ended. The handle of the new process gets the same descriptor number, so that
-    // what was registered to kill and reap the old process acts on the new one
+    // the first process ends once it has cloned the second. The handle of the second gets the descriptor number of the
+    // first, so that the rollback that kills and reaps the first acts on the second
     yield* reap(pidfd, predecessorEnd)
     yield* using(openSuccessor(pid, cloned.pid), (oldfd) => sys.dup3({ oldfd, newfd: pidfd, flags: O.CLOEXEC }))
     return { pid, pidfd, deadline, report }

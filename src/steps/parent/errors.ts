@@ -10,7 +10,7 @@ import { SyscallError } from "../../native/Kernel.ts"
 import type { ChildStatus } from "../../native/results.ts"
 import { describeShortage, type Shortage } from "../cgroup/shortage.ts"
 
-/** No start takes more processor time than this, in seconds: a limit that is not above it has ended the init. */
+/** A start takes less processor time than this, in seconds. RLIMIT_CPU can have killed the init only if it is not higher. */
 const shortTime = 1n
 
 /** The init ended without a message: it was killed, or it crashed. Never a success. */
@@ -35,20 +35,20 @@ export class InitDied extends Data.TaggedError("InitDied")<{
     const { cpuTime, forbidden = [], shortage, status } = this
     if (shortage !== undefined) {
       return shortage.killed > 0
-        ? "the start itself takes some 1 MiB: give linux.resources.memory.limit more, or leave it out"
-        : "give linux.resources.pids.limit more, or leave it out"
+        ? "the start itself takes some 1 MiB: raise the memory limit (linux.resources.memory.limit, --memory), or leave it out"
+        : "raise the limit of processes (linux.resources.pids.limit, --pids-limit), or leave it out"
     }
     const killedBy = status?.code === CLD.EXITED || status === null ? undefined : status.status
     const isOverTime = cpuTime !== undefined &&
       (killedBy === SIG.XCPU || killedBy === SIG.KILL && cpuTime.hard <= shortTime)
     if (isOverTime) {
       return `RLIMIT_CPU (soft ${cpuTime.soft}, hard ${cpuTime.hard}) limits the processor time in seconds, and counts that of ` +
-        "the start, too: give process.rlimits more, or leave it out"
+        "the start, too: raise it (process.rlimits, --ulimit cpu=…), or leave it out"
     }
     if (forbidden.length > 0 && killedBy !== SIG.KILL) return seccompAdvice(forbidden)
     return killedBy === SIG.KILL
       ? "it was killed from outside: look for the out-of-memory killer in the kernel's log, or for a process that kills it"
-      : "look in the kernel's log for what has ended it, and try again"
+      : "look in the kernel's log for what ended it, and try again"
   }
 }
 
@@ -58,7 +58,7 @@ export class InitDied extends Data.TaggedError("InitDied")<{
  * @since 0.2.0
  */
 export const forbiddenExecAdvice =
-  "the seccomp filter does not allow execve, by which the program itself is started: allow it in " +
+  "the seccomp filter does not allow execve, which starts the program itself: allow it in " +
   "linux.seccomp"
 
 /**
@@ -71,7 +71,7 @@ export const seccompAdvice = (forbidden: ReadonlyArray<string>): string =>
   "needed of these in linux.seccomp, or set process.noNewPrivileges, with which the filter is loaded last"
 
 const describe = (status: ChildStatus | null): string => {
-  if (status === null) return "its end could not be learned"
+  if (status === null) return "how it ended is not known"
   if (status.code === CLD.EXITED) return `it exited with status ${status.status}`
   const name = Object.keys(SIG).find((key) => SIG[key as keyof typeof SIG] === status.status)
   return `signal ${name === undefined ? status.status : `SIG${name}`}`
@@ -86,8 +86,8 @@ export class InitStuck extends Data.TaggedError("InitStuck")<{
     return `the init did not answer within ${this.milliseconds} ms; the parent waited for ${this.waitingFor}`
   }
   get advice(): string {
-    return "a mount of a file system that does not answer, or a frozen cgroup, can hold it, and tens of thousands of mounts " +
-      "take that long on a busy machine (a program can set the option `patience`); the init was killed"
+    return "a file system that does not answer, or a frozen cgroup, can block it, and tens of thousands of mounts can take " +
+      "that long on a busy machine (with the library, set the option `patience`); the init was killed"
   }
 }
 
@@ -100,8 +100,8 @@ export class ChannelGarbled extends Data.TaggedError("ChannelGarbled")<{
     return `the init sent ${this.got} where the parent waited for ${this.waitingFor}`
   }
   get advice(): string {
-    return "a process in the container may write in its name (CAP_SYS_PTRACE without a user namespace): the start was " +
-      "taken back; look for one there"
+    return "a process in the container may write in the init's name (CAP_SYS_PTRACE without a user namespace): the start " +
+      "was undone; look for such a process"
   }
 }
 

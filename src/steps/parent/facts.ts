@@ -16,7 +16,7 @@ import type { Created } from "../network/Strategy.ts"
 import { ContainerNotFound } from "../state/errors.ts"
 import type { State } from "../state/State.ts"
 
-/** The two ends of the channel to the init. */
+/** The two ends of the channel, as descriptors of this process. */
 export class Channel extends Context.Service<Channel, {
   readonly parent: number
   readonly child: number
@@ -67,7 +67,7 @@ export class InitWaits extends Context.Service<InitWaits, true>()("runfx/InitWai
  */
 export class HandedOut extends Context.Service<HandedOut, {
   readonly process: Process
-  /** When it must run, in milliseconds of the clock. The time that the init has waited for it does not count. */
+  /** When it must run, in milliseconds of the clock. The time that the init waited for it does not count. */
   readonly deadline: number
 }>()("runfx/HandedOut") {}
 
@@ -83,7 +83,7 @@ export class Started extends Context.Service<Started, {
  */
 export class Stopped extends Context.Service<Stopped, true>()("runfx/Stopped") {}
 
-/** What the networks added to the host: what is to be removed at the end. */
+/** What the networks added to the host, and what has to be removed at the end. */
 export class HostNetworks extends Context.Service<HostNetworks, ReadonlyArray<Created>>()("runfx/HostNetworks") {}
 
 /** The container's cgroups; absent if its configuration asks for none. */
@@ -100,9 +100,9 @@ type Note = (
 export class StateDirectory extends Context.Service<StateDirectory, {
   readonly path: string
   readonly note: Note
-  /** As `note`, when all is known: a copy is kept, too, from which the container can be removed. */
+  /** As `note`, once the state is complete: a copy is kept as well, from which the container can be removed. */
   readonly complete: Note
-  /** Whether it has not been deleted by another command. */
+  /** Whether no other command has deleted it. */
   readonly isStillOurs: Effect.Effect<boolean, SyscallError, Kernel>
   readonly letGo: Effect.Effect<void, SyscallError, Kernel>
 }>()("runfx/StateDirectory") {}

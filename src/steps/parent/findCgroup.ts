@@ -1,5 +1,5 @@
 /**
- * What a process that is executed in a running container finds there.
+ * Take the cgroups of the running container from its state.
  *
  * @category steps
  * @since 0.1.0
@@ -9,7 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import { ContainerCgroup } from "./facts.ts"
 import { Running } from "./Running.ts"
 
-/** Finds the cgroups of the running container: the process joins them. */
+/** Finds the cgroups that the executed process joins. */
 export const findCgroup = Step.make("findCgroup", {
   doc: "find the running container's cgroups",
   calls: [],

@@ -1,7 +1,8 @@
 /**
- * Wait until the program is known, and hand it to the init, which needs nothing else.
+ * Wait until the program is known, and hand it to the init, which has done everything else.
  *
- * The wait has no bound: the program's time begins afterwards. If the init ends meanwhile, the step fails at once.
+ * The wait has no bound: the time limit of the start begins again afterwards. If the init ends meanwhile, the step fails at
+ * once.
  *
  * @category steps
  * @since 0.2.0

@@ -1,7 +1,7 @@
 /**
- * What a child gets of the descriptors of this process, and under which numbers. A table of descriptors is as large as its
- * highest number makes it, and everybody who sees the child sees how large that is (`FDSize` of /proc/PID/status). So a high
- * number, which a descriptor has because this process has many, is not handed on.
+ * Which descriptors of this process a child gets, and under which numbers. The highest number decides how large the child's
+ * table of descriptors is, and every process that sees the child can read that size (`FDSize` of /proc/PID/status). So a
+ * descriptor with a high number, which shows that this process has many, gets a low one in the child.
  *
  * @see proc_pid_status(5), close_range(2)
  * @category parent
@@ -15,10 +15,10 @@ import { descriptorsOf, type InitRecord, type Stdio } from "../init/Init.ts"
 /** How many descriptors the smallest table of the kernel has room for (`NR_OPEN_DEFAULT`). */
 const smallest = 64
 
-/** The numbers below are for what a start opens, be it under a limit that leaves it only a few (RLIMIT_NOFILE). */
+/** The lowest number that is given: what the start itself opens needs those below, under a low RLIMIT_NOFILE. */
 const first = 16
 
-/** The number of each in the child: its own, or, if that is a high one, the lowest that is not another's and not taken. */
+/** The number of each in the child: the same, or, if that is high, the lowest that is neither used nor taken. */
 const numbersOf = (fds: ReadonlyArray<AnyFd>, taken: ReadonlyArray<number>): ReadonlyMap<number, number> => {
   const used = new Set<number>([...taken, ...fds])
   let next = first
@@ -30,8 +30,8 @@ const numbersOf = (fds: ReadonlyArray<AnyFd>, taken: ReadonlyArray<number>): Rea
 }
 
 /**
- * A record as the child has it, with its own numbers, and what it is passed: what the program inherits, this side's channel,
- * and sockets.
+ * A record with the numbers that the child has, and the descriptors that it is passed: what the program inherits, the child's
+ * end of the channel, and sockets.
  */
 export const handedOver = <R extends InitRecord & { readonly channel: AnyFd }>(
   record: R

@@ -1,5 +1,5 @@
 /**
- * Why a map of ids can't be written: by the kernel's rules, looked up when it has refused.
+ * Why the kernel refused a map of ids: its rules are checked one by one afterwards.
  *
  * @see user_namespaces(7), "Defining user and group ID mappings"
  * @category parent
@@ -101,7 +101,7 @@ export const whyDenied = (
     return isOwn || holds(caller, needed)
       ? new IdMapDenied({ kind, reason })
       : new IdMapDenied({ kind, reason, lacks: `CAP_${needed}` })
-    // if the look-up fails there is no explanation; the refusal itself is reported
+    // if the look-up fails, the refusal is reported without an explanation
   }).pipe(Effect.orElseSucceed(() => new IdMapDenied({ kind, reason })))
 
 /** newuidmap(1) or newgidmap(1) refused, or is not there. */

@@ -22,7 +22,7 @@ import type { State } from "../state/State.ts"
 export const identifyCalls = [...statCalls, "readlinkat"] as const
 
 /**
- * What a state says of the container's first process; nothing if `/proc` does not show that.
+ * What a state says about the container's first process; `undefined` if `/proc` does not show that process.
  *
  * @since 0.2.0
  */
@@ -36,7 +36,7 @@ export const identified = (
     if (identity === undefined) return undefined
     const number = yield* procNumber(pid, view)
     if (number === undefined) return { init: identity, namespacePaths: {} }
-    // the runtime may not ask a process that it may not trace
+    // the runtime can't read this link of a process that it may not trace
     const pidNamespace = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
       orOn(["ENOENT", "EACCES", "EPERM"], undefined)
     )

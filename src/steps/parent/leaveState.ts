@@ -1,5 +1,5 @@
 /**
- * Let go of the state directory, at the end of a start, with the first process in it if that is seen only now.
+ * Release the handles of the state directory, at the end of a start. If /proc shows the first process only now, note it.
  *
  * @category steps
  * @since 0.2.0
@@ -11,7 +11,7 @@ import { EnteredProcess, SavedState, Started, StateDirectory } from "./facts.ts"
 import { identified, identifyCalls } from "./identified.ts"
 import { Launch } from "./Launch.ts"
 
-/** Closes the handles that the start has held. From here on, a container that no caller waits for runs without the runtime. */
+/** Closes the handles that the start has held. A detached container runs without the runtime from here on. */
 export const leaveState = Step.make("leaveState", {
   doc: "let go of the state directory",
   calls: [...new Set([...Store.storeCalls, ...identifyCalls])],
@@ -25,8 +25,8 @@ export const leaveState = Step.make("leaveState", {
     const { pid } = yield* EnteredProcess
     const { init } = yield* SavedState
     if (init === undefined) {
-      // with hidepid, /proc shows a process to the user who has started it from its exec on. It is not reaped yet: its pid
-      // is its own. If it can't be noted, no other command finds the container while it runs, as before
+      // with hidepid, /proc shows a process to its user only from its exec on. The pid still names that process, which is
+      // not reaped yet. If it can't be noted, no other command finds the container while it runs
       yield* Effect.ignore(Effect.flatMap(
         identified(pid, container),
         (found) => found === undefined ? Effect.void : complete((known) => ({ ...known, ...found }))

@@ -1,6 +1,6 @@
 /**
- * Set the limits of the cgroups before there is a process in them: all but that of CPU time hold for each process as soon as it
- * joins.
+ * Set the limits of the cgroups before there is a process in them, so that they hold for each process as soon as it joins. The
+ * limits of CPU time are set later.
  *
  * @category steps
  * @since 0.1.0
@@ -21,7 +21,7 @@ export const limitCgroup = Step.make("limitCgroup", {
     const { container } = (yield* Launch).record
     const { manager } = yield* ContainerCgroup
     if (manager !== undefined && container.cgroup !== undefined) {
-      // that is `limitCpuTime`'s: when the container is set up
+      // `limitCpuTime` sets that of CPU time, when the container is set up
       yield* Cgroup.applyLimits(manager, container.cgroup, { cpuTime: false })
     }
   })

@@ -1,8 +1,8 @@
 /**
- * Limit the container's CPU time when its init has set it up, and before its program runs.
+ * Limit the container's CPU time after its init has set it up, and before its program runs.
  *
- * Other limits hold from the beginning: they are about what the container may have. This one is about how fast it is, and
- * what comes before the program is the runtime's work.
+ * The other limits of the cgroup bound what the container may have, and hold from the beginning. This one bounds how fast it
+ * runs, and would slow down its setup, which is the runtime's work.
  *
  * @category steps
  * @since 0.2.0

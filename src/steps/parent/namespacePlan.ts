@@ -1,7 +1,7 @@
 /**
  * Which namespaces clone(2) makes, which the init joins, and which it makes itself afterwards.
  *
- * As a rule, clone(2) makes them all in one call. It cannot in three cases:
+ * Usually clone(2) makes all of them in one call. In three cases it can't:
  * - A user namespace is joined. The new namespaces must belong to it, so they are made after the init has entered it.
  * - A pid namespace is joined while others are new, or a time namespace is joined or new. The init forks once more to be
  *   in it, and the first process of a new pid namespace may not do that (`CLONE_PARENT` of a namespace's init is `EINVAL`).

@@ -10,7 +10,7 @@ import { Channel, ContainerCgroup, type EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 import { whyDied } from "./whyDied.ts"
 
-/** The process that becomes the program, by its handle, with the time by which the program must run. */
+/** The process that becomes the program, and the time by which the program must run. */
 export const peerOf = (
   { deadline, pidfd, report }: Pick<EnteredProcess["Service"], "deadline" | "pidfd" | "report">
 ): Effect.Effect<Peer, never, Launch | Channel | ContainerCgroup> =>

@@ -1,6 +1,6 @@
 /**
- * Raise hard limits from outside, for an init that can't do so itself: root of a user namespace has no `CAP_SYS_RESOURCE`
- * outside of it. Later, when the init needs no more descriptors or memory, it sets the exact values itself.
+ * Raise hard limits from outside, for an init that can't do so itself: raising one takes `CAP_SYS_RESOURCE` in the first user
+ * namespace. Later, when the init needs no more descriptors or memory, it sets the exact values itself.
  *
  * @see prlimit(2)
  * @category steps

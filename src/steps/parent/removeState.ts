@@ -11,8 +11,8 @@ import { Stopped } from "./facts.ts"
 import { Removal } from "./Removal.ts"
 
 /**
- * Removes the state directory, last: while it is there, the removal can be repeated by the container's id. If the id
- * belongs to a newer container by now, its directory stays.
+ * Removes the state directory. It comes last, because the removal can be repeated by id while the directory is there. If the
+ * id belongs to a newer container by now, that one's directory stays.
  */
 export const removeState = Step.make("removeState", {
   doc: "remove the container's state directory",

@@ -1,7 +1,7 @@
 /**
- * Run the side-car: a process with the host's privileges in the init's namespaces, all but the user namespace. It builds
- * the root for an init that is root in its user namespace only and so may not make device nodes. If the side-car fails,
- * this step fails.
+ * Run the side-car: a process with the host's privileges that joins the init's mount, network, IPC, UTS and pid namespaces,
+ * but not its user namespace. It builds the root for an init that is root only in its user namespace, and so may not make
+ * device nodes. If the side-car fails, this step fails.
  *
  * @category steps
  * @since 0.1.0
@@ -24,10 +24,10 @@ import { await_, type Peer, reap, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
-/** The namespaces that it shares. The pid namespace is one of them: procfs shows that of the process that mounts it. */
+/** The namespaces that it joins. It needs the pid namespace because a new procfs shows that of the process that mounts it. */
 const shared: ReadonlyArray<NamespaceType> = ["mnt", "net", "ipc", "uts", "pid"]
 
-/** What the side-car has its end of the channel under: it has no other descriptor. */
+/** The number of its end of the channel in the side-car, which is passed no other descriptor. */
 const onlyNumber = 3
 
 /** Runs the side-car until it ends; does nothing if there is none. */
@@ -77,7 +77,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
       preservedFds: 0,
       nofile
     }, report)
-  // none of this waits; an interruption in between would leave the child's end open
+  // nothing here waits; an interruption in between would leave the child's end open
   const { channel, first } = yield* Effect.uninterruptible(Effect.gen(function*() {
     const [channel, childEnd] = yield* sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC })
     yield* Step.onRollback(unlessFinished(sys.close({ fd: channel })))
@@ -94,8 +94,8 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
 
   const peer = { channel, pidfd: first.pidfd, report, patience: launch.patience, deadline: init.deadline }
   const second = yield* talk(peer, first, unlessFinished).pipe(
-    // this comes first: the init of a pid namespace can't end until all other members are reaped, and its status is asked
-    // for next. A failure here happens again in the rollback, which reports it
+    // the side-car ends first: the init of a pid namespace can't end until all other members are reaped, and its status is
+    // asked for next. A failure here happens again in the rollback, which reports it
     Effect.tapError(() => Effect.exit(end(first)))
   )
   // a member of the pid namespace that is not reaped would keep the init from ever ending

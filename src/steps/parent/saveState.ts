@@ -1,5 +1,5 @@
 /**
- * Write the state of the container to disk, at the end of a start.
+ * Write the state of the container to disk, complete, before its program runs.
  *
  * @category steps
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Why an init has died without a message, or was refused a call: by the counters of its cgroup, and by its filter.
+ * Why an init died without a message, or was refused a call, as far as its cgroup's counters, its limits and its filter show.
  *
  * @category parent
  * @since 0.2.0
@@ -14,18 +14,18 @@ import { type Shortage, shortage } from "../cgroup/shortage.ts"
 import { earlyFilter, refusedCalls, refuses } from "../seccomp/needed.ts"
 import type { Launch } from "./Launch.ts"
 
-/** What can be said about an end. */
+/** What is known about an end. */
 export interface WhyDied {
   readonly shortage?: Shortage
   /** Calls of the start that the configuration's seccomp filter refuses. */
   readonly forbidden?: ReadonlyArray<string>
   /** The configured limit of the processor time. */
   readonly cpuTime?: Rlimit
-  /** Whether that filter refuses the very last call, whenever it is loaded. */
+  /** Whether that filter refuses the last call of the start, execve(2), even if it is loaded last. */
   readonly refusesExec?: boolean
 }
 
-/** Looks for an explanation. If it can't be looked up, there is none. */
+/** Looks for an explanation. If the look-up fails, there is none. */
 export const whyDied = (
   { init, record: { container, process } }: Launch["Service"],
   cgroup: CgroupManager | undefined
