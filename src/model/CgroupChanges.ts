@@ -55,6 +55,7 @@ export const makeGroup = (m: Machine, parent: string, name: string, mode: number
   m.cgroups.set(keyOf(id, full), {
     hierarchy: id,
     path: full,
+    number: m.fresh(),
     uid: euid,
     gid: egid,
     mode,

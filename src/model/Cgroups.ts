@@ -266,6 +266,7 @@ export const cgroupNode = (m: Machine, id: string): View | undefined => {
     fs,
     parent: path === "/" ? id : directoryOf(number, parentPath(path)),
     name: lastName(path),
+    ...group.number === undefined ? {} : { ino: group.number },
     mode: group.mode,
     uid: group.uid,
     gid: group.gid,

@@ -14,6 +14,8 @@ export interface View {
   readonly fs: number
   readonly parent: NodeId
   readonly name: string
+  /** Its inode number, if the id does not tell it. */
+  readonly ino?: number
   readonly mode: number
   readonly uid: number
   readonly gid: number

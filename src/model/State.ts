@@ -174,6 +174,8 @@ export interface Hierarchy {
 export interface Cgroup {
   readonly hierarchy: number
   readonly path: string
+  /** Its inode number, which no other group ever has (kernfs_nodes' ids); absent if the machine began with it. */
+  readonly number?: number
   readonly uid: number
   readonly gid: number
   readonly mode: number

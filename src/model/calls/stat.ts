@@ -53,7 +53,8 @@ const typeBits: Readonly<Record<View["type"], number>> = {
 }
 
 /** A number for every node, also for the computed ones. */
-export const inodeNumber = ({ id }: View): bigint => {
+export const inodeNumber = ({ id, ino }: View): bigint => {
+  if (ino !== undefined) return BigInt(ino)
   if (typeof id === "number") return BigInt(id)
   const namespace = namespaceOf(id)
   if (namespace !== undefined) return BigInt(namespace)
