@@ -106,11 +106,13 @@ const membersOf = (nodes) =>
   nodes.flatMap((node) => {
     const text = node.getText().replace(/^(?:readonly|override|declare) (?=\S)/gm, "")
     if (/^(?:private|#|static #|constructor\b)/.test(text)) return []
-    const body = /** @type {{ readonly body?: Node }} */ (/** @type {unknown} */ (node)).body
-    const whole = body === undefined ? text : text.slice(0, text.length - body.getText().length)
+    const { body, initializer } =
+      /** @type {{ readonly body?: Node, readonly initializer?: Node }} */ (/** @type {unknown} */ (node))
+    const value = body ?? initializer
+    const whole = value === undefined ? text : text.slice(0, text.length - value.getText().length)
     const [, name = "", type = ""] =
       /^((?:get |static )*(?:\[[^\]]*\]|"[^"]*"|\w+)\??)(?::\s*|(?=[<(]))([\s\S]*)$/.exec(
-        whole.replace(/\s*=(?!>)[\s\S]*$/, "").trim()
+        whole.replace(initializer === undefined ? "" : /\s*=\s*;?\s*$/, "").trim()
       ) ?? []
     if (name === "" || name === "get message" || name.startsWith("[")) return []
     return [{ name: name.replace(/^get /, ""), type: inline(type.replace(/^\(\): /, "")), text: commentOf(node) }]

@@ -7,23 +7,24 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"
 import { Kernel } from "../native/Kernel.ts"
 import type { Setns } from "../pipelines/setns.ts"
 import type { Standard } from "../pipelines/standard.ts"
 import type { Userns } from "../pipelines/userns.ts"
-import type { State } from "../steps/state/State.ts"
 import { create, type CreateError } from "./create.ts"
 import { exec, type ExecError, start, type StartError } from "./exec.ts"
 import type { Sound } from "./flow.ts"
 import { kill } from "./kill.ts"
 import { list } from "./list.ts"
 import type { ExecOptions, RunOptions } from "./options.ts"
-import type { Ended, RunningProcess } from "./program.ts"
+import type { Ended, RunningContainer, RunningProcess } from "./program.ts"
 import { prune } from "./prune.ts"
 import { remove } from "./removing.ts"
 import { run, type RunError } from "./run.ts"
+import { type ContainerHandle, spawn } from "./spawn.ts"
 
 /** The pipelines of an init, if an option names none of its own. */
 type Created = Standard | Userns
@@ -34,18 +35,21 @@ type Provided<F> = F extends (...args: infer Args) => Effect.Effect<infer A, inf
   : never
 
 /** What is done when a program runs. */
-type OnRunning<E, R> = (running: RunningProcess) => Effect.Effect<void, E, R>
+type OnRunning<E, R, Up = RunningProcess> = (running: Up) => Effect.Effect<void, E, R>
 
 /** The functions. Those that start something take a flow, whose errors are in the type of what they fail with. */
 type Functions = {
   readonly create: <P extends Pipeline.Any = Created, E = never, R = never>(
     options: Sound<P> & RunOptions<P>,
-    onRunning?: OnRunning<E, R>
-  ) => Effect.Effect<RunningProcess & { readonly state: State }, CreateError<P> | E, R>
+    onRunning?: OnRunning<E, R, RunningContainer>
+  ) => Effect.Effect<RunningContainer, CreateError<P> | E, R>
   readonly run: <P extends Pipeline.Any = Created, E = never, R = never>(
     options: Sound<P> & RunOptions<P>,
-    onRunning?: OnRunning<E, R>
+    onRunning?: OnRunning<E, R, RunningContainer>
   ) => Effect.Effect<Ended, RunError<P> | E, R>
+  readonly spawn: <P extends Pipeline.Any = Created>(
+    options: Sound<P> & RunOptions<P>
+  ) => Effect.Effect<ContainerHandle<RunError<P>>, RunError<P>, Scope.Scope>
   readonly exec: <P extends Pipeline.Any = Setns, E = never, R = never>(
     options: Sound<P> & ExecOptions<P>,
     onRunning?: OnRunning<E, R>
@@ -90,6 +94,7 @@ export class Containers extends Context.Service<Containers, Functions>()("runfx/
       return {
         create: (options, onRunning) => within(create(options, onRunning)) as never,
         run: (options, onRunning) => within(run(options, onRunning)) as never,
+        spawn: (options) => within(spawn(options)),
         exec: (options, onRunning) => within(exec(options, onRunning)) as never,
         start: (options, onRunning) => within(start(options, onRunning)) as never,
         kill: provided(kill),

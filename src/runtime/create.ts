@@ -19,7 +19,6 @@ import type { UsernsSetup } from "../pipelines/usernsSetup.ts"
 import { ProcessesRemain } from "../steps/kill/errors.ts"
 import { type EnteredProcess, SavedState, type Started } from "../steps/parent/facts.ts"
 import { Launch } from "../steps/parent/Launch.ts"
-import type { State } from "../steps/state/State.ts"
 import { whileAttached } from "./attached.ts"
 import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
@@ -27,7 +26,7 @@ import { orElseEnd, tryAll } from "./endings.ts"
 import type { Sound } from "./flow.ts"
 import { type Attachment, checkedLaunch, type LaunchError } from "./launch.ts"
 import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
-import { type RunningProcess, startedOf } from "./program.ts"
+import { type RunningContainer, startedOf } from "./program.ts"
 import { type RemoveError, removeOwn, withStrategies } from "./removing.ts"
 
 /** What an init can fail with, and the process that builds its root. */
@@ -50,8 +49,8 @@ export type CreateError<P = Standard | Userns> =
  */
 export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R = never>(
   options: Sound<P> & RunOptions<P>,
-  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
-): Effect.Effect<RunningProcess & { readonly state: State }, CreateError<P> | E, Kernel | Fork | R> =>
+  onRunning: (running: RunningContainer) => Effect.Effect<void, E, R> = () => Effect.void
+): Effect.Effect<RunningContainer, CreateError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       yield* checkRunOptions(options)
@@ -61,7 +60,7 @@ export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R 
   ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.create", { "container.id": options?.id }))
 
 /** Ends and removes a container that can't be handed over. */
-const discard = (options: RunOptions, started: RunningProcess & { readonly state: State }) =>
+const discard = (options: RunOptions, started: RunningContainer) =>
   Effect.gen(function*() {
     const root = options.stateRoot ?? (yield* stateRoot)
     const { strategies } = options

@@ -111,11 +111,17 @@ const abandon = (started: RunningProcess) =>
     sys.close({ fd: started.pidfd })
   ])
 
-const startWith = (restore: Pipeline.Restore, options: ExecOptions, attachment: Attachment) =>
+/** @param own the container, if the caller has it: its id may be another one's by now */
+const startWith = (
+  restore: Pipeline.Restore,
+  options: ExecOptions,
+  attachment: Attachment,
+  own?: State
+) =>
   Effect.gen(function*() {
     yield* checkExecOptions(options)
     const root = options.stateRoot ?? (yield* stateRoot)
-    const { launch, state } = yield* checkedExecLaunch(root, options, attachment)
+    const { launch, state } = yield* checkedExecLaunch(root, options, attachment, own)
     const wanted = options.process.terminal && options.consoleSocket === undefined
     const running = yield* withOwnConsole(wanted, (socket) =>
       Effect.gen(function*() {
@@ -150,10 +156,11 @@ export const execLaunchOf = (
 const checkedExecLaunch = (
   root: string,
   options: ExecOptions,
-  attachment: Attachment
+  attachment: Attachment,
+  own?: State
 ): Effect.Effect<ExecLaunch, ExecLaunchError, Kernel> =>
   Effect.gen(function*() {
-    const state = yield* Store.load(root, options.id)
+    const state = own ?? (yield* Store.load(root, options.id))
     const known = yield* initOf(state)
     if (known._tag === "Unseen") return yield* unseen(state, known)
     const now = yield* statusOf(root, state, known)
@@ -177,17 +184,15 @@ const checkedExecLaunch = (
     return { launch, state }
   })
 
-/**
- * Runs a process in a running container to its end; interruption kills it. It does not outlive this process, as with
- * {@link run}.
- */
-export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
-  options: Sound<P> & ExecOptions<P>,
-  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
-): Effect.Effect<Ended, ExecError<P> | E, Kernel | Fork | R> =>
+/** {@link exec}, in a container that the caller has, if it has one: its id may be another one's by now. */
+export const execIn = <E, R>(
+  own: State | undefined,
+  options: ExecOptions,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R>
+) =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const { cgroup, running } = yield* startWith(restore, options, { attached: true })
+      const { cgroup, running } = yield* startWith(restore, options, { attached: true }, own)
       return yield* toItsEnd(restore, running, onRunning, {
         cgroup,
         measured: options.measured,
@@ -195,3 +200,12 @@ export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
       })
     })
   ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.exec", { "container.id": options?.id }))
+
+/**
+ * Runs a process in a running container to its end; interruption kills it. It does not outlive this process, as with
+ * {@link run}.
+ */
+export const exec = <P extends Pipeline.Any = Setns, E = never, R = never>(
+  options: Sound<P> & ExecOptions<P>,
+  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
+): Effect.Effect<Ended, ExecError<P> | E, Kernel | Fork | R> => execIn(undefined, options, onRunning)

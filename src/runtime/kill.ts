@@ -15,7 +15,8 @@ import type { StateRootError } from "../steps/caller/stateRoot.ts"
 import type { NotACgroup } from "../steps/cgroup/errors.ts"
 import { SignalTarget } from "../steps/signal/SignalTarget.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
-import type { ProcessUnseen } from "../steps/state/errors.ts"
+import type { ContainerNotFound, InvalidId, ProcessUnseen } from "../steps/state/errors.ts"
+import type { State } from "../steps/state/State.ts"
 import { status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import { initOf } from "../steps/state/whereabouts.ts"
@@ -23,15 +24,52 @@ import { stateRoot } from "./caller.ts"
 import { NotRunning, unseen } from "./NotRunning.ts"
 import { killAll, type KillAllError } from "./removing.ts"
 
-/** What {@link kill} can fail with. */
-export type KillError =
-  | StateRootError
-  | Store.LoadError
+/**
+ * What a signal to a container can fail with whose state is known.
+ *
+ * @since 0.2.0
+ */
+export type SignalError =
+  | Store.StoreError
+  | InvalidId
+  | ContainerNotFound
   | NotACgroup
   | NotRunning
   | ProcessUnseen
   | KillAllError
   | Pipeline.Failure<typeof signalPipeline>
+
+/** What {@link kill} can fail with. */
+export type KillError = StateRootError | Store.LoadError | SignalError
+
+/** Who gets a signal besides the container's first process. */
+interface Receivers {
+  readonly all?: boolean | undefined
+  readonly children?: ReadonlyArray<number> | undefined
+}
+
+/**
+ * Sends a signal to the very container that a state is of, whatever its id means by now.
+ *
+ * @param root where its state is kept
+ */
+export const signalTo = (
+  root: string,
+  state: State,
+  signal: number,
+  { all = false, children }: Receivers = {}
+): Effect.Effect<void, SignalError, Kernel> =>
+  Effect.gen(function*() {
+    const { cgroup, id } = state
+    const known = yield* initOf(state)
+    // its cgroups know their members, even if its first process can't be seen
+    if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) return yield* unseen(state, known)
+    if (signal === SIG.KILL) return yield* killAll(state, known, children)
+    if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
+    yield* Pipeline.run(signalPipeline).pipe(
+      Effect.provideService(SignalTarget, { signal, init: known.process, all, ...given({ cgroup }) })
+    )
+  })
 
 /**
  * Sends a signal to the container's first process, or, with `all`, to all of them; SIGKILL always ends them all (the
@@ -49,18 +87,5 @@ export const kill = (
   Effect.gen(function*() {
     const root = options.stateRoot ?? (yield* stateRoot)
     const state = yield* Store.load(root, id)
-    const { cgroup } = state
-    const known = yield* initOf(state)
-    // its cgroups know their members, even if its first process can't be seen
-    if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) return yield* unseen(state, known)
-    if (signal === SIG.KILL) return yield* killAll(state, known, options.children)
-    if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
-    yield* Pipeline.run(signalPipeline).pipe(
-      Effect.provideService(SignalTarget, {
-        signal,
-        init: known.process,
-        all: options.all === true,
-        ...given({ cgroup })
-      })
-    )
+    yield* signalTo(root, state, signal, options)
   }).pipe(act("Runtime.kill", { "container.id": id, "runfx.signal": signal }))

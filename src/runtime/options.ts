@@ -228,6 +228,10 @@ const problemsOf = (shape: Shape, options: unknown): ReadonlyArray<Problem> => {
 const refuseWith = (problems: ReadonlyArray<Problem>): Effect.Effect<void, ConfigError> =>
   problems.length === 0 ? Effect.void : Effect.fail(new ConfigError({ problems }))
 
+/** Checks options that are judged by their shape alone. */
+export const checkShape = (shape: Shape, options: unknown): Effect.Effect<void, ConfigError> =>
+  Effect.suspend(() => refuseWith(problemsOf(shape, options)))
+
 /** Checks the options of a start, and its container by all rules that need no kernel. */
 export const checkRunOptions = (options: RunOptions): Effect.Effect<void, ConfigError> =>
   Effect.suspend(() => {
@@ -241,7 +245,7 @@ const inContainer = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> =
 
 /** Checks the options of another process; the process itself is checked with its container. */
 export const checkExecOptions = (options: ExecOptions): Effect.Effect<void, ConfigError> =>
-  Effect.suspend(() => refuseWith(problemsOf(execShape, options)))
+  checkShape(execShape, options)
 
 /** Checks another process by the rules of the first one. */
 export const checkProcess = (process: Process, container: Container): Effect.Effect<void, ConfigError> =>

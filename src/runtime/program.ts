@@ -16,6 +16,7 @@ import type { ChildStatus, ResourceUsage } from "../native/results.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import { type Stats, stats } from "../steps/cgroup/stats.ts"
 import { EnteredProcess, Started } from "../steps/parent/facts.ts"
+import type { State } from "../steps/state/State.ts"
 import { awaitExit, awaitUsage, exitCode } from "./awaitExit.ts"
 import { thenEnd, tryAll } from "./endings.ts"
 import type { StreamError } from "./streams.ts"
@@ -31,6 +32,15 @@ export interface RunningProcess {
   readonly events: ReadonlyArray<Event>
   /** The master of its terminal, if it has one and no console socket was given. */
   readonly master?: AnyFd
+}
+
+/**
+ * The first program of a container, which runs.
+ *
+ * @since 0.2.0
+ */
+export interface RunningContainer extends RunningProcess {
+  readonly state: State
 }
 
 /**
@@ -92,10 +102,10 @@ const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolea
  * @param options.measured whether the kernel reports what the program itself has used
  * @param options.end ends the rest; the handle of the program is closed here
  */
-export const toItsEnd = <E, R, E2>(
+export const toItsEnd = <Up extends RunningProcess, E, R, E2>(
   restore: Restore,
-  running: RunningProcess,
-  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R>,
+  running: Up,
+  onRunning: (running: Up) => Effect.Effect<void, E, R>,
   { cgroup, counted = false, end, measured = false }: {
     readonly cgroup: Cgroup.CgroupManager | undefined
     readonly counted?: boolean | undefined

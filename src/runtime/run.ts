@@ -18,7 +18,7 @@ import { stateRoot } from "./caller.ts"
 import { type CreateError, createWith } from "./create.ts"
 import type { Sound } from "./flow.ts"
 import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
-import { type Ended, type RunningProcess, toItsEnd } from "./program.ts"
+import { type Ended, type RunningContainer, toItsEnd } from "./program.ts"
 import { removeOwn } from "./removing.ts"
 import type { StreamError } from "./streams.ts"
 
@@ -37,7 +37,7 @@ export type RunError<P = Standard | Userns> = CreateError<P> | StreamError
  */
 export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = never>(
   options: Sound<P> & RunOptions<P>,
-  onRunning: (running: RunningProcess) => Effect.Effect<void, E, R> = () => Effect.void
+  onRunning: (running: RunningContainer) => Effect.Effect<void, E, R> = () => Effect.void
 ): Effect.Effect<Ended, RunError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {

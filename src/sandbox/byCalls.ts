@@ -9,7 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import { Duplex } from "node:stream"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
-import { closing } from "./descriptors.ts"
+import { closing } from "../runtime/lent.ts"
 
 /** An end of a pipe that is this process's, with the number of its descriptor. */
 export interface End extends Duplex {

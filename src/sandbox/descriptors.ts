@@ -10,8 +10,9 @@ import type * as Scope from "effect/Scope"
 import { pathOf, problem } from "../config/ConfigError.ts"
 import { open, record, type Shape } from "../config/shape/Shape.ts"
 import { F } from "../native/constants.ts"
-import type { AnyFd, AnyPidfd } from "../native/Handle.ts"
+import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
+import { closing } from "../runtime/lent.ts"
 import { problemsOf } from "./check.ts"
 import { InvalidSandbox } from "./SandboxError.ts"
 
@@ -45,52 +46,6 @@ export const byNumber = (entry: Shape): Shape =>
 export const shape: Shape = byNumber((value, at, tell) => {
   if (!isNumber(fdOf(value))) tell(at, fdOf(value), rule)
 })
-
-/** A descriptor that is closed once: its number may be another one's later. */
-export const closing = (fd: AnyFd | AnyPidfd): Effect.Effect<void, never, Kernel> => {
-  let open = true
-  return Effect.suspend(() => {
-    if (!open) return Effect.void
-    open = false
-    return Effect.ignore(sys.close({ fd }))
-  })
-}
-
-/** A descriptor that is used by many, each for a moment, and let go by one. */
-export interface Lent<Fd> {
-  /** Uses it; `none` in its place, if it was let go: its number may be another one's. */
-  readonly use: <A, E>(use: (fd: Fd) => Effect.Effect<A, E, Kernel>, none: A) => Effect.Effect<A, E, Kernel>
-  /** Nobody uses it from now on. It is closed at the end of the last use that has begun. */
-  readonly letGo: Effect.Effect<void, never, Kernel>
-}
-
-/** Lends a descriptor. */
-export const lent = <Fd extends AnyFd | AnyPidfd>(fd: Fd): Lent<Fd> => {
-  let isHeld = true
-  let uses = 0
-  const close = closing(fd)
-  const closeIfUnused = Effect.suspend(() => isHeld || uses > 0 ? Effect.void : close)
-  const begin = Effect.sync(() => {
-    if (isHeld) uses++
-    return isHeld
-  })
-  const end = Effect.suspend(() => {
-    uses--
-    return closeIfUnused
-  })
-  return {
-    use: (use, none) =>
-      Effect.acquireUseRelease(
-        begin,
-        (isOurs) => isOurs ? use(fd) : Effect.succeed(none),
-        (isOurs) => isOurs ? end : Effect.void
-      ),
-    letGo: Effect.suspend(() => {
-      isHeld = false
-      return closeIfUnused
-    })
-  }
-}
 
 /** Copies of what is to be passed on, close-on-exec, with the way to close them; they are closed with the scope as well. */
 export interface Copies {

@@ -17,9 +17,9 @@ import { F, O, POLL } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
+import { closing } from "../runtime/lent.ts"
 import type { Stdio } from "../steps/init/Init.ts"
 import { type End, endByCalls } from "./byCalls.ts"
-import { closing } from "./descriptors.ts"
 import { SandboxStreamError } from "./SandboxError.ts"
 
 /** Both sides of the three pipes. */

@@ -4,18 +4,16 @@
  * @category programs
  * @since 0.2.0
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ExitCode, ProcessId } from "effect/process/ChildProcessSpawner"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Problem } from "../config/ConfigError.ts"
-import { anyTime, type Time } from "../config/shape/quantity.ts"
-import { may, type Shape, struct } from "../config/shape/Shape.ts"
 import * as signals from "../config/signals.ts"
 import { SIG } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { killing, type KillOptions, killShape, type Signal, signalShape } from "../runtime/signalling.ts"
 import { problemsOf } from "./check.ts"
 import { sinkOf, streamOf } from "./pipes.ts"
 import { type Exit, exitOf } from "./Result.ts"
@@ -29,20 +27,6 @@ import {
 import { inOwnWords, type Program } from "./start.ts"
 import type { Streams } from "./streams.ts"
 import type { Size, Terminal } from "./terminal.ts"
-
-/** A signal by its name or number: `"SIGTERM"`, `"TERM"`, 15. */
-export type Signal = string | number
-
-/** How a program is ended. */
-export interface KillOptions {
-  /** SIGTERM if absent. */
-  readonly killSignal?: Signal | undefined
-  /**
-   * How long it has after that, before SIGKILL ends it: milliseconds, or a `Duration`, or a text as `"10 seconds"`. It is waited
-   * for as long as it takes if absent.
-   */
-  readonly forceKillAfter?: Time | undefined
-}
 
 /** A program that is talked to while it runs. */
 export interface Talk {
@@ -77,12 +61,6 @@ export interface Talk {
 /** Provides an effect with the kernel of the start. */
 export type Provided = <A, E>(self: Effect.Effect<A, E, Kernel | Fork>) => Effect.Effect<A, E>
 
-const signalShape: Shape = (value, at, tell) => {
-  if (signals.numberOf(String(value)) === undefined) tell(at, value, "must be a signal: \"SIGTERM\", or 15")
-}
-
-const killShape = struct<KillOptions>({ killSignal: may(signalShape), forceKillAfter: may(anyTime) })
-
 /** What is wrong with the options of a kill. */
 export const checkKill = (options: KillOptions): ReadonlyArray<Problem> => problemsOf(killShape, options, "options")
 
@@ -92,25 +70,6 @@ const numberOf = (signal: Signal): Effect.Effect<number, InvalidSandbox> => {
     ? Effect.fail(new InvalidSandbox({ problems }))
     : Effect.succeed(signals.numberOf(String(signal))!)
 }
-
-/** Sends a signal, and waits for the end; after some time, if one is given, SIGKILL ends what continues. */
-const killing = (
-  signal: (signal: Signal) => Effect.Effect<void, SandboxError>,
-  exit: Effect.Effect<unknown, SandboxError>
-): Talk["kill"] =>
-(options = {}) =>
-  Effect.gen(function*() {
-    const problems = checkKill(options)
-    if (problems.length > 0) return yield* new InvalidSandbox({ problems })
-    const { forceKillAfter, killSignal = "SIGTERM" } = options
-    yield* signal(killSignal)
-    if (forceKillAfter !== undefined) {
-      const inTime = yield* Effect.timeoutOption(Effect.exit(exit), Duration.fromInputUnsafe(forceKillAfter))
-      if (inTime._tag === "Some") return
-      yield* signal("SIGKILL")
-    }
-    yield* Effect.exit(exit)
-  })
 
 /** Sets the size of a program's terminal. */
 export const resized = (
@@ -165,7 +124,11 @@ export const talkOf = (
         : Effect.succeed(ExitCode(exitCode))),
     isRunning: Effect.sync(() => !program.hasEnded()),
     signal,
-    kill: killing(signal, exit),
+    kill: (options = {}) =>
+      Effect.suspend(() => {
+        const problems = checkKill(options)
+        return problems.length > 0 ? Effect.fail(new InvalidSandbox({ problems })) : killing(signal, exit, options)
+      }),
     resize: (size) => provided(inOwnWords(resized(terminal, size)))
   }
 }

@@ -14,9 +14,9 @@ import { struct, whole } from "../config/shape/Shape.ts"
 import { POLL, SOCK } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, SyscallError } from "../native/Kernel.ts"
+import { closing } from "../runtime/lent.ts"
 import { notBlocking, receiveMaster, typist, type WhileOpen } from "../runtime/terminal.ts"
 import { problemsOf } from "./check.ts"
-import { closing } from "./descriptors.ts"
 import { InvalidSandbox, SandboxFailed } from "./SandboxError.ts"
 
 /** The size of a terminal, in characters. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { F, O } from "../../src/native/constants.ts"
 import { orOn, sys } from "../../src/native/Kernel.ts"
-import { lent } from "../../src/sandbox/descriptors.ts"
+import { lent } from "../../src/runtime/lent.ts"
 import { Check } from "../../src/testing/Testing.ts"
 
 describe("a descriptor that is lent", () => {
