@@ -86,7 +86,7 @@ const ofRoot = (
     case "filesystems":
       return { text: () => m.facts.fileSystemTypes.map((type) => `nodev\t${type}\n`).join(""), mode: 0o444 }
     case "uptime":
-      return { text: () => `${Number((m.facts.uptime + m.time) / 10_000_000n) / 100} 0.00\n`, mode: 0o444 }
+      return { text: () => `${(Number((m.facts.uptime + m.time) / 10_000_000n) / 100).toFixed(2)} 0.00\n`, mode: 0o444 }
     case "stat":
       return { text: () => "btime 1700000000\n", mode: 0o444 }
     case "version":

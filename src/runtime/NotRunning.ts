@@ -32,6 +32,6 @@ export class NotRunning extends Data.TaggedError("NotRunning")<{
 
 /** The error for a container whose first process can't be seen from here. */
 export const unseen = (
-  { id, init }: State,
+  { hidden, id, init }: State,
   { pidNamespace }: Whereabouts & { readonly _tag: "Unseen" }
-): ProcessUnseen => new ProcessUnseen({ id, pid: init!.pid, pidNamespace })
+): ProcessUnseen => new ProcessUnseen({ id, pid: (init ?? hidden)!.pid, pidNamespace })

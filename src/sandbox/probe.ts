@@ -48,22 +48,6 @@ const userNamespaces = (root: boolean): Finding => {
 }
 
 /**
- * Whether a caller sees the first process of its own sandbox in `/proc`: without that, no further program finds the way in.
- *
- * @param mountinfo what /proc/self/mountinfo says
- * @see proc(5), hidepid
- */
-export const processesIn = (mountinfo: string, root: boolean): Finding => {
-  const [, how] = /^\S+ \S+ \S+ \S+ \/proc .* - proc .*\bhidepid=(2|4|invisible|ptraceable)\b/m.exec(mountinfo) ?? []
-  return finding(
-    "processes",
-    root || how === undefined,
-    how === undefined ? "are seen in /proc" : root ? "are seen by root alone" : `/proc hides them (hidepid=${how})`,
-    "for further programs in a sandbox (exec): mount -o remount,hidepid=0 /proc, as root"
-  )
-}
-
-/**
  * Looks at what this host allows this caller. The first finding is the one that counts: whether a sandbox has just run;
  * the others say what may be missing, and what to do.
  *
@@ -100,7 +84,6 @@ export const probe = (
         noexec !== "2",
         noexec === "2" ? "vm.memfd_noexec is 2" : "may be executed",
         "sysctl vm.memfd_noexec=1"
-      ),
-      processesIn(text("/proc/self/mountinfo") ?? "", root)
+      )
     ]
   })

@@ -58,6 +58,26 @@ describe.skipIf(missing !== undefined)("the preset", () => {
     assert.deepStrictEqual([code, stdout, stderr], [0, "1\n0\n", ""])
   })
 
+  it("of a user from whom /proc hides what he may not trace is found once it runs detached", async () => {
+    const id = `${mark}-hidden`
+    const script = [
+      "export XDG_RUNTIME_DIR=/mnt/own; mkdir -m 700 /mnt/own",
+      `${command.file} run -d --id ${id} -- sleep 1000`,
+      `${command.file} exec ${id} id -u`,
+      `${command.file} list | grep -o running`,
+      `${command.file} delete --force ${id}`
+    ].join(" && ")
+    const { code, stderr, stdout } = await complete("unshare", [
+      "-mpf",
+      "sh",
+      "-c",
+      `mount -t proc -o hidepid=2 proc /proc && mount -t tmpfs -o mode=1777 tmpfs /mnt && setpriv ${
+        user.join(" ")
+      } sh -c '${script}'`
+    ])
+    assert.deepStrictEqual([code, stdout, stderr], [0, `${id}\n0\nrunning\n`, ""])
+  })
+
   for (const umask of ["027", "077", "0777"]) {
     it(`has the modes that it should have under umask ${umask}`, async () => {
       const modes = "stat -c %a / /tmp /dev /dev/shm /run"

@@ -16,7 +16,6 @@ export interface Finding {
     | "seccomp"
     | "overlay"
     | "memory files"
-    | "processes"
   /** Whether it can be had. */
   readonly ok: boolean
   /** What was found. */

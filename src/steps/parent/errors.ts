@@ -6,6 +6,7 @@
  */
 import * as Data from "effect/Data"
 import { CLD, SIG } from "../../native/constants.ts"
+import type { AnyPid } from "../../native/Handle.ts"
 import { SyscallError } from "../../native/Kernel.ts"
 import type { ChildStatus } from "../../native/results.ts"
 import { describeShortage, type Shortage } from "../cgroup/shortage.ts"
@@ -119,5 +120,19 @@ export class ExecRefused extends Data.TaggedError("ExecRefused")<{
   }
   override get message(): string {
     return this.reason.message
+  }
+}
+
+/**
+ * A container that outlives its runtime could not be found again.
+ *
+ * @since 0.2.0
+ */
+export class InitUnidentified extends Data.TaggedError("InitUnidentified")<{ readonly pid: AnyPid }> {
+  override get message(): string {
+    return `/proc does not show process ${this.pid}, the container's first one: no later command could find it`
+  }
+  get advice(): string {
+    return "mount a procfs of this pid namespace, without hidepid, on /proc (unshare has --mount-proc), or run it in the foreground"
   }
 }

@@ -11,7 +11,7 @@ import { AT } from "../../native/constants.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { procNumber, procView } from "../proc/numbers.ts"
-import { identify, statCalls } from "../proc/processes.ts"
+import { holdCalls, holdHidden, identify, statCalls } from "../proc/processes.ts"
 import type { State } from "../state/State.ts"
 
 /**
@@ -19,7 +19,24 @@ import type { State } from "../state/State.ts"
  *
  * @since 0.2.0
  */
-export const identifyCalls = [...statCalls, "readlinkat"] as const
+export const identifyCalls = [...new Set([...statCalls, ...holdCalls, "readlinkat" as const])]
+
+/** What a state says of a container's first process. */
+type Identified = Pick<State, "init" | "namespacePaths">
+
+/**
+ * What a state says of a container's first process while `/proc` does not show it.
+ *
+ * @since 0.2.0
+ */
+export const identifiedLater = (
+  pid: AnyPid
+): Effect.Effect<Required<Pick<State, "hidden">> | undefined, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    if ((yield* procView)._tag === "None") return undefined
+    const hidden = yield* holdHidden(pid)
+    return hidden === undefined ? undefined : { hidden }
+  })
 
 /**
  * What a state says about the container's first process; `undefined` if `/proc` does not show that process.
@@ -29,7 +46,7 @@ export const identifyCalls = [...statCalls, "readlinkat"] as const
 export const identified = (
   pid: AnyPid,
   { namespaces }: Container
-): Effect.Effect<Pick<State, "init" | "namespacePaths"> | undefined, SyscallError, Kernel> =>
+): Effect.Effect<Identified | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const view = yield* procView
     const identity = yield* identify(pid, view)

@@ -1,5 +1,5 @@
 /**
- * Release the handles of the state directory, at the end of a start. If /proc shows the first process only now, note it.
+ * Let go of the state directory, at the end of a start, with the first process in it if that is seen only now.
  *
  * @category steps
  * @since 0.2.0
@@ -7,9 +7,27 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Store from "../state/Store.ts"
+import { InitUnidentified } from "./errors.ts"
 import { EnteredProcess, SavedState, Started, StateDirectory } from "./facts.ts"
 import { identified, identifyCalls } from "./identified.ts"
 import { Launch } from "./Launch.ts"
+
+/**
+ * Writes down the first process, which `/proc` did not show before: with hidepid, /proc shows it to its user only from its
+ * exec on. The pid still names that process, which is not reaped yet.
+ */
+const noteUnveiled = Effect.gen(function*() {
+  const { complete } = yield* StateDirectory
+  const { attached, record: { container } } = yield* Launch
+  const { pid } = yield* EnteredProcess
+  const found = yield* identified(pid, container)
+  if (found === undefined) return yield* new InitUnidentified({ pid })
+  yield* complete(({ runner, ...known }) => ({
+    ...known,
+    ...(attached && runner !== undefined ? { runner } : {}),
+    ...found
+  }))
+})
 
 /** Closes the handles that the start has held. A detached container runs without the runtime from here on. */
 export const leaveState = Step.make("leaveState", {
@@ -20,17 +38,12 @@ export const leaveState = Step.make("leaveState", {
   // the rollback of the start needs all of these handles
   atOnce: true,
   run: Effect.gen(function*() {
-    const { complete, letGo } = yield* StateDirectory
-    const { record: { container } } = yield* Launch
-    const { pid } = yield* EnteredProcess
+    const { letGo } = yield* StateDirectory
+    const { attached } = yield* Launch
     const { init } = yield* SavedState
     if (init === undefined) {
-      // with hidepid, /proc shows a process to its user only from its exec on. The pid still names that process, which is
-      // not reaped yet. If it can't be noted, no other command finds the container while it runs
-      yield* Effect.ignore(Effect.flatMap(
-        identified(pid, container),
-        (found) => found === undefined ? Effect.void : complete((known) => ({ ...known, ...found }))
-      ))
+      // if a container in the foreground can't be noted, no other command finds it while it runs: its caller removes it
+      yield* attached ? Effect.ignore(noteUnveiled) : noteUnveiled
     }
     // close(2) releases the descriptor even when it reports an error, and that must not fail a running container
     yield* Effect.ignore(letGo)

@@ -11,13 +11,16 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { using } from "../../native/Files.ts"
+import { readText, using } from "../../native/Files.ts"
 import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { type ProcView, procView, readBelowProc, viewCalls } from "./numbers.ts"
 
 /** The calls that {@link readStat}, {@link identify} and {@link isAlive} make. */
 export const statCalls = viewCalls
+
+/** The calls that {@link holdHidden} makes. */
+export const holdCalls = ["openat", "read", "close"] as const
 
 /** The calls that {@link signal} makes. */
 export const signalCalls = [...statCalls, "pidfd_send_signal"] as const
@@ -27,6 +30,18 @@ export interface ProcessIdentity {
   readonly pid: AnyPid
   /** When it was started, in clock ticks since the boot. */
   readonly startTime: bigint
+}
+
+/**
+ * A process that `/proc` does not show (hidepid), named so that it can be told from others once it is shown: who has that
+ * pid then, and was not started after `heldAt`, had it at that time. Plain data.
+ *
+ * @since 0.2.0
+ */
+export interface HiddenProcess {
+  readonly pid: AnyPid
+  /** A time at which the pid was its own, in clock ticks since the boot. */
+  readonly heldAt: bigint
 }
 
 /** What `/proc/<pid>/stat` says, as far as it is needed. */
@@ -74,6 +89,25 @@ export const identify = (
     const stat = yield* readStat(pid, seen)
     return stat === undefined ? undefined : { pid: stat.pid, startTime: stat.startTime }
   })
+
+/** The time since the boot in clock ticks, which is what `/proc/<pid>/stat` counts in; `undefined` if `/proc` can't tell. */
+const ticksNow: Effect.Effect<bigint | undefined, SyscallError, Kernel> = readText("/proc/uptime").pipe(
+  Effect.map((text) => {
+    const found = /^(\d+)\.(\d\d) /.exec(text)
+    return found === null ? undefined : BigInt(`${found[1]}${found[2]}`)
+  }),
+  // a procfs with subset=pid has no such file
+  orOn(["ENOENT", "ENOTDIR", "EACCES"], undefined)
+)
+
+/**
+ * A child that was not reaped, so that its pid is its own, for the time in which `/proc` hides it; `undefined` if `/proc`
+ * can't tell the time.
+ *
+ * @since 0.2.0
+ */
+export const holdHidden = (pid: AnyPid): Effect.Effect<HiddenProcess | undefined, SyscallError, Kernel> =>
+  Effect.map(ticksNow, (heldAt) => heldAt === undefined ? undefined : { pid, heldAt })
 
 /** Whether a process has ended, although its parent may not have asked for its status yet. */
 export const hasEnded = ({ state }: ProcessStat): boolean => state === "Z" || state === "X" || state === "x"

@@ -10,7 +10,7 @@ import { textOf } from "../../engine/errorText.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { Created } from "../network/Strategy.ts"
 import type { Numbering } from "../proc/numbers.ts"
-import type { ProcessIdentity } from "../proc/processes.ts"
+import type { HiddenProcess, ProcessIdentity } from "../proc/processes.ts"
 import type { ContainerId } from "./ContainerId.ts"
 import * as Json from "./json.ts"
 
@@ -41,6 +41,8 @@ export interface State {
   readonly runner?: ProcessIdentity
   /** The container's first process, as `numbering` has it; absent while there is none yet. */
   readonly init?: InitIdentity
+  /** Its first process while `/proc` does not show that: from its birth to its exec, for a user without privileges (hidepid). */
+  readonly hidden?: HiddenProcess
   /** Absent: the container has no cgroup of its own. */
   readonly cgroup?: CgroupManager
   /** `/proc/<pid>/ns/<type>` or the path that was joined, of each namespace that is not the host's. */
@@ -107,6 +109,7 @@ const fields: Readonly<Record<string, Check>> = {
   numbering: isOptional(has({ boot: isOptional(isText), pidNamespace: isText })),
   runner: isOptional(has(identity)),
   init: isOptional(has({ ...identity, pidNamespace: isOptional(isText) })),
+  hidden: isOptional(has({ pid: identity.pid, heldAt: isBigint })),
   cgroup: isOptional(has({
     version: (value) => value === "v1" || value === "v2" || value === "hybrid",
     paths: isMapOf(isText),

@@ -14,7 +14,14 @@ import { entriesOf, readText, using } from "../../native/Files.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { initialPidNamespace, type Numbering, numbering, numbersOf, procView } from "../proc/numbers.ts"
-import { hasEnded, parseStat, type ProcessIdentity, readStat, statCalls } from "../proc/processes.ts"
+import {
+  hasEnded,
+  type HiddenProcess,
+  parseStat,
+  type ProcessIdentity,
+  readStat,
+  statCalls
+} from "../proc/processes.ts"
 
 import type { InitIdentity, State } from "./State.ts"
 
@@ -54,9 +61,24 @@ const whereabouts = (
     return hasEnded(stat) ? { _tag: "Ended", zombie: found } : { _tag: "Alive", process: found }
   })
 
+/** Where a process is that `/proc` did not show when it was written down. */
+const unveiled = (
+  { heldAt, pid }: HiddenProcess,
+  known: Numbering | undefined
+): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    if (known !== undefined && (yield* numbering)?.pidNamespace !== known.pidNamespace) {
+      return { _tag: "Unseen", pidNamespace: known.pidNamespace }
+    }
+    const stat = yield* readStat(pid)
+    // it is hidden as before, or it ended before its exec
+    if (stat === undefined) return { _tag: "None" }
+    return stat.startTime > heldAt ? ended : yield* whereabouts(stat, known)
+  })
+
 /** Where the first process of a container is. */
-export const initOf = ({ init, numbering }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
-  whereabouts(init, numbering)
+export const initOf = ({ hidden, init, numbering }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
+  init === undefined && hidden !== undefined ? unveiled(hidden, numbering) : whereabouts(init, numbering)
 
 /** Where the process is that starts a container or stays with it. */
 export const runnerOf = ({ numbering, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
