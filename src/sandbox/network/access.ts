@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Resolver } from "node:dns/promises"
 import { connect, type Socket } from "node:net"
-import { specialUseOf } from "./addresses.ts"
+import { ownAddresses, specialUseOf } from "./addresses.ts"
 import { NoConnection, type Protocol } from "./Connection.ts"
 import { addressOf, type Destination, written } from "./hosts.ts"
 import { allow, nameAddress, type Rule } from "./rules.ts"
@@ -30,6 +30,8 @@ export interface Policy {
   readonly ask?: (request: Request) => Answer<boolean>
   /** The addresses of a name. */
   readonly resolve?: (name: string) => Answer<ReadonlyArray<string>>
+  /** The addresses of this machine, in their canonical form; those of its interfaces if absent. */
+  readonly own?: () => ReadonlyArray<string>
 }
 
 /** How long the application may think: it may have to ask a person. */
@@ -107,7 +109,11 @@ const addressesOf = (policy: Policy, request: Request): Effect.Effect<ReadonlyAr
     const asked = resolve === undefined ? askServers(host) : answerOf(() => resolve(host))
     const found = yield* sure(asked, resolving, (why) => failed(request, `${host} can't be resolved: ${why}`))
     const list = Array.isArray(found) ? found.slice(0, mostAddresses).map(String) : []
-    const uses = list.map((text) => ({ address: addressOf(text) ?? text, use: specialUseOf(text) }))
+    const own = new Set((policy.own ?? ownAddresses)())
+    const uses = list.map((text) => {
+      const address = addressOf(text) ?? text
+      return { address, use: specialUseOf(text) ?? (own.has(address) ? "an address of this machine" : undefined) }
+    })
     const open = uses.filter(({ address, use }) =>
       use === undefined || nameAddress(policy.rules, { host: address, port })
     )

@@ -4,7 +4,8 @@
  *
  * @see RFC 6890, the registries of special-purpose addresses of IANA
  */
-import { type Address, type Cidr, networkOf, parseAddress, parseCidr } from "../../native/inet.ts"
+import { networkInterfaces } from "node:os"
+import { type Address, type Cidr, formatAddress, networkOf, parseAddress, parseCidr } from "../../native/inet.ts"
 
 /** Whether a network has an address. */
 export const holds = (network: Cidr, { bytes, family }: Address): boolean => {
@@ -22,6 +23,8 @@ const special = blocks({
   "10.0.0.0/8": "a private address",
   "100.64.0.0/10": "a private address of a provider",
   "127.0.0.0/8": "a loopback address",
+  // of the internet by its number, and of the machine's host in truth: Azure's WireServer, which has its secrets
+  "168.63.129.16/32": "the address of a cloud's own service",
   "169.254.0.0/16": "a link-local address",
   "172.16.0.0/12": "a private address",
   "192.0.0.0/24": "a reserved address",
@@ -62,3 +65,15 @@ export const specialUseOf = (text: string): string | undefined => {
   const address = parseAddress(text)
   return address === undefined ? "no address" : specialUse(address)
 }
+
+/**
+ * The addresses of this machine's interfaces: what listens on one of them may count on a firewall, which holds back nobody who
+ * comes from the machine itself.
+ */
+export const ownAddresses = (): ReadonlyArray<string> =>
+  Object.values(networkInterfaces()).flatMap((all = []) =>
+    all.flatMap(({ address }) => {
+      const parsed = parseAddress(address)
+      return parsed === undefined ? [] : [formatAddress(parsed.bytes)]
+    })
+  )

@@ -24,7 +24,8 @@ export const answerBy = (
       return tell(undefined, undefined, { outcome: "refused", reason: "CONNECT takes a host and a port" })
     }
     const request = { host, port, protocol: "connect" } as const
-    return yield* Effect.match(admit({ ...policy, resolve }, request), {
+    // the machine in memory has no address of the internet
+    return yield* Effect.match(admit({ ...policy, resolve, own: () => [] }, request), {
       onSuccess: ([address]) =>
         tell("connect", request, { outcome: "allowed", ...address === undefined ? {} : { address } }),
       onFailure: ({ outcome, reason }) => tell("connect", request, { outcome, reason })

@@ -51,6 +51,22 @@ describe("CONNECT", () => {
       })
   )
 
+  it("refuses a name that leads to an address of this machine, unless the list names that", async () => {
+    const here = { resolve: () => ["2001:4860:0:0::7"], own: () => ["2001:4860::7"] }
+    const ask = "CONNECT example.org:443 HTTP/1.1\r\n\r\n"
+    await withProxy(["example.org"], here, async (proxy) => {
+      assert.include(await said(proxy.port, ask), "403 Forbidden")
+      assert.strictEqual(
+        proxy.seen[0]!.reason,
+        "example.org leads to 2001:4860::7, which is an address of this machine, and is not named itself"
+      )
+    })
+    await withProxy(["example.org", "[2001:4860::7]:443"], here, async (proxy) => {
+      await said(proxy.port, ask)
+      assert.notStrictEqual(proxy.seen[0]!.outcome, "refused")
+    })
+  })
+
   it("resolves a name once, and goes where it has looked", () =>
     withEcho(async ({ port }) => {
       let times = 0
