@@ -191,6 +191,8 @@ export interface Socket {
   readonly shutdownRead: boolean
   readonly shutdownWrite: boolean
   readonly passCredentials: boolean
+  /** Whether descriptors may be sent to it (`SO_PASSRIGHTS`). */
+  readonly passRights: boolean
   readonly receiveTimeout: number
   readonly error?: Errno
   /** For IPv4: its network namespace, and the address of bind(2). */

@@ -19,6 +19,7 @@ export const makeSocket = (m: Machine, domain: number, type: number, fields: Par
     shutdownRead: false,
     shutdownWrite: false,
     passCredentials: false,
+    passRights: true,
     receiveTimeout: 0,
     ...fields
   })
@@ -135,6 +136,7 @@ export const send = (
   const isLong = !isStream && data.length > sendBuffer - 32
   if (isLong && own.peer !== undefined && own.error === undefined) refuse("EMSGSIZE")
   const peer = receiverOf(m, own, (flags & MSG.NOSIGNAL) !== 0)
+  if (files.length > 0 && !peer.passRights) refuse("EPERM")
   const { creds, numbers } = m.self
   const sender = own.passCredentials || peer.passCredentials ? { numbers, uid: creds.uid, gid: creds.gid } : undefined
   const parts: Array<Queued> = []

@@ -422,7 +422,9 @@ export const MSG = family("MSG_", "sys/socket.h", {
 export const SO = family("SO_", "sys/socket.h", {
   PASSCRED: 16,
   RCVTIMEO: 20,
-  SNDTIMEO: 21
+  SNDTIMEO: 21,
+  /** Since Linux 6.16; not in every `sys/socket.h` yet. */
+  PASSRIGHTS: 83
 })
 
 /** `POLL*` of `poll.h`. @see poll(2) */

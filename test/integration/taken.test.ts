@@ -20,6 +20,7 @@ import * as Runtime from "../../src/runtime/Runtime.ts"
 import { noCompiler } from "../support/cHeaders.ts"
 import { containerOf, failureOf, makePlace, on, options, type Place, sh } from "../support/containers.ts"
 import { isolate } from "../support/host.ts"
+import { hasPassRights } from "../support/kernelVersion.ts"
 import { missing } from "../support/rootfs.ts"
 import { eventually } from "../support/until.ts"
 
@@ -95,9 +96,12 @@ const findings = (taken: ReadonlyArray<string>, own: ReadonlySet<string>): Reado
           .test(rest.join(" "))
       case "environ":
         return rest[0] !== "0"
+      case "sent":
+        return hasPassRights
       case "process":
       case "seen":
       case "proc":
+      case "refused":
         return false
       default:
         return true
@@ -252,7 +256,7 @@ describe.skipIf(reason !== undefined)("a program that may trace", () => {
         )
         // that it met each is what they have waited for
         assert.isAtLeast(new Set(met).size, spoils ? 1 : ends.length)
-        for (const kind of ["fd", "link", "map", "environ"]) {
+        for (const kind of ["fd", "link", "map", "environ", ...(spoils && hasPassRights ? ["refused"] : [])]) {
           assert.isTrue(lines.some((line) => line.startsWith(`${kind} `)), kind)
         }
         assert.deepStrictEqual([...findings(lines, own)], [])

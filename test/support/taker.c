@@ -10,12 +10,15 @@
  *   environ PID BYTES
  *   secret PID ADDRESS                             where the text that is in /tmp/secret is in its memory
  *
+ *   sent PID NUMBER, refused PID NUMBER            whether that socket takes a descriptor
+ *
  * Whose number is in /tmp/spoil, behind an m or an s, has noise written into its memory, or into its sockets, and its
  * descriptors are kept.
  */
 #define _GNU_SOURCE 1
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,6 +68,18 @@ static const char *link_of(const char *file) {
   return size < 0 ? "?" : target;
 }
 
+/* Who reads a message closes what came with it; and that takes as long as its sender likes. */
+static void send_descriptor(int pid, int number, int fd) {
+  char control[CMSG_SPACE(sizeof fd)] = {0};
+  struct iovec part = {"x", 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  *head = (struct cmsghdr){CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS};
+  memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) fprintf(out, "sent %d %d\n", pid, number);
+  else if (errno == EPERM) fprintf(out, "refused %d %d\n", pid, number);
+}
+
 static void take_descriptors(int pid, int keep, int spoil) {
   int handle = syscall(SYS_pidfd_open, pid, 0);
   if (handle < 0) return;
@@ -80,6 +95,7 @@ static void take_descriptors(int pid, int keep, int spoil) {
     fprintf(out, "fd %d %d %llu %llu %o %d %s\n", pid, number, (unsigned long long)status.st_dev,
             (unsigned long long)status.st_ino, fcntl(fd, F_GETFL), domain, link_of(name));
     if (spoil && domain >= 0 && number > 2) {
+      send_descriptor(pid, number, fd);
       char noise[300];
       getrandom(noise, sizeof noise, 0);
       send(fd, noise, sizeof noise, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -110,6 +110,8 @@ export const setsockopt = (m: Machine, { fd, option, value }: Arguments<"setsock
   switch (option) {
     case SO.PASSCRED:
       return m.sockets.set(own.id, { ...own, passCredentials: value !== 0 })
+    case SO.PASSRIGHTS:
+      return m.sockets.set(own.id, { ...own, passRights: value !== 0 })
     case SO.RCVTIMEO:
       // in the table of calls the unit is milliseconds
       return m.sockets.set(own.id, { ...own, receiveTimeout: value })

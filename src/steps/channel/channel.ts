@@ -23,7 +23,7 @@
 import * as Effect from "effect/Effect"
 import * as c from "../../native/constants.ts"
 import type { AnyFd, AnyPid } from "../../native/Handle.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import type { Message as Packet } from "../../native/results.ts"
 
 const words = ["Enter", "Entered", "Go", "Prepared", "Waiting", "Ready", "Done", "Failed"] as const
@@ -54,6 +54,22 @@ export const receive = (fd: AnyFd): Effect.Effect<Received, SyscallError, Kernel
   Effect.flatMap(
     sys.recvmsg({ fd, size: largest, flags: c.MSG.CMSG_CLOEXEC }),
     (packet) => Effect.as(Effect.forEach(packet.fds, (fd) => sys.close({ fd }), { discard: true }), parse(packet))
+  )
+
+/**
+ * Prepares the parent's end: the kernel says who has sent each message, and refuses descriptors that are sent along
+ * (since Linux 6.16).
+ *
+ * To close a descriptor can take as long as its sender likes: a socket that lingers waits for its far end, a file of FUSE for
+ * its server. It would be this thread that waits, whether the message is read, or dropped with the channel.
+ *
+ * @see unix(7), SO_PASSCRED; socket(7), SO_LINGER
+ * @since 0.2.0
+ */
+export const hearOnly = (fd: AnyFd): Effect.Effect<void, SyscallError, Kernel> =>
+  Effect.andThen(
+    sys.setsockopt({ fd, option: c.SO.PASSCRED, value: 1 }),
+    sys.setsockopt({ fd, option: c.SO.PASSRIGHTS, value: 0 }).pipe(orOn(["ENOPROTOOPT"], undefined))
   )
 
 const parse = ({ credentials, data }: Packet): Received => {

@@ -1,15 +1,16 @@
 /**
- * Make the channel to the init. Packets keep message boundaries; the kernel attests the sender of each
- * (`SO_PASSCRED`), so a process that is cloned later inside the container can't lie about its pid.
+ * Make the channel to the init. Packets keep message boundaries; the kernel attests the sender of each, so a process that
+ * is cloned later inside the container can't lie about its pid, and lets nobody send a descriptor along.
  *
  * @category steps
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { F, SO, SOCK } from "../../native/constants.ts"
+import { F, SOCK } from "../../native/constants.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { hearOnly } from "../channel/channel.ts"
 import { descriptorsOf } from "../init/Init.ts"
 import { Channel } from "./facts.ts"
 import { Launch } from "./Launch.ts"
@@ -49,7 +50,7 @@ export const openChannel = Step.make("openChannel", {
     const child = yield* clearOf(descriptorsOf(record).map(([number]) => number), end)
     const channel = { parent, child, closeParent, closeChild: closing(child) }
     yield* Step.onRollback(channel.closeChild)
-    yield* sys.setsockopt({ fd: parent, option: SO.PASSCRED, value: 1 })
+    yield* hearOnly(parent)
     return channel
   }))
 })

@@ -11,12 +11,12 @@ import type { NamespaceType } from "../../config/Container.ts"
 import { hasNamespace } from "../../config/Container.ts"
 import type * as Pipeline from "../../engine/Pipeline.ts"
 import * as Step from "../../engine/Step.ts"
-import { SO, SOCK } from "../../native/constants.ts"
+import { SOCK } from "../../native/constants.ts"
 import { using } from "../../native/Files.ts"
 import { Fork } from "../../native/Fork.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { sys } from "../../native/Kernel.ts"
-import { send } from "../channel/channel.ts"
+import { hearOnly, send } from "../channel/channel.ts"
 import { emptyReport, initMain } from "../init/initMain.ts"
 import { pathNumber, viewCalls } from "../proc/numbers.ts"
 import { type Child, childCalls, end, openSuccessor, spawnChild } from "./child.ts"
@@ -85,7 +85,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
       Effect.succeed(childEnd),
       () =>
         Effect.andThen(
-          sys.setsockopt({ fd: channel, option: SO.PASSCRED, value: 1 }),
+          hearOnly(channel),
           spawnChild(0, child(onlyNumber), [[onlyNumber, childEnd]], unlessFinished)
         )
     )

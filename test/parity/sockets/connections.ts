@@ -1,5 +1,6 @@
 /** Options, connections, poll(2), addresses. */
 import { AF, CLONE, O, POLL, S, SHUT, SO, SOCK } from "../../../src/native/constants.ts"
+import { hasPassRights } from "../../support/kernelVersion.ts"
 import { cwd, type Line, type Scenario } from "../../support/parityLines.ts"
 import {
   fork,
@@ -24,6 +25,22 @@ const connect = (fd: string, path: string): Line => line("connect", { fd, path }
 const chmod = (path: string, mode: number): Line => line("fchmodat", { dirfd: cwd, path, mode })
 
 export const connections: Readonly<Record<string, Scenario>> = {
+  ...hasPassRights
+    ? {
+      "a socket that takes no descriptors": each((type) => [
+        pair("s", type),
+        option("$s.1", SO.PASSRIGHTS, 0),
+        send("$s.0", "x", 0, ["$s.0"]),
+        send("$s.0", "y"),
+        send("$s.1", "x", 0, ["$s.0"]),
+        option("$s.1", SO.PASSRIGHTS, 1),
+        send("$s.0", "z", 0, ["$s.0"]),
+        receive("$s.1"),
+        receive("$s.1"),
+        receive("$s.0")
+      ])
+    }
+    : {},
   "options of sockets": [
     pair("s", SOCK.STREAM),
     option("$s.0", SO.RCVTIMEO, 10),

@@ -10,7 +10,7 @@
  *
  * @see clone(2), close_range(2), execveat(2), pipe(7), memfd_create(2)
  */
-import { AT, F, F_SEAL, MFD, O, RLIMIT, SOCK } from "../../constants.ts"
+import { AT, F, F_SEAL, MFD, O, RLIMIT, SO, SOCK } from "../../constants.ts"
 import { MFD_EXEC } from "../../elf.ts"
 import type { Passed } from "../../Fork.ts"
 import type { Call } from "../../Kernel.ts"
@@ -91,6 +91,8 @@ export class Spawner {
       const [link, mine] = this.#own({ _tag: "socketpair", type })
       keep(link)
       this.reserve(mine)
+      // a descriptor that comes along is closed by who reads, which can take as long as its sender likes. Since Linux 6.16
+      attempted(() => this.#own({ _tag: "setsockopt", fd: mine, option: SO.PASSRIGHTS, value: 0 }))
       try {
         const [end, imageThere] = [there(0, link), there(2, image)]
         const passed: ReadonlyArray<Passed> = [...given, [end, link], [there(1, file), file], [imageThere, image]]
