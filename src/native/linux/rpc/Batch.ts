@@ -11,10 +11,14 @@ import { putWord, wordAt } from "./words.ts"
 
 const entrySize = sizes.entry
 
-/** The most entries of a list. */
-export const mostEntries = 384
-/** Bytes that they take. */
-export const batchSize = mostEntries * entrySize
+/**
+ * How many entries a list has at most. All calls of a default container between two that must be made by themselves fit into one
+ * list, so that it is handed over once. In the least memory that a server may have, less is left for them.
+ */
+const [many, few] = [1024, 384]
+
+/** Bytes that a list takes in a memory of which so many are free. */
+export const batchSize = (free: number): number => (free > 8 * many * entrySize ? many : few) * entrySize
 
 /** What a result must be so that the next entry is made: anything, no failure, or a number. */
 export type Expected = "anything" | "success" | number
@@ -25,14 +29,17 @@ const noAnswer = -5
 /** One list. */
 export class Batch {
   readonly address: number
+  /** The most entries that it can have. */
+  readonly most: number
   readonly #words: Int32Array
   readonly #view: DataView
   #length = 0
 
   constructor({ address, memory }: Memory) {
     this.address = address
-    this.#words = new Int32Array(memory.buffer, memory.byteOffset, batchSize / 4)
-    this.#view = new DataView(memory.buffer, memory.byteOffset, batchSize)
+    this.most = memory.byteLength / entrySize
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4)
+    this.#view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength)
   }
 
   get length(): number {

@@ -11,7 +11,7 @@ import * as Ahead from "../../Ahead.ts"
 import { type Errno, numberOf } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import type { Scratch } from "../Scratch.ts"
-import { Batch, batchSize, mostEntries } from "./Batch.ts"
+import { Batch, batchSize } from "./Batch.ts"
 import { checkResult } from "./checks.ts"
 import { Clock } from "./Clock.ts"
 import { fits, isAlone, mayWait } from "./guesses.ts"
@@ -159,7 +159,7 @@ export class Journey implements Ahead.Journey {
       return this.#alone(part, call, plain)
     }
     const { memory } = this.#process
-    if (this.#batch.length > mostEntries - 16 || memory.room < room && memory.used > this.#start) {
+    if (this.#batch.length > this.#batch.most - 16 || memory.room < room && memory.used > this.#start) {
       return Effect.andThen(this.#flush(), Effect.suspend(() => this.isLost ? astray : this.#join(part, call, guess)))
     }
     return this.#join(part, call, guess)
@@ -378,6 +378,6 @@ export class Journey implements Ahead.Journey {
 /** Makes a list at the front of the memory for arguments; `start` is where the arguments begin. */
 const listIn = (memory: Scratch): { readonly batch: Batch; readonly start: number } => {
   memory.reset()
-  const batch = new Batch(memory.piece(batchSize))
+  const batch = new Batch(memory.piece(batchSize(memory.room)))
   return { batch, start: memory.used }
 }
