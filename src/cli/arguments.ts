@@ -34,7 +34,7 @@ export const exactArguments = (given: ReadonlyArray<string>, commandLine: () => 
   const refuse = (why: string): never => {
     const index = given.findIndex((text) => text.includes(replaced))
     throw new Error(
-      `argument ${index + 1}, ${JSON.stringify(given[index])}, is no UTF-8, and its bytes are lost: ${why}`
+      `argument ${index + 1}, ${JSON.stringify(given[index])}, is not UTF-8, and its bytes are lost: ${why}`
     )
   }
   let exact: ReadonlyArray<Buffer>

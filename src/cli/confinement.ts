@@ -1,4 +1,4 @@
-/** `--allow` and `--workspace`: what a program reaches of the network, and which directory of the host it works in. */
+/** `--allow` and `--workspace`: which hosts a program reaches, and which directory of the host it works in. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { makesNamespace } from "../config/Container.ts"
@@ -44,28 +44,32 @@ const withAllow = (options: Runtime.RunOptions, command: Confinement): Effect.Ef
     if (first === undefined) return options
     yield* rulesOf(command)
     const { container } = options
-    if (detach === true) return yield* refuse("--allow", first, "needs somebody who answers: leave out --detach")
+    if (detach === true) return yield* refuse("--allow", first, "needs a runfx that runs the proxy: leave out --detach")
     const other = container.networks.find(({ strategy }) => strategy !== "loopback")
     if (!makesNamespace(container, "net") || container.networks.length === 0) {
-      return yield* refuse("--allow", first, "needs a network of the container's own: --network loopback")
+      return yield* refuse(
+        "--allow",
+        first,
+        "needs a new network namespace with a loopback interface: --network loopback"
+      )
     }
     if (other !== undefined) {
       return yield* refuse(
         "--allow",
         first,
-        `can't go with the network ${other.name}, which leads past it: leave that out`
+        `can't be combined with the network ${other.name}, which bypasses the proxy: leave that network out`
       )
     }
     const { process } = container
     const variables = proxyVariables.map(([name, value]) => `${name}=${value}`)
-    // what was said by name counts
+    // the variables of the configuration and of --env come later, and so replace these
     return { ...options, container: { ...container, process: { ...process, env: [...variables, ...process.env] } } }
   })
 
-/** With the covers that a workspace has if nothing is said; see `workspace` of `runfx/sandbox`. */
+/** A workspace with the covers that it has by default; see `workspace` of `runfx/sandbox`. */
 const described = (directory: string) => workspaceDescription(directory).workspace!
 
-/** What else a program in a workspace has of its own, if its root is the host's: the homes of others are nothing for it. */
+/** Adds a new /tmp and home for a program in a workspace, and hides the host's, if its root is the host's. */
 const withHome = (
   options: Runtime.RunOptions,
   workspace: string
@@ -81,7 +85,7 @@ const withHome = (
       ...options,
       container: {
         ...container,
-        // what was said by name comes later, and so is there
+        // the mounts of the options come later, and so are on top
         mounts: [
           inMemory("/tmp", defaultTmpfs, true),
           emptied("/home"),
@@ -102,7 +106,7 @@ const withWorkspace = (
   Effect.gen(function*() {
     if (workspace === undefined) return options
     if (detach === true) {
-      return yield* refuse("--workspace", workspace, "is held until the end of the program: leave out --detach")
+      return yield* refuse("--workspace", workspace, "needs a runfx that cleans it up at the end: leave out --detach")
     }
     if (!/^\/.*[^/.]/.test(workspace)) {
       return yield* refuse("--workspace", workspace, "must be an absolute path of a directory, and not the root")
@@ -124,17 +128,17 @@ const withWorkspace = (
     }
   })
 
-/** The options of a start with what these say; nothing is made yet. */
+/** The options of a start, changed by these; nothing is made yet. */
 export const confined = (
   options: Runtime.RunOptions,
   command: Confinement
 ): Effect.Effect<Runtime.RunOptions, OptionError | SyscallError, Kernel> =>
   Effect.flatMap(withAllow(options, command), (allowed) => withWorkspace(allowed, command))
 
-/** Different refusals that are told. */
+/** How many different refusals are reported. */
 const mostTold = 100
 
-/** Tells once of each host that is refused: a program may ask as often as it likes. */
+/** Reports each refusal once, however often a program asks. */
 const teller = (): (connection: Connection) => void => {
   const told = new Set<string>()
   return ({ host, outcome, reason }) => {
@@ -145,10 +149,10 @@ const teller = (): (connection: Connection) => void => {
   }
 }
 
-/** What runs beside a program as long as the scope is open. */
+/** What runs alongside a program as long as the scope is open. */
 export type Beside = Effect.Effect<Door | undefined, SyscallError, Kernel | Scope.Scope>
 
-/** Looks at the host now; all that is done later is done by calls, so that a plan tells it. */
+/** Reads the host now; all later work is done by calls, so that a plan shows it. */
 export const beside = (command: Confinement): Effect.Effect<Beside, OptionError> =>
   Effect.gen(function*() {
     const { allow, workspace } = command

@@ -1,4 +1,4 @@
-/** `runfx doctor`: what this host allows this caller, and what to do about what it does not. */
+/** `runfx doctor`: what this host allows this caller, and how to get what it does not. */
 import * as Effect from "effect/Effect"
 import { visible } from "../engine/visible.ts"
 import { print } from "../runtime/streams.ts"
@@ -14,7 +14,7 @@ export interface DoctorCommand extends GlobalOptions {
 const line = ({ found, name, ok, remedy }: Finding): string =>
   `${ok ? "ok" : "--"}  ${name.padEnd(16)} ${found}\n${remedy === undefined ? "" : `    what to do: ${remedy}\n`}`
 
-/** Tells what it finds; the exit code is 1 if no sandbox could run. */
+/** Prints what it finds; the exit code is 1 if no sandbox can run. */
 export const doctor = ({ format, root }: DoctorCommand): Promise<void> =>
   onLinux(
     Effect.gen(function*() {

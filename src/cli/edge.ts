@@ -23,7 +23,7 @@ import { leaveHungUp } from "./hungUp.ts"
 export interface GlobalOptions {
   /** Directory of the state of all containers. */
   readonly root?: string
-  /** Print also what helps to find a fault. */
+  /** Also print what helps to find a fault. */
   readonly debug?: boolean
 }
 
@@ -31,7 +31,7 @@ export interface GlobalOptions {
 export const report = (error: unknown): string => visible(`runfx: ${render(error)}\n`)
 
 /**
- * What the effects log is a line on standard error: `runfx: warning: …`, and with {@link debugging} also
+ * Prints each log entry as a line on standard error: `runfx: warning: …`, and with {@link debugging} also
  * `runfx: debug: …`. `Effect.logWarning` is for what the user can act on; everything else is `Effect.logDebug`.
  */
 const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
@@ -40,17 +40,17 @@ const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
   Streams.write("stderr", visible(`runfx: ${level}: ${text}\n`))
 })
 
-/** Whether debug lines are asked for: `--debug`, or `RUNFX_DEBUG` with any value other than 0 or none. */
+/** Whether debug lines are asked for: `--debug`, which sets `RUNFX_DEBUG`, or that variable with any value but 0 or none. */
 const debugging = (): boolean => !["", "0", undefined].includes(process.env["RUNFX_DEBUG"])
 
-/** A defect is a bug of ours, or of the step that it came up in: it is shown with its stack. */
+/** A defect is a bug in runfx or in the step that it came from: it is shown with its stack. */
 const reportDefect = (defect: unknown, place?: Place): string => {
   const where = place === undefined ? "runfx" : `the step ${place.step} of ${place.pipeline}`
   const what = defect instanceof Error ? defect.stack ?? defect.message : String(defect)
   return visible(`runfx: this is a bug in ${where}: ${what}\n`)
 }
 
-/** What came from outside while a subcommand ran. */
+/** What ended a subcommand from outside. */
 interface Outside {
   /** The last signal that would have ended this process. */
   signal?: number
@@ -127,7 +127,7 @@ export const onLinux = async (effect: Effect.Effect<number, unknown, Kernel | Fo
   if (kernel !== undefined) await onKernel(effect, kernel)
 }
 
-/** The kernel that this process runs on; where there is none that runfx can use, that is reported. */
+/** The kernel that this process runs on; `undefined`, with a report, if runfx can't use it. */
 const kernelOrReport = (): Kernel["Service"] | undefined => {
   try {
     return Linux.make()

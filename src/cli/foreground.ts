@@ -1,6 +1,6 @@
 /**
- * What `run` and `exec` do around their program: its pid in a file, its input made safe, signals passed on, times printed and
- * written, and its exit code in the end.
+ * What `run` and `exec` do around their program: they write its pid to a file, make its input safe, pass signals on, print and
+ * write times, and exit with its exit code.
  */
 import * as Effect from "effect/Effect"
 import type { Container, Process } from "../config/Container.ts"
@@ -56,7 +56,7 @@ export const foreground = <O extends Runtime.ProcessHandles & { readonly id: str
       if (!processOf(given).terminal) yield* guardInput
       if (command.detach === true) {
         yield* held(processOf(given), given)
-        // if its id can't be printed, the start has failed: the caller would not know of the program
+        // if its id can't be printed, the start fails: the caller would not know about the program
         yield* around(detached(given, (running) =>
           Effect.gen(function*() {
             yield* writePid(String(running.pid))

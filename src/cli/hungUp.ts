@@ -18,8 +18,8 @@ const replace = (fd: number): Effect.Effect<void, SyscallError, Kernel> =>
   )
 
 /**
- * Puts the null device in the place of each standard stream that was such a terminal. If that fails, Node aborts, as it
- * would without it: there is no stream left on which to report why.
+ * Replaces each standard stream that was such a terminal by the null device. If that fails, Node aborts, as it would without
+ * this; there is no stream left to report why.
  */
 export const leaveHungUp: Effect.Effect<void, never, Kernel> = Effect.ignore(
   Effect.forEach(

@@ -17,7 +17,7 @@ const titles = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
 
 /** Columns as wide as their widest cell, two spaces apart. */
 const table = (texts: ReadonlyArray<ReadonlyArray<string>>): string => {
-  // a bundle's path may hold anything
+  // a bundle's path may have any characters
   const rows = texts.map((cells) => cells.map(visibleLine))
   const widths = titles.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}\n`)

@@ -11,24 +11,22 @@ import { visible } from "../engine/visible.ts"
 import type { Output, StreamError } from "../runtime/streams.ts"
 import { ownArguments } from "./arguments.ts"
 import { misplaced } from "./misplaced.ts"
-import { podmanOptions } from "./podmanOptions.ts"
+import { collect, podmanOptions } from "./podmanOptions.ts"
 import { version } from "./version.ts"
 
 const subcommands = new Set(["run", "exec", "kill", "doctor", "list", "delete", "prune", "plan"])
 
-const positive = (text: string): number => {
+const count = (text: string): number => {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("It must be a whole number, 0 or more.")
   return value
 }
 
-/** As an absolute path, and without a slash at its end: it is compared with paths that the kernel tells. */
+/** As an absolute path without a slash at its end: it is compared with paths that the kernel returns. */
 const directory = (text: string): string => {
   if (text === "") throw new InvalidArgumentError("It must not be empty.")
   return resolve(text)
 }
-
-const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<string> => [...all, value]
 
 /** commander keeps a `--` that comes after the first argument. */
 const withoutDashes = (cmd: ReadonlyArray<string>): ReadonlyArray<string> => cmd[0] === "--" ? cmd.slice(1) : cmd
@@ -71,25 +69,28 @@ const containerOptions = (command: Command): Command =>
     )
     .option("--flow <file>", "module whose default export takes the init pipeline and returns the one to use")
     .option("--hostname <name>", "host name of the container")
-    .option("--network <kind>", "none, loopback, bridge (a veth pair to a bridge of its own), or one of the flow's own")
+    .option(
+      "--network <kind>",
+      "none, loopback, bridge (a veth pair to a bridge that runfx makes), or a kind of the flow"
+    )
     .option("--read-only", "make the root read-only")
-    .option("--rootless", "give the container a user namespace, also as root")
+    .option("--rootless", "give the container a user namespace, even as root")
     .addOption(
-      new Option("--cgroups <kind>", "none: no cgroup, and so no limits, whatever the configuration says").choices([
+      new Option("--cgroups <kind>", "none: make no cgroup, and leave out the configuration's limits of it").choices([
         "none"
       ])
     )
-    .option("--init", "put a process 1 of runfx's own before the program, which reaps and hands signals on")
+    .option("--init", "run a process 1 of runfx's own, which reaps processes and passes signals on to the program")
     .option("--no-new-keyring", "leave the container in the caller's session keyring")
-    .option("--preserve-fds <n>", "pass on this many descriptors, from 3 on", positive)
+    .option("--preserve-fds <n>", "pass on this many descriptors, from 3 on", count)
     .option("--console-socket <path>", "unix socket that takes the terminal's master")
 
 /** The first argument that is neither an option nor the value of `--root`: for commander, the subcommand. */
 const asked = process.argv.slice(2).find((word, index, all) => !word.startsWith("-") && all[index - 1] !== "--root")
 
 /**
- * Whether a subcommand may be asked for. To define all of them takes longer than to read the command line. What is none is
- * an error or a request for help, which tell about all.
+ * Whether a subcommand may be asked for. Defining all of them takes longer than reading the command line. If the word is no
+ * subcommand, the answer is an error or help, which list all.
  */
 const isAsked = (name: string): boolean => !subcommands.has(asked ?? "") || asked === name
 
@@ -100,7 +101,7 @@ const program = new Command("runfx")
   .description("Run containers through typed, composable pipelines of steps.")
   .version(version, "-v, --version")
   .option("--root <dir>", "directory of the state of all containers", directory)
-  .option("--debug", "print also what helps to find a fault; the same as RUNFX_DEBUG=1")
+  .option("--debug", "also print what helps to find a fault; the same as RUNFX_DEBUG=1")
   .exitOverride()
   .configureOutput({
     writeOut: (text) => void said.push(["stdout", text]),
@@ -118,7 +119,7 @@ if (isAsked("run")) {
     .description("run a program in a new container, and wait for its end")
     .option("-d, --detach", "return as soon as the program runs")
     .option("--pid-file <file>", "write the pid of the container's first process there")
-    .option("--show-plan", "print the steps before they are done")
+    .option("--show-plan", "print the steps before the start")
     .option("--timings", "print the time of each step at the end, with bars on a terminal")
     .option("--trace <file>", "write what the start does, step by step, as a trace for Perfetto or chrome://tracing")
     .argument("[cmd...]", "the program and its arguments")
@@ -136,7 +137,7 @@ if (isAsked("exec")) {
     .option("--flow <file>", "module whose default export takes the setns pipeline and returns the one to use")
     .option("-d, --detach", "return as soon as the program runs")
     .option("--pid-file <file>", "write the pid of the program there")
-    .option("--preserve-fds <n>", "pass on this many descriptors, from 3 on", positive)
+    .option("--preserve-fds <n>", "pass on this many descriptors, from 3 on", count)
     .option("--console-socket <path>", "unix socket that takes the terminal's master")
     .option("--timings", "print the time of each step at the end, with bars on a terminal")
     .option("--trace <file>", "write what the start does, step by step, as a trace for Perfetto or chrome://tracing")
@@ -154,7 +155,7 @@ if (isAsked("kill")) {
     .description("signal a container; KILL ends all of its processes")
     .argument("<id>", "the container's id")
     .argument("[signal]", "name or number; 0 only asks whether the container runs", "TERM")
-    .option("-a, --all", "signal every process of the container, not the first alone")
+    .option("-a, --all", "signal every process of the container, not only the first")
     .action(async (id, signal, options, command: Command) => {
       const { kill } = await import("./kill.ts")
       await kill({ ...command.optsWithGlobals(), ...options, id, signal })
@@ -163,7 +164,7 @@ if (isAsked("kill")) {
 
 if (isAsked("doctor")) {
   program.command("doctor")
-    .description("tell what this host allows, and what to do about what it does not")
+    .description("say what this host allows, and how to get what it does not")
     .addOption(new Option("-f, --format <format>", "how to print it").choices(["table", "json"]).default("table"))
     .action(async (options, command: Command) => {
       const { doctor } = await import("./doctor.ts")
@@ -175,7 +176,7 @@ if (isAsked("list")) {
   program.command("list")
     .description("list the containers")
     .addOption(new Option("-f, --format <format>", "how to print them").choices(["table", "json"]).default("table"))
-    .option("-q, --quiet", "print the ids only")
+    .option("-q, --quiet", "print only the ids")
     .action(async (options, command: Command) => {
       const { list } = await import("./list.ts")
       await list({ ...command.optsWithGlobals(), ...options })
@@ -196,10 +197,10 @@ if (isAsked("delete")) {
 
 if (isAsked("prune")) {
   program.command("prune")
-    .description("remove containers that have ended and whose runtime was killed")
-    .option("-a, --all", "also detached containers that have ended")
+    .description("remove containers that have ended and have no owner any more")
+    .option("-a, --all", "also remove detached containers that have ended")
     .option("-n, --dry-run", "only print what would be removed")
-    .option("--verbose", "print also what is kept, and why")
+    .option("--verbose", "also print what is kept, and why")
     .option("--flow <file>", "the flow that they were started with, if that added a kind of network")
     .action(async (options, command: Command) => {
       const { prune } = await import("./prune.ts")
@@ -220,8 +221,11 @@ if (isAsked("plan")) {
         new Option("-f, --format <format>", "how to print it; html is a page for a browser, in one file")
           .choices(["text", "json", "html"]).default("text")
       )
-      .option("-a, --all", "print every call, also those that only look")
-      .option("--diff <file>", "print the difference from an earlier plan (its JSON) only; exit code 1 if there is one")
+      .option("-a, --all", "print every call, even those that only look")
+      .option(
+        "--diff <file>",
+        "print only the difference from an earlier plan, a JSON file; exit code 1 if there is one"
+      )
 
   planOptions(containerOptions(plan.command("run", { isDefault: true })))
     .description("what run would do")
@@ -274,7 +278,7 @@ if (isAsked("plan")) {
     })
 }
 
-/** What of a text could not be written at once. Most of the time that is nothing, and what can wait is not loaded. */
+/** The part of a text that could not be written at once. Usually there is none, and the code that waits is not loaded. */
 const unwritten = (to: Output, text: string): Uint8Array => {
   let bytes: Uint8Array = Buffer.from(text)
   try {

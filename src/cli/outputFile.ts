@@ -1,6 +1,6 @@
 /**
- * Files that the command writes, as `--pid-file` and `--trace`: whole or not at all, and known to be writable before anything
- * is started.
+ * Files that the command writes, such as `--pid-file` and `--trace`: completely or not at all. A file that can't be written
+ * is an error before anything is started.
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -40,7 +40,7 @@ class OutputFileError extends Data.TaggedError("OutputFileError")<{
 /** Writes it, once. */
 export type WriteFile = (text: string) => Effect.Effect<void, OutputFileError, Kernel>
 
-/** As much as one call is given, in bytes. */
+/** How much one call writes, in bytes. */
 const chunkSize = 65536
 
 const kinds: Readonly<Record<number, string>> = {
@@ -51,7 +51,7 @@ const kinds: Readonly<Record<number, string>> = {
   [S.IFSOCK]: "a socket"
 }
 
-/** Checks what is in the way: a link, wherever it leads, and a file are replaced, but nothing else. */
+/** Checks what has the name already: a file or a link is replaced, and nothing else. */
 const inTheWay = Effect.fnUntraced(function*(file: string) {
   const at = { dirfd: AT.FDCWD, path: file }
   const found = yield* sys.statx({ ...at, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.TYPE }).pipe(
@@ -59,10 +59,10 @@ const inTheWay = Effect.fnUntraced(function*(file: string) {
   )
   if (found === undefined) return undefined
   const kind = kinds[found.mode & S.IFMT]
-  if (kind !== undefined) return `there is ${kind}, which a file can't take the place of`
+  if (kind !== undefined) return `there is ${kind} of this name, which is not replaced: name another file`
   // /dev/stdout and similar links: a host without them is damaged
   const isKernels = (found.mode & S.IFMT) === S.IFLNK && (yield* sys.readlinkat(at)).startsWith("/proc/")
-  return isKernels ? "there is a link to a file that is open, which a file can't take the place of" : undefined
+  return isKernels ? "it is a link of /proc to an open file, which is not replaced: name another file" : undefined
 })
 
 /**

@@ -1,4 +1,4 @@
-/** `runfx plan`: prints what a command would do. Nothing is done, and no privileges are needed. */
+/** `runfx plan`: prints what a command would do. It changes nothing, and needs no privileges. */
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import process from "node:process"
@@ -28,7 +28,7 @@ import { accompaniedRun, type RunCommand, runOptions } from "./run.ts"
 /** The options of all plans. */
 interface PlanCommand {
   readonly format: string
-  /** Print also the calls that only look. */
+  /** Also print the calls that only look. */
   readonly all?: boolean
   /** A file with an earlier plan as JSON: only the difference from it is printed. */
   readonly diff?: string
@@ -58,7 +58,7 @@ const read = (file: string): Effect.Effect<Plan.Plan, Error> =>
     (text) =>
       Effect.mapError(
         Plan.fromText(text),
-        ({ message }) => new Error(`--diff ${file}: this is no plan as --format json prints it: ${message}`)
+        ({ message }) => new Error(`--diff ${file}: this is not a plan that --format json has printed: ${message}`)
       )
   )
 
@@ -106,7 +106,7 @@ interface Found {
   readonly known: Existing
 }
 
-/** A container with its environment, which is not in its state: without PATH, a program may not be found again. */
+/** A container with its environment, which is not in its state: without PATH, its program may not be found. */
 const whole = (state: State): Effect.Effect<Container> =>
   Effect.map(environmentOf(state), (env) => ({
     ...state.container,
@@ -193,7 +193,7 @@ export const showPrune = ({ flow, root, detached, ...command }: PlanPruneCommand
     for (const { _tag, id } of found) {
       if (_tag !== "Removed") continue
       const state = yield* Effect.result(Store.load(stateRoot, id))
-      // one without a state leaves nothing to plan but its directory
+      // of one without a state only the directory is left, which a plan leaves out
       if (state._tag === "Success") {
         removed.push({ id, ...given({ bundle: state.success.bundle }), container: yield* whole(state.success) })
       }

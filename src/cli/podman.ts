@@ -35,7 +35,7 @@ export const sizeOf = (text: string): bigint | undefined => {
 
 const size = (option: string, text: string): Effect.Effect<bigint, OptionError> => {
   const found = sizeOf(text)
-  // beyond it the kernel takes the number for another one, or for none
+  // the kernel reads a larger number as another one, or as no limit
   return found === undefined || found === 0n || found >= 2n ** 63n
     ? refuse(option, text, "must be a size, such as 256m")
     : Effect.succeed(found)
@@ -73,7 +73,7 @@ const mountWith = (
 
 const isPath = (text: string | undefined): text is string => text?.startsWith("/") === true
 
-/** Words of a volume that say nothing here: relabelling and the owner are refused, not ignored. */
+/** Words that a volume may have. Podman's others, such as those for labels and owners, are refused, not ignored. */
 const volumeWords = new Set(["ro", "rw", "exec", "noexec", "dev", "nodev", "suid", "nosuid", "rbind", "bind"])
 
 const volume = (text: string): Effect.Effect<Mount, OptionError> => {
@@ -112,9 +112,11 @@ const mount = (text: string): Effect.Effect<Mount, OptionError> => {
   const readOnly = take("ro", "readonly")
   const [ofSize, ofMode] = [take("tmpfs-size"), take("tmpfs-mode")]
   const [unknown] = given.keys()
-  if (unknown !== undefined) return refuse("--mount", text, `"${unknown}" is not known`)
+  if (unknown !== undefined) {
+    return refuse("--mount", text, `"${unknown}" is not known: there are type, src, dst, ro, tmpfs-size and tmpfs-mode`)
+  }
   if (readOnly !== undefined && !["", "true", "false"].includes(readOnly)) {
-    return refuse("--mount", text, "ro must be true or false, or stand alone")
+    return refuse("--mount", text, "ro must be true or false, or have no value")
   }
   const words = readOnly === undefined || readOnly === "false" ? [] : ["ro"]
   if (type === "tmpfs" && source !== undefined) return refuse("--mount", text, "a tmpfs has no source: leave out src")
@@ -147,7 +149,7 @@ const mountsOf = (options: PodmanOptions): Effect.Effect<ReadonlyArray<Mount>, O
     (all) => all.flat()
   )
 
-/** As many as Linux has: PID_MAX_LIMIT. */
+/** The most that Linux can have: PID_MAX_LIMIT. */
 const mostProcesses = 2 ** 22
 
 /** In microseconds, as podman has it. */
@@ -162,7 +164,7 @@ const limitsOf = ({ cpus, memory, memorySwap, pidsLimit }: PodmanOptions, old: O
       ? -1n
       : yield* size("--memory-swap", memorySwap)
     if (swap !== undefined && most === undefined) return yield* refuse("--memory-swap", memorySwap!, "needs --memory")
-    // not what else JavaScript takes for a number: 0x10, 1e3, Infinity
+    // JavaScript accepts more as a number: 0x10, 1e3, Infinity
     const quota = cpus === undefined
       ? undefined
       : /^\d{1,4}(\.\d+)?$/.test(cpus)
@@ -203,7 +205,7 @@ const numbersOf = (option: string, texts: ReadonlyArray<string>) =>
     return number === undefined ? refuse(option, text, "is not the name of a capability") : Effect.succeed(number)
   })
 
-/** Taken away, but for what is added by name: `--cap-drop ALL --cap-add KILL` leaves one. */
+/** The sets without what `--cap-drop` names, but with what `--cap-add` names: `--cap-drop ALL --cap-add KILL` leaves one. */
 const withoutDropped = (sets: Capabilities | undefined, { capAdd = [], capDrop = [] }: PodmanOptions) =>
   Effect.gen(function*() {
     if (capDrop.length === 0 || sets === undefined) return sets
@@ -223,7 +225,7 @@ const withoutDropped = (sets: Capabilities | undefined, { capAdd = [], capDrop =
 const device = (text: string) =>
   Effect.gen(function*() {
     const [source = "", ...parts] = text.split(":")
-    // podman takes the access alone as well
+    // podman accepts the access without a path in the container as well
     const access = parts.length > 0 && !isPath(parts.at(-1)) ? parts.pop()! : "rwm"
     const [destination = source, more] = parts
     const isAccess = /^[rwm]{1,3}$/.test(access) && new Set(access).size === access.length
@@ -245,7 +247,7 @@ const device = (text: string) =>
     }
   })
 
-/** A filter by its name, or from a file in the OCI form, as engines have it (`linux.seccomp` of a config.json). */
+/** A filter by its name, or from a file in the OCI form (`linux.seccomp` of a config.json). */
 const seccompOf = (name: string): Effect.Effect<Seccomp | undefined, OptionError | ConfigError> =>
   Effect.gen(function*() {
     if (name === "none") return undefined
@@ -275,7 +277,7 @@ const cgroupOf = (
 ): Effect.Effect<Pick<Container, "cgroup">, OptionError> => {
   const { cpus, memory, memorySwap, pidsLimit } = options
   const asked = [cpus, memory, memorySwap, pidsLimit].some((option) => option !== undefined)
-  // a device that no cgroup guards needs no rule
+  // without a cgroup there is no filter of devices, and so no rule is needed
   if (!asked && (rules.length === 0 || cgroup === undefined)) return Effect.succeed({})
   const old = cgroup ?? { devices: [denyAll, ...defaultRules] }
   return Effect.map(
@@ -284,7 +286,7 @@ const cgroupOf = (
   )
 }
 
-/** A container with what these options change; what is wrong with one is reported by its name. */
+/** A container, changed by these options; a mistake is reported with the option's name. */
 export const withPodmanOptions = (
   container: Container,
   options: PodmanOptions

@@ -1,6 +1,6 @@
 /**
- * Options of `run` with podman's words: mounts, limits, capabilities, devices and a filter, in place of a configuration
- * file, or next to one.
+ * Options of `run` with podman's words: mounts, limits, capabilities, devices and a filter, with a configuration file or
+ * without one.
  *
  * @see podman-run(1)
  */
@@ -23,7 +23,8 @@ export interface PodmanOptions {
   readonly device?: ReadonlyArray<string>
 }
 
-const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<string> => [...all, value]
+/** Collects the values of an option that may be repeated. */
+export const collect = (value: string, all: ReadonlyArray<string> = []): ReadonlyArray<string> => [...all, value]
 
 /** Declares the options. */
 export const podmanOptions = (command: Command): Command =>
@@ -43,17 +44,17 @@ export const podmanOptions = (command: Command): Command =>
     .option("--memory-swap <size>", "limit of memory and swap together; -1: none")
     .option("--cpus <number>", "limit of processors: 0.5")
     .option("--pids-limit <number>", "limit of processes and threads; -1: none")
-    .option("--ulimit <name=soft[:hard]>", "limit of each process, as in nofile=1024; may be repeated", collect)
+    .option("--ulimit <name=soft[:hard]>", "resource limit of the program, as in nofile=1024; may be repeated", collect)
     .option("--time <duration>", "end the program after 10s, 5m, 1h")
-    .option("--cap-drop <names>", "capabilities to take away, separated by commas, or ALL", collect)
+    .option("--cap-drop <names>", "capabilities to remove, separated by commas, or ALL", collect)
     .option("--seccomp <filter>", "filter of system calls: default, strict, none, or a file in the OCI form")
     .option(
       "--workspace <dir>",
-      "work in this directory of the host, which can be written, but for .git, .env and .ssh"
+      "work in this directory of the host: all of it is writable, but .git is read-only, and .env and .ssh are hidden"
     )
     .option(
       "--allow <host>",
-      "let the program reach example.org, *.example.org:443 or 10.0.0.7:5432, by a proxy, and nothing else; may be repeated",
+      "let the program reach only such hosts, by a proxy: example.org, *.example.org:443, 10.0.0.7:5432; may be repeated",
       collect
     )
     .option("--device <path>", "device of the host, as in /dev/fuse[:/dev/fuse[:rwm]]; may be repeated", collect)

@@ -1,6 +1,6 @@
 /**
- * Which step is going on, on the last line of a terminal, for a start that takes longer than a second. The line is gone before the
- * program is executed: from then on the terminal is the program's.
+ * Shows which step is running, on the last line of a terminal, if a start takes longer than a second. The line is removed before
+ * the program is executed: from then on the terminal is the program's.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,11 +11,11 @@ import { visibleLine } from "../engine/visible.ts"
 import { monotonic } from "../native/monotonic.ts"
 import { isTerminal, status } from "../runtime/streams.ts"
 
-/** In milliseconds. */
+/** When the line appears, and how often it changes, in milliseconds. */
 const patience = 1000
 const interval = 250
 
-/** One process, as far as it is seen: the step that is going on, and those that run ahead of it. */
+/** One process: the step that is running, and those that run ahead of it. */
 interface Seen {
   readonly name: string
   step: string
@@ -25,12 +25,12 @@ interface Seen {
 /** Pipelines that run after the program's end. */
 const afterwards: ReadonlySet<string> = new Set(["kill", "remove"])
 
-/** What is to be seen. */
+/** The progress of a start. */
 export interface Progress {
   readonly observer: Observer
   /**
-   * The line, so many milliseconds after the start, for a terminal of so many columns; `undefined` if there is nothing to say, or
-   * the program runs.
+   * The line, so many milliseconds after the start, for a terminal of so many columns; `undefined` if there is nothing to
+   * show, or if the program runs.
    */
   readonly line: (milliseconds: number, columns?: number) => string | undefined
 }
@@ -41,14 +41,14 @@ const labelOf = ({ ahead, name, step }: Seen): string => {
   return `${name === "" ? "" : `${name}: `}${first}${last === first ? "" : ` to ${last}`}`
 }
 
-/** A name that has no room is cut, and not the time behind it. */
+/** If there is not enough room, the name is cut, and not the time behind it. */
 const shortened = (label: string, room: number): string =>
   label.length <= room ? label : `${label.slice(0, Math.max(0, room - 1))}…`
 
 /**
  * Follows a run.
  *
- * @param turn is called as soon as the line must not be seen any more, and when it may be again
+ * @param turn is called as soon as the line must disappear, and when it may be shown again
  */
 export const follow = (turn: (isSeen: boolean) => void): Progress => {
   const running: Array<Seen> = []
@@ -63,7 +63,7 @@ export const follow = (turn: (isSeen: boolean) => void): Progress => {
       if (ahead !== undefined && _tag !== "Started") seen.ahead = seen.ahead.filter((name) => name !== step)
     },
     ahead: (step) => {
-      // one that runs again, and all behind it
+      // a step runs again, and so do all that follow it
       const at = seen.ahead.indexOf(step)
       seen.ahead = [...at < 0 ? seen.ahead : seen.ahead.slice(0, at), step]
     },

@@ -38,7 +38,7 @@ export interface RunCommand extends GlobalOptions, ForegroundCommand, ContainerO
   readonly init?: boolean
 }
 
-/** With it come the proxy and HTTP, which take as long to load as half of a start. */
+/** It loads the proxy and HTTP, which takes as long as half of a start. */
 const confinement = Effect.promise(() => import("./confinement.ts"))
 
 const isConfined = ({ allow, workspace }: Confinement): boolean => allow !== undefined || workspace !== undefined
@@ -47,7 +47,7 @@ const isConfined = ({ allow, workspace }: Confinement): boolean => allow !== und
 export const runOptions = (command: RunCommand) =>
   Effect.gen(function*() {
     const stateRoot = command.root ?? (yield* defaultRoot)
-    // before it becomes part of a path that other checks would complain about
+    // first: a wrong id would become part of a path, and other checks would report that
     const id = yield* checkId(command.id ?? chosenId())
     const flow = yield* flowOption(command.flow)
     const chosen = yield* containerOf(
@@ -98,7 +98,11 @@ const checkTime = ({ detach, time }: RunCommand): Effect.Effect<unknown, OptionE
   if (time === undefined) return Effect.void
   return detach === true
     ? Effect.fail(
-      new OptionError({ option: "--time", value: time, rule: "needs somebody who waits: leave out --detach" })
+      new OptionError({
+        option: "--time",
+        value: time,
+        rule: "needs a runfx that waits for the program: leave out --detach"
+      })
     )
     : timeOf(time)
 }
@@ -109,7 +113,7 @@ type Run = (
   onRunning: (running: Runtime.RunningProcess) => Effect.Effect<void, unknown, Kernel>
 ) => Effect.Effect<Runtime.Ended, unknown, Kernel | Fork>
 
-/** With what runs beside it. */
+/** Runs a container together with the proxy of `--allow` and the placeholders of `--workspace`. */
 const accompanied = (beside: Beside, run: Run): Run => (options, onRunning) =>
   Effect.scoped(
     Effect.flatMap(beside, (door) =>
@@ -118,7 +122,7 @@ const accompanied = (beside: Beside, run: Run): Run => (options, onRunning) =>
         : run({ ...options, port: door.port }, (running) => Effect.andThen(door.open, onRunning(running))))
   )
 
-/** Ends a program when its time is over, and says so. If it can't be ended, the run fails, and what it has made is removed. */
+/** Kills a program when its time is over, and says so. If it can't be killed, the run fails and removes what it has made. */
 const limited = (command: RunCommand): Run => (options, onRunning) =>
   command.time === undefined ? runContainer(options, onRunning) : Effect.scoped(Effect.gen(function*() {
     const time = yield* Effect.orDie(timeOf(command.time!))
@@ -139,12 +143,12 @@ const limited = (command: RunCommand): Run => (options, onRunning) =>
       ),
       Deferred.await(failed)
     )
-    // after its end: a reader that does not read would hold the limit up
-    if (isOver) yield* printError(`runfx: the program is ended: its time is over (--time ${command.time})\n`)
+    // after the end, since the message waits until somebody reads it
+    if (isOver) yield* printError(`runfx: the program was killed: its time is over (--time ${command.time})\n`)
     return ended
   }))
 
-/** A run with what the command has beside it, on whichever kernel; what is on the host is looked at before. */
+/** A run with what `--allow` and `--workspace` need. Reads the host at once; the rest is done by calls, on any kernel. */
 export const accompaniedRun = (command: RunCommand, run: Run): Effect.Effect<Run, OptionError> =>
   isConfined(command)
     ? Effect.map(Effect.flatMap(confinement, ({ beside }) => beside(command)), (beside) => accompanied(beside, run))

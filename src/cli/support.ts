@@ -24,12 +24,12 @@ export const consoleSocket = (
       new OptionError({
         option: "--console-socket",
         value: path,
-        rule: `${message}: it must be a unix socket on which the program that takes the terminal listens already`
+        rule: `${message}: it must be a unix socket, and the program that takes the terminal must already listen on it`
       }))
     return { consoleSocket: fd }
   })
 
-/** What the program inherits from the start of this command. */
+/** The limit of descriptors that the program inherits: as it was when this command was started. */
 export const inherited: Effect.Effect<Pick<Runtime.ProcessHandles, "nofile">, SyscallError, Kernel> = Effect.suspend(
   () => {
     const soft = startedNofile(process.env, process.pid)
@@ -42,8 +42,8 @@ export const inherited: Effect.Effect<Pick<Runtime.ProcessHandles, "nofile">, Sy
 )
 
 /**
- * The sockets of socket activation, which belong to the program: descriptors from 3 on, and the variables that announce
- * them. A service manager sets in the environment for which process they are.
+ * The sockets of socket activation, which are for the program: descriptors from 3 on, and the variables that announce
+ * them. `LISTEN_PID` names the process that they are for; if that is another one, there are none.
  *
  * @see sd_listen_fds(3)
  */
@@ -53,14 +53,14 @@ export const activation = (
 ): { readonly count: number; readonly env: ReadonlyArray<string> } => {
   const { LISTEN_FDNAMES: names, LISTEN_FDS: count = "", LISTEN_PID: of } = environment
   if (of !== String(pid) || !/^[1-9]\d{0,5}$/.test(count)) return { count: 0, env: [] }
-  // 1: in the program's own pid namespace
+  // the program is process 1 of its pid namespace
   const env = [`LISTEN_FDS=${count}`, "LISTEN_PID=1", ...(names === undefined ? [] : [`LISTEN_FDNAMES=${names}`])]
   return { count: Number(count), env }
 }
 
 /**
- * Reports causes that the program itself can't know: its container had run out of something, or the kernel ended it for a
- * call that its seccomp filter forbids.
+ * Reports what the program itself can't know: its container reached a limit, or the kernel killed it for a call that its
+ * seccomp filter forbids.
  */
 export const tellEnd = (
   id: string,
@@ -74,7 +74,7 @@ export const tellEnd = (
   })
 
 /**
- * A detached program can't have a terminal whose other end this command holds: it would be hung up at once.
+ * Refuses a detached program with a terminal whose other end this command holds: it would hang up at once.
  */
 export const held = (
   { terminal }: Pick<Process, "terminal">,
@@ -85,7 +85,7 @@ export const held = (
       new OptionError({
         option: "--detach",
         value: "with a terminal",
-        rule: "no process would hold the terminal's other end, and the program would be hung up at once: " +
+        rule: "no process would hold the terminal's other end, and the terminal would hang up at once: " +
           "give --console-socket, or leave out --tty (process.terminal in a configuration) or --detach"
       })
     )
@@ -100,7 +100,7 @@ export const journal = (): {
   return { events, listen: (event) => Effect.sync(() => void events.push(event)) }
 }
 
-/** FNV-1a of 32 bits: spreads ids over addresses. `node:crypto` has better ones, and takes some milliseconds to load. */
+/** FNV-1a, 32 bits: spreads ids over addresses. `node:crypto` has better hashes, but takes some milliseconds to load. */
 const hashOf = (text: string): number => {
   let hash = 0x811c9dc5
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
@@ -113,7 +113,7 @@ const hashOf = (text: string): number => {
  */
 export const freeAddress = (stateRoot: string, id: string): Effect.Effect<string, never, Kernel> =>
   Effect.gen(function*() {
-    // what can't be listed can't be avoided; the kernel reports a conflict
+    // if they can't be listed, their addresses can't be avoided
     const others = yield* Effect.orElseSucceed(list(stateRoot), () => [])
     const taken = new Set(
       others.flatMap((other) => "state" in other ? other.state.container.networks.map(({ address }) => address) : [])
@@ -126,5 +126,5 @@ export const freeAddress = (stateRoot: string, id: string): Effect.Effect<string
     return `${a}.${b}.${index + 2 >> 8}.${index + 2 & 255}`
   })
 
-/** An id for a container without a given one, of 48 random bits. Nobody has to be unable to guess it. */
+/** An id of 48 random bits, for a container without a given one. It is no secret. */
 export const chosenId = (): string => Math.floor(Math.random() * 2 ** 48).toString(16).padStart(12, "0")

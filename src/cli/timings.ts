@@ -7,17 +7,17 @@ const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 /** Fewer columns show no difference. */
 const narrowest = 8
 
-/** A bar of a length in columns; whatever took time is seen. */
+/** A bar of a length in columns; at least an eighth, so that every step is seen. */
 const bar = (length: number): string => {
   const parts = Math.max(1, Math.round(length * 8))
   return "█".repeat(Math.floor(parts / 8)) + eighths[parts % 8]!
 }
 
 /**
- * The time of each step in milliseconds, first the parent's, then the init's. In the columns of a terminal that are left, a bar
- * for each, all on one scale: the longest step fills them. A parent's step that waits for the init takes the init's time as well.
+ * The time of each step in milliseconds, first the parent's, then the init's. On a terminal each has a bar, all on one scale:
+ * the longest step fills the columns that are left. If a step of the parent waits for the init, its time includes the init's.
  *
- * @param columns of the terminal; none if it is none
+ * @param columns of the terminal; 0 if there is none
  */
 export const timings = (events: ReadonlyArray<Event>, columns = 0): string => {
   const rows = events.flatMap((event) => event._tag === "Completed" || event._tag === "Failed" ? [event] : [])

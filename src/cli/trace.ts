@@ -1,4 +1,4 @@
-/** `--trace`: what a start does, in a file for a viewer of traces, also if it fails. */
+/** `--trace`: what a start does, in a file for a viewer of traces, even if the start fails. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,9 +11,9 @@ import type { WriteFile } from "./outputFile.ts"
 
 /** A trace, and the file that it goes to. */
 export interface Traced {
-  /** Runs an effect; if that fails before the trace is written, it is written then. */
+  /** Runs an effect; if it fails before the trace is written, the trace is written then. */
   readonly around: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Kernel | Fork>
-  /** Writes it, as far as it has come. */
+  /** Writes what was recorded until now. */
   readonly write: ReturnType<WriteFile>
 }
 
@@ -35,7 +35,7 @@ export const traced = (title: string, writeFile: WriteFile): Traced => {
       Effect.onExit(trace.record(self), (exit) =>
         Exit.isSuccess(exit) || isWritten
           ? Effect.void
-          // what it has failed with is reported first of all
+          // the failure of the effect itself is reported elsewhere
           : Effect.catch(write({ title, failure: failureOf(exit.cause) }), ({ message }) => Effect.logWarning(message)))
   }
 }

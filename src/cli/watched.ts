@@ -1,4 +1,4 @@
-/** What is to be seen of a start: its progress, the times of its steps, and a trace. */
+/** What a start shows: its progress, the times of its steps, and a trace. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import process from "node:process"
@@ -11,16 +11,16 @@ import { outputFile, type WriteFile } from "./outputFile.ts"
 import { progress } from "./progress.ts"
 import { timings } from "./timings.ts"
 
-/** Which of it is asked for. */
+/** The options that ask for it. */
 interface Asked {
   readonly timings?: boolean
   readonly trace?: string
 }
 
-/** The columns of the terminal that standard error is. */
+/** The columns of standard error, if that is a terminal. */
 const columns = (): number | undefined => isTerminal("stderr") ? process.stderr.columns : undefined
 
-/** With it comes the format of traces. */
+/** It loads the format of traces. */
 const tracing = Effect.promise(() => import("./trace.ts"))
 
 type Around = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Kernel | Fork>
@@ -28,13 +28,13 @@ type Around = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R |
 /** What a command does around a start. */
 interface Watching {
   readonly around: Around
-  /** If one is asked for. */
+  /** Writes the trace, if one is asked for. */
   readonly writeTrace: ReturnType<WriteFile>
-  /** Prints them, if they are asked for. */
+  /** Prints the times, if they are asked for. */
   readonly times: (events: ReadonlyArray<Event>) => Effect.Effect<void, StreamError>
 }
 
-/** What is to be seen of a start. A file that can't be written is known before anything is started. */
+/** Prepares what a start shows. If a file can't be written, this fails before anything is started. */
 export const watched = (
   asked: Asked,
   title: string

@@ -26,18 +26,18 @@ import { remove } from "./removing.ts"
 import { run, type RunError } from "./run.ts"
 import { type ContainerHandle, spawn } from "./spawn.ts"
 
-/** The pipelines of an init, if an option names none of its own. */
+/** The pipelines of an init, if no flow changes them. */
 type Created = Standard | Userns
 
-/** A function that needs nothing of the kernel any more: what its effect succeeds and fails with stays. */
+/** A function whose effect needs no kernel any more, and succeeds and fails as before. */
 type Provided<F> = F extends (...args: infer Args) => Effect.Effect<infer A, infer E, infer _>
   ? (...args: Args) => Effect.Effect<A, E>
   : never
 
-/** What is done when a program runs. */
+/** Is called when a program runs. */
 type OnRunning<E, R, Up = RunningProcess> = (running: Up) => Effect.Effect<void, E, R>
 
-/** The functions. Those that start something take a flow, whose errors are in the type of what they fail with. */
+/** The functions. Those that start a program accept a flow, and have the errors of its steps in their type. */
 type Functions = {
   readonly create: <P extends Pipeline.Any = Created, E = never, R = never>(
     options: Sound<P> & RunOptions<P>,
@@ -65,8 +65,8 @@ type Functions = {
 }
 
 /**
- * Starts, lists, signals and removes containers. `Containers.layer` takes a kernel, as `Linux.layer` is; on the kernel of
- * `runfx/testing` it is a model of this machine.
+ * Starts, lists, signals and removes containers. `Containers.layer` needs a kernel: `Linux.layer`, or the model kernel of
+ * `runfx/testing`.
  *
  * **Example** (An application, and a test of it that starts nothing)
  *
@@ -90,7 +90,7 @@ export class Containers extends Context.Service<Containers, Functions>()("runfx/
       const provided =
         <Args extends ReadonlyArray<unknown>, A, E>(call: (...args: Args) => Effect.Effect<A, E, Kernel | Fork>) =>
         (...args: Args): Effect.Effect<A, E> => within(call(...args))
-      // what a caller's own effect needs, and the compiler can't tell from the kernel here, is the caller's
+      // the compiler can't tell the kernel from what a caller's own effect needs, which stays required
       return {
         create: (options, onRunning) => within(create(options, onRunning)) as never,
         run: (options, onRunning) => within(run(options, onRunning)) as never,

@@ -1,15 +1,15 @@
 /**
- * Counts what the runtime does, as metrics of Effect: whatever exports those (OTLP, Prometheus) exports these. Nothing is
+ * Counts what the runtime does, as metrics of Effect: an exporter of those (OTLP, Prometheus) exports these, too. Nothing is
  * counted without {@link layer}.
  *
  * | metric | kind | attributes |
  * |---|---|---|
  * | `runfx_starts` | counter: programs that run | `pipeline` |
- * | `runfx_failures` | counter: pipelines that have failed, where it began | `pipeline`, `step`, `error`, `errno` |
+ * | `runfx_failures` | counter: failed pipelines, with the step that failed first | `pipeline`, `step`, `error`, `errno` |
  * | `runfx_start_duration` | histogram, in milliseconds, until the program runs | `pipeline` |
  * | `runfx_step_duration` | histogram, in milliseconds | `pipeline`, `step` |
  * | `runfx_rollbacks` | counter: steps that were undone, or could not be | `pipeline`, `step`, `outcome` |
- * | `runfx_containers` | gauge: containers that this process has started, and that nobody has removed here | |
+ * | `runfx_containers` | gauge: containers that this process has started and not removed | |
  *
  * **Example** (In an application, next to its exporter)
  *
@@ -59,7 +59,7 @@ const starting: ReadonlySet<string> = new Set([create.name, createLate.name, exe
 const making: ReadonlySet<string> = new Set([create.name, createLate.name])
 const removing: ReadonlySet<string> = new Set([remove.name, removeBroken.name])
 
-/** What a failure is counted by; nothing if the pipeline only reports that of another one, which has counted it. */
+/** The attributes of a failure; `undefined` if the pipeline only reports that of another one, which is counted already. */
 const failureOf = (pipeline: string, cause: Cause.Cause<unknown>): Record<string, string> | undefined => {
   const error = cause.reasons.find(Cause.isFailReason)?.error
   if (error === undefined) {
@@ -102,5 +102,5 @@ const meterFor = (context: Context.Context<never>): Meter => {
   }
 }
 
-/** Counts what runs with it. */
+/** Counts what runs in effects that it is provided to. */
 export const layer: Layer.Layer<never> = Layer.effect(CurrentMeter, Effect.map(Effect.context<never>(), meterFor))

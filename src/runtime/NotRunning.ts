@@ -10,7 +10,7 @@ import type { State } from "../steps/state/State.ts"
 import type { Status } from "../steps/state/status.ts"
 import type { Whereabouts } from "../steps/state/whereabouts.ts"
 
-/** A command on a container in a state that does not allow it. */
+/** The container is not in the state that the command needs. */
 export class NotRunning extends Data.TaggedError("NotRunning")<{
   readonly id: string
   readonly status: Status

@@ -1,5 +1,5 @@
 /**
- * Ends what is attached to this process before the process itself ends.
+ * Ends the containers and programs that are attached to this process before a signal ends the process itself.
  *
  * A signal without a listener ends a process at once, and nothing is undone. While containers or executed
  * programs are attached (`Runtime.run`, `Runtime.exec`), or are being started, this module listens if the program's author does
@@ -18,7 +18,7 @@ import { listenForEnd } from "./caught.ts"
 /** How long the rest of a fiber's finalizers may take, once its containers are gone, in milliseconds. */
 const patience = 1000
 
-/** Signals within this time are one, in milliseconds. */
+/** Signals within this time count as one, in milliseconds. */
 const once = 500
 
 const attached = new Map<object, Fiber.Fiber<unknown, unknown>>()
@@ -65,8 +65,8 @@ const receive = (signal: number, listeners: number): void => {
   // another listener was added meanwhile: it decides
   if (listeners > 1) return
   if (ending !== undefined) {
-    // asked again: end at once; the programs die with this process, and `prune` finds the rest. timeout(1) and terminals send
-    // a signal to a process and to its group: that is asked once
+    // a second signal ends this process at once; the programs die with it, and `prune` finds the rest. timeout(1) and
+    // terminals send a signal to a process and to its group, which counts as one
     if (monotonic() - since > once) endNow()
     return
   }
@@ -88,7 +88,7 @@ const unwind = (fiber: Fiber.Fiber<unknown, unknown>): void => {
 const join = (fiber: Fiber.Fiber<unknown, unknown>): () => void => {
   const key = {}
   attached.set(key, fiber)
-  // an effect that begins only now would delay the end
+  // an effect that begins now would delay the end
   if (ending !== undefined) unwind(fiber)
   stopListening ??= listenForEnd(receive)
   return () => {
@@ -100,14 +100,14 @@ const join = (fiber: Fiber.Fiber<unknown, unknown>): () => void => {
 }
 
 /**
- * Runs an effect to which something is attached.
+ * Runs an effect whose container or program is attached to this process.
  *
  * @param enabled the author's choice: `false` leaves signals to Node
  */
 export const whileAttached = (enabled: boolean) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   enabled
     ? Effect.withFiber((fiber) =>
-      // no signal to this process is for what a kernel in memory runs
+      // a signal to this process does not concern what runs on a model
       fiber.getRef(Surroundings).live
         ? Effect.acquireUseRelease(
           Effect.sync(() => join(fiber)),

@@ -23,8 +23,8 @@ export const awaitExit = (pidfd: AnyPidfd): Effect.Effect<ChildStatus, SyscallEr
   )
 
 /**
- * As {@link awaitExit}, with what the child has used, and those of its children that it has waited for. If it was the first
- * process of a pid namespace, the kernel kills and reaps the rest without counting it (`zap_pid_ns_processes`).
+ * Like {@link awaitExit}, and reports what the child has used, with those of its children that it has waited for. If it was the
+ * first process of a pid namespace, the kernel kills and reaps the rest without counting it (`zap_pid_ns_processes`).
  *
  * @see wait4(2), getrusage(2)
  * @since 0.2.0

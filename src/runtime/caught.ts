@@ -12,9 +12,10 @@ import process from "node:process"
 import { SIG } from "../native/constants.ts"
 
 /**
- * Not among them: what can't be caught (KILL, STOP), what a fault of this process sends, after which no JavaScript can run
- * (SEGV, BUS, FPE, ILL, SYS), what Node ignores (PIPE, XFSZ), and what the terminal stops a job in the background by (TTIN,
- * TTOU): if these are caught, reads and changes of modes are restarted, and so stopped again, without an end.
+ * The signals that end this process. These are left out: signals that can't be caught (KILL, STOP); those of a fault of this
+ * process, after which no JavaScript can run (SEGV, BUS, FPE, ILL, SYS); those that Node ignores (PIPE, XFSZ); and those by
+ * which a terminal stops a background job (TTIN, TTOU): if they are caught, the kernel restarts the read or the change of
+ * modes, which stops the job again, in a loop.
  */
 const ending: ReadonlyArray<NodeJS.Signals> = [
   "SIGHUP",
@@ -37,7 +38,7 @@ const ending: ReadonlyArray<NodeJS.Signals> = [
 /** Those that do not end this process: they are for the program alone. */
 const others: ReadonlyArray<NodeJS.Signals> = ["SIGCONT", "SIGTSTP"]
 
-/** The C library keeps 32 and 33 to itself. */
+/** The real-time signals: the C library uses 32 and 33 itself. */
 const realTime = Array.from({ length: 64 - 33 }, (_, index) => 34 + index)
 
 const endingNumbers = new Set([...ending.map((name) => SIG[name.slice("SIG".length) as keyof typeof SIG]), ...realTime])
@@ -45,7 +46,7 @@ const endingNumbers = new Set([...ending.map((name) => SIG[name.slice("SIG".leng
 /** Whether a signal ends a process that does not listen to it. */
 export const isEnding = (signal: number): boolean => endingNumbers.has(signal)
 
-/** V8's profiler is driven by SIGPROF. */
+/** Whether V8's profiler may run, which uses SIGPROF. */
 const isProfiled = (): boolean => [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ").includes("prof")
 
 /** A handle of libuv's for one signal. */
@@ -109,8 +110,8 @@ const dispatch = (signal: number): void => {
 }
 
 /**
- * Listens to the signals that end a process, except those that already have a listener in it. SIGUSR1 is not one of them:
- * Node starts its debugger on it.
+ * Listens to the signals that end this process, except those that already have a listener, and SIGUSR1, on which Node starts
+ * its debugger.
  *
  * @param receive gets the signal's number, and how many listeners it has by now
  */

@@ -1,4 +1,4 @@
-/** The terminal of a program that the caller relays itself. */
+/** A program's terminal whose master this process takes itself. */
 import * as Effect from "effect/Effect"
 import { SOCK } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
@@ -7,8 +7,8 @@ import { orElseEnd } from "./endings.ts"
 import { receiveMaster } from "./terminal.ts"
 
 /**
- * Passes one end of a socket pair to `use` if the program gets a terminal and the caller takes its master itself: the
- * master arrives at the other end.
+ * Passes one end of a socket pair to `use`, if `wanted`: if the program gets a terminal, and the caller has no console socket.
+ * The terminal's master arrives at the other end.
  *
  * @param end undoes what `use` has started, if the master does not arrive
  */

@@ -1,6 +1,5 @@
 /**
- * The container of a command line: from a bundle, a configuration file, a directory, or none of these, with the changes
- * of the options.
+ * The container of a command line: from a bundle, a configuration file, a directory, or none of these, changed by the options.
  */
 import * as Effect from "effect/Effect"
 import { dirname, join } from "node:path"
@@ -46,13 +45,13 @@ export interface ContainerOptions extends ProcessOptions {
   readonly strategies?: ReadonlyArray<string>
   readonly readOnly?: boolean
   readonly rootless?: boolean
-  /** `none`: no cgroup, whatever the configuration says. */
+  /** `none`: no cgroup, even if the configuration has one. */
   readonly cgroups?: string
   /** `false`: the container stays in the caller's session keyring. */
   readonly newKeyring?: boolean
 }
 
-/** A container, and where its root comes from. */
+/** A container, and the origin of its root and its configuration. */
 export interface Chosen {
   readonly container: Container
   /** The bundle's directory; empty if there is none. */
@@ -61,7 +60,7 @@ export interface Chosen {
   readonly scratch: boolean
   /** The names of the container's parts in the configuration; absent without a configuration. */
   readonly names?: Names
-  /** What is in the configuration and has no effect. */
+  /** The parts of the configuration that have no effect. */
   readonly notices: ReadonlyArray<Notice>
 }
 
@@ -112,9 +111,9 @@ const variables = (given: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<st
 }
 
 /**
- * A process with the changes of the options.
+ * A process, changed by the options.
  *
- * @param container where it will run: that decides which capabilities are available
+ * @param container where it will run, which decides which capabilities are available
  */
 export const withProcessOptions = (
   base: Container["process"],
@@ -140,7 +139,7 @@ export const withProcessOptions = (
     }
   })
 
-/** The process that a file describes, to be run in an existing container. */
+/** The process that a file describes, for an existing container. */
 export const processOf = (
   file: string,
   container: Container
@@ -152,7 +151,7 @@ export const processOf = (
     return process
   })
 
-/** The network of `--network bridge`: one bridge for all containers, an address of it for each. */
+/** The network of `--network bridge`: one bridge for all containers, and an address for each. */
 export const bridge = { name: "runfx0", gateway: "10.189.0.1", prefix: 16 }
 
 const networksOf = <R>(
@@ -192,8 +191,8 @@ const shell = "/bin/sh"
 
 /**
  * A caller without privileges over the host may not make cgroups, unless one was delegated. If the configuration names
- * none and limits nothing, as that of `runc spec --rootless`, the container gets none. If it asks for a cgroup that can't
- * be made, the step that makes it fails.
+ * none and limits nothing, as that of `runc spec --rootless`, the container gets none. If it asks for a cgroup that can't be
+ * made, the step that makes it fails.
  */
 const withoutIdleCgroup = (container: Container): Container => {
   const { cgroup } = container
@@ -215,7 +214,7 @@ const withCgroups = (container: Container, asked: string | undefined): Effect.Ef
     : Effect.fail(new OptionError({ option: "--cgroups", value: asked, rule: "must be none" }))
 }
 
-/** Default limits are reduced to those of the caller, since the configuration does not ask for them. */
+/** Reduces default limits to those of the caller, since no configuration asks for them. */
 const fitted = (container: Container): Effect.Effect<Container, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const rlimits = yield* Effect.forEach(container.process.rlimits, (limit) =>
@@ -241,7 +240,7 @@ const base = (
       const { container, names, notices } = yield* Effect.mapError(
         Effect.fromResult(Config.decode(text, bundle, overrides)),
         ({ problems }) =>
-          // what is wrong with the document as a whole is reported for its file
+          // a problem of the whole document is reported with its file
           new ConfigError({ problems: problems.map((found) => found.path === "" ? { ...found, path: file } : found) })
       )
       // resolved once, as with --rootfs; validateHost reports what is wrong with it, by the document's name for it
@@ -274,8 +273,9 @@ const base = (
       { root: options.rootfs === undefined ? "/" : spec.rootfs, mounts: [] }
     )
     if (user !== undefined && options.tty === true) {
-      const rule = "has no root, for which the kernel makes no terminal: have ids granted in /etc/subuid and " +
-        "/etc/subgid, or leave out --tty"
+      const rule =
+        "leaves the user namespace without root, and the kernel makes no terminal there: have ids granted in " +
+        "/etc/subuid and /etc/subgid, or leave out --tty"
       return yield* new OptionError({ option: "--user", value: options.user!, rule })
     }
     const container = yield* fitted(
@@ -313,7 +313,7 @@ export const containerOf = <R = never>(
     return { ...chosen, container: yield* checked(container, chosen.names) }
   })
 
-/** The changes of the options are checked by the same rules as a file. */
+/** Checks a container that the options have changed, by the same rules as a file. */
 const checked = (container: Container, names?: Names): Effect.Effect<Container, ConfigError> => {
   const problems = validate(container, names)
   return problems.length === 0 ? Effect.succeed(container) : Effect.fail(new ConfigError({ problems }))

@@ -33,7 +33,7 @@ import { type RemoveError, removeOwn, withStrategies } from "./removing.ts"
 export type InitReason<P> = Pipeline.Errors<P | UsernsSetup>
 
 /**
- * What {@link create} can fail with: its pipeline and that of the init, `P`, or what stops a start that is not needed any more.
+ * What {@link create} can fail with: in its pipeline, in that of the init, `P`, or when it stops an unneeded start.
  */
 export type CreateError<P = Standard | Userns> =
   | LaunchError
@@ -42,7 +42,7 @@ export type CreateError<P = Standard | Userns> =
   | RemoveError
 
 /**
- * Starts a container and returns its first process, which is running. On failure nothing is left, nor if a signal ends this
+ * Starts a container and returns its first process, which is running. Nothing is left if it fails, or if a signal ends this
  * process meanwhile: see {@link RunOptions.endOnSignal}.
  *
  * @param onRunning is called once, when the program runs; if it fails, or is interrupted, the container is ended and removed
@@ -72,8 +72,8 @@ const discard = (options: RunOptions, started: RunningContainer) =>
   })
 
 /**
- * {@link create} with options that were checked. Only the steps themselves can be interrupted, so that what they have made is
- * never lost on the way to the caller.
+ * {@link create} with options that were checked. Only the steps can be interrupted, so that what they have made is never lost
+ * on the way to the caller.
  */
 export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
   Effect.gen(function*() {

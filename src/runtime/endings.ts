@@ -5,7 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
-/** Runs one part after the other, also if some fail; then fails with all their failures. */
+/** Runs one part after the other, even if some fail; then fails with all of their failures. */
 export const tryAll = <E, R>(
   parts: ReadonlyArray<Effect.Effect<unknown, E, R>>
 ): Effect.Effect<void, E, R> =>
@@ -18,7 +18,7 @@ export const tryAll = <E, R>(
     if (failures.reasons.length > 0) yield* Effect.failCause(failures)
   })
 
-/** Runs an end after something, whatever its outcome. If both fail, both causes are reported, that of the end last. */
+/** Runs an end after an effect, whatever that came to. If both fail, both causes are reported, the end's last. */
 export const thenEnd = <A, E, E2, R2>(
   exit: Exit.Exit<A, E>,
   end: Effect.Effect<unknown, E2, R2>

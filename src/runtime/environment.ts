@@ -1,8 +1,8 @@
 /**
- * The environment of a program that is executed in a container: the one in the container's configuration.
+ * The environment of a program that is executed in a container: that of the container's configuration.
  *
- * It is not in the state, since an environment holds secrets. It is not taken from `/proc/<pid>/environ` either, which is
- * memory of the container's process: a user without privileges there could set a variable of what is executed as root.
+ * It is not in the state, because it may hold secrets. It is not read from `/proc/<pid>/environ` either, which is memory of the
+ * container's process: a user without privileges there could set a variable of a program that is executed as root.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -69,7 +69,7 @@ export type ExecError<P = Setns> = StartError<P> | StreamError
 /** The pipeline of a process that is executed in a running container. */
 export const setnsPreset: Pipeline.Any = setns
 
-/** The namespaces of a container, by its first process as it is found now: the pid in the state may be out of date. */
+/** The namespaces of a container, as its first process has them now: the pid in the state may be out of date. */
 const joinsOf = (
   { namespacePaths }: State,
   pid: AnyPid

@@ -1,5 +1,5 @@
 /**
- * Load a flow: a module that takes a preset pipeline and returns the one to use, or brings kinds of network, or both.
+ * Loads a flow: a module that takes a preset pipeline and returns the one to use, or adds kinds of network, or both.
  *
  * **Example** (A flow file)
  *
@@ -47,12 +47,12 @@ export type Flow<Preset extends Pipeline.Any, P extends Pipeline.Any = Pipeline.
   preset: Preset
 ) => P | Effect.Effect<P, FlowError | InvalidPipelineError>
 
-/** The last step, if it does not end in an exec. */
+/** A sentence if the last step does not end in an exec. */
 type Endless<S> = S extends readonly [...Pipeline.Steps, infer L extends Step.Any]
   ? Step.Terminal extends Step.Provides<L> ? never : `the last step, "${Step.Name<L>}", does not end in an exec`
   : never
 
-/** The inputs that nobody gives. */
+/** A sentence for each input that a container's process does not have. */
 type Unfed<P extends Pipeline.Any> = Exclude<P["inputs"][number]["key"], typeof Init["key"]> extends
   infer K extends string
   ? string extends K ? never : K extends string ? `the input "${K}" is not one of a container's process` : never
@@ -63,8 +63,8 @@ type FlowProblems<P> = P extends Pipeline.Any
   : never
 
 /**
- * Nothing more, if the pipeline that a flow makes can run. Otherwise the sentence that explains why not, which no flow is. What the
- * compiler does not know, as a flow that was loaded, is checked when the container starts.
+ * `unknown` if the pipeline that a flow makes can run. Otherwise the sentence that explains why not, which is no flow's type.
+ * What the compiler does not know, such as a flow from a file, is checked when the container starts.
  */
 export type SoundFlow<P> = [FlowProblems<P>] extends [never] ? unknown : FlowProblems<P>
 
@@ -102,7 +102,7 @@ const checked = (pipeline: Pipeline.Any): Effect.Effect<Pipeline.Any, InvalidPip
   })
 
 /**
- * The pipeline that a caller's edit makes of a preset, checked. An edit from plain JavaScript may return anything, or throw.
+ * The pipeline that a caller's edit makes of a preset, checked. An edit in plain JavaScript may return anything, or throw.
  */
 export const edited = <P extends Pipeline.Any>(
   edit: Flow<P>,
@@ -116,7 +116,7 @@ export const edited = <P extends Pipeline.Any>(
     return yield* checked(yield* asPipeline(of, pipeline))
   })
 
-/** The name of the flow in the options. */
+/** What stands for the file's name if the flow comes from the options. */
 const of = "of the options"
 
 const isStrategy = (value: unknown): value is Strategy =>
@@ -134,7 +134,7 @@ const attempt = <P extends Pipeline.Any>(
       // not by its class: a flow may bring its own copy of the library
       error instanceof Error && "_tag" in error && error._tag === "InvalidPipelineError"
         ? error as InvalidPipelineError
-        : new FlowError({ file, problem: `its function failed: ${textOf(error)}`, advice: "see the message" })
+        : new FlowError({ file, problem: `its function failed: ${textOf(error)}`, advice: "correct the flow" })
   })
 
 const asPipeline = (file: string, value: unknown): Effect.Effect<Pipeline.Any, FlowError> =>
@@ -142,7 +142,7 @@ const asPipeline = (file: string, value: unknown): Effect.Effect<Pipeline.Any, F
     new FlowError({
       file,
       problem: "its function returned no pipeline",
-      advice: "return what Pipeline.insertBefore, insertAfter, replace, remove or make gives"
+      advice: "return the result of Pipeline.insertBefore, insertAfter, replace, remove or make"
     })
   )
 

@@ -1,8 +1,8 @@
 /**
  * Which capabilities of a document can be granted here.
  *
- * Engines write one list for all hosts. The specification demands a warning for those that can't be granted, and a start of the
- * program with fewer. A library's caller, and `--cap-add`, name them for this host: there it is an error.
+ * Engines write one list for all hosts. If some can't be granted, the specification demands a warning, and that the program
+ * starts without them. A caller of the library, and `--cap-add`, name them for this host: there it is an error.
  *
  * @see OCI config.md, "capabilities"
  */

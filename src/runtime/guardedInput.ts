@@ -36,7 +36,7 @@ const using = <A, E, R>(
 
 const guard = Effect.gen(function*() {
   const flags = yield* sys.fcntl({ fd: 0, command: F.GETFL, argument: 0 })
-  // a descriptor that can't be read has nothing to pass on
+  // a descriptor that can't be read is not guarded: there is nothing to read again
   if ((flags & (O.WRONLY | O.RDWR)) === O.WRONLY) return
   const { mode } = yield* sys.statx({ dirfd: 0, path: "", flags: AT.EMPTY_PATH, mask: STATX.TYPE })
   if ((mode & S.IFMT) !== S.IFREG) return

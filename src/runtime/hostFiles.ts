@@ -33,7 +33,7 @@ export const readText = (file: string): string => {
   const bytes = readBytes(file, longestDocument + 1)
   if (bytes.length > longestDocument) throw new Error(tooLong)
   if (isUtf8(bytes)) return bytes.toString("utf8")
-  throw new Error("is no UTF-8")
+  throw new Error("is not UTF-8")
 }
 
 /** The directory that a path leads to, by its own name. */

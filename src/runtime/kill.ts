@@ -42,14 +42,14 @@ export type SignalError =
 /** What {@link kill} can fail with. */
 export type KillError = StateRootError | Store.LoadError | SignalError
 
-/** Who gets a signal besides the container's first process. */
+/** Which processes get a signal besides the container's first one. */
 interface Receivers {
   readonly all?: boolean | undefined
   readonly children?: ReadonlyArray<number> | undefined
 }
 
 /**
- * Sends a signal to the very container that a state is of, whatever its id means by now.
+ * Sends a signal to the container that a state describes, even if its id is another container's by now.
  *
  * @param root where its state is kept
  */
@@ -62,7 +62,7 @@ export const signalTo = (
   Effect.gen(function*() {
     const { cgroup, id } = state
     const known = yield* initOf(state)
-    // its cgroups know their members, even if its first process can't be seen
+    // the cgroups list their members, even if the first process can't be seen
     if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) return yield* unseen(state, known)
     if (signal === SIG.KILL) return yield* killAll(state, known, children)
     if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
@@ -72,12 +72,12 @@ export const signalTo = (
   })
 
 /**
- * Sends a signal to the container's first process, or, with `all`, to all of them; SIGKILL always ends them all (the
- * kill pipeline). SIGCONT also thaws its cgroups, however they were frozen: by a pause, by a kill that was itself killed, or
- * from inside.
+ * Sends a signal to the container's first process, or, with `all`, to all of its processes; SIGKILL always kills all of them
+ * (the kill pipeline). SIGCONT also thaws its cgroups, no matter what froze them: a pause, a kill that was itself killed, or
+ * a process inside.
  *
  * @param options.children processes that the caller has started in the container by {@link start} and does not wait for
- *   yet: the container can't end before they are reaped, and no other process can do that
+ *   yet. The container can't end before they are reaped, and only the caller can do that
  */
 export const kill = (
   id: AnyContainerId,

@@ -65,15 +65,15 @@ export const typeFor = (container: Container, caller: Authority): InitType =>
 const rootStep = ({ makeRoot, scratch }: RunOptions): MakeRoot | undefined => scratch === true ? scratchRoot : makeRoot
 
 const presetOf = (type: InitType, root: MakeRoot | undefined, isLate: boolean): Standard | Userns => {
-  // for those who edit it, it is the preset: all of its steps are there
+  // a flow may take it for the preset: it has all of its steps
   if (type === "userns") return isLate ? usernsLate as Pipeline.Any as Userns : userns
   const preset = isLate ? standardLate as Pipeline.Any as Standard : standard
   return root === undefined ? preset : Pipeline.insertBefore(preset, "bindRoot", root) as Pipeline.Any as Standard
 }
 
 /**
- * Waits in the process of an init. On a kernel in memory that is a sleep: its time passes only if all processes sleep, and it
- * knows nothing of what else one may wait for.
+ * Waits in the process of an init. On a model that is a sleep: its time passes only when all processes sleep, and it knows no
+ * other kind of wait.
  */
 const asleep = <A>(told: Effect.Effect<A>): Effect.Effect<A> =>
   Effect.flatMap(
@@ -81,7 +81,7 @@ const asleep = <A>(told: Effect.Effect<A>): Effect.Effect<A> =>
     ({ live }) => live ? told : Effect.raceFirst(told, Effect.andThen(Effect.sleep("Infinity"), Effect.never))
   )
 
-/** The two ends of what is said late: for the parent, and for the init. */
+/** The two ends of a late program: the parent hands it out, and the init waits for it. */
 const lateOf = (program: Effect.Effect<Process>): { readonly late: Late; readonly told: Effect.Effect<Process> } => {
   const told = Deferred.makeUnsafe<Process>()
   return {
@@ -95,12 +95,12 @@ const sideCarOf = (type: InitType, root: MakeRoot | undefined): Pipeline.Any | u
   return root === undefined ? usernsSetup : Pipeline.insertBefore(usernsSetup, "bindRoot", root)
 }
 
-/** Whether the caller stays with what it starts: then this ends with the caller, however the caller ends. */
+/** Whether the caller stays until the program ends. If so, the program ends with the caller, however that ends. */
 export interface Attachment {
   readonly attached: boolean
 }
 
-/** The record of a new process, with defaults for what the options leave out. */
+/** The record of a new process, with defaults for absent options. */
 export const recordOf = (
   options: ProcessHandles & { readonly id: AnyContainerId },
   { container, process }: { readonly container: Container; readonly process: Process },
@@ -140,7 +140,7 @@ export const checkedLaunch = (
     const root = rootStep(options)
     const preset = presetOf(type, root, options.late !== undefined)
     const late = options.late === undefined ? undefined : lateOf(options.late)
-    // what only this host can tell; a root that a step makes does not exist yet
+    // checks that need this host. A root that a step makes does not exist yet
     if (root === undefined) yield* validateHost(container, options.names)
     return {
       bundle: options.bundle ?? "",

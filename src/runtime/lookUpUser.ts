@@ -1,4 +1,4 @@
-/** A container's user by its own files, before the container is there. */
+/** Looks up a container's user in its own files, before the container exists. */
 import * as Effect from "effect/Effect"
 import { basename, dirname } from "node:path"
 import type { Mount, Process } from "../config/Container.ts"
@@ -24,7 +24,7 @@ const textBelow = (root: string, path: string): Effect.Effect<string, SyscallErr
         }))
   ).pipe(orOn(["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "EXDEV"], ""))
 
-/** Where the files are that name a container's users. */
+/** Where a container's /etc/passwd and /etc/group are. */
 export interface UserFiles {
   /** A directory of the host: the root, or what becomes it. */
   readonly root: string
@@ -32,7 +32,7 @@ export interface UserFiles {
   readonly mounts: ReadonlyArray<Mount>
 }
 
-/** The text of a file as it will be: of the root, or of the last mount that is on the way to it. */
+/** The text of a file as the container will see it: of the root, or of the last mount above it. */
 const textOf = (path: string, { mounts, root }: UserFiles): Effect.Effect<string, SyscallError, Kernel> => {
   const over = mounts.findLast(({ destination }) => path === destination || path.startsWith(`${destination}/`))
   if (over === undefined) return textBelow(root, path)
@@ -43,7 +43,7 @@ const textOf = (path: string, { mounts, root }: UserFiles): Effect.Effect<string
     : textBelow(source, path.slice(destination.length))
 }
 
-/** The user `spec`, which is `user[:group]`; what it leaves open is root's. */
+/** The user `spec`, which is `user[:group]`; what it leaves out is root's. */
 export const lookUpUser = (
   spec: string,
   files: UserFiles
@@ -54,7 +54,7 @@ export const lookUpUser = (
     return yield* Effect.fromResult(resolveUser(spec, passwd, group, { uid: 0, gid: 0, groups: [], home: "/" }))
   })
 
-/** The ids of a program's user; `undefined` if it is not found: the init's own look says what is wrong. */
+/** The ids of a program's user; `undefined` if it is not found: the init looks it up again, and reports that. */
 export const idsBefore = (
   user: Process["user"],
   files: UserFiles

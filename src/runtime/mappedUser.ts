@@ -1,10 +1,10 @@
 /**
- * Which ids a container gets if its caller has no privileges over the host, so that its program can be the user that the
+ * Which ids a container gets if its caller has no privileges over the host, so that its program can run as the user that the
  * command line names.
  *
- * Root of the container is the caller. For another user there must be more ids: those of the caller's own user namespace,
- * if it may map them, otherwise the subordinate ones. Without either there is one id, and it can have any number inside:
- * the caller is then that user, and there is no root.
+ * The container's root is the caller. Another user needs more ids: those of the caller's own user namespace, if the caller may
+ * map them, otherwise the subordinate ones. Without either there is one id, which can have any number inside: the program's user
+ * is then the caller, and there is no root.
  *
  * @see user_namespaces(7), subuid(5)
  */
@@ -19,7 +19,7 @@ import { ownMap } from "../steps/caller/ownMap.ts"
 import { mappingsOf, subordinateIds } from "../steps/caller/subordinateIds.ts"
 import { lookUpUser, type UserFiles } from "./lookUpUser.ts"
 
-/** Ids of a container, and the user of its program if that must be given by numbers. */
+/** Ids of a container, and the user of its program if that must be named by numbers. */
 interface MappedUser {
   readonly uid: ReadonlyArray<IdMapping>
   readonly gid: ReadonlyArray<IdMapping>
@@ -41,7 +41,7 @@ export const mappableIds = (caller: Authority): Effect.Effect<MappedUser | undef
   Effect.gen(function*() {
     if (holds(caller, "SETUID", "SETGID", "SETFCAP")) return { uid: yield* ownIds("uid"), gid: yield* ownIds("gid") }
     const option = { option: PR.GET_NO_NEW_PRIVS, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }
-    // the programs that map them gain nothing then
+    // newuidmap and newgidmap gain no privileges then
     if ((yield* sys.prctl(option)) === 1) return undefined
     const granted = yield* subordinateIds(caller.uid)
     return granted === undefined ? undefined : {

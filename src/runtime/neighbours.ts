@@ -9,7 +9,7 @@ const pidOf = (path: unknown): ReadonlyArray<number> => {
 const listOf = (list: unknown): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   Array.isArray(list) ? list.filter((one) => typeof one === "object" && one !== null) : []
 
-/** Their pids. From plain JavaScript a container may be anything; it is refused when it is checked. */
+/** Their pids. A caller in plain JavaScript may pass anything as a container; the check of it comes later. */
 export const neighboursOf = (container: Partial<Container> | undefined): ReadonlyArray<number> => [
   ...new Set([
     ...listOf(container?.namespaces).flatMap(({ path }) => pidOf(path)),

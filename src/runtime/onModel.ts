@@ -2,8 +2,8 @@
  * Runs an act of the runtime on a model of this machine, and records every call.
  *
  * It runs once: the machine is read once, and the JavaScript of a flow's own steps runs once, as in the command.
- * What would be undone comes from the same run: at the moment of the exec, the model's state and the compensations until
- * then are kept, and played afterwards.
+ * The rollback comes from the same run: the model's state at the exec, and the compensations until then, are kept, and the
+ * compensations are run on that state afterwards.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -40,7 +40,7 @@ export interface Act {
   readonly stays?: boolean
   /** Whether it is the child of another process by now. */
   readonly orphan?: boolean
-  /** How many descriptors the program inherits in addition to standard input, output and error. */
+  /** How many descriptors the program inherits in addition to its standard streams. */
   readonly preserved?: number | undefined
   /** Other processes of the machine that it looks at. */
   readonly neighbours?: ReadonlyArray<number>
@@ -48,7 +48,7 @@ export interface Act {
 
 // ── the machine ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A machine that has run for an hour: a plan is the same at any time, and for any caller. */
+/** A machine that has run for an hour, and a caller with a fixed pid: so a plan depends on neither. */
 const machine = (
   { neighbours = [], preserved }: Act,
   terminals: ReadonlyMap<number, TerminalModes>
@@ -76,7 +76,7 @@ interface Watched extends Pipeline.Running {
   readonly side: string
 }
 
-/** The moment before a program takes the place of an init: what a refusal of it would undo. */
+/** The moment before an init executes its program: if that fails, the rollback begins here. */
 interface Moment {
   readonly state: State
   readonly side: string
@@ -124,8 +124,8 @@ const orphaned = (state: State, pids: ReadonlyMap<number, string>): State => ({
 export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
   Effect.gen(function*() {
     const { act, before, orphan = false, stays = false } = planned
-    // the program of an existing container runs while the plan is made; the one that is planned ends by itself
-    // and asks for no connection
+    // the program of an existing container runs while the plan is made; a planned program ends by itself, and asks for no
+    // connection
     const surroundings = { env: (yield* Surroundings).env, live: false, answer: () => Effect.void }
     let program: ModelKernel.Program = stays ? { after: "never" } : {}
     const programs = new Proxy<Record<string, ModelKernel.Program>>({}, { get: () => program })

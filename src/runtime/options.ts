@@ -1,6 +1,6 @@
 /**
- * The options of a command, and their check before anything is done: a caller from plain JavaScript, too, gets the path
- * of a mistake, and a container that breaks a rule is refused however it was made.
+ * The options of a start, and their check before anything is done. A caller in plain JavaScript gets the path of a mistake, too,
+ * and a container that breaks a rule is refused, no matter how it was made.
  *
  * @category options
  * @since 0.1.0
@@ -39,7 +39,7 @@ import type { Flow } from "./flow.ts"
 /** Which pipeline the init of a new container runs. */
 export type InitType = "standard" | "userns"
 
-/** An edit of the pipeline of an init, whichever the container has. */
+/** An edit of the init's pipeline, of whichever type that is. */
 export type InitFlow<P extends Pipeline.Any = Pipeline.Any> = Flow<Standard | Userns, P>
 
 /** A step that makes a root before it is entered; it may require `Init` and `MountsContained`, and nothing else. */
@@ -51,7 +51,7 @@ export type MakeRoot = Step.Any
  * - `stdio`: the streams of this process
  * - `preservedFds`: 0
  * - `descriptors`: none
- * - `consoleSocket`: the caller's own terminal is used
+ * - `consoleSocket`: the runtime takes the terminal's master itself, if the program has a terminal
  * - `nofile`: the hard limit of this process, and as soft limit 1024, or the hard one if that is lower. Node raises its own
  *   soft limit before JavaScript runs, so the original limit can't be known here; a caller who wants to pass it on must
  *   provide it (the command does)
@@ -59,14 +59,14 @@ export type MakeRoot = Step.Any
 export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
   /**
    * How long the start may take, from the birth of the process until its program runs: milliseconds, or a `Duration`, or a
-   * text as `"10 seconds"`; 60 s if absent. What holds it up, be it a process of the container, does not have it waited for any
-   * longer. It must be above 0 and below 25 days.
+   * text such as `"10 seconds"`; 60 s if absent. A process of the container can't extend this time. It must be above 0 and below
+   * 25 days.
    */
   readonly patience?: Time
   /**
-   * For what is run to its end, and for each start: whether a signal that would end this process, and that its author
-   * does not listen to, ends it, and then this process. SIGUSR1 is not one: Node starts its debugger. `true` if absent;
-   * with `false`, such a signal ends this process at once, as in any Node program.
+   * Whether a signal that would end this process first ends what it is starting or running. That holds for signals without a
+   * listener, except SIGUSR1, on which Node starts its debugger. `true` if absent; with `false`, such a signal ends this
+   * process at once, as in any Node program.
    */
   readonly endOnSignal?: boolean
 }
@@ -79,7 +79,7 @@ export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
 export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends ProcessHandles {
   /** Its name: 1 to 1024 of the characters A-Z a-z 0-9 _ + . - and neither "." nor "..". */
   readonly id: AnyContainerId
-  /** It must keep the rules of `validate`. Without `process.capabilities`, the program has none. */
+  /** It must follow the rules of `validate`. Without `process.capabilities`, the program has none. */
   readonly container: Container
   /** A port of the container's loopback interface on which the caller answers; none if absent. */
   readonly port?: Port
@@ -93,8 +93,8 @@ export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends P
   /** Mount the host's files on `container.rootfs`, with writes that are discarded. */
   readonly scratch?: boolean
   /**
-   * A step that makes the root on `container.rootfs`, as `emptyRoot` does, in the container's mount namespace: so nothing
-   * is left. It runs in the process that builds the root, which for a user namespace is not the init.
+   * A step that makes the root on `container.rootfs`, as `emptyRoot` does, in the container's mount namespace, so that nothing
+   * is left of it. It runs in the process that builds the root: the side-car if the type is `userns`, otherwise the init.
    */
   readonly makeRoot?: MakeRoot
   /**
@@ -109,20 +109,18 @@ export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends P
    */
   readonly flow?: InitFlow<P>
   /**
-   * Whether a process 1 of runfx's own stands before the program: it waits for the processes that nobody else waits for,
-   * hands signals on to the program, and exits with its status, or 128 and the signal that ended it. No other program is
-   * needed for it. The container's pid namespace must be its own. Not if absent.
+   * Whether process 1 is runfx's own and starts the program: it reaps orphans, passes signals on to the program, and exits with
+   * its status, or 128 and the signal that ended it. It needs no program in the container's root, but a pid namespace of the
+   * container's own. `false` if absent.
    */
   readonly init?: boolean
   /**
-   * What the program is, if that is known only when all else of the container is there: it is asked for then, and may take
-   * any time; `patience` counts from there once more. It must keep the rules of {@link Process}; of the container's own
-   * process it may change `args`, `env` and `cwd`.
+   * Returns the program when the rest of the container is ready, and may take any time for it; `patience` counts again from
+   * there. It must follow the rules of {@link Process}, and may change `args`, `env` and `cwd` of the container's process.
    */
   readonly late?: Effect.Effect<Process>
   /**
-   * Whether `run` reads what the container has used and run out of, whatever its program's exit code, before its cgroups
-   * are removed; not if absent.
+   * Whether `run` reports what the container has used and which limits it has reached, for any exit code; `false` if absent.
    */
   readonly measured?: boolean
   /** Kinds of network in addition to the built-in ones. */
@@ -134,7 +132,7 @@ export interface ExecOptions<out P extends Pipeline.Any = Pipeline.Any> extends 
   readonly id: AnyContainerId
   readonly stateRoot?: string
   readonly process: Process
-  /** Whether `exec` reports what the program has used; not if absent. */
+  /** Whether `exec` reports what the program has used; `false` if absent. */
   readonly measured?: boolean
   /** As in {@link RunOptions}. */
   readonly flow?: Flow<Setns, P>
@@ -143,7 +141,7 @@ export interface ExecOptions<out P extends Pipeline.Any = Pipeline.Any> extends 
 /** No descriptor has a higher number: `fs.nr_open` can't be set above it. */
 const highestFd = 2 ** 31 - 1
 
-/** Judged by the rules of the configuration. */
+/** No shape: the rules of the configuration check it. */
 const judged: Shape = () => {}
 
 const threeDescriptors = list(whole(3, highestFd))
@@ -153,7 +151,7 @@ const stdio: Shape = (value, at, tell) => {
   else threeDescriptors(value, at, tell)
 }
 
-/** A number that a program has a descriptor under: what lies higher may be beyond its limit. */
+/** The highest number that a descriptor may have in the program: a higher one may be above its limit. */
 const highestNumber = 255
 
 const descriptors: Shape = (value, at, tell) => {
@@ -254,11 +252,11 @@ export const checkProcess = (process: Process, container: Container): Effect.Eff
 const none: Capabilities = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] }
 
 /**
- * A process without capabilities has none. For an init, absent means "leave them as they are", which would be all that
- * the runtime has: a forgotten field must not grant these to the program.
+ * A process whose capabilities are absent has none. An init would leave its own as they are, which are all of the runtime's: a
+ * forgotten field must not grant these to the program.
  */
 export const withoutLeftovers = (process: Process): Process =>
   process.capabilities === undefined ? { ...process, capabilities: none } : process
 
-/** Whether a signal ends what is attached, and then this process. Asked before the options are checked. */
+/** Whether a signal ends what is attached, and then this process. It is read before the options are checked. */
 export const endsOnSignal = (options: ProcessHandles | undefined): boolean => options?.endOnSignal !== false

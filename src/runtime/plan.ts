@@ -1,8 +1,8 @@
 /**
- * What a command would do: the same pipelines, run on a model of this machine. Nothing is done; what would fail on this
+ * What a command would do: the same pipelines, run on a model of this machine. Nothing is changed; what would fail on this
  * machine fails in the plan.
  *
- * Other commands do not load it: the model is as large as the rest.
+ * Other commands do not load this module: the model is as large as the rest.
  *
  * @category plans
  * @since 0.1.0
@@ -44,7 +44,11 @@ const planOf = (title: string, act: Act): Effect.Effect<Plan.Plan, unknown> =>
     })
   })
 
-/** What {@link Runtime.run} would do, with the options that it would get; `act` is that, with what is done around it. */
+/**
+ * What {@link Runtime.run} would do with these options.
+ *
+ * @param act runs it, if more is done than `Runtime.run`
+ */
 export const planRun = (
   options: Runtime.RunOptions,
   act: Task = Runtime.run(options)
@@ -55,7 +59,7 @@ export const planRun = (
     neighbours: neighboursOf(options.container)
   })
 
-/** From plain JavaScript it may be anything; it is refused when it is checked. */
+/** The command line. A caller in plain JavaScript may pass anything; the check of it comes later. */
 const commandOf = (process: { readonly args?: unknown } | undefined): string =>
   Array.isArray(process?.args) ? process.args.join(" ") : ""
 
@@ -70,18 +74,18 @@ export const difference = (before: Plan.Plan, after: Plan.Plan, options: PlanDif
 // ── of an existing container ────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * What is known of a container in addition to its configuration.
+ * What is known about a container in addition to its configuration.
  *
  * @since 0.2.0
  */
 export interface Existing {
-  /** Where its state is kept; by default where {@link Runtime.run} keeps it. */
+  /** Where its state is kept; if absent, where {@link Runtime.run} keeps it. */
   readonly stateRoot?: string
-  /** By default it runs. */
+  /** `"running"` if absent. */
   readonly status?: Status
-  /** Whether it was started by another process than the one that would run the command, and so can't be reaped by it. */
+  /** Whether another process has started it than the one that would run the command, which so can't reap it. */
   readonly orphan?: boolean
-  /** Neither its state nor the copy of it can be read: they are damaged, or missing. */
+  /** Why neither its state nor the copy of it can be read; absent if they can. */
   readonly broken?: "damaged" | "missing"
 }
 
@@ -96,14 +100,14 @@ const empty = (directory: string): Task<boolean> =>
     return true
   })
 
-/** Takes a container's state, as the machine has it, out of the model. */
+/** Removes from the model the container's state that the machine has. */
 const forget = (directory: string): Task<void> =>
   Effect.gen(function*() {
     if (!(yield* empty(directory))) return
     yield* sys.unlinkat({ dirfd: AT.FDCWD, path: directory, flags: AT.REMOVEDIR })
   })
 
-/** Also interfaces whose names are the container's own. */
+/** Removes interfaces with the container's names as well. */
 const forgetLinks = ({ networks }: Container): Task<void> =>
   Effect.forEach(
     networks.flatMap(({ hostInterfaceName: link }) => link === undefined ? [] : [link]),
@@ -122,7 +126,7 @@ const damage = (directory: string, broken: NonNullable<Existing["broken"]>): Tas
     yield* sys.close({ fd })
   })
 
-/** A namespace that was joined by a path that leads nowhere any more is held by the container's own processes: a new one. */
+/** If the path of a joined namespace is gone, only the container's processes hold that namespace: the model makes a new one. */
 const stillThere = ({ path, type }: Container["namespaces"][number]): Task<Container["namespaces"][number]> =>
   path === undefined
     ? Effect.succeed({ type })
@@ -133,7 +137,7 @@ const stillThere = ({ path, type }: Container["namespaces"][number]): Task<Conta
 const stateDirectory = (stateRoot: string | undefined, id: string) =>
   Effect.map(stateRoot === undefined ? Runtime.stateRoot : Effect.succeed(stateRoot), (root) => `${root}/${id}`)
 
-/** Starts a container again in the model, in place of what the machine has of it; one that has stopped has ended. */
+/** Starts a container again in the model, to replace the machine's, and waits for its end if it has stopped. */
 const again = (
   id: string,
   container: Container,
@@ -147,7 +151,7 @@ const again = (
     const { pid, pidfd } = yield* Runtime.create({
       ...given({ stateRoot, bundle }),
       id,
-      // its place is that of a root which a step has made, and which only the container's own mounts can show
+      // a root at this path was made by a step, and only the container's own mount namespace shows it
       scratch: container.rootfs === Files.clean(directory),
       container: {
         ...container,
@@ -185,7 +189,7 @@ export const planExec = (
   known: Existing = rootOf(options)
 ): Effect.Effect<Plan.Plan, unknown> =>
   Effect.gen(function*() {
-    // what is wrong with the options is reported before the container is started again
+    // wrong options are reported before the container is started again
     yield* checkExecOptions(options)
     yield* checkProcess(options.process, container)
     return yield* planOf(`exec ${options.id} ${commandOf(options.process)}`, {
@@ -243,12 +247,12 @@ export const planPrune = (
     orphan: true,
     neighbours: found.removed.flatMap(({ container }) => neighboursOf(container)),
     before: Effect.gen(function*() {
-      // processes of the machine do not exist in the model, and so would be judged wrongly
+      // the model does not have the machine's processes, and would judge these containers wrongly
       for (const id of found.kept) yield* forget(yield* stateDirectory(options.stateRoot, id))
       const known: Existing = { status: "stopped", ...rootOf(options) }
       for (const { bundle, container, id } of found.removed) yield* again(id, container, bundle, known)
       return new Map<number, string>()
     }),
-    // a container that has ended without an owner is one that was detached
+    // in the model, each container that has ended was a detached one
     act: Runtime.prune({ ...options, detached: true })
   })

@@ -1,9 +1,9 @@
 /**
- * The descriptors that a program inherits in addition to its standard streams must belong to its caller.
+ * Checks that the descriptors that a program inherits in addition to its standard streams belong to the caller.
  *
  * If one of them was not open when this process was started, Node has used its number for a descriptor of its own, and
- * the container would get that: one end of the pipe, for instance, on which the event loop passes pointers to itself.
- * The lowest free number goes to the event loop's epoll: so a descriptor of that kind shows it.
+ * the container would get that: for instance one end of the pipe on which the event loop passes pointers to itself.
+ * Node gives the lowest free number to the epoll descriptor of its event loop, so such a descriptor shows it.
  *
  * @see epoll(7), proc_pid_fd(5)
  */
@@ -13,14 +13,14 @@ import { AT } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
-/** A descriptor that is to be preserved was not open when the runtime was started. */
+/** A descriptor that has to be preserved was not open when the runtime was started. */
 export class NotPreservable extends Data.TaggedError("NotPreservable")<{
   readonly fd: AnyFd
   /** How many there should be, from 3 on. */
   readonly count: number
 }> {
   override get message(): string {
-    return `descriptor ${this.fd} is to be preserved, and was not open when runfx was started`
+    return `descriptor ${this.fd} has to be preserved, but was not open when runfx was started`
   }
   get advice(): string {
     return `open all of 3 to ${2 + this.count} for runfx, or preserve fewer`

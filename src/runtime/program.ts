@@ -28,7 +28,7 @@ export interface RunningProcess {
   readonly pid: AnyPid
   /** Owned by the caller, which waits with it and closes it. */
   readonly pidfd: AnyPidfd
-  /** What the init did on the way, with times. */
+  /** The steps of the init, with times. */
   readonly events: ReadonlyArray<Event>
   /** The master of its terminal, if it has one and no console socket was given. */
   readonly master?: AnyFd
@@ -53,15 +53,15 @@ export interface Ended {
   /** The status, or 128 and the signal's number. */
   readonly code: number
   readonly events: ReadonlyArray<Event>
-  /** What the container had run out of, as its cgroups count it, if the program failed; otherwise absent. */
+  /** The limits that the container reached, as its cgroups count them; only if the program failed, or if that was asked for. */
   readonly shortage?: Cgroup.Shortage
-  /** What the container's cgroups have counted, if that was asked for and there are any. */
+  /** What the container has used, as its cgroups count it, if that was asked for and there are any. */
   readonly used?: Stats
-  /** What the kernel has counted for the program itself, and the children that it has waited for, if that was asked for. */
+  /** What the program has used, with the children that it has waited for, as the kernel counts it; if that was asked for. */
   readonly usage?: ResourceUsage
 }
 
-/** The program that runs after a start, from what the pipeline of the start has provided. */
+/** The running program, from the facts of the pipeline that has started it. */
 export const startedOf = (facts: Context.Context<EnteredProcess | Started>): RunningProcess => {
   const { pid, pidfd } = Context.get(facts, EnteredProcess)
   return { pid, pidfd, events: Context.get(facts, Started).events }
@@ -81,9 +81,9 @@ const waitFor = (
 }
 
 /**
- * What the cgroups report of a program that has ended. What can't be read is left out.
+ * What the cgroups report about a program that has ended. What can't be read is left out.
  *
- * @param always also of one that did not fail: a child of it may have met a limit
+ * @param always even if it did not fail: one of its children may have reached a limit
  */
 const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolean) =>
   Effect.gen(function*() {
@@ -95,12 +95,12 @@ const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolea
   })
 
 /**
- * Waits for the end of a program that runs, and cleans up, however it ended.
+ * Waits for the end of a running program, and cleans up, however it ended.
  *
- * @param options.cgroup has counted what it has run out of, and what it has used
- * @param options.counted whether its cgroups tell what was used and run out of, also if it did not fail
- * @param options.measured whether the kernel reports what the program itself has used
- * @param options.end ends the rest; the handle of the program is closed here
+ * @param options.cgroup counts what it uses, and which limits it reaches
+ * @param options.counted whether to read these counts even if it did not fail
+ * @param options.measured whether to ask the kernel what the program itself has used
+ * @param options.end cleans up; the handle of the program is closed here
  */
 export const toItsEnd = <Up extends RunningProcess, E, R, E2>(
   restore: Restore,
@@ -115,7 +115,7 @@ export const toItsEnd = <Up extends RunningProcess, E, R, E2>(
 ) =>
   Effect.gen(function*() {
     const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running, measured))))
-    // before the cgroups that know it are removed
+    // before its cgroups are removed
     const counts = Exit.isSuccess(exit) && cgroup !== undefined ? yield* countedBy(cgroup, exit.value, counted) : {}
     const closing: Effect.Effect<void, E2 | SyscallError, Kernel> = sys.close({ fd: running.pidfd })
     const ended = yield* thenEnd(exit, tryAll<E2 | SyscallError, Kernel>([...end(exit), closing]))

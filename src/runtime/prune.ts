@@ -1,6 +1,6 @@
 /**
- * `prune`: remove what nobody owns any more: containers that have ended, and whose runtime was killed before it could
- * remove them; and starts that were cut short.
+ * `prune`: removes what nobody owns any more: containers that have ended and whose runtime has ended before it could remove
+ * them, and the rest of interrupted starts.
  *
  * @category acts
  * @since 0.2.0
@@ -21,22 +21,22 @@ import type { ContainerId } from "../steps/state/ContainerId.ts"
 import { stateRoot } from "./caller.ts"
 import { type RemoveError, removeJudged } from "./removing.ts"
 
-/** What is pruned, and how. */
+/** What is removed, and how. */
 export interface PruneOptions {
   /** Only report what would be removed. */
   readonly dryRun?: boolean
   /** Also detached containers that have ended. */
   readonly detached?: boolean
-  /** Those that the containers were started with. */
+  /** The kinds of network that the containers were started with. */
   readonly strategies?: ReadonlyArray<Strategy>
 }
 
 /** What became of one container. */
 export type Pruned =
-  /** It is gone; with `dryRun`, it would be. */
+  /** It was removed; with `dryRun`, it would be. */
   | { readonly _tag: "Removed"; readonly id: ContainerId; readonly why: string }
   | { readonly _tag: "Kept"; readonly id: ContainerId; readonly why: string }
-  /** It should be removed, and could not be; or nothing is known of it. */
+  /** It could not be removed, or it could not be decided. */
   | { readonly _tag: "Failed"; readonly id: ContainerId; readonly error: Error }
 
 const pruneOne = (
@@ -58,9 +58,9 @@ const pruneOne = (
 export type PruneError = StateRootError | Failure<typeof ownerless>
 
 /**
- * Removes what has no owner any more below a state root: containers that have ended, or were never started, whose runtime
- * was killed before it could remove them. Reports for each container what became of it, and why. One that can't be removed
- * is reported, and does not prevent the others.
+ * Removes what has no owner any more below a state root: containers that have ended, or whose start was interrupted, and whose
+ * runtime has ended before it could remove them. Reports for each container what became of it, and why. If one can't be
+ * removed, the others still are.
  */
 export const prune = (
   options: PruneOptions & { readonly stateRoot?: string } = {}

@@ -1,5 +1,5 @@
 /**
- * Kill and remove. Each act first identifies its object: a process by its pid, its pid namespace and its start time, a
+ * Kill and remove. Each of these identifies its object first: a process by its pid, its pid namespace and its start time, a
  * cgroup by its inode, a state directory by its inode and the nonce in it.
  *
  * @category acts
@@ -75,9 +75,9 @@ export const killAndReap = (
 ): Effect.Effect<void, SyscallError | ProcessesRemain, Kernel> =>
   Effect.gen(function*() {
     yield* sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined))
-    // ENOSYS: a filter of this process forbids the call; its end can still be seen
+    // ENOSYS: a seccomp filter of this process forbids waitid(2); poll(2) still reports the end
     if ((yield* orOn(["ENOSYS"], null)(reap(pidfd, deathBound))) !== null) return
-    // it was reaped by another part of this program, or it does not die
+    // another part of this program has reaped it, or it does not die
     const [ended] = yield* sys.poll({ fds: [pidfd], events: POLL.IN, timeout: 0 })
     if (ended === 0) return yield* new ProcessesRemain({ pids: [pid], states: ["?"], milliseconds: deathBound })
   })
@@ -89,7 +89,7 @@ export const killAll = (
   children: ReadonlyArray<number> = []
 ): Effect.Effect<void, KillAllError, Kernel> =>
   Effect.suspend(() => {
-    // one that has ended already may be a child of this process that has not been reaped
+    // if the first process has ended, it may be a child of this process that nobody has reaped yet
     const init = known._tag === "Alive" ? known.process : known._tag === "Ended" ? known.zombie : undefined
     return Effect.asVoid(
       Pipeline.run(killPipeline).pipe(Effect.provideService(KillTarget, { children, ...given({ cgroup, init }) }))
@@ -99,7 +99,7 @@ export const killAll = (
 const removeState = (removal: Removal["Service"], strategies?: ReadonlyArray<Strategy>) =>
   Pipeline.run(removePipeline).pipe(Effect.provideService(Removal, removal), withStrategies(strategies))
 
-/** What the process that has started a container still knows of it. */
+/** What the process that has started a container still knows about it. */
 export interface Own {
   readonly pid: AnyPid
   readonly pidfd: AnyPidfd
@@ -110,7 +110,8 @@ export interface Own {
  * Removes a container that this process has started. Another command may have deleted it meanwhile, and its id may be
  * another container's by now.
  *
- * @param options.kill also what is left of its processes; otherwise its first one has ended and was reaped
+ * @param options.kill whether to kill what is left of its processes; if not, none is left
+ * @param options.reaped whether its first process was reaped
  */
 export const removeOwn = (
   root: string,
@@ -132,19 +133,19 @@ export const removeOwn = (
     return removeState({ state, stateRoot: root, ...(ended ? { ended } : {}) }, options.strategies)
   })
   return tryAll<RemoveError | ProcessesRemain, Kernel>([
-    // processes are identified by more than names, so no lock is needed
+    // processes are not identified by pid alone, so no lock is needed
     ...(options.kill ? [end] : []),
     Effect.catch(Store.withLock(root, state.id, removal), (error) => {
       if (hasBegun) return Effect.fail(error)
-      // another command has deleted the container. What that command could not know of is still there
+      // another command has deleted the container, but what it could not know about is still there
       if (error._tag === "ContainerNotFound") return removal
-      // the lock can't be had: nobody else would remove it before this process has ended, and each thing is identified
+      // without the lock: no other command would remove it before this process has ended, and each thing is identified
       return thenEnd(Exit.fail(error), removal)
     })
   ])
 }
 
-/** Removes what a container has left whose state can't be read: by the copy of its state, or by its id alone. */
+/** Removes what is left of a container whose state can't be read: by the copy of its state, or by its id alone. */
 const removeBroken = (root: string, id: string, missing: boolean, options: RemoveOptions = {}) =>
   Effect.gen(function*() {
     const copy = yield* Effect.result(Store.loadCopy(root, id))
@@ -152,13 +153,13 @@ const removeBroken = (root: string, id: string, missing: boolean, options: Remov
     yield* removeEntry(root, id, missing ? "missing" : "damaged")
   })
 
-/** Whether a process has joined a cgroup after all in it were killed: the init of a start that continues meanwhile does so. */
+/** Whether a process has joined the cgroup after all in it were killed, as the init of an unfinished start does. */
 const isOccupied = (error: unknown): boolean => {
   const cause = rootCause(error)
   return cause instanceof Cgroup.CgroupNotEmpty && cause.pids.length > 0
 }
 
-/** Kills and removes; once more, if a process has joined in between. */
+/** Kills and removes; if a process has joined in between, does so a second time. */
 const withLateComers = <A, E, R>(removal: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.catchIf(removal, isOccupied, () => removal)
 
@@ -188,11 +189,11 @@ const forcePatience = 3000
  */
 export interface RemoveOptions {
   readonly force?: boolean
-  /** Those that it was started with: they remove what they made. */
+  /** The kinds of network that it was started with: they remove what they have made. */
   readonly strategies?: ReadonlyArray<Strategy>
   /**
-   * Processes that the caller has started in the container by `start` and does not wait for yet: the container can't end
-   * before they are reaped, and no other process can do that.
+   * Processes that the caller has started in the container by `start` and does not wait for yet. The container can't end
+   * before they are reaped, and only the caller can do that.
    */
   readonly children?: ReadonlyArray<number>
 }
@@ -213,14 +214,14 @@ const removeLocked = (root: string, id: string, options: RemoveOptions) =>
     if (known._tag === "None" && state.runner !== undefined && (yield* runnerOf(state))._tag !== "Ended") {
       return yield* new StillRunning({ id, status: "creating" })
     }
-    // if its pid namespace was not its own, processes may be left behind in its cgroup
+    // if the container had no pid namespace of its own, processes may be left in its cgroup
     if (known._tag === "Ended") yield* killAll(state, known, children)
     yield* removeState({ state, stateRoot: root }, strategies)
   })
 
 /**
- * Removes a container that has stopped; `force` kills it first, finds nothing wrong with one that is gone, and removes
- * also one whose state can't be read.
+ * Removes a container that has stopped. `force` kills it first, does not fail if it is gone, and also removes one whose state
+ * can't be read.
  *
  * @since 0.2.0
  */
@@ -237,11 +238,11 @@ const removeById = Effect.fnUntraced(function*(
   const root = options.stateRoot ?? (yield* stateRoot)
   const act = removeLocked(root, id, options)
   const locked = options.force === true
-    // a command that hangs with the lock held must not keep the container: each thing is identified before it is removed
+    // a command that hangs while it holds the lock must not keep the container alive: each thing is identified first
     ? Effect.catchTag(Store.withLock(root, id, act, { milliseconds: forcePatience }), "StateLocked", () => act)
     : Store.withLock(root, id, act)
   const removal = Effect.asVoid(locked).pipe(
-    // not a directory: there is nothing to lock, and nothing of a container
+    // the entry is no directory: there is nothing to lock, and no container
     orOn(["ENOTDIR", "ELOOP"], "odd" as const),
     Effect.flatMap((done): Effect.Effect<void, RemoveError, Kernel> => {
       if (done !== "odd") return Effect.void
@@ -252,9 +253,9 @@ const removeById = Effect.fnUntraced(function*(
 })
 
 /**
- * Removes a container that was judged to have no owner any more. Returns `false` if it is another one by now, or runs.
+ * Removes a container that has no owner any more. Returns `false` if its id is another container's by now, or if it runs.
  *
- * @param judged its state; absent: it had none
+ * @param judged the state that was judged; `undefined` if it had none
  */
 export const removeJudged = (
   root: string,

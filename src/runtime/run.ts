@@ -30,8 +30,8 @@ export type RunError<P = Standard | Userns> = CreateError<P> | StreamError
  * as well.
  *
  * The container does not outlive this process: its first process gets SIGKILL when the thread that has started it ends,
- * unless the container's `parentDeathSignal` says otherwise (0: none). A signal that would end this process and that has no
- * listener interrupts all such runs, and ends the process when all is removed: see {@link RunOptions.endOnSignal}.
+ * unless the container's `parentDeathSignal` names another signal (0: none). If a signal would end this process, and has no
+ * listener, it interrupts all such runs first, and ends the process when all is removed: see {@link RunOptions.endOnSignal}.
  *
  * @param onRunning is called once, when the program runs
  */
@@ -51,7 +51,7 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
         measured: options.measured,
         end: (exit) => {
           const reaped = Exit.isSuccess(exit)
-          // after the program's own end no process is left, if the pid namespace is the container's
+          // in a pid namespace of the container's own, no process is left after the first one's end
           const kill = !reaped || !hasNamespace(container, "pid")
           return [removeOwn(root, running, { kill, reaped, strategies: options.strategies })]
         }

@@ -1,6 +1,5 @@
 /**
- * Pass on the signals that this process gets to the program that runs in the foreground; hold those that come before it
- * runs.
+ * Passes the signals that this process gets on to the program in the foreground, and holds those that come before it runs.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -15,11 +14,11 @@ const patience = 1000
 
 /** A relay of signals. */
 export interface Relay {
-  /** Hears how far the start has come. */
+  /** Listens to how far the start has come. */
   readonly listen: (event: Event) => Effect.Effect<void>
   /** Passes held signals and all later ones to the program. */
   readonly to: (pidfd: AnyPidfd) => Effect.Effect<void, never, Kernel>
-  /** Passes none from now on: the program has ended, and the number of its pidfd may be another one's. */
+  /** Passes none from now on: the program has ended, and its pidfd may be the number of another descriptor. */
   readonly over: Effect.Effect<void>
 }
 

@@ -1,13 +1,13 @@
 /**
- * How this process was started, for what Node changes before the first line of JavaScript runs.
+ * How this process was started, as far as Node changes that before the first line of JavaScript runs.
  */
 import type { AnyPid } from "../native/Handle.ts"
 import type { Limit } from "../native/results.ts"
 
 /**
- * The soft `RLIMIT_NOFILE` that the command was started with. Node has raised its own to the hard one by now, and nothing
- * in the kernel remembers the former. So `bin/runfx` begins as a shell script, which passes it on together with its pid, and
- * becomes Node by exec(3), under the same pid: a note of another process, whose child this is, does not count.
+ * The soft `RLIMIT_NOFILE` that the command was started with. Node has raised it to the hard limit by now, and the kernel does
+ * not remember the former value. So `bin/runfx` begins as a shell script, which passes the limit on together with its pid, and
+ * becomes Node by exec(3) under the same pid. If the pid is another process's, such as a parent's, the limit does not count.
  *
  * @returns `undefined` if this process was not started by `bin/runfx`
  * @see getrlimit(2)
@@ -20,7 +20,7 @@ export const startedNofile = (
   return soft === undefined || Number(of) !== pid ? undefined : BigInt(soft)
 }
 
-/** The soft limit of descriptors that Linux starts with, and service managers with it: what select(2) can deal with. */
+/** The soft limit of descriptors that Linux and service managers start with: as many as select(2) can handle. */
 const usualNofile = 1024n
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What is on the machine after a command that was not there before: read from the state of the model at its end.
+ * What a command leaves on the machine that was not there before: read from the model's state at its end.
  */
 import { machineOf } from "../model/computedFileSystems.ts"
 import type { Machine } from "../model/Machine.ts"
@@ -7,7 +7,7 @@ import { isWithin, pathOf, unlinked } from "../model/Resolve.ts"
 import type { Mount, Node, State } from "../model/State.ts"
 import type { AnyPid } from "../native/Handle.ts"
 
-/** The path of a node on the machine's own file systems; `undefined` for one that only the command's namespaces show. */
+/** The path of a node on the machine's own file systems; `undefined` if only the command's namespaces show it. */
 const pathOnHost = (m: Machine, before: State, node: Node): string | undefined => {
   if (unlinked(m, node.id)) return undefined
   const shows = ({ fs, id, root }: Mount): boolean =>
@@ -28,7 +28,7 @@ const kinds: Readonly<Record<Node["content"]["_tag"], string>> = {
   Overlay: "file"
 }
 
-/** Lines, in alphabetical order; none if all is as before. */
+/** Returns lines in alphabetical order; none if all is as before. */
 export const stays = (before: State, after: State, pid: AnyPid): ReadonlyArray<string> => {
   const m = machineOf(after, pid, { _tag: "getpid" })
   const files = [...after.nodes.values()].flatMap((node) => {
@@ -36,7 +36,7 @@ export const stays = (before: State, after: State, pid: AnyPid): ReadonlyArray<s
     const path = pathOnHost(m, before, node)
     if (path === undefined) return []
     if (node.fromHost !== true) return [`${kinds[node.content._tag]} ${path}`]
-    // what was written is not read from the machine any more
+    // the model no longer reads a file from the machine once the command has written it
     return node.content._tag === "File" && node.content.host === undefined ? [`content of file ${path}`] : []
   })
   const home = m.self.ns

@@ -1,6 +1,6 @@
 /**
  * The standard streams of this process. What is written there arrives, or its writer gets an error. Node alone would end the
- * process on an error, and leave behind everything that it has made, or drop a part of a text if a disk is full.
+ * process on an error, with all that it has made left behind; or it would lose a part of a text if a disk is full.
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ const advices: Readonly<Record<string, string>> = {
   EFBIG: "it would become larger than its file system or the caller's limit (ulimit -f) lets it"
 }
 
-/** A standard stream of this process has failed; {@link names} has its name. */
+/** A standard stream of this process has failed. */
 export class StreamError extends Data.TaggedError("StreamError")<{
   readonly stream: keyof typeof names
   /** The name of an errno, or of an error of Node's. */
@@ -38,7 +38,7 @@ export class StreamError extends Data.TaggedError("StreamError")<{
   get advice(): string | undefined {
     return advices[this.code]
   }
-  /** If nobody reads any more: that of a process which SIGPIPE has ended. */
+  /** 1; if nobody reads any more, that of a process which SIGPIPE has ended. */
   get exitCode(): number {
     return this.code === "EPIPE" ? 128 + SIG.PIPE : 1
   }
@@ -50,12 +50,12 @@ const errorOf = (stream: keyof typeof names, error: unknown): StreamError =>
     code: error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error)
   })
 
-/** What listens to the errors of a stream, for any writer's text. */
+/** Listens to the errors of a stream, no matter who wrote. */
 type Listener = (error: StreamError) => void
 
 const listeners = new Set<Listener>()
 
-/** Those of Node's own streams whose errors are listened to. */
+/** Node's own streams whose errors are listened to. */
 const watched = new Set<Output>()
 
 /** Node's own stream; its errors go to the {@link Listener}s, and never end the process. */
@@ -72,13 +72,13 @@ const descriptors = { stdout: 1, stderr: 2 } as const
 
 /** Whether it is a terminal. */
 export const isTerminal = (to: Output): boolean =>
-  // to ask Node loads streams and sockets: 3 ms
+  // to ask Node first would load streams and sockets: 3 ms
   fstatSync(descriptors[to]).isCharacterDevice() && process.getBuiltinModule("node:tty").isatty(descriptors[to])
 
 /** `makedev(1, 3)` @see null(4) */
 const nullDevice = 0x103
 
-/** Whether it is a file, or the null device: Node need not be asked, which would load streams and sockets. */
+/** Whether it is a file, or the null device. Then Node's own stream is not needed, which would load streams and sockets. */
 const isPlain = (to: Output): boolean => {
   const found = fstatSync(descriptors[to])
   return found.isFile() || found.isCharacterDevice() && found.rdev === nullDevice
@@ -91,12 +91,12 @@ export const watch = (listener: Listener): () => void => {
 }
 
 /**
- * Whether Node writes to a pipe, a socket or a terminal. To a file it writes what fits, and reports nothing; and to
- * what it does not know (a directory, a block device, another kind of socket) it writes nothing, and says that it has.
+ * Whether Node's stream is a pipe, a socket or a terminal. To a file, Node writes what fits, and reports no error for the rest.
+ * To what it does not know (a directory, a block device, another kind of socket) it writes nothing, and reports success.
  */
 const isSocket = (stream: NodeJS.WriteStream): boolean => "connecting" in stream
 
-/** All of it: a disk that gets full takes a part of the bytes, and fails at the next write only. */
+/** Writes all bytes: a disk that becomes full takes a part of them, and only the next write fails. */
 const writeAll = (fd: AnyFd, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
 }
@@ -105,22 +105,22 @@ const writeAll = (fd: AnyFd, bytes: Uint8Array): void => {
 let pending = 0
 const waiting = new Set<() => void>()
 
-/** Whether something that was written has not been taken yet. */
+/** Whether something was written that has not arrived yet. */
 export const isPending = (): boolean => pending > 0
 
-/** Settles when all that was written has been taken, or has failed. */
+/** Settles when all that was written has arrived, or has failed. */
 export const flushed = (): Promise<void> =>
   pending === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.add(resolve))
 
-/** What takes a {@link status} away: to the front of the line, and nothing behind it. */
+/** Erases a {@link status}: moves to the start of the line, and clears it. */
 const erase = "\r\u001b[K"
 
 /** Whether a status is on the terminal. */
 let hasStatus = false
 
 /**
- * Shows a status on the last line of the terminal that standard error is; `undefined` takes it away. Whatever is written by
- * {@link write} takes its place.
+ * Shows a status on the last line of the terminal that standard error is; `undefined` removes it. {@link write} replaces it by
+ * its text.
  */
 export const status = (text: string | undefined): void => {
   if (text === undefined && !hasStatus) return
@@ -130,7 +130,7 @@ export const status = (text: string | undefined): void => {
 }
 
 /**
- * Writes a chunk, as `stream.write` of Node does, with its answer: whether more may follow before `done` is called.
+ * Writes a chunk. Returns, as `stream.write` of Node does, whether more may be written before `done` is called.
  *
  * @param done is called once, later, with the error if there was one
  */
@@ -170,15 +170,15 @@ const printOn = (to: Output) => (text: string): Effect.Effect<void, StreamError>
     write(to, text, (error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
   })
 
-/** Writes a text on standard output; done when it has been taken. */
+/** Writes a text on standard output; done when it has arrived. */
 export const print = printOn("stdout")
 
-/** Writes a text on standard error; done when it has been taken. */
+/** Writes a text on standard error; done when it has arrived. */
 export const printError = printOn("stderr")
 
-/** Standard input. From what Node does not know (a directory, a block device) it reads nothing, as if that were empty. */
+/** Standard input. A kind that Node does not know (a directory, a block device) is read as a file; Node would read nothing. */
 export const input = (): NodeJS.ReadableStream =>
   "bytesRead" in process.stdin ? process.stdin : createReadStream("", { fd: 0, autoClose: false })
 
-/** What standard input has failed with. */
+/** The error of standard input. */
 export const inputError = (error: unknown): StreamError => errorOf("stdin", error)

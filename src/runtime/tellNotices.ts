@@ -1,10 +1,10 @@
-/** Tells what of a configuration has no effect. */
+/** Reports which parts of a configuration have no effect. */
 import * as Effect from "effect/Effect"
 import { mostListed, type Notice, render } from "../config/ConfigError.ts"
 
 /**
- * Prints which settings of a configuration have no effect, on the level that the decoder has chosen. Of many the first
- * ones are printed, and the rest is counted.
+ * Prints the settings of a configuration that have no effect, on the level that the decoder has chosen. If there are many, it
+ * prints the first ones, and counts the rest.
  */
 export const tellNotices = (notices: ReadonlyArray<Notice>): Effect.Effect<void> =>
   Effect.gen(function*() {
@@ -13,6 +13,6 @@ export const tellNotices = (notices: ReadonlyArray<Notice>): Effect.Effect<void>
       const found = notices.filter((one) => one.level === level)
       for (const one of found.slice(0, mostListed)) yield* log(render(one))
       const more = found.length - mostListed
-      if (more > 0) yield* log(`and ${more} more parts of the configuration without effect`)
+      if (more > 0) yield* log(`and ${more} more parts of the configuration have no effect`)
     }
   })

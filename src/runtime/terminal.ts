@@ -1,5 +1,5 @@
 /**
- * Connect the caller's terminal, or its other standard streams, to the master of a container's terminal.
+ * Connects the caller's terminal, or its other standard streams, to the master of a container's terminal.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -34,8 +34,8 @@ export const lookUpSize: Effect.Effect<Size | undefined, never, Kernel> = Effect
 })
 
 /**
- * How the size of the caller's terminal is found. The command provides the live kernel: the size is that of this process,
- * also if the rest happens in a model.
+ * How the size of the caller's terminal is found. The command provides the live kernel: the size is that of this process's
+ * terminal, even if the rest runs on a model.
  */
 export const OwnSize = Context.Reference<Effect.Effect<Size | undefined, never, Kernel>>("runfx/OwnSize", {
   defaultValue: () => lookUpSize
@@ -64,7 +64,7 @@ const resizeTo = (master: AnyFd): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(ownSize, (size) => size === undefined ? Effect.void : sys.ioctl_swinsz({ fd: master, ...size }))
 
 /**
- * Takes the master that the init sends over its console socket, by the OCI console socket protocol: one message
+ * Receives the master that the init sends over its console socket, by the protocol of OCI's console sockets: one message
  * with one descriptor.
  */
 export const receiveMaster = (socket: AnyFd): Effect.Effect<number | undefined, SyscallError, Kernel> =>
@@ -79,19 +79,19 @@ const rawModes = (modes: TerminalModes): TerminalModes => ({
   ...modes,
   input: modes.input &
     ~(IFLAG.IGNBRK | IFLAG.BRKINT | IFLAG.PARMRK | IFLAG.ISTRIP | IFLAG.INLCR | IFLAG.IGNCR | IFLAG.ICRNL | IFLAG.IXON),
-  // Node's own raw mode leaves it, and every line of the program, whose terminal has made \r\n of it, would get one more \r
+  // Node's own raw mode leaves OPOST set. The program's terminal has made \r\n of each newline, and this one would add a \r
   output: modes.output & ~OFLAG.OPOST,
   control: modes.control & ~(CFLAG.CSIZE | CFLAG.PARENB) | CFLAG.CS8,
   local: modes.local & ~(LFLAG.ECHO | LFLAG.ECHONL | LFLAG.ICANON | LFLAG.ISIG | LFLAG.IEXTEN),
   characters: modes.characters.map((character, index) => index === CC.MIN ? 1 : index === CC.TIME ? 0 : character)
 })
 
-/** A terminal that has hung up can't be read either. The user can act on that, so that is the error. */
+/** A terminal that has hung up can't be read either. The user can act on that error, so it is reported. */
 const hungUp = onErrno(["EIO"], (error: SyscallError) => Effect.fail(inputError(error)))
 
 /**
- * Puts the terminal that a descriptor is into raw mode while an effect lasts, and again when this process continues after a
- * stop: a shell has set its own modes meanwhile. Does nothing if it is not a terminal.
+ * Puts a terminal into raw mode while an effect lasts, and again when this process continues after a stop, since a shell has
+ * set its own modes meanwhile. Does nothing if the descriptor is no terminal.
  */
 const withRaw = <A, E, R>(fd: AnyFd, use: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
@@ -120,13 +120,13 @@ export type Relay = <A, E, R>(
   use: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | SyscallError | StreamError, R | Kernel>
 
-/** How a terminal is relayed. A kernel in memory, as a plan's, has no streams: only the calls of a relay are made there. */
+/** How a terminal is relayed. A model, as of a plan, has no streams: there only the calls of a relay are made. */
 export const Relay = Context.Reference<Relay>("runfx/Relay", {
   defaultValue: (): Relay => (master, use) =>
     Effect.flatMap(Surroundings, ({ live }) => (live ? liveRelay : relayOnPaper)(master, use))
 })
 
-/** The calls of a relay, without a relay: what the program will write is not known. */
+/** Makes the calls of a relay, but relays nothing: what the program will write is not known. */
 export const relayOnPaper: Relay = (master, use) => {
   const closing = Effect.ensuring(use, Effect.ignore(sys.close({ fd: master })))
   return Effect.andThen(notBlocking(master), withRaw(0, Effect.andThen(Effect.exit(resizeTo(master)), closing)))
@@ -139,8 +139,8 @@ const silence = 50
  * Waits for the last output of a program that has ended: up to the end of the stream, or, if other processes still
  * hold the terminal, until nothing has come for two ticks. Between two ticks the event loop has read what there was.
  *
- * The reader of our own output may never take it. So a signal that would end this process ends the wait: there is no
- * program left for which the signal could be.
+ * The reader of our own output may never read it. So a signal that would end this process ends the wait: the program, for
+ * which it could be, has ended.
  */
 const drained = (stream: ReadStream, ended: Promise<void>): Effect.Effect<void> =>
   Effect.callback((resume) => {
@@ -157,7 +157,7 @@ const drained = (stream: ReadStream, ended: Promise<void>): Effect.Effect<void> 
     }
     stream.on("data", hear)
     const timer = setInterval(() => {
-      // the stream waits while the reader of our own output does not take it
+      // a paused stream waits for the reader of our own output
       if (!heard && !stream.isPaused()) finish()
       heard = false
     }, silence)
@@ -170,14 +170,14 @@ const drained = (stream: ReadStream, ended: Promise<void>): Effect.Effect<void> 
     return Effect.sync(cleanUp)
   })
 
-/** More than the kernel holds of what was written to a terminal, in bytes. */
+/** More bytes than the kernel buffers for a terminal. */
 const held = 128 * 1024
 
 /**
- * Passes on what libuv leaves: it takes a hang-up for the end as soon as a read returns less than it has room for, but a
- * terminal returns at most 4 KiB. Never waits, and takes no more than there can be: the terminal may have been opened again.
+ * Passes on what libuv leaves unread. libuv takes a hang-up for the end as soon as a read returns less than asked for, but a
+ * terminal returns at most 4 KiB. Never waits, and reads no more than the kernel buffers: the terminal may be open again.
  *
- * Fails with what poll(2) or read(2) of `master` fail with, but for EIO, which is the end.
+ * Fails as poll(2) or read(2) of `master` fail, except with EIO, which is the end.
  */
 export const readOn = Effect.fnUntraced(function*(master: AnyFd, pass: (chunk: Uint8Array) => void) {
   for (let left = held; left > 0;) {
@@ -194,8 +194,8 @@ export const readOn = Effect.fnUntraced(function*(master: AnyFd, pass: (chunk: U
 const newline = 10
 
 /**
- * The characters that end the input of a terminal's program, as ^D does. There is no other way, since the other end stays
- * open for the output. After an unfinished line, the first character only ends that line.
+ * The characters that end the input of a terminal's program, as ^D does. There is no other way, since the master stays open for
+ * the output. After an unfinished line, the first character only ends that line.
  */
 const endOfInput = (master: AnyFd, last: number | undefined): Effect.Effect<Uint8Array, never, Kernel> =>
   Effect.map(Effect.orElseSucceed(sys.ioctl_tcgets({ fd: master }), () => undefined), (modes) => {
@@ -205,14 +205,14 @@ const endOfInput = (master: AnyFd, last: number | undefined): Effect.Effect<Uint
     return Uint8Array.of(character, ...(last === undefined || last === newline ? [] : [character]))
   })
 
-/** A terminal that can be written has room for one byte, and a write waits until it has taken all: of this master no more. */
+/** Makes the master non-blocking: poll(2) promises room for one byte only, and a blocking write waits until all is written. */
 export const notBlocking = (master: AnyFd): Effect.Effect<number, SyscallError, Kernel> =>
   sys.fcntl({ fd: master, command: F.SETFL, argument: O.NONBLOCK })
 
-/** The master's number may be another one's when it is closed: nothing is done with it from then on. */
+/** Uses the master unless it is closed: its number may be another descriptor's by then. */
 export type WhileOpen = <A, E>(use: Effect.Effect<A, E, Kernel>, none: A) => Effect.Effect<A, E, Kernel>
 
-/** Types at a terminal: all of some bytes, and the end. While the terminal is full, nobody but who types waits. */
+/** Writes input and its end to a terminal. While the terminal is full, only the writer waits. */
 export const typist = (master: AnyFd, whileOpen: WhileOpen) => {
   let before: number | undefined
   const some = (data: Uint8Array) =>
@@ -229,9 +229,9 @@ export const typist = (master: AnyFd, whileOpen: WhileOpen) => {
 }
 
 /**
- * Relays between the standard streams and the master until the effect ends: raw mode and window size while it lasts, the
- * former mode afterwards, whatever happens. What the program wrote last is still delivered, unless the effect has failed
- * or was interrupted. An error of a standard stream ends it with that error.
+ * Relays between the standard streams and the master until the effect ends. It sets raw mode and the window size, and always
+ * restores the former mode. The program's last output is still delivered, unless the effect has failed or was interrupted. If
+ * a standard stream fails, so does this.
  *
  * @param master owned by the relay, which closes it
  */
@@ -262,7 +262,7 @@ const liveRelay: Relay = (master, use) =>
         rest = Effect.runSyncExitWith(context)(readOn(master, pass))
         resolve()
       })
-      // the last process of the terminal is gone: the kernel says EIO, not end of file
+      // the last process of the terminal is gone: the kernel reports EIO, not end of file
       stream.once("error", () => {
         // what was read while the stream was paused
         for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) pass(chunk)
@@ -277,7 +277,7 @@ const liveRelay: Relay = (master, use) =>
     const over = Deferred.makeUnsafe<void>()
     const typing = typist(master, (use, none) =>
       stream.destroyed ? Effect.succeed(none) : Effect.raceFirst(use, Effect.as(Deferred.await(over), none)))
-    // libuv's own writes to a master block; one that has hung up takes nothing
+    // not by libuv, whose writes to a master block
     const type = (chunk: Uint8Array) => {
       stdin.pause()
       Effect.runForkWith(context)(Effect.exit(typing.write(chunk))).addObserver(() => {
@@ -299,7 +299,7 @@ const liveRelay: Relay = (master, use) =>
     })
     const close = Effect.sync(() => {
       stdin.off("data", type).off("end", typed).off("error", unreadable)
-      // a read that is under way may still fail
+      // a read that has begun may still fail
       stdin.on("error", () => {})
       stdin.pause()
       process.off("SIGWINCH", resize)

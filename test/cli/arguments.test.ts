@@ -28,7 +28,7 @@ describe("exactArguments", () => {
   it("refuses where the bytes can't be had", () => {
     assert.throws(
       () => exactArguments(["a", "\ufffd"], () => line("node", "b", "\ufffd", "c")),
-      /argument 2, .* is no UTF-8, and its bytes are lost: .*cmdline/
+      /argument 2, .* is not UTF-8, and its bytes are lost: .*cmdline/
     )
     assert.throws(() => exactArguments(["\ufffd"], () => Buffer.alloc(0)), /cmdline/)
     assert.throws(

@@ -53,7 +53,7 @@ describe("outputFile", () => {
       [`${top}/directory`, /there is a directory/],
       [`${top}/directory/`, /the name of a directory/],
       [`${top}/..`, /the name of a directory/],
-      [`${top}/stdout`, /a link to a file that is open/],
+      [`${top}/stdout`, /a link of \/proc to an open file/],
       ["/dev/null", /there is a device/],
       ["/proc/pid", /openat\(.*(ENOENT|EACCES|EPERM)/]
     ]

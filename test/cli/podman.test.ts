@@ -98,7 +98,7 @@ describe("options with podman's words", () => {
     [{ volume: ["data:/data"] }, /^--volume data:\/data: must be two absolute paths/],
     [{ volume: ["/data:/data:z"] }, /^--volume .*the option "z" is not known/],
     [{ mount: ["type=nfs,dst=/x"] }, /^--mount .*must be bind or tmpfs$/],
-    [{ mount: ["src=/x,dst=/y,foo=1"] }, /^--mount .*"foo" is not known$/],
+    [{ mount: ["src=/x,dst=/y,foo=1"] }, /^--mount .*"foo" is not known: there are /],
     [{ tmpfs: ["cache"] }, /^--tmpfs cache: must name an absolute path/],
     [{ memory: "much" }, /^--memory much: must be a size/],
     [{ memorySwap: "1g" }, /^--memory-swap 1g: needs --memory$/],

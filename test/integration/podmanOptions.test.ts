@@ -43,13 +43,13 @@ describe.skipIf(missing !== undefined)("runfx run with podman's words", () => {
 
   it("ends a program when its time is over, and says so", async () => {
     const { code, stderr } = await run(["--time", "0.5s"], "trap '' TERM; sleep 1000")
-    assert.include(stderr, "runfx: the program is ended: its time is over (--time 0.5s)")
+    assert.include(stderr, "runfx: the program was killed: its time is over (--time 0.5s)")
     assert.strictEqual(code, 137)
   })
 
   it("refuses what it can't do before anything is made", async () => {
     const { code, stderr } = await run(["--detach", "--time", "1s"], "true")
-    assert.strictEqual(stderr, "runfx: --time 1s: needs somebody who waits: leave out --detach\n")
+    assert.strictEqual(stderr, "runfx: --time 1s: needs a runfx that waits for the program: leave out --detach\n")
     assert.strictEqual(code, 1)
   })
 
@@ -87,7 +87,7 @@ describe.skipIf(missing !== undefined)("runfx run with podman's words", () => {
   it.each(
     [
       [["--allow", "https://example.org"], "must be a host as"],
-      [["--allow", "example.org", "--network", "none"], "needs a network of the container's own"],
+      [["--allow", "example.org", "--network", "none"], "needs a new network namespace with a loopback interface"],
       [["--allow", "example.org", "--detach"], "leave out --detach"],
       [["--workspace", "here"], "must be an absolute path"],
       [["--workspace", "/"], "must be an absolute path of a directory, and not the root"],

@@ -28,6 +28,6 @@ describe("files that a command line names", () => {
 
   it("hold UTF-8, or are refused", () => {
     fs.writeFileSync(`${top}/latin1`, Buffer.of(0x22, 0xe9, 0x22))
-    assert.throws(() => readText(`${top}/latin1`), /is no UTF-8/)
+    assert.throws(() => readText(`${top}/latin1`), /is not UTF-8/)
   })
 })

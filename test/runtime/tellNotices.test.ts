@@ -20,7 +20,7 @@ describe("parts of a configuration without effect", () => {
       )
       assert.strictEqual(lines.length, 22)
       assert.strictEqual(lines[19], "Warn: a19: has none")
-      assert.strictEqual(lines[20], "Warn: and 10 more parts of the configuration without effect")
+      assert.strictEqual(lines[20], "Warn: and 10 more parts of the configuration have no effect")
       assert.strictEqual(lines[21], "Debug: b: has none")
     }))
 })
