@@ -1,5 +1,6 @@
 /** What a program can do to a workspace, and to what is covered in it: run here as root, and in another process as a user. */
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as promises from "../../src/promise.ts"
@@ -93,6 +94,40 @@ export const workspaces: Readonly<Record<string, Scenario>> = {
         assert.equal(fs.readFileSync(path.join(top, "secrets/key.pem"), "utf8"), "KEY")
       }
     ),
+  "what is hidden stays so in the next sandbox, wherever the one before has moved it": ({ root, stateRoot }) =>
+    withFiles(stateRoot, { "a/.env": "SECRET=of a", "b/.env": "SECRET=of b" }, async (top) => {
+      const box = promises.workspace(top, { hidden: [".env", "*.pem"] })
+      const refused = (message: RegExp) =>
+        assert.rejects(box.run("true", { stateRoot }), { name: "InvalidSandboxError", message })
+      /** What a program does, what the next start makes of it, and what undoes it. */
+      const tried = async (program: string, check: () => Promise<unknown>, undo: string) => {
+        assert.equal((await box.run(["bash", "-ec", program], { stateRoot })).exitCode, 0)
+        try {
+          await check()
+        } finally {
+          execFileSync("bash", ["-ec", undo], { cwd: top })
+        }
+      }
+      await tried("mv a $'\\xff'", () => refused(/\(EILSEQ\)$/m), "mv $'\\xff' a")
+      const name = "x".repeat(200)
+      // no path leads so far: each directory is moved into a new one, which takes its name
+      await tried(
+        `mkdir ${name}; mv b ${name}/b; for i in {1..20}; do mkdir t; mv ${name} t/${name}; mv t ${name}; done`,
+        () => refused(/\(ENAMETOOLONG\)$/m),
+        `for i in {1..20}; do mv ${name} t; mv t/${name} ${name}; rmdir t; done; mv ${name}/b b; rmdir ${name}`
+      )
+      const key = Buffer.concat([Buffer.from(`${top}/`), Buffer.of(0xff), Buffer.from(".pem")])
+      fs.writeFileSync(key, "KEY")
+      await refused(/\(EILSEQ\)$/m)
+      fs.rmSync(key)
+      // root looks into it all the same
+      if (root) return
+      await tried(
+        "chmod 000 a",
+        async () => assert.doesNotMatch((await box.run("chmod 700 a; cat a/.env", { stateRoot })).stdout, /SECRET/),
+        "chmod 755 a"
+      )
+    }),
   "what is read-only can't be written, removed, moved or replaced": ({ stateRoot }) =>
     withFiles(stateRoot, { ...usual, "ci/deploy.sh": "deploy" }, async (top) => {
       const box = promises.workspace(top, { readOnly: [".git/", "ci/deploy.sh"] })

@@ -9,9 +9,10 @@
  */
 import * as Effect from "effect/Effect"
 import { type Problem, problem } from "../../config/ConfigError.ts"
+import { cut } from "../../engine/errorText.ts"
 import { S } from "../../native/constants.ts"
 import { isPlaceholder } from "./mark.ts"
-import type { Entry, Status, Tree } from "./tree.ts"
+import { type Closed, type Entry, replacement, type Status, type Tree } from "./tree.ts"
 
 /** A directory that can be written, but for what is named; see `workspace`. */
 export interface Workspace {
@@ -59,17 +60,21 @@ const matcher = (patterns: ReadonlyArray<string>) => {
 
 const isType = ({ mode }: Status, type: number): boolean => (mode & S.IFMT) === type
 
-/** Calls a function for all that is below a directory, which tells whether to look into it. */
-const walk = (
-  tree: Tree,
-  top: string,
-  look: (path: string, entry: Entry) => boolean,
-  below = ""
-): Effect.Effect<void> =>
+/** Who walks through a directory. */
+interface Walker {
+  /** Is told of all that is below it, and tells whether to look into that. */
+  readonly look: (path: string, entry: Entry) => boolean
+  /** Is told of a directory that can't be looked into. */
+  readonly closed: (path: string, why: Closed) => void
+}
+
+const walk = (tree: Tree, top: string, walker: Walker, below = ""): Effect.Effect<void> =>
   Effect.gen(function*() {
-    for (const entry of yield* tree.entries(`${top}/${below}`)) {
+    const entries = yield* tree.entries(`${top}/${below}`)
+    if ("code" in entries) return walker.closed(below, entries)
+    for (const entry of entries) {
       const path = below === "" ? entry.name : `${below}/${entry.name}`
-      if (look(path, entry) && entry.type === "directory") yield* walk(tree, top, look, path)
+      if (walker.look(path, entry) && entry.type === "directory") yield* walk(tree, top, walker, path)
     }
   })
 
@@ -98,10 +103,12 @@ const otherNames = (tree: Tree, top: string, hidden: ReadonlyArray<string>) =>
     )
     if (many.size === 0) return []
     const files: Array<string> = []
-    yield* walk(tree, top, (path, { type }) => {
+    const look = (path: string, { type }: Entry) => {
       if (type === "file") files.push(path)
       return true
-    })
+    }
+    // of those that are closed it has been told before
+    yield* walk(tree, top, { look, closed: () => {} })
     return yield* Effect.filter(
       files,
       (path) => Effect.map(tree.status(`${top}/${path}`), (stat) => stat !== undefined && many.has(stat.identity))
@@ -139,13 +146,27 @@ export const find = (
         `must not be protected by ${path}, which is a link that the program could replace: name what it leads to`
       problems.push(problem("workspace.readOnly", directory, rule))
     }
-    yield* walk(tree, source, (path, entry) => {
-      if (isHidden(entry.name)) found.hidden.push(path)
-      else if (!isReadOnly(entry.name)) return true
-      else if (entry.type === "link") refuseLink(path)
-      else found.readOnly.push(path)
-      return false
+    const refuseClosed = (path: string, { code }: Closed) => {
+      const rule = `must be a directory in which what is to be covered can be found: ${cut(path || ".")} (${code})`
+      problems.push(problem("workspace.directory", directory, rule))
+    }
+    yield* walk(tree, source, {
+      look: (path, entry) => {
+        if (isHidden(entry.name)) found.hidden.push(path)
+        else if (!isReadOnly(entry.name)) return true
+        else if (entry.type === "link") refuseLink(path)
+        else found.readOnly.push(path)
+        return false
+      },
+      // an earlier program may have closed it, as its owner, and what the next one is not to see is in it
+      closed: (path, why) => {
+        if (why.code === "EACCES" && path !== "") found.hidden.push(path)
+        else refuseClosed(path, why)
+      }
     })
+    for (const path of [...found.hidden, ...found.readOnly].filter((path) => path.includes(replacement))) {
+      if ((yield* tree.status(`${source}/${path}`)) === undefined) refuseClosed(path, { code: "EILSEQ" })
+    }
     for (const [kind, patterns] of [["hidden", hidden], ["readOnly", readOnly]] as const) {
       for (const pattern of patterns.filter((one) => !one.includes("*"))) {
         const gap = yield* firstGap(tree, source, pattern)

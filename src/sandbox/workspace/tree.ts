@@ -28,14 +28,27 @@ export interface Status {
   readonly identity: string
 }
 
-/** A file system to look at. What can't be looked at is as what is not there: it may be gone meanwhile. */
+/** Why nobody can say what is in a directory: an errno, or `EILSEQ` for a name that is not UTF-8. */
+export interface Closed {
+  readonly code: string
+}
+
+/** A file system to look at. */
 export interface Tree {
   /** A path without links. */
   readonly real: (path: string) => Effect.Effect<string | undefined>
   readonly status: (path: string) => Effect.Effect<Status | undefined>
-  /** Who may not read a directory is no program's user either. */
-  readonly entries: (directory: string) => Effect.Effect<ReadonlyArray<Entry>>
+  /** What a directory holds; nothing if it is gone meanwhile. */
+  readonly entries: (directory: string) => Effect.Effect<ReadonlyArray<Entry> | Closed>
 }
+
+const gone: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"])
+
+/** In place of what is not UTF-8 in a name: under the name that it makes, nothing is found. */
+export const replacement = "\ufffd"
+
+const unread = (directory: string, code: string): ReadonlyArray<Entry> | Closed =>
+  !gone.has(code) ? { code } : directory.includes(replacement) ? { code: "EILSEQ" } : []
 
 const typeOf = (entry: Dirent): Entry["type"] =>
   entry.isDirectory() ? "directory" : entry.isFile() ? "file" : entry.isSymbolicLink() ? "link" : "other"
@@ -49,9 +62,11 @@ export const hostTree: Tree = {
   status: (path) =>
     Effect.map(orAbsent(() => fs.lstat(path)), (stat) => stat && { ...stat, identity: `${stat.dev}:${stat.ino}` }),
   entries: (directory) =>
-    Effect.map(
-      orAbsent(() => fs.readdir(directory, { withFileTypes: true })),
-      (entries = []) => entries.map((entry) => ({ name: entry.name, type: typeOf(entry) }))
+    Effect.promise(() =>
+      fs.readdir(directory, { withFileTypes: true }).then(
+        (entries) => entries.map((entry) => ({ name: entry.name, type: typeOf(entry) })),
+        (error: NodeJS.ErrnoException) => unread(directory, error.code ?? error.message)
+      )
     )
 }
 
@@ -70,9 +85,13 @@ const ofKernel = (kernel: Kernel["Service"]): Tree => {
         (stat) => ({ ...stat, identity: `${stat.dev.major}:${stat.dev.minor}:${stat.ino}` })
       )),
     entries: (directory) =>
-      Effect.map(
-        asked(using(opened(directory), entriesOf)),
-        (entries = []) => entries.map(({ name, type }) => ({ name, type: types[type] ?? "other" }))
+      Effect.provideService(
+        Effect.match(using(opened(directory), entriesOf), {
+          onSuccess: (entries) => entries.map(({ name, type }) => ({ name, type: types[type] ?? "other" })),
+          onFailure: ({ code }) => unread(directory, code)
+        }),
+        Kernel,
+        kernel
       )
   }
 }
