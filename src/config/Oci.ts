@@ -76,12 +76,6 @@ const refused = (config: Config): ReadonlyArray<Problem> => {
       "moving host network devices into a container is not supported yet: remove it"
     ],
     ["linux.intelRdt", linux?.intelRdt, "Intel RDT is not supported: remove it"],
-    ["linux.seccomp.listenerPath", linux?.seccomp?.listenerPath, "a seccomp agent is not supported yet: remove it"],
-    [
-      "linux.seccomp.listenerMetadata",
-      linux?.seccomp?.listenerMetadata,
-      "is for a seccomp agent, which is not supported yet: remove it"
-    ],
     ["linux.personality.flags", linux?.personality?.flags, "the specification defines no flags: remove them"],
     ["process.user.username", process?.user?.username, "is for another platform than Linux: give uid and gid"],
     ["process.commandLine", process?.commandLine, "is for another platform than Linux: give args"],
