@@ -23,7 +23,14 @@ const rules: Readonly<Partial<Record<SyscallError["code"], string>>> = {
 }
 
 const ofRootfs = { ...rules, ENOTDIR: "must be a directory on the host" }
-const ofNamespace = { ...rules, ENOTDIR: "must exist on the host: something on the way is no directory" }
+const ofNamespace = {
+  ...rules,
+  ENOTDIR: "must exist on the host: something on the way is no directory",
+  // the links of /proc/PID/ns are followed by who may look into the process only
+  EACCES:
+    "must be within the caller's reach: a directory on the way can't be searched, or it is of a process that the " +
+    "caller may not look into (which takes its user, or CAP_SYS_PTRACE over it)"
+}
 
 /** A problem of the configuration, or the error itself: a call that is missing or forbidden is no fault of a path. */
 const refusal =
