@@ -13,9 +13,9 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { SECCOMP } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { execTrampoline } from "../native/trampoline.ts"
+import { advice, execTrampoline } from "../native/trampoline.ts"
 import { environmentFor } from "./init/environment.ts"
-import { execAdvice, execStep } from "./init/execAdvice.ts"
+import { ExecRefused, execStep } from "./init/execRefused.ts"
 import {
   CapabilitiesSet,
   Environment,
@@ -54,7 +54,7 @@ export const exec = Step.make(execStep, {
     ParentDeathSignalSet
   ],
   reversal: "terminal",
-  advice: execAdvice,
+  advice,
   run: Effect.gen(function*() {
     const { process: { args, rlimits } } = yield* Init
     const { path } = yield* Program
@@ -68,6 +68,6 @@ export const exec = Step.make(execStep, {
     // SELinux lets a domain be entered by files of certain types only, and a memory file is none of them. (A profile of
     // AppArmor is entered here, and inherited by the program.)
     if (filter !== undefined) yield* sys.seccomp({ operation: SECCOMP.SET_MODE_FILTER, ...filter })
-    return yield* sys.execve({ path, argv: args, envp })
+    return yield* Effect.mapError(sys.execve({ path, argv: args, envp }), (reason) => new ExecRefused({ reason }))
   })
 })

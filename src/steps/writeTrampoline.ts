@@ -10,8 +10,7 @@ import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import * as Step from "../engine/Step.ts"
 import type { SyscallError } from "../native/Kernel.ts"
-import { writeCalls, writeTrampoline as write } from "../native/trampoline.ts"
-import { execAdvice } from "./init/execAdvice.ts"
+import { advice, writeCalls, writeTrampoline as write } from "../native/trampoline.ts"
 import { DescriptorsClosed, ExecFilter, ProcessRestored, Program, Trampoline } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
@@ -31,7 +30,7 @@ export const writeTrampoline = Step.make("writeTrampoline", {
   provides: Trampoline,
   reversal: "harmless",
   replayable: true,
-  advice: execAdvice,
+  advice,
   run: Effect.gen(function*() {
     const { channel, process: { selinuxLabel }, reaper = false } = yield* Init
     const { path } = yield* Program

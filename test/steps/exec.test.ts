@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RLIMIT } from "../../src/native/constants.ts"
 import { exec } from "../../src/steps/exec.ts"
+import type { ExecRefused } from "../../src/steps/init/execRefused.ts"
 import { Environment, ExecFilter, ExecUser, Program, Trampoline } from "../../src/steps/init/facts.ts"
 import { writeTrampoline } from "../../src/steps/writeTrampoline.ts"
 import { and, fail, succeed, withInit } from "../support/steps.ts"
@@ -28,6 +29,21 @@ describe("exec", () => {
 
   it("loads a filter itself where no memory file may be executed (vm.memfd_noexec)", () => {
     assert.deepStrictEqual(names(true), ["prlimit64", "prlimit64", "seccomp", "execve"])
+  })
+
+  it("that the kernel refuses is told apart from a memory file that it refuses, with a shell's exit status", () => {
+    const refused = (code: string, fd?: number) =>
+      fail(exec, context(false, fd), ({ _tag }) => _tag.startsWith("execve") ? code : 0)
+    const interpreter = refused("EACCES")
+    assert.include(interpreter.advice, "the program's interpreter can't be executed")
+    assert.deepStrictEqual(["ENOENT", "EACCES", "EPERM"].map((code) => (refused(code).error as ExecRefused).exitCode), [
+      127,
+      126,
+      126
+    ])
+    assert.include(refused("EPERM").advice, "process.capabilities.bounding")
+    assert.strictEqual(refused("EACCES", 5).tag, "SyscallError")
+    assert.include(exec.advice.EACCES, "vm.memfd_noexec")
   })
 })
 

@@ -17,10 +17,10 @@ import { KeepsAlive } from "../../native/KeepsAlive.ts"
 import { type Kernel, onErrno, orOn, sys, SyscallError } from "../../native/Kernel.ts"
 import { failureOf as execFailure } from "../../native/trampoline.ts"
 import { type Message, receive, receiveCalls, type Received } from "../channel/channel.ts"
-import { execAdvice, execStep } from "../init/execAdvice.ts"
+import { ExecRefused, execStep } from "../init/execRefused.ts"
 import type { Report } from "../init/initMain.ts"
 import { filterStep, kernelNames } from "../seccomp/needed.ts"
-import { ChannelGarbled, ExecRefused, forbiddenExecAdvice, InitDied, InitStuck, seccompAdvice } from "./errors.ts"
+import { ChannelGarbled, forbiddenExecAdvice, InitDied, InitStuck, seccompAdvice } from "./errors.ts"
 import type { WhyDied } from "./whyDied.ts"
 
 /**
@@ -48,6 +48,8 @@ export interface Peer extends FarEnd {
   readonly deadline: number
   /** The process is the one that becomes the program: if it ends, no other process can send a message. */
   readonly isLast?: true
+  /** Whether the configuration's seccomp filter refuses execve(2), whatever its arguments are. */
+  readonly refusesExec?: boolean
 }
 
 /** An init that ends before it has read our message resets the channel. What it has sent itself can still be read. */
@@ -149,34 +151,43 @@ export const untilItFails = (peer: FarEnd, waitingFor: string): Effect.Effect<ne
     return yield* failBy(peer, received, waitingFor)
   })
 
+const theExec = "the exec of the program"
+
 /**
  * Waits for the end of file: exec has closed the channel.
  *
  * The exec trampoline, which can't write JSON, reports a failed execve(2) as `E` and the errno in four bytes. That is the
- * failure of the init's last step, and is reported as such.
+ * failure of the init's last step, and is reported as such. A filter can refuse even those bytes: if it lets no program be
+ * started, the end of file means that the trampoline has died.
  */
 const awaitExec = (
   peer: Peer,
   pipeline: string,
   execve: SyscallError["call"]
 ): Effect.Effect<void, Failure, Kernel> =>
-  Effect.flatMap(next(peer, "the exec of the program"), (received) => {
-    if (received._tag === "Closed") return Effect.void
+  Effect.flatMap(next(peer, theExec), (received): Effect.Effect<void, Failure, Kernel> => {
+    const { pidfd, refusesExec = false } = peer
+    if (received._tag === "Closed") {
+      if (!refusesExec) return Effect.void
+      return Effect.flatMap(
+        reap(pidfd, 1000),
+        (status) => Effect.fail(new InitDied({ waitingFor: theExec, status, refusesExec }))
+      )
+    }
     const code = received._tag === "Raw" ? execFailure(received.data) : undefined
-    if (code === undefined) return failBy(peer, received, "the exec of the program")
-    const reason = new SyscallError({ call: execve, code })
-    return Effect.flatMap(peer.why ?? Effect.succeed<WhyDied>({}), ({ refusesExec }) =>
-      Effect.fail(
-        new PipelineError({
-          pipeline,
-          step: execStep,
-          reason: new ExecRefused({ reason }),
-          advice: refusesExec === true ? forbiddenExecAdvice : execAdvice[code] ?? reason.advice,
-          undone: [],
-          residue: [],
-          rollback: []
-        })
-      ))
+    if (code === undefined) return failBy(peer, received, theExec)
+    const reason = new ExecRefused({ reason: new SyscallError({ call: execve, code }) })
+    return Effect.fail(
+      new PipelineError({
+        pipeline,
+        step: execStep,
+        reason,
+        advice: refusesExec ? forbiddenExecAdvice : reason.advice,
+        undone: [],
+        residue: [],
+        rollback: []
+      })
+    )
   })
 
 /**

@@ -7,7 +7,6 @@
 import * as Data from "effect/Data"
 import { CLD, SIG } from "../../native/constants.ts"
 import type { AnyPid } from "../../native/Handle.ts"
-import { SyscallError } from "../../native/Kernel.ts"
 import type { ChildStatus } from "../../native/results.ts"
 import { describeShortage, type Shortage } from "../cgroup/shortage.ts"
 
@@ -26,6 +25,8 @@ export class InitDied extends Data.TaggedError("InitDied")<{
   readonly forbidden?: ReadonlyArray<string>
   /** The configured limit of the processor time, in seconds. */
   readonly cpuTime?: { readonly soft: bigint; readonly hard: bigint }
+  /** Whether that filter refuses the call by which the program itself is started. */
+  readonly refusesExec?: boolean
 }> {
   override get message(): string {
     const { shortage, status, waitingFor } = this
@@ -33,7 +34,7 @@ export class InitDied extends Data.TaggedError("InitDied")<{
       (shortage === undefined ? "" : `; ${describeShortage(shortage)}`)
   }
   get advice(): string {
-    const { cpuTime, forbidden = [], shortage, status } = this
+    const { cpuTime, forbidden = [], refusesExec, shortage, status } = this
     if (shortage !== undefined) {
       return shortage.killed > 0
         ? "the start itself takes some 1 MiB: raise the memory limit (linux.resources.memory.limit, --memory), or leave it out"
@@ -47,6 +48,7 @@ export class InitDied extends Data.TaggedError("InitDied")<{
         "the start, too: raise it (process.rlimits, --ulimit cpu=…), or leave it out"
     }
     if (forbidden.length > 0 && killedBy !== SIG.KILL) return seccompAdvice(forbidden)
+    if (refusesExec === true && killedBy !== SIG.KILL) return forbiddenExecAdvice
     return killedBy === SIG.KILL
       ? "it was killed from outside: look for the out-of-memory killer in the kernel's log, or for a process that kills it"
       : "look in the kernel's log for what ended it, and try again"
@@ -103,23 +105,6 @@ export class ChannelGarbled extends Data.TaggedError("ChannelGarbled")<{
   get advice(): string {
     return "a process in the container may write in the init's name (CAP_SYS_PTRACE without a user namespace): the start " +
       "was undone; look for such a process"
-  }
-}
-
-/** The program was found, but the kernel refused to execute it. Only the errno is known. */
-export class ExecRefused extends Data.TaggedError("ExecRefused")<{
-  readonly reason: SyscallError
-}> {
-  /** The errno. */
-  get code(): SyscallError["code"] {
-    return this.reason.code
-  }
-  /** As in a shell: 127 if something is missing (here the program's interpreter), otherwise 126. */
-  get exitCode(): number {
-    return this.code === "ENOENT" ? 127 : 126
-  }
-  override get message(): string {
-    return this.reason.message
   }
 }
 

@@ -5,6 +5,7 @@
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
+import { refuses } from "../seccomp/needed.ts"
 import type { Peer } from "./conversation.ts"
 import { Channel, ContainerCgroup, type EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
@@ -18,5 +19,7 @@ export const peerOf = (
     const launch = yield* Launch
     const { manager } = yield* ContainerCgroup
     const { parent: channel } = yield* Channel
-    return { channel, pidfd, report, patience: launch.patience, deadline, isLast: true, why: whyDied(launch, manager) }
+    const { patience, record: { container: { seccomp } } } = launch
+    const refusesExec = seccomp !== undefined && refuses(seccomp, "execve")
+    return { channel, pidfd, report, patience, deadline, isLast: true, refusesExec, why: whyDied(launch, manager) }
   })

@@ -11,7 +11,7 @@ import { RLIMIT } from "../../native/constants.ts"
 import type { Kernel } from "../../native/Kernel.ts"
 import type { CgroupManager } from "../cgroup/Manager.ts"
 import { type Shortage, shortage } from "../cgroup/shortage.ts"
-import { earlyFilter, refusedCalls, refuses } from "../seccomp/needed.ts"
+import { earlyFilter, refusedCalls } from "../seccomp/needed.ts"
 import type { Launch } from "./Launch.ts"
 
 /** What is known about an end. */
@@ -21,8 +21,6 @@ export interface WhyDied {
   readonly forbidden?: ReadonlyArray<string>
   /** The configured limit of the processor time. */
   readonly cpuTime?: Rlimit
-  /** Whether that filter refuses the last call of the start, execve(2), even if it is loaded last. */
-  readonly refusesExec?: boolean
 }
 
 /** Looks for an explanation. If the look-up fails, there is none. */
@@ -34,9 +32,7 @@ export const whyDied = (
     const found = cgroup === undefined ? undefined : yield* Effect.orElseSucceed(shortage(cgroup), () => undefined)
     const seccomp = earlyFilter(container, process)
     const forbidden = seccomp === undefined ? [] : refusedCalls(seccomp, init)
-    const refusesExec = container.seccomp !== undefined && refuses(container.seccomp, "execve")
     return {
-      refusesExec,
       ...given({ shortage: found, cpuTime: process.rlimits.findLast(({ resource }) => resource === RLIMIT.CPU) }),
       ...(forbidden.length === 0 ? {} : { forbidden })
     }

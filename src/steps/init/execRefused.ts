@@ -1,0 +1,46 @@
+/**
+ * The failure of the last step: the parent needs it too, since an exec that fails late can report nothing but its errno.
+ *
+ * @category init
+ * @since 0.2.0
+ */
+import * as Data from "effect/Data"
+import type { Errno } from "../../native/Errno.ts"
+import type { SyscallError } from "../../native/Kernel.ts"
+
+/** The step that becomes the program. */
+export const execStep = "exec"
+
+/** What to do about errnos of execve(2) for a program that was found and may be executed by its user. */
+const advice: Readonly<Partial<Record<Errno, string>>> = {
+  ENOENT: "the program's interpreter is missing: the one its #! line names, or the dynamic loader of its libc",
+  EACCES:
+    "the program's interpreter can't be executed: the one that its #! line names, or the dynamic loader of its libc, " +
+    "needs execute permission for the user, and a mount without noexec; or a security module forbids it",
+  EPERM:
+    "its file has capabilities (see getcap) that process.capabilities.bounding lacks: add them there, or take them off " +
+    "the file (setcap -r); or a security module forbids it",
+  ENOEXEC: "the program is neither a binary for this machine nor a script with a #! line",
+  ETXTBSY: "somebody has the program open for writing: wait until that is over, or execute a copy",
+  E2BIG: "arguments and environment together are too large"
+}
+
+/** The program was found, but the kernel refused to execute it. Only the errno is known. */
+export class ExecRefused extends Data.TaggedError("ExecRefused")<{
+  readonly reason: SyscallError
+}> {
+  /** The errno. */
+  get code(): Errno {
+    return this.reason.code
+  }
+  /** As in a shell: 127 if something is missing (here the program's interpreter), otherwise 126. */
+  get exitCode(): number {
+    return this.code === "ENOENT" ? 127 : 126
+  }
+  override get message(): string {
+    return this.reason.message
+  }
+  get advice(): string | undefined {
+    return advice[this.code] ?? this.reason.advice
+  }
+}
