@@ -19,6 +19,7 @@ import { joinSessionKeyring } from "../steps/joinSessionKeyring.ts"
 import { openConsoleForExec } from "../steps/openConsoleForExec.ts"
 import { populateEnv } from "../steps/populateEnv.ts"
 import { protectProcess } from "../steps/protectProcess.ts"
+import { reopenDevNullForExec } from "../steps/reopenDevNullForExec.ts"
 import { saveParentDeathSignal } from "../steps/saveParentDeathSignal.ts"
 import { setInitialAffinity } from "../steps/setInitialAffinity.ts"
 import { setNoNewPrivileges } from "../steps/setNoNewPrivileges.ts"
@@ -53,6 +54,7 @@ const steps = Pipeline.make(
   becomeNamespaceRoot,
   announceNamespaces,
   adoptMounts,
+  reopenDevNullForExec,
   startSession,
   joinSessionKeyring,
   // ── the process; before privileges go, as for the first one ──────────────────────────────────────────────────────

@@ -1,59 +1,22 @@
 /**
  * Exchange the host's null device on standard input, output and error for the container's.
  *
- * Through a descriptor of the host's node the program could change its mode on the host. Done in the container's root,
- * so that its `/dev/null` is looked up where the program will see it, and checked, for the image may have put something
- * else there (CVE-2025-31133).
- *
  * @category steps
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { O, RESOLVE } from "../../native/constants.ts"
-import * as Files from "../../native/Files.ts"
-import type { AnyFd } from "../../native/Handle.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
-import type { Stat } from "../../native/results.ts"
 import { StdioConnected } from "../init/facts.ts"
-import { NotNullDeviceError } from "./errors.ts"
 import { InRoot } from "./facts.ts"
-
-const stream = (fd: AnyFd): Effect.Effect<Stat | undefined, SyscallError, Kernel> =>
-  Files.stat(fd).pipe(
-    // closed, and stays so
-    orOn(["EBADF"], undefined)
-  )
+import { exchangeAdvice, exchangeCalls, exchangeNull } from "./nullDevice.ts"
 
 /** Opens the container's null device again where descriptors 0 to 2 are the host's. */
 export const reopenDevNull = Step.make("reopenDevNull", {
   doc: "exchange the host's /dev/null on standard input, output and error for the container's",
-  calls: ["statx", "openat2", "dup3", "close"],
+  calls: exchangeCalls,
   requires: [InRoot, StdioConnected],
   reversal: "irreversible",
   replayable: true,
-  advice: {
-    ENOENT:
-      "add /dev/null (c 1:3) to the container's devices, or connect standard input, output and error to something else"
-  },
-  run: Effect.gen(function*() {
-    const { fd: root } = yield* InRoot
-    const streams = yield* Effect.forEach([0, 1, 2], stream)
-    const wanted = [0, 1, 2].filter((fd) => streams[fd] !== undefined && Files.isNull(streams[fd], "unknown"))
-    if (wanted.length === 0) return
-    // first without opening: to open a device or a fifo of the image's choice would have effects of its own
-    yield* Files.using(
-      Files.resolve(root, "/dev/null", { resolve: RESOLVE.NO_SYMLINKS }),
-      (fd) =>
-        Effect.flatMap(
-          Files.stat(fd),
-          (stat) => Files.isNull(stat) ? Effect.void : new NotNullDeviceError({ path: "/dev/null" })
-        )
-    )
-    yield* Files.using(Files.open(root, "/dev/null", O.RDWR, RESOLVE.NO_SYMLINKS), (fd) =>
-      Effect.gen(function*() {
-        if (!Files.isNull(yield* Files.stat(fd))) return yield* new NotNullDeviceError({ path: "/dev/null" })
-        for (const newfd of wanted) yield* sys.dup3({ oldfd: fd, newfd, flags: 0 })
-      }))
-  })
+  advice: exchangeAdvice,
+  run: Effect.flatMap(InRoot, ({ fd }) => exchangeNull(fd))
 })

@@ -1,6 +1,7 @@
 /** The way into the root on a scripted kernel: propagation, the bind of the root, the pivot, the null device. */
 import { assert, describe, it } from "@effect/vitest"
 import { MAGIC, MS } from "../../../src/native/constants.ts"
+import { reopenDevNullForExec } from "../../../src/steps/reopenDevNullForExec.ts"
 import { bindRoot } from "../../../src/steps/rootfs/bindRoot.ts"
 import { enterRoot } from "../../../src/steps/rootfs/enterRoot.ts"
 import { reopenDevNull } from "../../../src/steps/rootfs/reopenDevNull.ts"
@@ -132,18 +133,21 @@ describe("the steps of the root file system", () => {
     assert.notMatch(hiding("EIO").advice ?? "", /noPivotRoot/)
   })
 
-  it("reopenDevNull: only where a descriptor is the null device, and only on the null device", () => {
-    const stdio = (image: object, ...states: ReadonlyArray<object | "EBADF">) =>
-      opens({ statx: (call: { readonly dirfd: number }) => call.dirfd > 2 ? image : states[call.dirfd] })
-    const none = succeed(reopenDevNull, given(), stdio(nullDevice, directory, directory, "EBADF")).trace
-    assert.strictEqual(none.length, 3)
-    const some = succeed(reopenDevNull, given(), stdio(nullDevice, nullDevice, "EBADF", nullDevice)).trace
-    assert.deepStrictEqual(some.filter((line) => line.startsWith("dup3")), [
-      "dup3(21, 0, O_RDONLY)",
-      "dup3(21, 2, O_RDONLY)"
-    ])
-    const fake = fail(reopenDevNull, given(), stdio({ ...nullDevice, rdev: { major: 1, minor: 1 } }, nullDevice))
-    assert.strictEqual(fake.tag, "NotNullDeviceError")
-    assert.isFalse(fake.trace.some((line) => line.includes("O_RDWR")), "what is there was opened")
-  })
+  it.each([reopenDevNull, reopenDevNullForExec])(
+    "$name: only for the null device, and only by the null device",
+    (step) => {
+      const stdio = (image: object, ...states: ReadonlyArray<object | "EBADF">) =>
+        opens({ statx: (call: { readonly dirfd: number }) => call.dirfd > 2 ? image : states[call.dirfd] })
+      const none = succeed(step, given(), stdio(nullDevice, directory, directory, "EBADF")).trace
+      assert.strictEqual(none.length, 3)
+      const some = succeed(step, given(), stdio(nullDevice, nullDevice, "EBADF", nullDevice)).trace
+      assert.deepStrictEqual(some.filter((line) => line.startsWith("dup3")), [
+        "dup3(21, 0, O_RDONLY)",
+        "dup3(21, 2, O_RDONLY)"
+      ])
+      const fake = fail(step, given(), stdio({ ...nullDevice, rdev: { major: 1, minor: 1 } }, nullDevice))
+      assert.strictEqual(fake.tag, "NotNullDeviceError")
+      assert.isFalse(fake.trace.some((line) => line.includes("O_RDWR")), "what is there was opened")
+    }
+  )
 })
