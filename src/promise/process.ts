@@ -47,7 +47,7 @@ export interface TalkOptions extends SpawnOptions {
 
 /** What a program gets, and what becomes of what it writes. */
 export interface Options extends TalkOptions {
-  /** What it reads from standard input; nothing if absent. */
+  /** What it reads from standard input; if absent, that is the null device: an empty one is a pipe that ends. */
   readonly input?: string | Uint8Array
   /**
    * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps what came first, `"last"` what came

@@ -18,9 +18,9 @@ import type { Resolved } from "./decode.ts"
 import { envOf } from "./decode/environment.ts"
 import type { Descriptors } from "./descriptors.ts"
 import { consoleFor, mayHaveTerminal, onTerminal, sizeOf, type TerminalChoice, withTerm } from "./onTerminal.ts"
-import { drained, ended as endOf, makePipes } from "./pipes.ts"
+import { drained, ended as endOf, makePipes, type Unused } from "./pipes.ts"
 import { exitOf } from "./Result.ts"
-import { checkOptions, type Options, type Result, take } from "./run.ts"
+import { checkOptions, type Options, type Result, take, unusedOf } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { InvalidSandbox, type SandboxError, SandboxFailed } from "./SandboxError.ts"
 import { inOwnWords, type Program, runIn, type Started } from "./start.ts"
@@ -70,7 +70,8 @@ export const startFurther = (
   { id, isClosing, resolved, stateRoot }: Started,
   sandbox: Sandbox,
   command: ReadonlyArray<string>,
-  options: FurtherOptions
+  options: FurtherOptions,
+  unused?: Unused
 ): Effect.Effect<
   Spoken & { readonly drained: Effect.Effect<void, never, Kernel> },
   SandboxError,
@@ -85,7 +86,7 @@ export const startFurther = (
     // the sandbox's first one may have a terminal, which is its own
     const { consoleSize: _, ...rest } = yield* processOf(own, resolved, command, options)
     const process = onTerminal(size, { ...rest, terminal: false })
-    const pipes = yield* inOwnWords(makePipes)
+    const pipes = yield* inOwnWords(makePipes(unused))
     const ownConsole = yield* inOwnWords(consoleFor(size))
     const socket = ownConsole === undefined ? {} : { consoleSocket: ownConsole.consoleSocket }
     const program: Program = yield* runIn(
@@ -127,7 +128,8 @@ export const exec = (
     const { cwd: _, env: __, ...taken } = options
     const problems = [...checkCommand(command), ...checkOptions(taken)]
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
-    const { drained, program, streams } = yield* startFurther(started, sandbox, command, options)
+    const unused = unusedOf(options)
+    const { drained, program, streams } = yield* startFurther(started, sandbox, command, options, unused)
     const output = yield* take(program, streams, started.resolved, options)
     const ended = yield* program.ended
     // it may have left others behind that hold its streams

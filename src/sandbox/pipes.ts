@@ -12,8 +12,8 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { Socket } from "node:net"
-import type { Readable, Writable } from "node:stream"
-import { F, O, POLL } from "../native/constants.ts"
+import { Duplex, type Readable, type Writable } from "node:stream"
+import { AT, F, O, POLL } from "../native/constants.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
@@ -70,12 +70,37 @@ export const pipe = (direction: "reads" | "writes"): Effect.Effect<Pipe, Syscall
     return { socket, theirs, close }
   }))
 
-/** Makes the pipes; what is still open of them is closed with the scope. */
-export const makePipes: Effect.Effect<Pipes, SyscallError, Kernel | Scope.Scope> = Effect.uninterruptible(
+/** Streams of a program that nobody writes or reads here. */
+export type Unused = ReadonlyArray<"stdin" | "stdout" | "stderr">
+
+/** A stream that has ended. */
+const noEnd = (): End => {
+  const stream: Duplex = new Duplex().on("error", () => {}).destroy()
+  return Object.assign(stream, { fd: -1, ref: () => stream, unref: () => stream })
+}
+
+/**
+ * The null device in place of a pipe. An empty pipe is not the same: what may search either its input or a directory, as
+ * rg(1), takes a pipe for its input, and finds nothing. The program gets the container's own device: see `reopenDevNull`.
+ */
+const nothing: Effect.Effect<Pipe, SyscallError, Kernel | Scope.Scope> = Effect.uninterruptible(
   Effect.gen(function*() {
-    const input = yield* pipe("writes")
-    const output = yield* pipe("reads")
-    const error = yield* pipe("reads")
+    const how = { dirfd: AT.FDCWD, path: "/dev/null", flags: O.RDWR | O.CLOEXEC, mode: 0 }
+    const theirs = yield* above2(yield* sys.openat(how))
+    const close = closing(theirs)
+    yield* Effect.addFinalizer(() => close)
+    return { socket: noEnd(), theirs, close }
+  })
+)
+
+/** Makes the pipes; what is still open of them is closed with the scope. */
+export const makePipes = (unused: Unused = []): Effect.Effect<Pipes, SyscallError, Kernel | Scope.Scope> => {
+  const make = (name: Unused[number], direction: "reads" | "writes") =>
+    unused.includes(name) ? nothing : pipe(direction)
+  return Effect.uninterruptible(Effect.gen(function*() {
+    const input = yield* make("stdin", "writes")
+    const output = yield* make("stdout", "reads")
+    const error = yield* make("stderr", "reads")
     return {
       stdio: [input.theirs, output.theirs, error.theirs] as const,
       closeTheirs: Effect.all([input.close, output.close, error.close], { discard: true }),
@@ -83,8 +108,8 @@ export const makePipes: Effect.Effect<Pipes, SyscallError, Kernel | Scope.Scope>
       stdout: output.socket,
       stderr: error.socket
     }
-  })
-)
+  }))
+}
 
 const codeOf = (error: unknown): string => {
   const code = error instanceof Error && "code" in error ? String(error.code) : String(error)

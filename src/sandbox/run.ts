@@ -16,7 +16,7 @@ import { Collector, type Overflow } from "./Collector.ts"
 import type { Resolved } from "./decode.ts"
 import { shape as descriptors } from "./descriptors.ts"
 import { terminalChoice } from "./onTerminal.ts"
-import { ended, sinkOf, write } from "./pipes.ts"
+import { ended, sinkOf, type Unused, write } from "./pipes.ts"
 import { type Exit, exitOf } from "./Result.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { InvalidSandbox, type SandboxError, type SandboxStreamError } from "./SandboxError.ts"
@@ -25,7 +25,7 @@ import { type Streams, streamsOf } from "./streams.ts"
 
 /** What a program gets, and what becomes of what it writes. */
 export interface Options extends TerminalOptions {
-  /** What it reads from standard input; nothing if absent. */
+  /** What it reads from standard input; if absent, that is the null device: an empty one is a pipe that ends. */
   readonly input?: string | Uint8Array | Stream.Stream<Uint8Array>
   /**
    * What happens if it writes more than `limits.output` to standard output or standard error: `"end"` ends it; `"first"`
@@ -67,6 +67,9 @@ export const checkOptions = (options: Options): ReadonlyArray<Problem> => proble
 
 /** A program may end before it has read all: that is its own business. */
 const unread = (error: SandboxStreamError) => error.code === "EPIPE" ? Effect.void : Effect.die(error)
+
+/** Without an input, nobody writes one. */
+export const unusedOf = ({ input }: Pick<Options, "input">): Unused => input === undefined ? ["stdin"] : []
 
 const feed = ({ stdin }: Streams, input: Options["input"]): Effect.Effect<void> => {
   if (input === undefined) return Effect.sync(() => void stdin.end())
@@ -143,5 +146,5 @@ export const run = (
   Effect.scoped(Effect.gen(function*() {
     const problems = checkOptions(options)
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
-    return yield* toItsEnd(yield* start(sandbox, command, options), options)
+    return yield* toItsEnd(yield* start(sandbox, command, options, unusedOf(options)), options)
   }))

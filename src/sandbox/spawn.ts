@@ -16,7 +16,7 @@ import * as Store from "../steps/state/Store.ts"
 import { exec, type ExecOptions, type FurtherOptions, startFurther } from "./further.ts"
 import { type Ends, type FurtherPipes, furtherPipes } from "./furtherPipes.ts"
 import { held } from "./lifetime.ts"
-import { ended } from "./pipes.ts"
+import { ended, type Unused } from "./pipes.ts"
 import type { Result } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import { type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
@@ -135,12 +135,13 @@ export interface Further {
 export const begin = (
   sandbox: Sandbox,
   command: ReadonlyArray<string>,
-  { pipes: ways = {}, ...options }: SpawnOptions
+  { pipes: ways = {}, ...options }: SpawnOptions,
+  unused?: Unused
 ): Effect.Effect<Begun, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
     const further = yield* inOwnWords(furtherPipes(ways, options.descriptors ?? {}))
     const descriptors = { ...options.descriptors, ...further.descriptors }
-    const started = yield* start(sandbox, command, { ...options, descriptors })
+    const started = yield* start(sandbox, command, { ...options, descriptors }, unused)
     yield* further.closeTheirs
     return yield* begunOf(sandbox, started, further)
   })

@@ -33,7 +33,7 @@ import type { AnyFd } from "../native/Handle.ts"
 import { Kernel } from "../native/Kernel.ts"
 import { type Output, write } from "../runtime/streams.ts"
 import { held } from "./lifetime.ts"
-import { sinkOf } from "./pipes.ts"
+import { sinkOf, type Unused } from "./pipes.ts"
 import { extend, type Sandbox } from "./Sandbox.ts"
 import type { SandboxError, SandboxStreamError } from "./SandboxError.ts"
 import { begin, type Begun, endOf } from "./spawn.ts"
@@ -76,9 +76,9 @@ const streamOption = <A>(option: A | { readonly stream?: A | undefined } | undef
 
 /** The program and its arguments; with a shell, as Node puts them together. */
 const wordsOf = ({ args, command, options: { shell } }: ChildProcess.StandardCommand): ReadonlyArray<string> =>
-  shell === undefined || shell === false
+  shell === undefined || shell === false || shell === ""
     ? [command, ...args]
-    : [typeof shell === "string" ? shell : "/bin/sh", "-c", [command, ...args].join(" ")]
+    : [shell === true ? "/bin/sh" : shell, "-c", [command, ...args].join(" ")]
 
 const sandboxOf = (self: Sandbox, { cwd, env = {} }: ChildProcess.CommandOptions): Sandbox =>
   extend(self, {
@@ -104,8 +104,7 @@ const outputOf = (
     return Effect.succeed(Stream.transduce(from, option as Sink.Sink<Uint8Array, Uint8Array, Uint8Array, Failure>))
   }
   if (option === "pipe" || option === "overlapped") return Effect.succeed(from)
-  const taken = option === "ignore" ? Effect.ignore(Stream.runDrain(from)) : passOn(from, to)
-  return Effect.as(Effect.forkScoped(taken), Stream.empty)
+  return Effect.as(option === "ignore" ? Effect.void : Effect.forkScoped(passOn(from, to)), Stream.empty)
 }
 
 type AdditionalFds = ReadonlyArray<readonly [fd: AnyFd, config: ChildProcess.AdditionalFdConfig]>
@@ -157,7 +156,7 @@ const checked = ({ sandbox }: Common, { options }: ChildProcess.StandardCommand)
     const { forceKillAfter, killSignal } = options
     const problems = checkKill({ forceKillAfter, killSignal })
     if (problems.length > 0) return yield* refuse(problems.map(render).join("\n"))
-    if (options.cwd !== undefined && !isThere(sandbox, options.cwd)) {
+    if (options.cwd?.startsWith("/") && !isThere(sandbox, options.cwd)) {
       const about = { module: "ChildProcess", method: "spawn", pathOrDescriptor: options.cwd }
       return yield* PlatformError.systemError({ ...about, _tag: "NotFound", description: "there is no such directory" })
     }
@@ -173,9 +172,12 @@ const inputOf = (
     const config = typeof options.stdin === "object" && "stream" in options.stdin ? options.stdin : undefined
     const stdin = Sink.mapError(sinkOf(streams.stdin, "stdin", config?.endOnDone ?? true), of("fromWritable(stdin)"))
     if (Stream.isStream(input)) yield* feed(input as Bytes, stdin)
-    if (input === "ignore") streams.stdin.end()
     return input === "pipe" || input === "overlapped" ? stdin : Sink.drain
   })
+
+/** The streams that a command ignores. */
+const unusedOf = ({ stderr, stdin, stdout }: ChildProcess.CommandOptions): Unused =>
+  (["stdin", "stdout", "stderr"] as const).filter((name) => streamOption({ stdin, stdout, stderr }[name]) === "ignore")
 
 /** The ends of further pipes: a stream that was given is written, and a sink takes what is read. */
 const furtherOf = (
@@ -203,7 +205,7 @@ const handleOf = (self: Start) =>
     const { options } = command
     const pipes = Object.fromEntries(further.map(([fd, { type }]) => [fd, type]))
     const begun = yield* Effect.mapError(
-      begin(sandboxOf(sandbox, options), wordsOf(command), { ...start, pipes }),
+      begin(sandboxOf(sandbox, options), wordsOf(command), { ...start, pipes }, unusedOf(options)),
       of("spawn")
     )
     const { process } = begun

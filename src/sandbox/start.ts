@@ -28,7 +28,7 @@ import {
   startsOnTerminal,
   type TerminalChoice
 } from "./onTerminal.ts"
-import { makePipes, type Pipes } from "./pipes.ts"
+import { makePipes, type Pipes, type Unused } from "./pipes.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import type { SandboxError } from "./SandboxError.ts"
 import { deliver, isDropped, type Sent } from "./signals.ts"
@@ -298,7 +298,8 @@ interface Preparation {
 export const preparationOf = (
   sandbox: Sandbox,
   command: ReadonlyArray<string>,
-  options: TerminalOptions
+  options: TerminalOptions,
+  unused?: Unused
 ): Effect.Effect<Preparation, SandboxError, Kernel | Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* newPlace(options)
@@ -308,7 +309,7 @@ export const preparationOf = (
     yield* mayHaveTerminal(size, found)
     const wanted = { ...found, container: startsOnTerminal(size, found.container) }
     if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
-    const pipes = yield* inOwnWords(makePipes)
+    const pipes = yield* inOwnWords(makePipes(unused))
     return { place, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)) }
   })
 
@@ -327,10 +328,11 @@ export const withOrWithoutCgroup = <A, R>(
 export const start = (
   sandbox: Sandbox,
   command: ReadonlyArray<string>,
-  options: TerminalOptions = {}
+  options: TerminalOptions,
+  unused?: Unused
 ): Effect.Effect<Started, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const { own, ownConsole, pipes, place, wanted } = yield* preparationOf(sandbox, command, options)
+    const { own, ownConsole, pipes, place, wanted } = yield* preparationOf(sandbox, command, options, unused)
     const { id, stateRoot } = place
     const { program, resolved } = yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {

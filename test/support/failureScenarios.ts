@@ -44,6 +44,16 @@ export const failures: Readonly<Record<string, Scenario>> = {
     isSame(Buffer.concat(chunks), sent, "spawn")
     await process.exit
   },
+  "a program without an input has the null device, and no empty pipe that it would search": effect(({ stateRoot }) =>
+    Effect.gen(function*() {
+      const is = (what: string) => ["sh", "-c", `[ -${what} /dev/stdin ] && ! read word && echo yes`]
+      const box = Sandbox.make()
+      assert.equal((yield* Sandbox.run(box, is("c"), { stateRoot })).stdout, "yes\n")
+      assert.equal((yield* Sandbox.run(box, is("p"), { stateRoot, input: "" })).stdout, "yes\n")
+      const first = yield* Sandbox.spawn(box, ["sleep", "1000"], { stateRoot })
+      assert.equal((yield* first.exec(is("c"))).stdout, "yes\n")
+    })
+  ),
   "a program that dies at once has lost nothing of what it wrote": effect((setting) =>
     Effect.gen(function*() {
       const box = Sandbox.make({ limits: { output: 70_000 } })

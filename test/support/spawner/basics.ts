@@ -23,6 +23,7 @@ export const basics: Readonly<Record<string, Scenario>> = {
   ),
   "shell: sh -c expands": says(shell("echo $A", { env: { A: "expanded" } }), "expanded\n"),
   "shell: without one nothing is expanded": says(ChildProcess.make("echo", ["$HOME"], { shell: false }), "$HOME\n"),
+  "shell: an empty text is none": says(ChildProcess.make("echo", ["$HOME"], { shell: "" }), "$HOME\n"),
   "shell: a pipeline of the shell's own": says(shell("echo hello | tr a-z A-Z"), "HELLO\n"),
   "shell: true joins the words for /bin/sh": says(
     ChildProcess.make("echo", ["$HOME;", "echo 2"], { shell: true }),

@@ -31,6 +31,15 @@ export const control: Readonly<Record<string, Scenario>> = {
         assert.match((yield* Effect.flip(handle.exitCode)).message, /'SIGTERM'/)
       }))
   ),
+  "kill: of a program that cleans up, and ends itself by the same signal, with init": spawner(
+    Effect.gen(function*() {
+      const handle = yield* shell("trap 'trap - TERM; kill -TERM $$' TERM; echo on; while :; do sleep 0.01; done")
+      yield* word(handle)
+      yield* handle.kill()
+      assert.equal(yield* handle.exitCode, 128 + 15)
+    }),
+    { init: true }
+  ),
   "kill: with a signal that is named": spawner(Effect.gen(function*() {
     const handle = yield* ChildProcess.make("sleep", ["1000"])
     yield* handle.kill({ killSignal: "SIGKILL" })
@@ -81,6 +90,9 @@ export const control: Readonly<Record<string, Scenario>> = {
   })),
   "error: a directory that is not there": spawner(Effect.gen(function*() {
     assert.equal((yield* reasonOf(ChildProcess.make("true", { cwd: "/nonexistent/directory" })))._tag, "NotFound")
+    const relative = yield* reasonOf(ChildProcess.make("true", { cwd: "." }))
+    assert.equal(relative._tag, "BadArgument")
+    assert.match(relative.message, /cwd = "\.": must be an absolute path/)
   })),
   "error: a file that may not be executed": spawner(Effect.gen(function*() {
     const { _tag, method, module } = yield* reasonOf(ChildProcess.make({ cwd: "/etc" })`./passwd`)

@@ -64,6 +64,10 @@ export const streams: Readonly<Record<string, Scenario>> = {
     assert.equal(yield* spawner.string(ChildProcess.make("cat", { stdin: "ignore" })), "")
     assert.equal(yield* spawner.exitCode(shell("head -c 1000000 /dev/zero", { stdout: "ignore" })), 0)
   })),
+  "stdin: one that is ignored is the null device, and no empty pipe": says(
+    shell("[ -c /dev/stdin ] && [ -c /dev/stderr ] && echo yes", { stdin: "ignore", stderr: "ignore" }),
+    "yes\n"
+  ),
   "stdout: a sink takes it": spawner(Effect.gen(function*() {
     const stdout = Sink.map(Sink.collect<Uint8Array>(), (all) => Buffer.concat(all))
     const handle = yield* shell("echo 1; echo 2", { stdout })
