@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import type { Redacted } from "effect/Redacted"
+import type { AnyGid, AnyUid } from "../native/Handle.ts"
 import type { LinkOption } from "./mountOptions.ts"
 
 /** The eight types of namespace, by the names that `/proc/<pid>/ns` uses. @see namespaces(7) */
@@ -72,8 +73,8 @@ export interface Device {
   /** Permission bits. */
   readonly fileMode: number
   /** Owner, as ids of the container. */
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
 }
 
 /** One network interface of the container. Which fields matter is up to the strategy. */
@@ -225,8 +226,8 @@ export interface Capabilities {
 
 /** The user that the process runs as: by ids, or by a `user[:group]` text that is looked up in the container's files. */
 export type User =
-  | { readonly _tag: "Ids"; readonly uid: number; readonly gid: number; readonly additionalGids: ReadonlyArray<number> }
-  | { readonly _tag: "Named"; readonly spec: string; readonly additionalGids: ReadonlyArray<number> }
+  | { readonly _tag: "Ids"; readonly uid: AnyUid; readonly gid: AnyGid; readonly additionalGids: ReadonlyArray<AnyGid> }
+  | { readonly _tag: "Named"; readonly spec: string; readonly additionalGids: ReadonlyArray<AnyGid> }
 
 /** A process of the container: its first one, or one that is executed in it later. */
 export interface Process {

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { MS } from "../native/constants.ts"
+import type { AnyGid, AnyUid } from "../native/Handle.ts"
 import { numbers as capability } from "./capabilities.ts"
 import type { Capabilities, Container, IdMapping, Mount, Namespace } from "./Container.ts"
 import { defaultRules, denyAll, withDefaults } from "./devices.ts"
@@ -143,7 +144,7 @@ export const defaultSpec = (options: Options): Container => ({
  * since they can't be changed without privileges or a delegation, and so their mount is left out.
  */
 export const rootlessSpec = (
-  options: Options & { readonly uid: number; readonly gid: number }
+  options: Options & { readonly uid: AnyUid; readonly gid: AnyGid }
 ): Container => {
   const own = (hostId: number): ReadonlyArray<IdMapping> => [{ containerId: 0, hostId, size: 1 }]
   const { cgroup: _, ...container } = defaultSpec({

@@ -5,12 +5,13 @@
  */
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
+import type { AnyGid, AnyUid } from "../native/Handle.ts"
 
 /** A line of passwd(5). */
 export interface PasswdEntry {
   readonly name: string
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
   readonly home: string
   readonly shell: string
 }
@@ -18,16 +19,16 @@ export interface PasswdEntry {
 /** A line of group(5). */
 export interface GroupEntry {
   readonly name: string
-  readonly gid: number
+  readonly gid: AnyGid
   readonly members: ReadonlyArray<string>
 }
 
 /** The user that a process runs as, all resolved. */
 export interface ExecUser {
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
   /** Supplementary groups, in the order of the file. */
-  readonly groups: ReadonlyArray<number>
+  readonly groups: ReadonlyArray<AnyGid>
   readonly home: string
 }
 
@@ -145,5 +146,5 @@ export const resolveGroups = (
   Result.map(Result.all(groups.map((group) => resolveGroup(group, groupText))), (ids) => [...new Set(ids)])
 
 /** The home directory of a uid; `/` if the file does not have it or leaves it empty. */
-export const homeOf = (uid: number, passwdText: string): string =>
+export const homeOf = (uid: AnyUid, passwdText: string): string =>
   parsePasswd(passwdText).find((entry) => entry.uid === uid)?.home || "/"

@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import * as constants from "./constants.ts"
-import type { AnyFd, AnyPid, AnyPidfd } from "./Handle.ts"
+import type { AnyFd, AnyGid, AnyPid, AnyPidfd, AnyUid } from "./Handle.ts"
 import type { Limit, SchedulerAttributes, TerminalModes } from "./results.ts"
 import type { Request } from "./Rtnetlink.ts"
 
@@ -47,6 +47,20 @@ export const int: Argument<number> = make(String)
  * @since 0.2.0
  */
 export const pid: Argument<AnyPid> = make(String)
+
+/**
+ * The id of a user, in the caller's user namespace.
+ *
+ * @since 0.2.0
+ */
+export const uid: Argument<AnyUid> = make(String)
+
+/**
+ * The id of a group, in the caller's user namespace.
+ *
+ * @since 0.2.0
+ */
+export const gid: Argument<AnyGid> = make(String)
 
 /** A 64-bit integer. */
 export const bigint: Argument<bigint> = make(String)
@@ -89,6 +103,13 @@ export const environment: Argument<ReadonlyArray<string>> = make((values) =>
 
 /** A vector of integers: groups, descriptors, signals. */
 export const ints: Argument<ReadonlyArray<number>> = make((values) => vector(values, String))
+
+/**
+ * A vector of ids of groups.
+ *
+ * @since 0.2.0
+ */
+export const gids: Argument<ReadonlyArray<AnyGid>> = make(ints.render)
 
 /**
  * A vector of file descriptors of the calling process.

@@ -13,7 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Ahead from "./Ahead.ts"
 import { AT, O, RESOLVE, S, STATX } from "./constants.ts"
-import type { AnyFd, Fd } from "./Handle.ts"
+import type { AnyFd, AnyGid, AnyUid, Fd } from "./Handle.ts"
 import { type Kernel, onErrno, sys, SyscallError } from "./Kernel.ts"
 import type { DirectoryEntry, Stat } from "./results.ts"
 
@@ -190,8 +190,8 @@ export const isNull = (stat: Stat, likely: Ahead.Likely = true): boolean => isDe
 
 /** The owner of a file that is made; the caller if absent. */
 export interface Owner {
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
 }
 
 /** How missing directories and files are made. */

@@ -1,5 +1,5 @@
 /**
- * Types for numbers that must not be confused: descriptors, descriptors of processes, process ids.
+ * Types for numbers that must not be confused: descriptors, descriptors of processes, process ids, ids of users and groups.
  *
  * To the kernel they are all integers. The result of a call has a brand, so that a pid in place of a descriptor does not
  * compile. A plain number is accepted as any of them, such as a literal (`0`) or a number from a file. At run time there
@@ -40,6 +40,18 @@ export type AnyPidfd = AnyFd & Partial<Brand.Brand<"Pidfd">>
 
 /** What is accepted as a process id. */
 export type AnyPid = number & Partial<Brand.Brand<"Pid">>
+
+/** The id of a user, in the user namespace of the process that gets it. */
+export type Uid = Brand.Branded<number, "Uid">
+
+/** The id of a group, in the user namespace of the process that gets it. */
+export type Gid = Brand.Branded<number, "Gid">
+
+/** What is accepted as the id of a user: one, or a plain number. */
+export type AnyUid = number & Partial<Brand.Brand<"Uid">>
+
+/** What is accepted as the id of a group. */
+export type AnyGid = number & Partial<Brand.Brand<"Gid">>
 
 /** The type without brands, of a number or of a pair of numbers. */
 export type Unbranded<A> = A extends Brand.Brand<any> ? number

@@ -5,7 +5,7 @@
  * all follow from this table. A name is the name of the system call; if one row stands for a short fixed exchange
  * (a netlink request and its answer), its comment says so.
  *
- * Conventions: descriptors, pids, uids and flags are numbers; descriptors and pids that a call returns have a brand
+ * Conventions: descriptors, pids, uids and flags are numbers; descriptors, pids, uids and gids that a call returns have a brand
  * (`Handle.ts`). Sizes, limits and capability sets are bigints; bytes are `Uint8Array`; a mode carries its type bits only if
  * the call wants them.
  *
@@ -40,7 +40,7 @@ import {
   type Row,
   varying
 } from "./definition.ts"
-import type { Fd, Pid, Pidfd } from "./Handle.ts"
+import type { AnyGid, AnyUid, Fd, Pid, Pidfd } from "./Handle.ts"
 import type * as Result from "./results.ts"
 import type * as Rtnetlink from "./Rtnetlink.ts"
 
@@ -137,12 +137,12 @@ export const calls = {
   ),
 
   // ── credentials ──────────────────────────────────────────────────────────────────────────────────────────────────
-  getresuid: looks("getresuid(2)", {}, data<Result.Ids>()),
-  getresgid: looks("getresgid(2)", {}, data<Result.Ids>()),
+  getresuid: looks("getresuid(2)", {}, data<Result.Ids<AnyUid>>()),
+  getresgid: looks("getresgid(2)", {}, data<Result.Ids<AnyGid>>()),
   getgroups: looks("getgroups(2)", {}, data<ReadonlyArray<number>>()),
-  setresuid: changes("setresuid(2)", { ruid: int, euid: int, suid: int }, nothing, { syscalls: asListed }),
-  setresgid: changes("setresgid(2)", { rgid: int, egid: int, sgid: int }, nothing, { syscalls: asListed }),
-  setgroups: changes("setgroups(2)", { groups: Arg.ints }, nothing),
+  setresuid: changes("setresuid(2)", { ruid: Arg.uid, euid: Arg.uid, suid: Arg.uid }, nothing, { syscalls: asListed }),
+  setresgid: changes("setresgid(2)", { rgid: Arg.gid, egid: Arg.gid, sgid: Arg.gid }, nothing, { syscalls: asListed }),
+  setgroups: changes("setgroups(2)", { groups: Arg.gids }, nothing),
   /** `pid` 0 is the caller. */
   capget: looks("capget(2)", { pid: Arg.pid }, data<Result.CapabilitySets>()),
   capset: changes("capset(2)", { effective: Arg.bits, permitted: Arg.bits, inheritable: Arg.bits }, nothing),
@@ -235,7 +235,7 @@ export const calls = {
   }),
   fchmod: changes("chmod(2)", { fd, mode: Arg.mode }, nothing, { syscalls: asListed }),
   fchmodat: changes("chmod(2)", { dirfd: fd, path, mode: Arg.mode }, nothing, { syscalls: asListed }),
-  fchownat: changes("chown(2)", { dirfd: fd, path, uid: int, gid: int, flags: Arg.flags(c.AT) }, nothing, {
+  fchownat: changes("chown(2)", { dirfd: fd, path, uid: Arg.uid, gid: Arg.gid, flags: Arg.flags(c.AT) }, nothing, {
     syscalls: asListed
   }),
   fsync: changes("fsync(2)", { fd }, nothing, { syscalls: asListed }),

@@ -4,7 +4,7 @@
  * @category results
  * @since 0.1.0
  */
-import type { AnyFd, AnyPid } from "./Handle.ts"
+import type { AnyFd, AnyGid, AnyPid, AnyUid } from "./Handle.ts"
 
 /**
  * What statx(2) reports of a file.
@@ -15,8 +15,8 @@ export interface Stat {
   /** Type bits and permissions, as `st_mode`. */
   readonly mode: number
   readonly nlink: number
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
   readonly ino: bigint
   /** In bytes. */
   readonly size: bigint
@@ -48,7 +48,7 @@ export interface DirectoryEntry {
 /** A state change of a child, as waitid(2) reports it. */
 export interface ChildStatus {
   readonly pid: AnyPid
-  readonly uid: number
+  readonly uid: AnyUid
   /** `CLD_*`. */
   readonly code: number
   /** The exit status, or the signal's number. */
@@ -90,7 +90,7 @@ export interface Message {
   /** Descriptors that came by `SCM_RIGHTS`, close-on-exec. */
   readonly fds: ReadonlyArray<AnyFd>
   /** The sender, translated into the receiver's namespaces; only with `SO_PASSCRED`. */
-  readonly credentials: { readonly pid: AnyPid; readonly uid: number; readonly gid: number } | null
+  readonly credentials: { readonly pid: AnyPid; readonly uid: AnyUid; readonly gid: AnyGid } | null
 }
 
 /** The three thread capability sets that capget(2) knows, as bit sets. */
@@ -111,14 +111,14 @@ export interface Limit {
 }
 
 /**
- * Real, effective and saved id.
+ * Real, effective and saved id, of a user or of a group.
  *
  * @since 0.2.0
  */
-export interface Ids {
-  readonly real: number
-  readonly effective: number
-  readonly saved: number
+export interface Ids<out Id extends number = number> {
+  readonly real: Id
+  readonly effective: Id
+  readonly saved: Id
 }
 
 /** `struct termios`: the modes of a terminal. @see termios(3) */

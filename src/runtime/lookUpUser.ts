@@ -5,6 +5,7 @@ import type { Mount, Process } from "../config/Container.ts"
 import { type ExecUser, resolveUser, type UserError } from "../config/user.ts"
 import { AT, O, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
+import type { AnyGid, AnyUid } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 
 /** The largest passwd or group file that is read, in bytes. */
@@ -58,7 +59,7 @@ export const lookUpUser = (
 export const idsBefore = (
   user: Process["user"],
   files: UserFiles
-): Effect.Effect<{ readonly uid: number; readonly gid: number } | undefined, SyscallError, Kernel> =>
+): Effect.Effect<{ readonly uid: AnyUid; readonly gid: AnyGid } | undefined, SyscallError, Kernel> =>
   user._tag === "Ids"
     ? Effect.succeed(user)
     : Effect.catchTag(lookUpUser(user.spec, files), "UserError", () => Effect.succeed(undefined))

@@ -15,6 +15,7 @@ import * as Step from "../engine/Step.ts"
 import * as Ahead from "../native/Ahead.ts"
 import { AT, AT_FACCESSAT, S, STATX } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
+import type { AnyUid } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import type { Stat } from "../native/results.ts"
 import { Environment, ExecUser, Program, VerifiedDirectory } from "./init/facts.ts"
@@ -27,7 +28,7 @@ export class ProgramNotExecutable extends Data.TaggedError("ProgramNotExecutable
   /** Where it was found. */
   readonly path: string
   readonly problem: string
-  readonly uid: number
+  readonly uid: AnyUid
 }> {
   readonly exitCode = 126
   override get message(): string {

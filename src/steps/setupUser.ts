@@ -19,6 +19,7 @@ import { homeOf, resolveUser } from "../config/user.ts"
 import * as Step from "../engine/Step.ts"
 import { AT, O, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
+import type { AnyUid } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
@@ -116,7 +117,7 @@ const resolve = Effect.gen(function*() {
 })
 
 /** Pipes, sockets and terminals go to the user; a file or a device of the host that was redirected to does not. */
-const giveStdio = (uid: number) =>
+const giveStdio = (uid: AnyUid) =>
   Effect.forEach([0, 1, 2], (fd) =>
     Effect.flatMap(Files.stat(fd), (stat) => {
       const isStream = Files.isType(stat, S.IFIFO) || Files.isType(stat, S.IFSOCK) ||

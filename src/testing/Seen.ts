@@ -7,6 +7,7 @@
 import { nameOf } from "../config/capabilities.ts"
 import { keyOf, pathsUp } from "../model/cgroupTree.ts"
 import type { Executed, IdRange, Process, State } from "../model/State.ts"
+import type { AnyGid, AnyUid } from "../native/Handle.ts"
 import { environment } from "./Program.ts"
 
 /** What a program sees when it starts. */
@@ -16,7 +17,7 @@ export interface Seen {
   readonly cwd: string
   readonly hostname: string
   /** Ids as the program sees them; -1 for one that has no name in its user namespace. */
-  readonly user: { readonly uid: number; readonly gid: number; readonly groups: ReadonlyArray<number> }
+  readonly user: { readonly uid: AnyUid; readonly gid: AnyGid; readonly groups: ReadonlyArray<AnyGid> }
   /** Names of its effective capabilities: `"CAP_KILL"`. */
   readonly capabilities: ReadonlyArray<string>
   readonly noNewPrivileges: boolean

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { type Problem, problem } from "../../config/ConfigError.ts"
 import type { Container, IdMapping } from "../../config/Container.ts"
+import type { AnyGid, AnyUid } from "../../native/Handle.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import type { UserFiles } from "../../runtime/lookUpUser.ts"
 import { mappedUser } from "../../runtime/mappedUser.ts"
@@ -15,7 +16,7 @@ const identity: ReadonlyArray<IdMapping> = [{ containerId: 0, hostId: 0, size: 2
 
 const one = (id: number): ReadonlyArray<IdMapping> => [{ containerId: id, hostId: id, size: 1 }]
 
-const ids = (uid: number, gid: number) => ({ _tag: "Ids", uid, gid, additionalGids: [] }) as const
+const ids = (uid: AnyUid, gid: AnyGid) => ({ _tag: "Ids", uid, gid, additionalGids: [] }) as const
 
 type User = Container["process"]["user"]
 

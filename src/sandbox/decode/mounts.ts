@@ -2,6 +2,7 @@
 import type { Mount } from "../../config/Container.ts"
 import { bytesOf } from "../../config/shape/quantity.ts"
 import { MOUNT_ATTR, MS } from "../../native/constants.ts"
+import type { AnyGid, AnyUid } from "../../native/Handle.ts"
 import type { Bind, Tmpfs } from "../Description.ts"
 
 /** How large a file system in memory is if nobody says otherwise, in bytes. */
@@ -45,7 +46,7 @@ export const inMemory = (destination: string, size: bigint, executable: boolean)
 export const privately = (
   destination: string,
   size: bigint,
-  owner: { readonly uid: number; readonly gid: number } | undefined
+  owner: { readonly uid: AnyUid; readonly gid: AnyGid } | undefined
 ): Mount =>
   memory(destination, true, [
     "mode=0700",

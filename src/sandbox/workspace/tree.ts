@@ -7,6 +7,7 @@ import type { Dirent } from "node:fs"
 import * as fs from "node:fs/promises"
 import { AT, O, STATX } from "../../native/constants.ts"
 import { entriesOf, using } from "../../native/Files.ts"
+import type { AnyGid, AnyUid } from "../../native/Handle.ts"
 import { Kernel, sys } from "../../native/Kernel.ts"
 import { Surroundings } from "../../native/Surroundings.ts"
 import { real } from "../decode/root.ts"
@@ -21,8 +22,8 @@ export interface Entry {
 export interface Status {
   readonly mode: number
   readonly size: bigint | number
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
   readonly nlink: number
   /** Two paths with the same one are the same file. */
   readonly identity: string

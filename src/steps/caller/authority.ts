@@ -11,13 +11,14 @@
 import * as Effect from "effect/Effect"
 import { numbers as capability } from "../../config/capabilities.ts"
 import { AT, STATX } from "../../native/constants.ts"
+import type { AnyGid, AnyUid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** What the caller may do. */
 export interface Authority {
   /** Effective ids, as the caller's own user namespace has them. */
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
   /** Effective capabilities, which hold in the caller's own user namespace. */
   readonly capabilities: bigint
   /** Whether that user namespace is the host's first one. */

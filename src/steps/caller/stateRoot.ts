@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import { hostId } from "../../config/Container.ts"
 import { AT, O, S } from "../../native/constants.ts"
 import { isType, stat, using } from "../../native/Files.ts"
+import type { AnyUid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { NoStateRoot, StateUntrusted } from "../state/errors.ts"
 import type { Authority } from "./authority.ts"
@@ -39,7 +40,7 @@ const isUsable = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =>
  * The directory of a user who has no run-time directory: below `/tmp`, and nobody's but the user's. Root of a user
  * namespace is the user that it is outside: many have a root of their own, and one `/tmp`.
  */
-const ofTmp = (uid: number): Effect.Effect<string, StateRootError, Kernel> =>
+const ofTmp = (uid: AnyUid): Effect.Effect<string, StateRootError, Kernel> =>
   Effect.gen(function*() {
     const maps = yield* Effect.orElseSucceed(ownMap("uid"), () => [])
     const path = `/tmp/runfx-${hostId(maps, uid) ?? uid}`

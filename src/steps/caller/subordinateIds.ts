@@ -11,6 +11,7 @@ import type { IdMapping } from "../../config/Container.ts"
 import { parsePasswd } from "../../config/user.ts"
 import { AT, O } from "../../native/constants.ts"
 import { readAll, using } from "../../native/Files.ts"
+import type { AnyUid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** A range of the host's ids. */
@@ -50,7 +51,7 @@ const isProgram = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =
   Effect.as(sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: 0 }), true).pipe(orOn(absent, false))
 
 /** The subordinate ids of a user; `undefined` without ranges of both kinds, or without the programs. */
-export const subordinateIds = (uid: number): Effect.Effect<SubordinateIds | undefined, SyscallError, Kernel> =>
+export const subordinateIds = (uid: AnyUid): Effect.Effect<SubordinateIds | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {
     for (const program of Object.values(mapPrograms)) if (!(yield* isProgram(program))) return undefined
     const names = parsePasswd(yield* text("/etc/passwd")).filter((entry) => entry.uid === uid).map(({ name }) => name)

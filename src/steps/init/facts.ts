@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type { AnyFd } from "../../native/Handle.ts"
+import type { AnyFd, AnyGid, AnyUid } from "../../native/Handle.ts"
 import type { Filter } from "../../native/trampoline.ts"
 
 /** No tracer can reach the process. It must be so before the first namespace that others are in (CVE-2016-9962). */
@@ -61,10 +61,10 @@ export class Environment extends Context.Service<Environment, {
 
 /** Who the process has become. */
 export class ExecUser extends Context.Service<ExecUser, {
-  readonly uid: number
-  readonly gid: number
+  readonly uid: AnyUid
+  readonly gid: AnyGid
   /** Supplementary groups. */
-  readonly groups: ReadonlyArray<number>
+  readonly groups: ReadonlyArray<AnyGid>
   /** Home directory by the container's `/etc/passwd`, else `/`. */
   readonly home: string
 }>()("runfx/ExecUser") {}

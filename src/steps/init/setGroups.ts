@@ -10,12 +10,13 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type { AnyGid } from "../../native/Handle.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import { readSelf, selfCalls } from "../proc/self.ts"
 
 /** Supplementary groups if the user namespace denies setgroups(2). */
 export class GroupsDenied extends Data.TaggedError("GroupsDenied")<{
-  readonly groups: ReadonlyArray<number>
+  readonly groups: ReadonlyArray<AnyGid>
 }> {
   override get message(): string {
     return `can't set the supplementary groups ${this.groups.join(", ")}: the user namespace denies setgroups`
@@ -31,7 +32,7 @@ export const setGroupsCalls = ["setgroups", ...selfCalls] as const
 
 /** Sets the groups; if the user namespace denies it, an empty list is let pass and others fail. */
 export const setGroups = (
-  groups: ReadonlyArray<number>
+  groups: ReadonlyArray<AnyGid>
 ): Effect.Effect<void, SyscallError | GroupsDenied, Kernel> =>
   sys.setgroups({ groups }).pipe(onErrno(["EPERM"], (refused) =>
     Effect.gen(function*() {

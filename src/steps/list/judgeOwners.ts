@@ -11,6 +11,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
+import type { AnyUid } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { pause } from "../cgroup/files.ts"
@@ -42,7 +43,7 @@ export class Verdicts extends Context.Service<Verdicts, ReadonlyArray<Verdict>>(
 type Sentence = readonly ["Keep" | "Remove", string]
 
 /** The verdict on a container whose state can be read. */
-const judge = Effect.fnUntraced(function*(state: State, euid: number, detachedToo: boolean) {
+const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedToo: boolean) {
   const keep = (why: string): Sentence => ["Keep", why]
   const remove = (why: string): Sentence => ["Remove", why]
   if (state.owner !== euid) return keep(`it is of another user (uid ${state.owner})`)

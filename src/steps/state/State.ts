@@ -7,6 +7,7 @@
  */
 import type { Container, NamespaceType } from "../../config/Container.ts"
 import { textOf } from "../../engine/errorText.ts"
+import type { AnyUid } from "../../native/Handle.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { Created } from "../network/Strategy.ts"
 import type { Numbering } from "../proc/numbers.ts"
@@ -54,7 +55,7 @@ export interface State {
   /** ISO 8601, UTC. */
   readonly created: string
   /** The uid that made the container. */
-  readonly owner: number
+  readonly owner: AnyUid
   /** What was made for its networks on the host, to be removed with it. */
   readonly networks: ReadonlyArray<Created>
   readonly container: Container

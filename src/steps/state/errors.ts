@@ -7,7 +7,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
-import type { AnyPid } from "../../native/Handle.ts"
+import type { AnyPid, AnyUid } from "../../native/Handle.ts"
 import { SyscallError } from "../../native/Kernel.ts"
 
 /**
@@ -127,7 +127,7 @@ export class NoStateRoot extends Data.TaggedError("NoStateRoot")<{
 /** Others than the caller and root could have written what the state directory says. */
 export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
   readonly path: string
-  readonly owner: number
+  readonly owner: AnyUid
   /** Permission bits. */
   readonly mode: number
 }> {
