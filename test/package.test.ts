@@ -77,6 +77,7 @@ const own = [
   "runtime/console",
   "runtime/containerOf",
   "runtime/create",
+  "runtime/defaults",
   "runtime/endings",
   "runtime/environment",
   "runtime/exec",

@@ -9,12 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Pipeline from "../engine/Pipeline.ts"
-import { Fork } from "../native/Fork.ts"
-import { Kernel } from "../native/Kernel.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
 import type { Setns } from "../pipelines/setns.ts"
 import type { Standard } from "../pipelines/standard.ts"
 import type { Userns } from "../pipelines/userns.ts"
 import { create, type CreateError } from "./create.ts"
+import { surroundings } from "./defaults.ts"
 import { exec, type ExecError, start, type StartError } from "./exec.ts"
 import type { Sound } from "./flow.ts"
 import { kill } from "./kill.ts"
@@ -84,9 +85,7 @@ export class Containers extends Context.Service<Containers, Functions>()("runfx/
   static readonly layer: Layer.Layer<Containers, never, Kernel | Fork> = /* @__PURE__ */ Layer.effect(
     Containers,
     /* @__PURE__ */ Effect.gen(function*() {
-      const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
-      const within = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Kernel | Fork>> =>
-        Effect.provideContext(self, context)
+      const within = yield* surroundings
       const provided =
         <Args extends ReadonlyArray<unknown>, A, E>(call: (...args: Args) => Effect.Effect<A, E, Kernel | Fork>) =>
         (...args: Args): Effect.Effect<A, E> => within(call(...args))

@@ -10,10 +10,10 @@ import * as Scope from "effect/Scope"
 import type { ConfigError } from "../config/ConfigError.ts"
 import * as signals from "../config/signals.ts"
 import { F } from "../native/constants.ts"
-import type { Fork } from "../native/Fork.ts"
 import type { AnyPid, AnyPidfd, Pid } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { type Background, inBackground } from "./background.ts"
+import type { Provided } from "./defaults.ts"
 import type { SignalError } from "./kill.ts"
 import { type Lent, lent } from "./lent.ts"
 import { checkShape } from "./options.ts"
@@ -45,9 +45,6 @@ export interface ProcessHandle<out E = unknown> {
    */
   readonly kill: (options?: KillOptions) => Effect.Effect<void, ConfigError | SignalError>
 }
-
-/** Provides an effect with the kernel of the start. */
-export type Provided = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Kernel | Fork>>
 
 /** What there is to do with a program, from the way that it gets a signal. */
 export const handleOf = <E, Options>(

@@ -9,6 +9,7 @@ import type { Kernel, SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
 import { type Authority, authority } from "../steps/caller/authority.ts"
 import { defaultStateRoot, type StateRootError } from "../steps/caller/stateRoot.ts"
+import { StateRoot } from "./defaults.ts"
 
 /**
  * Who the caller is, and what it may do.
@@ -17,8 +18,13 @@ import { defaultStateRoot, type StateRootError } from "../steps/caller/stateRoot
  */
 export const caller: Effect.Effect<Authority, SyscallError, Kernel> = authority
 
-/** Where states are kept by default. */
-export const stateRoot: Effect.Effect<string, StateRootError, Kernel> = Effect.flatMap(
-  authority,
-  (caller) => Effect.flatMap(Surroundings, ({ env }) => defaultStateRoot(caller, env))
-)
+/** Where a caller's states are kept, if no option says so. */
+export const stateRootOf = (caller: Authority): Effect.Effect<string, StateRootError, Kernel> =>
+  Effect.gen(function*() {
+    return (yield* StateRoot) ?? (yield* defaultStateRoot(caller, (yield* Surroundings).env))
+  })
+
+/** Where states are kept, if no option says so: {@link StateRoot}, or what fits the caller. */
+export const stateRoot: Effect.Effect<string, StateRootError, Kernel> = Effect.gen(function*() {
+  return (yield* StateRoot) ?? (yield* stateRootOf(yield* authority))
+})

@@ -175,7 +175,7 @@ const checkedExecLaunch = (
       namespaces: namespacePlan(yield* joinsOf(state, known.process.pid)),
       init: options.flow === undefined ? setns : yield* edited(options.flow, setns),
       ...attachment,
-      patience: patienceOf(options),
+      patience: yield* patienceOf(options),
       record: {
         ...yield* recordOf(options, { container, process: options.process }, attachment),
         joined: known.process

@@ -21,12 +21,13 @@ import { type Userns, userns } from "../pipelines/userns.ts"
 import { usernsLate } from "../pipelines/usernsLate.ts"
 import { usernsSetup } from "../pipelines/usernsSetup.ts"
 import { type Authority, authority, rulesHost } from "../steps/caller/authority.ts"
-import { defaultStateRoot, type StateRootError } from "../steps/caller/stateRoot.ts"
+import type { StateRootError } from "../steps/caller/stateRoot.ts"
 import type { InitRecord } from "../steps/init/Init.ts"
 import type { Late, Launch } from "../steps/parent/Launch.ts"
 import { namespacePlan } from "../steps/parent/namespacePlan.ts"
 import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
+import { stateRootOf } from "./caller.ts"
 import { edited, type FlowError } from "./flow.ts"
 import {
   checkRunOptions,
@@ -144,12 +145,12 @@ export const checkedLaunch = (
     if (root === undefined) yield* validateHost(container, options.names)
     return {
       bundle: options.bundle ?? "",
-      stateRoot: options.stateRoot ?? (yield* defaultStateRoot(caller, (yield* Surroundings).env)),
+      stateRoot: options.stateRoot ?? (yield* stateRootOf(caller)),
       namespaces: namespacePlan(container.namespaces),
       init: flow === undefined ? preset : yield* edited(flow, preset),
       ...given({ sideCar: sideCarOf(type, root), late: late?.late }),
       ...attachment,
-      patience: patienceOf(options),
+      patience: yield* patienceOf(options),
       record: {
         ...yield* recordOf(options, { container, process }, attachment),
         ...given({ late: late?.told, port: options.port, reaper: options.init })

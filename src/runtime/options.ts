@@ -34,6 +34,7 @@ import type { Userns } from "../pipelines/userns.ts"
 import type { Inherited, Port } from "../steps/init/Init.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
+import { Patience } from "./defaults.ts"
 import type { Flow } from "./flow.ts"
 
 /** Which pipeline the init of a new container runs. */
@@ -59,8 +60,8 @@ export type MakeRoot = Step.Any
 export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
   /**
    * How long the start may take, from the birth of the process until its program runs: milliseconds, or a `Duration`, or a
-   * text such as `"10 seconds"`; 60 s if absent. A process of the container can't extend this time. It must be above 0 and below
-   * 25 days.
+   * text such as `"10 seconds"`; {@link Patience} if absent, or 60 s. A process of the container can't extend this time. It must
+   * be above 0 and below 25 days.
    */
   readonly patience?: Time
   /**
@@ -86,7 +87,7 @@ export interface RunOptions<out P extends Pipeline.Any = Pipeline.Any> extends P
   /** The names of the container's parts in its document, for problems that are found later; by default, the model's names. */
   readonly names?: Names
   readonly bundle?: string
-  /** Directory of the state directories; {@link stateRoot} if absent. */
+  /** Directory of the state directories; {@link StateRoot} if absent. */
   readonly stateRoot?: string
   /** By default {@link typeFor}. */
   readonly type?: InitType
@@ -181,9 +182,6 @@ export const inheritedOf = (options: ProcessHandles): Partial<Inherited> =>
 /** How long a start may take by default, in milliseconds. */
 const defaultPatience = 60_000
 
-/** How long a start may take, in milliseconds, from options that were checked. */
-export const patienceOf = ({ patience = defaultPatience }: ProcessHandles): number => millisecondsOf(patience)!
-
 const handles: Fields<ProcessHandles> = { ...inherited, patience: may(time), endOnSignal: may(flag) }
 
 const names = may(open<Names>({ sections: open<object>({}), fields: open<object>({}), offsets: open<object>({}) }))
@@ -225,6 +223,14 @@ const problemsOf = (shape: Shape, options: unknown): ReadonlyArray<Problem> => {
 
 const refuseWith = (problems: ReadonlyArray<Problem>): Effect.Effect<void, ConfigError> =>
   problems.length === 0 ? Effect.void : Effect.fail(new ConfigError({ problems }))
+
+/** How long a start may take, in milliseconds: by options that were checked, or by the application's default. */
+export const patienceOf = (options: ProcessHandles): Effect.Effect<number, ConfigError> =>
+  Effect.gen(function*() {
+    const patience = options.patience ?? (yield* Patience) ?? defaultPatience
+    yield* checkShape(struct<{ readonly patience: Time }>({ patience: time }), { patience })
+    return millisecondsOf(patience)!
+  })
 
 /** Checks options that are judged by their shape alone. */
 export const checkShape = (shape: Shape, options: unknown): Effect.Effect<void, ConfigError> =>

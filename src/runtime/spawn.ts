@@ -4,14 +4,13 @@
  * @category acts
  * @since 0.2.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { ConfigError } from "../config/ConfigError.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"
-import { Fork } from "../native/Fork.ts"
-import { Kernel, type SyscallError } from "../native/Kernel.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel, SyscallError } from "../native/Kernel.ts"
 import type { Setns } from "../pipelines/setns.ts"
 import type { Standard } from "../pipelines/standard.ts"
 import type { Userns } from "../pipelines/userns.ts"
@@ -23,12 +22,13 @@ import { type State, withoutSecrets } from "../steps/state/State.ts"
 import { type Status, status as statusOf } from "../steps/state/status.ts"
 import { inBackground } from "./background.ts"
 import { stateRoot } from "./caller.ts"
+import { type Provided, surroundings } from "./defaults.ts"
 import { type ExecError, execIn } from "./exec.ts"
 import type { Sound } from "./flow.ts"
 import { type SignalError, signalTo } from "./kill.ts"
 import { NotRunning } from "./NotRunning.ts"
 import type { ExecOptions, RunOptions } from "./options.ts"
-import { furtherOf, handleOf, type ProcessHandle, type Provided } from "./ProcessHandle.ts"
+import { furtherOf, handleOf, type ProcessHandle } from "./ProcessHandle.ts"
 import type { Ended, RunningContainer, RunningProcess } from "./program.ts"
 import { run, type RunError } from "./run.ts"
 import type { Signal } from "./signalling.ts"
@@ -118,8 +118,7 @@ export const spawn = <P extends Pipeline.Any = Standard | Userns>(
   options: Sound<P> & RunOptions<P>
 ): Effect.Effect<ContainerHandle<RunError<P>>, RunError<P>, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
-    const provided = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.provideContext(self, context)
+    const provided = yield* surroundings
     const root = options?.stateRoot ?? (yield* stateRoot)
     const { up: { pid, state }, ...background } = yield* inBackground<RunningContainer, RunError<P>, Kernel | Fork>(
       (onRunning) => run({ ...options, stateRoot: root }, onRunning)

@@ -8,8 +8,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { Fork } from "../native/Fork.ts"
-import { Kernel } from "../native/Kernel.ts"
+import type { Fork } from "../native/Fork.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { surroundings } from "../runtime/defaults.ts"
 import { type Options, type Result, run } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
 import type { SandboxError } from "./SandboxError.ts"
@@ -47,10 +48,10 @@ export class Sandboxes extends Context.Service<Sandboxes, {
   static readonly layer: Layer.Layer<Sandboxes, never, Kernel | Fork> = /* @__PURE__ */ Layer.effect(
     Sandboxes,
     /* @__PURE__ */ Effect.gen(function*() {
-      const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
+      const within = yield* surroundings
       return {
-        run: (sandbox, command, options) => Effect.provide(run(sandbox, command, options), context),
-        spawn: (sandbox, command, options) => Effect.provide(spawn(sandbox, command, options), context)
+        run: (sandbox, command, options) => within(run(sandbox, command, options)),
+        spawn: (sandbox, command, options) => within(spawn(sandbox, command, options))
       }
     })
   )

@@ -11,7 +11,6 @@
  * @category services
  * @since 0.2.0
  */
-import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -28,9 +27,10 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { existsSync } from "node:fs"
 import { render } from "../config/ConfigError.ts"
-import { Fork } from "../native/Fork.ts"
+import type { Fork } from "../native/Fork.ts"
 import type { AnyFd } from "../native/Handle.ts"
-import { Kernel } from "../native/Kernel.ts"
+import type { Kernel } from "../native/Kernel.ts"
+import { surroundings } from "../runtime/defaults.ts"
 import { type Output, write } from "../runtime/streams.ts"
 import { held } from "./lifetime.ts"
 import { sinkOf, type Unused } from "./pipes.ts"
@@ -337,8 +337,8 @@ export const spawnerLayer = (
   Layer.effect(
     ChildProcessSpawner,
     Effect.gen(function*() {
-      // and nothing else of what there is here: the scope is that of the caller, not of the layer
-      const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
-      return makeSpawner((command) => Effect.provide(spawnCommand({ sandbox, start }, command), context))
+      // not the scope that there is here: a program has its caller's, not that of the layer
+      const within = yield* surroundings
+      return makeSpawner((command) => within(spawnCommand({ sandbox, start }, command)))
     })
   )

@@ -51,7 +51,7 @@ export const installed = (): Installed => {
   cpSync("examples", app, { recursive: true })
   mkdirSync(`${app}/node_modules`)
   symlinkSync(library, `${app}/node_modules/runfx`)
-  for (const name of ["effect", "vitest", "fast-check", "@types"]) {
+  for (const name of ["effect", "@effect", "vitest", "fast-check", "@types"]) {
     symlinkSync(`${modules}/${name}`, `${app}/node_modules/${name}`)
   }
   writeFileSync(`${app}/package.json`, JSON.stringify({ type: "module" }))
