@@ -288,6 +288,23 @@ export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
 })
 
 /**
+ * Reads a descriptor to its end; `undefined` if there is more than so many bytes. For a file that somebody else may make
+ * larger at any moment: a look at its size says nothing of what is read later.
+ *
+ * @since 0.2.0
+ */
+export const readUpTo = Effect.fnUntraced(function*(fd: AnyFd, largest: number) {
+  const chunks: Array<Uint8Array> = []
+  for (let size = 0; size <= largest;) {
+    const chunk = yield* sys.read({ fd, count: 65536 })
+    if (chunk.length === 0) return Buffer.concat(chunks)
+    chunks.push(chunk)
+    size += chunk.length
+  }
+  return undefined
+})
+
+/**
  * The text of a file, by its path as the calling process sees it. What is not UTF-8 becomes U+FFFD.
  *
  * **Example** (The cgroups of this process)

@@ -19,9 +19,8 @@ const textBelow = (root: string, path: string): Effect.Effect<string, SyscallErr
       // a fifo must not block
       Files.using(Files.open(fd, path, O.RDONLY | O.NONBLOCK), (file) =>
         Effect.gen(function*() {
-          const stat = yield* Files.stat(file)
-          if (!Files.isType(stat, S.IFREG) || stat.size > largest) return ""
-          return (yield* Files.readAll(file)).toString("utf8")
+          if (!Files.isType(yield* Files.stat(file), S.IFREG)) return ""
+          return (yield* Files.readUpTo(file, largest))?.toString("utf8") ?? ""
         }))
   ).pipe(orOn(["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "EXDEV"], ""))
 

@@ -71,13 +71,8 @@ const readFile = (path: string): Effect.Effect<string, UserFileError | SyscallEr
         if (!Files.isType(yield* Files.stat(fd), S.IFREG)) {
           return yield* new UserFileError({ path, problem: "is not a regular file" })
         }
-        const chunks: Array<Uint8Array> = []
-        for (let size = 0; size <= largest;) {
-          const chunk = yield* sys.read({ fd, count: 65536 })
-          if (chunk.length === 0) return Buffer.concat(chunks).toString("utf8")
-          chunks.push(chunk)
-          size += chunk.length
-        }
+        const found = yield* Files.readUpTo(fd, largest)
+        if (found !== undefined) return found.toString("utf8")
         return yield* new UserFileError({ path, problem: `is larger than ${largest} bytes` })
       })
   )

@@ -131,6 +131,13 @@ describe("Files", () => {
     const pieces = [Buffer.from("ab"), Buffer.from("c"), Buffer.alloc(0)]
     const read = run(Files.readAll(3), () => pieces.shift())
     assert.isTrue(Exit.isSuccess(read.exit) && read.exit.value.equals(Buffer.from("abc")))
+    const longer = [Buffer.from("abc"), Buffer.from("d"), Buffer.alloc(0)]
+    const upTo = (largest: number) => {
+      const left = [...longer]
+      const { exit, trace } = run(Files.readUpTo(3, largest), () => left.shift())
+      return [Exit.isSuccess(exit) ? exit.value?.toString() : exit, trace.length]
+    }
+    assert.deepStrictEqual([upTo(4), upTo(3), upTo(2)], [["abcd", 3], [undefined, 2], [undefined, 1]])
     const written = run(Files.writeAll(3, Buffer.from("abcde")), () => 2)
     assert.deepStrictEqual(written.trace, ["write(3, \"abcde\")", "write(3, \"cde\")", "write(3, \"e\")"])
   })
