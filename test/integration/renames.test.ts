@@ -6,7 +6,8 @@ import { afterAll, assert, beforeAll, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { CLONE } from "../../src/native/constants.ts"
+import type { Container } from "../../src/config/Container.ts"
+import { CLONE, MS } from "../../src/native/constants.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
 import * as contained from "../support/contained.ts"
@@ -71,25 +72,37 @@ const openOf = (built: Built): ReadonlyArray<string> => {
   })
 }
 
+/** Builds a container while a directory with a mark in it is exchanged. */
+const attemptOn = <A extends object>(
+  container: Partial<Container>,
+  name: string,
+  at: ReadonlySet<number>,
+  look: (built: Built) => A
+) =>
+  Effect.gen(function*() {
+    let calls = 0
+    const result = yield* build({
+      container: { rootfs, ...container },
+      around: (kernel) => {
+        const attack = exchangingAt(kernel, name, at)
+        return { kernel: attack.kernel, end: () => void (calls = attack.count()) }
+      }
+    }, look)
+    // an odd number of exchanges is put right
+    if (!fs.existsSync(path.join(rootfs, name, "mark"))) exchange(name)
+    return { ...result, calls }
+  })
+
 describe("renames in the root file system", () => {
   live("at any call of the start", (it) => {
     for (const name of ["proc", "sys", "dev"]) {
       it.effect(`/${name}: leave no part of procfs or sysfs open`, () =>
         Effect.gen(function*() {
           const attempt = (at: ReadonlySet<number>) =>
-            Effect.gen(function*() {
-              let calls = 0
-              const result = yield* build({
-                container: { rootfs, ...container },
-                around: (kernel) => {
-                  const attack = exchangingAt(kernel, name, at)
-                  return { kernel: attack.kernel, end: () => void (calls = attack.count()) }
-                }
-              }, (built) => ({ error: built.error, open: built.error === undefined ? openOf(built) : [] }))
-              // an odd number of exchanges is put right
-              if (!fs.existsSync(path.join(rootfs, name, "mark"))) exchange(name)
-              return { ...result, calls }
-            })
+            attemptOn(container, name, at, (built) => ({
+              error: built.error,
+              open: built.error === undefined ? openOf(built) : []
+            }))
           fs.writeFileSync(path.join(rootfs, name, "mark"), "")
           const { calls, error } = yield* attempt(new Set())
           assert.isUndefined(error)
@@ -117,5 +130,34 @@ describe("renames in the root file system", () => {
           }
         }))
     }
+    it.effect("a remount changes no other mount than its own", () =>
+      Effect.gen(function*() {
+        const source = path.join(base, "of-the-host")
+        fs.mkdirSync(source)
+        for (const place of ["vol", "vol.x"]) fs.mkdirSync(path.join(rootfs, place))
+        fs.writeFileSync(path.join(rootfs, "vol", "mark"), "")
+        const mounts = [
+          contained.bindMount(source, "/vol", { flags: MS.RDONLY }),
+          contained.mount("tmpfs", "/vol.x", { flags: MS.RDONLY }),
+          contained.mount("tmpfs", "/vol.x", { flags: MS.REMOUNT, clearedFlags: MS.RDONLY })
+        ]
+        const attempt = (at: ReadonlySet<number>) =>
+          attemptOn({ mounts }, "vol", at, (built) => ({
+            error: built.error,
+            isWritable: built.error === undefined &&
+              ["/vol", "/vol.x"].some((place) => /\/of-the-host \/\S+ rw,/.test(built.line(place)))
+          }))
+        const { calls, error } = yield* attempt(new Set())
+        assert.isUndefined(error)
+        let built = 0
+        for (let at = 0; at < calls; at++) {
+          for (const numbers of [[at], [at, at + 1], [at, at + 4]]) {
+            const { error, isWritable } = yield* attempt(new Set(numbers))
+            assert.isFalse(isWritable, `exchanged before calls ${numbers.join(" and ")} of ${calls}`)
+            if (error === undefined) built++
+          }
+        }
+        assert.isAbove(built, 0)
+      }))
   })
 })

@@ -30,7 +30,7 @@ import { type About, MountError, MountRefusedError, type UnmappedIdError } from 
 import { type Kept, Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
 import { filesystemCalls, fits, makeFilesystem } from "./filesystem.ts"
 import { aboutOf, isBind, makingFor, type Mounting, refuseDestination, refuseTarget } from "./mounting.ts"
-import { holderOf, isFresh, isRigid, isWithin, reliedOn, without } from "./places.ts"
+import { holderOf, isFresh, isRemount, isRigid, isWithin, reliedOn, without } from "./places.ts"
 
 type Problem = MountError | MountRefusedError | UnmappedIdError
 
@@ -107,17 +107,29 @@ const makeOwned = (
     )).pipe(during(about, "set the owner"))
 }
 
-/** The mount that now covers a place, by path, if it is one. */
-const remade = (mounting: Mounting, about: About): Effect.Effect<number, MountError | MountRefusedError, Kernel> =>
+/** The mount that now covers a place, by path, if it is one, and none of those that were made for other places. */
+const remade = (
+  mounting: Mounting,
+  about: About,
+  kept: ReadonlyArray<Kept>
+): Effect.Effect<number, MountError | MountRefusedError, Kernel> =>
   during(about, "verify")(Files.keeping(
     Files.resolve(mounting.root, about.destination),
-    (fd) =>
-      Effect.flatMap(Files.stat(fd), (stat) =>
-        Ahead.is(stat, "mountRoot", true) ? Effect.void : new MountRefusedError({
+    Effect.fnUntraced(function*(fd) {
+      const found = yield* Files.stat(fd)
+      const others = yield* Effect.forEach(kept, (mount) => Files.stat(mount.fd))
+      const isOther = others.some((other) => Ahead.isSame(found, other, "mountId", { likely: false }))
+      if (isOther || !Ahead.is(found, "mountRoot", true)) {
+        return yield* new MountRefusedError({
           ...about,
-          why: "another process changed the root file system while it was mounted",
-          advice: "let no other process write to the root file system while the container starts"
-        }))
+          why: isOther
+            ? "its path leads to a mount that has another destination"
+            : "another process changed the root file system while it was mounted",
+          advice: "let no other process write to the root file system while the container starts" +
+            (isOther ? ", and name the mount by its own destination" : "")
+        })
+      }
+    })
   ))
 
 /** By mount(2), for options that are too long for fsconfig(2). The host's /proc is still there. */
@@ -127,7 +139,8 @@ const mountByPath = Effect.fnUntraced(function*(
   about: About,
   options: ReadonlyArray<string>,
   postponed: boolean,
-  target: number
+  target: number,
+  kept: ReadonlyArray<Kept>
 ) {
   const data = options.map((option) =>
     // here a comma separates options
@@ -140,7 +153,7 @@ const mountByPath = Effect.fnUntraced(function*(
     flags: postponed ? mount.flags & ~MS.RDONLY : mount.flags,
     data: data.length === 0 ? null : data.join(",")
   }))
-  return yield* remade(mounting, about)
+  return yield* remade(mounting, about, kept)
 })
 
 /** The place must still lead to the mount that was made: what is at /proc and /sys is trusted later. */
@@ -181,7 +194,8 @@ const mountOn = Effect.fnUntraced(function*(
   mount: Mount,
   about: About,
   target: number,
-  isNew: boolean
+  isNew: boolean,
+  kept: ReadonlyArray<Kept>
 ) {
   const stat = yield* refuseTarget(mounting, about, target)
   const wanted = yield* withIds(mounting, mount.type, mount.data)
@@ -204,7 +218,7 @@ const mountOn = Effect.fnUntraced(function*(
     : made
   const attached: Effect.Effect<number, Problem | SyscallError, Kernel> = fits(mount.source, options)
     ? Files.keeping(gotten, (fd) => fill(mount, about, target, fd))
-    : mountByPath(mounting, mount, about, options, postponed, target)
+    : mountByPath(mounting, mount, about, options, postponed, target, kept)
   const fd = yield* during(about, "attach")(Files.keeping(attached, (fd) => finish(mounting, mount, about, fd)))
   return { fd, postponed }
 })
@@ -232,18 +246,28 @@ const mountFilesystem = (
   )
   return Files.using(
     during(about, "resolve the target")(place),
-    (target) => mountOn(mounting, mount, about, target, isNew)
+    (target) => mountOn(mounting, mount, about, target, isNew, kept)
   ).pipe(during(about, "attach"))
 }
 
-/** `remount`: other options for a mount that is there. */
-const remount = (mounting: Mounting, mount: Mount, about: About): Effect.Effect<void, Problem, Kernel> =>
-  Files.using(remade(mounting, about), (fd) =>
+/** `remount`: other options for a mount that is there: by its handle, or, if the root brings it along, by its path. */
+const remount = (
+  mounting: Mounting,
+  mount: Mount,
+  about: About,
+  kept: ReadonlyArray<Kept>
+): Effect.Effect<void, Problem, Kernel> => {
+  const change = (fd: AnyFd) =>
     refuseTarget(mounting, about, fd).pipe(
       Effect.andThen(applyOptions(fd, mount)),
       Effect.andThen(applyRecursive(fd, mount)),
       Effect.andThen(applyPropagation(fd, mount))
-    )).pipe(during(about, "remount"))
+    )
+  const own = kept.find(({ destination }) => destination === about.destination)
+  return during(about, "remount")(
+    own === undefined ? Files.using(remade(mounting, about, kept), change) : change(own.fd)
+  )
+}
 
 const mountOne = Effect.fnUntraced(function*(
   mounting: Mounting,
@@ -259,7 +283,7 @@ const mountOne = Effect.fnUntraced(function*(
     })
   }
   yield* refuseDestination(about)
-  if ((mount.flags & MS.REMOUNT) !== 0) return yield* Effect.as(remount(mounting, mount, about), undefined)
+  if (isRemount(mount)) return yield* Effect.as(remount(mounting, mount, about, kept), undefined)
   if (isBind(mount)) {
     const fd = yield* bind(mounting, mount, about, kept)
     return fd === undefined ? undefined : { fd, postponed: false }

@@ -48,6 +48,13 @@ export const isTrusted = (destination: string): boolean => trusted.has(destinati
 export const isRigid = ({ destination, type }: { readonly destination: string; readonly type: string }): boolean =>
   type === "proc" || type === "sysfs" || isTrusted(Files.clean(destination))
 
+/**
+ * Whether a mount is other options for one that is there.
+ *
+ * @since 0.2.0
+ */
+export const isRemount = ({ flags }: Mount): boolean => (flags & MS.REMOUNT) !== 0
+
 const isCgroups = ({ type }: Mount): boolean => type === "cgroup" || type === "cgroup2"
 
 /** File systems in which a new mount holds nothing that somebody else has put there. */
@@ -70,11 +77,13 @@ export const reliedOn = (container: Container): ReadonlySet<Mount> => {
   const paths = [...container.maskedPaths, ...container.readonlyPaths, ...container.devices.map(({ path }) => path)]
     .map(Files.clean)
   const usedLater = new Set(paths.flatMap(upwards))
+  // a remount is of one of them, and of no other, wherever its path leads by then
+  const areChanged = container.mounts.some(isRemount)
   const mountedLater = new Set<string>()
   // from the last one on, each looks at all that come after it: with many mounts, it must not look at them one by one
   const relied = container.mounts.toReversed().filter((mount, fromEnd) => {
     const destination = destinations.at(-1 - fromEnd)!
-    const isRelied = isRigid(mount) || isCgroups(mount) || usedLater.has(destination) ||
+    const isRelied = areChanged || isRigid(mount) || isCgroups(mount) || usedLater.has(destination) ||
       isFresh(mount) && mountedLater.has(destination)
     for (const path of upwards(destination)) mountedLater.add(path)
     return isRelied
@@ -88,7 +97,7 @@ export const reliedOn = (container: Container): ReadonlySet<Mount> => {
  * @since 0.2.0
  */
 export const uncovered = (container: Container): ReadonlyArray<Mount> => {
-  const made = container.mounts.filter(({ flags }) => (flags & MS.REMOUNT) === 0)
+  const made = container.mounts.filter((mount) => !isRemount(mount))
   const later = new Set<string>()
   return made.toReversed().filter((mount) => {
     const destination = Files.clean(mount.destination)

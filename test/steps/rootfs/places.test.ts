@@ -71,9 +71,15 @@ describe("places", () => {
     const destinations = (list: Iterable<{ readonly destination: string }>) =>
       [...list].map(({ destination }) => destination)
     assert.deepStrictEqual(
-      destinations(reliedOn({ ...container, mounts, maskedPaths: ["/data/secret"] })).slice(0, 5),
+      destinations(reliedOn({
+        ...container,
+        mounts: mounts.map((mount) => ({ ...mount, flags: 0 })),
+        maskedPaths: ["/data/secret"]
+      })).slice(0, 5),
       ["/proc", "/run", "/run/lock", "/data", "/cg"]
     )
+    // a remount is told from all others
+    assert.deepStrictEqual([...reliedOn({ ...container, mounts })], mounts)
     assert.deepStrictEqual(destinations(uncovered({ ...container, mounts })), [
       "/proc",
       "/run",
