@@ -51,7 +51,7 @@ describe.skipIf(missing !== undefined)("another user", () => {
         const { code, stderr, stdout } = await command.runfx("prune", "--all")
         assert.strictEqual(code, 1)
         assert.strictEqual(stdout, "")
-        assert.match(stderr, /is not to be trusted: it belongs to uid 65534/)
+        assert.match(stderr, /can't be trusted: it belongs to uid 65534/)
       } finally {
         fs.chownSync(command.stateRoot, 0, 0)
       }

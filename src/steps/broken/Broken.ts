@@ -1,5 +1,5 @@
 /**
- * What the steps hand to each other that remove a container whose state can't be read.
+ * The input of the pipeline that removes a container whose state can't be read.
  *
  * @category facts
  * @since 0.2.0
@@ -11,9 +11,9 @@ export class Broken extends Context.Service<Broken, {
   readonly id: string
   readonly stateRoot: string
   /**
-   * - `damaged`: there may be processes of it
-   * - `missing`: what is made is written down first, so without a state there is nobody in it
-   * - `no directory`: what has its name is no directory, and nothing is there of a container
+   * - `damaged`: its processes may still run
+   * - `missing`: everything is written down before it is made, so without a state there is no process
+   * - `no directory`: its name belongs to something that is no directory, so there is no container
    */
   readonly left: "damaged" | "missing" | "no directory"
 }>()("runfx/Broken") {}

@@ -10,7 +10,7 @@ import * as Cgroup from "../cgroup/Cgroup.ts"
 import { KillTarget } from "../kill/KillTarget.ts"
 import { Broken } from "./Broken.ts"
 
-/** By its id alone, only the cgroup of the default path can be found. */
+/** Finds the cgroup of the default path: nothing else can be found by the id alone. */
 export const findRemains = Step.make("findRemains", {
   doc: "find the cgroup that a container of this id has by default",
   calls: ["openat", "read", "close"],
@@ -24,7 +24,7 @@ export const findRemains = Step.make("findRemains", {
       Effect.catchTag("NoCgroupHierarchy", () => Effect.succeed(undefined))
     )
     if (found === undefined) return { children: [] }
-    // without inodes no group is known to be its own: a process in one is another's
+    // nothing was written down, so nothing was made: a group of this name is another's, and without inodes it is not touched
     return { children: [], cgroup: left === "missing" ? { ...found, inodes: {} } : found }
   })
 })

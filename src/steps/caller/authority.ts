@@ -1,8 +1,8 @@
 /**
- * What the caller may do: its capabilities count, and in which user namespace it holds them, not whether its uid is 0.
+ * What the caller may do. Its capabilities decide, and the user namespace in which it holds them, not whether its uid is 0.
  *
- * Root of a user namespace has all capabilities and none over the host; root of a container with the usual capabilities
- * is in the host's user namespace and may mount nothing; a user may hold a capability by its ambient set.
+ * Root of a user namespace has all capabilities, but none over the host. Root of a container with the usual capabilities is in
+ * the host's user namespace, but may not mount. A user may hold a capability by their ambient set.
  *
  * @see capabilities(7), user_namespaces(7)
  * @category caller
@@ -31,7 +31,7 @@ export const authorityCalls = ["getresuid", "getresgid", "capget", "statx"] as c
 /** The inode number of the first user namespace. @see linux/proc_ns.h, PROC_USER_INIT_INO */
 export const initialUserNamespace = 0xeffffffdn
 
-/** Without a readable /proc it is not known; most callers are in the first one. */
+/** Whether the caller is in the first user namespace. Without a readable /proc that is assumed, since most callers are. */
 const isInitial: Effect.Effect<boolean, SyscallError, Kernel> = sys.statx({
   dirfd: AT.FDCWD,
   path: "/proc/self/ns/user",
@@ -55,13 +55,13 @@ export const authority: Effect.Effect<Authority, SyscallError, Kernel> = Effect.
 /** A capability by its name. */
 export type CapabilityName = keyof typeof capability
 
-/** Whether all of some capabilities are held, in the caller's own user namespace. */
+/** Whether the caller holds all of some capabilities, in its own user namespace. */
 export const holds = ({ capabilities }: Authority, ...names: ReadonlyArray<CapabilityName>): boolean =>
   names.every((name) => (capabilities >> BigInt(capability[name]) & 1n) === 1n)
 
 /**
- * Whether the caller rules the host as far as a container needs it: it may enter a user namespace that it has made with
- * its own privileges kept, mount there, and make device nodes.
+ * Whether the caller has the privileges over the host that a side-car needs: it may mount, pivot, make device nodes, and change
+ * its ids.
  */
 export const rulesHost = (caller: Authority): boolean =>
   caller.initial && holds(caller, "SYS_ADMIN", "SYS_CHROOT", "MKNOD", "SETUID", "SETGID")

@@ -1,8 +1,8 @@
 /**
- * The capabilities that a process of a container can be given.
+ * The capabilities that a process of a container can get.
  *
- * In a new user namespace these are all that the kernel knows. Elsewhere they are those that the caller is permitted and
- * that its bounding set has: the latter may lack some in a container or a service.
+ * In a user namespace of the container's these are all that the kernel knows. Otherwise they are those in the caller's permitted
+ * set and in its bounding set, which may lack some in a container or a service.
  *
  * @see capabilities(7), user_namespaces(7)
  * @category caller

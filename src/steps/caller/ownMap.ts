@@ -21,7 +21,7 @@ const parseMap = (text: string): ReadonlyArray<IdMapping> =>
     return size === undefined ? [] : [{ containerId: containerId!, hostId: hostId!, size }]
   })
 
-/** The map of the caller's own user namespace: everything, in the first one. */
+/** The map of the caller's own user namespace; in the first one, it has all ids. */
 export const ownMap = (kind: "uid" | "gid"): Effect.Effect<ReadonlyArray<IdMapping>, SyscallError, Kernel> =>
   using(
     sys.openat({ dirfd: AT.FDCWD, path: `/proc/self/${kind}_map`, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),

@@ -1,8 +1,8 @@
 /**
- * Where the states of containers are kept if nobody says otherwise: by which user, and by what this host has.
+ * Where the states of containers are kept by default. That depends on the user, and on what this host has.
  *
- * The directory must be the caller's alone, and the same for every command. Below `/tmp` everybody can make names, so the
- * last resort is made at once, and used only if it is a directory of the caller's that nobody else can look into.
+ * The directory must belong to the caller alone, and be the same for every command. Every user can make names in `/tmp`, so a
+ * directory there is made at once, and is only used if it belongs to the caller and nobody else can look into it.
  *
  * @see XDG Base Directory Specification, $XDG_RUNTIME_DIR
  * @category caller
@@ -37,8 +37,8 @@ const isUsable = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =>
   )
 
 /**
- * The directory of a user who has no run-time directory: below `/tmp`, and nobody's but the user's. Root of a user
- * namespace is the user that it is outside: many have a root of their own, and one `/tmp`.
+ * The directory of a user who has no run-time directory: below `/tmp`, and only the user's. Root of a user namespace counts as
+ * the user that it is outside: many user namespaces share one `/tmp`, and each has a root.
  */
 const ofTmp = (uid: AnyUid): Effect.Effect<string, StateRootError, Kernel> =>
   Effect.gen(function*() {
@@ -49,7 +49,7 @@ const ofTmp = (uid: AnyUid): Effect.Effect<string, StateRootError, Kernel> =>
       Effect.mapError((reason) => new NoStateRoot({ path, reason }))
     )
     const tmp = yield* look("/tmp")
-    // where names can be taken away by others, a directory that was looked at may be another one later
+    // if others can remove names in /tmp, the directory that was checked may be another one later
     const stays = (tmp.mode & S.ISVTX) !== 0 || (tmp.mode & 0o022) === 0
     const own = yield* look(path, O.NOFOLLOW).pipe(orOn(["ENOTDIR", "ELOOP"], undefined))
     if (!stays || own === undefined || !isType(own, S.IFDIR) || own.uid !== uid || (own.mode & 0o077) !== 0) {
@@ -59,9 +59,9 @@ const ofTmp = (uid: AnyUid): Effect.Effect<string, StateRootError, Kernel> =>
   })
 
 /**
- * `/run/runfx` for root of the host. For anybody else the first of these that is there: `$XDG_RUNTIME_DIR`, if it is an
- * absolute path (the specification has others ignored), `/run/user/UID`, and for root of a user namespace `/run`; at
- * last `/tmp/runfx-UID`.
+ * `/run/runfx` for root of the host. For every other user it is `runfx` in `$XDG_RUNTIME_DIR`, if that is an absolute path (the
+ * specification says to ignore others); otherwise in the first of these that the user may write: `/run/user/UID`, and for root
+ * of a user namespace `/run`; otherwise `/tmp/runfx-UID`.
  */
 export const defaultStateRoot = (
   { initial, uid }: Authority,
@@ -70,7 +70,7 @@ export const defaultStateRoot = (
   Effect.gen(function*() {
     if (uid === 0 && initial) return "/run/runfx"
     const named = environment.XDG_RUNTIME_DIR ?? ""
-    // what the environment names is taken as it is: if it can't be used, the user hears of that
+    // what the environment names is used as it is: if that fails, the user gets the error
     if (named.startsWith("/")) return `${named.replace(/(.)\/+$/, "$1")}/runfx`
     for (const directory of [`/run/user/${uid}`, ...(uid === 0 ? ["/run"] : [])]) {
       if (yield* isUsable(directory)) return `${directory}/runfx`

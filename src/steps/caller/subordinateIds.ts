@@ -1,6 +1,6 @@
 /**
- * The ids that a user may map besides their own: what `/etc/subuid` and `/etc/subgid` grant, if the programs are there
- * that write such maps.
+ * The ids that a user may map in addition to their own: what `/etc/subuid` and `/etc/subgid` grant, if the programs that write
+ * such maps are installed.
  *
  * @see subuid(5), subgid(5), newuidmap(1)
  * @category caller
@@ -38,7 +38,7 @@ const text = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
     (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
   ).pipe(orOn(absent, ""))
 
-/** The ranges that a file gives to a user, who is named by name or by number. */
+/** The ranges that a file grants to a user, who is named by name or by number. */
 export const rangesOf = (file: string, owners: ReadonlyArray<string>): ReadonlyArray<IdRange> =>
   file.split("\n").flatMap((line) => {
     const [, owner, start, count] = /^([^:#]+):(\d+):(\d+)\s*$/.exec(line) ?? []

@@ -1,5 +1,5 @@
 /**
- * Why the kernel makes no namespace: it has one errno for a dozen causes, so they are looked up when it has refused.
+ * Why the kernel makes no namespace. It has one errno for a dozen causes, so they are checked after a refusal.
  *
  * @see clone(2), unshare(2), namespaces(7), user_namespaces(7)
  * @category caller
@@ -32,7 +32,7 @@ const typesOf = (flags: number): ReadonlyArray<NamespaceType> =>
 /** `Seccomp:` of proc_pid_status(5): 2 is a filter. */
 const isFiltered = Effect.map(text("/proc/self/status"), (status) => /^Seccomp:\s*2$/m.test(status ?? ""))
 
-/** Without a mount at its root a process is in a chroot; some chroots have one. */
+/** Whether the process is in a chroot: no mount is at its root. A chroot with a mount there is not found out. */
 const isChrooted = Effect.map(
   text("/proc/self/mountinfo"),
   (table) => table !== undefined && !parseMountInfo(`${table}\n`).some(({ mountpoint }) => mountpoint === "/")
@@ -44,7 +44,7 @@ const somebody = Effect.map(isFiltered, (filtered) =>
       "without that filter (podman, docker: --security-opt seccomp=unconfined; a sandbox: seccomp \"none\"), or allow clone, unshare, setns and mount"
     : "a security module of the host may forbid it (look for a denial in the kernel's log)")
 
-/** Why a user namespace may not be made: the rules of the kernel in its own order (create_user_ns), and then others. */
+/** Why a user namespace may not be made: first the kernel's rules in its own order (create_user_ns), then other causes. */
 const whyNoUser = (caller: Authority): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.gen(function*() {
     if (yield* isChrooted) {
@@ -82,7 +82,7 @@ const whyNotAllowed = (flags: number) =>
       : "new namespaces need CAP_SYS_ADMIN, which the runtime lacks: run as root, or give the container a user namespace"
   })
 
-/** `ENOSPC`: which of the limits of user namespaces(7) it is. */
+/** `ENOSPC`: which of the limits of namespaces(7) is reached. */
 const whyNoRoom = (flags: number) =>
   Effect.gen(function*() {
     const told: Array<string> = []
@@ -124,7 +124,7 @@ const whys: Readonly<
   EINVAL: whyInvalid
 }
 
-/** The error of a call that was to make the namespaces of `flags`. What can't be looked up explains nothing. */
+/** The error of a call that should have made the namespaces of `flags`. If the look-up fails, it has no explanation. */
 export const whyNoNamespace = (reason: SyscallError, flags: number): Effect.Effect<NamespaceRefused, never, Kernel> =>
   (whys[reason.code]?.(flags) ?? Effect.succeed(undefined)).pipe(
     Effect.orElseSucceed(() => undefined),

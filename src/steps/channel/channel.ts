@@ -1,21 +1,21 @@
 /**
- * The channel between the init and its parent: one `SOCK_SEQPACKET` unix socket, one JSON document a packet.
+ * The channel between the init and its parent: a pair of `SOCK_SEQPACKET` unix sockets, one JSON document per packet.
  *
  *     parent → init   Enter     your id maps are written: enter your namespaces
  *     init → parent   Entered   I am in them (the kernel vouches for my pid: `SO_PASSCRED`)
  *     parent → init   Go        your network is there: continue
  *     init → parent   Prepared  the container is set up; a second Go follows, once its CPU time is limited
- *     init → parent   Waiting   nothing is missing but the program, which this process has to tell (`awaitProgram`)
+ *     init → parent   Waiting   all is done but for the program, which is known later (`awaitProgram`)
  *     init → parent   Ready     nothing is left to do but exec
  *                     end of file behind Ready: the program runs
  *                     Failed    at any time: a step has failed
  *     side-car → parent  Done   the root is built
  *
- * An end of file without Ready is a dead init, which is an error, never a success.
+ * An end of file without Ready means that the init died, which is always an error.
  *
- * Behind Ready the far end may be in the wrong hands: the exec trampoline runs with the container's credentials, and
- * where those are root's, a process of the container can trace it and send what it likes. So whatever comes is looked at
- * before it is believed, and descriptors that come along are closed.
+ * After Ready the far end can't be trusted: the exec trampoline runs with the container's credentials, and if those are root's,
+ * a process of the container can trace it and send anything. So each message is checked, and descriptors that come with it are
+ * closed.
  *
  * @category channel
  * @since 0.1.0
@@ -28,19 +28,19 @@ import type { Message as Packet } from "../../native/results.ts"
 
 const words = ["Enter", "Entered", "Go", "Prepared", "Waiting", "Ready", "Done", "Failed"] as const
 
-/** What travels. */
+/** A message of the channel. */
 export interface Message {
   readonly _tag: (typeof words)[number]
 }
 
-/** Larger than any message, in bytes; a packet that is longer is none. */
+/** More bytes than any message has; a longer packet is no message. */
 const largest = 256
 
 /** Sends one message. No `SIGPIPE`: a closed peer is `EPIPE`. */
 export const send = (fd: AnyFd, message: Message): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.asVoid(sys.sendmsg({ fd, data: Buffer.from(JSON.stringify(message)), fds: [], flags: c.MSG.NOSIGNAL }))
 
-/** A message with who sent it, or the end of the channel, or bytes that are none: those of the exec trampoline. */
+/** A message with its sender's pid, or the end of the channel, or other bytes, such as those of the exec trampoline. */
 export type Received =
   | { readonly _tag: "Message"; readonly message: Message; readonly pid: AnyPid | undefined }
   | { readonly _tag: "Closed" }
@@ -49,7 +49,7 @@ export type Received =
 /** The calls that {@link receive} makes; for the headers of steps. */
 export const receiveCalls = ["recvmsg", "close"] as const
 
-/** Waits for the next message, without bound: for the init, whose parent's death closes the channel. */
+/** Waits for the next message, without a bound. In the init that is safe, since its parent's death closes the channel. */
 export const receive = (fd: AnyFd): Effect.Effect<Received, SyscallError, Kernel> =>
   Effect.flatMap(
     sys.recvmsg({ fd, size: largest, flags: c.MSG.CMSG_CLOEXEC }),

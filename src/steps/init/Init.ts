@@ -1,5 +1,5 @@
 /**
- * What the init pipelines take: the container, the process to become, and the handles that the parent left.
+ * The input of the init's pipelines: the container, the process to become, and the handles that the parent passes on.
  *
  * @category init
  * @since 0.1.0
@@ -32,7 +32,7 @@ export interface Port {
 }
 
 /**
- * What a program inherits of its caller. Each field is an option of a start: `handles` in `runtime/options.ts` checks it.
+ * What a program inherits from its caller. Each field is an option of a start: `runtime/options.ts` checks it.
  *
  * @since 0.2.0
  */
@@ -45,20 +45,20 @@ export interface Inherited {
   /** How many descriptors from 3 on the program inherits. */
   readonly preservedFds: number
   /**
-   * Further descriptors of the program, by the number that it has them under: descriptors of the caller, above 2 and
-   * close-on-exec, none of which has a number that is a key. They stay the caller's, as those of `stdio` do.
+   * Further descriptors of the program: the key is the number in the program, the value a descriptor of the caller, above 2 and
+   * close-on-exec. No value may be one of the keys. They stay the caller's, as those of `stdio` do.
    */
   readonly descriptors?: Readonly<Record<number, number>>
-  /** A connected unix socket that takes the terminal's master; present if `process.terminal` is set. */
+  /** A connected unix socket that takes the terminal's master; a start with `process.terminal` fails without it. */
   readonly consoleSocket?: number
-  /** A port of the container's loopback interface, on which the caller answers; the first process opens it. */
+  /** A port of the container's loopback interface, on which the caller answers; the init opens it. */
   readonly port?: Port
-  /** The soft and hard `RLIMIT_NOFILE` of a program whose configuration does not say it. */
+  /** The soft and hard `RLIMIT_NOFILE` of a program whose configuration does not set it. */
   readonly nofile: Limit
 }
 
 /**
- * Pairs of the number that a program has a descriptor under, and the caller's.
+ * Pairs of a descriptor's number in the program and its number in the caller.
  *
  * @since 0.2.0
  */
@@ -68,7 +68,7 @@ export const descriptorsOf = (
   Object.entries(descriptors).map(([number, fd]) => [Number(number), fd])
 
 /**
- * All that is known of a new process before anything is made for it. `Launch` holds it whole.
+ * All that is known about a new process before anything is made for it. `Launch` has it as one field.
  *
  * @since 0.2.0
  */
@@ -78,13 +78,13 @@ export interface InitRecord extends Inherited {
   readonly container: Container
   /** The process to become: `container.process`, or another one that is executed in the container. */
   readonly process: Process
-  /** Whose namespaces are joined, if all are those of one process: its number may be another one's by now. */
+  /** The process whose namespaces are joined, if all belong to one: its pid may be another process's by now. */
   readonly joined?: ProcessIdentity
-  /** The process to become, if that is known only when all else is done: see `awaitProgram`. */
+  /** The process to become, if it is known only after everything else is done: see `awaitProgram`. */
   readonly late?: Effect.Effect<Process>
-  /** Whether a process 1 of our own stands before the program: see `native/trampoline.ts`. */
+  /** Whether process 1 is runfx's own and starts the program: see `native/trampoline.ts`. */
   readonly reaper?: boolean
-  /** The signal that the program gets when the runtime ends, if its container asks for none itself. */
+  /** The signal that the program gets when the runtime ends, if its container names none. */
   readonly parentDeathSignal?: number
 }
 
@@ -96,7 +96,7 @@ export class Init extends Context.Service<
     readonly cgroup?: CgroupManager
     /** This side's end of the channel to the parent: a `SOCK_SEQPACKET` unix socket, close-on-exec. */
     readonly channel: AnyFd
-    /** What getppid(2) returns in this process while the parent lives: 0 in a new pid namespace. */
+    /** What getppid(2) returns in this process while the parent lives: 0 if the parent is outside of its pid namespace. */
     readonly parentPid: AnyPid
     /**
      * Namespaces to join, in any order: those of the container that have a path, or, for exec, all of the running

@@ -14,4 +14,4 @@ export const awaitWord = (fd: AnyFd, tag: "Enter" | "Go") =>
   Effect.flatMap(receive(fd), (received) =>
     received._tag === "Message" && received.message._tag === tag
       ? Effect.void
-      : Effect.fail(new ParentGone({ while: `waiting for its word to go on (${tag}), the channel was closed` })))
+      : Effect.fail(new ParentGone({ while: `waiting for its word to continue (${tag}), the channel was closed` })))

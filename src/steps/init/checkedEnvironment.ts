@@ -1,5 +1,5 @@
 /**
- * The environment of a program, as it is given, and as it is when it was checked.
+ * Checks the environment of a program.
  *
  * @category init
  * @since 0.1.0
@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import type { Process } from "../../config/Container.ts"
 import type { Environment } from "./facts.ts"
 
-/** An entry of `process.env` that is none. */
+/** An invalid entry of `process.env`. */
 export class InvalidEnvironment extends Data.TaggedError("InvalidEnvironment")<{
   readonly index: number
   /** The name of the variable; its value may be a secret. */
@@ -27,7 +27,7 @@ export class InvalidEnvironment extends Data.TaggedError("InvalidEnvironment")<{
 }
 
 const problemOf = (entry: string): string | undefined => {
-  // a caller from plain JavaScript can redact anything
+  // a caller in plain JavaScript can redact anything
   if (typeof entry !== "string") return "is no text"
   if (entry.includes("\0")) return "holds a NUL byte"
   const equals = entry.indexOf("=")
@@ -35,7 +35,7 @@ const problemOf = (entry: string): string | undefined => {
   return equals === 0 ? "has an empty name" : undefined
 }
 
-/** What an error may say of an entry: what is behind its name may be a secret, and all of what has none. */
+/** The part of an entry that an error may show: its value may be a secret, and so may all of an entry without a name. */
 const nameOf = (entry: string): string =>
   typeof entry === "string" && entry.includes("=") ? entry.split("=", 1)[0]! : ""
 
@@ -50,13 +50,13 @@ export const checkedEnvironment = (
   Effect.gen(function*() {
     const values = new Map<string, string>()
     for (const [index, given] of env.entries()) {
-      // here it is read, and nowhere else
+      // the only place where a secret is read
       const entry = Redacted.isRedacted(given) ? Redacted.value(given) : given
       const problem = problemOf(entry)
       if (problem !== undefined) return yield* new InvalidEnvironment({ index, name: nameOf(entry), problem })
       const equals = entry.indexOf("=")
       const name = entry.slice(0, equals)
-      // a Map keeps the place of the first mention; it is the last that counts
+      // a Map keeps the place of the first mention, but the last one counts
       values.delete(name)
       values.set(name, entry.slice(equals + 1))
     }

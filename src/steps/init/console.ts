@@ -1,11 +1,10 @@
 /**
- * Give the program a terminal: make one in the container's own devpts, send its master to the caller that asked for it, and put
- * its other side on stdio.
+ * Gives the program a terminal: makes one in the container's own devpts, sends its master to the caller, and puts its other
+ * side on stdio.
  *
- * Everything at `/dev` may be the image's doing. So the multiplexer is opened below a directory that is a devpts for
- * sure, without crossing another mount, and its other side comes by ioctl, not by a path. `/dev/console` is a handle
- * before anything is bound on it: a link there would let the bind land on any file, before it is masked
- * (CVE-2025-52565).
+ * The image decides what is at `/dev`. So the multiplexer is opened below a directory that is certainly a devpts, without
+ * crossing another mount, and its other side comes by ioctl, not by a path. The terminal is bound on a handle of
+ * `/dev/console`: through a link there, the bind could reach any file before that is masked (CVE-2025-52565).
  *
  * @see pts(4), ioctl_tty(2), TIOCGPTPEER
  * @category init
@@ -113,7 +112,7 @@ export const setUpTerminal = (bind: boolean) =>
     if (consoleSocket === undefined) {
       return yield* new ConsoleError({
         path: "process.terminal",
-        problem: "is set, and there is no socket to send the terminal to",
+        problem: "is set, but there is no socket to send the terminal to",
         advice: "give --console-socket, or run in the foreground on a terminal"
       })
     }
@@ -126,7 +125,7 @@ export const setUpTerminal = (bind: boolean) =>
           if (process.consoleSize !== undefined) yield* sys.ioctl_swinsz({ fd: master, ...process.consoleSize })
           // without a mount namespace the container's /dev/console is the host's
           if (bind && hasNamespace(container, "mnt")) yield* bindOnConsole(root, terminal)
-          // the protocol wants a name with the descriptor
+          // the protocol requires a name with the descriptor
           const data = Buffer.from("/dev/ptmx")
           yield* sys.sendmsg({ fd: consoleSocket, data, fds: [master], flags: MSG.NOSIGNAL })
           yield* sys.close({ fd: consoleSocket })

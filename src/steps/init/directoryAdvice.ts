@@ -1,5 +1,5 @@
 /**
- * What to do about a working directory that cannot be entered: two steps try, each as another user.
+ * What to do about a working directory that can't be entered. Two steps try to enter it, each as another user.
  *
  * @category init
  * @since 0.1.0
@@ -10,5 +10,5 @@ export const directoryAdvice = {
   ENOENT: "create the directory in the root file system, or set process.cwd to one that is there",
   ENOTDIR: "process.cwd must be a directory",
   EACCES: "the program's user needs search permission on process.cwd and on every directory above it",
-  ELOOP: "process.cwd goes round in symbolic links"
+  ELOOP: "process.cwd has a loop of symbolic links, or too many of them"
 } as const

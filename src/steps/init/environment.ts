@@ -7,7 +7,7 @@
 import type { Environment, ExecUser } from "./facts.ts"
 
 /**
- * The environment as execve(2) takes it. `HOME` is the user's home directory if it is unset or empty.
+ * The environment in the form of execve(2). If `HOME` is unset or empty, it is the user's home directory.
  *
  * **Example** (What exec passes)
  *

@@ -1,5 +1,5 @@
 /**
- * The failure of the last step: the parent needs it too, since an exec that fails late can report nothing but its errno.
+ * The failure of the last step. The parent needs it too, because an exec that fails late can report only its errno.
  *
  * @category init
  * @since 0.2.0
@@ -21,7 +21,7 @@ const advice: Readonly<Partial<Record<Errno, string>>> = {
     "its file has capabilities (see getcap) that process.capabilities.bounding lacks: add them there, or take them off " +
     "the file (setcap -r); or a security module forbids it",
   ENOEXEC: "the program is neither a binary for this machine nor a script with a #! line",
-  ETXTBSY: "somebody has the program open for writing: wait until that is over, or execute a copy",
+  ETXTBSY: "a process has the program open for writing: wait until it closes it, or execute a copy",
   E2BIG: "arguments and environment together are too large"
 }
 

@@ -1,8 +1,8 @@
 /**
- * The main of a process that becomes part of a container: runs its pipeline, and reports a failure to the parent.
+ * The main function of a process that becomes part of a container: runs its pipeline, and reports a failure to the parent.
  *
- * The process makes the calls, but its steps run here, beside the parent's. So what they tell, and what they fail with, the
- * parent is given as it is, and the process itself only says that it has failed.
+ * The process makes the calls, but its steps run in the runtime, alongside the parent's. So the parent gets their events and
+ * errors directly, and the process itself only says that it has failed.
  *
  * @category init
  * @since 0.1.0
@@ -19,14 +19,14 @@ import { send } from "../channel/channel.ts"
 import { Init } from "./Init.ts"
 
 /**
- * What an init tells its parent, apart from the words on the channel.
+ * What an init reports to its parent without the channel.
  *
  * @since 0.2.0
  */
 export interface Report {
-  /** What its steps have done, in order. */
+  /** The events of its steps, in order. */
   readonly events: Array<Event>
-  /** What it has failed with. */
+  /** How it has failed. */
   failure: Cause.Cause<unknown> | undefined
 }
 

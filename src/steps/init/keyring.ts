@@ -1,6 +1,5 @@
 /**
- * What the two steps share that join a session keyring: that of a container's first process, and of one that is executed
- * in it later.
+ * Joins a session keyring, for two steps: that of a container's first process, and that of a process executed in it later.
  *
  * @category init
  * @since 0.2.0

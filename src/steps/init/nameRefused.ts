@@ -8,7 +8,7 @@ import * as Data from "effect/Data"
 import type { Container } from "../../config/Container.ts"
 import type { SyscallError } from "../../native/Kernel.ts"
 
-/** A name of the container that the kernel does not take. */
+/** A host or domain name that the kernel refused. */
 export class NameRefused extends Data.TaggedError("NameRefused")<{
   readonly property: "hostname" | "domainname"
   /** Where the UTS namespace is: made with the container, joined by its path, or the caller's. */
@@ -39,7 +39,7 @@ export class NameRefused extends Data.TaggedError("NameRefused")<{
   }
 }
 
-/** The error of a name, with the place of the UTS namespace that should have got it. */
+/** The error of a name, with the origin of the UTS namespace that should have got it. */
 export const nameRefused = (
   property: "hostname" | "domainname",
   { namespaces }: Container,

@@ -1,5 +1,5 @@
 /**
- * Where the process is: inside of the container's root, or else it is a way out.
+ * Checks that the process is inside of the container's root.
  *
  * @see getcwd(2): a path outside of the root starts with `(unreachable)`
  * @category init
@@ -26,7 +26,7 @@ export class OutsideOfRoot extends Data.TaggedError("OutsideOfRoot")<{
 }
 
 /**
- * The working directory, which should be the one that was asked for.
+ * The path of the working directory. Fails if that is outside of the root.
  *
  * @since 0.2.0
  */

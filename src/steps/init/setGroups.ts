@@ -1,8 +1,8 @@
 /**
- * Set the supplementary groups, in user namespaces that may deny it too.
+ * Sets the supplementary groups, also in user namespaces that deny it.
  *
- * An unprivileged user gives up setgroups(2) for the right to map its own group (CVE-2014-8989). There the groups of the
- * caller stay, and none can be added.
+ * An unprivileged user gives up setgroups(2) for the right to map its own group (CVE-2014-8989). Then the groups of the caller
+ * stay, and none can be added.
  *
  * @see user_namespaces(7), /proc/pid/setgroups
  * @category init
@@ -14,7 +14,7 @@ import type { AnyGid } from "../../native/Handle.ts"
 import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kernel.ts"
 import { readSelf, selfCalls } from "../proc/self.ts"
 
-/** Supplementary groups if the user namespace denies setgroups(2). */
+/** Supplementary groups can't be set, because the user namespace denies setgroups(2). */
 export class GroupsDenied extends Data.TaggedError("GroupsDenied")<{
   readonly groups: ReadonlyArray<AnyGid>
 }> {
@@ -30,13 +30,13 @@ export class GroupsDenied extends Data.TaggedError("GroupsDenied")<{
 /** The calls that {@link setGroups} may make; for the headers of steps. */
 export const setGroupsCalls = ["setgroups", ...selfCalls] as const
 
-/** Sets the groups; if the user namespace denies it, an empty list is let pass and others fail. */
+/** Sets the groups. If the user namespace denies it, an empty list is no failure, and any other is. */
 export const setGroups = (
   groups: ReadonlyArray<AnyGid>
 ): Effect.Effect<void, SyscallError | GroupsDenied, Kernel> =>
   sys.setgroups({ groups }).pipe(onErrno(["EPERM"], (refused) =>
     Effect.gen(function*() {
-      // asked for only now, so that the common case needs no /proc
+      // read only now, so that the usual case needs no /proc
       const state = (yield* readSelf("setgroups")).trim()
       if (state !== "deny") return yield* refused
       if (groups.length > 0) return yield* new GroupsDenied({ groups })

@@ -1,5 +1,5 @@
 /**
- * Reading `/proc/<pid>/mountinfo`.
+ * Reads `/proc/<pid>/mountinfo`.
  *
  * @see proc_pid_mountinfo(5)
  * @category procfs
@@ -26,8 +26,8 @@ const unescape = (text: string): string =>
     : text
 
 /**
- * Id, parent, (device,) root, mount point, (options, optional fields until the dash,) type, (source,) options. Only a blank
- * parts them: others of Unicode's, and control characters, may be in a name as they are.
+ * Id, parent, (device,) root, mount point, (options, optional fields until the dash,) type, (source,) options. Only a space
+ * separates them: other blanks of Unicode, and control characters, may be part of a name.
  */
 const form = /^(\d+) (\d+) [^ ]+ ([^ ]+) ([^ ]+) .*? - ([^ ]+) [^ ]* (.*)$/s
 

@@ -1,12 +1,12 @@
 /**
- * Whose numbers `/proc` shows.
+ * Finds out which pid namespace's numbers `/proc` shows.
  *
- * A procfs belongs to the pid namespace of the process that mounted it. A process that has entered a new pid namespace
- * and has mounted no new `/proc` (`unshare --pid --fork`) sees its ancestors' numbers there, while fork, getpid and
- * pidfd_open give it those of its own: to take the one for the other is to take a stranger for one's child.
+ * A procfs belongs to the pid namespace of the process that mounted it. A process that has entered a new pid namespace, but has
+ * mounted no new `/proc` (`unshare --pid --fork`), sees the numbers of an ancestor's namespace there, while fork, getpid and
+ * pidfd_open use those of its own. If these were mixed up, another process would be taken for a child.
  *
- * `/proc/self/status` says it: its line `NSpid` has a number for each namespace from that of the procfs down to the
- * process's own. And a descriptor of a process translates: its file in `/proc/self/fdinfo` has the number by which that
+ * The line `NSpid` of `/proc/self/status` shows which: it has a number for each namespace from that of the procfs down to the
+ * process's own. And a descriptor of a process translates a pid: its file in `/proc/self/fdinfo` has the number by which that
  * procfs knows the process.
  *
  * @see pid_namespaces(7), proc_pid_status(5), pidfd_open(2)
@@ -22,7 +22,7 @@ import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native
 /** The calls that the functions of this module make. */
 export const viewCalls = ["openat", "read", "close", "readlinkat", "getpid", "pidfd_open"] as const
 
-/** Whose numbers `/proc` shows: this process's own namespace's, an ancestor's, or none in which this process is. */
+/** Which numbers `/proc` shows: those of this process's pid namespace, of an ancestor's, or of one that it is not in. */
 export type ProcView =
   | { readonly _tag: "Own" }
   /** `self` is this process there. */
@@ -35,7 +35,7 @@ const own: ProcView = { _tag: "Own" }
 export const numbersOf = (status: string): ReadonlyArray<number> =>
   /^NSpid:(.*)$/m.exec(status)?.[1]!.trim().split(/\s+/).map(Number) ?? []
 
-/** Whose numbers `/proc` shows now. */
+/** Which numbers `/proc` shows now. */
 export const procView: Effect.Effect<ProcView, SyscallError, Kernel> = readText("/proc/self/status").pipe(
   Effect.map((status): ProcView => {
     const numbers = numbersOf(status)
@@ -44,11 +44,11 @@ export const procView: Effect.Effect<ProcView, SyscallError, Kernel> = readText(
   onErrno(["ENOENT", "ENOTDIR"], (reason) => Effect.succeed({ _tag: "None" as const, reason }))
 )
 
-/** What can't be told where `/proc` does not show this process. */
+/** The error if `/proc` does not show this process. */
 const noProc = (reason: SyscallError): SyscallError =>
   explain(
     reason,
-    "/proc is not mounted, or is that of a pid namespace in which this process is not, so that no process can be told " +
+    "/proc is not mounted, or belongs to a pid namespace that this process is not in, so that no process can be found " +
       "by its pid: mount a procfs of this pid namespace (unshare has --mount-proc)"
   )
 
@@ -70,8 +70,8 @@ export const procNumber = (pid: AnyPid, view: ProcView): Effect.Effect<number | 
 }
 
 /**
- * The number by which a child of this process is found in `/proc` now, for a path; its own if that can't be told, so
- * that the call that uses the path meets the error.
+ * The number by which a child of this process is found in `/proc` now, for a path; its pid if that is not known, so that the
+ * call that uses the path fails.
  */
 export const pathNumber = (pid: AnyPid): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.flatMap(
@@ -93,7 +93,7 @@ export const readBelowProc = (
 
 // ── numbers that are written down ────────────────────────────────────────────────────────────────────────────────────
 
-/** Where and when pids that are written down meant what they mean. Plain data. */
+/** In which pid namespace, and since which boot, pids that are written down are valid. Plain data. */
 export interface Numbering {
   /** `/proc/sys/kernel/random/boot_id`; absent if that can't be read (a procfs with `subset=pid`). */
   readonly boot?: string
@@ -104,7 +104,7 @@ export interface Numbering {
 /** The pid namespace of the kernel's own first process (`PROC_PID_INIT_INO`), from which every process can be seen. */
 export const initialPidNamespace = "pid:[4026531836]"
 
-/** Where and when this process's pids mean what they mean; `undefined` if `/proc` can't tell. */
+/** In which pid namespace, and since which boot, this process's pids are valid; `undefined` if `/proc` does not show it. */
 export const numbering: Effect.Effect<Numbering | undefined, SyscallError, Kernel> = Effect.gen(function*() {
   const pidNamespace = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: "/proc/self/ns/pid" }).pipe(
     orOn(["ENOENT", "ENOTDIR"], undefined)

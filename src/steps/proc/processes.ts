@@ -1,10 +1,10 @@
 /**
- * Processes from outside: whether one is still the one that it was, and signals that can't hit another.
+ * Identifies processes, and sends signals that can't reach another process.
  *
- * A pid is a number that is used again. What names a process for good is its pid together with its start time; what pins
- * one is a descriptor of it. A signal goes through a descriptor, after the start time was compared.
+ * The kernel uses pids again. A pid together with a start time identifies a process for good, and a descriptor of the process
+ * keeps its identity. So a signal is sent through a descriptor, after the start time was compared.
  *
- * A pid is also a number of one pid namespace, and `/proc` may show another one's (`procNumbers.ts`).
+ * A pid is also only valid in one pid namespace, and `/proc` may show those of another one (`numbers.ts`).
  *
  * @see proc_pid_stat(5), pidfd_open(2)
  * @category procfs
@@ -25,7 +25,7 @@ export const holdCalls = ["openat", "read", "close"] as const
 /** The calls that {@link signal} makes. */
 export const signalCalls = [...statCalls, "pidfd_send_signal"] as const
 
-/** A process, named so that no later one can be taken for it. Plain data. */
+/** The identity of a process, which no later one has. Plain data. */
 export interface ProcessIdentity {
   readonly pid: AnyPid
   /** When it was started, in clock ticks since the boot. */
@@ -44,7 +44,7 @@ export interface HiddenProcess {
   readonly heldAt: bigint
 }
 
-/** What `/proc/<pid>/stat` says, as far as it is needed. */
+/** The fields of `/proc/<pid>/stat` that are needed. */
 export interface ProcessStat extends ProcessIdentity {
   /** One letter: R, S, D, T, t, I, Z (zombie), X (dead). */
   readonly state: string
@@ -74,11 +74,11 @@ export const readStat = (
     const text = yield* readBelowProc(pid, "stat", seen)
     const stat = text === undefined ? undefined : parseStat(text)
     if (stat === undefined || seen._tag === "Own") return stat
-    // the numbers are those of another namespace: of them only the caller's own can be told
+    // these are numbers of another namespace, of which only the caller's own can be translated
     return { ...stat, pid, parent: seen._tag === "Other" && stat.parent === seen.self ? yield* sys.getpid({}) : 0 }
   })
 
-/** The identity of the process that has a pid now; `undefined` if there is none, or `/proc` can't tell. */
+/** The identity of the process that has a pid now; `undefined` if there is none, or if `/proc` does not show it. */
 export const identify = (
   pid: AnyPid,
   view?: ProcView
@@ -109,10 +109,10 @@ const ticksNow: Effect.Effect<bigint | undefined, SyscallError, Kernel> = readTe
 export const holdHidden = (pid: AnyPid): Effect.Effect<HiddenProcess | undefined, SyscallError, Kernel> =>
   Effect.map(ticksNow, (heldAt) => heldAt === undefined ? undefined : { pid, heldAt })
 
-/** Whether a process has ended, although its parent may not have asked for its status yet. */
+/** Whether a process has ended, although it may still be a zombie. */
 export const hasEnded = ({ state }: ProcessStat): boolean => state === "Z" || state === "X" || state === "x"
 
-/** Whether a process is the one that it was, and has not ended: a zombie has. */
+/** Whether a process is still the same one, and has not ended. A zombie has ended. */
 export const isAlive = (process: ProcessIdentity, view?: ProcView): Effect.Effect<boolean, SyscallError, Kernel> =>
   Effect.map(
     readStat(process.pid, view),
@@ -130,12 +130,12 @@ export const signalThrough = (pidfd: AnyPidfd, signal: number): Effect.Effect<bo
     orOn(["ESRCH"], false)
   )
 
-/** Sends a signal to a process, and to no other that has its pid by now; `false` if it has ended. */
+/** Sends a signal to a process, and never to another one that has its pid by now; `false` if it has ended. */
 export const signal = (process: ProcessIdentity, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
   Effect.gen(function*() {
     const pidfd = yield* openProcess(process.pid)
     if (pidfd === undefined) return false
     return yield* using(Effect.succeed(pidfd), () =>
-      // the descriptor is open before the comparison, so that what is compared is what is signalled
+      // the descriptor is opened before the comparison, so that the compared process is the one that gets the signal
       Effect.flatMap(isAlive(process), (alive) => alive ? signalThrough(pidfd, signal) : Effect.succeed(false)))
   })

@@ -1,6 +1,6 @@
 /**
- * The process's own files below `/proc/self`, through a private procfs: what an image or a mount puts at `/proc` must not
- * be able to swallow a label or to feed an answer.
+ * The process's own files below `/proc/self`, through a private procfs. What an image or a mount has put at `/proc` could
+ * otherwise swallow a label, or forge an answer.
  *
  * @category procfs
  * @since 0.1.0

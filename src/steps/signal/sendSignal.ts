@@ -9,7 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import { signal as signalProcess, signalCalls } from "../proc/processes.ts"
 import { CanContinue, Receivers, SignalTarget } from "./SignalTarget.ts"
 
-/** Sends it. A process that has ended by itself is fine. */
+/** Sends it. If a process has ended, that is no failure. */
 export const sendSignal = Step.make("sendSignal", {
   doc: "send the signal to each of them",
   calls: signalCalls,

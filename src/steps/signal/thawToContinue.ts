@@ -11,8 +11,8 @@ import * as Cgroup from "../cgroup/Cgroup.ts"
 import { CanContinue, SignalTarget } from "./SignalTarget.ts"
 
 /**
- * SIGCONT also thaws the cgroups, whatever has frozen them: a pause, a kill that was cut short, or the container itself.
- * No other signal does: a process that is frozen keeps it until it is thawed.
+ * SIGCONT also thaws the cgroups, no matter what froze them: a pause, an interrupted kill, or the container itself. No other
+ * signal does: for a frozen process it stays pending until the process is thawed.
  */
 export const thawToContinue = Step.make("thawToContinue", {
   doc: "thaw the container's cgroups, if the signal is SIGCONT",

@@ -1,10 +1,9 @@
 /**
  * Ids of containers.
  *
- * What the library returns as an id has a brand: it was checked, and can't be mistaken for any other text that has one of its
- * own. What takes an id takes a plain text as well, and checks it: an id is a name that users write down, on a command line or
- * in a unit file, and a constructor around each would check nothing that the start does not check again. Nothing of the brand is
- * there at run time.
+ * The library returns ids with a brand: they were checked, and can't be mixed up with other branded texts. Functions that take
+ * an id also accept a plain text, and check it: users write ids on a command line or in a unit file, and the start checks them
+ * anyway. At run time there is no brand.
  *
  * @category state
  * @since 0.2.0
@@ -17,7 +16,7 @@ import { InvalidId } from "./errors.ts"
 /** An id that can name a container: 1 to 1024 of the characters A-Z a-z 0-9 _ + . - and neither "." nor "..". */
 export type ContainerId = Brand.Branded<string, "ContainerId">
 
-/** What is taken for an id: one, or a plain text, which is checked. */
+/** What a function accepts as an id: a branded one, or a plain text, which is checked. */
 export type AnyContainerId = string & Partial<Brand.Brand<"ContainerId">>
 
 const pattern = /^[A-Za-z0-9_+.-]{1,1024}$/
@@ -26,8 +25,8 @@ const pattern = /^[A-Za-z0-9_+.-]{1,1024}$/
 export const isId = (id: string): id is ContainerId => pattern.test(id) && id !== "." && id !== ".."
 
 /**
- * An id from a text; throws {@link InvalidId} for one that can't be an id. `ContainerId.is` tells, and `ContainerId.result`
- * returns the error. (`Brand.make` of Effect would load its schemas, which takes longer than to list all containers.)
+ * An id from a text; throws {@link InvalidId} if the text can't be an id. `ContainerId.is` returns whether it can, and
+ * `ContainerId.result` returns the error. (`Brand.make` of Effect would load its schemas, which takes longer than `list`.)
  *
  * **Example** (An id from a request)
  *

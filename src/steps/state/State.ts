@@ -1,5 +1,5 @@
 /**
- * What is kept of a container between two commands.
+ * What is kept about a container between two commands.
  *
  * @see OCI runtime.md#state
  * @category state
@@ -16,31 +16,31 @@ import type { ContainerId } from "./ContainerId.ts"
 import * as Json from "./json.ts"
 
 /**
- * The version of the file's form. A file of another version is refused, not guessed at. The fields that 0.1.0 did not have
- * are optional: its states can be read, and are believed as far as they go.
+ * The version of the file's format. A file of another version is refused. Fields that 0.1.0 did not have are optional, so
+ * that its states can be read.
  */
 const version = 1
 
 /**
- * The state of a container. Its status is not among it: that is asked of the kernel, see `status`.
+ * The state of a container. It does not have the status, for which the kernel is asked: see `status`.
  *
- * It is written before anything of the container is made, and again before each thing that outlives its maker: so that
- * whatever is cut short when, a later command knows what there may be.
+ * It is written before anything of the container is made, and again before each thing that outlives the process that makes
+ * it. So a later command knows what may exist, no matter when a start was interrupted.
  */
 export interface State {
   readonly id: ContainerId
-  /** Chosen at random: a later container of the same id has another one. */
+  /** A random value: a later container of the same id has another one. */
   readonly nonce?: string
   /** The inode of the state directory. */
   readonly directory?: bigint
-  /** What the pids of this state are numbers of; absent if `/proc` could not tell. */
+  /** In which pid namespace, and since which boot, the pids of this state are valid; absent if `/proc` did not show it. */
   readonly numbering?: Numbering
   /**
-   * The process that is starting the container, or that runs it in the foreground and removes it in the end. Absent for
-   * one that nobody waits for.
+   * The process that is starting the container, or that runs it in the foreground and removes it at the end. Absent if the
+   * container is detached.
    */
   readonly runner?: ProcessIdentity
-  /** The container's first process, as `numbering` has it; absent while there is none yet. */
+  /** The container's first process, with its pid in the namespace of `numbering`; absent while there is none. */
   readonly init?: InitIdentity
   /** Its first process while `/proc` does not show that: from its birth to its exec, for a user without privileges (hidepid). */
   readonly hidden?: HiddenProcess
@@ -56,10 +56,10 @@ export interface State {
   readonly created: string
   /** The uid that made the container. */
   readonly owner: AnyUid
-  /** What was made for its networks on the host, to be removed with it. */
+  /** What was made for its networks on the host, and has to be removed with it. */
   readonly networks: ReadonlyArray<Created>
   readonly container: Container
-  /** Anything that the one who made the container wants to find again: hooks, for instance. */
+  /** Anything that the creator of the container wants to find again. */
   readonly extra?: Readonly<Record<string, unknown>>
 }
 
@@ -69,12 +69,12 @@ export interface State {
  * @since 0.2.0
  */
 export interface InitIdentity extends ProcessIdentity {
-  /** The pid namespace that it is in itself, as its link `ns/pid` names it: by that it is found from outside. */
+  /** The pid namespace that it is in, as its link `ns/pid` names it. It identifies the process from outside. */
   readonly pidNamespace?: string
 }
 
 /**
- * A configuration as it is kept: without the environment, which is where secrets are, and which no later command needs.
+ * A configuration as it is kept: without the environment, which may hold secrets. `exec` reads that from the bundle.
  *
  * @since 0.2.0
  */
@@ -99,7 +99,7 @@ const isMapOf = (check: Check): Check => (value) =>
 const has = (checks: Readonly<Record<string, Check>>): Check => (value) =>
   isRecord(value) && Object.entries(checks).every(([key, check]) => check((value as Record<string, unknown>)[key]))
 
-// the configuration was validated before it was saved, by more than a look at its shape; here it is distinguished from damage
+// the configuration was validated before it was saved: these checks only tell it from a damaged one
 const isBigint: Check = (value) => typeof value === "bigint"
 const identity = { pid: (pid: unknown) => isNumber(pid) && pid !== 0, startTime: isBigint }
 
@@ -149,7 +149,7 @@ const damageOf = (state: Readonly<Record<string, unknown>>): string | undefined 
 const isState = (state: Readonly<Record<string, unknown>>): state is Readonly<Record<string, unknown>> & State =>
   damageOf(state) === undefined
 
-/** Reads the text of a state file; a text that says what is wrong with it, if it can't. */
+/** Reads the text of a state file; returns a text that says what is wrong if it can't. */
 export const decode = (text: string): State | string => {
   if (text === "") return "the file is empty"
   let value: unknown
@@ -161,7 +161,7 @@ export const decode = (text: string): State | string => {
   if (!isRecord(value)) return "the file holds no object"
   const { version: found, ...state } = value as Record<string, unknown>
   if (found !== version) {
-    return `the file has the version ${JSON.stringify(found) ?? "none"}, but this runtime knows ${version} only`
+    return `the file has the version ${JSON.stringify(found) ?? "none"}, but this runtime knows only ${version}`
   }
   return isState(state) ? state : damageOf(state)!
 }

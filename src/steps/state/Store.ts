@@ -1,11 +1,10 @@
 /**
- * Where the states of containers are kept: a directory each, `<root>/<id>`, with a file `state.json`.
+ * Where the states of containers are kept: each has a directory, `<root>/<id>`, with a file `state.json`.
  *
- * A file is replaced as a whole, so that a reader sees the old or the new one. Commands that remove the same container
- * take a lock (`directory.ts`). The process that makes a container takes none, so that one that hangs in its start can
- * be deleted; it holds handles of its directory from the first moment on ({@link Claim}): what it writes and removes
- * there is its own, also when others have deleted the container meanwhile and have used its id again; and to undo a
- * start takes no further descriptor.
+ * A file is replaced as a whole, so that a reader sees the old or the new one. Commands that remove a container take a lock
+ * (`directory.ts`). The process that makes a container takes none, so that a container whose start hangs can be deleted. It
+ * holds handles of the directory from the beginning ({@link Claim}). So it only writes and removes its own files, even if
+ * others have deleted the container meanwhile and have used its id again. And undoing a start needs no further descriptor.
  *
  * @category state
  * @since 0.1.0
@@ -42,14 +41,14 @@ export type { StoreError } from "./directory.ts"
 export const stateFile = "state.json"
 
 /**
- * A copy of it, for the removal of a container whose state file was damaged: without it, nobody would know where its
- * cgroups and its process are.
+ * A copy of it, to remove a container whose state file was damaged: without the copy, its cgroups and its process could not be
+ * found.
  */
 const copyFile = ".state.json.copy"
 
 /**
- * The name that is in a container's directory as long as its process has been made but was not started: `created`
- * rather than `running`.
+ * A file of this name is in a container's directory while its process waits to be started: the status is `created`, not
+ * `running`.
  */
 export const startGate = "exec.fifo"
 
@@ -76,7 +75,7 @@ export const storeCalls = [
 // ── making a container ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * A container's directory, in the hands of the process that has made it.
+ * A container's directory, held by the process that has made it.
  *
  * @since 0.2.0
  */
@@ -91,7 +90,7 @@ export interface Claim {
   readonly letGo: Effect.Effect<void, SyscallError, Kernel>
 }
 
-/** Closes descriptors, once: the numbers may be others' when a later step wants to close them as well. */
+/** Closes descriptors, once: when a later step closes them again, other descriptors may have their numbers. */
 const closing = (fds: ReadonlyArray<number>): Effect.Effect<void, SyscallError, Kernel> => {
   let open = true
   return Effect.uninterruptible(Effect.suspend(() => {
@@ -102,8 +101,8 @@ const closing = (fds: ReadonlyArray<number>): Effect.Effect<void, SyscallError, 
 }
 
 /**
- * Makes the directory of a new container, and the root if it is missing, and writes down the first state there. Run
- * inside of a step: the directory is registered to be removed, should this step or a later one fail.
+ * Makes the directory of a new container, and the root if it is missing, and writes the first state there. It must run in a
+ * step: the rollback removes the directory if this step or a later one fails.
  *
  * Fails with {@link IdInUse}, {@link InvalidId}.
  *
@@ -117,7 +116,7 @@ export const create = (
   Effect.gen(function*() {
     yield* checkId(id)
     yield* makeRoot(root)
-    // nothing of it waits
+    // nothing here waits
     return yield* Effect.uninterruptible(make(root, id, first))
   })
 
@@ -130,13 +129,13 @@ const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inod
   yield* sys.mkdirat({ dirfd: rootFd, path: id, mode: directoryMode }).pipe(
     onErrno(["EEXIST"], () => inUse)
   )
-  // with something in it, it is another's: deleted meanwhile, and made again
+  // if it is not empty, it is another container's: this one was deleted meanwhile
   const removeEmpty = sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR }).pipe(
     orOn(["ENOENT", "ENOTEMPTY", "EEXIST"], undefined)
   )
   let undo: Effect.Effect<void, SyscallError, Kernel> = removeEmpty
   yield* Step.onRollback(Effect.suspend(() => undo))
-  // the process's umask may have taken bits away that a process of another user needs to reach its own files there
+  // the umask may have removed bits that a process of another user needs to reach its own files there
   yield* sys.fchmodat({ dirfd: rootFd, path: id, mode: directoryMode })
   const directory = yield* openIn(rootFd, id)
   const letGo = closing([directory])
@@ -144,7 +143,7 @@ const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inod
   const { ino: inode } = yield* stat(directory)
   const claim: Claim = { id, path, directory, inode, letGo: Effect.andThen(letGo, closeRoot) }
   if (first !== undefined) {
-    // deleted before it was opened, and made again by another: it belongs to the one whose state is in it first
+    // if it was deleted before it was opened, and another start has made it again, the first one to write its state owns it
     yield* write(directory, stateFile, Buffer.from(encode(first(inode))), noReplace).pipe(
       onErrno(["EEXIST"], () => inUse),
       onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
@@ -157,7 +156,7 @@ const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inod
 const deletedMeanwhile = ({ id, path }: Claim): ContainerNotFound =>
   new ContainerNotFound({ id, path, meanwhile: true })
 
-/** Removes a claimed directory, unless others have done so; one of the same name that is another's stays. */
+/** Removes a claimed directory, unless others have done so. Another container's of the same name stays. */
 const discard = (
   { directory, id, inode }: Claim,
   rootFd: number
@@ -183,7 +182,7 @@ export const checkClaim = (claim: Claim): Effect.Effect<void, SyscallError | Con
 /**
  * Writes the state of a claimed container. Fails with {@link ContainerNotFound} if another has deleted it.
  *
- * @param whole it is all that there will be: a copy is kept, too
+ * @param whole whether the state is complete: then a copy is kept, too
  * @since 0.2.0
  */
 export const saveIn = (
@@ -196,21 +195,21 @@ export const saveIn = (
     const written = write(claim.directory, stateFile, data, 0)
     return whole ? Effect.andThen(written, write(claim.directory, copyFile, data, 0)) : written
   }).pipe(
-    // in a directory without a name nothing can be made
+    // no file can be made in a directory that was removed
     onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
   )
 
 // ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** `RENAME_NOREPLACE`: what is there stays. @see rename(2) */
+/** `RENAME_NOREPLACE`: fails if the new name exists. @see rename(2) */
 const noReplace = 1
 
-/** The name of the file that takes the place of the other; followed by what no other writer has. */
+/** The beginning of the name of a new file until it replaces the old one; a random part follows. */
 const draft = `.${stateFile}.`
 
 /**
- * Writes the state of a container, the old one or none before it. The new file is complete before it takes the place
- * of the old one. It is not forced to the disk: what it describes does not outlive the machine's next start.
+ * Writes the state of a container, and replaces the old one if there is one. The new file is complete before it gets the name.
+ * It is not forced to the disk, because what it describes does not survive a reboot.
  */
 export const save = (
   root: string,
@@ -229,12 +228,12 @@ const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, data: Uint
   })
   const written = using(
     open,
-    // whatever the umask has left of the mode
+    // the umask may have removed bits
     (fd) => Effect.andThen(sys.fchmod({ fd, mode: 0o600 }), writeAll(fd, data))
   )
   const move = (flags: number) =>
     sys.renameat2({ olddirfd: dirfd, oldpath: name, newdirfd: dirfd, newpath: file, flags })
-  // EINVAL: a file system (of a network) that does not know whether there is one
+  // EINVAL: some file systems, such as those of a network, do not have this flag
   const moved = flags === 0 ? move(0) : move(flags).pipe(onErrno(["EINVAL"], () => move(0)))
   yield* Effect.onError(Effect.andThen(written, moved), () => Effect.exit(unlinkIfThere(dirfd, name)))
 }, advised)
@@ -249,14 +248,14 @@ export type LoadError = StoreError | InvalidId | ContainerNotFound | StateCorrup
 export const load = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> => loadFrom(root, id, stateFile)
 
 /**
- * The state as it was when runfx wrote it last, for a container whose state file was damaged since.
+ * The copy of the state, for a container whose state file was damaged.
  *
  * @since 0.2.0
  */
 export const loadCopy = (root: string, id: string): Effect.Effect<State, LoadError, Kernel> =>
   loadFrom(root, id, copyFile)
 
-/** What the text of a state file says of the container of an id. */
+/** The state in the text of a state file, if it is that of the container of an id. */
 const stateOf = (text: string, id: string, file: string): Effect.Effect<State, StateCorrupt> => {
   const state = decode(text)
   if (typeof state !== "string" && state.id === id) return Effect.succeed(state)
@@ -272,7 +271,7 @@ const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, 
       const text = readState(dirfd, name, file).pipe(
         Effect.catchTag("StateCorrupt", (error) =>
           Effect.gen(function*() {
-            // opened, and deleted since
+            // the directory was deleted after it was opened
             if (error.missing === true && (yield* stat(dirfd)).nlink === 0) yield* new ContainerNotFound({ id, path })
             return yield* error
           }))
@@ -286,8 +285,8 @@ const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, 
     )
 
 /**
- * Whether the directory of a container's id is still that container's, and not a later one's. It stays so as long as the
- * lock is held.
+ * Whether the directory of a container's id is still that container's, and not a later one's. That can't change while the lock
+ * is held.
  *
  * @since 0.2.0
  */
@@ -299,7 +298,7 @@ export const isOf = (root: string, state: State): Effect.Effect<boolean, StoreEr
       const text = yield* readState(dirfd, stateFile, file)
       return text === encode(state) || (yield* stateOf(text, state.id, file)).nonce === state.nonce
     })).pipe(
-      // damaged since, in the directory that was made for it
+      // the file was damaged, but the directory is the same
       Effect.catchTag("StateCorrupt", () => Effect.succeed(true)),
       Effect.catchTag("ContainerNotFound", () => Effect.succeed(false))
     )
@@ -332,14 +331,14 @@ export const isGated = (
 
 /**
  * Removes the directory of a container with all that is in it, or whatever has its name. What is gone already is no
- * failure. The state file goes last, so that a removal that was cut short can be repeated by id.
+ * failure. The state file is removed last, so that an interrupted removal can be repeated by id.
  */
 export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
   Effect.andThen(
     checkId(id),
     using(openRoot(root), (dirfd) => {
       const remove = removeTree(dirfd, id, stateFile)
-      // a start that continues meanwhile has written its state once more: it sees the end of its directory next time
+      // an unfinished start may write its state once more; its next write finds the directory gone
       return [1, 2, 3].reduce((tried) => onErrno(["ENOTEMPTY", "EEXIST"], () => remove)(tried), remove)
     }).pipe(orOn(["ENOENT"], undefined))
   )
@@ -350,8 +349,8 @@ export type Entry =
   | { readonly id: ContainerId; readonly error: Exclude<LoadError, ContainerNotFound> }
 
 /**
- * All containers below a root, by id. One that can't be read is reported as such and hides no other; one that is deleted
- * meanwhile is left out. A root that is not there has none.
+ * All containers below a root, by id. One that can't be read is reported with the reason; one that is deleted meanwhile is left
+ * out. A root that does not exist has none.
  */
 export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
   Effect.gen(function*() {
@@ -369,8 +368,8 @@ export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreErr
   })
 
 /**
- * Runs an effect while no other command works on the container. Waits for one that does, at most `milliseconds`; fails
- * with {@link StateLocked} then, and with {@link ContainerNotFound} if that one has deleted the container.
+ * Runs an effect while it holds the lock on a container. If another command holds it for longer than `milliseconds`, fails with
+ * {@link StateLocked}; if that one has deleted the container, fails with {@link ContainerNotFound}.
  */
 export const withLock = <A, E, R>(
   root: string,

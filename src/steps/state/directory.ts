@@ -1,6 +1,6 @@
 /**
- * The directories of the states: the root, and a directory for each container. All look-ups go down from a handle of the
- * root and follow no link.
+ * The directories of the states: the root, and a directory for each container. All look-ups start from a handle of the root
+ * and follow no link.
  *
  * @category state
  * @since 0.1.0
@@ -32,7 +32,8 @@ export type StoreError = SyscallError | StateUntrusted
 export const pathOf = (root: string, id: string): string => `${root}/${id}`
 
 /**
- * Opens the root, if it is the caller's or root's, and nobody else may write there: a forged state is a weapon.
+ * Opens the root, if it belongs to the caller or root, and nobody else may write there: a forged state would have the caller
+ * kill and remove what another user chose.
  *
  * @since 0.2.0
  */
@@ -49,28 +50,28 @@ const checkRoot = Effect.fnUntraced(function*(root: string, fd: AnyFd) {
   if ((uid !== 0 && uid !== effective) || (bits & 0o022) !== 0) {
     return yield* new StateUntrusted({ path: root, owner: uid, mode: bits })
   }
-  // made under a umask that took the owner's own bits away
+  // made under a umask that removed the owner's own bits
   if (uid === effective && uid !== 0 && (bits & 0o700) !== 0o700) {
     yield* sys.fchmodat({ dirfd: AT.FDCWD, path: root, mode: 0o700 })
   }
 })
 
 /**
- * The mode of a container's directory: processes of its other users reach their own files there.
+ * The mode of a container's directory: its processes of other users may search it, but not list it.
  *
  * @since 0.2.0
  */
 export const directoryMode = 0o711
 
 /**
- * A readable handle, since flock(2) and getdents(2) take no `O_PATH` one.
+ * Opens a directory for reading, since flock(2) and getdents(2) accept no `O_PATH` handle.
  *
  * @since 0.2.0
  */
 export const openIn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
-/** As {@link openIn}; one of the caller's own that was made under a umask of 0777 gets the mode that it should have. */
+/** Like {@link openIn}; a directory of the caller that was made under a umask of 0777 gets its proper mode first. */
 const openOwn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   openIn(dirfd, name).pipe(
     onErrno(["EACCES"], (refused) =>
@@ -81,7 +82,7 @@ const openOwn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError
   )
 
 /**
- * Makes the root and what is missing above it; only the owner may look into it, whatever the umask.
+ * Makes the root and what is missing above it; only the owner may look into it, no matter what the umask is.
  *
  * @since 0.2.0
  */
@@ -96,7 +97,7 @@ export const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel
   }))
 }
 
-/** A handle of a container's directory; none is left if that of the root can't be closed. */
+/** Opens a container's directory; closes it again if the root can't be closed. */
 const openEntry = (root: string, id: string): Effect.Effect<number, StoreError, Kernel> =>
   Effect.suspend(() => {
     let own: number | undefined
@@ -129,12 +130,12 @@ export const withDirectory = <A, E, R>(
 const lockPatience = 10_000
 
 /**
- * Runs an effect while no other command works on the directory that a handle is of. Fails with {@link StateLocked} if
- * another one does so for longer than `milliseconds`, and with {@link ContainerNotFound} if that one has deleted the
- * container: then the handle is of a directory without a name.
+ * Runs an effect while it holds the lock on a directory. Fails with {@link StateLocked} if another command holds the lock for
+ * longer than `milliseconds`, and with {@link ContainerNotFound} if that one has deleted the container: then the directory has
+ * no name any more.
  *
- * The lock goes with the descriptor: a command that dies leaves none behind. It is let go of by name, since a process that
- * was forked meanwhile has a copy of the descriptor.
+ * The kernel releases the lock with the descriptor, so a command that dies leaves none behind. Here it is released explicitly,
+ * since a process that was forked meanwhile has a copy of the descriptor.
  *
  * @see flock(2)
  * @since 0.2.0
@@ -168,11 +169,11 @@ const take = Effect.fnUntraced(function*(fd: AnyFd, id: string, milliseconds: nu
   }
 })
 
-/** How deep directories are removed; runfx makes none below a container's, so this is for what others put there. */
+/** How deep directories are removed. runfx makes none below a container's: this is for what others have put there. */
 const maxDepth = 32
 
 /**
- * Removes a file; nothing if it is gone.
+ * Removes a file; does nothing if it is gone.
  *
  * @since 0.2.0
  */
@@ -180,7 +181,7 @@ export const unlinkIfThere = (dirfd: AnyFd, path: string): Effect.Effect<void, S
   sys.unlinkat({ dirfd, path, flags: 0 }).pipe(orOn(["ENOENT"], undefined))
 
 /**
- * Removes what a name stands for: a directory with all that is in it, or whatever else somebody has put there.
+ * Removes what has a name: a directory with all that is in it, or anything else.
  *
  * @since 0.2.0
  */
@@ -196,7 +197,7 @@ export const removeTree = (
   ).pipe(onErrno(["ENOTDIR", "ELOOP"], () => unlinkIfThere(parent, name)))
 
 /**
- * Removes all that is in an open directory; what is named `last` goes last.
+ * Removes all that is in an open directory, and the entry named `last` at the end.
  *
  * @since 0.2.0
  */

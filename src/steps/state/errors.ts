@@ -11,7 +11,7 @@ import type { AnyPid, AnyUid } from "../../native/Handle.ts"
 import { SyscallError } from "../../native/Kernel.ts"
 
 /**
- * What to do if a state can't be written, whichever step writes it.
+ * What to do if a state can't be written, in any step.
  *
  * @since 0.2.0
  */
@@ -23,7 +23,7 @@ export const unwritable: Readonly<Record<string, string | undefined>> = {
 }
 
 /**
- * Has a failure to write a state say what to do itself: the advice of a step is about what the step is for, such as cgroups.
+ * Adds advice to a failure to write a state: the advice of the step is about something else, such as cgroups.
  *
  * @since 0.2.0
  */
@@ -69,7 +69,7 @@ export class ContainerNotFound extends Data.TaggedError("ContainerNotFound")<{
   get advice(): string {
     return this.meanwhile === true
       ? "nothing of it is left: start it again, if it was not deleted on purpose"
-      : "look at the list of containers; a container that was made with another --root is not in it"
+      : "runfx list shows the containers that there are; one that was made with another --root is not among them"
   }
   override get message(): string {
     if (this.meanwhile === true) {
@@ -100,7 +100,7 @@ export class StateLocked extends Data.TaggedError("StateLocked")<{
   readonly milliseconds: number
 }> {
   get advice(): string {
-    return "another command works on this container: wait for it to end"
+    return "another command works on this container: wait until it ends"
   }
   override get message(): string {
     return `the container ${JSON.stringify(this.id)} is still locked after ${this.milliseconds} ms`
@@ -124,7 +124,7 @@ export class NoStateRoot extends Data.TaggedError("NoStateRoot")<{
   }
 }
 
-/** Others than the caller and root could have written what the state directory says. */
+/** Users other than the caller and root could have written the states in the directory. */
 export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
   readonly path: string
   readonly owner: AnyUid
@@ -136,14 +136,14 @@ export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
       "write, and give that with --root"
   }
   override get message(): string {
-    return `the state directory ${this.path} is not to be trusted: it belongs to uid ${this.owner} and has the mode 0${
+    return `the state directory ${this.path} can't be trusted: it belongs to uid ${this.owner} and has the mode 0${
       this.mode.toString(8)
     }`
   }
 }
 
 /**
- * The container's process is of a pid namespace that this process can't look into.
+ * The container's process belongs to a pid namespace that can't be seen from here.
  *
  * @since 0.2.0
  */
@@ -153,7 +153,7 @@ export class ProcessUnseen extends Data.TaggedError("ProcessUnseen")<{
   readonly pidNamespace: string
 }> {
   get advice(): string {
-    return "do it from that pid namespace or from one above it, with its own /proc (nsenter has --pid --mount)"
+    return "run the command in that pid namespace or in one above it, with its own /proc (nsenter has --pid --mount)"
   }
   override get message(): string {
     return `the first process of the container ${JSON.stringify(this.id)} is number ${this.pid} of the pid namespace ` +

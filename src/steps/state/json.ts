@@ -1,6 +1,6 @@
 /**
- * JSON that keeps bigints: `123n` is written as `{"$bigint":"123"}`. An object of the data that has a key like that itself
- * is wrapped, so that every value comes back as it was.
+ * JSON that keeps bigints: `123n` is written as `{"$bigint":"123"}`. If an object of the data has such a key itself, it is
+ * wrapped, so that every value is read back as it was.
  *
  * @category state
  * @since 0.1.0
@@ -10,8 +10,8 @@ import { tagged, untagged } from "../../engine/taggedJson.ts"
 type Parts = Readonly<Record<string, unknown>>
 
 /**
- * What an array or an object holds, each part changed; the same array or object if no part of it changes. A state has hundreds
- * of parts, and nearly none is changed: nothing is made for those.
+ * An array or an object with each part changed; the same one if no part changes. A state has hundreds of parts, and nearly none
+ * changes: no object is made for those.
  */
 const withParts = (whole: object, change: (part: unknown) => unknown): object => {
   if (Array.isArray(whole)) {
@@ -44,7 +44,7 @@ const onlyKey = (value: object): string | undefined => {
   return keys.length === 1 ? keys[0] : undefined
 }
 
-/** With bigints packed; what holds none is returned as it is. */
+/** Packs bigints; a value without any is returned as it is. */
 const pack = (value: unknown): unknown => {
   if (typeof value === "bigint") return tagged(value)
   if (!isObject(value)) return value
@@ -67,5 +67,5 @@ const unpack = (value: unknown): unknown => {
 /** Plain data as JSON text; fields that are `undefined` are left out. */
 export const stringify = (value: unknown): string => `${JSON.stringify(pack(value))}\n`
 
-/** Reads what {@link stringify} wrote. Throws a `SyntaxError` on what is no JSON. */
+/** Reads what {@link stringify} has written. Throws a `SyntaxError` if the text is no JSON. */
 export const parse = (text: string): unknown => unpack(JSON.parse(text))

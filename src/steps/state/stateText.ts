@@ -1,5 +1,5 @@
 /**
- * Reading a state file, whatever somebody may have put in its place.
+ * Reads a state file, which somebody may have replaced by anything.
  *
  * @category state
  * @since 0.2.0
@@ -12,7 +12,7 @@ import { type Kernel, onErrno, sys, type SyscallError } from "../../native/Kerne
 import { inside } from "./directory.ts"
 import { StateCorrupt } from "./errors.ts"
 
-/** No state is as long as that, in bytes; what is, is something else. */
+/** A state is shorter than this, in bytes; a longer file is something else. */
 const maxLength = 64 << 20
 
 const names: Readonly<Record<number, string>> = {
@@ -25,7 +25,7 @@ const names: Readonly<Record<number, string>> = {
 }
 
 /**
- * Reads the state file: a regular file of a sensible length, and never what could keep the reader waiting.
+ * Reads the state file: only a regular file of a sensible length, and nothing on which a read could block.
  *
  * @internal
  */
@@ -45,7 +45,7 @@ export const readState = (
     resolve: inside
   })
   return Effect.gen(function*() {
-    // before it is opened: to open a device may do something
+    // before it is opened, since opening a device may have an effect
     const before = yield* look
     if (!isType(before, S.IFREG)) {
       return yield* corrupt(`it is ${names[before.mode & S.IFMT] ?? "something else"}, not a regular file`)
@@ -67,7 +67,7 @@ export const readState = (
   }).pipe(
     onErrno(["ENOENT"], () => {
       const problem =
-        "the file is missing: a command that was making or deleting this container was cut short, or is at it"
+        "the file is missing: a command is making or deleting this container, or was interrupted while it did"
       return Effect.fail(new StateCorrupt({ file, problem, missing: true }))
     }),
     onErrno(["ELOOP", "ENXIO", "EACCES", "EISDIR", "ENODEV"], ({ code }) => corrupt(`the file can't be read: ${code}`))

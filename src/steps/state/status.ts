@@ -1,5 +1,5 @@
 /**
- * The status of a container: asked of the kernel each time, so that it can't be out of date.
+ * The status of a container. The kernel is asked each time, so that it can't be out of date.
  *
  * @see OCI runtime.md#state
  * @category state
@@ -17,9 +17,9 @@ import { initOf, type Whereabouts, whereaboutsCalls } from "./whereabouts.ts"
  * - `creating`: there is no process yet
  * - `created`: its first process waits to be started
  * - `running`
- * - `paused`: it runs, but its cgroup is frozen, by whomever
- * - `stopped`: its first process has ended; a zombie has
- * - `unknown`: its first process is of a pid namespace that can't be seen from here
+ * - `paused`: it runs, but its cgroup is frozen, no matter by which process
+ * - `stopped`: its first process has ended; a zombie counts as ended
+ * - `unknown`: its first process belongs to a pid namespace that can't be seen from here
  */
 export type Status = "creating" | "created" | "running" | "paused" | "stopped" | "unknown"
 
@@ -42,7 +42,7 @@ export const status = (
       case "Ended":
         return "stopped"
       case "Unseen":
-        // also those are counted that have no number here
+        // this also counts processes that have no pid in this namespace
         return cgroup !== undefined && (yield* Cgroup.population(cgroup)) > 0 ? "running" : "unknown"
       case "Alive":
         if (cgroup !== undefined && (yield* Cgroup.isFrozen(cgroup))) return "paused"

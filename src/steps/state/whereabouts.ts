@@ -1,9 +1,9 @@
 /**
- * Where a process that was written down is now, and whether it is still that one.
+ * Finds a process that was written down, and whether it is still the same one.
  *
- * A pid means what it meant when it was written down, or nothing. In the same pid namespace it is the same number; from an
- * ancestor of that namespace the process is found among all that can be seen, by its start time, its pid namespace and
- * its numbers; from anywhere else nothing can be told of it, and it is not touched.
+ * A pid is only valid in the pid namespace where it was written down. There the process has the same number. From an ancestor of
+ * that namespace, it is searched among all visible processes, by its start time, its pid namespace and its numbers. From
+ * anywhere else it can't be found, and is not touched.
  *
  * @category state
  * @since 0.2.0
@@ -28,20 +28,20 @@ import type { InitIdentity, State } from "./State.ts"
 /** The calls that {@link whereabouts} makes. */
 export const whereaboutsCalls = [...statCalls, "getdents64"] as const
 
-/** What can be told of a process that was written down. */
+/** What is known about a process that was written down. */
 export type Whereabouts =
   /** None was written down. */
   | { readonly _tag: "None" }
-  /** It lives; its pid is the caller's number for it. */
+  /** It lives; the pid is that of the caller's pid namespace. */
   | { readonly _tag: "Alive"; readonly process: ProcessIdentity }
-  /** Until its parent has asked for its status, there is a zombie. */
+  /** It has ended; it is a zombie until its parent reaps it. */
   | { readonly _tag: "Ended"; readonly zombie?: ProcessIdentity }
-  /** It is of a pid namespace that can't be seen from here. */
+  /** It belongs to a pid namespace that can't be seen from here. */
   | { readonly _tag: "Unseen"; readonly pidNamespace: string }
 
 const ended: Whereabouts = { _tag: "Ended" }
 
-/** Where a process is whose pid was a number of `known`; absent: of the caller's own pid namespace. */
+/** Finds a process whose pid is valid in `known`; if that is absent, in the caller's pid namespace. */
 const whereabouts = (
   process: InitIdentity | undefined,
   known: Numbering | undefined
@@ -51,7 +51,7 @@ const whereabouts = (
     if (known !== undefined) {
       const here = yield* numbering
       if (here === undefined) return { _tag: "Unseen", pidNamespace: known.pidNamespace }
-      // nothing outlives the machine
+      // no process survives a reboot
       if (here.boot !== undefined && known.boot !== undefined && here.boot !== known.boot) return ended
       if (here.pidNamespace !== known.pidNamespace) return yield* search(process, known, here)
     }
@@ -76,11 +76,11 @@ const unveiled = (
     return stat.startTime > heldAt ? ended : yield* whereabouts(stat, known)
   })
 
-/** Where the first process of a container is. */
+/** Finds the first process of a container. */
 export const initOf = ({ hidden, init, numbering }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
   init === undefined && hidden !== undefined ? unveiled(hidden, numbering) : whereabouts(init, numbering)
 
-/** Where the process is that starts a container or stays with it. */
+/** Finds the process that starts a container or stays with it. */
 export const runnerOf = ({ numbering, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
   whereabouts(runner, numbering)
 
@@ -95,13 +95,13 @@ const fileOf = (pid: AnyPid, file: string): Effect.Effect<string, SyscallError, 
 /** Looks for a process of another pid namespace among all that `/proc` shows. */
 const search = Effect.fnUntraced(function*(process: InitIdentity, known: Numbering, here: Numbering) {
   const unseen: Whereabouts = { _tag: "Unseen", pidNamespace: known.pidNamespace }
-  // in another namespace's numbers what is found could not be used
+  // a number of another pid namespace could not be used here
   if ((yield* procView)._tag !== "Own") return unseen
   const pids = (yield* using(
     sys.openat({ dirfd: AT.FDCWD, path: "/proc", flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
     entriesOf
   )).flatMap(({ name }) => /^\d+$/.test(name) ? [Number(name)] : [])
-  // a descendant's processes are all seen here, or (hidepid) the first process is not seen either
+  // in the first pid namespace all processes are visible, unless hidepid hides process 1 as well
   let isBelow = here.pidNamespace === initialPidNamespace && pids.includes(1)
   for (const pid of pids) {
     const stat = parseStat(yield* fileOf(pid, "stat"))
