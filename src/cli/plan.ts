@@ -118,7 +118,11 @@ const asItIs = (stateRoot: string, state: State) =>
   Effect.gen(function*() {
     const status = yield* statusOf(stateRoot, state)
     const container = yield* whole(state)
-    return { bundle: state.bundle, container, known: { stateRoot, status, orphan: true } } satisfies Found
+    return {
+      bundle: state.bundle,
+      container,
+      known: { stateRoot, status, orphan: true, ...given({ madeRoot: state.madeRoot }) }
+    } satisfies Found
   })
 
 /** An existing container. */

@@ -27,6 +27,7 @@ import type { Late, Launch } from "../steps/parent/Launch.ts"
 import { namespacePlan } from "../steps/parent/namespacePlan.ts"
 import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
+import type { MadeRoot } from "../steps/state/State.ts"
 import { stateRootOf } from "./caller.ts"
 import { edited, type FlowError } from "./flow.ts"
 import {
@@ -64,6 +65,8 @@ export const typeFor = (container: Container, caller: Authority): InitType =>
 
 /** What makes the root, if it does not exist yet. */
 const rootStep = ({ makeRoot, scratch }: RunOptions): MakeRoot | undefined => scratch === true ? scratchRoot : makeRoot
+
+const madeBy = ({ layers, name }: MakeRoot): MadeRoot => ({ step: name, ...given({ layers }) })
 
 const presetOf = (type: InitType, root: MakeRoot | undefined, isLate: boolean): Standard | Userns => {
   // a flow may take it for the preset: it has all of its steps
@@ -148,7 +151,7 @@ export const checkedLaunch = (
       stateRoot: options.stateRoot ?? (yield* stateRootOf(caller)),
       namespaces: namespacePlan(container.namespaces),
       init: flow === undefined ? preset : yield* edited(flow, preset),
-      ...given({ sideCar: sideCarOf(type, root), late: late?.late }),
+      ...given({ sideCar: sideCarOf(type, root), late: late?.late, madeRoot: root && madeBy(root) }),
       ...attachment,
       patience: yield* patienceOf(options),
       record: {

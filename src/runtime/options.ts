@@ -44,7 +44,10 @@ export type InitType = "standard" | "userns"
 export type InitFlow<P extends Pipeline.Any = Pipeline.Any> = Flow<Standard | Userns, P>
 
 /** A step that makes a root before it is entered; it may require `Init` and `MountsContained`, and nothing else. */
-export type MakeRoot = Step.Any
+export type MakeRoot = Step.Any & {
+  /** The directories of the host that it stacks, for plans of a container that has such a root. */
+  readonly layers?: ReadonlyArray<string>
+}
 
 /**
  * What a program inherits, and how long its start may take. If absent:

@@ -16,12 +16,17 @@ import * as Plan from "../engine/Plan.ts"
 import { AT, O, STATX } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
 import { orOn, sys } from "../native/Kernel.ts"
+import { emptyRoot } from "../steps/rootfs/emptyRoot.ts"
+import { layeredRoot } from "../steps/rootfs/layeredRoot.ts"
+import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
+import type { MadeRoot } from "../steps/state/State.ts"
 import type { Status } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import * as PlanDiff from "../testing/PlanDiff.ts"
 import { awaitExit } from "./awaitExit.ts"
 import { neighboursOf } from "./neighbours.ts"
 import { type Act, perform, type Task } from "./onModel.ts"
+import { OptionError } from "./OptionError.ts"
 import { checkExecOptions, checkProcess } from "./options.ts"
 import * as Runtime from "./Runtime.ts"
 
@@ -85,6 +90,8 @@ export interface Existing {
   readonly status?: Status
   /** Whether another process has started it than the one that would run the command, which so can't reap it. */
   readonly orphan?: boolean
+  /** How its root was made, as its state tells it; absent if it is a directory of the host. */
+  readonly madeRoot?: MadeRoot
   /** Why neither its state nor the copy of it can be read; absent if they can. */
   readonly broken?: "damaged" | "missing"
 }
@@ -137,12 +144,32 @@ const stillThere = ({ path, type }: Container["namespaces"][number]): Task<Conta
 const stateDirectory = (stateRoot: string | undefined, id: string) =>
   Effect.map(stateRoot === undefined ? Runtime.stateRoot : Effect.succeed(stateRoot), (root) => `${root}/${id}`)
 
+/** The steps of runfx's own that make a root, by name: a state has the name. */
+const rootMakers: Readonly<Record<string, (made: MadeRoot) => Pick<Runtime.RunOptions, "makeRoot" | "scratch">>> = {
+  [scratchRoot.name]: () => ({ scratch: true }),
+  [emptyRoot.name]: () => ({ makeRoot: emptyRoot }),
+  layeredRoot: ({ layers = [] }) => ({ makeRoot: layeredRoot(layers) })
+}
+
+/** A state of 0.1.0 does not tell how the root was made: there was one way only. */
+const makeAgain = (made: MadeRoot = { step: scratchRoot.name }) => rootMakers[made.step]?.(made) ?? { scratch: true }
+
+/** What a program would find in a root can't be told if nobody here knows how it was made. */
+const checkRoot = (id: string, { madeRoot }: Existing): Effect.Effect<void, OptionError> =>
+  madeRoot === undefined || Object.hasOwn(rootMakers, madeRoot.step) ? Effect.void : Effect.fail(
+    new OptionError({
+      option: "the container",
+      value: id,
+      rule: `its root was made by a step of its own, ${madeRoot.step}: what is in it can't be planned`
+    })
+  )
+
 /** Starts a container again in the model, to replace the machine's, and waits for its end if it has stopped. */
 const again = (
   id: string,
   container: Container,
   bundle: string | undefined,
-  { broken, stateRoot, status = "running" }: Existing
+  { broken, madeRoot, stateRoot, status = "running" }: Existing
 ): Task<ReadonlyMap<number, string>> =>
   Effect.gen(function*() {
     const directory = yield* stateDirectory(stateRoot, id)
@@ -151,8 +178,7 @@ const again = (
     const { pid, pidfd } = yield* Runtime.create({
       ...given({ stateRoot, bundle }),
       id,
-      // a root at this path was made by a step, and only the container's own mount namespace shows it
-      scratch: container.rootfs === Files.clean(directory),
+      ...container.rootfs === Files.clean(directory) ? makeAgain(madeRoot) : {},
       container: {
         ...container,
         namespaces: yield* Effect.forEach(container.namespaces, stillThere),
@@ -192,6 +218,7 @@ export const planExec = (
     // wrong options are reported before the container is started again
     yield* checkExecOptions(options)
     yield* checkProcess(options.process, container)
+    yield* checkRoot(options.id, known)
     return yield* planOf(`exec ${options.id} ${commandOf(options.process)}`, {
       ...existing(options.id, container, bundle, known),
       act: Runtime.exec({ ...options, ...rootOf(known) }),

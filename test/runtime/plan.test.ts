@@ -1,15 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdtempSync, rmdirSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import process from "node:process"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Plan from "../../src/engine/Plan.ts"
 import * as PlanText from "../../src/engine/PlanText.ts"
 import * as Step from "../../src/engine/Step.ts"
+import { type Architecture, executable } from "../../src/native/elf.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import { difference, planDelete, planExec, planKill, planPrune, planRun } from "../../src/runtime/plan.ts"
+import { layeredRoot } from "../../src/steps/rootfs/layeredRoot.ts"
+import type { MadeRoot } from "../../src/steps/state/State.ts"
 
 // needs no root: whatever this machine would refuse, the plan says, and the plan is the same kind of value
 const container = defaultSpec({ rootfs: "/", args: ["/bin/sh"] })
@@ -110,6 +114,36 @@ describe("plan", () => {
       assert.strictEqual(kill.fails, undefined)
       const removal = yield* planDelete("plan-test", scratch, undefined, { force: true, stateRoot: `${stateRoot}/` })
       assert.strictEqual(removal.fails, undefined)
+    }))
+
+  it.live("of exec finds its program in the layers of the container's root, and not among the host's files", () =>
+    Effect.gen(function*() {
+      const stateRoot = "/run/plan-test-states"
+      const layer = mkdtempSync(join(tmpdir(), "layer-"))
+      chmodSync(layer, 0o755)
+      const program = executable(process.arch as Architecture, new Uint8Array(64), 0)
+      for (const name of ["first", "only-there"]) writeFileSync(join(layer, name), program, { mode: 0o755 })
+      const layered = {
+        ...container,
+        rootfs: `${stateRoot}/plan-test`,
+        process: { ...container.process, args: ["/first"] }
+      }
+      const start = yield* planRun({ id: "plan-test", container: layered, makeRoot: layeredRoot([layer]), stateRoot })
+      const fails = (program: string, madeRoot: MadeRoot) => {
+        const process = { ...container.process, args: [program] }
+        const known = { stateRoot, madeRoot }
+        return planExec(layered, undefined, { id: "plan-test", process, stateRoot }, known).pipe(
+          Effect.map(({ fails }) => fails)
+        )
+      }
+      if (start.fails === undefined) {
+        const made = { step: "layeredRoot", layers: [layer] }
+        assert.strictEqual(yield* fails("/only-there", made), undefined)
+        assert.include((yield* fails("/bin/sh", made))?.error, "\"/bin/sh\" does not exist")
+        const error = yield* Effect.flip(fails("/bin/sh", { step: "ofMyOwn" }))
+        assert.include(String(error), "its root was made by a step of its own, ofMyOwn: what is in it can't be planned")
+      }
+      rmSync(layer, { recursive: true })
     }))
 
   it.live("of one configuration is the same twice, also as JSON", () =>

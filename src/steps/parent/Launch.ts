@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import type { Process } from "../../config/Container.ts"
 import type * as Pipeline from "../../engine/Pipeline.ts"
 import type { InitRecord } from "../init/Init.ts"
+import type { MadeRoot } from "../state/State.ts"
 import type { NamespacePlan } from "./namespacePlan.ts"
 
 /**
@@ -29,6 +30,8 @@ export class Launch extends Context.Service<Launch, {
   readonly record: InitRecord
   /** The bundle's directory, for the state file; empty if there is none. */
   readonly bundle: string
+  /** How the root is made, if it is not there yet. */
+  readonly madeRoot?: MadeRoot
   /** Directory of the state directories. */
   readonly stateRoot: string
   readonly namespaces: NamespacePlan

@@ -33,7 +33,7 @@ export const createState = Step.make("createState", {
     ENOTDIR: "the directory of states must be a directory: give another one with --root"
   },
   run: Effect.gen(function*() {
-    const { bundle, record, stateRoot } = yield* Launch
+    const { bundle, madeRoot, record, stateRoot } = yield* Launch
     const { container } = record
     const id = yield* Store.checkId(record.id)
     const runner = yield* identify(yield* sys.getpid({}))
@@ -44,6 +44,7 @@ export const createState = Step.make("createState", {
       ...given({ numbering: known, runner }),
       namespacePaths: {},
       rootfs: container.rootfs,
+      ...given({ madeRoot }),
       ...(bundle === "" ? {} : { bundle }),
       created: new Date(yield* Clock.currentTimeMillis).toISOString(),
       owner: (yield* sys.getresuid({})).effective,

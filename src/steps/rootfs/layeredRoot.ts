@@ -20,8 +20,8 @@ const lower = (directory: string): string => directory.replaceAll(/[\\:]/g, "\\$
  *
  * @param layers absolute paths, the uppermost first
  */
-export const layeredRoot = (layers: ReadonlyArray<string>) =>
-  Step.make("layeredRoot", {
+export const layeredRoot = (layers: ReadonlyArray<string>) => {
+  const step = Step.make("layeredRoot", {
     doc: "stack directories of the host to a root, whose writes are thrown away",
     calls: scratchCalls,
     requires: [Init, MountsContained],
@@ -40,3 +40,5 @@ export const layeredRoot = (layers: ReadonlyArray<string>) =>
         hasNamespace(container, "user") ? ["userxattr"] : []
       ))
   })
+  return Object.assign(step, { layers })
+}

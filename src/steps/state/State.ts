@@ -50,6 +50,8 @@ export interface State {
   readonly namespacePaths: Readonly<Partial<Record<NamespaceType, string>>>
   /** Absolute. */
   readonly rootfs: string
+  /** How the root was made that only the container's own mount namespace shows; absent if it is a directory of the host. */
+  readonly madeRoot?: MadeRoot
   /** Absolute path of the bundle; absent for a container that came from none. */
   readonly bundle?: string
   /** ISO 8601, UTC. */
@@ -71,6 +73,18 @@ export interface State {
 export interface InitIdentity extends ProcessIdentity {
   /** The pid namespace that it is in, as its link `ns/pid` names it. It identifies the process from outside. */
   readonly pidNamespace?: string
+}
+
+/**
+ * A root that a step has made.
+ *
+ * @since 0.2.0
+ */
+export interface MadeRoot {
+  /** The step's name. */
+  readonly step: string
+  /** The directories of the host that it has stacked, the uppermost first. */
+  readonly layers?: ReadonlyArray<string>
 }
 
 /**
@@ -120,6 +134,7 @@ const fields: Readonly<Record<string, Check>> = {
   })),
   namespacePaths: isMapOf(isText),
   rootfs: isText,
+  madeRoot: isOptional(has({ step: isText, layers: isOptional(isListOf(isText)) })),
   bundle: isOptional(isText),
   created: isText,
   owner: isNumber,
