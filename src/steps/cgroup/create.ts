@@ -7,12 +7,12 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { AT, STATX } from "../../native/constants.ts"
-import { using } from "../../native/Files.ts"
+import { split, using } from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupControllerMissing, CgroupInUse, CgroupNotEmpty, CgroupThreaded, type NotACgroup } from "./errors.ts"
 import {
-  directoriesIn,
+  eachIn,
   fileCalls,
   gone,
   isThere,
@@ -308,28 +308,27 @@ const removeBelow = (
   }).pipe(orOn(gone, undefined))
 
 const removeTree = (
-  parent: number,
-  name: string,
+  dirfd: AnyFd,
+  below: string,
   path: string,
   waiting: Waiting
 ): Effect.Effect<void, SyscallError | CgroupNotEmpty, Kernel> =>
   Effect.gen(function*() {
-    const remove = sys.unlinkat({ dirfd: parent, path: name, flags: AT.REMOVEDIR }).pipe(
+    const remove = sys.unlinkat({ dirfd, path: below, flags: AT.REMOVEDIR }).pipe(
       Effect.as("removed" as const),
       orOn(gone, "removed" as const),
       orOn(["EBUSY", "ENOTEMPTY"], "busy" as const)
     )
     for (let sleep = 1;; sleep = Math.min(sleep * 2, 200)) {
       if ((yield* remove) === "removed") return
-      const below = yield* using(openDirectory(parent, name), (fd) =>
-        Effect.gen(function*() {
-          const children = yield* directoriesIn(fd)
-          for (const child of children) yield* removeTree(fd, child, `${path}/${child}`, waiting)
-          return children.length
-        })).pipe(orOn(gone, 0))
-      if (below > 0 && (yield* remove) === "removed") return
+      const children = yield* eachIn(
+        dirfd,
+        below,
+        (dirfd, child) => removeTree(dirfd, child, `${path}/${split(child).name}`, waiting)
+      ).pipe(orOn(gone, 0))
+      if (children > 0 && (yield* remove) === "removed") return
       if (waiting.slept >= patience.occupied) {
-        const pids = yield* using(openDirectory(parent, name), pidsOfGroup).pipe(orOn(gone, []))
+        const pids = yield* using(openDirectory(dirfd, below), pidsOfGroup).pipe(orOn(gone, []))
         if (pids.length > 0 || waiting.slept >= patience.empty) {
           return yield* new CgroupNotEmpty({ path, pids, milliseconds: waiting.slept })
         }

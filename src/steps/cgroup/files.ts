@@ -131,34 +131,60 @@ export const writeValue = (fd: AnyFd, value: string): Effect.Effect<void, Syscal
 export const writeIn = (dirfd: AnyFd, file: string, value: string): Effect.Effect<void, SyscallError, Kernel> =>
   using(openIn(dirfd, file), (fd) => writeValue(fd, value))
 
-/** The directories in an open group. */
-export const directoriesIn = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
+/** The directories in a group. */
+const directoriesIn = (dirfd: AnyFd, path: string): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
   using(
-    sys.openat2({ dirfd, path: ".", flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside }),
+    sys.openat2({ dirfd, path, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside }),
     (fd) => Effect.map(entriesOf(fd), (entries) => entries.filter(({ type }) => type === "d").map(({ name }) => name))
   )
 
+/** Up to this length a path is used from where it begins: of the 4,095 bytes that a look-up takes, the rest is for names. */
+const longest = 3072
+
 /**
- * Visits all groups below an open one, parents first: with a handle of the group that each is in, and its name there. A
- * group without groups of its own is not opened: its link count says so (kernfs counts directories, as file systems do).
+ * Visits the groups in a group: each with a handle above it, and its path from there. Returns how many there are.
+ *
+ * No handle is held for a group, but one for each 3,072 bytes of a path: a container can nest its groups deeper than this
+ * process may have descriptors.
+ *
+ * @since 0.2.0
+ */
+export const eachIn = <E, R>(
+  dirfd: AnyFd,
+  path: string,
+  visit: (dirfd: AnyFd, path: string) => Effect.Effect<void, E, R>
+): Effect.Effect<number, E | SyscallError, R | Kernel> => {
+  if (Buffer.byteLength(path) > longest) {
+    return using(openDirectory(dirfd, path), (fd) => eachIn(fd, ".", visit))
+  }
+  return Effect.gen(function*() {
+    const names = yield* directoriesIn(dirfd, path)
+    for (const name of names) yield* visit(dirfd, path === "." ? name : `${path}/${name}`)
+    return names.length
+  })
+}
+
+/**
+ * Visits all groups below an open one, parents first: each with a handle above it, and its path from there. A group
+ * without groups of its own is not opened: its link count says so (kernfs counts directories, as file systems do).
  *
  * @since 0.2.0
  */
 export const eachBelow = <E, R>(
   dirfd: AnyFd,
-  visit: (parent: number, name: string) => Effect.Effect<void, E, R>
-): Effect.Effect<void, E | SyscallError, R | Kernel> =>
-  Effect.gen(function*() {
-    for (const name of yield* directoriesIn(dirfd).pipe(orOn(gone, []))) {
-      yield* visit(dirfd, name)
-      const links = yield* sys.statx({ dirfd, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.NLINK }).pipe(
+  visit: (dirfd: AnyFd, path: string) => Effect.Effect<void, E, R>
+): Effect.Effect<void, E | SyscallError, R | Kernel> => {
+  const visitAll = (dirfd: AnyFd, path: string): Effect.Effect<void, E | SyscallError, R | Kernel> =>
+    Effect.gen(function*() {
+      yield* visit(dirfd, path)
+      const links = yield* sys.statx({ dirfd, path, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.NLINK }).pipe(
         Effect.map(({ nlink }) => nlink),
         orOn(gone, 0)
       )
-      if (links === 0 || links === leafLinks) continue
-      yield* using(openDirectory(dirfd, name), (child) => eachBelow(child, visit)).pipe(orOn(gone, undefined))
-    }
-  })
+      if (links !== 0 && links !== leafLinks) yield* eachIn(dirfd, path, visitAll).pipe(orOn(gone, 0))
+    })
+  return Effect.asVoid(eachIn(dirfd, ".", visitAll).pipe(orOn(gone, 0)))
+}
 
 /** `.` and the entry in the parent. */
 const leafLinks = 2
