@@ -1,9 +1,13 @@
-/** The programs of docs/, run as a reader would: against the built package, as root and as a user. */
+/**
+ * The programs of docs/, run as a reader would: by root against the built package, and by a user. Modules of the user's have
+ * its files joined, for half of the time of these tests was Node's that loads them.
+ */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import process from "node:process"
 import { type Installed, installed } from "../support/installed.ts"
+import { joined } from "../support/joined.ts"
 import { prints, type Recipe, recipesOf } from "../support/recipes.ts"
 import { missing } from "../support/rootfs.ts"
 import { type Caller, callers, userId, usersMay } from "../support/sandboxes.ts"
@@ -16,9 +20,11 @@ const absent = (needs: ReadonlyArray<string>): ReadonlyArray<string> =>
 
 describe.skipIf(missing !== undefined || !usersMay())("the recipes of", () => {
   let package_: Installed
+  let joinedApp: string
   let count = 0
   beforeAll(() => {
     package_ = installed()
+    joinedApp = joined(package_.app, pages.flatMap(recipesOf).map(({ program }) => program))
     mkdirSync(`${package_.app}/bin`)
     // the states of containers that these tests have not started are none of theirs
     writeFileSync(
@@ -32,8 +38,8 @@ describe.skipIf(missing !== undefined || !usersMay())("the recipes of", () => {
   afterAll(() => package_.remove())
 
   /** A directory of its own for each, which has the files that the page has shown before. */
-  const directoryOf = ({ files, language, program }: Recipe): string => {
-    const directory = `${package_.app}/${count++}`
+  const directoryOf = ({ files, language, program }: Recipe, caller: Caller): string => {
+    const directory = `${caller === "user" && language === "js" ? joinedApp : package_.app}/${count++}`
     mkdirSync(directory)
     mkdirSync(`${directory}/states`)
     for (const [name, text] of files) writeFileSync(`${directory}/${name}`, text)
@@ -42,7 +48,7 @@ describe.skipIf(missing !== undefined || !usersMay())("the recipes of", () => {
   }
 
   const run = (recipe: Recipe, caller: Caller) => {
-    const directory = directoryOf(recipe)
+    const directory = directoryOf(recipe, caller)
     const ids = ["--reuid", String(userId), "--regid", String(userId), "--clear-groups"]
     const become = caller === "root" ? [] : ["setpriv", ...ids]
     for (const name of caller === "root" ? [] : [directory, `${directory}/states`]) {
@@ -53,7 +59,9 @@ describe.skipIf(missing !== undefined || !usersMay())("the recipes of", () => {
       `TMPDIR=${directory}`,
       `XDG_RUNTIME_DIR=${directory}/states`,
       `STATES=${directory}/states`,
-      `PATH=${package_.app}/bin:${process.env["PATH"]}`
+      `PATH=${package_.app}/bin:${process.env["PATH"]}`,
+      // Node 20 reads all certificates of this file whenever it starts
+      "NODE_EXTRA_CA_CERTS="
     ]
     const program = recipe.language === "js" ? [process.execPath, "recipe.mjs"] : ["sh", "recipe.sh"]
     const [file, ...args] = [...become, "env", ...environment, ...program]

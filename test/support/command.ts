@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { buildCommand } from "../../scripts/command.mjs"
-import { builtIn } from "./leftovers.mjs"
+import { builtOnce } from "./builtOnce.ts"
 
 /** How a process ended, and what it wrote. */
 export interface Ended {
@@ -102,23 +102,14 @@ const made = (prefix: string): string => {
 }
 
 /** Builds the command, once for all files of a run. */
-const build = (): string => {
-  const place = builtIn()
-  if (fs.existsSync(place)) return place
-  const own = made("runfx-build-")
-  fs.cpSync("bin", path.join(own, "bin"), { recursive: true })
-  fs.symlinkSync(path.resolve("node_modules"), path.join(own, "node_modules"))
-  fs.chmodSync(path.join(own, "bin/runfx"), 0o755)
-  buildCommand(path.join(own, "dist/command"))
-  execFileSync(path.join(own, "bin/runfx"), ["--compile-cache"])
-  try {
-    fs.renameSync(own, place)
-  } catch {
-    // another file of the run was first
-    fs.rmSync(own, { recursive: true })
-  }
-  return place
-}
+const build = (): string =>
+  builtOnce("command", (directory) => {
+    fs.cpSync("bin", path.join(directory, "bin"), { recursive: true })
+    fs.symlinkSync(path.resolve("node_modules"), path.join(directory, "node_modules"))
+    fs.chmodSync(path.join(directory, "bin/runfx"), 0o755)
+    buildCommand(path.join(directory, "dist/command"))
+    execFileSync(path.join(directory, "bin/runfx"), ["--compile-cache"])
+  })
 
 /** Makes the command. */
 export const makeCommand = (): Command => {

@@ -3,6 +3,7 @@ import { execFile, type ExecFileException, spawnSync } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import process from "node:process"
+import { builtOnce } from "./builtOnce.ts"
 
 /** How a program ended. */
 export interface Outcome {
@@ -31,26 +32,27 @@ const readmeProgram = (): string => {
   return block[1]!
 }
 
-/** Builds the sources that are here and now, outside of this directory, and installs them. */
+/** The sources that are here and now, built outside of this directory, once for all files of a run. */
+const library = (): string =>
+  builtOnce("package", (directory) => {
+    for (const name of ["package.json", "bin", "scripts", "src", "tsconfig.json", "tsconfig.build.json"]) {
+      cpSync(name, `${directory}/${name}`, { recursive: true })
+    }
+    symlinkSync(`${process.cwd()}/node_modules`, `${directory}/node_modules`)
+    const built = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: directory, encoding: "utf8" })
+    if (built.status !== 0) throw new Error(`the package can't be built:\n${built.stdout}`)
+  })
+
+/** Builds the package, and installs it. */
 export const installed = (): Installed => {
   const top = realpathSync(mkdtempSync(`${tmpdir()}/runfx-installed-`))
   const modules = `${process.cwd()}/node_modules`
-  const library = `${top}/runfx`
+  const built = library()
   const app = `${top}/app`
-  const command = `${library}/bin/runfx`
-  for (const name of ["package.json", "bin", "scripts", "src", "tsconfig.json", "tsconfig.build.json"]) {
-    cpSync(name, `${library}/${name}`, { recursive: true })
-  }
-  symlinkSync(modules, `${library}/node_modules`)
-  const built = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: library, encoding: "utf8" })
-  if (built.status !== 0) {
-    rmSync(top, { recursive: true })
-    throw new Error(`the package can't be built:\n${built.stdout}`)
-  }
-
+  const command = `${built}/bin/runfx`
   cpSync("examples", app, { recursive: true })
   mkdirSync(`${app}/node_modules`)
-  symlinkSync(library, `${app}/node_modules/runfx`)
+  symlinkSync(built, `${app}/node_modules/runfx`)
   for (const name of ["effect", "@effect", "vitest", "fast-check", "@types"]) {
     symlinkSync(`${modules}/${name}`, `${app}/node_modules/${name}`)
   }

@@ -60,7 +60,7 @@ export const enterDirectory = () => {
   process.env["TMPDIR"] = directory
 }
 
-/** Where the tests of a run have the command that they copy. Nobody but the run itself removes it. */
+/** Where the tests of a run have what is built once. Nobody but the run itself removes it. */
 export const builtIn = () => path.join(os.tmpdir(), "runfx-built")
 
 /** What the runner writes: a directory that is named by 21 random letters. */
