@@ -14,7 +14,7 @@ type Exports = ReadonlyMap<string, string>
 const importsOf = (programs: ReadonlyArray<string>): ReadonlyMap<string, Exports> => {
   const found = new Map<string, Map<string, string>>()
   for (const program of programs) {
-    for (const [, name, below] of program.matchAll(/from "(effect|runfx)(\/[\w/-]+)?"/g)) {
+    for (const [, name, below] of program.matchAll(/from "((?:@[\w-]+\/)?[\w-]+)(\/[\w/-]+)?"/g)) {
       const exports = found.get(name!) ?? new Map<string, string>()
       found.set(name!, exports.set(`.${below ?? ""}`, `${name}${below ?? "/index"}`))
     }

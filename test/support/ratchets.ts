@@ -18,10 +18,8 @@ const longest = { file: 400, function: 80 }
 export interface Ratchets {
   /** Files whose imports lead back to them, those of types aside. */
   readonly circles: ReadonlyArray<string>
-  /** Files over 400 lines, and the most lines that each may have. */
+  /** Files over 400 lines, those of the tests too, and the most lines that each may have. */
   readonly longFiles: Readonly<Record<string, number>>
-  /** The same of the files of the tests, of which some are tables of scenarios, or share a set-up that takes long. */
-  readonly longTests: Readonly<Record<string, number>>
   /** Files with functions over 80 lines, and the most lines that each of these may have, the longest first. */
   readonly longFunctions: Readonly<Record<string, ReadonlyArray<number>>>
   /** Exports that only users of the library may want, marked `@public` for the search of what nothing uses. */
@@ -103,8 +101,7 @@ export const measure = (
   imports: ReadonlyMap<string, ReadonlyArray<string>>
 ): Ratchets => ({
   circles: circlesOf(imports).flat().toSorted(),
-  longFiles: longIn(files),
-  longTests: longIn(tests()),
+  longFiles: longIn([...files, ...tests()]),
   longFunctions: longFunctions(),
   publicWithoutUse: files.flatMap((file) =>
     [...readFileSync(file, "utf8").matchAll(marked)].map(([, name]) => `${file}: ${name}`)
@@ -117,7 +114,6 @@ export const allowed = (): Ratchets => JSON.parse(readFileSync(listFile, "utf8")
 const words = {
   circles: "is in a circle of imports",
   longFiles: `has more than ${longest.file} lines`,
-  longTests: `has more than ${longest.file} lines`,
   longFunctions: `has a function of more than ${longest.function} lines`,
   publicWithoutUse: "is public, and nothing uses it"
 }
@@ -131,7 +127,7 @@ export const compare = (now: Ratchets, may: Ratchets): ReadonlyArray<string> => 
     ...now[kind].filter((one) => !may[kind].includes(one)).map((one) => `${one} ${words[kind]}`),
     ...may[kind].filter((one) => !now[kind].includes(one)).map((one) => `${one} ${words[kind]} no more`)
   ]),
-  ...(["longFiles", "longTests", "longFunctions"] as const).flatMap((kind) => {
+  ...(["longFiles", "longFunctions"] as const).flatMap((kind) => {
     const over = Object.entries(now[kind]).flatMap(([file, lines]) => {
       const most = numbers(may[kind][file] ?? [])
       return numbers(lines).flatMap((length, index) =>
@@ -147,7 +143,7 @@ export const compare = (now: Ratchets, may: Ratchets): ReadonlyArray<string> => 
 
 /** Takes what is not needed out of the list, and lowers what is less now; nothing is added, and nothing is raised. */
 export const shrink = (now: Ratchets, may: Ratchets): void => {
-  const less = (kind: "longFiles" | "longTests" | "longFunctions") =>
+  const less = (kind: "longFiles" | "longFunctions") =>
     Object.fromEntries(
       Object.entries(may[kind]).flatMap(([file, most]) => {
         const lines = now[kind][file]
@@ -161,7 +157,6 @@ export const shrink = (now: Ratchets, may: Ratchets): void => {
   const list: Ratchets = {
     circles: may.circles.filter((file) => now.circles.includes(file)),
     longFiles: less("longFiles") as Record<string, number>,
-    longTests: less("longTests") as Record<string, number>,
     longFunctions: less("longFunctions") as Record<string, ReadonlyArray<number>>,
     publicWithoutUse: may.publicWithoutUse.filter((one) => now.publicWithoutUse.includes(one))
   }
