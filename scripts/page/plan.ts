@@ -113,6 +113,26 @@ const go = (by: number): void => {
   next?.summary.scrollIntoView({ block: "nearest" })
 }
 
+/** Shows a step, whatever is searched for, with its calls. */
+const show = ({ details, element, summary }: Row): void => {
+  if (element.hidden) {
+    search.value = ""
+    filter()
+  }
+  details.open = true
+  summary.focus({ preventScroll: true })
+  element.scrollIntoView({ block: "center" })
+}
+
+const failing = rows.find(({ details }) => details.classList.contains("failed"))
+
+/** Shows the step that the page's address names. */
+const showNamed = (): boolean => {
+  const named = rows.find(({ element }) => `#${element.id}` === location.hash)
+  if (named !== undefined) show(named)
+  return named !== undefined
+}
+
 const moves: Readonly<Record<string, number>> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }
 
 document.addEventListener("keydown", (event) => {
@@ -122,7 +142,8 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Escape" && search.value !== "") {
     search.value = ""
     filter()
-  } else if (inSearch && (event.key === "ArrowDown" || event.key === "Enter")) go(0)
+  } else if (event.key === "f" && !inSearch && failing !== undefined) show(failing)
+  else if (inSearch && (event.key === "ArrowDown" || event.key === "Enter")) go(0)
   else {
     const by = moves[event.key]
     if (inSearch || by === undefined || !(event.target instanceof Element && event.target.matches("summary"))) return
@@ -131,8 +152,12 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault()
 })
 search.addEventListener("input", filter)
+window.addEventListener("hashchange", showNamed)
+// an address that it has already is no change
+document.querySelector("#failing")?.addEventListener("click", () => failing !== undefined && show(failing))
 looks.addEventListener("change", () => document.body.classList.toggle("brief", !looks.checked))
 one("#open").addEventListener("click", setAll(true))
 one("#close").addEventListener("click", setAll(false))
 // the buttons, which need this script
 one<HTMLElement>("#bar").hidden = false
+if (!showNamed() && failing !== undefined) show(failing)

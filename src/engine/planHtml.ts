@@ -60,11 +60,26 @@ const reversals: Readonly<Record<Row["reversal"], string>> = {
   terminal: "The last step: its process becomes another program, or ends."
 }
 
+type Failure = NonNullable<Plan["fails"]>
+
 /** The row in which the plan fails. */
 const failedRow = ({ fails, rows }: Plan): Row | undefined =>
   fails === undefined || fails.step === ""
     ? undefined
     : rows.findLast(({ pipeline, step, undoing }) => !undoing && pipeline === fails.pipeline && step === fails.step)
+
+/** The anchor of each row, by which a page can be linked to: `#step-standard-setHostname`. */
+const anchorsOf = (rows: ReadonlyArray<Row>): ReadonlyMap<Row, string> => {
+  const counts = new Map<string, number>()
+  return new Map(rows.map((row) => {
+    const { pipeline, step, undoing } = row
+    const parts = [undoing ? "undo" : "step", pipeline, step].filter((part) => part !== "")
+    const name = parts.join("-").replaceAll(/[^\w-]/g, "_")
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return [row, count === 1 ? name : `${name}.${count}`]
+  }))
+}
 
 const summaryOf = ({ calls, doc, side, step, undoing }: Row, failed: boolean): Markup =>
   html`<summary><span class=side>${side}</span>${
@@ -82,24 +97,42 @@ const about = ({ pipeline, reversal, step, undoing }: Row): Markup =>
       undoing ? "" : reversals[reversal]
     }</p>`
 
-const rowItem = (sides: ReadonlyArray<string>, failing: Row | undefined) => (row: Row): Markup => {
+/** What the rows of a page have in common. */
+interface Page {
+  readonly sides: ReadonlyArray<string>
+  readonly anchors: ReadonlyMap<Row, string>
+  /** The row in which the plan fails, and why. */
+  readonly failing: Row | undefined
+  readonly fails: Failure | undefined
+}
+
+const adviceOf = ({ advice }: Failure): Markup => advice === undefined ? none : html`<p>What to do: ${advice}</p>`
+
+/** In the step that fails: its error, so that nobody has to go back to the head of the page for it. */
+const why = (fails: Failure): Markup => html`<div class=why><p>${fails.error}</p>${adviceOf(fails)}</div>`
+
+const rowItem = ({ anchors, failing, fails, sides }: Page) => (row: Row): Markup => {
   const { calls, side, undoing } = row
   const failed = row === failing
   const kinds = [...failed ? ["failed"] : [], ...undoing ? ["undoing"] : [], ...calls.length === 0 ? ["empty"] : []]
   const fatal = failed ? calls.findLast(({ outcome }) => outcome._tag === "Failed") : undefined
-  return html`<li class="row s${columnOf(side, sides)}" data-side="${side}"><details class="${kinds.join(" ")}"${
-    failed ? html` open` : none
-  }>${summaryOf(row, failed)}<div class=inside>${about(row)}<ol class=calls>${
-    calls.map((call) => callItem(call, call === fatal))
-  }</ol></div></details>`
+  return html`<li class="row s${columnOf(side, sides)}" data-side="${side}" id="${anchors.get(row)!}"><details class="${
+    kinds.join(" ")
+  }"${failed ? html` open` : none}>${summaryOf(row, failed)}<div class=inside>${failed ? why(fails!) : none}${
+    about(row)
+  }<ol class=calls>${calls.map((call) => callItem(call, call === fatal))}</ol></div></details>`
 }
 
-const failure = ({ advice, error, pipeline, residue, step }: NonNullable<Plan["fails"]>): Markup =>
-  html`<section class=fails><p><strong>This would fail</strong>: ${
-    [pipeline, step].filter((part) => part !== "").map((part) => `${part}: `).join("")
-  }${error}</p>${advice === undefined ? none : html`<p>What to do: ${advice}</p>`}${
+const failure = (fails: Failure, anchor: string | undefined): Markup => {
+  const { error, pipeline, residue, step } = fails
+  const where = [pipeline, step].filter((part) => part !== "").join(": ")
+  const link = anchor === undefined ? html`${where}` : html`<a id=failing href="#${anchor}">${where}</a>`
+  return html`<section class=fails><p><strong>This would fail</strong>: ${
+    where === "" ? none : html`${link}: `
+  }${error}</p>${adviceOf(fails)}${
     residue.length === 0 ? none : html`<p>Not undone in place: ${residue.join(", ")}</p>`
   }</section>`
+}
 
 const facts = ({ fails, rows, stays }: Plan): Markup => {
   const calls = rows.flatMap((row) => row.calls)
@@ -129,13 +162,14 @@ const bar =
   html`<div id=bar role=search hidden><input type=search id=search aria-label="Search steps and calls" placeholder="Search steps and calls" autocomplete=off spellcheck=false><output id=found aria-live=polite></output><button type=button id=open>Open all</button><button type=button id=close>Close all</button><label><input type=checkbox id=looks checked> also calls that only look</label></div>`
 
 const keys =
-  html`<footer><p>Steps are in the order of time, each in the column of its process. A descriptor is shown as the file that it is, a pid as the process; a word in &lt;&gt; is what can't be known before. <em>Handles ENOENT</em> says that the step continues, or fails with an error that says more, if its call fails so.</p><p>Keys: <kbd>/</kbd> search, <kbd>&uarr;</kbd> <kbd>&darr;</kbd> from step to step, <kbd>Enter</kbd> open, <kbd>Esc</kbd> end the search.</p></footer>`
+  html`<footer><p>Steps are in the order of time, each in the column of its process. A descriptor is shown as the file that it is, a pid as the process; a word in &lt;&gt; is what can't be known before. <em>Handles ENOENT</em> says that the step continues, or fails with an error that says more, if its call fails so.</p><p>Keys: <kbd>/</kbd> search, <kbd>&uarr;</kbd> <kbd>&darr;</kbd> from step to step, <kbd>Enter</kbd> open, <kbd>f</kbd> the step that fails, <kbd>Esc</kbd> end the search.</p></footer>`
 
 /**
  * Writes a plan as a page of HTML, in one file that loads nothing: for a browser, a review, or an artifact of CI.
  *
  * The processes are side by side, and what comes later is further down. A step opens to its calls, with names instead of
- * numbers, what they make and remove, and the errnos that the step handles. The same plan always makes the same text.
+ * numbers, what they make and remove, and the errnos that the step handles. Each step has an address, as
+ * `#step-standard-setHostname`; a plan that fails opens at the step that does. The same plan always makes the same text.
  *
  * **Example** (A page for a review)
  *
@@ -151,7 +185,9 @@ const keys =
 export const toHtml = (plan: Plan): string => {
   const { fails, rollback, rows, title } = plan
   const sides = [...new Set(rows.map(({ side }) => side))]
-  const item = rowItem(sides, failedRow(plan))
+  const failing = failedRow(plan)
+  const anchors = anchorsOf([...rows, ...rollback])
+  const item = rowItem({ sides, anchors, failing, fails })
   const undone = fails === undefined && rollback.length > 0
     ? html`<h2>If the last step failed, this would be undone</h2><ol class=rows>${rollback.map(item)}</ol>`
     : none
@@ -166,7 +202,7 @@ export const toHtml = (plan: Plan): string => {
 <style>${new Markup(style)}</style>
 <body class=n${columns}>
 <header><h1>${title}</h1><p class=lead>What the command would do. Nothing was done.</p>${
-    fails === undefined ? none : failure(fails)
+    fails === undefined ? none : failure(fails, failing && anchors.get(failing))
   }${facts(plan)}</header>
 ${bar}
 <main><div class=heads>${sides.slice(0, mostColumns).map(head(sides, rows))}</div><ol class=rows>${

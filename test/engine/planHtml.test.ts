@@ -61,9 +61,12 @@ const tagsOf = (page: string): ReadonlyArray<string> => bodyOf(page).match(/<[^>
 const known =
   /^<(?:!doctype html|\/?(?:html|meta|title|style|body|header|h1|h2|p|section|strong|dl|dt|dd|ul|ol|li|div|input|output|button|label|main|details|summary|span|code|b|i|em|kbd|footer|script)(?: [\w-]+(?:=(?:[\w-]+|"[^"<>]*"))?)*)>$/
 
+/** A link, which leads to a place of the page itself. */
+const link = /^<\/a>$|^<a id=failing href="#step-[\w.-]+">$/
+
 /** All attributes that a browser would run are unknown to the page. */
 const isHarmless = (tag: string): boolean =>
-  known.test(tag) && !/\son\w+=|javascript:|\shref|\ssrc=/i.test(tag.replace(/"[^"]*"/g, ""))
+  link.test(tag) || known.test(tag) && !/\son\w+=|javascript:|\shref|\ssrc=/i.test(tag.replace(/"[^"]*"/g, ""))
 
 describe("a plan as a page", () => {
   it("has the processes side by side in the order of time, what they make, and what would be undone", () => {
@@ -101,8 +104,17 @@ describe("a plan as a page", () => {
         residue: ["joinCgroup"]
       }
     })
-    assert.include(page, "<strong>This would fail</strong>: standard: setHostname: no &lt;right&gt;")
-    assert.include(page, "What to do: be root")
+    assert.include(
+      page,
+      "<strong>This would fail</strong>: <a id=failing href=\"#step-standard-setHostname.2\">standard: setHostname</a>: no"
+    )
+    assert.match(
+      page,
+      /id="step-standard-setHostname.2"><details class="failed" open>.*?<p>no &lt;right&gt;<\/p><p>What to do: be root/
+    )
+    // the link leads to one place
+    const ids = [...page.matchAll(/ id="?([\w.-]+)/g)].map(([, id]) => id)
+    assert.strictEqual(new Set(ids).size, ids.length)
     assert.include(page, "Not undone in place: joinCgroup")
     assert.strictEqual(page.split("<details class=\"failed\" open>").length, 2)
     assert.strictEqual(page.split(" open>").length, 2)
@@ -174,7 +186,7 @@ describe("a plan as a page", () => {
     const rows = Array.from({ length: 6 }, (_, index) => row(`init ${index}`, "exec", []))
     const page = Plan.toHtml({ ...plan, rows })
     assert.include(page, "<body class=n4>")
-    assert.include(page, "<li class=\"row s3\" data-side=\"init 5\">")
+    assert.include(page, "<li class=\"row s3\" data-side=\"init 5\" id=")
     assert.include(Plan.toHtml({ ...plan, rows: [] }), "<body class=n1>")
   })
 

@@ -87,6 +87,46 @@ describe.skipIf(!hasBrowser)("the page of a plan, in a browser", () => {
     await page.close()
   })
 
+  it("of a plan that fails opens at the step that does, to which a link, a key, an address and the search lead", async () => {
+    const { code, stdout } = await command.runfx("plan", "--format", "html", "--", "/bin/none")
+    assert.strictEqual(code, 1)
+    const file = path.join(top, "fails.html")
+    fs.writeFileSync(file, stdout)
+    const { complaints, page, requests } = await openFile(browser, file, { viewport: { width: 1280, height: 700 } })
+    const focused = page.locator("summary:focus .name")
+    const isThere = async () => {
+      assert.strictEqual(await focused.innerText(), "findProgram")
+      const { y } = (await focused.boundingBox())!
+      assert.isTrue(y > 0 && y < 700, `${y}`)
+    }
+    await isThere()
+    const step = page.locator("#step-standard-findProgram")
+    assert.include(await step.locator(".why").innerText(), "/bin/none")
+    assert.isTrue(await step.locator(".mark.bad", { hasText: /^= / }).isVisible())
+    await picture(page, "fails")
+
+    const away = () => page.evaluate("scrollTo(0, 0); document.activeElement.blur()")
+    await away()
+    await page.getByRole("link", { name: "standard: findProgram" }).click()
+    await isThere()
+    await away()
+    await page.keyboard.press("f")
+    await isThere()
+    await page.keyboard.press("/")
+    await page.keyboard.type("fails here")
+    assert.deepStrictEqual(await page.locator(".row:visible .name").allInnerTexts(), ["findProgram"])
+    await page.keyboard.press("ArrowDown")
+    await isThere()
+    // an address shows its step, also one that the search has hidden
+    await page.evaluate("location.hash = '#step-standard-setHostname'")
+    await page.locator("#step-standard-setHostname details[open]").waitFor()
+    assert.strictEqual(await focused.innerText(), "setHostname")
+    assert.strictEqual(await page.locator("#search").inputValue(), "")
+    const none: ReadonlyArray<string> = []
+    assert.deepStrictEqual([requests, complaints], [[`file://${file}`], none])
+    await page.close()
+  })
+
   it("shows hostile arguments as text, and fits a phone, in the dark", async () => {
     const file = await planned(...hostile)
     const { complaints, page, requests } = await openFile(browser, file, {
