@@ -78,6 +78,7 @@ const own = [
   "runtime/containerOf",
   "runtime/create",
   "runtime/defaults",
+  "runtime/ending",
   "runtime/endings",
   "runtime/environment",
   "runtime/exec",

@@ -13,13 +13,20 @@ import type { Whereabouts } from "../steps/state/whereabouts.ts"
 /** The container is not in the state that the command needs. */
 export class NotRunning extends Data.TaggedError("NotRunning")<{
   readonly id: string
-  readonly status: Status
+  /** `ending`: another command is killing or removing it, for which it stands still. */
+  readonly status: Status | "ending"
+  /** What failed since it does not run any more; absent if it did not run before. */
+  readonly cause?: unknown
 }> {
   override get message(): string {
-    return `container ${this.id} is ${this.status}`
+    return this.status === "ending"
+      ? `another command is killing or deleting container ${this.id}`
+      : `container ${this.id} is ${this.status}`
   }
   get advice(): string {
     switch (this.status) {
+      case "ending":
+        return "start it again once it has ended"
       case "paused":
         return `its cgroup is frozen: "runfx kill ${this.id} CONT" thaws it`
       case "creating":

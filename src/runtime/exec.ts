@@ -25,12 +25,12 @@ import { Running } from "../steps/parent/Running.ts"
 import { pathNumber } from "../steps/proc/numbers.ts"
 import type { ProcessUnseen } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"
-import { status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import { initOf } from "../steps/state/whereabouts.ts"
 import { whileAttached } from "./attached.ts"
 import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
+import { orWhatBecame, settledStatus } from "./ending.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
 import { edited, type FlowError, type Sound } from "./flow.ts"
 import { type Attachment, recordOf } from "./launch.ts"
@@ -127,7 +127,8 @@ const startWith = (
       Effect.gen(function*() {
         const facts = yield* Pipeline.runWith(restore)(execPipeline).pipe(
           Effect.provideService(Launch, withConsole(launch, socket)),
-          Effect.provideService(Running, state)
+          Effect.provideService(Running, state),
+          orWhatBecame(root, state)
         )
         return startedOf(facts)
       }), abandon)
@@ -163,7 +164,7 @@ const checkedExecLaunch = (
     const state = own ?? (yield* Store.load(root, options.id))
     const known = yield* initOf(state)
     if (known._tag === "Unseen") return yield* unseen(state, known)
-    const now = yield* statusOf(root, state, known)
+    const now = yield* settledStatus(root, state, known)
     if (known._tag !== "Alive" || (now !== "running" && now !== "created")) {
       return yield* new NotRunning({ id: options.id, status: now })
     }

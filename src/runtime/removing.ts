@@ -201,7 +201,7 @@ export interface RemoveOptions {
 /** Removes a container whose lock is held. */
 const removeLocked = (root: string, id: string, options: RemoveOptions) =>
   Effect.gen(function*() {
-    const { children, force = false, strategies } = options
+    const { force = false } = options
     const loaded = yield* Effect.result(Store.load(root, id))
     if (loaded._tag === "Failure") {
       return yield* force && loaded.failure._tag === "StateCorrupt"
@@ -210,6 +210,14 @@ const removeLocked = (root: string, id: string, options: RemoveOptions) =>
     }
     const state = loaded.success
     if (force) return yield* removeForced(root, state, options)
+    // one that ends between the first look and the removal may leave processes behind, which the second look kills
+    yield* withLateComers(removeStopped(root, state, options))
+  })
+
+/** Removes a container that has stopped. */
+const removeStopped = (root: string, state: State, { children, strategies }: RemoveOptions) =>
+  Effect.gen(function*() {
+    const { id } = state
     const known = yield* initOf(state)
     if (known._tag === "None" && state.runner !== undefined && (yield* runnerOf(state))._tag !== "Ended") {
       return yield* new StillRunning({ id, status: "creating" })

@@ -58,3 +58,22 @@ export const failureOf = (
     cause: error
   })
 }
+
+/** What an act on a sandbox fails with that has ended, or is about to: the errors of what is not there any more. */
+const gone = new Set(["CgroupGone", "ContainerNotFound"])
+
+/**
+ * Says of an act on a sandbox that was closed, or has ended, that it was or has. It is frozen while its processes are killed,
+ * which is no pause, and there is less and less of it.
+ */
+export const sinceItsEnd =
+  ({ id, isClosing }: { readonly id: string; readonly isClosing: () => boolean }) =>
+  (cause: SandboxError): SandboxError =>
+    cause instanceof SandboxFailed && (isClosing() || gone.has(cause.code))
+      ? new SandboxFailed({
+        step: "",
+        code: "NotRunning",
+        problem: isClosing() ? `the sandbox ${id} was closed` : `the sandbox ${id} has ended`,
+        cause
+      })
+      : cause

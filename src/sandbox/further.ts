@@ -17,12 +17,13 @@ import { checkCommand, env, path, problemsOf } from "./check.ts"
 import type { Resolved } from "./decode.ts"
 import { envOf } from "./decode/environment.ts"
 import type { Descriptors } from "./descriptors.ts"
+import { sinceItsEnd } from "./failure.ts"
 import { consoleFor, mayHaveTerminal, onTerminal, sizeOf, type TerminalChoice, withTerm } from "./onTerminal.ts"
 import { drained, ended as endOf, makePipes, type Unused } from "./pipes.ts"
 import { exitOf } from "./Result.ts"
 import { checkOptions, type Options, type Result, take, unusedOf } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
-import { InvalidSandbox, type SandboxError, SandboxFailed } from "./SandboxError.ts"
+import { InvalidSandbox, type SandboxError } from "./SandboxError.ts"
 import { inOwnWords, type Program, runIn, type Started } from "./start.ts"
 import { streamsOf } from "./streams.ts"
 import type { Spoken } from "./talk.ts"
@@ -67,7 +68,7 @@ const never = () => false
 
 /** Starts a further program, which ends with the scope. */
 export const startFurther = (
-  { id, isClosing, resolved, stateRoot }: Started,
+  started: Started,
   sandbox: Sandbox,
   command: ReadonlyArray<string>,
   options: FurtherOptions,
@@ -78,6 +79,7 @@ export const startFurther = (
   Kernel | Fork | Scope.Scope
 > =>
   Effect.gen(function*() {
+    const { id, resolved, stateRoot } = started
     const problems = [...checkCommand(command), ...checkOwn(options)]
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
     const size = yield* sizeOf(options)
@@ -94,14 +96,7 @@ export const startFurther = (
         Runtime.exec({ id, stateRoot, process, measured: true, ...handles, ...socket }, onRunning),
       pipes,
       { first: false, descriptors: options.descriptors }
-    ).pipe(
-      // it is frozen while its processes are killed, which is no pause, and there is less and less of it
-      Effect.mapError((cause) =>
-        isClosing() && cause instanceof SandboxFailed
-          ? new SandboxFailed({ step: "", code: "NotRunning", problem: `the sandbox ${id} was closed`, cause })
-          : cause
-      )
-    )
+    ).pipe(Effect.mapError(sinceItsEnd(started)))
     const terminal = yield* ownConsole === undefined
       ? Effect.undefined
       : inOwnWords(ownConsole.receive(program.hasEnded))

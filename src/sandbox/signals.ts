@@ -12,6 +12,7 @@ import { SIG } from "../native/constants.ts"
 import { readText } from "../native/Files.ts"
 import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { holdsSignal, type SignalSet } from "../steps/proc/signals.ts"
 
 /** A process to signal. */
 export interface Target {
@@ -44,20 +45,14 @@ interface Attitude {
 }
 
 /** Undefined if it has ended, or can't be seen. */
-const attitudeOf = (pid: AnyPid, signal: number): Effect.Effect<Attitude | undefined, never, Kernel> => {
-  const bit = 1n << BigInt(signal - 1)
-  return Effect.orElseSucceed(
+const attitudeOf = (pid: AnyPid, signal: number): Effect.Effect<Attitude | undefined, never, Kernel> =>
+  Effect.orElseSucceed(
     Effect.map(readText(`/proc/${pid}/status`), (status) => {
-      const has = (...names: ReadonlyArray<string>): boolean =>
-        names.some((name) => {
-          const set = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1]
-          return set !== undefined && (BigInt(`0x${set}`) & bit) !== 0n
-        })
+      const has = (...sets: ReadonlyArray<SignalSet>): boolean => holdsSignal(status, signal, ...sets)
       return { cares: has("SigIgn", "SigCgt"), blocks: has("SigBlk"), isPending: has("SigPnd", "ShdPnd") }
     }),
     () => undefined
   )
-}
 
 /** What was sent in place of a signal, and whether that is felt later, or never. */
 export interface Sent {

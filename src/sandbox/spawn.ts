@@ -13,6 +13,7 @@ import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import type { ContainerId } from "../steps/state/ContainerId.ts"
 import * as Store from "../steps/state/Store.ts"
+import { sinceItsEnd } from "./failure.ts"
 import { exec, type ExecOptions, type FurtherOptions, startFurther } from "./further.ts"
 import { type Ends, type FurtherPipes, furtherPipes } from "./furtherPipes.ts"
 import { held } from "./lifetime.ts"
@@ -89,7 +90,8 @@ const controls = (started: Started, provided: Provided) => {
   const withCgroup = <A, E>(
     what: string,
     use: (cgroup: Cgroup.CgroupManager) => Effect.Effect<A, E, Kernel>
-  ): Effect.Effect<A, SandboxError> => provided(inOwnWords(Effect.flatMap(cgroupOf(what, started), use)))
+  ): Effect.Effect<A, SandboxError> =>
+    Effect.mapError(provided(inOwnWords(Effect.flatMap(cgroupOf(what, started), use))), sinceItsEnd(started))
   let paused = false
   const set = (to: boolean) => Effect.sync(() => void (paused = to))
   // a freeze and a thaw that overlap undo each other, and each waits for what never comes

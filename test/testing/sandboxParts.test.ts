@@ -298,3 +298,17 @@ describe("memory", () => {
     assert.match(String(exit), /only a program on the model does this/)
   })
 })
+
+describe("a sandbox that has ended", () => {
+  it("has no pause and no further program, and says that it has ended", async () => {
+    const acts = Effect.scoped(Effect.gen(function*() {
+      const process = yield* Sandbox.spawn(Sandbox.make({ limits: { processes: 8 } }), command)
+      yield* process.exit
+      const errors = [yield* Effect.flip(process.pause), yield* Effect.flip(process.exec(command))]
+      return errors.map(({ message }) => message.replace(process.id, "ID"))
+    }))
+    const checked = await check(acts, () => Effect.void)
+    assert.deepStrictEqual(Check.succeeded(checked), ["the sandbox ID has ended", "the sandbox ID has ended"])
+    Check.unchanged(checked)
+  })
+})

@@ -252,6 +252,22 @@ export class CgroupCannotFreeze extends Data.TaggedError("CgroupCannotFreeze")<{
   }
 }
 
+/**
+ * A container's cgroup is not there any more.
+ *
+ * @since 0.2.0
+ */
+export class CgroupGone extends Data.TaggedError("CgroupGone")<{
+  readonly path: string
+}> {
+  get advice(): string {
+    return "nothing is left to do: its processes have ended with it"
+  }
+  override get message(): string {
+    return `the container has ended, or another command is deleting it: its cgroup ${this.path} is gone`
+  }
+}
+
 /** A cgroup did not reach the state asked for in time. */
 export class FreezeTimeout extends Data.TaggedError("FreezeTimeout")<{
   readonly path: string
@@ -263,7 +279,7 @@ export class FreezeTimeout extends Data.TaggedError("FreezeTimeout")<{
   get advice(): string {
     return this.wanted === "FROZEN"
       ? "a process in it may be in uninterruptible sleep (state D in ps); it was thawed again"
-      : "a cgroup above it may be frozen: thaw that one"
+      : "a cgroup above it may be frozen (thaw that one), or something has frozen it again"
   }
   override get message(): string {
     return `the cgroup ${this.path} is not ${this.wanted} after ${this.milliseconds} ms, but ${this.state}`

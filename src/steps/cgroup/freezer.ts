@@ -10,16 +10,16 @@
  */
 import * as Effect from "effect/Effect"
 import type { AnyFd } from "../../native/Handle.ts"
-import { type Kernel, orOn, type SyscallError } from "../../native/Kernel.ts"
-import { CgroupCannotFreeze, FreezeTimeout, type NotACgroup } from "./errors.ts"
-import { eachBelow, fileCalls, gone, pause, readIn, withGroup, writeIn } from "./files.ts"
+import { type Kernel, onErrno, orOn, type SyscallError } from "../../native/Kernel.ts"
+import { CgroupCannotFreeze, CgroupGone, FreezeTimeout, type NotACgroup } from "./errors.ts"
+import { eachBelow, fileCalls, gone, isThere, pause, readIn, withGroup, writeIn } from "./files.ts"
 import { type CgroupManager, type Group, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that {@link freeze}, {@link thaw} and {@link isFrozen} may make. */
 export const freezerCalls = [...fileCalls, "getdents64", "nanosleep"] as const
 
 /** What {@link freeze} can fail with. */
-export type FreezeError = SyscallError | NotACgroup | CgroupCannotFreeze | FreezeTimeout
+export type FreezeError = SyscallError | NotACgroup | CgroupCannotFreeze | CgroupGone | FreezeTimeout
 
 /** How long to wait for all processes to stand still, in milliseconds. */
 const defaultPatience = 10_000
@@ -37,7 +37,7 @@ const freezerGroups = (manager: CgroupManager): ReadonlyArray<Group> =>
  * Freezes all processes of the container, and waits until they stand still.
  *
  * Whatever goes wrong, and on interruption, it thaws again. Fails with {@link FreezeTimeout} after `milliseconds`,
- * {@link CgroupCannotFreeze} if no hierarchy can.
+ * {@link CgroupCannotFreeze} if no hierarchy can, {@link CgroupGone} if the group was removed before or meanwhile.
  */
 export const freeze = (
   manager: CgroupManager,
@@ -45,11 +45,28 @@ export const freeze = (
 ): Effect.Effect<void, FreezeError, Kernel> =>
   Effect.gen(function*() {
     const v2 = groupOf(manager, unified)
-    if (v2 !== undefined && (yield* withGroup(v2, (dirfd) => freezeV2(dirfd, v2, milliseconds)))) return
+    if (v2 !== undefined) {
+      const frozen = orGone(v2)(withGroup(v2, (dirfd) => freezeV2(dirfd, v2, milliseconds)))
+      // before Linux 5.2, cgroup2 does not freeze
+      if (yield* orOn(["ENOENT"], false)(frozen)) return
+    }
     const v1 = groupOf(manager, "freezer")
-    if (v1 !== undefined) return yield* withGroup(v1, (dirfd) => freezeV1(dirfd, v1, milliseconds))
+    if (v1 !== undefined) return yield* orGone(v1)(withGroup(v1, (dirfd) => freezeV1(dirfd, v1, milliseconds)))
     return yield* new CgroupCannotFreeze({ paths: groups(manager).map(({ path }) => path) })
   })
+
+/** A file that is missing is one thing, a group that is missing another. */
+const orGone = (group: Group) => <A, E, R>(self: Effect.Effect<A, E | SyscallError, R>) =>
+  self.pipe(
+    onErrno(gone, (error) =>
+      Effect.flatMap(isThere(group), (there) =>
+        Effect.fail(there ? error : new CgroupGone({ path: group.path }))))
+  )
+
+/** Whether a thaw is asked for again while it is waited for: somebody else may freeze meanwhile. */
+interface Insistence {
+  readonly insist?: boolean
+}
 
 /** Thaws after a failure of `self`; its own failure must not hide that one, so it is not looked at. */
 const orThaw =
@@ -57,24 +74,23 @@ const orThaw =
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Kernel> =>
     Effect.onError(self, () => Effect.exit(thaw))
 
-/** `false` on a kernel whose cgroup2 does not freeze (before Linux 5.2). */
 const freezeV2 = (
   dirfd: AnyFd,
   group: Group,
   milliseconds: number
-): Effect.Effect<boolean, SyscallError | FreezeTimeout, Kernel> =>
+): Effect.Effect<true, SyscallError | FreezeTimeout, Kernel> =>
   writeIn(dirfd, "cgroup.freeze", "1").pipe(
     Effect.andThen(awaitV2(dirfd, group, "FROZEN", milliseconds)),
     orThaw(writeIn(dirfd, "cgroup.freeze", "0")),
-    Effect.as(true),
-    orOn(["ENOENT"], false)
+    Effect.as(true as const)
   )
 
 const awaitV2 = (
   dirfd: AnyFd,
   group: Group,
   wanted: "FROZEN" | "THAWED",
-  milliseconds: number
+  milliseconds: number,
+  { insist = false }: Insistence = {}
 ): Effect.Effect<void, SyscallError | FreezeTimeout, Kernel> =>
   Effect.gen(function*() {
     const line = wanted === "FROZEN" ? "frozen 1" : "frozen 0"
@@ -86,6 +102,7 @@ const awaitV2 = (
         return yield* new FreezeTimeout({ path: group.path, wanted, state, milliseconds: slept })
       }
       slept += yield* pause(sleep)
+      if (insist) yield* writeIn(dirfd, "cgroup.freeze", "0")
     }
   })
 
@@ -124,14 +141,14 @@ const freezeV1 = (
  * Lets all processes of the container continue, in each hierarchy that could have frozen it, and waits until they do.
  *
  * With `whole` also the groups below, which the container may have frozen itself: a process in one does not die of
- * SIGKILL (version 1).
+ * SIGKILL (version 1). With `insist` a pause that comes in between does not keep it frozen.
  *
  * A container that is not frozen, whose groups are gone, or that has none: nothing to do. Fails with
  * {@link FreezeTimeout} if a group above this one keeps it frozen.
  */
 export const thaw = (
   manager: CgroupManager,
-  { whole = false }: { readonly whole?: boolean } = {}
+  { insist = false, whole = false }: Insistence & { readonly whole?: boolean } = {}
 ): Effect.Effect<void, SyscallError | NotACgroup | FreezeTimeout, Kernel> =>
   Effect.gen(function*() {
     // all are written before any is waited for, so that a failure of one does not keep the other frozen
@@ -152,12 +169,16 @@ export const thaw = (
     for (const group of freezerGroups(manager)) {
       yield* withGroup(group, (dirfd) =>
         group.keys.includes(unified)
-          ? awaitV2(dirfd, group, "THAWED", thawPatience)
-          : awaitThawedV1(dirfd, group)).pipe(orOn(gone, undefined))
+          ? awaitV2(dirfd, group, "THAWED", thawPatience, { insist })
+          : awaitThawedV1(dirfd, group, { insist })).pipe(orOn(gone, undefined))
     }
   })
 
-const awaitThawedV1 = (dirfd: AnyFd, group: Group): Effect.Effect<void, SyscallError | FreezeTimeout, Kernel> =>
+const awaitThawedV1 = (
+  dirfd: AnyFd,
+  group: Group,
+  { insist = false }: Insistence
+): Effect.Effect<void, SyscallError | FreezeTimeout, Kernel> =>
   Effect.gen(function*() {
     let slept = 0
     for (let sleep = 1;; sleep = Math.min(sleep * 2, 20)) {
@@ -167,6 +188,7 @@ const awaitThawedV1 = (dirfd: AnyFd, group: Group): Effect.Effect<void, SyscallE
         return yield* new FreezeTimeout({ path: group.path, wanted: "THAWED", state, milliseconds: slept })
       }
       slept += yield* pause(sleep)
+      if (insist) yield* writeIn(dirfd, "freezer.state", "THAWED")
     }
   })
 

@@ -6,9 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { orOn } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { gone } from "../cgroup/files.ts"
 import { Frozen } from "./facts.ts"
 import { KillTarget } from "./KillTarget.ts"
 
@@ -35,10 +33,9 @@ export const freeze = Step.make("freeze", {
     return yield* Cgroup.freeze(cgroup, { milliseconds }).pipe(
       Effect.as({ frozen: true }),
       Effect.catchTag(
-        ["FreezeTimeout", "CgroupCannotFreeze"],
+        ["FreezeTimeout", "CgroupCannotFreeze", "CgroupGone"],
         ({ message }) => Effect.succeed({ frozen: false, reason: message })
-      ),
-      orOn(gone, { frozen: false, reason: "the cgroup is gone" })
+      )
     )
   })
 })

@@ -99,7 +99,7 @@ export const reap = Step.make("reap", {
       }
       if (cgroup !== undefined && inside.length > 0 && sleep > 1) {
         // the container may have frozen a group of its own below: those processes die only once they are thawed
-        yield* Cgroup.thaw(cgroup, { whole: true })
+        yield* Cgroup.thaw(cgroup, { insist: true, whole: true })
         yield* killMembers(cgroup)
       }
       if (init !== undefined && cgroup === undefined) yield* signal(init, SIG.KILL)

@@ -19,7 +19,7 @@ export const thaw = Step.make("thaw", {
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { cgroup } = yield* KillTarget
-    if (cgroup !== undefined) yield* Cgroup.thaw(cgroup)
+    if (cgroup !== undefined) yield* Cgroup.thaw(cgroup, { insist: true })
     return true as const
   })
 })
