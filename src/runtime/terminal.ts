@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import process from "node:process"
 import type { ReadStream } from "node:tty"
 import { CC, CFLAG, F, IFLAG, LFLAG, MSG, O, OFLAG, POLL } from "../native/constants.ts"
+import { explain } from "../native/Files.ts"
 import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import type { TerminalModes } from "../native/results.ts"
@@ -65,14 +66,20 @@ const resizeTo = (master: AnyFd): Effect.Effect<void, SyscallError, Kernel> =>
 
 /**
  * Receives the master that the init sends over its console socket, by the protocol of OCI's console sockets: one message
- * with one descriptor.
+ * with one descriptor. Who may trace the process of an `exec` can send anything in its name.
  */
 export const receiveMaster = (socket: AnyFd): Effect.Effect<number | undefined, SyscallError, Kernel> =>
-  Effect.flatMap(
-    sys.recvmsg({ fd: socket, size: 4096, flags: MSG.CMSG_CLOEXEC | MSG.DONTWAIT }),
-    ({ fds: [master, ...others] }) =>
-      Effect.as(Effect.forEach(others, (fd) => sys.close({ fd }), { discard: true }), master)
-  )
+  Effect.gen(function*() {
+    const { fds } = yield* sys.recvmsg({ fd: socket, size: 4096, flags: MSG.CMSG_CLOEXEC | MSG.DONTWAIT })
+    const [master, ...others] = fds
+    yield* Effect.forEach(others, (fd) => sys.close({ fd }), { discard: true })
+    if (master === undefined) return undefined
+    return yield* sys.ioctl_tcgets({ fd: master }).pipe(
+      Effect.as(master),
+      Effect.mapError((error) => explain(error, "what came over the console socket is not a terminal")),
+      Effect.onError(() => Effect.ignore(sys.close({ fd: master })))
+    )
+  })
 
 /** The modes of a terminal that passes every byte on as it is, in both directions. @see cfmakeraw(3) */
 const rawModes = (modes: TerminalModes): TerminalModes => ({

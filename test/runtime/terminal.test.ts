@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { POLL } from "../../src/native/constants.ts"
 import { type Call, Kernel } from "../../src/native/Kernel.ts"
-import { readOn } from "../../src/runtime/terminal.ts"
+import { readOn, receiveMaster } from "../../src/runtime/terminal.ts"
 import { scripted } from "../support/scripted.ts"
 
 /** What is passed on of a terminal that says this of itself each time, and the calls. */
@@ -35,5 +36,25 @@ describe("readOn", () => {
     const { exit } = passed(POLL.IN, () => "EBADF")
     assert.strictEqual(exit._tag, "Failure")
     assert.include(String(exit), "EBADF")
+  })
+})
+
+describe("receiveMaster", () => {
+  const received = (fds: ReadonlyArray<number>, modes: unknown) => {
+    const { calls, kernel } = scripted(({ _tag }) => _tag === "recvmsg" ? { fds } : _tag === "ioctl_tcgets" ? modes : 0)
+    const exit = Effect.runSyncExit(Effect.provideService(receiveMaster(5), Kernel, kernel))
+    return { exit, closed: calls.flatMap((call) => call._tag === "close" ? [call.fd] : []) }
+  }
+
+  it("takes one terminal, and keeps nothing else", () => {
+    const { closed, exit } = received([7, 8, 9], {})
+    assert.deepStrictEqual([String(exit), closed], [String(Exit.succeed(7)), [8, 9]])
+    assert.deepStrictEqual(received([], {}).closed, [])
+  })
+
+  it("takes nothing that is not a terminal, whoever has sent it", () => {
+    const { closed, exit } = received([7, 8], "ENOTTY")
+    assert.match(String(exit), /ENOTTY.*what came over the console socket is not a terminal/)
+    assert.deepStrictEqual(closed, [8, 7])
   })
 })
