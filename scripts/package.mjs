@@ -88,6 +88,31 @@ const stage = (place) => {
   writeFileSync(join(place, "package.json"), `${JSON.stringify(kept, null, 2)}\n`)
 }
 
+/** The kinds of files in the order in which the tarball has them. */
+const kinds = [/\.d\.ts$/, /\.js$/]
+
+/**
+ * Packs the same files in another order: types, then modules, then the rest, each by path. gzip finds what is the same within 32
+ * KiB only, and neighbours are alike; npm's order, by the last name of a path, takes 4 % more.
+ *
+ * @param {string} tarball
+ */
+const reorder = (tarball) => {
+  const place = mkdtempSync(join(tmpdir(), "runfx-order-"))
+  try {
+    execFileSync("tar", ["xzf", tarball, "-C", place])
+    const kindOf = (/** @type {string} */ name) => [...kinds, /(?:)/].findIndex((kind) => kind.test(name))
+    const names = execFileSync("tar", ["tzf", tarball], { encoding: "utf8" }).split("\n").filter((name) => name !== "")
+      .toSorted((one, other) => kindOf(one) - kindOf(other) || (one < other ? -1 : 1))
+    // the time is npm's own, the same for each file
+    const as = ["--format=ustar", "--mtime=@499162500", "--owner=0", "--group=0", "--numeric-owner", "--no-recursion"]
+    execFileSync("tar", ["cf", join(place, "all.tar"), ...as, "-C", place, "-T", "-"], { input: names.join("\n") })
+    writeFileSync(tarball, execFileSync("gzip", ["-9nc", join(place, "all.tar")], { maxBuffer: 2 ** 26 }))
+  } finally {
+    rmSync(place, { recursive: true })
+  }
+}
+
 /**
  * @param {string} directory where the tarball goes
  * @returns its path
@@ -103,7 +128,9 @@ export const makePackage = (directory) => {
     })
     const packed = JSON.parse(text)
     const [{ filename }] = Array.isArray(packed) ? packed : Object.values(packed)
-    return join(resolve(directory), filename)
+    const tarball = join(resolve(directory), filename)
+    reorder(tarball)
+    return tarball
   } finally {
     rmSync(place, { recursive: true })
   }
