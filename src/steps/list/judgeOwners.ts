@@ -20,6 +20,7 @@ import type { ContainerNotFound, InvalidId, StateCorrupt } from "../state/errors
 import type { State } from "../state/State.ts"
 import { statusCalls } from "../state/status.ts"
 import * as Store from "../state/Store.ts"
+import { isUnwritten } from "../state/unwritten.ts"
 import { initOf, runnerOf } from "../state/whereabouts.ts"
 import { Entries, StateRoot } from "./facts.ts"
 
@@ -80,6 +81,8 @@ const isMissing = (error: { readonly _tag: string }): boolean =>
 
 /** A directory without a state belongs to a start that has just begun, or to one that was interrupted at that moment. */
 const staysEmpty = Effect.fnUntraced(function*(root: string, id: string) {
+  // what else has no state may be anybody's
+  if (!(yield* isUnwritten(root, id))) return false
   const inode = yield* Store.inodeOf(root, id)
   for (let slept = 0; slept < settling; slept += 50) yield* pause(50)
   const again = yield* Effect.result(Store.load(root, id))

@@ -204,8 +204,12 @@ export const saveIn = (
 /** `RENAME_NOREPLACE`: fails if the new name exists. @see rename(2) */
 const noReplace = 1
 
-/** The beginning of the name of a new file until it replaces the old one; a random part follows. */
-const draft = `.${stateFile}.`
+/**
+ * The beginning of the name of a new file until it replaces the old one; a random part follows.
+ *
+ * @since 0.2.0
+ */
+export const draft = `.${stateFile}.`
 
 /**
  * Writes the state of a container, and replaces the old one if there is one. The new file is complete before it gets the name.

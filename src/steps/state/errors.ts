@@ -94,6 +94,26 @@ export class StateCorrupt extends Data.TaggedError("StateCorrupt")<{
   }
 }
 
+/**
+ * A directory that has the name of a container, and is none.
+ *
+ * @since 0.2.0
+ */
+export class NoContainer extends Data.TaggedError("NoContainer")<{
+  readonly path: string
+  /** What is in it. */
+  readonly holds: ReadonlyArray<string>
+}> {
+  get advice(): string {
+    return "give the directory of states with --root, or remove this directory yourself if nobody needs it"
+  }
+  override get message(): string {
+    const [first, ...others] = this.holds
+    const more = others.length === 0 ? "" : ` and ${others.length} more`
+    return `${this.path} is no directory of a container: it has no state, but ${JSON.stringify(first)}${more}`
+  }
+}
+
 /** Another command holds the container. */
 export class StateLocked extends Data.TaggedError("StateLocked")<{
   readonly id: string

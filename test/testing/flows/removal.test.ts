@@ -78,3 +78,42 @@ describe("a run", () => {
     assert.isAbove(locks.length, 3)
   })
 })
+
+/** Directories of the caller below the root that no start has made: with something in it, and of another mode. */
+const strangers = Effect.gen(function*() {
+  for (const [name, mode] of [["full", 0o711], ["empty", 0o755]] as const) {
+    yield* sys.mkdirat({ dirfd: AT.FDCWD, path: `${stateRoot}/${name}`, mode })
+    yield* sys.fchmodat({ dirfd: AT.FDCWD, path: `${stateRoot}/${name}`, mode })
+  }
+  yield* using(open(`${stateRoot}/full/key`, O.WRONLY | O.CREAT), (fd) => writeAll(fd, Buffer.from("precious")))
+  // what a start leaves that is cut short right after it has made its directory
+  yield* sys.mkdirat({ dirfd: AT.FDCWD, path: `${stateRoot}/started`, mode: 0o711 })
+  yield* sys.fchmodat({ dirfd: AT.FDCWD, path: `${stateRoot}/started`, mode: 0o711 })
+})
+
+describe("a directory without a state", () => {
+  const { state } = running("v2")
+  const before = perform(state, strangers).model.state()
+  const names = Effect.map(Runtime.list(stateRoot), (all) => all.map((one) => one.id as string))
+
+  it("is left alone by a prune if no start has made it", () => {
+    const ran = perform(before, Effect.andThen(Runtime.prune({ stateRoot }), names))
+    assert.isTrue(Exit.isSuccess(ran.exit), String(ran.exit))
+    assert.deepStrictEqual(Exit.isSuccess(ran.exit) ? ran.exit.value : [], ["empty", "full", id])
+  })
+
+  it("is left alone by a forced removal if anything is in it, which says so", () => {
+    const removal = Effect.flip(Runtime.remove("full", { stateRoot, force: true }))
+    const ran = perform(before, Effect.flatMap(removal, (error) => Effect.map(names, (left) => ({ error, left }))))
+    if (Exit.isFailure(ran.exit)) return verdict([String(ran.exit)], ran)
+    const { error, left } = ran.exit.value
+    assert.include(error.message, `${stateRoot}/full is no directory of a container: it has no state, but "key"`)
+    assert.include(left, "full")
+  })
+
+  it("is removed by force if nothing is in it", () => {
+    const ran = perform(before, Effect.andThen(Runtime.remove("empty", { stateRoot, force: true }), names))
+    assert.isTrue(Exit.isSuccess(ran.exit), String(ran.exit))
+    assert.notInclude(Exit.isSuccess(ran.exit) ? ran.exit.value : [], "empty")
+  })
+})
