@@ -13,7 +13,7 @@ import { relaySignals } from "../runtime/signals.ts"
 import { print } from "../runtime/streams.ts"
 import { onLinux } from "./edge.ts"
 import { outputFile } from "./outputFile.ts"
-import { consoleSocket, held, journal, tellEnd } from "./support.ts"
+import { consoleSocket, journal, refuseUnheldTerminal, tellEnd } from "./support.ts"
 import { watched } from "./watched.ts"
 
 /** The options of a command that starts a program. */
@@ -55,7 +55,7 @@ export const foreground = <O extends Runtime.ProcessHandles & { readonly id: str
       const { around, times, writeTrace } = yield* watched(command, given.id)
       if (!processOf(given).terminal) yield* guardInput
       if (command.detach === true) {
-        yield* held(processOf(given), given)
+        yield* refuseUnheldTerminal(processOf(given), given)
         // if its id can't be printed, the start fails: the caller would not know about the program
         yield* around(detached(given, (running) =>
           Effect.gen(function*() {

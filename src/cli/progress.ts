@@ -9,7 +9,7 @@ import type { Event } from "../engine/Events.ts"
 import type { Observer, RanAhead } from "../engine/Observer.ts"
 import { visibleLine } from "../engine/visible.ts"
 import { monotonic } from "../native/monotonic.ts"
-import { isTerminal, status } from "../runtime/streams.ts"
+import { isTerminal, showStatus } from "../runtime/streams.ts"
 
 /** When the line appears, and how often it changes, in milliseconds. */
 const patience = 1000
@@ -108,11 +108,11 @@ export const progress: Effect.Effect<Observer | undefined, never, Scope.Scope> =
   let started = 0
   const show = () => {
     const milliseconds = monotonic() - started
-    if (milliseconds >= patience) status(line(milliseconds, process.stderr.columns))
+    if (milliseconds >= patience) showStatus(line(milliseconds, process.stderr.columns))
   }
   const turn = (isSeen: boolean) => {
     clearInterval(timer)
-    status(undefined)
+    showStatus(undefined)
     if (!isSeen) return
     started = monotonic()
     timer = setInterval(show, interval).unref()

@@ -1,4 +1,4 @@
-/** `runfx prune`: removes containers that have no owner any more. */
+/** `runfx prune`: removes containers that have ended and whose runtime has ended, too. */
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import { visibleLine } from "../engine/visible.ts"

@@ -76,7 +76,7 @@ export const tellEnd = (
 /**
  * Refuses a detached program with a terminal whose other end this command holds: it would hang up at once.
  */
-export const held = (
+export const refuseUnheldTerminal = (
   { terminal }: Pick<Process, "terminal">,
   { consoleSocket }: Pick<Runtime.ProcessHandles, "consoleSocket">
 ): Effect.Effect<void, OptionError> =>

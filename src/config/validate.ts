@@ -47,7 +47,7 @@ import {
 import { seccomp } from "./rules/seccomp.ts"
 import { container as containerShape } from "./shape/container.ts"
 import { process as processShape } from "./shape/process.ts"
-import type { Place, Shape } from "./shape/Shape.ts"
+import type { KeyPath, Shape } from "./shape/Shape.ts"
 
 export { validateHost } from "./rules/host.ts"
 export { modelNames, type Names } from "./rules/Rule.ts"
@@ -89,7 +89,7 @@ const rules: ReadonlyArray<Rule> = [
 ]
 
 /** What is wrong with what a value is made of. */
-const shapeProblems = (shape: Shape, value: unknown, top: Place): ReadonlyArray<Found> => {
+const shapeProblems = (shape: Shape, value: unknown, top: KeyPath): ReadonlyArray<Found> => {
   const all: Array<Found> = []
   shape(value, top, (at, value, rule) => {
     const { rest, section } = placeOf(at)

@@ -80,7 +80,9 @@ export const calls = {
     { waits: "only", releases: ["namespaces"] }
   ),
   /** Reaps a child by its pid and reports what it has used. Never waits: `null` if the child has not ended. */
-  wait4: changes("wait4(2)", { pid: Arg.pid }, varying(data<Result.Reaped | null>()), { releases: ["namespaces"] }),
+  wait4: changes("wait4(2)", { pid: Arg.pid }, varying(data<Result.ReapedChild | null>()), {
+    releases: ["namespaces"]
+  }),
   getpid: looks("getpid(2)", {}, processId, { syscalls: asListed }),
   getppid: looks("getppid(2)", {}, processId, { syscalls: asListed }),
   /** `pid` 0 is the caller. */

@@ -75,7 +75,7 @@ export interface ResourceUsage {
  *
  * @since 0.2.0
  */
-export interface Reaped extends Omit<ChildStatus, "uid"> {
+export interface ReapedChild extends Omit<ChildStatus, "uid"> {
   readonly usage: ResourceUsage
 }
 

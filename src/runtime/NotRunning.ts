@@ -38,7 +38,7 @@ export class NotRunning extends Data.TaggedError("NotRunning")<{
 }
 
 /** The error for a container whose first process can't be seen from here. */
-export const unseen = (
+export const processUnseen = (
   { hidden, id, init }: State,
   { pidNamespace }: Whereabouts & { readonly _tag: "Unseen" }
 ): ProcessUnseen => new ProcessUnseen({ id, pid: (init ?? hidden)!.pid, pidNamespace })

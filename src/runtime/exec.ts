@@ -34,7 +34,7 @@ import { orWhatBecame, settledStatus } from "./ending.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
 import { edited, type FlowError, type Sound } from "./flow.ts"
 import { type Attachment, recordOf } from "./launch.ts"
-import { NotRunning, unseen } from "./NotRunning.ts"
+import { NotRunning, processUnseen } from "./NotRunning.ts"
 import { checkExecOptions, checkProcess, endsOnSignal, type ExecOptions, patienceOf } from "./options.ts"
 import type { NotPreservable } from "./preserved.ts"
 import { type Ended, type RunningProcess, startedOf, toItsEnd } from "./program.ts"
@@ -163,7 +163,7 @@ const checkedExecLaunch = (
   Effect.gen(function*() {
     const state = own ?? (yield* Store.load(root, options.id))
     const known = yield* initOf(state)
-    if (known._tag === "Unseen") return yield* unseen(state, known)
+    if (known._tag === "Unseen") return yield* processUnseen(state, known)
     const now = yield* settledStatus(root, state, known)
     if (known._tag !== "Alive" || (now !== "running" && now !== "created")) {
       return yield* new NotRunning({ id: options.id, status: now })

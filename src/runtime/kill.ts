@@ -21,8 +21,8 @@ import { status as statusOf } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import { initOf } from "../steps/state/whereabouts.ts"
 import { stateRoot } from "./caller.ts"
-import { NotRunning, unseen } from "./NotRunning.ts"
-import { killAll, type KillAllError } from "./removing.ts"
+import { NotRunning, processUnseen } from "./NotRunning.ts"
+import { type KillAllError, killContainer } from "./removing.ts"
 
 /**
  * What a signal to a container can fail with whose state is known.
@@ -63,8 +63,12 @@ export const signalTo = (
     const { cgroup, id } = state
     const known = yield* initOf(state)
     // the cgroups list their members, even if the first process can't be seen
-    if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) return yield* unseen(state, known)
-    if (signal === SIG.KILL) return yield* killAll(state, known, children)
+    if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) {
+      return yield* processUnseen(state, known)
+    }
+    if (signal === SIG.KILL) {
+      return yield* killContainer(state, known, children)
+    }
     if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
     yield* Pipeline.run(signalPipeline).pipe(
       Effect.provideService(SignalTarget, { signal, init: known.process, all, ...given({ cgroup }) })

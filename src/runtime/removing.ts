@@ -26,7 +26,7 @@ import { KillTarget } from "../steps/kill/KillTarget.ts"
 import { NetworkStrategies } from "../steps/network/NetworkStrategies.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 import { StillRunning } from "../steps/parent/checkStopped.ts"
-import { reap } from "../steps/parent/conversation.ts"
+import { reapWithin } from "../steps/parent/conversation.ts"
 import { Removal } from "../steps/parent/Removal.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
@@ -35,9 +35,9 @@ import * as Store from "../steps/state/Store.ts"
 import { initOf, runnerOf, type Whereabouts } from "../steps/state/whereabouts.ts"
 import { stateRoot } from "./caller.ts"
 import { thenEnd, tryAll } from "./endings.ts"
-import { unseen } from "./NotRunning.ts"
+import { processUnseen } from "./NotRunning.ts"
 
-/** What {@link killAll} can fail with. */
+/** What {@link killContainer} can fail with. */
 export type KillAllError = SyscallError | Failure<typeof killPipeline>
 
 /** What {@link remove} can fail with. */
@@ -76,14 +76,14 @@ export const killAndReap = (
   Effect.gen(function*() {
     yield* sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined))
     // ENOSYS: a seccomp filter of this process forbids waitid(2); poll(2) still reports the end
-    if ((yield* orOn(["ENOSYS"], null)(reap(pidfd, deathBound))) !== null) return
+    if ((yield* orOn(["ENOSYS"], null)(reapWithin(pidfd, deathBound))) !== null) return
     // another part of this program has reaped it, or it does not die
     const [ended] = yield* sys.poll({ fds: [pidfd], events: POLL.IN, timeout: 0 })
     if (ended === 0) return yield* new ProcessesRemain({ pids: [pid], states: ["?"], milliseconds: deathBound })
   })
 
 /** Kills all processes of a container, by its cgroups, and by its first process if that is known. */
-export const killAll = (
+export const killContainer = (
   { cgroup }: State,
   known: Whereabouts,
   children: ReadonlyArray<number> = []
@@ -124,7 +124,7 @@ export const removeOwn = (
 ) => {
   let ended = options.reaped
   const end = tryAll<KillAllError | ProcessesRemain, Kernel>([
-    Effect.flatMap(initOf(state), (known) => killAll(state, known)),
+    Effect.flatMap(initOf(state), (known) => killContainer(state, known)),
     ...(options.reaped ? [] : [Effect.tap(killAndReap({ pid, pidfd }), () => Effect.sync(() => void (ended = true)))])
   ])
   let hasBegun = false
@@ -172,9 +172,9 @@ const removeEntry = (stateRoot: string, id: string, left: Broken["Service"]["lef
 const removeForced = (root: string, state: State, { children, strategies }: RemoveOptions) =>
   Effect.gen(function*() {
     const known = yield* initOf(state)
-    if (known._tag === "Unseen" && state.cgroup === undefined) return yield* unseen(state, known)
+    if (known._tag === "Unseen" && state.cgroup === undefined) return yield* processUnseen(state, known)
     yield* withLateComers(Effect.andThen(
-      killAll(state, known, children),
+      killContainer(state, known, children),
       removeState({ state, stateRoot: root, ended: true }, strategies)
     ))
   })
@@ -223,7 +223,7 @@ const removeStopped = (root: string, state: State, { children, strategies }: Rem
       return yield* new StillRunning({ id, status: "creating" })
     }
     // if the container had no pid namespace of its own, processes may be left in its cgroup
-    if (known._tag === "Ended") yield* killAll(state, known, children)
+    if (known._tag === "Ended") yield* killContainer(state, known, children)
     yield* removeState({ state, stateRoot: root }, strategies)
   })
 

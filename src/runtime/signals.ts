@@ -13,7 +13,7 @@ import { catchSignals, isEnding } from "./caught.ts"
 const patience = 1000
 
 /** A relay of signals. */
-export interface Relay {
+export interface SignalRelay {
   /** Listens to how far the start has come. */
   readonly listen: (event: Event) => Effect.Effect<void>
   /** Passes held signals and all later ones to the program. */
@@ -29,7 +29,7 @@ export interface Relay {
  * relay. Once the init is released to become the program, signals are for the program, which may run by then: they are
  * held until it is known, but not longer than a second.
  */
-export const relaySignals: Effect.Effect<Relay, never, Scope.Scope> = Effect.withFiber((fiber) =>
+export const relaySignals: Effect.Effect<SignalRelay, never, Scope.Scope> = Effect.withFiber((fiber) =>
   Effect.gen(function*() {
     let released = false
     let deliver: ((signal: number) => void) | undefined

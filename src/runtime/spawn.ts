@@ -18,7 +18,7 @@ import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import type { FreezeError } from "../steps/cgroup/freezer.ts"
 import { type Stats, stats } from "../steps/cgroup/stats.ts"
 import type { ContainerId } from "../steps/state/ContainerId.ts"
-import { type State, withoutSecrets } from "../steps/state/State.ts"
+import { type State, withoutEnvironment } from "../steps/state/State.ts"
 import { type Status, status as statusOf } from "../steps/state/status.ts"
 import { inBackground } from "./background.ts"
 import { stateRoot } from "./caller.ts"
@@ -136,7 +136,7 @@ export const spawn = <P extends Pipeline.Any = Standard | Userns>(
         Effect.catchTag("NotRunning", () => Effect.void)
       )
     const handle = handleOf(pid, background, deliver)
-    const kept = { ...state, container: withoutSecrets(state.container) }
+    const kept = { ...state, container: withoutEnvironment(state.container) }
     const own = <Q extends Pipeline.Any>(further: FurtherOptions<Q>): ExecOptions<Q> => ({
       ...further,
       id,

@@ -112,7 +112,7 @@ export const isPending = (): boolean => pending > 0
 export const flushed = (): Promise<void> =>
   pending === 0 ? Promise.resolve() : new Promise((resolve) => void waiting.add(resolve))
 
-/** Erases a {@link status}: moves to the start of the line, and clears it. */
+/** Erases a {@link showStatus}: moves to the start of the line, and clears it. */
 const erase = "\r\u001b[K"
 
 /** Whether a status is on the terminal. */
@@ -122,7 +122,7 @@ let hasStatus = false
  * Shows a status on the last line of the terminal that standard error is; `undefined` removes it. {@link write} replaces it by
  * its text.
  */
-export const status = (text: string | undefined): void => {
+export const showStatus = (text: string | undefined): void => {
   if (text === undefined && !hasStatus) return
   const { columns = 80 } = process.stderr
   write("stderr", text === undefined ? "" : `${erase}${text.slice(0, columns - 1)}`)

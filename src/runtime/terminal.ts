@@ -122,19 +122,19 @@ const withRaw = <A, E, R>(fd: AnyFd, use: Effect.Effect<A, E, R>) =>
   )
 
 /** Relays while an effect lasts; see {@link withTerminal}. */
-export type Relay = <A, E, R>(
+export type TerminalRelay = <A, E, R>(
   master: AnyFd,
   use: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | SyscallError | StreamError, R | Kernel>
 
 /** How a terminal is relayed. A model, as of a plan, has no streams: there only the calls of a relay are made. */
-export const Relay = Context.Reference<Relay>("runfx/Relay", {
-  defaultValue: (): Relay => (master, use) =>
+export const TerminalRelay = Context.Reference<TerminalRelay>("runfx/TerminalRelay", {
+  defaultValue: (): TerminalRelay => (master, use) =>
     Effect.flatMap(Surroundings, ({ live }) => (live ? liveRelay : relayOnPaper)(master, use))
 })
 
 /** Makes the calls of a relay, but relays nothing: what the program will write is not known. */
-export const relayOnPaper: Relay = (master, use) => {
+export const relayOnPaper: TerminalRelay = (master, use) => {
   const closing = Effect.ensuring(use, Effect.ignore(sys.close({ fd: master })))
   return Effect.andThen(notBlocking(master), withRaw(0, Effect.andThen(Effect.exit(resizeTo(master)), closing)))
 }
@@ -245,9 +245,10 @@ export const typist = (master: AnyFd, whileOpen: WhileOpen) => {
 export const withTerminal = <A, E, R>(
   master: AnyFd,
   use: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | SyscallError | StreamError, R | Kernel> => Effect.flatMap(Relay, (relay) => relay(master, use))
+): Effect.Effect<A, E | SyscallError | StreamError, R | Kernel> =>
+  Effect.flatMap(TerminalRelay, (relay) => relay(master, use))
 
-const liveRelay: Relay = (master, use) =>
+const liveRelay: TerminalRelay = (master, use) =>
   Effect.gen(function*() {
     const context = yield* Effect.context<Kernel>()
     const broken = yield* Deferred.make<never, StreamError>()

@@ -54,7 +54,7 @@ export interface Program {
   readonly kill: Effect.Effect<void, never, Kernel>
   /** Has `ended` fail, whatever becomes of the program: it ends with the scope. */
   readonly giveUp: (cause: Cause.Cause<SandboxError>) => Effect.Effect<void>
-  /** The signal that has ended it in its own words, where another one was sent in its place; see `deliver`. */
+  /** The signal that has ended it in its own words, if another one was sent instead; see `deliver`. */
   readonly endedBy: () => number | undefined
   /** What the programs of its sandbox have asked of the network since its start. */
   readonly connections: ReadonlyArray<Connection>
@@ -67,7 +67,7 @@ export interface Started extends Program {
   readonly resolved: Resolved
   /** Whether its time was over before it had ended. */
   readonly timedOut: () => boolean
-  /** In place of its pipes, if it has one. */
+  /** Replaces its pipes, if it has one. */
   readonly terminal?: Terminal
 }
 
@@ -256,13 +256,13 @@ export const limitTime = (program: Program, time: number | undefined, stateRoot:
   })
 
 /** Where a new sandbox is written down. */
-export interface Place {
+export interface Location {
   readonly id: ContainerId
   readonly stateRoot: string
 }
 
-/** A place that nobody has. */
-const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxError, Kernel> =>
+/** A location that no other sandbox has. */
+const newLocation = (options: StartOptions): Effect.Effect<Location, SandboxError, Kernel> =>
   inOwnWords(Effect.gen(function*() {
     return { stateRoot: options.stateRoot ?? (yield* Runtime.stateRoot), id: yield* newId }
   }))
@@ -271,10 +271,10 @@ const newPlace = (options: StartOptions): Effect.Effect<Place, SandboxError, Ker
 export const runOptionsOf = (
   { description: { init }, flow }: Sandbox,
   { container, makeRoot, names }: Resolved,
-  place: Place,
+  location: Location,
   ownConsole: Console | undefined
 ): Runtime.RunOptions => ({
-  ...place,
+  ...location,
   ...(ownConsole === undefined ? {} : { consoleSocket: ownConsole.consoleSocket }),
   container,
   names,
@@ -286,7 +286,7 @@ export const runOptionsOf = (
 
 /** A sandbox that is about to be made: where it is written down, what it will have, and its pipes. */
 interface Preparation {
-  readonly place: Place
+  readonly location: Location
   /** As described, with what a terminal takes. */
   readonly own: Sandbox
   readonly wanted: Resolved
@@ -302,15 +302,15 @@ export const preparationOf = (
   unused?: Unused
 ): Effect.Effect<Preparation, SandboxError, Kernel | Scope.Scope> =>
   Effect.gen(function*() {
-    const place = yield* newPlace(options)
+    const location = yield* newLocation(options)
     const size = yield* sizeOf(options)
     const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
-    const found = yield* inOwnWords(decode(own.description, command, `${place.stateRoot}/${place.id}`))
+    const found = yield* inOwnWords(decode(own.description, command, `${location.stateRoot}/${location.id}`))
     yield* mayHaveTerminal(size, found)
     const wanted = { ...found, container: startsOnTerminal(size, found.container) }
     if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
     const pipes = yield* inOwnWords(makePipes(unused))
-    return { place, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)) }
+    return { location, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)) }
   })
 
 /** Tries it with all limits, and without those that take a cgroup if each is asked for only if it can be had. */
@@ -332,11 +332,11 @@ export const start = (
   unused?: Unused
 ): Effect.Effect<Started, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const { own, ownConsole, pipes, place, wanted } = yield* preparationOf(sandbox, command, options, unused)
-    const { id, stateRoot } = place
+    const { own, ownConsole, pipes, location, wanted } = yield* preparationOf(sandbox, command, options, unused)
+    const { id, stateRoot } = location
     const { program, resolved } = yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
-        const way = yield* inOwnWords(wayOf(resolved, runOptionsOf(own, resolved, place, ownConsole)))
+        const way = yield* inOwnWords(wayOf(resolved, runOptionsOf(own, resolved, location, ownConsole)))
         const program = yield* runIn(way.begin, pipes, {
           first: own.description.init !== true,
           resolved,

@@ -23,7 +23,7 @@ import {
   beginIn,
   inOwnWords,
   limitTime,
-  type Place,
+  type Location,
   preparationOf,
   runOptionsOf,
   type Started,
@@ -34,7 +34,7 @@ import { resized } from "./talk.ts"
 import type { Size } from "./terminal.ts"
 
 /** A sandbox that waits. It ends with the scope in which it was made. */
-export interface Waiting extends Place {
+export interface Waiting extends Location {
   /** As it was made: with what a terminal takes, if it has one. */
   readonly sandbox: Sandbox
   readonly resolved: Resolved
@@ -58,14 +58,14 @@ export const prepare = (
   options: TerminalOptions
 ): Effect.Effect<Waiting, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const { own, ownConsole, pipes, place, wanted } = yield* preparationOf(sandbox, unknownProgram, options)
-    const { id, stateRoot } = place
+    const { own, ownConsole, pipes, location, wanted } = yield* preparationOf(sandbox, unknownProgram, options)
+    const { id, stateRoot } = location
     const waits = yield* Deferred.make<void>()
     const told = yield* Deferred.make<Container["process"]>()
     const late = Effect.andThen(Deferred.succeed(waits, undefined), Deferred.await(told))
     return yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
-        const way = yield* inOwnWords(wayOf(resolved, { ...runOptionsOf(own, resolved, place, ownConsole), late }))
+        const way = yield* inOwnWords(wayOf(resolved, { ...runOptionsOf(own, resolved, location, ownConsole), late }))
         const begun = yield* beginIn(way.begin, pipes, { first: own.description.init !== true, resolved })
         yield* Effect.raceFirst(Deferred.await(waits), begun.ends)
         let hasEnded = () => false
@@ -75,7 +75,7 @@ export const prepare = (
         // one that nobody asks for keeps no application from its end
         for (const socket of socketsOf(pipes)) socket.unref()
         return {
-          ...place,
+          ...location,
           sandbox: own,
           resolved,
           ends: begun.ends,
@@ -85,10 +85,10 @@ export const prepare = (
               const asked = yield* now
               for (const socket of socketsOf(pipes)) socket.ref()
               yield* Deferred.succeed(told, process)
-              const program = yield* Effect.raceFirst(begun.whenRuns(asked), standsStill(place))
+              const program = yield* Effect.raceFirst(begun.whenRuns(asked), standsStill(location))
               hasEnded = program.hasEnded
               const timedOut = yield* limitTime(program, resolved.time, stateRoot, id)
-              return { ...way.of(program), ...place, resolved, timedOut, ...given({ terminal }) }
+              return { ...way.of(program), ...location, resolved, timedOut, ...given({ terminal }) }
             })
         } satisfies Waiting
       }))
@@ -105,7 +105,7 @@ const isStopped = (pid: AnyPid): Effect.Effect<boolean, never, Kernel> =>
   })
 
 /** What keeps a sandbox from going on. */
-const heldBy = ({ id, stateRoot }: Place): Effect.Effect<string | undefined, never, Kernel> =>
+const heldBy = ({ id, stateRoot }: Location): Effect.Effect<string | undefined, never, Kernel> =>
   Effect.gen(function*() {
     const { cgroup, init } = yield* Store.load(stateRoot, id)
     if (cgroup !== undefined && (yield* Cgroup.isFrozen(cgroup))) return "its cgroup is frozen"
@@ -113,16 +113,16 @@ const heldBy = ({ id, stateRoot }: Place): Effect.Effect<string | undefined, nev
   }).pipe(Effect.orElseSucceed(() => undefined))
 
 /** Fails if somebody has frozen a sandbox, or stopped its process: nobody knows whether it ever continues. */
-const standsStill = (place: Place): Effect.Effect<never, SandboxFailed, Kernel> =>
+const standsStill = (location: Location): Effect.Effect<never, SandboxFailed, Kernel> =>
   Effect.gen(function*() {
     for (;;) {
       yield* Effect.sleep(glance)
-      const held = yield* heldBy(place)
+      const held = yield* heldBy(location)
       if (held !== undefined) {
         return yield* new SandboxFailed({
           step: "",
           code: "Frozen",
-          problem: `the sandbox ${place.id} does not go on: ${held}`,
+          problem: `the sandbox ${location.id} does not go on: ${held}`,
           advice: "look for what freezes cgroups or stops processes on this machine",
           cause: undefined
         })

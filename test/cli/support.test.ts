@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { misplaced } from "../../src/cli/misplaced.ts"
-import { activation, consoleSocket, held } from "../../src/cli/support.ts"
+import { activation, consoleSocket, refuseUnheldTerminal } from "../../src/cli/support.ts"
 import * as ModelKernel from "../../src/model/ModelKernel.ts"
 import { seed } from "../../src/model/Seed.ts"
 
@@ -21,11 +21,11 @@ describe("activation", () => {
   })
 })
 
-describe("held", () => {
+describe("refuseUnheldTerminal", () => {
   it("is no terminal of a program that is left alone, unless somebody takes it", () => {
-    assert.match(Effect.runSync(Effect.flip(held({ terminal: true }, {}))).message, /--console-socket/)
-    Effect.runSync(held({ terminal: true }, { consoleSocket: 5 }))
-    Effect.runSync(held({ terminal: false }, {}))
+    assert.match(Effect.runSync(Effect.flip(refuseUnheldTerminal({ terminal: true }, {}))).message, /--console-socket/)
+    Effect.runSync(refuseUnheldTerminal({ terminal: true }, { consoleSocket: 5 }))
+    Effect.runSync(refuseUnheldTerminal({ terminal: false }, {}))
   })
 })
 

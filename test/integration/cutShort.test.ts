@@ -138,7 +138,7 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
       assert.deepStrictEqual(dry, [{
         _tag: "Removed",
         id: Runtime.ContainerId(id),
-        why: "it has ended, and so has its owner"
+        why: "it has ended, and so has its runtime"
       }])
       assert.deepStrictEqual(await Effect.runPromise(on(Runtime.prune(stateRoot()))), dry)
       assert.isFalse(fs.existsSync(`${place.stateRoot}/${id}`))
@@ -161,7 +161,7 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
     assert.deepStrictEqual(pruned, {
       _tag: "Removed",
       id: Runtime.ContainerId(id),
-      why: "it has ended, and so has its owner"
+      why: "it has ended, and so has its runtime"
     })
     assert.isEmpty(cgroups(id))
   })

@@ -7,13 +7,13 @@
 import { nearest } from "../../engine/nearest.ts"
 
 /** Where a value is: the keys and indices from the top. It is that only as long as the value is looked at: see `below`. */
-export type Place = ReadonlyArray<string | number>
+export type KeyPath = ReadonlyArray<string | number>
 
 /** Takes what is wrong: its place, of which it keeps a copy if it wants to keep it, what is there, and what should be. */
-export type Tell = (at: Place, value: unknown, rule: string) => void
+export type Tell = (at: KeyPath, value: unknown, rule: string) => void
 
 /** Looks at a value, and reports everything that is wrong with it. */
-export type Shape = (value: unknown, at: Place, tell: Tell) => void
+export type Shape = (value: unknown, at: KeyPath, tell: Tell) => void
 
 /** A field that may be left out. */
 export interface May {
@@ -32,7 +32,7 @@ const isShape = (field: Shape | May): field is Shape => typeof field === "functi
  * Looks at a part of a value. All parts share the list of keys that leads to them: a container has hundreds, each start
  * looks at all of them, and next to none has to be reported.
  */
-const below = (shape: Shape, part: unknown, at: Place, key: string | number, tell: Tell): void => {
+const below = (shape: Shape, part: unknown, at: KeyPath, key: string | number, tell: Tell): void => {
   const way = at as Array<string | number>
   way.push(key)
   shape(part, way, tell)

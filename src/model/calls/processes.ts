@@ -3,7 +3,7 @@ import { flagOf } from "../../config/namespaceFlags.ts"
 import { CLD, CLONE, O, P, W } from "../../native/constants.ts"
 import type { Errno } from "../../native/Errno.ts"
 import type { Arguments } from "../../native/Kernel.ts"
-import type { ChildStatus, Reaped } from "../../native/results.ts"
+import type { ChildStatus, ReapedChild } from "../../native/results.ts"
 import { mayFork } from "../cgroupMembership.ts"
 import { hasTooManyProcesses } from "../Counts.ts"
 import { CAP, capable, mayTrace, processByNumber, shown } from "../Credentials.ts"
@@ -189,7 +189,7 @@ export const waitid = (m: Machine, { id, idtype, options }: Arguments<"waitid">)
 }
 
 /** As waitid(2) for one child; a process of the model uses nothing. */
-export const wait4 = (m: Machine, { pid }: Arguments<"wait4">): Reaped | null => {
+export const wait4 = (m: Machine, { pid }: Arguments<"wait4">): ReapedChild | null => {
   if (pid <= 0) refuse("EINVAL")
   const ended = waitid(m, { idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG })
   if (ended === null) return null

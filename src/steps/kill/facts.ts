@@ -24,7 +24,9 @@ export class Frozen extends Context.Service<Frozen, {
  *
  * @since 0.2.0
  */
-export class Listed extends Context.Service<Listed, ReadonlyArray<ProcessIdentity>>()("runfx/Listed") {}
+export class ProcessesListed
+  extends Context.Service<ProcessesListed, ReadonlyArray<ProcessIdentity>>()("runfx/ProcessesListed")
+{}
 
 /** SIGKILL was sent to every process. */
 export class Signalled extends Context.Service<Signalled, true>()("runfx/Signalled") {}

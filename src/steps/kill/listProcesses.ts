@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
-import { Frozen, Listed } from "./facts.ts"
+import { Frozen, ProcessesListed } from "./facts.ts"
 import { KillTarget } from "./KillTarget.ts"
 import { membersOf, membersOfCalls } from "./membersOf.ts"
 
@@ -15,7 +15,7 @@ export const listProcesses = Step.make("listProcesses", {
   doc: "list the processes in the container's cgroup",
   calls: membersOfCalls,
   requires: [KillTarget, Frozen],
-  provides: Listed,
+  provides: ProcessesListed,
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { cgroup, init } = yield* KillTarget

@@ -15,7 +15,7 @@ import { pause } from "../cgroup/files.ts"
 import { procView } from "../proc/numbers.ts"
 import { hasEnded, isAlive, type ProcessIdentity, readStat, signal, signalCalls } from "../proc/processes.ts"
 import { ProcessesRemain } from "./errors.ts"
-import { Listed, Reaped, Thawed } from "./facts.ts"
+import { ProcessesListed, Reaped, Thawed } from "./facts.ts"
 import { killCalls, killMembers } from "./killMembers.ts"
 import { KillTarget } from "./KillTarget.ts"
 
@@ -50,13 +50,13 @@ const reapOne = (pid: AnyPid): Effect.Effect<ChildStatus | null | "stranger", Sy
 export const reap = Step.make("reap", {
   doc: "wait until all processes have ended, and reap those that are ours",
   calls: [...new Set([...killCalls, ...signalCalls, ...Cgroup.freezerCalls, "getpid" as const, "waitid" as const])],
-  requires: [KillTarget, Listed, Thawed],
+  requires: [KillTarget, ProcessesListed, Thawed],
   provides: Reaped,
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { cgroup, children, init, patience = defaultPatience } = yield* KillTarget
     const statuses: Array<ChildStatus> = []
-    let waiting: ReadonlyArray<ProcessIdentity> = yield* Listed
+    let waiting: ReadonlyArray<ProcessIdentity> = yield* ProcessesListed
     const self = waiting.length === 0 ? 0 : yield* sys.getpid({})
     const view = waiting.length === 0 ? undefined : yield* procView
     let ours: ReadonlyArray<number> = children

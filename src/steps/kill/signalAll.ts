@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import { SIG } from "../../native/constants.ts"
 import { signal, signalCalls } from "../proc/processes.ts"
-import { Listed, Signalled } from "./facts.ts"
+import { ProcessesListed, Signalled } from "./facts.ts"
 import { killCalls, killMembers } from "./killMembers.ts"
 import { KillTarget } from "./KillTarget.ts"
 
@@ -19,7 +19,7 @@ import { KillTarget } from "./KillTarget.ts"
 export const signalAll = Step.make("signalAll", {
   doc: "send SIGKILL to each process",
   calls: [...killCalls, ...signalCalls],
-  requires: [KillTarget, Listed],
+  requires: [KillTarget, ProcessesListed],
   provides: Signalled,
   reversal: "irreversible",
   advice: {
@@ -27,7 +27,7 @@ export const signalAll = Step.make("signalAll", {
   },
   run: Effect.gen(function*() {
     const { cgroup, init } = yield* KillTarget
-    const listed = yield* Listed
+    const listed = yield* ProcessesListed
     if (cgroup !== undefined && listed.length > 0) yield* killMembers(cgroup)
     if (init !== undefined) yield* signal(init, SIG.KILL)
     return true as const

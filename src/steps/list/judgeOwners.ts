@@ -1,7 +1,7 @@
 /**
- * Decide for each container whether it still has an owner.
+ * Decide for each container whether it may be removed: it has ended, and so has its runtime.
  *
- * A container is kept if it runs, if it belongs to another user, if its owner lives, or if its pid namespace can't be seen
+ * A container is kept if it runs, if it belongs to another user, if its runtime lives, or if its pid namespace can't be seen
  * from here. A detached container that has ended is kept, too, unless the caller asks for it: an engine may still want to
  * read its state.
  *
@@ -55,9 +55,9 @@ const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedTo
   }
   const runner = yield* runnerOf(state)
   if (runner._tag === "Unseen") {
-    return keep(`its owner is of the pid namespace ${runner.pidNamespace}, which can't be seen from here`)
+    return keep(`its runtime is of the pid namespace ${runner.pidNamespace}, which can't be seen from here`)
   }
-  if (runner._tag === "Alive") return keep(`its owner, process ${runner.process.pid}, lives`)
+  if (runner._tag === "Alive") return keep(`its runtime, process ${runner.process.pid}, lives`)
   // a cgroup that was not made yet counts as empty
   if (state.cgroup !== undefined && (yield* Cgroup.population(state.cgroup)) > 0) {
     return keep("processes that it has left behind still run in its cgroup")
@@ -67,7 +67,7 @@ const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedTo
       ? remove("its start was cut short")
       : keep("it is being started, or its start was cut short: who did it can't be told")
   }
-  if (runner._tag === "Ended") return remove("it has ended, and so has its owner")
+  if (runner._tag === "Ended") return remove("it has ended, and so has its runtime")
   return detachedToo
     ? remove("it was detached, and has ended")
     : keep("it was detached, and has ended: its maker may still ask for it")

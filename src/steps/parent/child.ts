@@ -17,7 +17,7 @@ import { keeping } from "../../native/Files.ts"
 import { Fork, type Passed } from "../../native/Fork.ts"
 import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
-import { reap } from "./conversation.ts"
+import { reapWithin } from "./conversation.ts"
 import { ChannelGarbled } from "./errors.ts"
 
 /** A child of this process. */
@@ -74,7 +74,7 @@ const endProcess = (pid: AnyPid, pidfd: AnyPidfd): Effect.Effect<void, SyscallEr
   Effect.gen(function*() {
     const sent = yield* Effect.exit(sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined)))
     // EPERM: the child runs as another user by now, and the caller lacks CAP_KILL. A child that has failed ends by itself
-    const ended = yield* reap(pidfd, Exit.isSuccess(sent) ? deathBound : ownEndBound)
+    const ended = yield* reapWithin(pidfd, Exit.isSuccess(sent) ? deathBound : ownEndBound)
     if (Exit.isFailure(sent) && ended === null) return yield* sent
     yield* reapGroup(pid)
   })

@@ -104,7 +104,7 @@ export const whileInitWaits = <A, E, R>(
     }))
 
 /** Reaps a process through its pidfd, within so many milliseconds; `null` if it still lives or is no child of ours. */
-export const reap = Effect.fnUntraced(function*(pidfd: AnyPidfd, milliseconds: number) {
+export const reapWithin = Effect.fnUntraced(function*(pidfd: AnyPidfd, milliseconds: number) {
   const deadline = (yield* Clock.currentTimeMillis) + milliseconds
   for (let left = milliseconds;; left -= glance) {
     const [events] = yield* sys.poll({ fds: [pidfd], events: c.POLL.IN, timeout: Math.min(left, glance) })
@@ -170,7 +170,7 @@ const awaitExec = (
     if (received._tag === "Closed") {
       if (!refusesExec) return Effect.void
       return Effect.flatMap(
-        reap(pidfd, 1000),
+        reapWithin(pidfd, 1000),
         (status) => Effect.fail(new InitDied({ waitingFor: theExec, status, refusesExec }))
       )
     }
@@ -228,7 +228,7 @@ const failBy = (peer: FarEnd, received: Received, waitingFor: string): Effect.Ef
   const { failure } = peer.report
   if (received._tag === "Closed") {
     return Effect.gen(function*() {
-      const status = yield* reap(peer.pidfd, 1000)
+      const status = yield* reapWithin(peer.pidfd, 1000)
       const { cpuTime, forbidden, shortage }: WhyDied = peer.why === undefined ? {} : yield* peer.why
       return yield* new InitDied({
         waitingFor,

@@ -13,7 +13,7 @@ import { sys } from "../../native/Kernel.ts"
 import { numbering } from "../proc/numbers.ts"
 import { identify, statCalls } from "../proc/processes.ts"
 import { unwritable } from "../state/errors.ts"
-import { type State, withoutSecrets } from "../state/State.ts"
+import { type State, withoutEnvironment } from "../state/State.ts"
 import * as Store from "../state/Store.ts"
 import { StateDirectory } from "./facts.ts"
 import { Launch } from "./Launch.ts"
@@ -49,7 +49,7 @@ export const createState = Step.make("createState", {
       created: new Date(yield* Clock.currentTimeMillis).toISOString(),
       owner: (yield* sys.getresuid({})).effective,
       networks: [],
-      container: withoutSecrets(container)
+      container: withoutEnvironment(container)
     }
     const claim = yield* Store.create(stateRoot, id, (directory) => (state = { ...state, directory }))
     const noting = (whole: boolean) => (change: (known: State) => State) =>

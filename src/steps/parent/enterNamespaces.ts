@@ -13,7 +13,7 @@ import { sys } from "../../native/Kernel.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { send } from "../channel/channel.ts"
 import { openSuccessor } from "./child.ts"
-import { await_, reap, whileInitWaits } from "./conversation.ts"
+import { await_, reapWithin, whileInitWaits } from "./conversation.ts"
 import { Channel, ClonedProcess, ContainerCgroup, EnteredProcess, IdsMapped } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 import { whyDied } from "./whyDied.ts"
@@ -41,7 +41,7 @@ export const enterNamespaces = Step.make("enterNamespaces", {
     if (pid === cloned.pid) return cloned
     // the first process ends once it has cloned the second. The handle of the second gets the descriptor number of the
     // first, so that the rollback that kills and reaps the first acts on the second
-    yield* reap(pidfd, predecessorEnd)
+    yield* reapWithin(pidfd, predecessorEnd)
     yield* using(openSuccessor(pid, cloned.pid), (oldfd) => sys.dup3({ oldfd, newfd: pidfd, flags: O.CLOEXEC }))
     return { pid, pidfd, deadline, report }
   })

@@ -20,7 +20,7 @@ import { hearOnly, send } from "../channel/channel.ts"
 import { emptyReport, initMain } from "../init/initMain.ts"
 import { pathNumber, viewCalls } from "../proc/numbers.ts"
 import { type Child, childCalls, end, openSuccessor, spawnChild } from "./child.ts"
-import { await_, type Peer, reap, whileInitWaits } from "./conversation.ts"
+import { await_, type Peer, reapWithin, whileInitWaits } from "./conversation.ts"
 import { Channel, EnteredProcess } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 
@@ -100,7 +100,7 @@ const build = Effect.fnUntraced(function*(launch: Launch["Service"], sideCar: Pi
   )
   // a member of the pid namespace that is not reaped would keep the init from ever ending
   const pidfds = second === undefined ? [first.pidfd] : [first.pidfd, second]
-  yield* Effect.forEach(pidfds, (pidfd) => reap(pidfd, launch.patience), { discard: true })
+  yield* Effect.forEach(pidfds, (pidfd) => reapWithin(pidfd, launch.patience), { discard: true })
   yield* Effect.uninterruptible(Effect.suspend(() => {
     finished = true
     return Effect.ensuring(

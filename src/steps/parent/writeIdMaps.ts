@@ -20,7 +20,7 @@ import { authority, authorityCalls, holds } from "../caller/authority.ts"
 import { mapPrograms } from "../caller/subordinateIds.ts"
 import { procNumber, procView, viewCalls } from "../proc/numbers.ts"
 import { childCalls, spawnChild } from "./child.ts"
-import { peerCalls, reap, whileInitWaits } from "./conversation.ts"
+import { peerCalls, reapWithin, whileInitWaits } from "./conversation.ts"
 import { Channel, ClonedProcess, IdsMapped } from "./facts.ts"
 import { type IdKind, type IdMapDenied, IdMapHelperStuck, reasonCalls, whyDenied, whyRefused } from "./idMapErrors.ts"
 import { Launch } from "./Launch.ts"
@@ -57,7 +57,7 @@ const helper = Effect.fnUntraced(function*(
   )
   let finished = false
   const { forget, pidfd } = yield* spawnChild(0, child, [], (end) => Effect.suspend(() => finished ? Effect.void : end))
-  const status = yield* reap(pidfd, patience)
+  const status = yield* reapWithin(pidfd, patience)
   if (status === null) return yield* new IdMapHelperStuck({ program, args, milliseconds: patience })
   yield* Effect.uninterruptible(Effect.suspend(() => {
     finished = true

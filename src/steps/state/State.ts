@@ -92,14 +92,14 @@ export interface MadeRoot {
  *
  * @since 0.2.0
  */
-export const withoutSecrets = (container: Container): Container => ({
+export const withoutEnvironment = (container: Container): Container => ({
   ...container,
   process: { ...container.process, env: [] }
 })
 
 /** The state as the text of the state file; the environment is not in it. */
 export const encode = (state: State): string =>
-  Json.stringify({ version, ...state, container: withoutSecrets(state.container) })
+  Json.stringify({ version, ...state, container: withoutEnvironment(state.container) })
 
 type Check = (value: unknown) => boolean
 

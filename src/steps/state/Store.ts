@@ -20,9 +20,9 @@ import {
   directoryMode,
   inside,
   locked,
-  makeRoot,
+  makeStateRoot,
   openIn,
-  openRoot,
+  openStateRoot,
   pathOf,
   removeContents,
   removeTree,
@@ -115,7 +115,7 @@ export const create = (
 ): Effect.Effect<Claim, StoreError | InvalidId | IdInUse | ContainerNotFound, Kernel | Step.Rollback> =>
   Effect.gen(function*() {
     yield* checkId(id)
-    yield* makeRoot(root)
+    yield* makeStateRoot(root)
     // nothing here waits
     return yield* Effect.uninterruptible(make(root, id, first))
   })
@@ -123,7 +123,7 @@ export const create = (
 const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inode: bigint) => State) | undefined) {
   const path = pathOf(root, id)
   const inUse = Effect.suspend(() => Effect.fail(new IdInUse({ id, path })))
-  const rootFd = yield* openRoot(root)
+  const rootFd = yield* openStateRoot(root)
   const closeRoot = closing([rootFd])
   yield* Step.onRollback(closeRoot)
   yield* sys.mkdirat({ dirfd: rootFd, path: id, mode: directoryMode }).pipe(
@@ -340,7 +340,7 @@ export const isGated = (
 export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
   Effect.andThen(
     checkId(id),
-    using(openRoot(root), (dirfd) => {
+    using(openStateRoot(root), (dirfd) => {
       const remove = removeTree(dirfd, id, stateFile)
       // an unfinished start may write its state once more; its next write finds the directory gone
       return [1, 2, 3].reduce((tried) => onErrno(["ENOTEMPTY", "EEXIST"], () => remove)(tried), remove)
@@ -358,7 +358,7 @@ export type Entry =
  */
 export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
   Effect.gen(function*() {
-    const names = yield* using(openRoot(root), (dirfd) => using(openIn(dirfd, "."), entriesOf)).pipe(
+    const names = yield* using(openStateRoot(root), (dirfd) => using(openIn(dirfd, "."), entriesOf)).pipe(
       orOn(["ENOENT"], [])
     )
     const entries: Array<Entry> = []

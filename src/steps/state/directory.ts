@@ -37,7 +37,7 @@ export const pathOf = (root: string, id: string): string => `${root}/${id}`
  *
  * @since 0.2.0
  */
-export const openRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
+export const openStateRoot = (root: string): Effect.Effect<number, StoreError, Kernel> =>
   keeping(
     sys.openat({ dirfd: AT.FDCWD, path: root, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 }),
     (fd) => checkRoot(root, fd)
@@ -86,14 +86,14 @@ const openOwn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError
  *
  * @since 0.2.0
  */
-export const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> => {
+export const makeStateRoot = (root: string): Effect.Effect<void, SyscallError, Kernel> => {
   const make = sys.mkdirat({ dirfd: AT.FDCWD, path: root, mode: 0o700 }).pipe(
     Effect.andThen(sys.fchmodat({ dirfd: AT.FDCWD, path: root, mode: 0o700 })),
     orOn(["EEXIST"], undefined)
   )
   return make.pipe(onErrno(["ENOENT"], (error) => {
     const end = root.lastIndexOf("/")
-    return end <= 0 ? Effect.fail(error) : Effect.andThen(makeRoot(root.slice(0, end)), make)
+    return end <= 0 ? Effect.fail(error) : Effect.andThen(makeStateRoot(root.slice(0, end)), make)
   }))
 }
 
@@ -101,8 +101,10 @@ export const makeRoot = (root: string): Effect.Effect<void, SyscallError, Kernel
 const openEntry = (root: string, id: string): Effect.Effect<number, StoreError, Kernel> =>
   Effect.suspend(() => {
     let own: number | undefined
-    const opened = using(openRoot(root), (fd) => Effect.tap(openOwn(fd, id), (entry) => Effect.sync(() => own = entry)))
-    return Effect.onError(opened, () => own === undefined ? Effect.void : Effect.ignore(sys.close({ fd: own })))
+    const opened = using(openStateRoot(root), (fd) =>
+      Effect.tap(openOwn(fd, id), (entry) => Effect.sync(() => own = entry)))
+    return Effect.onError(opened, () =>
+      own === undefined ? Effect.void : Effect.ignore(sys.close({ fd: own })))
   })
 
 /**

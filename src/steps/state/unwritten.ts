@@ -11,7 +11,15 @@ import { entriesOf, stat, using } from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { checkId } from "./ContainerId.ts"
-import { directoryMode, openIn, openRoot, pathOf, type StoreError, unlinkIfThere, withDirectory } from "./directory.ts"
+import {
+  directoryMode,
+  openIn,
+  openStateRoot,
+  pathOf,
+  type StoreError,
+  unlinkIfThere,
+  withDirectory
+} from "./directory.ts"
 import { type ContainerNotFound, type InvalidId, NoContainer } from "./errors.ts"
 import { draft } from "./Store.ts"
 
@@ -51,7 +59,7 @@ export const removeUnwritten = (
 ): Effect.Effect<void, StoreError | InvalidId | NoContainer, Kernel> =>
   Effect.andThen(
     checkId(id),
-    using(openRoot(root), (rootFd) =>
+    using(openStateRoot(root), (rootFd) =>
       Effect.gen(function*() {
         yield* using(openIn(rootFd, id), (dirfd) =>
           Effect.gen(function*() {

@@ -13,7 +13,7 @@ import * as Step from "../../../src/engine/Step.ts"
 import { type Kernel, sys } from "../../../src/native/Kernel.ts"
 import { planDelete, planRun } from "../../../src/runtime/plan.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
-import { Relay, relayOnPaper } from "../../../src/runtime/terminal.ts"
+import { relayOnPaper, TerminalRelay } from "../../../src/runtime/terminal.ts"
 import * as Store from "../../../src/steps/state/Store.ts"
 import { begin } from "../../support/command.ts"
 import { containerOf, on, options } from "../../support/containers.ts"
@@ -140,7 +140,7 @@ describe("a plan of run tells the calls of the run that follows", () => {
         const chosen = yield* on(given())
         const plan = yield* planRun(chosen)
         assert.strictEqual(plan.fails, undefined)
-        const act = Effect.provideService(Runtime.run(chosen), Relay, relayOnPaper)
+        const act = Effect.provideService(Runtime.run(chosen), TerminalRelay, relayOnPaper)
         const run = yield* done(act, "run")
         assert.strictEqual(difference(plan, run), "")
       }))
