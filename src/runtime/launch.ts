@@ -11,7 +11,7 @@ import { type Container, makesNamespace, type Process } from "../config/Containe
 import { validateHost } from "../config/validate.ts"
 import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
-import type { InvalidPipelineError } from "../engine/PipelineError.ts"
+import { InvalidPipelineError } from "../engine/PipelineError.ts"
 import { RLIMIT, SIG } from "../native/constants.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { Surroundings } from "../native/Surroundings.ts"
@@ -20,6 +20,7 @@ import { standardLate } from "../pipelines/standardLate.ts"
 import { type Userns, userns } from "../pipelines/userns.ts"
 import { usernsLate } from "../pipelines/usernsLate.ts"
 import { usernsSetup } from "../pipelines/usernsSetup.ts"
+import { awaitProgram } from "../steps/awaitProgram.ts"
 import { type Authority, authority, rulesHost } from "../steps/caller/authority.ts"
 import type { StateRootError } from "../steps/caller/stateRoot.ts"
 import type { InitRecord } from "../steps/init/Init.ts"
@@ -63,6 +64,12 @@ const ownNofile = sys.prlimit64({ pid: 0, resource: RLIMIT.NOFILE, limit: null }
 export const typeFor = (container: Container, caller: Authority): InitType =>
   makesNamespace(container, "user") && rulesHost(caller) ? "userns" : "standard"
 
+/** The steps that options put into the preset of an init. */
+const addedTo = (type: InitType, root: MakeRoot | undefined, isLate: boolean): ReadonlyArray<string> => [
+  ...type === "standard" && root !== undefined ? [root.name] : [],
+  ...isLate ? [awaitProgram.name] : []
+]
+
 /** What makes the root, if it does not exist yet. */
 const rootStep = ({ makeRoot, scratch }: RunOptions): MakeRoot | undefined => scratch === true ? scratchRoot : makeRoot
 
@@ -93,6 +100,26 @@ const lateOf = (program: Effect.Effect<Process>): { readonly late: Late; readonl
     told: asleep(Deferred.await(told))
   }
 }
+
+/**
+ * The pipeline that a flow makes of the preset. One that begins with another pipeline than it is given loses what the options have
+ * put in: the root would be empty, or the program never come.
+ */
+const editedBy = (
+  flow: NonNullable<RunOptions["flow"]>,
+  preset: Standard | Userns,
+  added: ReadonlyArray<string>
+): Effect.Effect<Pipeline.Any, FlowError | InvalidPipelineError> =>
+  Effect.flatMap(edited(flow, preset), (made) => {
+    const names = new Set(made.steps.map(({ name }) => name))
+    const lost = added.filter((name) => !names.has(name))
+    const problems = lost.map((name) =>
+      `the step "${name}" is not there, which the options have put into the preset: edit the pipeline that the flow is given`
+    )
+    return lost.length === 0
+      ? Effect.succeed(made)
+      : Effect.fail(new InvalidPipelineError({ pipeline: made.name, problems }))
+  })
 
 const sideCarOf = (type: InitType, root: MakeRoot | undefined): Pipeline.Any | undefined => {
   if (type === "standard") return undefined
@@ -150,7 +177,9 @@ export const checkedLaunch = (
       bundle: options.bundle ?? "",
       stateRoot: options.stateRoot ?? (yield* stateRootOf(caller)),
       namespaces: namespacePlan(container.namespaces),
-      init: flow === undefined ? preset : yield* edited(flow, preset),
+      init: flow === undefined
+        ? preset
+        : yield* editedBy(flow, preset, addedTo(type, root, options.late !== undefined)),
       ...given({ sideCar: sideCarOf(type, root), late: late?.late, madeRoot: root && madeBy(root) }),
       ...attachment,
       patience: yield* patienceOf(options),
