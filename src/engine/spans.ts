@@ -186,6 +186,13 @@ export const act =
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.contextWith((context: Context.Context<R>) =>
       isObserved(context as Context.Context<never>)
-        ? Effect.withSpan(Effect.annotateSpans(self, about), name, { attributes: about, captureStackTrace: false })
+        ? Effect.withSpan(
+          Effect.annotateSpans(
+            Effect.onExit(self, (exit) => Effect.map(Effect.orDie(Effect.currentSpan), (span) => describe(span, exit))),
+            about
+          ),
+          name,
+          { attributes: about, captureStackTrace: false }
+        )
         : self
     ) as typeof self

@@ -25,6 +25,7 @@ import { validateProcess } from "../config/validate.ts"
 import { given } from "../engine/given.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
+import { type Provided, surroundings } from "../runtime/defaults.ts"
 import { check, checkCommand, problemsOf } from "./check.ts"
 import { checkOwn, type OwnOptions, processOf } from "./further.ts"
 import { noEnds } from "./furtherPipes.ts"
@@ -68,6 +69,8 @@ export interface Pool {
     command: ReadonlyArray<string>,
     options: ProgramOptions
   ) => Effect.Effect<ProgramOfPool, SandboxError, Kernel | Scope.Scope>
+  /** Provides what runs in it with the kernel that it was made with. */
+  readonly within: Provided
 }
 
 /** A program that runs in a sandbox of a pool. */
@@ -152,10 +155,11 @@ export const make = (options: Options): Effect.Effect<Pool, SandboxError, Kernel
     yield* Scope.addFinalizer(yield* Effect.scope, Effect.sync(() => stock.close()))
     stock.fill()
     yield* stock.has(1)
-    return poolOf(stock, sandbox, size)
+    return poolOf(stock, sandbox, size, yield* surroundings)
   })
 
-const poolOf = (stock: Stock, sandbox: Sandbox, size: number): Pool => ({
+const poolOf = (stock: Stock, sandbox: Sandbox, size: number, within: Provided): Pool => ({
+  within,
   size,
   waiting: Effect.sync(() => stock.waiting),
   full: stock.has(size),
@@ -200,27 +204,31 @@ export const run = (
   pool: Pool,
   command: ReadonlyArray<string>,
   options: Pick<RunOptions, "input" | "overflow"> & ProgramOptions = {}
-): Effect.Effect<Result, SandboxError, Kernel> =>
-  Effect.scoped(Effect.gen(function*() {
+): Effect.Effect<Result, SandboxError> =>
+  pool.within(Effect.scoped(Effect.gen(function*() {
     const { input, overflow } = options
     const rest = { ...(input === undefined ? {} : { input }), ...(overflow === undefined ? {} : { overflow }) }
     yield* refuse(checkOptions(rest))
     const { started } = yield* pool.start(command, options)
     return yield* toItsEnd(started, rest)
-  }))
+  })))
 
 /** As {@link spawn}, with the streams as Node has them. */
 export const spawnWith = (
   pool: Pool,
   command: ReadonlyArray<string>,
   options: ProgramOptions = {}
-): Effect.Effect<Spawned, SandboxError, Kernel | Fork | Scope.Scope> =>
-  spawnedFrom(Effect.flatMap(pool.start(command, options), ({ sandbox, started }) => begunOf(sandbox, started, noEnds)))
+): Effect.Effect<Spawned, SandboxError, Scope.Scope> =>
+  pool.within(
+    spawnedFrom(
+      Effect.flatMap(pool.start(command, options), ({ sandbox, started }) => begunOf(sandbox, started, noEnds))
+    )
+  )
 
 /** Starts a program in a sandbox of a pool, to be talked to while it runs; see `spawn`. */
 export const spawn = (
   pool: Pool,
   command: ReadonlyArray<string>,
   options: ProgramOptions = {}
-): Effect.Effect<Process, SandboxError, Kernel | Fork | Scope.Scope> =>
+): Effect.Effect<Process, SandboxError, Scope.Scope> =>
   Effect.map(spawnWith(pool, command, options), ({ process }) => process)

@@ -118,7 +118,14 @@ const codeOf = (error: unknown): unknown => {
  * Check.unchanged(checked)
  * ```
  */
-export const failed = <A, E>(checked: Checked<A, E>, expected: Failure = {}): E => {
+export const failed: {
+  /** An error that names a step, or what was undone, is that of a pipeline. */
+  <A, E>(
+    checked: Checked<A, E>,
+    expected: Failure & ({ readonly step: string } | { readonly undone: ReadonlyArray<string> })
+  ): Extract<E, PipelineError<unknown>>
+  <A, E>(checked: Checked<A, E>, expected?: Failure): E
+} = <A, E>(checked: Checked<A, E>, expected: Failure = {}): E => {
   if (Exit.isSuccess(checked.exit)) return fail(checked, "it succeeded, and should have failed", [])
   const { cause } = checked.exit
   const error = cause.reasons.find(Cause.isFailReason)?.error

@@ -68,7 +68,6 @@ describe("a tracer", () => {
     for (const name of ["standard/enterRoot", "standard", "create/releaseInit", "create", "Runtime.create"]) {
       const span = spans.find((span) => span.name === name)!
       assert(Exit.isFailure(exitOf(span)), name)
-      if (name === "Runtime.create") continue
       assert.deepStrictEqual(
         ["error.type", "runfx.call", "runfx.errno"].map((key) => span.attributes.get(key)),
         ["SyscallError", "pivot_root", "EPERM"],
