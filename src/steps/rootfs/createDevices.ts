@@ -24,7 +24,7 @@ import { cloneOfHandle } from "./bind.ts"
 import { PathError } from "./errors.ts"
 import { DevicesCreated, type Kept, Mounted, MountsContained, Ownership, RootHandle } from "./facts.ts"
 import { bindsDev, makingFor } from "./mounting.ts"
-import { holderOf, isWithin, startOf } from "./places.ts"
+import { holderOf, startOf } from "./places.ts"
 
 /** A device that could not be made, or something else in its place. */
 export class DeviceError extends Data.TaggedError("DeviceError")<{
@@ -193,14 +193,12 @@ const byDirectory = (devices: ReadonlyArray<Device>) => {
 }
 
 /**
- * Where a directory of devices is looked up. A `/dev` of the image's that is a link could lead into a volume of the host,
- * where nodes have no business (CVE-2026-47766): it is refused.
+ * Where a directory of devices is looked up. A link of the image's could lead into a volume of the host, where nodes have no
+ * business (CVE-2026-47766): it is refused, at `/dev` and wherever else a device is to be.
  */
 const devStart = (root: number, kept: ReadonlyArray<Kept>, directory: string): Start => ({
   ...startOf(root, kept, directory),
-  lookup: isWithin(directory, "/dev") && holderOf(kept, directory)?.fresh !== true
-    ? { resolve: RESOLVE.NO_SYMLINKS }
-    : {}
+  lookup: holderOf(kept, directory)?.fresh !== true ? { resolve: RESOLVE.NO_SYMLINKS } : {}
 })
 
 /** Creates the device nodes, unless the user binds a `/dev`. */
@@ -217,7 +215,7 @@ export const createDevices = Step.make("createDevices", {
     ENOSPC: "make room on the file system that holds the device: a tmpfs with a larger size",
     EROFS: "mount a tmpfs on /dev, or put the device nodes into the image",
     ELOOP:
-      "the image has a symlink at /dev, or below it, where a real directory must be: fix it, or mount a tmpfs on /dev",
+      "the image has a symlink where a real directory must be, on the way to the device: fix it, or mount a tmpfs there",
     EPERM: "without CAP_MKNOD device nodes can only be bound from the host, which needs a mount namespace"
   },
   run: Effect.gen(function*() {

@@ -89,6 +89,17 @@ describe("rootfs", () => {
       })
     }
 
+    it.effect("with a link at the directory of a device that is not below /dev", () => {
+      const volume = path.join(base, "devices")
+      fs.mkdirSync(volume)
+      link("opt", "/volume")
+      const mounts = [...usualMounts, bindMount(volume, "/volume")]
+      return build({ container: { rootfs, mounts, devices: [device("/opt/kvm", 10, 232)] } }, (built) => {
+        assert.match(failed(built), /ELOOP/)
+        assert.deepStrictEqual(fs.readdirSync(volume), [])
+      })
+    })
+
     for (
       const [what, destination, target] of [
         ["an absolute link", "/tmp/link/deep/place", "/"],

@@ -11,12 +11,11 @@ import { and, fail, succeed } from "../../support/steps.ts"
 
 describe("the steps of the root file system", () => {
   it("createDevices: below the mount on /dev by its handle; without one, by no link", () => {
-    const devices = [device("/dev/net/tun", 10, 200)]
     const node = { ...directory, mode: S.IFCHR | 0o666, rdev: { major: 10, minor: 200 } }
-    const opened = (kept: ReadonlyArray<Kept>) =>
+    const opened = (kept: ReadonlyArray<Kept>, path = "/dev/net/tun") =>
       succeed(
         createDevices,
-        and(given({ devices }), Mounted, { kept, readonlyLater: [] }),
+        and(given({ devices: [device(path, 10, 200)] }), Mounted, { kept, readonlyLater: [] }),
         opens({ statx: () => node })
       ).trace.find((line) => line.startsWith("openat2("))
     assert.strictEqual(
@@ -24,6 +23,7 @@ describe("the steps of the root file system", () => {
       "openat2(7, \"/net\", O_PATH|O_CLOEXEC|O_DIRECTORY, 00, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)"
     )
     assert.match(opened([])!, /^openat2\(9, "\/dev\/net", .*RESOLVE_NO_SYMLINKS/)
+    assert.match(opened([], "/opt/tun")!, /^openat2\(9, "\/opt", .*RESOLVE_NO_SYMLINKS/)
   })
 
   it("createDevices: makes, looks, and gives away; binds from the host where mknod is refused", () => {
