@@ -24,7 +24,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { Value } from "./Argument.ts"
+import * as Arg from "./Argument.ts"
 import { calls, rowOf } from "./calls.ts"
 import type { Definition } from "./definition.ts"
 import * as Errno from "./Errno.ts"
@@ -39,7 +39,7 @@ export type CallName = keyof Table
 
 /** The arguments of a call by name. */
 export type Arguments<N extends CallName> = {
-  readonly [K in keyof Table[N]["arguments"]]: Value<Table[N]["arguments"][K]>
+  readonly [K in keyof Table[N]["arguments"]]: Arg.Value<Table[N]["arguments"][K]>
 }
 
 type CallOf<N extends CallName> = { readonly _tag: N } & Arguments<N>
@@ -63,6 +63,14 @@ export const callNames: ReadonlyArray<CallName> = Object.keys(calls) as Array<Ca
 
 /** A call as strace(1) would print it: `sethostname("box")`. One line. */
 export const render = (call: Call): string => `${call._tag}(${Object.values(renderedArguments(call)).join(", ")})`
+
+/** As {@link render}, with the files that descriptors stand for, as `strace -y` prints them. */
+const renderAt = (call: Call, places: Readonly<Record<string, string>> = {}): string => {
+  const args = Object.entries(renderedArguments(call)).map(([name, text]) =>
+    places[name] === undefined ? text : `${text}<${places[name]}>`
+  )
+  return `${call._tag}(${args.join(", ")})`
+}
 
 /**
  * The arguments of a call as {@link render} prints them, by name.
@@ -90,6 +98,22 @@ export interface SyscallFailure {
   readonly detail?: string
   /** What to do about it, if that does not depend on the purpose of the call. */
   readonly remedy?: string
+  /** The files that descriptors among the arguments stand for, by the argument's name, as far as that could be told. */
+  readonly places?: Readonly<Record<string, string>>
+}
+
+/**
+ * The descriptors among the arguments of a call, by the argument's name; those that are none, as `AT_FDCWD`, are left out.
+ *
+ * @internal
+ * @since 0.2.0
+ */
+export const descriptorsOf = (call: Call): ReadonlyArray<readonly [argument: string, fd: number]> => {
+  const values = call as unknown as Readonly<Record<string, unknown>>
+  return Object.entries(rowOf(call._tag).arguments).flatMap(([name, kind]) => {
+    const value = values[name]
+    return kind === Arg.fd && typeof value === "number" && value >= 0 ? [[name, value] as const] : []
+  })
 }
 
 /**
@@ -126,7 +150,7 @@ export class SyscallError extends Data.TaggedError("SyscallError")<SyscallFailur
   }
   override get message(): string {
     const detail = this.detail === undefined ? "" : `: ${this.detail}`
-    return `${render(this.call)} = -1 ${this.code} (${Errno.textOf(this.code)})${detail}`
+    return `${renderAt(this.call, this.places)} = -1 ${this.code} (${Errno.textOf(this.code)})${detail}`
   }
 }
 

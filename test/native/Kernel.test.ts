@@ -3,9 +3,13 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { closeSync, openSync } from "node:fs"
 import { inspect } from "node:util"
+import { calls } from "../../src/native/calls.ts"
+import { AT } from "../../src/native/constants.ts"
 import type { Errno } from "../../src/native/Errno.ts"
-import { type Call, onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
+import { type Call, descriptorsOf, onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
+import { placesOf } from "../../src/native/linux/places.ts"
 
 class Other extends Data.TaggedError("Other")<{ readonly code: Errno }> {}
 
@@ -26,6 +30,38 @@ describe("the error of a call", () => {
       for (const text of [...shown, JSON.stringify(cause), Cause.pretty(cause)]) assert.notInclude(text, "secret")
       assert.include(error.message, "/* 2 variables */")
       assert.include(inspect(error), "TOKEN=<redacted>")
+    }
+  })
+
+  it("names the files behind all descriptors of every call, if they are known", () => {
+    let found = 0
+    for (const [_tag, row] of Object.entries(calls)) {
+      const names = Object.keys(row.arguments)
+      const call = { _tag, ...Object.fromEntries(names.map((name, index) => [name, 30 + index])) } as unknown as Call
+      const known = descriptorsOf(call).map(([name]) => name)
+      for (const name of names.filter((name) => /^(old|new)?(fd|\w*dirfd)$/i.test(name))) {
+        assert.include(known, name, _tag)
+        found++
+      }
+    }
+    assert.isAbove(found, 40)
+    const call = { _tag: "renameat2", olddirfd: 25, oldpath: "a", newdirfd: 26, newpath: "b", flags: 0 } as const
+    const { message } = new SyscallError({ call, code: "EACCES", places: { olddirfd: "/one", newdirfd: "/two" } })
+    assert.include(message, "renameat2(25</one>, \"a\", 26</two>, \"b\", 0) = -1 EACCES")
+    const here = new SyscallError({ call: { _tag: "fchdir", fd: 3 }, code: "EACCES" })
+    assert.include(here.message, "fchdir(3) = -1 EACCES")
+  })
+
+  it("is told the files by /proc, but for what is a mere answer, and what is not open", () => {
+    const file = openSync("/dev/null", "r")
+    try {
+      const call = { _tag: "mkdirat", dirfd: file, path: "x", mode: 0o755 } as const
+      assert.deepStrictEqual(placesOf(call, "EACCES"), { dirfd: "/dev/null" })
+      assert.isUndefined(placesOf(call, "EAGAIN"))
+      assert.isUndefined(placesOf({ ...call, dirfd: AT.FDCWD }, "EACCES"))
+      assert.isUndefined(placesOf({ ...call, dirfd: 1_000_000 }, "EBADF"))
+    } finally {
+      closeSync(file)
     }
   })
 

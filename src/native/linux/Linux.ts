@@ -44,6 +44,7 @@ import { mounts } from "./mounts.ts"
 import { namespaces } from "./namespaces.ts"
 import { network } from "./network.ts"
 import { paths } from "./paths.ts"
+import { placesOf } from "./places.ts"
 import { processes } from "./processes.ts"
 import { type Attempt, BlockingCalls, type Come } from "./rpc/BlockingCalls.ts"
 import { type Client, gone, pending } from "./rpc/Client.ts"
@@ -104,29 +105,32 @@ const CurrentSpawn = Context.Reference<Spawned | undefined>("runfx/native/Curren
 })
 
 /** Makes the error without a stack trace: an errno is often just an answer, and a stack trace costs more than the call. */
-const failed = (asked: Call, { code, detail, known }: Refused): SyscallError => {
+const failed = (asked: Call, { code, detail, known }: Refused, own: boolean): SyscallError => {
   const { stackTraceLimit } = Error
   // Reflect.set, because with frozen intrinsics an assignment would throw
   Reflect.set(Error, "stackTraceLimit", 0)
   try {
     const { advice, call = asked } = known
+    // the numbers of another process mean nothing here
+    const places = own ? placesOf(call, code) : undefined
     return new SyscallError({
       call,
       code,
       ...detail === undefined ? {} : { detail },
-      ...advice === undefined ? {} : { remedy: advice }
+      ...advice === undefined ? {} : { remedy: advice },
+      ...places === undefined ? {} : { places }
     })
   } finally {
     Reflect.set(Error, "stackTraceLimit", stackTraceLimit)
   }
 }
 
-const exitOf = <A>(call: Call, make: () => A): Exit.Exit<A, SyscallError> => {
+const exitOf = <A>(call: Call, make: () => A, own = false): Exit.Exit<A, SyscallError> => {
   try {
     return Exit.succeed(make())
   } catch (cause) {
     if (!(cause instanceof Refused)) throw cause
-    return Exit.fail(failed(call, cause))
+    return Exit.fail(failed(call, cause, own))
   }
 }
 
@@ -142,7 +146,7 @@ const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
   if (phase === "resumes") client.resume()
   else client.begin(phase === "waits")
   const handler = handlers[call._tag as keyof Syscalls.Handlers] as (call: Call) => Result<typeof call>
-  const exit = exitOf(call, () => handler(call))
+  const exit = exitOf(call, () => handler(call), server === undefined)
   if (Exit.isSuccess(exit)) {
     client.made(call, exit.value)
     server?.files.made(call, exit.value)

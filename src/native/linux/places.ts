@@ -1,0 +1,26 @@
+/** What descriptors stand for, for a message that has no more than their numbers. */
+import * as fs from "node:fs"
+import type { Errno } from "../Errno.ts"
+import { type Call, descriptorsOf } from "../Kernel.ts"
+
+/** What a call often fails with that nobody is told: it is asked again, or what it is about has ended. */
+const answers: ReadonlySet<Errno> = new Set<Errno>(["EAGAIN", "EINTR", "ESRCH", "ECHILD"])
+
+const placeOf = (fd: number): string | undefined => {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    // it is not open, or there is no /proc
+    return undefined
+  }
+}
+
+/** The files behind the descriptors of a call of this process that has failed, by the argument's name. */
+export const placesOf = (call: Call, code: Errno): Readonly<Record<string, string>> | undefined => {
+  if (answers.has(code)) return undefined
+  const places = descriptorsOf(call).flatMap(([name, fd]) => {
+    const place = placeOf(fd)
+    return place === undefined ? [] : [[name, place] as const]
+  })
+  return places.length === 0 ? undefined : Object.fromEntries(places)
+}
