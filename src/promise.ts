@@ -13,7 +13,8 @@
  * await job.run`touch ${name}`
  * ```
  *
- * `docs/guide/programs.md` has recipes by task, `docs/sandbox.md` all words of a description.
+ * `docs/guide/programs.md` has recipes by task, `docs/sandbox.md` all words of a description. The steps of a start can't be edited
+ * here, since a promise can't be interrupted: `docs/guide/flows.md` shows how a program with promises does that.
  */
 export * from "./promise/errors.ts"
 export { type Pool, pool, type PoolEvent, type PoolOptions, type PoolRunOptions } from "./promise/pool.ts"
