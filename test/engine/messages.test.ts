@@ -17,6 +17,7 @@ const prelude = `
 import type * as Brand from "effect/Brand"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { pipe } from "effect/Function"
 import * as Pipeline from "../../src/engine/Pipeline.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { sys } from "../../src/native/Kernel.ts"
@@ -62,6 +63,22 @@ const cases: Readonly<Record<string, readonly [snippet: string, says: ReadonlyAr
     [`'Standard'`, `there is no step "setHostnam": did you mean "setHostname"?`]
   ],
   nameLikeNoOther: [`Pipeline.remove(box, "dance")`, [`there is no step "dance"`]],
+  typoInAPipe: [
+    `standard.pipe(Pipeline.remove("dropCapabilitise"), Pipeline.remove("setUmask"))`,
+    [`=> Unfit<"there is no step "dropCapabilitise": did you mean "dropCapabilities"?"`]
+  ],
+  typoLaterInAPipe: [
+    `pipe(standard, Pipeline.remove("setUmask"), Pipeline.insertAfter("setHostnam", announce), Pipeline.check)`,
+    [`=> Unfit<"there is no step "setHostnam": did you mean "setHostname"?"`]
+  ],
+  typoInAComposedEdit: [
+    `box.pipe(Pipeline.compose(Pipeline.append(announce), Pipeline.remove("openRot")))`,
+    [`=> Unfit<"there is no step "openRot": did you mean "openRoot"?"`]
+  ],
+  typoInAPipeOfAFlow: [
+    `Runtime.run({ ...options, flow: (preset) => preset.pipe(Pipeline.remove("dropCapabilitise")) })`,
+    [`=> Unfit<"there is no step "dropCapabilitise": did you mean "dropCapabilities"?"`]
+  ],
   editThatDoesNotFit: [`Pipeline.remove("openRot")(box)`, [`there is no step "openRot": did you mean "openRoot"?`]],
   movedTooEarly: [
     `Pipeline.check(Pipeline.move(standard, "setHostname", { before: "populateEnv" }))`,

@@ -109,8 +109,14 @@ export interface Edited<out P extends Any, out C extends Changes>
   extends Pipeline<P["inputs"], ChangedAll<P["steps"], C>>
 {}
 
-/** The result of edits; a union for a union of pipelines. It is an interface, so that messages of the compiler stay short. */
-export type Applied<P, C extends Changes> = P extends Any ? Edited<P, C> : never
+/**
+ * The result of edits; a union for a union of pipelines. It is an interface, so that messages of the compiler stay short, and it
+ * has all edits since the preset in one list. What the compiler infers of a pipeline that was not edited is any list at all.
+ */
+export type Applied<P, C extends Changes> = P extends Edited<infer Q, infer Before>
+  ? Changes extends Before ? Edited<P, C> : Edited<Q, [...Before, ...C]>
+  : P extends Any ? Edited<P, C>
+  : never
 
 // ── applied ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

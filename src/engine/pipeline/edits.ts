@@ -24,7 +24,7 @@ import {
   type When
 } from "./changes.ts"
 import { type Any, type Keys, type Names, of, type Pipeline, type Steps } from "./Definition.ts"
-import type { Editable } from "./fits.ts"
+import type { AppliedIfFit, Editable } from "./fits.ts"
 import type { KeyName } from "./rules.ts"
 
 /**
@@ -40,7 +40,7 @@ import type { KeyName } from "./rules.ts"
  * @since 0.2.0
  */
 export interface Edit<out C extends Changes> extends Pipeable {
-  <P extends Any>(self: Editable<P, C>): Applied<P, C>
+  <P extends Any>(self: Editable<P, C>): AppliedIfFit<P, C>
   readonly changes: C
 }
 

@@ -5,7 +5,7 @@
  * @since 0.2.0
  */
 import type * as Step from "../Step.ts"
-import type { After, Before, Changes, Edited, Instead, Last, Move, Swap, When } from "./changes.ts"
+import type { After, Applied, Before, Changes, Edited, Instead, Last, Move, Swap, When } from "./changes.ts"
 import type { Any, Names, Steps } from "./Definition.ts"
 import type { Literal, Twice } from "./rules.ts"
 
@@ -63,8 +63,22 @@ type Misfits<C extends Changes, Known, Found = never> = C extends readonly [infe
 
 type MisfitsIn<P, C extends Changes> = P extends Any ? Misfits<C, Names<P>> : never
 
+/** A pipeline that can't be: the compiler has refused the edit that would make it. */
+interface Unfit<out Sentence> {
+  readonly unfit: Sentence
+}
+
 /** What does not fit of the edits that have made a pipeline; `never` for one that was not edited. */
-export type Misfit<P> = P extends Edited<infer Q, infer C> ? MisfitsIn<Q, C> : never
+export type Misfit<P> = P extends Unfit<infer Sentence> ? Sentence
+  : P extends Edited<infer Q, infer C> ? MisfitsIn<Q, C>
+  : never
 
 /** The pipeline, if it can be edited so. Otherwise the sentence about what does not fit, a type that no pipeline has. */
 export type Editable<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? P : MisfitsIn<P, C>
+
+/**
+ * The result of edits; with the sentence about what does not fit, if something does not. In a pipe, the compiler takes offence at an
+ * edit as a function: the first line of its message has what the edit would return, not what it accepts.
+ */
+export type AppliedIfFit<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? Applied<P, C>
+  : Unfit<MisfitsIn<P, C>> & Applied<P, C>
