@@ -18,8 +18,17 @@ const { steps } = create.pipe(
   Pipeline.insertAllAfter("prepareInit", [handOut, startProgram])
 )
 
-/** From a configuration, and a program that comes later, to that program in a container. */
-export const createLate = Pipeline.make(
+const pipeline = Pipeline.make(
   { name: "createLate", doc: "start a container whose program is known last", inputs: [Launch, Fork] },
   ...steps
 )
+
+/**
+ * The type of {@link createLate}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface CreateLate extends Pipeline.Of<typeof pipeline> {}
+
+/** From a configuration, and a program that comes later, to that program in a container. */
+export const createLate: CreateLate = pipeline

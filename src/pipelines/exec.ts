@@ -16,8 +16,7 @@ import { raiseLimits } from "../steps/parent/raiseLimits.ts"
 import { releaseInit } from "../steps/parent/releaseInit.ts"
 import { Running } from "../steps/parent/Running.ts"
 
-/** From a running container to one more program in it. */
-export const exec = Pipeline.make(
+const steps = Pipeline.make(
   { name: "exec", doc: "run a program in a running container", inputs: [Launch, Running, Fork] },
   findCgroup,
   openChannel,
@@ -27,3 +26,13 @@ export const exec = Pipeline.make(
   raiseLimits,
   releaseInit
 )
+
+/**
+ * The type of {@link exec}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface Exec extends Pipeline.Of<typeof steps> {}
+
+/** From a running container to one more program in it. */
+export const exec: Exec = steps

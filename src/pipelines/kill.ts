@@ -16,8 +16,7 @@ import { reap } from "../steps/kill/reap.ts"
 import { signalAll } from "../steps/kill/signalAll.ts"
 import { thaw } from "../steps/kill/thaw.ts"
 
-/** The kill pipeline. Whatever fails after the freeze, or interrupts it, the container is thawed. */
-export const kill = Pipeline.make(
+const steps = Pipeline.make(
   { name: "kill", doc: "kill all processes of a container", inputs: [KillTarget] },
   freeze,
   listProcesses,
@@ -25,3 +24,13 @@ export const kill = Pipeline.make(
   thaw,
   reap
 )
+
+/**
+ * The type of {@link kill}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface Kill extends Pipeline.Of<typeof steps> {}
+
+/** The kill pipeline. Whatever fails after the freeze, or interrupts it, the container is thawed. */
+export const kill: Kill = steps

@@ -9,10 +9,19 @@ import { askStatuses } from "../steps/list/askStatuses.ts"
 import { StateRoot } from "../steps/list/facts.ts"
 import { readStates } from "../steps/list/readStates.ts"
 
-/** From a directory of states to all containers, each with its status. */
-export const list = Pipeline.make(
+const steps = Pipeline.make(
   { name: "list", doc: "list the containers", inputs: [StateRoot] },
   readStates,
   // of the kernel, and last: what was written down is of then
   askStatuses
 )
+
+/**
+ * The type of {@link list}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface List extends Pipeline.Of<typeof steps> {}
+
+/** From a directory of states to all containers, each with its status. */
+export const list: List = steps

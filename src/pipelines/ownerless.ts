@@ -10,9 +10,18 @@ import { StateRoot } from "../steps/list/facts.ts"
 import { DetachedToo, judgeOwners } from "../steps/list/judgeOwners.ts"
 import { readStates } from "../steps/list/readStates.ts"
 
-/** From a directory of states to a verdict on each container. */
-export const ownerless = Pipeline.make(
+const steps = Pipeline.make(
   { name: "ownerless", doc: "find the containers that have no owner any more", inputs: [StateRoot, DetachedToo] },
   readStates,
   judgeOwners
 )
+
+/**
+ * The type of {@link ownerless}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface Ownerless extends Pipeline.Of<typeof steps> {}
+
+/** From a directory of states to a verdict on each container. */
+export const ownerless: Ownerless = steps

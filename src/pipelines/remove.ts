@@ -12,8 +12,7 @@ import { Removal } from "../steps/parent/Removal.ts"
 import { removeCgroup } from "../steps/parent/removeCgroup.ts"
 import { removeState } from "../steps/parent/removeState.ts"
 
-/** From a stopped container to nothing. */
-export const remove = Pipeline.make(
+const steps = Pipeline.make(
   { name: "remove", doc: "remove a stopped container", inputs: [Removal] },
   checkStopped,
   disconnectNetworks,
@@ -21,3 +20,13 @@ export const remove = Pipeline.make(
   // last: with it goes the id, by which a removal that failed above can be repeated
   removeState
 )
+
+/**
+ * The type of {@link remove}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface Remove extends Pipeline.Of<typeof steps> {}
+
+/** From a stopped container to nothing. */
+export const remove: Remove = steps

@@ -12,8 +12,7 @@ import { removeEntry } from "../steps/broken/removeEntry.ts"
 import { removeRemains } from "../steps/broken/removeRemains.ts"
 import { kill } from "./kill.ts"
 
-/** From an id to nothing. */
-export const removeBroken = Pipeline.make(
+const steps = Pipeline.make(
   { name: "removeBroken", doc: "remove a container whose state can't be read", inputs: [Broken] },
   findRemains,
   // a cgroup with a process in it can't be removed
@@ -22,3 +21,13 @@ export const removeBroken = Pipeline.make(
   // last: with it goes the id, by which a removal that failed above can be repeated
   removeEntry
 )
+
+/**
+ * The type of {@link removeBroken}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface RemoveBroken extends Pipeline.Of<typeof steps> {}
+
+/** From an id to nothing. */
+export const removeBroken: RemoveBroken = steps

@@ -10,8 +10,7 @@ import { sendSignal } from "../steps/signal/sendSignal.ts"
 import { SignalTarget } from "../steps/signal/SignalTarget.ts"
 import { thawToContinue } from "../steps/signal/thawToContinue.ts"
 
-/** From a signal to the processes that have it. */
-export const signal = Pipeline.make(
+const steps = Pipeline.make(
   { name: "signal", doc: "send a signal to a container that runs", inputs: [SignalTarget] },
   // a process that is frozen does not act on SIGCONT
   thawToContinue,
@@ -19,3 +18,13 @@ export const signal = Pipeline.make(
   listReceivers,
   sendSignal
 )
+
+/**
+ * The type of {@link signal}: a name that an editor shows in place of all steps.
+ *
+ * @since 0.2.0
+ */
+export interface Signal extends Pipeline.Of<typeof steps> {}
+
+/** From a signal to the processes that have it. */
+export const signal: Signal = steps
