@@ -1,8 +1,7 @@
 /**
- * Take over what another process has done to the root: handles on its mounts, and the word for it, which later steps ask
- * for.
+ * Take over the root that the side-car has finished: open handles of its mounts, and provide the fact that it is sealed.
  *
- * A pipeline that leaves out the steps themselves does not compile; one that is in a root that is finished says so here.
+ * Later steps require that fact. In a pipeline that builds its own root, other steps provide it; here the side-car did the work.
  *
  * @category steps
  * @since 0.1.0
@@ -18,7 +17,7 @@ import { RootChangedError } from "./rootfs/errors.ts"
 import { InRoot, RootSealed } from "./rootfs/facts.ts"
 import { isFresh, isRigid, reliedOn, uncovered } from "./rootfs/places.ts"
 
-/** A handle on a mount that the side-car has made; nobody else mounts anything in this namespace. */
+/** Opens a mount that the side-car has made; no other process mounts anything in this namespace. */
 const adopt = Effect.fnUntraced(function*(root: number, mount: Mount) {
   const destination = Files.clean(mount.destination)
   const changed = (found: string) => new RootChangedError({ path: destination, found })
@@ -40,10 +39,10 @@ const adopt = Effect.fnUntraced(function*(root: number, mount: Mount) {
   return { kept: { destination, fd, fresh: isFresh(mount) }, id }
 })
 
-/** By type, if it is a file system of the kernel's own. */
+/** The magic numbers of the kernel's own file systems, by type. */
 const magics: Readonly<Record<string, number>> = { proc: MAGIC.PROC_SUPER_MAGIC, sysfs: MAGIC.SYSFS_MAGIC }
 
-/** Of the side-car, which said that it is done after it had made the root read-only if that is asked for. */
+/** Takes the root. The side-car has reported that it is done, so it has also made the root read-only if that is asked for. */
 export const adoptBuiltRoot = Step.make("adoptBuiltRoot", {
   doc: "take the root as the side-car has finished it",
   calls: ["openat2", "statx", "fstatfs", "close"],
@@ -60,7 +59,7 @@ export const adoptBuiltRoot = Step.make("adoptBuiltRoot", {
       (mount) => adopt(root, mount)
     )
     for (const [index, { id, kept: { destination: path } }] of adopted.entries()) {
-      // exchanged for each other, one would be masked twice and the other not at all
+      // if two were exchanged for each other, one would be masked twice and the other not at all
       if (adopted.findIndex((other) => other.id === id) === index) continue
       return yield* new RootChangedError({ path, found: "is the mount that was made for another place" })
     }

@@ -10,8 +10,8 @@ import { InNamespaces } from "./init/facts.ts"
 import { PathsMasked } from "./rootfs/facts.ts"
 
 /**
- * Of the container's first process: what it made read-only and masked is so for each process that joins its mount
- * namespace.
+ * Provides the fact that paths are masked: the container's first process has done that, and it holds for each process that joins
+ * its mount namespace.
  */
 export const adoptMounts = Step.make("adoptMounts", {
   doc: "take the mounts as the container's first process has made them",

@@ -1,6 +1,6 @@
 /**
- * Tell the parent that the container is set up, and wait until it has limited the CPU time. What was done before is the
- * runtime's work: with a share of 2 beside busy processes, or a quota of 1 %, it would take a second and more.
+ * Tell the parent that the container is set up, and wait until it has limited the CPU time. The setup is the runtime's work:
+ * with shares of 2 next to busy processes, or with a quota of 1 %, it would take a second and more.
  *
  * @category steps
  * @since 0.2.0

@@ -1,8 +1,8 @@
 /**
- * Wait for the program, if it is known last: all that does not depend on it is done, and nothing of it is in the process
+ * Wait for the program, if it is known last. Everything that does not depend on it is done, and the process has no part of it
  * yet.
  *
- * The process waits in no system call: it sleeps, as it does between any two calls, and ends if the runtime does.
+ * The process waits for its next request, as between any two calls, and ends if the runtime does.
  *
  * @category steps
  * @since 0.2.0
@@ -13,11 +13,11 @@ import { send } from "./channel/channel.ts"
 import { CapabilitiesSet, ExecFilter, ParentDeathSignalSet, ProcessRestored, VerifiedDirectory } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
-/** Says "Waiting", and returns the record with the process that is to become of it. */
+/** Says "Waiting", and provides the record with the program that it then gets. */
 export const awaitProgram = Step.make("awaitProgram", {
   doc: "wait until the program is known",
   calls: ["sendmsg"],
-  // whatever has to be done before a program may run is done: nobody could tell how long it waits
+  // all protections are in place before it waits, since the wait may be long
   requires: [Init, VerifiedDirectory, CapabilitiesSet, ProcessRestored, ParentDeathSignalSet, ExecFilter],
   provides: Init,
   reversal: "harmless",

@@ -1,10 +1,9 @@
 /**
- * Become root of the user namespace that was entered, once its id maps are written: if it has no id 0, the first id
- * that it has. What counts are the capabilities, and the change of an id that is not root's takes none away.
+ * Become root of the user namespace that was entered, once its id maps are written; if it has no id 0, take its first id. The
+ * capabilities decide what the process may do, and a change between ids that are not root's removes none.
  *
- * Until then the ids are still those of the host, which may have no name inside. All capabilities of the namespace are
- * held from the entry on, whatever the ids are, so nothing is lost on the way. Groups come last: what can be denied must
- * not keep the ids from being set.
+ * Until then the ids are still those of the host, which may not be mapped inside. The process holds all capabilities of the
+ * namespace from the entry on, with any ids, so none is lost. The groups come last: if they are denied, the ids are set already.
  *
  * The kernel makes a process not dumpable when its ids change; then the files of `/proc/self` belong to the host's root.
  *

@@ -1,6 +1,6 @@
 /**
- * Enter the working directory of a program that is known late, if it is another one than the container's: as the program's
- * user, since nothing else is left.
+ * Enter the working directory of a program that is known late, if it differs from the container's. The process is the program's
+ * user by then.
  *
  * @see chdir(2)
  * @category steps

@@ -1,6 +1,6 @@
 /**
- * Enter the working directory, as the init's own user: it may be one that only root can reach. Where root can't (a home
- * on a file system that trusts no root), {@link verifyWorkingDirectory} tries again as the program's user.
+ * Enter the working directory as the init's own user, since only root may be able to reach it. If root can't (a home on a file
+ * system that does not trust root), {@link verifyWorkingDirectory} tries again as the program's user.
  *
  * @see chdir(2)
  * @category steps

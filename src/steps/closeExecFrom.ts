@@ -1,10 +1,10 @@
 /**
- * Close every descriptor that the program is not meant to have: those from `3 + preservedFds` on; and put those that it
- * is given in place of them.
+ * Close every descriptor that the program must not have, from `3 + preservedFds` on, and give those that the caller passes the
+ * numbers that they have in the program.
  *
  * They are closed, not only marked close-on-exec: between the mark and exec, a working directory or a program of
- * `/proc/self/fd/<n>` would lead to the host (CVE-2024-21626). All that stays is close-on-exec and leads nowhere: the
- * channel, whose closing by exec says to the parent that the program runs.
+ * `/proc/self/fd/<n>` would lead to the host (CVE-2024-21626). One stays open, and leads nowhere: the channel, which is
+ * close-on-exec. When exec closes it, the parent knows that the program runs.
  *
  * @see close_range(2)
  * @category steps
@@ -21,7 +21,7 @@ import { listDescriptors, selfCalls } from "./proc/self.ts"
 /** The highest number that close_range(2) takes. */
 const highest = 0xffff_ffff
 
-/** Before Linux 5.9; a seccomp filter that is older than the call says EPERM, which the kernel itself never does. */
+/** Linux before 5.9 has no such call; a seccomp filter that is older than the call returns EPERM, which the kernel never does. */
 const isMissing = ({ call, code }: SyscallError): boolean =>
   call._tag === "close_range" && (code === "ENOSYS" || code === "EPERM")
 
@@ -31,7 +31,7 @@ const closeOneByOne = Effect.fnUntraced(function*(first: number, kept: ReadonlyA
   }
 })
 
-/** What lies from `first` on between those that are kept. */
+/** The ranges from `first` on between the descriptors that are kept. */
 const between = (first: number, kept: ReadonlyArray<number>): ReadonlyArray<readonly [first: number, last: number]> => {
   const ends = kept.filter((fd) => fd >= first).toSorted((one, other) => one - other)
   return [first - 1, ...ends]
@@ -39,7 +39,7 @@ const between = (first: number, kept: ReadonlyArray<number>): ReadonlyArray<read
     .filter(([from, to]) => from <= to)
 }
 
-/** Closes all descriptors but stdio, the preserved ones and the channel, and puts in place those that were given. */
+/** Closes all descriptors except stdio, the preserved ones and the channel, and puts the passed ones at their numbers. */
 export const closeExecFrom = Step.make("closeExecFrom", {
   doc: "close the descriptors that the program must not have, and put in place those that it is given",
   calls: ["close_range", "fcntl", "getdents64", "dup3", ...selfCalls],

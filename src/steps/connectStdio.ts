@@ -1,8 +1,8 @@
 /**
- * Put the descriptors that the caller has given on standard input, output and error.
+ * Put the descriptors that the caller has passed on standard input, output and error.
  *
- * Until then the process has those of the application that started it. It comes first of all, while nobody else can see
- * the process: who might, later, finds nothing of the application's in it.
+ * Until then the process has those of the application that started it. This comes while no process of a container can see it:
+ * one that can, later, finds nothing of the application in it.
  *
  * @see dup(2)
  * @category steps

@@ -2,9 +2,9 @@
  * Reduce the capability bounding set to the configured one: what is not in it can't be gained by any exec, not even by
  * one of a set-user-id or file-capability binary.
  *
- * The loop ends when the kernel says so, not at the last capability that this program knows: what a newer kernel adds
- * would stay, and come back to root with exec. A capability that is configured but not there is an error rather than a
- * container with less than it was promised.
+ * The loop ends when the kernel reports the end, not at the last capability that this program knows: one of a newer kernel
+ * would stay, and root would get it back by exec. A capability that is configured but not available is an error: a container
+ * must not have less than its configuration promises.
  *
  * @see capabilities(7), PR_CAPBSET_DROP(2const)
  * @category steps
@@ -40,7 +40,7 @@ type Answer = "held" | "absent" | "unknown"
 
 const prctl = (option: number, capability: number) => {
   const call = sys.prctl({ option, arg2: capability, arg3: 0, arg4: 0, arg5: 0 })
-  // what this program has no name for, most kernels do not know either
+  // most kernels do not know capabilities that this program has no name for
   return capability <= last ? call : Ahead.likelyFails("EINVAL")(call)
 }
 

@@ -4,8 +4,8 @@
  * Effective, permitted and inheritable go in one capset(2). The ambient set follows, since it takes only what is both
  * permitted and inheritable by then; it is what a program of a user other than root keeps over its exec.
  *
- * What the process does not hold can't be given: that is an error that names the capabilities. (The OCI specification has a
- * runtime continue with less, and a warning: the command leaves out of a document what can't be had before it starts.)
+ * A capability that the process does not hold can't be set: the error names it. (The OCI specification wants a runtime to
+ * continue with fewer, and a warning: the command removes such capabilities from a document before the start.)
  *
  * @see capabilities(7), capset(2), PR_CAP_AMBIENT(2const)
  * @category steps
@@ -26,7 +26,7 @@ const ambient = (operation: number, capability: number) =>
 
 /**
  * The part of the ambient set that the kernel can raise. The rest is left out: many configurations name it out of habit,
- * without an inheritable set, and mean nothing by it. Who decodes one is warned.
+ * without an inheritable set. The decoder warns about it.
  */
 export const raisable = ({ ambient, inheritable, permitted }: Capabilities): ReadonlyArray<number> =>
   ambient.filter((capability) => permitted.includes(capability) && inheritable.includes(capability))

@@ -1,9 +1,8 @@
 /**
- * Find the program: `args[0]` as it is if it has a slash, else in the directories of the `PATH` that the program will
- * have. A program that is not there is an error of the start, with the exit status that a shell gives: 127, or 126 where
- * it may not be executed.
+ * Find the program: `args[0]` as it is if it has a slash, otherwise in the directories of the `PATH` that the program will
+ * have. A missing program is an error of the start, with the exit status of a shell: 127, or 126 if it may not be executed.
  *
- * It comes after everything that decides what the process may reach: as the program's user, in its directory.
+ * It comes after everything that decides what the process may reach, so it looks as the program's user, in its directory.
  *
  * @see execvp(3), POSIX "Command Search and Execution"
  * @category steps
@@ -70,12 +69,12 @@ export class ProgramNotFound extends Data.TaggedError("ProgramNotFound")<{
 
 const X_OK = 1
 
-/** The problem of a program that is no file of the container, but what runs until then. */
+/** The problem of a program that is the file which this process runs, and no file of the container. */
 const own = "it leads to /proc/self/exe, which is the start itself"
 
 type Finding = "executable" | "absent" | "not a regular file" | "permission denied" | typeof own
 
-/** Whether a file without a name is what this process runs: started again, that would end without a word. */
+/** Whether a file without a name is the one that this process runs: executed again, it would end without a message. */
 const isOwn = (found: Stat): Effect.Effect<boolean, SyscallError, Kernel> =>
   sys.statx({ dirfd: AT.FDCWD, path: "/proc/self/exe", flags: 0, mask: STATX.INO }).pipe(
     Effect.map((running) => Ahead.isSame(running, found, "ino") && Ahead.isSame(running, found, "dev")),
@@ -102,7 +101,7 @@ const look = (path: string, isThere = true): Effect.Effect<Finding, SyscallError
     )
   )
 
-/** What a look into a directory can fail with that says nothing of the other directories. */
+/** Errors of one directory of the `PATH`, after which the search continues in the others. */
 const ofDirectory: ReadonlySet<SyscallError["code"]> = new Set<SyscallError["code"]>([
   "EACCES",
   "ELOOP",
@@ -114,7 +113,7 @@ const ofDirectory: ReadonlySet<SyscallError["code"]> = new Set<SyscallError["cod
   "ETIMEDOUT"
 ])
 
-/** A look into a directory of the `PATH`: one that can't be searched has not the program. */
+/** Looks into a directory of the `PATH`; if it can't be searched, the program is not there. */
 const lookIn = (path: string): Effect.Effect<Finding | "unsearchable", SyscallError, Kernel> =>
   Effect.catchIf(
     look(path, usual.some((directory) => path.startsWith(directory))),

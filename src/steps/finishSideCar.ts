@@ -1,6 +1,6 @@
 /**
- * The end of the side-car: report that all is done, and exit. Its failure travels as any init's does, so that a
- * half-built root is never taken for a whole one.
+ * The end of the side-car: report that the root is built, and exit. A failure is reported as that of any init, so a half-built
+ * root is never taken for a complete one.
  *
  * @category steps
  * @since 0.1.0
@@ -16,7 +16,7 @@ import { RootSealed } from "./rootfs/facts.ts"
 export const finishSideCar = Step.make("finishSideCar", {
   doc: "report that the root is built, and exit",
   calls: ["sendmsg", "exit_group"],
-  // what the init waits for is all of it
+  // the init waits for the finished root
   requires: [Init, RootSealed],
   reversal: "terminal",
   replayable: true,

@@ -32,7 +32,7 @@ export const forkIntoNamespaces = Step.make("forkIntoNamespaces", {
     const joined = joins.some(({ type }) => type === "pid" || type === "time")
     const made = (unshare & (CLONE.NEWPID | CLONE.NEWTIME)) !== 0
     if (!joined && !made) return true as const
-    // the child is in the group that this makes: by that the parent finds and reaps it, should it die before its pid is known
+    // the child is in the group that this makes, by which the parent finds and reaps it if it dies before its pid is known
     yield* sys.setsid({})
     yield* sys.reclone({ flags: CLONE.PARENT })
     return true as const

@@ -1,8 +1,8 @@
 /**
  * Move into the container's cgroups, whose limits are set already, before anything is started that could be outside.
  *
- * The process moves itself: one that is moved by another makes the kernel lock out every fork, exec and exit of the
- * machine in each v1 hierarchy, which takes ten times as long.
+ * The process moves itself: to move another one, the kernel locks out every fork, exec and exit of the machine in each v1
+ * hierarchy, which takes ten times as long.
  *
  * @see cgroups(7)
  * @category steps

@@ -1,13 +1,13 @@
 /**
- * Join the namespaces that the configuration gives by path, or, for exec, those of the running container.
+ * Join the namespaces for which the configuration has a path, or, for exec, those of the running container.
  *
- * The order is the kernel's: every path is opened before the first is entered, since a joined mount namespace has other
- * paths. The user namespace comes after those that the caller may join with the authority that it has now, and before
- * those that only the root of that user namespace may join: what gave EPERM is tried again after it. The type goes along
- * with each setns(2), so that a path that leads to a namespace of another type is refused.
+ * Every path is opened before the first namespace is entered, since a joined mount namespace has other paths. The user
+ * namespace comes after those that the caller may join with its present capabilities, and before those that only root of that
+ * user namespace may join: a join that failed with EPERM is tried again after it. Each setns(2) names the type, so a path of a
+ * namespace of another type is refused.
  *
- * A container can end at any moment, and its init's number go to a process of the host. So, once everything is open, that
- * process is looked at again: if it still is who it was, all that was opened by its number is its.
+ * A container can end at any moment, and a process of the host can get its init's pid. So that process is checked again when
+ * everything is open: if it is still the same one, all that was opened by its pid belongs to it.
  *
  * Joined pid namespaces take effect in {@link forkIntoNamespaces}, ids of the joined user namespace in
  * {@link becomeNamespaceRoot}.
@@ -48,7 +48,7 @@ export class NamespaceJoinError extends Data.TaggedError("NamespaceJoinError")<{
       case "ESRCH":
         return `${path} is gone: the process that it belonged to has ended, or the path was never bound`
       case "EACCES":
-        return `the process that ${path} belongs to is another user's, or not to be looked into: run as that user or as root`
+        return `the process that ${path} belongs to is another user's, or may not be inspected: run as that user or as root`
       case "EPERM":
         return type === "user"
           ? "joining a user namespace needs CAP_SYS_ADMIN in it, which its owner outside and root have: run as one of them"
@@ -118,7 +118,7 @@ export const joinNamespaces = Step.make("joinNamespaces", {
       }
       yield* enterAll(opened)
     }))
-    // a descriptor of a host namespace in the container is a way out: each is closed, and one that is not is an error
+    // a descriptor of a host namespace would be a way out of the container: a close that fails is an error
     const closed = yield* Effect.forEach(opened, ({ fd }) => Effect.exit(sys.close({ fd })))
     yield* exit
     yield* Effect.all(closed, { discard: true })

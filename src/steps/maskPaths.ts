@@ -1,10 +1,10 @@
 /**
  * Mask paths of the container: a file reads as empty, a directory shows nothing.
  *
- * A path is found below the handle of the mount that holds it: it is the procfs that this start has mounted whose files
- * are covered, wherever it is by now. Files are covered by the container's null device, which is looked at by handle
- * before it is used: runtimes that trusted its path could be made to bind any file of the host in its place
- * (CVE-2025-31133). Directories are covered by one read-only tmpfs without room for a file, bound on all of them.
+ * A path is resolved below the handle of the mount that it is in. So the files of the procfs that this start has mounted are
+ * covered, even if that was moved. Files are covered by the container's null device, which is checked by handle before it is
+ * used: runtimes that trusted its path could be made to bind any file of the host instead (CVE-2025-31133). Directories are
+ * covered by one read-only tmpfs without room for a file, bound on all of them.
  *
  * @see OCI config-linux.md#masked-paths
  * @category steps

@@ -2,8 +2,8 @@
  * Make the init not dumpable, so that processes inside of the container can't trace it or reach the host through its
  * open descriptors and its `/proc/<pid>/exe` (CVE-2016-9962, CVE-2019-5736). execve(2) ends it.
  *
- * From here on the files of `/proc/self` belong to the host's root: in a user namespace, what has to be written there
- * is written before.
+ * From here on the files of `/proc/self` belong to the host's root. If the process is in a user namespace, it has to write to
+ * them before.
  *
  * @see prctl(2), PR_SET_DUMPABLE
  * @category steps

@@ -1,8 +1,8 @@
 /**
  * Make paths of the container read-only: each becomes a mount of its own, bound on itself.
  *
- * A path is found below the handle of the mount that holds it. So it is the procfs that this start has mounted whose parts
- * become read-only, wherever it is by now.
+ * A path is resolved below the handle of the mount that it is in. So parts of the procfs that this start has mounted become
+ * read-only, even if that was moved.
  *
  * @see OCI config-linux.md#readonly-paths
  * @category steps
@@ -21,12 +21,12 @@ import { ifThere, isWithin, without } from "./rootfs/places.ts"
 
 /** A read-only clone of a place, attached to it. */
 const cover = (place: number): Effect.Effect<number, SyscallError, Kernel> =>
-  // the clone has the mounts below the path, or it would uncover what they cover; it keeps nosuid, nodev and noexec
+  // the clone includes the mounts below the path, or what they cover would be visible; it keeps nosuid, nodev and noexec
   Files.keeping(cloneOfHandle(place, true), (tree) => Effect.andThen(makeReadonly(tree), attach(tree, place)))
 
 const makePathReadonly = Effect.fnUntraced(function*(root: number, kept: ReadonlyArray<Kept>, path: string) {
   const destination = Files.clean(path)
-  // what is attached on the root itself nobody sees who has it as root
+  // a process whose root is this mount would not see one that is attached on it
   if (destination === "/") return yield* Effect.as(makeReadonly(root), kept)
   let all = kept
   yield* ifThere(root, kept, path, (place) =>
@@ -34,14 +34,14 @@ const makePathReadonly = Effect.fnUntraced(function*(root: number, kept: Readonl
       const fd = yield* cover(place)
       const covered = kept.filter((mount) => isWithin(mount.destination, destination))
       if (covered.length === 0) return yield* sys.close({ fd })
-      // what the program finds there from now on is the clone
+      // the program finds the clone there from now on
       yield* Effect.forEach(covered, (mount) => sys.close({ fd: mount.fd }), { discard: true })
       all = [...without(kept, destination), { destination, fd, fresh: false }]
     }))
   return all
 })
 
-/** Makes each path read-only that is there. */
+/** Makes each path that exists read-only. */
 export const readonlyPaths = Step.make("readonlyPaths", {
   doc: "make paths read-only",
   calls: ["openat2", "open_tree", "mount_setattr", "move_mount", "close"],

@@ -1,7 +1,7 @@
 /**
- * Make read-only what had to be writable until now: mounts in which devices or places to mount on were made, and the root.
+ * Make read-only what had to be writable until now: the root, and mounts in which devices or mount points were made.
  *
- * Only an attribute is added, by the handle of each mount: the others, locked ones among them, stay.
+ * The call on each mount's handle only adds one attribute: the others stay, even locked ones.
  *
  * @see OCI config.md#root, mount_setattr(2)
  * @category steps
@@ -17,7 +17,7 @@ import { DevicesCreated, InRoot, Mounted, RootSealed } from "./rootfs/facts.ts"
 
 /** Makes the postponed mounts read-only, and the root if the configuration says so. */
 export const remountReadonly = Step.make("remountReadonly", {
-  doc: "make the root, /dev and tmpfs mounts read-only that shall be",
+  doc: "make the root, /dev and tmpfs mounts read-only, as far as asked for",
   calls: ["mount_setattr", "close"],
   requires: [Init, Mounted, DevicesCreated, InRoot],
   provides: RootSealed,

@@ -1,11 +1,11 @@
 /**
- * Take back what Node.js did to the process at its start, so that the program starts as from a shell.
+ * Undo what the process has inherited from Node.js, so that the program starts as from a shell.
  *
  * Node ignores SIGPIPE and SIGXFSZ (and has set all other signals to their default, whatever its parent had ignored),
  * raises the soft limit of descriptors to the hard one, marks descriptors close-on-exec, and makes pipes and terminals
  * of stdio non-blocking. An ignored signal, a limit and a signal mask outlive execve(2).
  *
- * It comes after all steps that open anything: the limit of descriptors may be lower than what is open already.
+ * It comes after the steps that have several files open at once: the limit of descriptors may be lower than that.
  *
  * @see execve(2), signal(7)
  * @category steps
@@ -33,18 +33,18 @@ const block = Effect.fnUntraced(function*(fd: AnyFd) {
   if ((flags & O.NONBLOCK) !== 0) yield* sys.fcntl({ fd, command: F.SETFL, argument: flags & ~O.NONBLOCK })
 })
 
-/** A caller may start the runtime with a part of stdio closed; then the program starts so too. */
+/** If the caller has started the runtime with a part of stdio closed, the program starts without it, too. */
 const ifOpen = (effect: Effect.Effect<void, SyscallError, Kernel>) => orOn(["EBADF"], undefined)(effect)
 
 /** Restores signals, limits and descriptors. */
 export const restoreProcess = Step.make("restoreProcess", {
-  doc: "take back what Node.js did to signals, limits and descriptors",
+  doc: "undo what Node.js did to signals, limits and descriptors",
   calls: ["prlimit64", "rt_sigaction", "rt_sigprocmask", "fcntl"],
   requires: [Init],
   provides: ProcessRestored,
   reversal: "irreversible",
   replayable: true,
-  advice: { EBADF: "a descriptor that is to be preserved is not open: check --preserve-fds" },
+  advice: { EBADF: "a descriptor that has to be preserved is not open: check --preserve-fds" },
   run: Effect.gen(function*() {
     const { nofile, preservedFds, process } = yield* Init
     const { hard, soft } = process.rlimits.findLast(({ resource }) => resource === RLIMIT.NOFILE) ?? nofile

@@ -16,7 +16,7 @@ import { sys } from "../native/Kernel.ts"
 import { ParentDeathSignal } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
-/** Sets `parentDeathSignal`, or asks for the one that is set. */
+/** Sets `parentDeathSignal`, or reads the one that is set. */
 export const saveParentDeathSignal = Step.make("saveParentDeathSignal", {
   doc: "die with the parent if the configuration asks for it, and remember the signal",
   calls: ["prctl"],

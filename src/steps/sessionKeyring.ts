@@ -14,8 +14,8 @@ import { Init } from "./init/Init.ts"
 import { joinKeyring, keyringAdvice } from "./init/keyring.ts"
 
 /**
- * What the kernel gives a session keyring (possessor: all; user: view, read, link), and search for the user besides:
- * without it a process that is executed in the container later does not find the keyring by its name.
+ * The kernel's permissions of a session keyring (possessor: all; user: view, read, link), and search for the user: without
+ * it, a process that is executed in the container later does not find the keyring by its name.
  */
 const permissions = 0x3f1b0000
 

@@ -28,7 +28,7 @@ export const setHostname = Step.make("setHostname", {
   run: Effect.gen(function*() {
     const { container } = yield* Init
     const { defaultHostname, hostname } = container
-    // in a namespace of others the name is theirs
+    // a default name must not change that of a shared namespace
     const name = hostname ?? (hasNamespace(container, "uts") ? defaultHostname : undefined)
     if (name === undefined) return
     yield* Effect.catchTag(

@@ -1,5 +1,5 @@
 /**
- * Keep the permitted capabilities over the change of the user, which would else clear them when all uids become nonzero.
+ * Keep the permitted capabilities over the change of the user, which otherwise clears them when all uids become nonzero.
  *
  * @see prctl(2), PR_SET_KEEPCAPS; capabilities(7)
  * @category steps

@@ -13,12 +13,12 @@ import { IOPRIO_WHO } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { Init } from "./init/Init.ts"
 
-/** More processors than any kernel is built for; those that are not there, or not in the cpuset, don't count. */
+/** More processors than any kernel is built for; the kernel ignores those that do not exist or are not in the cpuset. */
 const mostCpus = 8192
 
 let cpus: ReadonlyArray<number> | undefined
 
-/** Made when it is first needed, and once: each container asks for it. */
+/** Made once, when it is first needed: every container needs it. */
 const everyCpu = (): ReadonlyArray<number> => cpus ??= Array.from({ length: mostCpus }, (_, cpu) => cpu)
 
 /**

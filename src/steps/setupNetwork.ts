@@ -1,5 +1,5 @@
 /**
- * Bring the container's interfaces up, from inside. The parent has made what they need on the host, and waits no more.
+ * Bring the container's interfaces up, from inside. The parent has already made what they need on the host.
  *
  * @category steps
  * @since 0.1.0

@@ -1,11 +1,11 @@
 /**
  * Set the resource limits of the process, in the order of the configuration.
  *
- * In a user namespace nobody may raise a hard limit: there the parent sets them from outside with `applyRlimits`.
+ * In a user namespace no process may raise a hard limit: the parent's step `raiseLimits` has done that from outside.
  *
- * Three limits are only raised here, while the process may. That of descriptors gets the configured values in
- * `restoreProcess`: a limit below what the steps in between hold would keep them from opening anything. Those of the size of
- * files and of the processor time are set in `exec`: a file is written before, and the time of the start counts, too.
+ * Three limits are only raised here, while the process may. That of descriptors gets its configured value in
+ * `restoreProcess`: with a low one, the steps in between could open nothing. Those of the size of files and of the processor
+ * time are set in `exec`: a file is written before, and the time of the start counts, too.
  *
  * @see prlimit(2)
  * @category steps

@@ -14,7 +14,7 @@ import { sys } from "../native/Kernel.ts"
 import { NetworkUp } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
-/** A route that makes no sense, as found before the kernel is asked. */
+/** A route that makes no sense, which is found before the kernel is asked. */
 export class RouteError extends Data.TaggedError("RouteError")<{
   /** Its position in the configuration, from 0. */
   readonly index: number
@@ -26,7 +26,7 @@ export class RouteError extends Data.TaggedError("RouteError")<{
   }
 }
 
-/** Checks in this order: something given, destination, source, gateway; the first failure counts. */
+/** Checks that something is given, then destination, source and gateway; reports the first failure. */
 const check = (route: Route, index: number): Effect.Effect<void, RouteError> => {
   const fail = (problem: string, advice?: string): Effect.Effect<never, RouteError> =>
     Effect.fail(new RouteError({ index, problem, ...given({ advice }) }))

@@ -1,9 +1,9 @@
 /**
  * Become the program's user.
  *
- * Stdio is handed to the user first, while the process still may: a program reopens `/dev/stderr`. Then groups, group and
- * user, in this order: with the user goes the right to change the others. The calls are raw ones, for this thread; there
- * is no other.
+ * The user gets stdio first, while the process may still change owners: programs reopen `/dev/stderr`. Then groups, group and
+ * user are set, in this order, since the change of the user ends the right to change the others. The calls are raw ones and
+ * change one thread; the process has no other.
  *
  * Names are looked up in the container's own files. They are the image's: read by handle, only if regular, and only up to
  * a size.
@@ -25,7 +25,7 @@ import { Environment, ExecUser, KeepCaps, NamespaceRoot } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 import { setGroups, setGroupsCalls } from "./init/setGroups.ts"
 
-/** A file of the container that names its users or groups and that can't be used. */
+/** The container's /etc/passwd or /etc/group can't be used. */
 export class UserFileError extends Data.TaggedError("UserFileError")<{
   readonly path: string
   readonly problem: string
@@ -38,7 +38,7 @@ export class UserFileError extends Data.TaggedError("UserFileError")<{
   }
 }
 
-/** A user or group id that the user namespace has no name for. */
+/** A user or group id that is not mapped in the user namespace. */
 export class UnmappedId extends Data.TaggedError("UnmappedId")<{
   readonly kind: "uid" | "gid"
   readonly id: number
@@ -77,7 +77,7 @@ const readFile = (path: string): Effect.Effect<string, UserFileError | SyscallEr
       })
   )
 
-/** What opens no file is what the image has in its place: a link in circles, or a device without a driver. */
+/** The image may have something else there: a loop of links, or a device without a driver. */
 const unusable = (path: string) => (error: SyscallError | UserFileError): SyscallError | UserFileError =>
   error._tag === "SyscallError" && (error.code === "ELOOP" || error.code === "ENXIO")
     ? new UserFileError({ path, problem: `can't be opened: ${error.message}` })
@@ -93,7 +93,7 @@ const resolve = Effect.gen(function*() {
   if (user._tag === "Ids") {
     const { additionalGids, gid, uid } = user
     const set = entries.find(([name, value]) => name === "HOME" && value !== "")
-    // nobody needs the file only for this; whatever is wrong with it, there is a home
+    // the file is only needed for HOME, so any problem with it means the default
     const home = set === undefined
       ? Effect.match(readFile("/etc/passwd"), { onFailure: () => "/", onSuccess: (text) => homeOf(uid, text) })
       : Effect.succeed(set[1])
@@ -111,12 +111,12 @@ const resolve = Effect.gen(function*() {
   } satisfies Resolved
 })
 
-/** Pipes, sockets and terminals go to the user; a file or a device of the host that was redirected to does not. */
+/** Gives pipes, sockets and terminals to the user, but no file or device of the host to which a stream was redirected. */
 const giveStdio = (uid: AnyUid) =>
   Effect.forEach([0, 1, 2], (fd) =>
     Effect.flatMap(Files.stat(fd), (stat) => {
       const isStream = Files.isType(stat, S.IFIFO) || Files.isType(stat, S.IFSOCK) ||
-        // memory devices as /dev/null are everybody's
+        // memory devices such as /dev/null are for all users
         (Files.isType(stat, S.IFCHR) && stat.rdev.major !== 1)
       return isStream && stat.uid !== uid
         ? sys.fchownat({ dirfd: fd, path: "", uid, gid: stat.gid, flags: AT.EMPTY_PATH })

@@ -1,6 +1,6 @@
 /**
- * Start a session of its own: no terminal of the caller can signal the container or be fed by it (TIOCSTI), and a
- * terminal can become its controlling one.
+ * Start a new session: no terminal of the caller can signal the container or get input from it (TIOCSTI), and a terminal can
+ * become the session's controlling one.
  *
  * @see setsid(2)
  * @category steps
@@ -15,7 +15,7 @@ import { InNamespaces } from "./init/facts.ts"
 export const startSession = Step.make("startSession", {
   doc: "start a session of its own",
   calls: ["setsid"],
-  // until then the parent knows the process by the session of the one that cloned it
+  // until then the parent identifies the process by the session of the one that cloned it
   requires: [InNamespaces],
   reversal: "irreversible",
   replayable: true,

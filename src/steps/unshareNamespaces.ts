@@ -19,7 +19,7 @@ import { NamespacesJoined, NamespacesMade } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 import { selfCalls, writeSelf } from "./proc/self.ts"
 
-/** How often an unshare(2) that gave EINVAL is tried again: some kernels give it where another call races with it. */
+/** How often an unshare(2) that failed with EINVAL is tried again: some kernels return it if another call races with it. */
 const retries = 5
 const pause = 1_000_000n
 

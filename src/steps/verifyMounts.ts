@@ -1,9 +1,9 @@
 /**
- * Look once more, before the program starts, whether what this start has mounted, masked and made read-only is where
- * the program will look.
+ * Check once more, before the program starts, that what this start has mounted, masked and made read-only is where the program
+ * will look.
  *
- * What was done by handle holds wherever somebody may have moved it. But what is in its place then is neither masked
- * nor the kernel's own; so the start fails. "Not there" is right for a path that is to be masked, and wrong for a mount.
+ * The earlier steps worked by handle, so their effect moves with the mount if somebody moves it. But what is at the path then is
+ * neither masked nor the kernel's own, so the start fails. A masked path may be missing; a mount may not.
  *
  * @see rename(2) RENAME_EXCHANGE
  * @category steps

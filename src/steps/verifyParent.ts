@@ -2,8 +2,8 @@
  * Check that the parent is still the one that started this process. The parent-death signal reports later deaths only:
  * a parent that died before it was set would leave an orphan that nobody waits for.
  *
- * In a pid namespace of its own a process sees 0 for a parent outside, living or dead; there the end of file on the
- * channel says.
+ * If the parent is outside of the pid namespace, getppid(2) returns 0, whether it lives or not; then the end of file on the
+ * channel shows that it died.
  *
  * @see getppid(2)
  * @category steps

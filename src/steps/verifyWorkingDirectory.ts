@@ -1,7 +1,6 @@
 /**
- * Enter the working directory as the program's user, if the init's own could not, and check that the process is
- * inside of the container's root: a directory of the host, reached through a descriptor that was left open, is the way
- * out of CVE-2024-21626.
+ * Enter the working directory as the program's user, if the init's own user could not, and check that the process is inside of
+ * the container's root. In CVE-2024-21626, a directory of the host, reached through an open descriptor, was the way out.
  *
  * @see chdir(2)
  * @category steps

@@ -1,6 +1,6 @@
 /**
- * Set the kernel's parameters of the container's namespaces, through a procfs of our own: a write to the container's
- * `/proc` could be swallowed by what the image put there (CVE-2019-16884, CVE-2025-52881).
+ * Set kernel parameters of the container's namespaces, through a private procfs: the image could have put something at the
+ * container's `/proc` that swallows the write (CVE-2019-16884, CVE-2025-52881).
  *
  * @see OCI config-linux.md#sysctl, sysctl(8), proc_sys(5)
  * @category steps
@@ -17,7 +17,7 @@ import * as Procfs from "../native/Procfs.ts"
 import { InNamespaces } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
-/** A name of a sysctl that is none. */
+/** An invalid name of a sysctl. */
 export class SysctlNameError extends Data.TaggedError("SysctlNameError")<{
   readonly key: string
 }> {
@@ -26,7 +26,7 @@ export class SysctlNameError extends Data.TaggedError("SysctlNameError")<{
   }
 }
 
-/** A parameter of the kernel that could not be set. */
+/** A kernel parameter could not be set. */
 export class SysctlError extends Data.TaggedError("SysctlError")<{
   readonly key: string
   readonly value: string

@@ -1,6 +1,6 @@
 /**
- * Write the tiny program that stands between this process and a program with a filter: see `native/trampoline.ts`. It is a
- * memory file, so it takes no path of the container.
+ * Write the small program that is executed before a program with a filter: see `native/trampoline.ts`. It is a memory file, so
+ * it needs no path of the container.
  *
  * @see memfd_create(2)
  * @category steps
@@ -21,11 +21,11 @@ const isForbidden = (error: { readonly _tag: string }): boolean => {
   return call._tag === "memfd_create" && code === "EACCES"
 }
 
-/** Writes the trampoline of a program with a filter that is loaded at the very end, or with a process 1 before it. */
+/** Writes the trampoline, if a filter is loaded at the very end, or if process 1 is runfx's own. */
 export const writeTrampoline = Step.make("writeTrampoline", {
   doc: "write the program that loads the filter, stays as process 1 if that is asked for, and becomes the program",
   calls: [...writeCalls],
-  // what is opened from here on is not closed again, but by exec
+  // from here on, only exec closes what is opened
   requires: [Init, DescriptorsClosed, ProcessRestored, ExecFilter, Program],
   provides: Trampoline,
   reversal: "harmless",
