@@ -72,7 +72,13 @@ const X_OK = 1
 /** The problem of a program that is the file which this process runs, and no file of the container. */
 const own = "it leads to /proc/self/exe, which is the start itself"
 
-type Finding = "executable" | "absent" | "not a regular file" | "permission denied" | typeof own
+type Finding =
+  | "executable"
+  | "absent"
+  | "not a regular file"
+  | "permission denied"
+  | "too many symbolic links"
+  | typeof own
 
 /** Whether a file without a name is the one that this process runs: executed again, it would end without a message. */
 const isOwn = (found: Stat): Effect.Effect<boolean, SyscallError, Kernel> =>
@@ -146,7 +152,10 @@ export const findProgram = Step.make("findProgram", {
     const unsearched: Array<string> = []
     for (const candidate of candidates(name, path)) {
       const finding = isPath
-        ? yield* look(candidate).pipe(orOn<Finding>(["EACCES"], "permission denied"))
+        ? yield* look(candidate).pipe(
+          orOn<Finding>(["EACCES"], "permission denied"),
+          orOn<Finding>(["ELOOP"], "too many symbolic links")
+        )
         : yield* lookIn(candidate)
       if (finding === "executable") return { path: candidate }
       if (finding === "unsearchable") unsearched.push(candidate.slice(0, -name.length - 1))

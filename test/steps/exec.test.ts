@@ -42,6 +42,8 @@ describe("exec", () => {
       126
     ])
     assert.include(refused("EPERM").advice, "process.capabilities.bounding")
+    assert.include(refused("ELOOP").advice, "script")
+    assert.include(refused("EIO").advice, "dynamic loader")
     assert.strictEqual(refused("EACCES", 5).tag, "SyscallError")
     assert.include(exec.advice.EACCES, "vm.memfd_noexec")
   })

@@ -66,6 +66,12 @@ describe("findProgram", () => {
     assert.strictEqual(refused.code, "ENOSYS", "no call for any of them")
   })
 
+  it("refuses a path of links that lead to each other; exit status 126", () => {
+    const { error, message } = fail(findProgram, context("/t/loop", "/bin"), () => "ELOOP")
+    assert.strictEqual(message, "the program /t/loop can't be executed by uid 1000: too many symbolic links")
+    assert.propertyVal(error, "exitCode", 126)
+  })
+
   it("says which PATH was searched; exit status 127", () => {
     const { advice, error, message, tag } = fail(findProgram, context("run", "/a:/b"), files({}))
     assert.strictEqual(tag, "ProgramNotFound")

@@ -22,7 +22,10 @@ const advice: Readonly<Partial<Record<Errno, string>>> = {
     "the file (setcap -r); or a security module forbids it",
   ENOEXEC: "the program is neither a binary for this machine nor a script with a #! line",
   ETXTBSY: "a process has the program open for writing: wait until it closes it, or execute a copy",
-  E2BIG: "arguments and environment together are too large"
+  E2BIG: "arguments and environment together are too large",
+  ELOOP: "the program is a script whose #! line names a script, and so on: let it name a binary",
+  EIO: "the dynamic loader that the binary names is too short to be one; otherwise, a device has failed (see dmesg)",
+  ELIBBAD: "the dynamic loader that the binary names is none for this machine"
 }
 
 /** The program was found, but the kernel refused to execute it. Only the errno is known. */

@@ -15,6 +15,7 @@ import { AT, O, STATX } from "../../native/constants.ts"
 import { entriesOf, stat, using, writeAll } from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { pause } from "../cgroup/files.ts"
 import { checkId, type ContainerId, isId } from "./ContainerId.ts"
 import {
   directoryMode,
@@ -267,6 +268,17 @@ const stateOf = (text: string, id: string, file: string): Effect.Effect<State, S
   return Effect.fail(new StateCorrupt({ file, problem }))
 }
 
+/** For how long a directory without a state may be one that is just deleted, in milliseconds: its state is removed right before it. */
+const lastMoment = 20
+
+/** Fails with {@link ContainerNotFound} if a directory without a state is deleted now. */
+const whileThere = Effect.fnUntraced(function*(dirfd: AnyFd, id: string, path: string) {
+  for (let slept = 0;; slept += yield* pause(5)) {
+    if ((yield* stat(dirfd)).nlink === 0) return yield* new ContainerNotFound({ id, path })
+    if (slept >= lastMoment) return
+  }
+})
+
 const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, LoadError, Kernel> =>
   withDirectory(root, id, (dirfd) =>
     Effect.suspend(() => {
@@ -274,11 +286,9 @@ const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, 
       const file = `${path}/${name}`
       const text = readState(dirfd, name, file).pipe(
         Effect.catchTag("StateCorrupt", (error) =>
-          Effect.gen(function*() {
-            // the directory was deleted after it was opened
-            if (error.missing === true && (yield* stat(dirfd)).nlink === 0) yield* new ContainerNotFound({ id, path })
-            return yield* error
-          }))
+          error.missing === true
+            ? Effect.andThen(whileThere(dirfd, id, path), Effect.fail(error))
+            : Effect.fail(error))
       )
       return Effect.flatMap(text, (text) => stateOf(text, id, file))
     })).pipe(

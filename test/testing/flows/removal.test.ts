@@ -2,6 +2,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { AT, O, SIG } from "../../../src/native/constants.ts"
 import { readAll, using, writeAll } from "../../../src/native/Files.ts"
 import { Kernel, sys } from "../../../src/native/Kernel.ts"
@@ -56,6 +57,29 @@ describe("a list", () => {
       verdict(listed.at(-1)?.id === "zebra" ? wrong : [...wrong, `the other is not listed, at call ${call}`], ran)
     }
     assert.isAbove(calls, 30)
+  })
+})
+
+describe("an act on a container", () => {
+  it("whose state has just been deleted waits for the rest, and finds no container", () => {
+    const act = Effect.gen(function*() {
+      const kernel = yield* Kernel
+      const kill = Effect.flip(Effect.provideService(Runtime.kill(id, SIG.KILL, { stateRoot }), Kernel, kernel))
+      const begun: Array<Fiber.Fiber<{ readonly _tag: string }, unknown>> = []
+      const watched: Kernel["Service"] = {
+        invoke: (call) =>
+          call._tag === "unlinkat" && call.path === "state.json"
+            ? Effect.tap(
+              kernel.invoke(call),
+              () => Effect.map(Effect.forkDetach(kill, { startImmediately: true }), (fiber) => begun.push(fiber))
+            )
+            : kernel.invoke(call)
+      }
+      yield* Effect.provideService(Runtime.remove(id, { stateRoot, force: true }), Kernel, watched)
+      return (yield* Fiber.join(begun[0]!))._tag
+    })
+    const ran = perform(running("v2").state, act)
+    verdict(Exit.isSuccess(ran.exit) && ran.exit.value === "ContainerNotFound" ? [] : [String(ran.exit)], ran)
   })
 })
 
