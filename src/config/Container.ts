@@ -312,11 +312,19 @@ export interface Container {
   readonly process: Process
 }
 
-/** Whether the container has a namespace of a type: a new one or one that is joined. */
+/**
+ * Whether the container has a namespace of a type: a new one or one that is joined.
+ *
+ * @category guards
+ */
 export const hasNamespace = (container: Container, type: NamespaceType): boolean =>
   container.namespaces.some((namespace) => namespace.type === type)
 
-/** Whether the container has a new namespace of a type, one that it makes itself. */
+/**
+ * Whether the container has a new namespace of a type, one that it makes itself.
+ *
+ * @category guards
+ */
 export const makesNamespace = (container: Container, type: NamespaceType): boolean =>
   container.namespaces.some((namespace) => namespace.type === type && namespace.path === undefined)
 

@@ -32,7 +32,11 @@ export const Headers = Context.Reference<"checked" | "trusted">("runfx/Headers",
   defaultValue: () => ["development", "test"].includes(process.env["NODE_ENV"] ?? "") ? "checked" : "trusted"
 })
 
-/** A step makes a call that its header does not declare. That is a mistake in the step, and so a defect. */
+/**
+ * A step makes a call that its header does not declare. That is a mistake in the step, and so a defect.
+ *
+ * @category errors
+ */
 export class UndeclaredCall extends Error {
   override readonly name = "UndeclaredCall"
   readonly pipeline: string

@@ -110,11 +110,23 @@ export const Plan = Schema.Struct({
   fails: Schema.optionalKey(Failure)
 })
 
-/** A plan. */
+/**
+ * A plan.
+ *
+ * @category models
+ */
 export interface Plan extends Schema.Schema.Type<typeof Plan> {}
-/** One step of a plan. */
+/**
+ * One step of a plan.
+ *
+ * @category models
+ */
 export interface Row extends Schema.Schema.Type<typeof Row> {}
-/** One call of a plan. */
+/**
+ * One call of a plan.
+ *
+ * @category models
+ */
 export interface PlannedCall extends Schema.Schema.Type<typeof PlannedCall> {}
 
 // ── from a record ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,6 +139,8 @@ export interface PlannedCall extends Schema.Schema.Type<typeof PlannedCall> {}
  *
  * @param pipelines whose steps' descriptions the rows show
  * @param error what the run failed with, if it did
+ *
+ * @category constructors
  */
 export const make = (options: {
   readonly title: string
@@ -199,5 +213,9 @@ export const jsonSchema = (): object => {
   }
 }
 
-/** Reads a plan. Fails with a message that names the place at which the text is not one. */
+/**
+ * Reads a plan. Fails with a message that names the place at which the text is not one.
+ *
+ * @category constructors
+ */
 export const fromText = (text: string): Effect.Effect<Plan, Schema.SchemaError> => Schema.decodeEffect(Text)(text)

@@ -40,19 +40,37 @@ import { undoing } from "./Events.ts"
  * - `irreversible`: it can't be undone in place (a changed uid, an entered namespace): the process must report and exit,
  *   and the process that started it removes what is left
  * - `terminal`: the program is replaced or has ended; nothing may follow
+ *
+ * @category models
  */
 export type Reversal = "compensated" | "harmless" | "irreversible" | "terminal"
 
-/** A service key with a literal name, as `class X extends Context.Service<X, Shape>()("name") {}` makes them. */
+/**
+ * A service key with a literal name, as `class X extends Context.Service<X, Shape>()("name") {}` makes them.
+ *
+ * @category models
+ */
 export type Key = Context.Key<any, any> & { readonly key: string }
 
-/** The services that keys stand for, as they appear in the requirements of an Effect. */
+/**
+ * The services that keys stand for, as they appear in the requirements of an Effect.
+ *
+ * @category models
+ */
 export type Identifier<K> = K extends Context.Key<infer I, any> ? I : never
 
-/** The value of a key. */
+/**
+ * The value of a key.
+ *
+ * @category models
+ */
 export type Shape<K> = K extends Context.Key<any, infer S> ? S : never
 
-/** What a terminal step provides, for the compiler only: a step after it does not compile. */
+/**
+ * What a terminal step provides, for the compiler only: a step after it does not compile.
+ *
+ * @category models
+ */
 export interface Terminal {
   readonly key: "~terminal"
 }
@@ -69,6 +87,8 @@ export class Rollback extends Context.Service<Rollback, {
  * - `Requires`: keys of what earlier steps, or the inputs of the pipeline, must provide
  * - `Provides`: key of what it hands to later steps
  * - `E`: what it can fail with
+ *
+ * @category models
  */
 export interface Step<out Name extends string, out Requires, out Provides, out E> extends Any {
   readonly "~requires"?: Requires
@@ -77,7 +97,11 @@ export interface Step<out Name extends string, out Requires, out Provides, out E
   readonly name: Name
 }
 
-/** A step without its types, as in a pipeline that is assembled from data. */
+/**
+ * A step without its types, as in a pipeline that is assembled from data.
+ *
+ * @category models
+ */
 export interface Any {
   readonly name: string
   /** What it does, in a line. */
@@ -100,13 +124,29 @@ export interface Any {
   readonly undo: ((result: never) => Effect.Effect<void, unknown, any>) | undefined
 }
 
-/** The literal name of a step. */
+/**
+ * The literal name of a step.
+ *
+ * @category models
+ */
 export type Name<S> = S extends Step<infer N, any, any, any> ? N : never
-/** The keys that a step requires. */
+/**
+ * The keys that a step requires.
+ *
+ * @category models
+ */
 export type Requires<S> = S extends Step<any, infer R, any, any> ? R : never
-/** The key that a step provides; `never` for none. */
+/**
+ * The key that a step provides; `never` for none.
+ *
+ * @category models
+ */
 export type Provides<S> = S extends Step<any, any, infer P, any> ? P : never
-/** What a step can fail with. */
+/**
+ * What a step can fail with.
+ *
+ * @category models
+ */
 export type Error<S> = S extends Step<any, any, any, infer E> ? E : never
 
 type Undeclared<R, Req extends ReadonlyArray<Key>> = Exclude<R, Identifier<Req[number]> | Kernel | Rollback>
@@ -133,7 +173,11 @@ type TakenBack<R, Rev> = [Rev] extends ["compensated"] ? Rollback extends R ? un
   : "compensated" extends Rev ? unknown
   : { readonly undo?: "a step that has an `undo` is compensated: say so in `reversal`" }
 
-/** What {@link make} takes besides the name. */
+/**
+ * What {@link make} takes besides the name.
+ *
+ * @category models
+ */
 export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key, Rev extends Reversal> {
   readonly doc: string
   readonly calls: ReadonlyArray<CallName>
@@ -163,6 +207,8 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
  *
  * If `undo` takes the result, write `run` as `Effect.gen(…)`, as a pipe, or as a constant. If `run` is a bare call
  * (`Effect.map(x, f)`), TypeScript types the parameter of `undo` as `unknown`, before it knows the result.
+ *
+ * @category constructors
  */
 export const make = <
   const N extends string,

@@ -22,7 +22,11 @@ type Opened = Effect.Effect<Fd, SyscallError, Kernel>
 /** The calls that {@link resolve} and {@link using} make; for the headers of steps. */
 const resolveCalls = ["openat2", "close"] as const
 
-/** The calls that {@link makeDirectories} and {@link makeFile} make; for the headers of steps. */
+/**
+ * The calls that {@link makeDirectories} and {@link makeFile} make; for the headers of steps.
+ *
+ * @category constructors
+ */
 export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "fchownat"] as const
 
 /**
@@ -117,7 +121,11 @@ const attempts = 256
 const persistent = (open: Opened, left = attempts): Opened =>
   Effect.catchIf(open, ({ code }) => code === "EAGAIN" && left > 0, () => persistent(open, left - 1))
 
-/** How a path is looked up below a root. */
+/**
+ * How a path is looked up below a root.
+ *
+ * @category models
+ */
 export interface Lookup {
   /** `O_*` in addition to `O_PATH|O_CLOEXEC`: `O_DIRECTORY`, `O_NOFOLLOW`. */
   readonly flags?: number
@@ -172,11 +180,19 @@ export const open = (root: AnyFd, path: string, flags: number, resolve = 0): Ope
 export const stat = (fd: AnyFd): Effect.Effect<Stat, SyscallError, Kernel> =>
   sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.BASIC_STATS | STATX.MNT_ID })
 
-/** Whether a file is of a type: `isType(stat, S.IFDIR)`. `likely` is the likely answer. */
+/**
+ * Whether a file is of a type: `isType(stat, S.IFDIR)`. `likely` is the likely answer.
+ *
+ * @category guards
+ */
 export const isType = (stat: Stat, type: number, likely: Ahead.Likely = true): boolean =>
   Ahead.is(stat, "mode", type, { mask: S.IFMT, likely })
 
-/** Whether a file is a device node of a type and number. */
+/**
+ * Whether a file is a device node of a type and number.
+ *
+ * @category guards
+ */
 export const isDevice = (
   stat: Stat,
   type: number,
@@ -185,16 +201,28 @@ export const isDevice = (
   likely: Ahead.Likely = true
 ): boolean => isType(stat, type, likely) && Ahead.is(stat, "rdev", { major, minor }, { likely })
 
-/** Whether a file is the null device, character 1:3. */
+/**
+ * Whether a file is the null device, character 1:3.
+ *
+ * @category guards
+ */
 export const isNull = (stat: Stat, likely: Ahead.Likely = true): boolean => isDevice(stat, S.IFCHR, 1, 3, likely)
 
-/** The owner of a file that is made; the caller if absent. */
+/**
+ * The owner of a file that is made; the caller if absent.
+ *
+ * @category models
+ */
 export interface Owner {
   readonly uid: AnyUid
   readonly gid: AnyGid
 }
 
-/** How missing directories and files are made. */
+/**
+ * How missing directories and files are made.
+ *
+ * @category models
+ */
 export interface Making extends Lookup {
   /** Permission bits; 0755 if absent. */
   readonly mode?: number
@@ -261,11 +289,17 @@ const directories = (root: AnyFd, path: string, making: Making, links: number): 
  *
  * Fails with `ENOTDIR` if something else is in the way. Fails with `ELOOP` if links lead in circles, or if there is any
  * link and `RESOLVE_NO_SYMLINKS` is asked for.
+ *
+ * @category constructors
  */
 export const makeDirectories = (root: AnyFd, path: string, making: Making = {}): Opened =>
   directories(root, path, making, 0)
 
-/** Opens, with `O_PATH`, a file of any type below a root. If it is missing, an empty regular file and its parents are made. */
+/**
+ * Opens, with `O_PATH`, a file of any type below a root. If it is missing, an empty regular file and its parents are made.
+ *
+ * @category constructors
+ */
 export const makeFile = (root: AnyFd, path: string, making: Making = {}): Opened =>
   ensure(
     root,

@@ -34,26 +34,43 @@ import { filtered, missing, noProc } from "./since.ts"
 
 type Table = typeof calls
 
-/** The name of a call: a key of the table in `calls.ts`. */
+/**
+ * The name of a call: a key of the table in `calls.ts`.
+ *
+ * @category models
+ */
 export type CallName = keyof Table
 
-/** The arguments of a call by name. */
+/**
+ * The arguments of a call by name.
+ *
+ * @category models
+ */
 export type Arguments<N extends CallName> = {
   readonly [K in keyof Table[N]["arguments"]]: Arg.Value<Table[N]["arguments"][K]>
 }
 
 type CallOf<N extends CallName> = { readonly _tag: N } & Arguments<N>
 
-/** One call, as plain data: its name under `_tag` and its arguments alongside it. */
+/**
+ * One call, as plain data: its name under `_tag` and its arguments alongside it.
+ *
+ * @category models
+ */
 export type Call = { [N in CallName]: CallOf<N> }[CallName]
 
-/** What a call returns if it succeeds. */
+/**
+ * What a call returns if it succeeds.
+ *
+ * @category models
+ */
 export type Result<C extends { readonly _tag: CallName }> = Table[C["_tag"]] extends Definition<infer _, infer R> ? R
   : never
 
 /**
  * What a kernel returns for a call. It has no brands: the type of the call adds them.
  *
+ * @category models
  * @since 0.2.0
  */
 export type Made<N extends CallName> = Unbranded<Result<{ readonly _tag: N }>>
@@ -86,6 +103,7 @@ export const renderedArguments = (call: Call): Readonly<Record<string, string>> 
 /**
  * What a {@link SyscallError} is made of.
  *
+ * @category models
  * @since 0.2.0
  */
 export interface SyscallFailure {
@@ -130,6 +148,8 @@ export const withoutSecrets = (call: Call): Call =>
  * Its message is one line: the call with its arguments, the errno by name, and the C library's text.
  *
  * @see errno(3)
+ *
+ * @category errors
  */
 export class SyscallError extends Data.TaggedError("SyscallError")<SyscallFailure> {
   constructor(fields: SyscallFailure) {

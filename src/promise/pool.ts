@@ -27,7 +27,11 @@ import {
 import { type Description, made, type Sandbox } from "./sandbox.ts"
 import { type Run, taggable } from "./taggable.ts"
 
-/** What a pool tells of its sandboxes. */
+/**
+ * What a pool tells of its sandboxes.
+ *
+ * @category models
+ */
 export type PoolEvent =
   /** One waits from now on; this is how long it took, in milliseconds. */
   | { readonly type: "ready"; readonly id: string; readonly milliseconds: number }
@@ -36,7 +40,11 @@ export type PoolEvent =
   /** One could not be made; the next try is after so many milliseconds. */
   | { readonly type: "failed"; readonly error: SandboxError; readonly retryAfter: number }
 
-/** What a pool is made with. */
+/**
+ * What a pool is made with.
+ *
+ * @category models
+ */
 export interface PoolOptions {
   /** How many sandboxes wait. */
   readonly size: number
@@ -52,7 +60,11 @@ export interface PoolOptions {
   readonly stateRoot?: string
 }
 
-/** What belongs to a program of a pool, and not to its sandbox. */
+/**
+ * What belongs to a program of a pool, and not to its sandbox.
+ *
+ * @category models
+ */
 export interface PoolRunOptions
   extends Pick<Options, "input" | "overflow" | "signal">, Pick<ExecOptions, "env" | "cwd">
 {
@@ -60,7 +72,11 @@ export interface PoolRunOptions
   readonly size?: { readonly rows: number; readonly columns: number }
 }
 
-/** Sandboxes that wait for their programs. */
+/**
+ * Sandboxes that wait for their programs.
+ *
+ * @category models
+ */
 export interface Pool extends AsyncDisposable {
   readonly size: number
   /** How many wait now. */

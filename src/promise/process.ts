@@ -20,10 +20,18 @@ import * as Errors from "../sandbox/SandboxError.ts"
 import type * as Spawning from "../sandbox/spawn.ts"
 import { InvalidSandboxError, SandboxError, SandboxUnavailableError } from "./errors.ts"
 
-/** A program and its arguments, or a command line for the shell in the sandbox (`/bin/sh`). */
+/**
+ * A program and its arguments, or a command line for the shell in the sandbox (`/bin/sh`).
+ *
+ * @category models
+ */
 export type Command = string | ReadonlyArray<string>
 
-/** What a start takes besides the description. */
+/**
+ * What a start takes besides the description.
+ *
+ * @category models
+ */
 export interface SpawnOptions {
   /** Ends the program when it is aborted; nothing of the sandbox is left when the promise is rejected. */
   readonly signal?: AbortSignal
@@ -36,7 +44,11 @@ export interface SpawnOptions {
   readonly stateRoot?: string
 }
 
-/** What a start takes of a program that is talked to. */
+/**
+ * What a start takes of a program that is talked to.
+ *
+ * @category models
+ */
 export interface TalkOptions extends SpawnOptions {
   /**
    * Whether the program has a terminal, and of which size, 24 rows of 80 columns if nothing is said. `stdout` has all that it
@@ -45,7 +57,11 @@ export interface TalkOptions extends SpawnOptions {
   readonly terminal?: boolean | { readonly rows: number; readonly columns: number }
 }
 
-/** What a program gets, and what becomes of what it writes. */
+/**
+ * What a program gets, and what becomes of what it writes.
+ *
+ * @category models
+ */
 export interface Options extends TalkOptions {
   /** What it reads from standard input; if absent, that is the null device: an empty one is a pipe that ends. */
   readonly input?: string | Uint8Array
@@ -56,23 +72,43 @@ export interface Options extends TalkOptions {
   readonly overflow?: "end" | "first" | "last"
 }
 
-/** What a further program of a sandbox gets that is talked to. */
+/**
+ * What a further program of a sandbox gets that is talked to.
+ *
+ * @category models
+ */
 export interface FurtherOptions extends Omit<TalkOptions, "stateRoot"> {
   /** Variables of its environment, besides those of the sandbox. */
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
 }
 
-/** What a further program of a sandbox gets that is run to its end. */
+/**
+ * What a further program of a sandbox gets that is run to its end.
+ *
+ * @category models
+ */
 export interface ExecOptions extends FurtherOptions, Pick<Options, "input" | "overflow"> {}
 
-/** How a program has ended, and what it has written. */
+/**
+ * How a program has ended, and what it has written.
+ *
+ * @category models
+ */
 export type Result = Omit<Running.Result, "events">
 
-/** How a program has ended. */
+/**
+ * How a program has ended.
+ *
+ * @category models
+ */
 export type Exit = Omit<Results.Exit, "events">
 
-/** A program that is talked to while it runs. */
+/**
+ * A program that is talked to while it runs.
+ *
+ * @category models
+ */
 export interface Talk extends AsyncDisposable {
   readonly pid: number
   readonly stdin: Writable
@@ -89,7 +125,11 @@ export interface Talk extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-/** The first program of a sandbox, with which all of it ends. */
+/**
+ * The first program of a sandbox, with which all of it ends.
+ *
+ * @category models
+ */
 export interface Process extends Talk {
   /** The id of the sandbox, as `runfx list` shows it. */
   readonly id: string

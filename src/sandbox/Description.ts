@@ -12,7 +12,11 @@ import type { Answer, Request } from "./network/access.ts"
 import type { Connection } from "./network/Connection.ts"
 import type { Workspace } from "./workspace/find.ts"
 
-/** A limit that may be left out if this host can't keep it; see {@link ifPossible}. */
+/**
+ * A limit that may be left out if this host can't keep it; see {@link ifPossible}.
+ *
+ * @category models
+ */
 export interface IfPossible<A> {
   readonly _tag: "IfPossible"
   readonly value: A
@@ -29,7 +33,11 @@ export interface IfPossible<A> {
  */
 export const ifPossible = <A>(value: A): IfPossible<A> => ({ _tag: "IfPossible", value })
 
-/** A part of the host's files in the sandbox; see {@link bind}. */
+/**
+ * A part of the host's files in the sandbox; see {@link bind}.
+ *
+ * @category models
+ */
 export interface Bind {
   readonly _tag: "Bind"
   /** Absolute path on the host. */
@@ -40,7 +48,11 @@ export interface Bind {
   readonly readOnly?: boolean
 }
 
-/** Memory that can be written, empty at first; see {@link tmpfs}. */
+/**
+ * Memory that can be written, empty at first; see {@link tmpfs}.
+ *
+ * @category models
+ */
 export interface Tmpfs {
   readonly _tag: "Tmpfs"
   readonly at: string
@@ -50,7 +62,11 @@ export interface Tmpfs {
   readonly executable?: boolean
 }
 
-/** Something mounted in the sandbox. */
+/**
+ * Something mounted in the sandbox.
+ *
+ * @category models
+ */
 export type MountOf = Bind | Tmpfs
 
 /**
@@ -75,7 +91,11 @@ export const tmpfs = (at: string, options: Omit<Tmpfs, "_tag" | "at"> = {}): Tmp
   at
 })
 
-/** Directories of the host stacked to a root; see {@link layers}. */
+/**
+ * Directories of the host stacked to a root; see {@link layers}.
+ *
+ * @category models
+ */
 export interface Layers {
   readonly _tag: "Layers"
   readonly directories: ReadonlyArray<string>
@@ -90,6 +110,8 @@ export const layers = (...directories: ReadonlyArray<string>): Layers => ({ _tag
 /**
  * What a sandbox may use. What is not said is not limited, but for `output` (10 MiB), `files` (1024), core dumps (none),
  * and `processes` (1024, if that can be had).
+ *
+ * @category models
  */
 export interface Limits {
   /** Memory of all its processes, with what they write to a tmpfs. Takes a cgroup. */
@@ -113,6 +135,8 @@ export interface Limits {
 /**
  * Hosts that the programs of a sandbox may reach, by a proxy that the usual variables (`HTTPS_PROXY`…) point to, and
  * nothing else.
+ *
+ * @category models
  */
 export interface Allow {
   /**
@@ -129,7 +153,11 @@ export interface Allow {
   readonly onConnection?: (connection: Connection) => void
 }
 
-/** A pair of interfaces, one in the sandbox, the other one on a bridge of the host. Only root can have it. */
+/**
+ * A pair of interfaces, one in the sandbox, the other one on a bridge of the host. Only root can have it.
+ *
+ * @category models
+ */
 export interface Veth {
   /** The bridge's name. */
   readonly bridge: string
@@ -146,7 +174,11 @@ export interface Veth {
   readonly mtu?: number
 }
 
-/** A sandbox as it is described; see `make`. */
+/**
+ * A sandbox as it is described; see `make`.
+ *
+ * @category models
+ */
 export interface Description {
   /**
    * What the program sees as `/`: `"host"`, which is the host's programs and settings (/usr, /bin, /lib…, /etc, /opt)

@@ -41,7 +41,11 @@ import { prepare } from "./waiting.ts"
 
 export type { PoolEvent } from "./stock.ts"
 
-/** What a pool is made with. */
+/**
+ * What a pool is made with.
+ *
+ * @category models
+ */
 export interface Options {
   /** How many sandboxes wait. */
   readonly size: number
@@ -57,7 +61,11 @@ export interface Options {
   readonly stateRoot?: string
 }
 
-/** Sandboxes that wait for their programs. They end with the scope in which the pool was made, and so do their programs. */
+/**
+ * Sandboxes that wait for their programs. They end with the scope in which the pool was made, and so do their programs.
+ *
+ * @category models
+ */
 export interface Pool {
   readonly size: number
   /** How many wait now. */
@@ -73,13 +81,21 @@ export interface Pool {
   readonly within: Provided
 }
 
-/** A program that runs in a sandbox of a pool. */
+/**
+ * A program that runs in a sandbox of a pool.
+ *
+ * @category models
+ */
 export interface ProgramOfPool {
   readonly started: Started
   readonly sandbox: Sandbox
 }
 
-/** What belongs to a program of a pool, and not to its sandbox. Its user must be able to enter `cwd`. */
+/**
+ * What belongs to a program of a pool, and not to its sandbox. Its user must be able to enter `cwd`.
+ *
+ * @category models
+ */
 export interface ProgramOptions extends OwnOptions {
   /** The size of its terminal, if the pool's programs have one; that of the pool if absent. */
   readonly size?: Size
@@ -130,6 +146,8 @@ const handOut = (
 /**
  * Makes a pool. It is there when the first of its sandboxes waits, so that what is wrong with all of them is its own error;
  * the others are made in the background.
+ *
+ * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Pool, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {

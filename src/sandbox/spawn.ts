@@ -25,7 +25,11 @@ import { inOwnWords, start, type Started, type TerminalOptions, thaw } from "./s
 import { type Streams, streamsOf } from "./streams.ts"
 import { type Provided, type Talk, talkOf } from "./talk.ts"
 
-/** What a program gets that is talked to while it runs. */
+/**
+ * What a program gets that is talked to while it runs.
+ *
+ * @category models
+ */
 export interface SpawnOptions extends TerminalOptions {
   /**
    * Further pipes, by the number that the program has them under: `{ 3: "output" }` is one that it writes to. This process's
@@ -34,7 +38,11 @@ export interface SpawnOptions extends TerminalOptions {
   readonly pipes?: FurtherPipes
 }
 
-/** What a sandbox uses now. What is not counted is absent. */
+/**
+ * What a sandbox uses now. What is not counted is absent.
+ *
+ * @category models
+ */
 export interface Stats {
   /** Time of processors until now, in milliseconds. */
   readonly cpu?: number
@@ -46,6 +54,8 @@ export interface Stats {
 /**
  * A program in a sandbox. It ends with the scope in which it was started. It has all that effect's `ChildProcessHandle` has,
  * under the same names.
+ *
+ * @category models
  */
 export interface Process extends Ends, Talk {
   /** The id of the sandbox, as `runfx list` shows it. */
@@ -116,7 +126,11 @@ const controls = (started: Started, provided: Provided) => {
   }
 }
 
-/** A program that has just been started. */
+/**
+ * A program that has just been started.
+ *
+ * @category models
+ */
 export interface Begun {
   readonly process: Omit<Process, "unref">
   readonly streams: Streams
@@ -127,7 +141,11 @@ export interface Begun {
   ) => Effect.Effect<Further, SandboxError, Scope.Scope>
 }
 
-/** A further program, with its streams as Node has them. */
+/**
+ * A further program, with its streams as Node has them.
+ *
+ * @category models
+ */
 export interface Further {
   readonly talk: Talk
   readonly streams: Streams
@@ -190,7 +208,11 @@ export const endOf = ({ process, streams: { stderr, stdout } }: Begun): Effect.E
   return Effect.andThen(process.exit, read)
 }
 
-/** A program, with its streams as Node has them. */
+/**
+ * A program, with its streams as Node has them.
+ *
+ * @category models
+ */
 export interface Spawned extends Pick<Begun, "streams" | "further"> {
   readonly process: Process
 }

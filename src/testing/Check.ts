@@ -37,7 +37,11 @@ export { trail } from "./trail.ts"
 
 // ── a check that does not hold ───────────────────────────────────────────────────────────────────────────────────────
 
-/** A check that does not hold. */
+/**
+ * A check that does not hold.
+ *
+ * @category errors
+ */
 export class CheckFailed extends Error {
   override readonly name = "CheckFailed"
 }
@@ -83,7 +87,11 @@ export const succeeded = <A, E>(checked: Checked<A, E>): A => {
   return fail(checked, "it failed:", indented(text), sideOf(checked, error))
 }
 
-/** How a run must fail. A field that is absent may have any value. */
+/**
+ * How a run must fail. A field that is absent may have any value.
+ *
+ * @category models
+ */
 export interface Failure {
   /** The step in which the failure began, in whatever process. */
   readonly step?: string
@@ -220,7 +228,11 @@ export const state = <T>(
   if (wrong.length > 0) fail(checked, `${what} is not as expected:`, wrong)
 }
 
-/** A table of the machine. Of `nodes`, those that a path leads to; of `mounts`, those in the namespace of a process. */
+/**
+ * A table of the machine. Of `nodes`, those that a path leads to; of `mounts`, those in the namespace of a process.
+ *
+ * @category models
+ */
 export type Table = "cgroups" | "files" | "links" | "mounts" | "nodes" | "processes" | "routes" | "sockets" | "sysctls"
 
 /** The tables that {@link unchanged} compares by default. */

@@ -92,6 +92,8 @@ export type Provided<P> = P extends Any ? Step.Identifier<Step.Provides<P["steps
  * Makes the value. Only the keys of facts are checked here; the order is checked when the pipeline runs.
  *
  * @throws {@link InvalidPipelineError} if two facts have keys of the same name
+ *
+ * @category constructors
  */
 export const of = <I extends Keys, S extends Steps>(self: Omit<Pipeline<I, S>, "pipe">): Pipeline<I, S> => {
   const problems = collisions(self)

@@ -37,6 +37,7 @@ import type { KeyName } from "./rules.ts"
  * const mine = [quiet(standard), quiet(userns)]
  * ```
  *
+ * @category models
  * @since 0.2.0
  */
 export interface Edit<out C extends Changes> extends Pipeable {
@@ -64,6 +65,7 @@ type NameIn<P> = CommonNames<P> | (string & {})
 /**
  * Where a step is moved to.
  *
+ * @category models
  * @since 0.2.0
  */
 export type Place<N extends string> = { readonly before: N } | { readonly after: N }
@@ -259,6 +261,7 @@ type Given<P extends Any> = P["inputs"][number]["key"] | KeyName<Step.Provides<P
 /**
  * Two pipelines in one.
  *
+ * @category models
  * @since 0.2.0
  */
 export interface Concatenated<out P extends Any, out Q extends Any>
