@@ -28,20 +28,20 @@ import { type Description, made, type Sandbox } from "./sandbox.ts"
 import { type Run, taggable } from "./taggable.ts"
 
 /**
- * What a pool tells of its sandboxes.
+ * What a pool reports about its sandboxes.
  *
  * @category models
  */
 export type PoolEvent =
-  /** One waits from now on; this is how long it took, in milliseconds. */
+  /** One is ready and waits; it took so many milliseconds to make. */
   | { readonly type: "ready"; readonly id: string; readonly milliseconds: number }
-  /** One that waited can't be used any more: it has died, was killed or frozen. Another one takes its place. */
+  /** One that waited can't be used any more: it died, or was killed or frozen. Another one replaces it. */
   | { readonly type: "broken"; readonly id: string; readonly error: SandboxError }
   /** One could not be made; the next try is after so many milliseconds. */
   | { readonly type: "failed"; readonly error: SandboxError; readonly retryAfter: number }
 
 /**
- * What a pool is made with.
+ * The options of a pool.
  *
  * @category models
  */
@@ -61,7 +61,7 @@ export interface PoolOptions {
 }
 
 /**
- * What belongs to a program of a pool, and not to its sandbox.
+ * The options of one program of a pool; its sandbox is made already.
  *
  * @category models
  */
@@ -87,7 +87,7 @@ export interface Pool extends AsyncDisposable {
   readonly run: Run<PoolRunOptions>
   /** Starts a program, to be talked to while it runs. */
   readonly spawn: (command: Command, options?: Omit<PoolRunOptions, "input" | "overflow">) => Promise<Process>
-  /** Ends all of its sandboxes, also those whose programs run; done when nothing of them is left. */
+  /** Ends all of its sandboxes, even those whose programs run; done when nothing of them is left. */
   readonly close: () => Promise<void>
 }
 
@@ -105,8 +105,8 @@ const eventOf = (event: Pools.PoolEvent): PoolEvent => {
 const isSandbox = (value: Sandbox | Description): value is Sandbox => "description" in value
 
 /**
- * Makes a pool of sandboxes that wait for their programs: a program runs in a sandbox of its own within a fraction of a start.
- * A sandbox is used once; another one is made in the background then.
+ * Makes a pool of sandboxes that wait for their programs: a program starts in a fraction of the time. Each sandbox is used once,
+ * and another one is made in the background then.
  *
  * A pool does not keep the application from its end: if that has nothing else to do, the pool is closed.
  *

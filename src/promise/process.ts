@@ -1,5 +1,5 @@
 /**
- * Programs of sandboxes with promises: what they get, how they end, and how they are talked to.
+ * Programs of sandboxes with promises: what they get, how they end, and how to talk to them.
  *
  * @category programs
  * @since 0.2.0
@@ -28,7 +28,7 @@ import { InvalidSandboxError, SandboxError, SandboxUnavailableError } from "./er
 export type Command = string | ReadonlyArray<string>
 
 /**
- * What a start takes besides the description.
+ * The options of a start in addition to the description.
  *
  * @category models
  */
@@ -36,8 +36,8 @@ export interface SpawnOptions {
   /** Ends the program when it is aborted; nothing of the sandbox is left when the promise is rejected. */
   readonly signal?: AbortSignal
   /**
-   * Descriptors of this process that the program gets, by the number that it has them under (3 to 255): a number, or what has
-   * one, as a `FileHandle`. Nothing else that is open here is in a sandbox.
+   * Descriptors of this process that the program gets. The key is the number in the program (3 to 255), the value a descriptor
+   * or an object that has one, such as a `FileHandle`. The program gets no other descriptor of this process.
    */
   readonly descriptors?: Descriptors
   /** Directory of the states of all containers; as the command has it if absent. */
@@ -45,20 +45,20 @@ export interface SpawnOptions {
 }
 
 /**
- * What a start takes of a program that is talked to.
+ * The options of a start whose program you talk to.
  *
  * @category models
  */
 export interface TalkOptions extends SpawnOptions {
   /**
-   * Whether the program has a terminal, and of which size, 24 rows of 80 columns if nothing is said. `stdout` has all that it
-   * writes then, and `stderr` nothing.
+   * Whether the program has a terminal, and its size; `true` means 24 rows of 80 columns. Then `stdout` has all that the program
+   * writes, and `stderr` is empty.
    */
   readonly terminal?: boolean | { readonly rows: number; readonly columns: number }
 }
 
 /**
- * What a program gets, and what becomes of what it writes.
+ * What a program gets, and what happens to its output.
  *
  * @category models
  */
@@ -66,25 +66,25 @@ export interface Options extends TalkOptions {
   /** What it reads from standard input; if absent, that is the null device: an empty one is a pipe that ends. */
   readonly input?: string | Uint8Array
   /**
-   * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps what came first, `"last"` what came
-   * last, and the program continues. `"end"` if absent.
+   * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps the beginning, `"last"` the end, and
+   * the program continues. `"end"` if absent.
    */
   readonly overflow?: "end" | "first" | "last"
 }
 
 /**
- * What a further program of a sandbox gets that is talked to.
+ * What a further program of a sandbox gets, if you talk to it.
  *
  * @category models
  */
 export interface FurtherOptions extends Omit<TalkOptions, "stateRoot"> {
-  /** Variables of its environment, besides those of the sandbox. */
+  /** Variables of its environment, in addition to those of the sandbox. */
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
 }
 
 /**
- * What a further program of a sandbox gets that is run to its end.
+ * What a further program of a sandbox gets, if it is run to its end.
  *
  * @category models
  */
@@ -115,7 +115,7 @@ export interface Talk extends AsyncDisposable {
   /** What it writes, as a stream of Node's, which is an async iterable as well. While nobody reads, the program waits. */
   readonly stdout: Readable
   readonly stderr: Readable
-  /** How it has ended; of the first program of a sandbox: when all of the sandbox is removed. */
+  /** How it has ended. For the first program of a sandbox, this settles when all of the sandbox is removed. */
   readonly exit: Promise<Exit>
   /** Sends it a signal, SIGTERM if none is named. If it has ended, nothing happens. */
   readonly kill: (signal?: string | number) => Promise<void>
@@ -126,7 +126,7 @@ export interface Talk extends AsyncDisposable {
 }
 
 /**
- * The first program of a sandbox, with which all of it ends.
+ * The first program of a sandbox. When it ends, the whole sandbox ends.
  *
  * @category models
  */
@@ -138,13 +138,13 @@ export interface Process extends Talk {
   /** Starts a further program in the same sandbox, to be talked to. */
   readonly spawn: (command: Command, options?: FurtherOptions) => Promise<Talk>
   /**
-   * Stops all of its processes where they are, also those that `exec` is just starting or waits for: it waits until `resume`,
-   * then. Pauses and resumes are done in the order in which they were asked for. Takes a cgroup.
+   * Stops all of its processes, even those that `exec` is starting or waits for; `exec` then waits until `resume`. Pauses and
+   * resumes are done in the order in which they were asked for. Needs a cgroup.
    */
   readonly pause: () => Promise<void>
   /** Lets them continue. */
   readonly resume: () => Promise<void>
-  /** What it uses now; takes a cgroup. */
+  /** What it uses now; needs a cgroup. */
   readonly stats: () => Promise<Spawning.Stats>
 }
 

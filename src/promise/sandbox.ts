@@ -26,27 +26,27 @@ import {
 } from "./process.ts"
 import { type Run, taggable } from "./taggable.ts"
 
-/** Limits; a time is a number of milliseconds, or a text as `"10 seconds"`. */
+/** Limits; a time is a number of milliseconds, or a text such as `"10 seconds"`. */
 export interface Limits extends Omit<Words.Limits, "time"> {
   readonly time?: number | string
 }
 
 /** Hosts that programs may reach; see `network`. */
 export interface Allow extends Pick<Words.Allow, "allow" | "onConnection"> {
-  /** Asked for what the list does not allow; no answer within two minutes is a no. */
+  /** Is asked for a host that the list does not allow; no answer within two minutes means no. */
   readonly ask?: (request: Request) => boolean | PromiseLike<boolean>
   /** Finds the addresses of a name; by the servers in the host's /etc/resolv.conf if absent. */
   readonly resolve?: (name: string) => ReadonlyArray<string> | PromiseLike<ReadonlyArray<string>>
 }
 
-/** A sandbox as it is described; what is left out is safe. */
+/** The description of a sandbox; each default is safe. */
 export interface Description extends Omit<Words.Description, "env" | "limits" | "network"> {
   /**
-   * `"none"`; `"loopback"`, only itself; `{ allow: ["example.org"] }`, beside itself only hosts that are named; `"host"`, all
-   * that the host has. `"loopback"` if absent.
+   * `"none"`; `"loopback"`: only the sandbox itself; `{ allow: ["example.org"] }`: the sandbox itself and the named hosts;
+   * `"host"`: all that the host reaches. `"loopback"` if absent.
    */
   readonly network?: Exclude<Words.Description["network"], Words.Allow> | Allow
-  /** Variables of its environment, beside `PATH`, and `HOME`, which is `home` or /tmp. */
+  /** Variables of its environment, in addition to `PATH`, and to `HOME`, which is `home` or /tmp. */
   readonly env?: Readonly<Record<string, string>>
   readonly limits?: Limits
 }
@@ -58,7 +58,7 @@ export interface Sandbox {
   readonly run: Run<Options>
   /** Starts a program, to be talked to while it runs. */
   readonly spawn: (command: Command, options?: TalkOptions) => Promise<Process>
-  /** A sandbox with something changed: lists get longer, variables and limits are added, else the new word counts. */
+  /** A changed sandbox: lists are appended, variables and limits are added, and any other word replaces the old one. */
   readonly extend: (more: Description) => Sandbox
 }
 
@@ -132,8 +132,8 @@ const apart = (both: Options & Description): readonly [Description, Options] => 
  * Runs a program in a new sandbox to its end. A command line is for the shell in the sandbox; as a tagged template, each
  * value is quoted. A program that fails is no error: look at `exitCode`, `signal`, `timedOut` and `outOfMemory`.
  *
- * Rejects with an `InvalidSandboxError`, a `SandboxUnavailableError` or a `SandboxError`; after an abort,
- * with the signal's reason.
+ * Rejects with an `InvalidSandboxError`, a `SandboxUnavailableError` or a `SandboxError`; if it was aborted, with the signal's
+ * reason.
  *
  * **Example** (With input and a limit)
  *

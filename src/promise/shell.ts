@@ -1,5 +1,5 @@
 /**
- * Command lines for the shell in the sandbox, with values that it takes as they are.
+ * Command lines for the shell in the sandbox, with values that the shell does not interpret.
  *
  * @category shell
  * @since 0.2.0
@@ -16,7 +16,7 @@ const quoteOne = (value: unknown): string => {
 }
 
 /**
- * A value as one word of a shell, or, for a list, as one word for each of its entries.
+ * A value as one word of a shell; a list as one word for each of its entries.
  *
  * **Example**
  *
@@ -24,7 +24,7 @@ const quoteOne = (value: unknown): string => {
  * quote("it's; rm -rf /") // 'it'\''s; rm -rf /'
  * ```
  *
- * @throws TypeError for what is no text, number, or list of them
+ * @throws TypeError if the value is no text, number, or list of them
  */
 export const quote = (value: Value): string => Array.isArray(value) ? value.map(quoteOne).join(" ") : quoteOne(value)
 

@@ -1,5 +1,5 @@
 /**
- * What is wrong with a network's configuration, as found before the kernel is asked.
+ * What is wrong with a network's configuration, found before the kernel is asked.
  *
  * @category errors
  * @since 0.1.0
@@ -14,7 +14,7 @@ export class NetworkError extends Data.TaggedError("NetworkError")<{
   readonly network: string
   /** The field, by its name in the model. */
   readonly field: string
-  /** What is wrong with it: the end of a sentence that begins with the field. */
+  /** What is wrong with it, as the end of a sentence that begins with the field. */
   readonly problem: string
   readonly advice?: string
 }> {

@@ -14,7 +14,7 @@ import type { Strategy } from "./Strategy.ts"
 import { veth } from "./veth.ts"
 
 /**
- * All strategies, `loopback` and `veth` unless others are provided; of two with one name the first counts.
+ * All strategies: `loopback` and `veth`, unless others are provided. If two have the same name, the first counts.
  *
  * **Example** (One more)
  *
@@ -29,13 +29,13 @@ export const NetworkStrategies = Context.Reference<ReadonlyArray<Strategy>>("run
 })
 
 /**
- * Those of this package, which only make calls; another one may do whatever it likes.
+ * The strategies of this package, which only make calls. Another one may do anything.
  *
  * @since 0.2.0
  */
 export const ours: ReadonlySet<Strategy> = new Set([loopback, veth])
 
-/** Its calls are its own: the headers of the steps that use it have those of the built-in ones. */
+/** A strategy of a consumer. Its calls are not checked: the headers of the steps only have those of the built-in ones. */
 const foreign = (strategy: Strategy): Strategy => ({
   name: strategy.name,
   create: (network, target) => withoutHeader(strategy.create(network, target)),

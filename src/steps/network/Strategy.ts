@@ -1,9 +1,9 @@
 /**
- * How one kind of network comes to be: a part on the host before the container runs, and a part inside.
+ * How one kind of network is set up: a part on the host before the container runs, and a part inside.
  *
  * `loopback` and `veth` are built in; others are provided through `NetworkStrategies`.
  *
- * **Example** (A strategy that takes an interface up that something else has put there)
+ * **Example** (A strategy that brings up an interface that something else has put there)
  *
  * ```ts
  * import * as Effect from "effect/Effect"
@@ -30,18 +30,18 @@ import type { HostLink } from "./link.ts"
 import type { BridgesLocked } from "./lock.ts"
 import type { NetworkError } from "./NetworkError.ts"
 
-/** What a strategy has made on the host, as plain data: a later process removes it by this. */
+/** What a strategy has made on the host, as plain data, from which a later process can remove it. */
 export interface Created {
   /** The network, with the names that were chosen for it. */
   readonly network: Network
   /**
-   * The interfaces that this network added to the host, in the order in which they were made. Empty also if a start was
-   * cut short before it could write down which there were.
+   * The interfaces that this network added to the host, in the order in which they were made. Also empty if a start was
+   * interrupted before it could write them down.
    */
   readonly links: ReadonlyArray<HostLink>
 }
 
-/** What `create` knows of the container. */
+/** What `create` knows about the container. */
 export interface Target {
   /** The init's pid, as this process sees it; its network namespace is the container's. */
   readonly initPid: AnyPid
@@ -49,18 +49,18 @@ export interface Target {
 
 /** One kind of network. */
 export interface Strategy {
-  /** What a network's `strategy` field says to get this one. */
+  /** The value of a network's `strategy` field that selects this one. */
   readonly name: string
   /**
-   * Host side, while the init waits. Each thing that is made is registered with `Step.onRollback` as soon as it exists;
-   * nothing that was there before is touched on failure.
+   * The host's side, while the init waits. Each thing that it makes must be registered with `Step.onRollback` as soon as it
+   * exists. A failure must not change what existed before.
    */
   readonly create: (
     network: Network,
     target: Target
   ) => Effect.Effect<Created, SyscallError | NetworkError | BridgesLocked, Kernel | Rollback>
-  /** Container side, in the init: synchronous, and only by kernel calls. */
+  /** The container's side, in the init: only by kernel calls, which the init's process makes. */
   readonly initialize: (network: Network) => Effect.Effect<void, SyscallError | NetworkError, Kernel>
-  /** Host side, at the end. What is gone already is no failure; a second removal does nothing. */
+  /** The host's side, at the end. What is gone already is no failure; a second removal does nothing. */
   readonly remove: (created: Created) => Effect.Effect<void, SyscallError | BridgesLocked, Kernel>
 }

@@ -1,7 +1,7 @@
 /**
- * The bridge that connects containers on the host: found, or made by the first container; removed by the last.
+ * The bridge that connects containers on the host. It exists already, or the first container makes it and the last removes it.
  *
- * A bridge that runfx made carries a mark, its alias; one without is somebody else's and is never removed.
+ * A bridge that runfx made has a mark, its alias. One without the mark is never removed.
  *
  * @category networks
  * @since 0.1.0
@@ -17,7 +17,7 @@ import { NetworkError } from "./NetworkError.ts"
 /** What marks a bridge that runfx made: its alias (`ip link` shows it). */
 const mark = "runfx"
 
-/** A bridge, and whether it goes when nobody uses it any more. */
+/** A bridge, and whether it is removed when nothing is connected to it any more. */
 export interface Bridge {
   readonly link: HostLink
   readonly ours: boolean
@@ -44,7 +44,7 @@ const isBridge = (network: Network, found: LinkInfo): Effect.Effect<Bridge, Netw
 const make = (name: string, address: string): Effect.Effect<Bridge, SyscallError, Kernel | Step.Rollback> =>
   Effect.uninterruptible(Effect.gen(function*() {
     yield* request({ _tag: "BridgeAdd", name })
-    // marked or not yet, it is ours; by its index as soon as that is known, for the name may be another's later
+    // it is ours even before it has the mark; later it is identified by its index, since another may get the name
     let made: string | number = name
     yield* Step.onRollback(
       withBridges(Effect.suspend(() => Effect.flatMap(ifThere(linkOf(made)), removeUnused)))
@@ -58,9 +58,10 @@ const make = (name: string, address: string): Effect.Effect<Bridge, SyscallError
   }))
 
 /**
- * The bridge of a network; made, with its mark and its address and up, where `createBridge` says so and it is not there.
+ * Finds the bridge of a network. If there is none, and `createBridge` asks for it, makes it with its mark and its address, and
+ * brings it up.
  *
- * To be used under the lock of `withBridges`, together with what connects to it.
+ * The caller must hold the lock of `withBridges` until it has connected to the bridge.
  */
 export const ensureBridge = Effect.fnUntraced(function*(network: Network, name: string) {
   const { createBridge } = network
@@ -76,7 +77,7 @@ const removeUnused = Effect.fnUntraced(function*(bridge: LinkInfo | undefined) {
   yield* ifThere(request({ _tag: "LinkDelete", link: bridge.index }))
 })
 
-/** Removes a bridge that carries our mark, if it is still there and nothing is connected to it any more. */
+/** Removes a bridge with our mark, if it still exists and nothing is connected to it any more. */
 export const removeBridge = (bridge: HostLink): Effect.Effect<void, SyscallError | BridgesLocked, Kernel> =>
   withBridges(
     Effect.flatMap(stillOurs(bridge), (found) => removeUnused(found?.alias === mark ? found : undefined))

@@ -30,8 +30,8 @@ export const networkAdvice = {
 } as const
 
 /**
- * Makes the host's side of each network, in order; every thing that is made is removed again if this or a later step of
- * the pipeline fails. An unknown strategy fails before anything is made.
+ * Makes the host's side of each network, in order. If this or a later step of the pipeline fails, the rollback removes all of
+ * it. An unknown strategy is an error before anything is made.
  *
  * The result is plain data for {@link removeNetworks}, in this process or in a later one.
  */
@@ -49,8 +49,8 @@ export const createNetworks = (
   })
 
 /**
- * Removes what {@link createNetworks} made, the last first: all of it, even if one removal fails; that failure is the
- * result then. What is gone already is no failure.
+ * Removes what {@link createNetworks} made, the last first. If one removal fails, the others are still done, and then this fails.
+ * What is gone already is no failure.
  *
  * A bridge that runfx made stays as long as other interfaces are connected to it; the last one to leave removes it.
  */

@@ -11,8 +11,8 @@ const longest = 15
 /**
  * What is wrong with an interface's name; `undefined` for a good one.
  *
- * The kernel's own rules (`dev_valid_name`), and no `%`: the kernel would take `eth%d` as a pattern and choose a name
- * that nobody knows.
+ * The kernel's own rules (`dev_valid_name`), and no `%`: the kernel would read `eth%d` as a pattern and choose a name that
+ * runfx does not know.
  */
 export const interfaceNameProblem = (name: string): string | undefined => {
   const quoted = JSON.stringify(name)
@@ -24,6 +24,6 @@ export const interfaceNameProblem = (name: string): string | undefined => {
   return /[/:%\s\0]/.test(name) ? `${quoted} contains "/", ":", "%", whitespace or NUL` : undefined
 }
 
-/** A name for an interface that nobody chose a name for: `veth` and 7 hexadecimal digits of at least 4 random bytes. */
+/** A name for an interface without a configured one: `veth` and 7 hexadecimal digits of at least 4 random bytes. */
 export const temporaryName = (random: Uint8Array): string =>
   `veth${Array.from(random.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join("").slice(0, 7)}`

@@ -1,5 +1,5 @@
 /**
- * Interfaces: asking for them, and removing those that are ours.
+ * Looks up interfaces, and removes those that runfx has made.
  *
  * @category networks
  * @since 0.1.0
@@ -12,8 +12,8 @@ import type { Answer, Link, Request } from "../../native/Rtnetlink.ts"
 export type LinkInfo = Answer & { readonly _tag: "Link" }
 
 /**
- * An interface on the host that we made. The index distinguishes it from a later one of the same name: names are reused, an
- * index is not for as long as the host runs.
+ * An interface on the host that we made. Its index distinguishes it from a later one of the same name: the kernel does not use
+ * an index again while the host runs.
  */
 export interface HostLink {
   readonly name: string
@@ -22,7 +22,7 @@ export interface HostLink {
   readonly kind: string
 }
 
-/** A request whose answer is only that it was done. */
+/** Makes a request that has no answer but success. */
 export const request = (request: Request): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.asVoid(sys.rtnetlink({ request }))
 
@@ -43,13 +43,13 @@ export const linkOf = (link: Link): Effect.Effect<LinkInfo, SyscallError, Kernel
       : Effect.succeed(found)
   })
 
-/** What an interface that may not be there makes of an effect: `ENODEV` becomes `undefined`. */
+/** For an interface that may not exist: the failure `ENODEV` becomes `undefined`. */
 export const ifThere = <A, R>(
   effect: Effect.Effect<A, SyscallError, R>
 ): Effect.Effect<A | undefined, SyscallError, R> =>
   Effect.catch(effect, (error) => error.code === "ENODEV" ? Effect.succeed(undefined) : Effect.fail(error))
 
-/** The interface that we made, if it is still there under its index; `undefined` if it is gone. */
+/** The interface that we made, if it still exists with its index; `undefined` if it is gone. */
 export const stillOurs = (link: HostLink): Effect.Effect<LinkInfo | undefined, SyscallError, Kernel> =>
   Effect.map(ifThere(linkOf(link.index)), (found) => found?.kind === link.kind ? found : undefined)
 
@@ -58,5 +58,5 @@ export const removeLink = (link: HostLink): Effect.Effect<void, SyscallError, Ke
   Effect.flatMap(stillOurs(link), (found) =>
     found === undefined
       ? Effect.void
-      // it may go between the two calls: the end of its network namespace takes it too
+      // it may disappear between the two calls, with its network namespace
       : Effect.asVoid(ifThere(request({ _tag: "LinkDelete", link: found.index }))))

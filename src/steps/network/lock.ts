@@ -1,10 +1,10 @@
 /**
  * A lock for the bridges of a network namespace.
  *
- * A process that removes a bridge looks first whether anything is connected to it, and one that connects to it has found it
- * before: between the two looks and the deeds nobody else may come. The lock is on the namespace itself
- * (`/proc/self/ns/net`), so it reaches exactly as far as the names of interfaces do, whatever state root or mount
- * namespace a run has; it leaves no file, and ends with the process that holds it.
+ * A process that removes a bridge first checks whether anything is connected to it, and one that connects first looks the bridge
+ * up. Between check and action no other process may act. The lock is on the namespace itself (`/proc/self/ns/net`), so it holds
+ * for exactly those processes that share the names of interfaces, with any state root or mount namespace. It leaves no file, and
+ * ends with the process that holds it.
  *
  * @see flock(2), namespaces(7)
  * @category networks
@@ -20,7 +20,7 @@ import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.t
 /** The calls that {@link withBridges} makes; for the headers of steps. */
 export const lockCalls = ["openat", "flock", "nanosleep", "close"] as const
 
-/** Another process keeps the lock. */
+/** Another process holds the lock for too long. */
 export class BridgesLocked extends Data.TaggedError("BridgesLocked")<{ readonly milliseconds: number }> {
   override get message(): string {
     return `the lock for bridges (flock on /proc/self/ns/net) is still taken after ${this.milliseconds} ms`
@@ -48,7 +48,7 @@ const take = (fd: AnyFd): Effect.Effect<void, SyscallError | BridgesLocked, Kern
     }
   })
 
-/** Runs an effect while no other run changes bridges of this network namespace. It must not ask for the lock again. */
+/** Runs an effect under the lock of this network namespace's bridges. The effect must not take the lock itself. */
 export const withBridges = <A, E, R>(
   use: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | SyscallError | BridgesLocked, R | Kernel> => using(open, (fd) => Effect.andThen(take(fd), use))

@@ -1,5 +1,5 @@
 /**
- * The loopback interface of a new network namespace: it is there, with its addresses, and only down.
+ * The loopback interface of a new network namespace. The kernel makes it with its addresses, but leaves it down.
  *
  * @category networks
  * @since 0.1.0
@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { request } from "./link.ts"
 import type { Strategy } from "./Strategy.ts"
 
-/** Takes `lo` up. Whatever addresses its configuration names, the kernel's are the ones it has. */
+/** Brings `lo` up. It has the kernel's addresses, and none of the configuration. */
 export const loopback: Strategy = {
   name: "loopback",
   create: (network) => Effect.succeed({ network, links: [] }),

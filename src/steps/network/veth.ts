@@ -1,8 +1,8 @@
 /**
  * A pair of connected interfaces: one end on a bridge of the host, the other one in the container.
  *
- * The pair is made with its inner end in the container's network namespace at once, so the host never sees it: no race
- * for its name, and no moment in which a host without a container has it.
+ * The inner end is made directly in the container's network namespace, so the host never sees it: there is no race for its
+ * name, and it can't stay behind on the host.
  *
  * @see veth(4)
  * @category networks
@@ -73,7 +73,7 @@ const check = (network: Network): Effect.Effect<void, NetworkError> => {
 /** The inner end's name until `initialize` gives it its own. */
 const peerOf = (network: Network): string => network.temporaryPeerName ?? network.name
 
-/** Makes the pair; fails with `EEXIST`, and touches nothing, where an interface of one of the names is there. */
+/** Makes the pair; fails with `EEXIST`, and changes nothing, if an interface has one of the names. */
 const makePair = (network: Network, name: string, target: Target) =>
   Effect.uninterruptible(Effect.gen(function*() {
     yield* request({
@@ -96,7 +96,7 @@ const create = Effect.fnUntraced(function*(network: Network, target: Target) {
     return yield* fail(network, "bridge", "bridge is not specified", "name the bridge on the host to connect to")
   }
   const name = network.hostInterfaceName ?? temporaryName(yield* sys.getrandom({ count: 4 }))
-  // from the look at the bridge to the port on it: until then another run may find it unused
+  // under the lock until the port is on the bridge: before that, another run may find the bridge unused
   return yield* withBridges(Effect.gen(function*() {
     const bridge = yield* ensureBridge(network, bridgeName)
     const link = yield* makePair(network, name, target)
@@ -107,7 +107,7 @@ const create = Effect.fnUntraced(function*(network: Network, target: Target) {
       ...given({ mtu: network.mtu }),
       up: true
     })
-    // a bridge with our mark is removed by the container that leaves last
+    // the last container on a bridge with our mark removes it
     const created: Created = {
       network: { ...network, hostInterfaceName: name },
       links: network.createBridge !== undefined && bridge.ours ? [bridge.link, link] : [link]
@@ -118,12 +118,12 @@ const create = Effect.fnUntraced(function*(network: Network, target: Target) {
 
 const remove = Effect.fnUntraced(function*({ links, network }: Created) {
   if (links.length === 0 && network.createBridge !== undefined && network.bridge !== undefined) {
-    // a start that was cut short: the pair goes with the container's network namespace, a bridge that it made does not
+    // the start was interrupted: the pair ends with the container's network namespace, but a bridge that it made does not
     const { index, kind, name } = (yield* ifThere(linkOf(network.bridge))) ?? {}
     if (kind === "bridge") yield* removeBridge({ index: index!, kind, name: name! })
     return
   }
-  // the pair before the bridge: a bridge that still has a port stays
+  // the pair first, since a bridge that still has a port stays
   for (const link of links.toReversed()) {
     yield* link.kind === "bridge" ? removeBridge(link) : removeLink(link)
   }
@@ -134,7 +134,7 @@ const remove = Effect.fnUntraced(function*({ links, network }: Created) {
 const initialize = Effect.fnUntraced(function*(network: Network) {
   yield* check(network)
   const { index, name } = yield* linkOf(peerOf(network))
-  // while it is down, as the kernel wants it for a rename; each is changed only if it is given
+  // while it is down, which a rename requires; only what the configuration names is changed
   const changes = {
     ...(name === network.name ? {} : { name: network.name }),
     ...given({ mac: network.macAddress, mtu: network.mtu })
