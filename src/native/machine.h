@@ -133,7 +133,7 @@ static inline s64 clone_onto(u64 flags, u64 stack, void (*child)(void *), void *
   syscall6((u64)(number), (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f))
 
 enum {
-  ENOENT_ = 2, EINTR_ = 4, ECHILD_ = 10, EAGAIN_ = 11, ETIMEDOUT_ = 110,
+  ENOENT_ = 2, EINTR_ = 4, EBADF_ = 9, ECHILD_ = 10, EAGAIN_ = 11, EACCES_ = 13, ENODEV_ = 19, ETIMEDOUT_ = 110,
   F_GETFD = 1, F_SETFD = 2, FD_CLOEXEC = 1, O_CLOEXEC = 02000000,
   WNOHANG = 1, SIGCHLD = 17, TIOCSPGRP = 0x5410,
   FUTEX_WAIT = 0, FUTEX_WAKE = 1,

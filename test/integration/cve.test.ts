@@ -172,6 +172,13 @@ describe.skipIf(missing !== undefined)("an attack as in", () => {
     assert.strictEqual(hash(process.execPath), node)
   })
 
+  it("a script whose interpreter would be the start itself is told so", async () => {
+    fs.writeFileSync(path.join(root, "bin/script"), "#!/proc/self/exe\n", { mode: 0o755 })
+    const { code, stderr } = await run([], "/bin/script")
+    assert.strictEqual(code, 126)
+    assert.match(stderr, /interpreter leads to \/proc\/self\/exe, which is the start itself$/m)
+  })
+
   it("CVE-2019-16884, CVE-2025-52881: a /proc of the image's own", async () => {
     fs.mkdirSync(path.join(root, "volume"))
     const bind = { type: "bind", source: path.join(root, "volume"), options: ["bind"] }

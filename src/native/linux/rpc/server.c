@@ -234,9 +234,21 @@ s64 spawn(u64 flags, struct head *head) {
 /* The memory of the server's group. The client fills this in before it writes the program. */
 __attribute__((section(".parameters"))) volatile struct { u64 address, size, descriptor; } shared;
 
+/*
+ * Ends a program of the start that was executed once more, as the interpreter of the container's program: /proc/self/exe leads
+ * each process to what it runs. Nobody listens any more but who reads standard error.
+ */
+static __attribute__((noreturn)) void misled(void) {
+  static const char text[] = "runfx: the program's interpreter leads to /proc/self/exe, which is the start itself\n";
+  syscall(SYS_write, 2, text, sizeof text - 1);
+  leave(126);
+}
+
 /* The program's start. */
 __attribute__((noreturn)) void start(void) {
   s64 address = syscall(SYS_mmap, shared.address, shared.size, 3, 0x11, shared.descriptor, 0);
+  // it has no such descriptor, or another one by this number, which is none of a memory file
+  if (address == -EBADF_ || address == -EACCES_ || address == -ENODEV_) misled();
   if (address < 0) leave(255);
   struct head *head = (struct head *)address;
   u32 *closed_on_exec = head->list + 2 * (head->moves + head->ranges);
