@@ -59,8 +59,11 @@ export const freeze = (
 const orGone = (group: Group) => <A, E, R>(self: Effect.Effect<A, E | SyscallError, R>) =>
   self.pipe(
     onErrno(gone, (error) =>
-      Effect.flatMap(isThere(group), (there) =>
-        Effect.fail(there ? error : new CgroupGone({ path: group.path }))))
+      // one that was about to be made is not there, whatever has its name
+      Effect.flatMap(
+        group.inode === "unmade" ? Effect.succeed(false) : isThere(group),
+        (there) => Effect.fail(there ? error : new CgroupGone({ path: group.path }))
+      ))
   )
 
 /** Whether a thaw is asked for again while it is waited for: somebody else may freeze meanwhile. */
