@@ -15,7 +15,7 @@ import { SECCOMP } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { advice, execTrampoline } from "../native/trampoline.ts"
 import { environmentFor } from "./init/environment.ts"
-import { ExecRefused, execStep } from "./init/execRefused.ts"
+import { execAdvice, ExecRefused, execStep } from "./init/execRefused.ts"
 import {
   CapabilitiesSet,
   Environment,
@@ -54,7 +54,7 @@ export const exec = Step.make(execStep, {
     ParentDeathSignalSet
   ],
   reversal: "terminal",
-  advice,
+  advice: { ...execAdvice, ...advice },
   run: Effect.gen(function*() {
     const { process: { args, rlimits } } = yield* Init
     const { path } = yield* Program
