@@ -7,6 +7,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { ipv6IsOff, linkNames } from "./ipv6.ts"
 import type { Machine } from "./Machine.ts"
+import { elsewhere } from "./networkSysctls.ts"
 import type { NamespaceType } from "./State.ts"
 
 // ── what is there ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +135,21 @@ export const ruleOf = (m: Machine, path: string, ns: number): Rule | undefined =
   if (known !== undefined) return known
   const link = linkSwitch(path)
   if (link !== undefined) return ipv6IsOff(m, ns, link) === undefined ? undefined : int("0")
+  const there = has(m, path, ns)
+  if (there === "absent") return undefined
+  const rule = ruleBySeed(m, path, ns)
+  return rule === undefined || there !== "readonly" ? rule : { ...rule, readonly: true }
+}
+
+/** The first namespace of a type, that of the machine. */
+const isFirst = (m: Machine, scope: Scope, ns: number): boolean =>
+  ns === 0 || m.namespaces.values().find(({ type }) => type === scope)?.id === ns
+
+/** What a network namespace has of a parameter that is the machine's; `undefined` if it has it as the first one has. */
+const has = (m: Machine, path: string, ns: number) =>
+  scopeOf(path) !== "net" || isFirst(m, "net", ns) ? undefined : elsewhere(path)
+
+const ruleBySeed = (m: Machine, path: string, ns: number): Rule | undefined => {
   const seeded = m.sysctls.get(`${ns}:${path}`) ?? m.sysctls.get(`0:${path}`)
   if (seeded !== undefined) return { kind: isNumbers(seeded) ? "int" : "text", initial: seeded }
   if (m.facts.hostSysctls !== true || path.split("/").includes("..") || linkPart.test(path)) return undefined
@@ -187,9 +203,7 @@ export const namespaceLimit = (m: Machine, userNs: number, type: NamespaceType):
 
 /** The real machine's value, if the model began with that machine; for the machine and its first namespaces. */
 const onHost = (m: Machine, path: string, ns: number): string | undefined => {
-  const scope = scopeOf(path)
-  const isFirst = ns === 0 || m.namespaces.values().find(({ type }) => type === scope)?.id === ns
-  return m.facts.hostSysctls === true && isFirst ? fromMachine(path)?.initial : undefined
+  return m.facts.hostSysctls === true && isFirst(m, scopeOf(path), ns) ? fromMachine(path)?.initial : undefined
 }
 
 const ruled = Object.keys(rules)
@@ -205,7 +219,9 @@ export const namesIn = (m: Machine, directory: string): ReadonlyArray<string> =>
   const names = [...ruled, ...links, ...seeded].filter((path) => path.startsWith(below)).map((path) =>
     path.slice(below.length).split("/")[0]!
   )
-  return [...new Set([...names, ...m.facts.hostSysctls === true && !linkPart.test(below) ? onMachine(directory) : []])]
+  const real = m.facts.hostSysctls === true && !linkPart.test(below) ? onMachine(directory) : []
+  return [...new Set([...names, ...real])]
+    .filter((name) => has(m, `${below}${name}`, m.self.ns.net) !== "absent")
     .toSorted()
 }
 

@@ -32,6 +32,23 @@ const writeFile = (path: string, value: string) =>
     yield* result
   })
 
+describe("parameters of the network", () => {
+  it("of the machine are not in a new namespace, or can't be written there", () => {
+    const [buffer, backlog, own] = ["core/rmem_max", "core/netdev_max_backlog", "ipv4/tcp_rmem"]
+    const put = (name: string) => code(writeFile(`/proc/sys/net/${name}`, "300000"))
+    const sysctls = Object.fromEntries([buffer, backlog, own].map((name) => [`net/${name}`, "200000"]))
+    const codes = on(
+      { sysctls },
+      Effect.gen(function*() {
+        const first = yield* Effect.forEach([buffer, backlog, own], put)
+        yield* sys.unshare({ flags: CLONE.NEWNET })
+        return [first, yield* Effect.forEach([buffer, backlog, own], put)]
+      })
+    )
+    assert.deepStrictEqual(codes, [["ok", "ok", "ok"], ["EACCES", "ENOENT", "ok"]])
+  })
+})
+
 describe("processes", () => {
   it("runs parent and child until the child executes, which closes its end of the channel", () => {
     const model = ModelKernel.make({})
