@@ -49,7 +49,8 @@ export const foreground = <O extends Runtime.ProcessHandles & { readonly id: str
   const { events, listen } = journal()
   return onLinux(
     Effect.gen(function*() {
-      const given = { ...(yield* options), ...(yield* consoleSocket(command.consoleSocket)) }
+      const asked = yield* options
+      const given = { ...asked, ...(yield* consoleSocket(command.consoleSocket, processOf(asked))) }
       yield* before(given)
       const writePid = yield* outputFile("--pid-file", command.pidFile)
       const { around, times, writeTrace } = yield* watched(command, given.id)

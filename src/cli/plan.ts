@@ -24,6 +24,7 @@ import { type ExecCommand, execOptions } from "./exec.ts"
 import { flowOption } from "./flowOption.ts"
 import { type KillCommand, signalOf } from "./kill.ts"
 import { accompaniedRun, type RunCommand, runOptions } from "./run.ts"
+import { takesTerminal } from "./support.ts"
 
 /** The options of all plans. */
 interface PlanCommand {
@@ -95,6 +96,7 @@ export const showRun = (command: RunCommand & PlanCommand): Promise<void> =>
   onLinux(Effect.gen(function*() {
     const planned = { ...command, id: command.id ?? plannedId }
     const options = yield* runOptions(planned)
+    yield* takesTerminal(command.consoleSocket, options.container.process)
     const run = yield* accompaniedRun(planned, Runtime.run)
     return yield* print(yield* planRun(options, run(options, () => Effect.void)), command)
   }))

@@ -14,11 +14,31 @@ import type * as Runtime from "../runtime/Runtime.ts"
 import { nofileFor, startedNofile } from "../runtime/started.ts"
 import { describeShortage } from "../steps/cgroup/shortage.ts"
 
+/**
+ * Checks that there is a terminal for `--console-socket`, if that is given: who listens there would get a connection and
+ * nothing else.
+ */
+export const takesTerminal = (
+  path: string | undefined,
+  { terminal }: Pick<Process, "terminal">
+): Effect.Effect<void, OptionError> =>
+  path === undefined || terminal
+    ? Effect.void
+    : Effect.fail(
+      new OptionError({
+        option: "--console-socket",
+        value: path,
+        rule: "the program has no terminal to pass on: add --tty (process.terminal in a configuration), or leave it out"
+      })
+    )
+
 /** Connects `--console-socket`, if it is given. */
 export const consoleSocket = (
-  path: string | undefined
+  path: string | undefined,
+  process: Pick<Process, "terminal">
 ): Effect.Effect<{ readonly consoleSocket?: number }, SyscallError | OptionError, Kernel> =>
   path === undefined ? Effect.succeed({}) : Effect.gen(function*() {
+    yield* takesTerminal(path, process)
     const fd = yield* sys.socket({ domain: AF.UNIX, type: SOCK.STREAM | SOCK.CLOEXEC, protocol: 0 })
     yield* Effect.mapError(sys.connect({ fd, path }), ({ message }) =>
       new OptionError({

@@ -42,10 +42,17 @@ describe("misplaced", () => {
 describe("consoleSocket", () => {
   it.effect("names the option if nobody listens", () =>
     Effect.gen(function*() {
-      const { message } = yield* Effect.flip(consoleSocket("/nope"))
+      const { message } = yield* Effect.flip(consoleSocket("/nope", { terminal: true }))
       assert.match(
         message,
         /^--console-socket \/nope: connect\(\d+, "\/nope"\) = -1 ENOENT .*: it must be a unix socket/
       )
+    }).pipe(Effect.provide(ModelKernel.make(seed()).layer)))
+
+  it.effect("is for a program with a terminal", () =>
+    Effect.gen(function*() {
+      const { message } = yield* Effect.flip(consoleSocket("/nope", { terminal: false }))
+      assert.match(message, /^--console-socket \/nope: the program has no terminal to pass on: add --tty/)
+      assert.deepStrictEqual(yield* consoleSocket(undefined, { terminal: false }), {})
     }).pipe(Effect.provide(ModelKernel.make(seed()).layer)))
 })
