@@ -43,7 +43,7 @@ export class InvalidSandboxError extends SandboxError {
   }
 }
 
-/** What is asked for can't be had on this host, by this caller. */
+/** Something that is asked for is not available to this caller on this host. */
 export class SandboxUnavailableError extends SandboxError {
   override readonly name = "SandboxUnavailableError"
   /** In the words of the description: `limits.memory`. */

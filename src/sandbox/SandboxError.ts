@@ -19,7 +19,7 @@ export class InvalidSandbox extends Data.TaggedError("InvalidSandbox")<{
   }
 }
 
-/** What the sandbox asks for can't be had on this host, by this caller. */
+/** The sandbox asks for something that this caller can't have on this host. */
 export class SandboxUnavailable extends Data.TaggedError("SandboxUnavailable")<{
   /** The words of the description: `limits.memory`. */
   readonly what: ReadonlyArray<string>

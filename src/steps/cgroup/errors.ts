@@ -74,7 +74,7 @@ export class CgroupThreaded extends Data.TaggedError("CgroupThreaded")<{
   }
 }
 
-/** A limit is asked for whose controller does not serve this cgroup. */
+/** The controller of a configured limit does not serve this cgroup. */
 export class CgroupControllerMissing extends Data.TaggedError("CgroupControllerMissing")<{
   /** The fields of the configuration that ask for it: `memory.limit`. */
   readonly limits: ReadonlyArray<string>
@@ -103,7 +103,7 @@ export class CgroupControllerMissing extends Data.TaggedError("CgroupControllerM
   }
 }
 
-/** A limit is asked for which this kernel has no file for, although it has the controller. */
+/** This kernel has no file for a configured limit, although it has the controller. */
 export class CgroupFileMissing extends Data.TaggedError("CgroupFileMissing")<{
   readonly limit: string
   readonly controller: string
@@ -186,7 +186,7 @@ export class DeviceFilterRefused extends Data.TaggedError("DeviceFilterRefused")
   }
 }
 
-/** A limit that the kind of cgroup in use has no word for, or a value that makes no sense. */
+/** A limit that this version of cgroups does not have, or a value that makes no sense. */
 export class CgroupLimitInvalid extends Data.TaggedError("CgroupLimitInvalid")<{
   readonly limit: string
   readonly problem: string
@@ -286,7 +286,7 @@ export class FreezeTimeout extends Data.TaggedError("FreezeTimeout")<{
   }
 }
 
-/** A cgroup can't be removed since processes or other cgroups are in it. */
+/** A cgroup can't be removed, because processes or other cgroups are in it. */
 export class CgroupNotEmpty extends Data.TaggedError("CgroupNotEmpty")<{
   readonly path: string
   readonly pids: ReadonlyArray<number>

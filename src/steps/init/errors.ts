@@ -32,7 +32,7 @@ export class NamespaceRefused extends Data.TaggedError("NamespaceRefused")<{
   }
 }
 
-/** Capabilities that the configuration asks for and that can't be had. */
+/** Capabilities that the configuration asks for, but that the process can't get. */
 export class CapabilitiesUnavailable extends Data.TaggedError("CapabilitiesUnavailable")<{
   readonly set: "bounding" | "permitted" | "effective" | "inheritable"
   /** Names, as `CAP_SYS_RESOURCE`. */

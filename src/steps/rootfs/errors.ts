@@ -9,7 +9,7 @@ import * as Data from "effect/Data"
 import type { Errno } from "../../native/Errno.ts"
 import type { SyscallError } from "../../native/Kernel.ts"
 
-/** An id of the container that its mappings do not hold. @see user_namespaces(7) */
+/** An id of the container that is not in its mappings. @see user_namespaces(7) */
 export class UnmappedIdError extends Data.TaggedError("UnmappedIdError")<{
   readonly kind: "uid" | "gid"
   readonly id: number
@@ -174,7 +174,7 @@ export class MountError extends Data.TaggedError("MountError")<
   }
 }
 
-/** A mount that runfx refuses, for the container would not be safe with it, or because it can't be made. */
+/** A mount that runfx refuses, because it would make the container unsafe, or because it can't be made. */
 export class MountRefusedError extends Data.TaggedError("MountRefusedError")<
   About & {
     readonly why: string
