@@ -27,7 +27,7 @@ const resolveCalls = ["openat2", "close"] as const
  *
  * @category constructors
  */
-export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "fchownat"] as const
+export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "statx", "fchownat"] as const
 
 /**
  * An absolute path in its shortest form: no empty component, no `.` or `..`, no slash at the end. Purely lexical, as
@@ -229,13 +229,31 @@ export interface Making extends Lookup {
   readonly owner?: Owner
 }
 
+/** What is made if it is missing. */
+interface Kind {
+  readonly make: (dirfd: AnyFd, path: string, mode: number) => Effect.Effect<void, SyscallError, Kernel>
+  /** Whether something may have just been made. */
+  readonly isNew: (found: Stat) => boolean
+}
+
+const directoryKind: Kind = {
+  make: (dirfd, path, mode) => sys.mkdirat({ dirfd, path, mode }),
+  isNew: (found) => isType(found, S.IFDIR)
+}
+
+const fileKind: Kind = {
+  // mknod instead of open: opening what another process has put there could have side effects
+  make: (dirfd, path, mode) => sys.mknodat({ dirfd, path, mode: S.IFREG | mode, major: 0, minor: 0 }),
+  isNew: (found) => isType(found, S.IFREG) && Ahead.is(found, "size", 0n) && Ahead.is(found, "nlink", 1)
+}
+
 /** Linux follows at most 40 links in one look-up. */
 const maxLinks = 40
 
 const ensure = (
   root: AnyFd,
   path: string,
-  make: (directory: AnyFd, name: string) => Effect.Effect<void, SyscallError, Kernel>,
+  kind: Kind,
   making: Making,
   flags: number,
   links: number
@@ -252,19 +270,22 @@ const ensure = (
           mode: 0,
           resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
         }))
-        const owned = making.owner === undefined ? again : keeping(again, (fd) => chown(fd, making.owner!))
-        return make(parent, name).pipe(
+        const mode = making.mode ?? 0o755
+        const owned = making.owner === undefined
+          ? again
+          : keeping(again, (fd) => giveAway(fd, kind, mode, making.owner!))
+        return kind.make(parent, name, mode).pipe(
           Effect.andThen(owned),
           Effect.catchIf(({ call, code }) => code === "EEXIST" && call._tag !== "openat2", () =>
             // either the link dangles, and its target is made inside the root (images have such links: /etc/resolv.conf),
             // or another process was faster
             sys.readlinkat({ dirfd: parent, path: name }).pipe(
               Effect.flatMap((target) =>
-                ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, make, making, flags, links + 1)
+                ensure(root, target.startsWith("/") ? target : `${directory}/${target}`, kind, making, flags, links + 1)
               ),
               Effect.catchIf(
                 ({ call, code }) => call._tag === "readlinkat" && (code === "EINVAL" || code === "ENOENT"),
-                () => ensure(root, path, make, making, flags, links + 1)
+                () => ensure(root, path, kind, making, flags, links + 1)
               )
             ))
         )
@@ -272,17 +293,15 @@ const ensure = (
     })
   )
 
-const chown = (fd: AnyFd, { gid, uid }: Owner) => sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
+/** Gives what was made to its owner; what another process has put in its place meanwhile stays whose it is. */
+const giveAway = (fd: AnyFd, { isNew }: Kind, mode: number, { gid, uid }: Owner) =>
+  Effect.flatMap(stat(fd), (found) =>
+    isNew(found) && Ahead.is(found, "mode", mode, { mask: 0o777 })
+      ? sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })
+      : Effect.void)
 
 const directories = (root: AnyFd, path: string, making: Making, links: number): Opened =>
-  ensure(
-    root,
-    path,
-    (dirfd, path) => sys.mkdirat({ dirfd, path, mode: making.mode ?? 0o755 }),
-    making,
-    O.DIRECTORY,
-    links
-  )
+  ensure(root, path, directoryKind, making, O.DIRECTORY, links)
 
 /**
  * Opens, with `O_PATH`, a directory below a root. The directory and its parents are made if they are missing.
@@ -301,15 +320,7 @@ export const makeDirectories = (root: AnyFd, path: string, making: Making = {}):
  * @category constructors
  */
 export const makeFile = (root: AnyFd, path: string, making: Making = {}): Opened =>
-  ensure(
-    root,
-    path,
-    // mknod instead of open: opening what another process has put there could have side effects
-    (dirfd, path) => sys.mknodat({ dirfd, path, mode: S.IFREG | (making.mode ?? 0o755), major: 0, minor: 0 }),
-    making,
-    making.flags ?? 0,
-    0
-  )
+  ensure(root, path, fileKind, making, making.flags ?? 0, 0)
 
 /** Reads a descriptor to its end. */
 export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {

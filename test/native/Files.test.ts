@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { S } from "../../src/native/constants.ts"
 import * as Files from "../../src/native/Files.ts"
 import type { Call, Kernel, SyscallError } from "../../src/native/Kernel.ts"
+import type { Stat } from "../../src/native/results.ts"
 import { scripted } from "../support/scripted.ts"
 
 const run = <A, E>(effect: Effect.Effect<A, E, Kernel>, answer?: (call: Call) => unknown) => {
@@ -17,8 +19,14 @@ const codeOf = (exit: Exit.Exit<unknown, unknown>): string =>
 const flags = "O_PATH|O_CLOEXEC|O_DIRECTORY"
 const open = (path: string) => `openat2(9, "${path}", ${flags}, 00, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)`
 
+const look = (fd: number) => `statx(${fd}, "", AT_EMPTY_PATH, STATX_MNT_ID|STATX_BASIC_STATS)`
+
 /** A kernel with some paths below descriptor 9, which descriptors 20 and up are of. */
-const withPaths = (present: ReadonlyArray<string>, links: Readonly<Record<string, string>> = {}) => {
+const withPaths = (
+  present: ReadonlyArray<string>,
+  links: Readonly<Record<string, string>> = {},
+  found: Partial<Stat> = { mode: S.IFDIR | 0o700 }
+) => {
   const paths = new Set(["/", ...present])
   const opened: Array<string> = []
   const full = (dirfd: number, path: string) => dirfd === 9 ? path : Files.clean(`${opened[dirfd - 20]}/${path}`)
@@ -33,6 +41,7 @@ const withPaths = (present: ReadonlyArray<string>, links: Readonly<Record<string
       paths.add(path)
       return undefined
     }
+    if (call._tag === "statx") return found
     return call._tag === "readlinkat" ? links[full(call.dirfd, call.path)] : undefined
   }
 }
@@ -73,13 +82,28 @@ describe("Files", () => {
       open("/"),
       "mkdirat(20, \"a\", 0700)",
       "openat2(20, \"a\", O_PATH|O_CLOEXEC|O_NOFOLLOW|O_DIRECTORY, 00, RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS)",
+      look(21),
       "fchownat(21, \"\", 1, 2, AT_EMPTY_PATH)",
       "close(20)",
       "mkdirat(21, \"b\", 0700)",
       "openat2(21, \"b\", O_PATH|O_CLOEXEC|O_NOFOLLOW|O_DIRECTORY, 00, RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS)",
+      look(22),
       "fchownat(22, \"\", 1, 2, AT_EMPTY_PATH)",
       "close(21)"
     ])
+  })
+
+  it("gives away what it has made, and nothing that another process has put in its place", () => {
+    const file = { mode: S.IFREG | 0o755, size: 0n, nlink: 1 }
+    const isGiven = (found: Partial<Stat>, make: typeof Files.makeFile = Files.makeFile) =>
+      run(make(9, "/x", { owner: { uid: 1, gid: 2 } }), withPaths([], {}, found)).trace
+        .some((line) => line.startsWith("fchownat("))
+    assert.isTrue(isGiven(file))
+    for (const other of [{ size: 9n }, { nlink: 2 }, { mode: S.IFREG | 0o600 }, { mode: S.IFCHR | 0o755 }]) {
+      assert.isFalse(isGiven({ ...file, ...other }))
+    }
+    assert.isTrue(isGiven({ mode: S.IFDIR | 0o755 }, Files.makeDirectories))
+    assert.isFalse(isGiven({ mode: S.IFDIR | 0o700 }, Files.makeDirectories))
   })
 
   it("makes the target of a dangling link, below the root", () => {
