@@ -32,7 +32,7 @@ import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"
 import * as Store from "../steps/state/Store.ts"
-import { initOf, runnerOf, type Whereabouts } from "../steps/state/whereabouts.ts"
+import { initOf, isOrphan, runnerOf, type Whereabouts } from "../steps/state/whereabouts.ts"
 import { stateRoot } from "./caller.ts"
 import { thenEnd, tryAll } from "./endings.ts"
 import { processUnseen } from "./NotRunning.ts"
@@ -282,8 +282,11 @@ export const removeJudged = (
         return true
       }
       if (now._tag === "Failure") return yield* Effect.fail(now.failure)
-      if (now.success.nonce !== judged.nonce || (yield* initOf(now.success))._tag === "Alive") return false
-      yield* removeState({ state: now.success, stateRoot: root, ended: true }, strategies)
+      const state = now.success
+      if (state.nonce !== judged.nonce) return false
+      if ((yield* initOf(state))._tag === "Alive" && !(yield* isOrphan(state))) return false
+      // what has ended may be a child of this process that a thread has left behind
+      yield* removeForced(root, state, strategies === undefined ? {} : { strategies })
       return true
     })
   )

@@ -1,9 +1,11 @@
 /** Sandboxes that run: their streams, signals, further programs, and their end with the application, as root and as a user. */
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
 import { callers } from "../support/sandboxes.ts"
 import { scenarios } from "../support/sandboxScenarios.ts"
 import { endOfApplication, scenarioSuite } from "../support/scenarioSuite.ts"
+import { until } from "../support/until.ts"
 
 /** The cgroups of a sandbox, in whatever hierarchy. */
 const cgroupsOf = (id: string) =>
@@ -30,5 +32,31 @@ scenarioSuite({
           assert.deepStrictEqual(forgotten.flatMap(cgroupsOf), [])
         }
       )
+
+      it("is ended by prune, if its program has taken off the signal of the application's death", async () => {
+        const stateRoot = sandboxes().stateRoot(caller)
+        const application = sandboxes().begin(caller, "sandboxApplication", "", stateRoot, "is outlived")
+        const said = /pid (\d+)\n/
+        let text = ""
+        application.process.stdout!.on("data", (chunk) => void (text += String(chunk)))
+        await until(() => said.test(text))
+        const pid = Number(said.exec(text)![1])
+        application.process.kill("SIGKILL")
+        await application.ended
+        assert.isTrue(fs.existsSync(`/proc/${pid}`))
+        const ids = sandboxes().left(caller)
+        const { stderr, stdout } = await sandboxes().begin(caller, "sandboxPrune", "", stateRoot).ended
+        assert.deepStrictEqual(JSON.parse(stdout), ids.map((id) => ({ _tag: "Removed", id })), stderr)
+        await until(() => !fs.existsSync(`/proc/${pid}`))
+        assert.deepStrictEqual(sandboxes().left(caller), [])
+        assert.deepStrictEqual(ids.flatMap(cgroupsOf), [])
+      })
+
+      it("ends with the worker thread that has it, and prune removes the rest while the application continues", async () => {
+        const { stderr, stdout } = await sandboxes().begin(caller, "sandboxWorker", "", sandboxes().stateRoot(caller))
+          .ended
+        assert.deepStrictEqual(JSON.parse(stdout), { before: ["Kept"], after: ["Removed"], isThere: false }, stderr)
+        assert.deepStrictEqual(sandboxes().left(caller), [])
+      })
     })
 })

@@ -21,7 +21,7 @@ import type { State } from "../state/State.ts"
 import { statusCalls } from "../state/status.ts"
 import * as Store from "../state/Store.ts"
 import { isUnwritten } from "../state/unwritten.ts"
-import { initOf, runnerOf } from "../state/whereabouts.ts"
+import { initOf, isOrphan, runnerOf } from "../state/whereabouts.ts"
 import { Entries, StateRoot } from "./facts.ts"
 
 /** Whether detached containers that have ended are removed as well. */
@@ -49,7 +49,8 @@ const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedTo
   const remove = (why: string): Sentence => ["Remove", why]
   if (state.owner !== euid) return keep(`it is of another user (uid ${state.owner})`)
   const init = yield* initOf(state)
-  if (init._tag === "Alive") return keep("it runs")
+  const orphan = yield* isOrphan(state)
+  if (init._tag === "Alive") return orphan ? remove("it runs on without its runtime, which has ended") : keep("it runs")
   if (init._tag === "Unseen") {
     return keep(`it is of the pid namespace ${init.pidNamespace}, which can't be seen from here`)
   }
@@ -60,7 +61,9 @@ const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedTo
   if (runner._tag === "Alive") return keep(`its runtime, process ${runner.process.pid}, lives`)
   // a cgroup that was not made yet counts as empty
   if (state.cgroup !== undefined && (yield* Cgroup.population(state.cgroup)) > 0) {
-    return keep("processes that it has left behind still run in its cgroup")
+    return orphan
+      ? remove("its runtime has ended, and has left processes in its cgroup")
+      : keep("processes that it has left behind still run in its cgroup")
   }
   if (init._tag === "None") {
     return runner._tag === "Ended"

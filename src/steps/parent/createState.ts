@@ -11,7 +11,7 @@ import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
 import { sys } from "../../native/Kernel.ts"
 import { numbering } from "../proc/numbers.ts"
-import { identify, statCalls } from "../proc/processes.ts"
+import { identify, ownThread, statCalls } from "../proc/processes.ts"
 import { unwritable } from "../state/errors.ts"
 import { type State, withoutEnvironment } from "../state/State.ts"
 import * as Store from "../state/Store.ts"
@@ -37,11 +37,12 @@ export const createState = Step.make("createState", {
     const { container } = record
     const id = yield* Store.checkId(record.id)
     const runner = yield* identify(yield* sys.getpid({}))
+    const thread = yield* ownThread
     const known = yield* numbering
     let state: State = {
       id,
       nonce: Buffer.from(yield* sys.getrandom({ count: 16 })).toString("hex"),
-      ...given({ numbering: known, runner }),
+      ...given({ numbering: known, runner: runner && { ...runner, ...given({ thread }) } }),
       namespacePaths: {},
       rootfs: container.rootfs,
       ...given({ madeRoot }),

@@ -11,6 +11,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { AT } from "../../native/constants.ts"
 import { readText, using } from "../../native/Files.ts"
 import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
@@ -89,6 +90,19 @@ export const identify = (
     const stat = yield* readStat(pid, seen)
     return stat === undefined ? undefined : { pid: stat.pid, startTime: stat.startTime }
   })
+
+/**
+ * The thread of this process that makes calls; `undefined` if that is the main thread, or if `/proc` does not tell.
+ *
+ * @since 0.2.0
+ */
+export const ownThread: Effect.Effect<ProcessIdentity | undefined, SyscallError, Kernel> = Effect.gen(function*() {
+  const view = yield* procView
+  if (view._tag !== "Own") return undefined
+  const path = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: "/proc/thread-self" }).pipe(orOn(["ENOENT"], ""))
+  const [, pid, thread] = /^(\d+)\/task\/(\d+)$/.exec(path) ?? []
+  return thread === undefined || thread === pid ? undefined : yield* identify(Number(thread), view)
+})
 
 /** The time since the boot in clock ticks, which is what `/proc/<pid>/stat` counts in; `undefined` if `/proc` can't tell. */
 const ticksNow: Effect.Effect<bigint | undefined, SyscallError, Kernel> = readText("/proc/uptime").pipe(

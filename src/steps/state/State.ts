@@ -39,7 +39,7 @@ export interface State {
    * The process that is starting the container, or that runs it in the foreground and removes it at the end. Absent if the
    * container is detached.
    */
-  readonly runner?: ProcessIdentity
+  readonly runner?: RunnerIdentity
   /** The container's first process, with its pid in the namespace of `numbering`; absent while there is none. */
   readonly init?: InitIdentity
   /** Its first process while `/proc` does not show that: from its birth to its exec, for a user without privileges (hidepid). */
@@ -63,6 +63,16 @@ export interface State {
   readonly container: Container
   /** Anything that the creator of the container wants to find again. */
   readonly extra?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * The process that starts a container, or stays with it.
+ *
+ * @since 0.2.0
+ */
+export interface RunnerIdentity extends ProcessIdentity {
+  /** The worker thread that does it, which may end before its process; absent if that is the main thread. */
+  readonly thread?: ProcessIdentity
 }
 
 /**
@@ -122,7 +132,7 @@ const fields: Readonly<Record<string, Check>> = {
   nonce: isOptional(isText),
   directory: isOptional(isBigint),
   numbering: isOptional(has({ boot: isOptional(isText), pidNamespace: isText })),
-  runner: isOptional(has(identity)),
+  runner: isOptional(has({ ...identity, thread: isOptional(has(identity)) })),
   init: isOptional(has({ ...identity, pidNamespace: isOptional(isText) })),
   hidden: isOptional(has({ pid: identity.pid, heldAt: isBigint })),
   cgroup: isOptional(has({

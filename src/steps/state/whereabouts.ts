@@ -26,7 +26,7 @@ import {
 import type { InitIdentity, State } from "./State.ts"
 
 /** The calls that {@link whereabouts} makes. */
-export const whereaboutsCalls = [...statCalls, "getdents64"] as const
+export const whereaboutsCalls = [...statCalls, "getdents64", "pidfd_open"] as const
 
 /** What is known about a process that was written down. */
 export type Whereabouts =
@@ -80,9 +80,42 @@ const unveiled = (
 export const initOf = ({ hidden, init, numbering }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
   init === undefined && hidden !== undefined ? unveiled(hidden, numbering) : whereabouts(init, numbering)
 
+/** Whether pids that were written down are those of this process's pid namespace. */
+const areOwn = (known: Numbering | undefined): Effect.Effect<boolean, SyscallError, Kernel> =>
+  known === undefined
+    ? Effect.succeed(true)
+    : Effect.map(numbering, (here) => here?.pidNamespace === known.pidNamespace)
+
 /** Finds the process that starts a container or stays with it. */
-export const runnerOf = ({ numbering, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
-  whereabouts(runner, numbering)
+export const runnerOf = ({ numbering: known, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const found = yield* whereabouts(runner, known)
+    if (runner?.thread === undefined || found._tag !== "Alive") return found
+    // threads of another pid namespace are not looked for
+    if (!(yield* areOwn(known))) return found
+    return (yield* whereabouts(runner.thread, known))._tag === "Ended" ? ended : found
+  })
+
+/** Whether a process that was written down has ended for certain, and is not only hidden by `/proc` (hidepid). */
+const isGone = (pid: AnyPid): Effect.Effect<boolean, SyscallError, Kernel> =>
+  Effect.flatMap(readStat(pid), (stat) =>
+    stat === undefined
+      ? using(sys.pidfd_open({ pid, flags: 0 }), () => Effect.succeed(false)).pipe(orOn(["ESRCH"], true))
+      : Effect.succeed(true))
+
+/**
+ * Whether the process has ended for certain that was to stay with a container until its end, and to remove it. What still runs
+ * there has no owner: the kernel tells a program of the death of its parent by a signal, but a program can take that off (prctl(2),
+ * or execve(2) by another thread).
+ *
+ * @since 0.2.0
+ */
+export const isOrphan = (state: State): Effect.Effect<boolean, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    const { numbering, runner } = state
+    if (runner === undefined || !(yield* areOwn(numbering))) return false
+    return (yield* whereabouts(runner, numbering))._tag === "Ended" && (yield* isGone(runner.pid))
+  })
 
 const namespaceOf = (pid: AnyPid): Effect.Effect<string | undefined, SyscallError, Kernel> =>
   sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${pid}/ns/pid` }).pipe(
