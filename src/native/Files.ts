@@ -22,11 +22,7 @@ type Opened = Effect.Effect<Fd, SyscallError, Kernel>
 /** The calls that {@link resolve} and {@link using} make; for the headers of steps. */
 const resolveCalls = ["openat2", "close"] as const
 
-/**
- * The calls that {@link makeDirectories} and {@link makeFile} make; for the headers of steps.
- *
- * @category constructors
- */
+/** The calls that {@link makeDirectories} and {@link makeFile} make; for the headers of steps. */
 export const makeCalls = [...resolveCalls, "mkdirat", "mknodat", "readlinkat", "statx", "fchownat"] as const
 
 /**

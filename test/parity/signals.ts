@@ -4,6 +4,7 @@ import { type Line, type Scenario } from "../support/parityLines.ts"
 import {
   as,
   become,
+  end,
   fork,
   gate,
   join,
@@ -12,6 +13,7 @@ import {
   lookAt,
   openGate,
   pass,
+  sleeper,
   start,
   waitFor
 } from "../support/vocabulary.ts"
@@ -19,14 +21,7 @@ import {
 const nobody = 54321
 /** As process 2 of a pid namespace, where nobody else is. */
 const alone = (lines: Scenario): Scenario => [fork(CLONE.NEWPID, [fork(0, lines)])]
-const sleeper = (child: string, lines: Scenario = []): Scenario => [
-  gate("asleep"),
-  gate("ready"),
-  start(child, 0, [...lines, openGate("ready"), pass("asleep")]),
-  pass("ready")
-]
 const state = (child: string): Line => waitFor(`$${child}`, W.EXITED | W.STOPPED | W.CONTINUED | W.NOHANG)
-const end = (child: string): Scenario => [kill(`$${child}`, SIG.KILL), waitFor(`$${child}`)]
 const block = (...signals: ReadonlyArray<number>): Line => line("rt_sigprocmask", { how: 0, signals })
 const ignore = (signal: number): Line => line("rt_sigaction", { signal, disposition: "SIG_IGN" })
 const byDefault = (signal: number): Line => line("rt_sigaction", { signal, disposition: "SIG_DFL" })

@@ -1,5 +1,5 @@
 /** Words for scenarios: calls in short, with the arguments that a scenario is about. */
-import { AT, O, P, W } from "../../src/native/constants.ts"
+import { AT, O, P, PR, SIG, W } from "../../src/native/constants.ts"
 import { type Child, cwd, type Join, type Line, type Scenario, type Start } from "./parityLines.ts"
 
 export const line = (call: Line["call"], args: Line["args"] = {}, more: Partial<Line> = {}): Line => ({
@@ -93,3 +93,22 @@ export const become = (id: number, groups: ReadonlyArray<number> = []): Scenario
   gids(id),
   uids(id)
 ]
+
+/** A child that waits until it is ended. */
+export const sleeper = (child: string, lines: Scenario = []): Scenario => [
+  gate("asleep"),
+  gate("ready"),
+  start(child, 0, [...lines, openGate("ready"), pass("asleep")]),
+  pass("ready")
+]
+export const end = (child: string): Scenario => [kill(`$${child}`, SIG.KILL), waitFor(`$${child}`)]
+
+/** Capabilities as a set. */
+export const set = (...capabilities: ReadonlyArray<number>): bigint =>
+  capabilities.reduce((bits, capability) => bits | 1n << BigInt(capability), 0n)
+export const capset = (effective: bigint, permitted: bigint, inheritable: bigint) =>
+  line("capset", { effective, permitted, inheritable })
+/** Makes a capability ambient. */
+export const raise = (capability: number) => prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_RAISE, capability)
+/** Takes a capability out of the bounding set. */
+export const drop = (capability: number) => prctl(PR.CAPBSET_DROP, capability)

@@ -2,6 +2,7 @@
 import { O, W } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
 import {
+  end,
   fork,
   join,
   lookAt,
@@ -9,6 +10,7 @@ import {
   open,
   readFile,
   rmdir,
+  sleeper,
   start,
   stat,
   symlink,
@@ -16,7 +18,7 @@ import {
   waitFor,
   write
 } from "../../support/vocabulary.ts"
-import { at, end, put, sleeper, values, within, writes } from "./lines.ts"
+import { at, put, values, within, writes } from "./lines.ts"
 
 export const core: Readonly<Record<string, Scenario>> = {
   "a new group is empty": within("pids", [], [

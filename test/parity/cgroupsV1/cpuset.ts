@@ -1,7 +1,7 @@
 /** Which processors and memory nodes. */
 import { type Scenario } from "../../support/parityLines.ts"
-import { fork, line, mkdir, readFile, rmdir, see, write } from "../../support/vocabulary.ts"
-import { at, end, put, sleeper, values, within } from "./lines.ts"
+import { end, fork, line, mkdir, readFile, rmdir, see, sleeper, write } from "../../support/vocabulary.ts"
+import { at, put, values, within } from "./lines.ts"
 
 export const cpuset: Readonly<Record<string, Scenario>> = {
   "a new cpuset takes nobody": within("cpuset", [], [

@@ -13,11 +13,12 @@ import {
   readFile,
   rmdir,
   see,
+  sleeper,
   start,
   waitFor,
   write
 } from "../../support/vocabulary.ts"
-import { at, put, sleeper, values, within } from "./lines.ts"
+import { at, put, values, within } from "./lines.ts"
 
 const moment: Line = line("nanosleep", { nanoseconds: 50_000_000n })
 

@@ -1,21 +1,8 @@
 /** Words for the scenarios here. */
-import { O, SIG } from "../../../src/native/constants.ts"
+import { O } from "../../../src/native/constants.ts"
 import { markOf } from "../../support/mark.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import {
-  gate,
-  kill,
-  line,
-  mkdir,
-  open,
-  openGate,
-  pass,
-  readFile,
-  rmdir,
-  start,
-  waitFor,
-  write
-} from "../../support/vocabulary.ts"
+import { line, mkdir, open, readFile, rmdir, write } from "../../support/vocabulary.ts"
 
 const name = markOf("runfx-parity-")
 
@@ -44,13 +31,3 @@ export const put = (path: string, child: string): Scenario => [
   line("write", { fd: "$file", data: `$${child}\n` }),
   line("close", { fd: "$file" })
 ]
-
-/** A child that waits, as somebody; `end` waits for its end. */
-export const sleeper = (child: string, lines: Scenario = []): Scenario => [
-  gate("asleep"),
-  gate("ready"),
-  start(child, 0, [...lines, openGate("ready"), pass("asleep")]),
-  pass("ready")
-]
-
-export const end = (child: string): Scenario => [kill(`$${child}`, SIG.KILL), waitFor(`$${child}`)]

@@ -1,8 +1,8 @@
 /** What a cgroup namespace shows of the hierarchies. */
 import { CLONE, O } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { fork, gate, line, lookAt, mkdir, open, openGate, pass, start, write } from "../../support/vocabulary.ts"
-import { at, end, within } from "./lines.ts"
+import { end, fork, gate, line, lookAt, mkdir, open, openGate, pass, start, write } from "../../support/vocabulary.ts"
+import { at, within } from "./lines.ts"
 
 export const namespaces: Readonly<Record<string, Scenario>> = {
   "a cgroup namespace makes a process's groups its root": within("pids", ["/a"], [

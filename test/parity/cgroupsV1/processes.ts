@@ -1,8 +1,8 @@
 /** How many processes there may be. */
 import { CLONE } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { fork, line, readFile, write } from "../../support/vocabulary.ts"
-import { at, end, put, sleeper, values, within } from "./lines.ts"
+import { end, fork, line, readFile, sleeper, write } from "../../support/vocabulary.ts"
+import { at, put, values, within } from "./lines.ts"
 
 export const pids: Readonly<Record<string, Scenario>> = {
   "what pids.max takes": within(

@@ -5,6 +5,7 @@ import {
   become,
   chmod,
   chown,
+  end,
   fork,
   line,
   lookAt,
@@ -12,10 +13,11 @@ import {
   open,
   readFile,
   rmdir,
+  sleeper,
   stat,
   write
 } from "../../support/vocabulary.ts"
-import { at, end, put, sleeper, within } from "./lines.ts"
+import { at, put, within } from "./lines.ts"
 
 const nobody = 54321
 

@@ -1,8 +1,8 @@
 /** Controllers: which there are, and what their files take. */
 import { O } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { fork, line, open, see } from "../../support/vocabulary.ts"
-import { base, end, get, put, set, sleeper, types, values, whereIs, within } from "./lines.ts"
+import { end, fork, line, open, see, sleeper } from "../../support/vocabulary.ts"
+import { base, get, put, set, types, values, whereIs, within } from "./lines.ts"
 
 const control = "/cgroup.subtree_control"
 

@@ -1,8 +1,8 @@
 /** Groups, their files, and who is in them. */
 import { O, W } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { join, mkdir, open, rmdir, start, stat, waitFor } from "../../support/vocabulary.ts"
-import { base, end, events, get, put, root, set, sleeper, values, whereIs, within } from "./lines.ts"
+import { end, join, mkdir, open, rmdir, sleeper, start, stat, waitFor } from "../../support/vocabulary.ts"
+import { base, events, get, put, root, set, values, whereIs, within } from "./lines.ts"
 
 export const core: Readonly<Record<string, Scenario>> = {
   "a new group": within([], [

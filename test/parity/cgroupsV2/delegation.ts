@@ -1,8 +1,22 @@
 /** Groups that belong to a user, and what its processes may do there. */
 import { O } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { become, chmod, chown, fork, line, mkdir, open, rmdir, see, stat, write } from "../../support/vocabulary.ts"
-import { base, end, put, root, set, sleeper, whereIs, within } from "./lines.ts"
+import {
+  become,
+  chmod,
+  chown,
+  end,
+  fork,
+  line,
+  mkdir,
+  open,
+  rmdir,
+  see,
+  sleeper,
+  stat,
+  write
+} from "../../support/vocabulary.ts"
+import { base, put, root, set, whereIs, within } from "./lines.ts"
 
 const nobody = 54321
 

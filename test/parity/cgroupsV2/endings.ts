@@ -2,6 +2,7 @@
 import { O, SIG, W } from "../../../src/native/constants.ts"
 import { type Line, type Scenario } from "../../support/parityLines.ts"
 import {
+  end,
   fork,
   gate,
   join,
@@ -13,10 +14,11 @@ import {
   pass,
   rmdir,
   see,
+  sleeper,
   start,
   waitFor
 } from "../../support/vocabulary.ts"
-import { base, end, events, get, put, root, set, sleeper, values, within } from "./lines.ts"
+import { base, events, get, put, root, set, values, within } from "./lines.ts"
 
 const moment: Line = line("nanosleep", { nanoseconds: 50_000_000n })
 

@@ -1,23 +1,9 @@
 /** Words for the scenarios here. */
 import { existsSync } from "node:fs"
-import { O, SIG } from "../../../src/native/constants.ts"
+import { O } from "../../../src/native/constants.ts"
 import { markOf } from "../../support/mark.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import {
-  gate,
-  kill,
-  line,
-  lookAt,
-  mkdir,
-  open,
-  openGate,
-  pass,
-  readFile,
-  rmdir,
-  start,
-  waitFor,
-  write
-} from "../../support/vocabulary.ts"
+import { line, lookAt, mkdir, open, readFile, rmdir, write } from "../../support/vocabulary.ts"
 
 export const root = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"
 export const base = `${root}/${markOf("runfx-parity-")}`
@@ -50,12 +36,4 @@ export const put = (file: string, child: string): Scenario => [
   line("close", { fd: "$file" })
 ]
 
-export const sleeper = (child: string, lines: Scenario = []): Scenario => [
-  gate("asleep"),
-  gate("ready"),
-  start(child, 0, [...lines, openGate("ready"), pass("asleep")]),
-  pass("ready")
-]
-
-export const end = (child: string): Scenario => [kill(`$${child}`, SIG.KILL), waitFor(`$${child}`)]
 export const types = (...below: ReadonlyArray<string>): Scenario => get(...below.map((path) => `${path}/cgroup.type`))

@@ -1,6 +1,7 @@
 /** Groups of threads, and what type a group has. */
 import { type Scenario } from "../../support/parityLines.ts"
-import { end, get, put, set, sleeper, types, within } from "./lines.ts"
+import { end, sleeper } from "../../support/vocabulary.ts"
+import { get, put, set, types, within } from "./lines.ts"
 
 export const threads: Readonly<Record<string, Scenario>> = {
   "a threaded group makes its parent a threaded domain, and its sibling invalid": within(["/a", "/b", "/b/c"], [

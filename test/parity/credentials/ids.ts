@@ -1,8 +1,8 @@
 /** User and group ids. */
 import { O } from "../../../src/native/constants.ts"
 import { cwd, type Scenario } from "../../support/parityLines.ts"
-import { fork, gids, line, lookAt, mkdir, open, see, touch, uids } from "../../support/vocabulary.ts"
-import { CAP, capset, set, setgid, setuid, status } from "./lines.ts"
+import { capset, fork, gids, line, lookAt, mkdir, open, see, set, touch, uids } from "../../support/vocabulary.ts"
+import { CAP, setgid, setuid, status } from "./lines.ts"
 
 const uid = line("getresuid", {}, see)
 const gid = line("getresgid", {}, see)

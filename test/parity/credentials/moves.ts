@@ -1,8 +1,8 @@
 /** How changes of ids move capabilities. */
 import { PR } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { caps, line, prctl, uids } from "../../support/vocabulary.ts"
-import { CAP, capset, NO_FIXUP, raise, securebits, set, setgid, setuid, status } from "./lines.ts"
+import { caps, capset, line, prctl, raise, set, uids } from "../../support/vocabulary.ts"
+import { CAP, NO_FIXUP, securebits, setgid, setuid, status } from "./lines.ts"
 
 export const moves: Readonly<Record<string, Scenario>> = {
   "leaving root drops permitted and effective": [setuid(1000, 1000, 1000), ...status],

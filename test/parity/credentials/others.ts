@@ -1,8 +1,8 @@
 /** no_new_privs, dumpable, access(2), and capabilities over files. */
 import { AT_FACCESSAT as AT, CLONE, O, PR } from "../../../src/native/constants.ts"
 import { cwd, type Scenario } from "../../support/parityLines.ts"
-import { exit, fork, gids, line, mkdir, open, prctl, touch, uids } from "../../support/vocabulary.ts"
-import { CAP, capset, NO_FIXUP, securebits, set, setuid, status } from "./lines.ts"
+import { capset, exit, fork, gids, line, mkdir, open, prctl, set, touch, uids } from "../../support/vocabulary.ts"
+import { CAP, NO_FIXUP, securebits, setuid, status } from "./lines.ts"
 
 export const others: Readonly<Record<string, Scenario>> = {
   "no_new_privs is for ever, and for children": [

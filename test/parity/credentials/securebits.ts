@@ -1,8 +1,8 @@
 /** Securebits: what each does, and who may set it. */
 import { CLONE, PR } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { fork, line, prctl } from "../../support/vocabulary.ts"
-import { CAP, capset, KEEP, NOROOT, securebits, set, status } from "./lines.ts"
+import { capset, fork, line, prctl, set } from "../../support/vocabulary.ts"
+import { CAP, KEEP, NOROOT, securebits, status } from "./lines.ts"
 
 export const bits: Readonly<Record<string, Scenario>> = {
   "securebits take CAP_SETPCAP": [

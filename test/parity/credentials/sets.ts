@@ -1,13 +1,27 @@
 /** The five capability sets. */
 import { CLONE, PR } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { caps, fork, gate, line, openGate, pass, prctl, see, start, uids } from "../../support/vocabulary.ts"
-import { CAP, capset, NO_AMBIENT, raise, securebits, set, status } from "./lines.ts"
+import {
+  caps,
+  capset,
+  drop,
+  fork,
+  gate,
+  line,
+  openGate,
+  pass,
+  prctl,
+  raise,
+  see,
+  set,
+  start,
+  uids
+} from "../../support/vocabulary.ts"
+import { CAP, NO_AMBIENT, securebits, status } from "./lines.ts"
 
 const lower = (capability: number) => prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_LOWER, capability)
 const isAmbient = (capability: number) => prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_IS_SET, capability)
 const clearAmbient = prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_CLEAR_ALL)
-const drop = (capability: number) => prctl(PR.CAPBSET_DROP, capability)
 
 export const sets: Readonly<Record<string, Scenario>> = {
   "capset lowers, and does not raise again": [

@@ -2,8 +2,8 @@
 import { CLONE, MS, O } from "../../../src/native/constants.ts"
 import { cwd, type Scenario } from "../../support/parityLines.ts"
 import { ending, file, sleeping } from "../../support/programs.ts"
-import { fork, gids, line, mkdir, mount, open, uids, write } from "../../support/vocabulary.ts"
-import { becomes, capableUser, capset, drop, executed, execve, nnp, set, status, tryExec, user } from "./lines.ts"
+import { capset, drop, fork, gids, line, mkdir, mount, open, set, uids, write } from "../../support/vocabulary.ts"
+import { becomes, capableUser, executed, execve, nnp, status, tryExec, user } from "./lines.ts"
 
 /** The value of `security.capability`: version 2, or 3 with the root of a user namespace. */
 const fileCaps = (effective: boolean, permitted: bigint, inheritable = 0n, rootid?: number): Uint8Array => {

@@ -1,8 +1,8 @@
 /** What becomes of ids and capabilities of root and of users. */
 import { PR } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
-import { line, prctl } from "../../support/vocabulary.ts"
-import { becomes, capableUser, capset, drop, nnp, raise, set, user } from "./lines.ts"
+import { capset, drop, line, prctl, raise, set } from "../../support/vocabulary.ts"
+import { becomes, capableUser, nnp, user } from "./lines.ts"
 
 export const root: Readonly<Record<string, Scenario>> = {
   "root gets its capabilities back": becomes([capset(0n, 0n, 0n)]),

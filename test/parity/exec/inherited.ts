@@ -3,6 +3,7 @@ import { AT, CLONE, F, O, PR, SIG } from "../../../src/native/constants.ts"
 import { cwd, type Scenario } from "../../support/parityLines.ts"
 import { ending, file, sleeping } from "../../support/programs.ts"
 import {
+  capset,
   exit,
   fork,
   gate,
@@ -26,7 +27,7 @@ import {
   waitFor,
   write
 } from "../../support/vocabulary.ts"
-import { capset, dumpable, execAt, executed, execve, proc, status, user } from "./lines.ts"
+import { dumpable, execAt, executed, execve, proc, status, user } from "./lines.ts"
 
 /** A program with a parent-death signal whose parent then dies. */
 const orphaned = (prepare: Scenario, mode = 0o755): Scenario => [

@@ -2,7 +2,21 @@
 import { CLONE, PR, SIG, W } from "../../../src/native/constants.ts"
 import { cwd, type Scenario } from "../../support/parityLines.ts"
 import { file, sleeping } from "../../support/programs.ts"
-import { fork, gids, join, kill, line, lookAt, mount, prctl, start, uids, waitFor } from "../../support/vocabulary.ts"
+import {
+  capset,
+  fork,
+  gids,
+  join,
+  kill,
+  line,
+  lookAt,
+  mount,
+  prctl,
+  raise,
+  start,
+  uids,
+  waitFor
+} from "../../support/vocabulary.ts"
 
 export const execve = (path: string, argv: ReadonlyArray<string> = ["x"], envp: ReadonlyArray<string> = []) =>
   line("execve", { path, argv, envp })
@@ -44,15 +58,6 @@ export const becomes = (
   owner: readonly [number, number] = [0, 0],
   more: Scenario = []
 ) => executed([...file("p", sleeping, mode, owner), ...more], prepare, [...status, dumpable])
-
-export const set = (...capabilities: ReadonlyArray<number>): bigint =>
-  capabilities.reduce((bits, capability) => bits | 1n << BigInt(capability), 0n)
-
-export const capset = (effective: bigint, permitted: bigint, inheritable: bigint) =>
-  line("capset", { effective, permitted, inheritable })
-
-export const raise = (capability: number) => prctl(PR.CAP_AMBIENT, PR.CAP_AMBIENT_RAISE, capability)
-export const drop = (capability: number) => prctl(PR.CAPBSET_DROP, capability)
 
 export const user = (id: number, groups: ReadonlyArray<number> = []): Scenario => [
   gids(id),

@@ -3,6 +3,7 @@ import { AT, CLONE, MS, O, PR, RLIMIT } from "../../../src/native/constants.ts"
 import { type Scenario } from "../../support/parityLines.ts"
 import { file, sleeping } from "../../support/programs.ts"
 import {
+  drop,
   fork,
   gate,
   join,
@@ -14,23 +15,11 @@ import {
   prctl,
   readFile,
   see,
+  set,
   start,
   write
 } from "../../support/vocabulary.ts"
-import {
-  becomes,
-  capableUser,
-  drop,
-  dumpable,
-  execAt,
-  executed,
-  execve,
-  nnp,
-  proc,
-  set,
-  status,
-  user
-} from "./lines.ts"
+import { becomes, capableUser, dumpable, execAt, executed, execve, nnp, proc, status, user } from "./lines.ts"
 
 export const setid: Readonly<Record<string, Scenario>> = {
   "set-user-id root for a user": becomes(user(1000), 0o4755),
