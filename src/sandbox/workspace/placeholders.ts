@@ -82,13 +82,10 @@ const place = (top: number, { directory, path }: Missing): Effect.Effect<void, S
     const name = path.slice(slash + 1)
     const parent = yield* openAt(top, above, O.PATH | O.DIRECTORY).pipe(orOn([...notHere], undefined))
     if (parent === undefined) return
+    yield* Effect.addFinalizer(() => Effect.ignore(sys.close({ fd: parent })))
     const held = yield* hold(parent, name, directory)
-    yield* Effect.addFinalizer(() =>
-      Effect.gen(function*() {
-        if (held !== undefined) yield* remove(parent, name, held)
-        for (const fd of held === undefined ? [parent] : [held, parent]) yield* Effect.ignore(sys.close({ fd }))
-      })
-    )
+    if (held === undefined) return
+    yield* Effect.addFinalizer(() => Effect.andThen(remove(parent, name, held), Effect.ignore(sys.close({ fd: held }))))
   }))
 
 /** Has something in the place of what is missing, until the scope is closed. */
