@@ -67,7 +67,9 @@ export const signalTo = (
       return yield* processUnseen(state, known)
     }
     if (signal === SIG.KILL) {
-      return yield* killContainer(state, known, children)
+      const found = yield* killContainer(state, known, children)
+      // what the init has left behind can be killed; if there is nothing, the OCI specification has that be an error
+      if (found.length > 0 || known._tag === "Unseen") return
     }
     if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
     yield* Pipeline.run(signalPipeline).pipe(
@@ -78,7 +80,7 @@ export const signalTo = (
 /**
  * Sends a signal to the container's first process, or, with `all`, to all of its processes; SIGKILL always kills all of them
  * (the kill pipeline). SIGCONT also thaws its cgroups, no matter what froze them: a pause, a kill that was itself killed, or
- * a process inside.
+ * a process inside. Fails with {@link NotRunning} if nothing of the container is left to get it.
  *
  * @param options.children processes that the caller has started in the container by {@link start} and does not wait for
  *   yet. The container can't end before they are reaped, and only the caller can do that

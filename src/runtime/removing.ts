@@ -5,6 +5,7 @@
  * @category acts
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { given } from "../engine/given.ts"
@@ -22,12 +23,14 @@ import { Broken } from "../steps/broken/Broken.ts"
 import type { StateRootError } from "../steps/caller/stateRoot.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import { ProcessesRemain } from "../steps/kill/errors.ts"
+import { ProcessesListed } from "../steps/kill/facts.ts"
 import { KillTarget } from "../steps/kill/KillTarget.ts"
 import { NetworkStrategies } from "../steps/network/NetworkStrategies.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 import { StillRunning } from "../steps/parent/checkStopped.ts"
 import { reapWithin } from "../steps/parent/conversation.ts"
 import { Removal } from "../steps/parent/Removal.ts"
+import type { ProcessIdentity } from "../steps/proc/processes.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
 import type { State } from "../steps/state/State.ts"
@@ -82,17 +85,20 @@ export const killAndReap = (
     if (ended === 0) return yield* new ProcessesRemain({ pids: [pid], states: ["?"], milliseconds: deathBound })
   })
 
-/** Kills all processes of a container, by its cgroups, and by its first process if that is known. */
+/**
+ * Kills all processes of a container, by its cgroups, and by its first process if that is known. Returns those that it found.
+ */
 export const killContainer = (
   { cgroup }: State,
   known: Whereabouts,
   children: ReadonlyArray<number> = []
-): Effect.Effect<void, KillAllError, Kernel> =>
+): Effect.Effect<ReadonlyArray<ProcessIdentity>, KillAllError, Kernel> =>
   Effect.suspend(() => {
     // if the first process has ended, it may be a child of this process that nobody has reaped yet
     const init = known._tag === "Alive" ? known.process : known._tag === "Ended" ? known.zombie : undefined
-    return Effect.asVoid(
-      Pipeline.run(killPipeline).pipe(Effect.provideService(KillTarget, { children, ...given({ cgroup, init }) }))
+    return Pipeline.run(killPipeline).pipe(
+      Effect.provideService(KillTarget, { children, ...given({ cgroup, init }) }),
+      Effect.map(Context.get(ProcessesListed))
     )
   })
 

@@ -138,6 +138,17 @@ describe("a life", () => {
     console.info(`life: ${tried} of ${calls.length} calls made to fail`)
   })
 
+  it("can't be ended twice: a SIGKILL that finds nothing says that it has stopped", () => {
+    const act = Effect.gen(function*() {
+      const { pidfd } = yield* Runtime.create({ ...place, container })
+      yield* sys.close({ fd: pidfd })
+      yield* Runtime.kill(place.id, SIG.KILL, place)
+      return yield* Effect.flip(Runtime.kill(place.id, SIG.KILL, place))
+    })
+    const error = Check.succeeded(Check.run(act, { machine, programs }))
+    assert.deepStrictEqual([error._tag, error.message], ["NotRunning", "container web is stopped"])
+  })
+
   it("leaves no handle if that of the directory of all states can't be closed", () => {
     const created = Check.run(Runtime.create({ ...place, container }), { machine, programs })
     let isOpen = false
