@@ -36,13 +36,13 @@ export type Format = "libcontainer" | "oci"
 export interface Decoded {
   readonly format: Format
   readonly container: Container
-  /** What is in the document and has no effect. */
+  /** What the user may want to know of the document: what has no effect, and what was added. */
   readonly notices: ReadonlyArray<Notice>
   /** How the document calls the parts of the container, for problems that are found later. */
   readonly names: Names
 }
 
-/** Fields of the process that come from elsewhere than the document, as from a command line; they win. */
+/** Fields of the process that come from elsewhere, such as a command line. They replace those of the document. */
 export interface ProcessOverrides {
   readonly args?: ReadonlyArray<string>
   readonly env?: ReadonlyArray<string>
@@ -146,7 +146,7 @@ const oci = (document: unknown, bundleDir: string): Result.Result<Decoded, Confi
 }
 
 /**
- * A process that can be run, and what of its document has no effect.
+ * A process that can be run, with the notices of its document.
  *
  * @since 0.2.0
  */
@@ -156,8 +156,8 @@ export interface DecodedProcess {
 }
 
 /**
- * Decodes a process that is to run in a container which is there: the OCI's `process` object, as a document of its own. It
- * is held to the rules that it would have to keep as the container's first process.
+ * Decodes a process that is to run in a container which exists already: the OCI's `process` object, as a document of its own.
+ * The rules are those for the container's first process.
  *
  * @since 0.2.0
  */
@@ -170,7 +170,7 @@ export const readProcess = (text: string, container: Container): Result.Result<D
     const told = [...decoded.problems, ...read.problems]
     const rules = validateProcess(read.container.process, container, ociNames, decoded.broken)
     const problems = [...told, ...rules.filter(({ path }) => !told.some((one) => one.path === path))]
-      // what else the container is has been checked when it was made
+      // the rest of the container was checked when it was made
       .filter(({ path }) => path.startsWith("process"))
     if (problems.length > 0) return Result.fail(new ConfigError({ problems }))
     const notices = [...unknownNotices(decoded.unknown), ...read.notices, ...ambientNotices(read.container)]
@@ -180,7 +180,7 @@ export const readProcess = (text: string, container: Container): Result.Result<D
     })
   })
 
-/** As {@link readProcess}, without what has no effect. */
+/** As {@link readProcess}, without the notices. */
 export const decodeProcess = (text: string, container: Container): Result.Result<Process, ConfigError> =>
   Result.map(readProcess(text, container), ({ process }) => process)
 
@@ -210,7 +210,7 @@ export const decodeOci = (text: string, bundleDir: string): Result.Result<Contai
     Result.map(({ container }) => container)
   )
 
-/** Decodes either format, and returns which one it was and what has no effect. `overrides` are for libcontainer's. */
+/** Decodes either format, and returns which one it was, with the notices. `overrides` are for libcontainer's. */
 export const decode = (
   text: string,
   bundleDir: string,
@@ -255,7 +255,7 @@ const head = { $schema: "https://json-schema.org/draft/2020-12/schema" }
 const schemaOf = (schema: Schema.Constraint, onExcessProperty: "ignore" | "error"): object =>
   withNulls(Schema.toJsonSchemaDocument(schema, { onExcessProperty }).schema) as object
 
-/** Go writes `null` for what is not set, wherever a property may be left out. */
+/** Go writes `null` for what is not set, if the property may be left out. */
 const withNulls = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(withNulls)
   if (!isObject(schema)) return schema

@@ -40,7 +40,7 @@ const plain = (value: unknown, depth = 0): unknown => {
       return "a function"
     case "object":
       if (value === null) return null
-      // neither its own words nor its values: it says itself what may be shown
+      // its text says what may be shown; its fields do not
       if (Redacted.isRedacted(value)) return String(value)
       if (depth === deepest) return "…"
       if (Array.isArray(value)) return value.slice(0, longest).map((entry) => plain(entry, depth + 1))
@@ -53,8 +53,9 @@ const plain = (value: unknown, depth = 0): unknown => {
 }
 
 /**
- * A part of a document that has no effect, and stops nothing. A `warning` is for what the user can act on, and is always
- * printed. The rest is a `debug` line, printed with `runfx --debug` or `RUNFX_DEBUG=1` only.
+ * Something to know about a document that stops nothing: a part that has no effect, or what was added. A `warning` is for
+ * what the user can act on, and is always printed. The rest is a `debug` line, printed with `runfx --debug` or
+ * `RUNFX_DEBUG=1` only.
  *
  * The decoder decides which one it is: `notice("debug", problem(path, value, "has no effect: …"))`.
  *

@@ -38,17 +38,17 @@ export interface Mount {
   readonly source: string
   /** `MS_*` flags to set, `MS_BIND` and `MS_REC` among them; no propagation flags. */
   readonly flags: number
-  /** `MS_*` flags to clear, from options as `dev`, `exec`, `suid`, `rw`. */
+  /** `MS_*` flags to clear, from options such as `dev`, `exec`, `suid`, `rw`. */
   readonly clearedFlags: number
   /** Propagation changes in order, each one of `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`, `MS_UNBINDABLE`, maybe with `MS_REC`. */
   readonly propagation: ReadonlyArray<number>
-  /** `MOUNT_ATTR_*` to set and to clear on the whole tree (options as `rro`, `rnosuid`). */
+  /** `MOUNT_ATTR_*` to set and to clear on the whole tree, from options such as `rro`, `rnosuid`. */
   readonly recursiveAttributes: { readonly set: number; readonly clear: number }
   /** Options for the file system itself: `mode=755`, `size=65536k`. */
   readonly data: ReadonlyArray<string>
   /** `tmpcopyup`: fill a new tmpfs with what it covers. */
   readonly copyUp: boolean
-  /** What a bind mount does with links, in place of following them. */
+  /** What a bind mount does with links instead of following them. */
   readonly links?: ReadonlyArray<LinkOption>
   /**
    * Of a procfs or sysfs: if the kernel refuses a new one to a user namespace, since parts of the caller's are covered,
@@ -123,7 +123,7 @@ export interface DeviceRule {
   readonly access: string
 }
 
-/** The container's cgroup and its limits. Sizes in bytes, times in microseconds; -1 is "no limit" where OCI says so. */
+/** The container's cgroup and its limits. Sizes are in bytes, times in microseconds. For the limits of OCI, -1 is "no limit". */
 export interface Cgroup {
   /** Path below the hierarchy's root; relative paths are below the caller's own cgroup. Absent: made from the id. */
   readonly path?: string
@@ -171,7 +171,7 @@ export interface Cgroup {
   readonly rdma?: Readonly<Record<string, { readonly hcaHandles?: number; readonly hcaObjects?: number }>>
   /** cgroup v2 files and values, as given. */
   readonly unified?: Readonly<Record<string, string>>
-  /** State to leave the cgroup in after the start. */
+  /** What a libcontainer document says of the freezer. It has no effect: a container is started to run. */
   readonly freezer?: "FROZEN" | "THAWED"
 }
 
@@ -285,7 +285,7 @@ export interface Container {
     { readonly clock: "monotonic" | "boottime"; readonly seconds: bigint; readonly nanoseconds: number }
   >
   readonly hostname?: string
-  /** The host name if `hostname` is absent. Nobody has asked for it: if it can't be set, the container has the host's. */
+  /** The host name if `hostname` is absent. Nobody has asked for it: if it can't be set, the container keeps the host's. */
   readonly defaultHostname?: string
   readonly domainname?: string
   readonly mounts: ReadonlyArray<Mount>
@@ -329,7 +329,7 @@ export const makesNamespace = (container: Container, type: NamespaceType): boole
   container.namespaces.some((namespace) => namespace.type === type && namespace.path === undefined)
 
 /**
- * The id that stands for root in a user namespace: 0, or the first that there is.
+ * The id that stands for root in a user namespace: 0, or the lowest one that is mapped.
  *
  * @since 0.2.0
  */
@@ -337,7 +337,7 @@ export const rootId = (mappings: ReadonlyArray<IdMapping>): number =>
   mappings.length === 0 ? 0 : Math.min(...mappings.map(({ containerId }) => containerId))
 
 /**
- * Mappings as a file of ids holds them, a line each.
+ * Mappings as `uid_map` and `gid_map` hold them, one on each line.
  *
  * @see user_namespaces(7)
  * @since 0.2.0

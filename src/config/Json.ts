@@ -8,10 +8,10 @@ import * as Result from "effect/Result"
 import { parse as parseLossless } from "lossless-json"
 import { ConfigError, problem } from "./ConfigError.ts"
 
-/** What reads and writes doubles, as jq and JavaScript do, makes this of 2^64-1. */
+/** A program that reads and writes doubles, such as jq, makes this of 2^64-1. */
 const rounded = "18446744073709552000"
 
-/** An integer that a double can't hold becomes a bigint (`RLIM_INFINITY` is 2^64-1); all else is a number. */
+/** An integer that a double can't hold becomes a bigint (`RLIM_INFINITY` is 2^64-1). Anything else is a number. */
 const number = (text: string): number | bigint => {
   const value = Number(text)
   if (text === rounded) return 2n ** 64n - 1n
@@ -19,15 +19,15 @@ const number = (text: string): number | bigint => {
 }
 
 /**
- * The longest configuration, in bytes. The kernel takes arguments and environment of at most 6 MiB, and all else of a
- * container is short; the parser takes some 30 bytes of memory for each.
+ * The longest configuration: in bytes for a file, in UTF-16 units for a text. The kernel takes arguments and environment of at
+ * most 6 MiB, and the rest of a container is short. The parser takes some 30 bytes of memory for each.
  *
  * @since 0.2.0
  */
 export const longestDocument = 8 << 20
 
 /**
- * What a longer one is told.
+ * The rule that a longer one breaks.
  *
  * @since 0.2.0
  */
@@ -74,7 +74,7 @@ export const parse = (text: string): Result.Result<unknown, ConfigError> =>
           problem(
             "",
             undefined,
-            // the parser quotes what it met, line ends too; a RangeError is a stack that overflowed
+            // the parser quotes what it met, line ends too; a RangeError is from the check above, or from its stack
             error instanceof SyntaxError
               ? `must be JSON: ${error.message.replace(/\n/g, "\\n")}`
               : "must not be nested so deeply"

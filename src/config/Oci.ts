@@ -2,8 +2,8 @@
  * The OCI runtime configuration: `config.json` of a bundle.
  *
  * Everything that the specification has for Linux decodes; what runfx does not apply yet is refused by name, never
- * ignored. Where the specification leaves a set open (properties, capabilities, architectures), what is not known has no
- * effect, and is reported.
+ * ignored. The specification leaves some sets open (properties, capabilities, architectures): a member that is not known has
+ * no effect, and is reported.
  *
  * @see OCI runtime-spec config.md, config-linux.md
  * @category decoding
@@ -113,7 +113,7 @@ const toMount = (linux: Linux | undefined, bundle: string) => (mount: typeof Oci
   const source = mount.source ?? ""
   const own = mount.uidMappings !== undefined || mount.gidMappings !== undefined
   return {
-    // the specification has relative destinations mean "below /", for old writers
+    // config.md: a relative destination is below /, for old writers
     destination: mount.destination.startsWith("/") ? mount.destination : `/${mount.destination}`,
     type: bind ? "bind" : mount.type ?? "",
     source: bind && source !== "" ? nodePath.resolve(bundle, source) : source,
@@ -219,7 +219,7 @@ const toProcess = (process: Config["process"]): Process => {
     ...(process?.consoleSize === undefined
       ? {}
       : { consoleSize: { rows: process.consoleSize.height, columns: process.consoleSize.width } }),
-    // left out is none at all: a document without them must not get all that the runtime has
+    // without them a program has none: it must not get all that the runtime has
     capabilities: {
       bounding: capabilitiesOf(sets?.bounding),
       effective: capabilitiesOf(sets?.effective),
@@ -257,7 +257,7 @@ const toProcess = (process: Config["process"]): Process => {
   }
 }
 
-/** Texts that stand for something, and do not. */
+/** What a schema accepts, and nothing can be made of: texts that are no list or no name, devices without numbers. */
 const misread = (config: Config): ReadonlyArray<Problem> => {
   const { linux, ociVersion, process } = config
   const propagation = linux?.rootfsPropagation ?? ""

@@ -1,9 +1,9 @@
 /**
  * Decoding with every problem at once.
  *
- * A schema stops at what it can't read, and rules between fields need fields that could be read. So where some parts of
- * a document are broken, they are taken out and the rest is decoded and checked all the same: one run of the tool reports
- * everything that is wrong, and a rule is left out only where a field that it reads is broken.
+ * A schema stops at what it can't read, and rules between fields need fields that could be read. So the broken parts of a
+ * document are taken out, and the rest is decoded and checked all the same: one run of the tool reports everything that is
+ * wrong, and a rule is left out only if a field that it reads is broken.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"

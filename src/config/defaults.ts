@@ -1,5 +1,5 @@
 /**
- * The container that one gets without a configuration: what `runc spec` writes, for a given root and program.
+ * The container without a configuration: like the one that `runc spec` writes, for a given root and program.
  *
  * @category defaults
  * @since 0.1.0
@@ -24,7 +24,7 @@ export interface Options {
   readonly user?: string
   readonly hostname?: string
   readonly terminal?: boolean
-  /** Whether the root can't be written; so if absent. */
+  /** Whether the root can't be written; true if absent. */
   readonly readonly?: boolean
   /** Adds a new user namespace with these mappings. */
   readonly mappings?: { readonly uid: ReadonlyArray<IdMapping>; readonly gid: ReadonlyArray<IdMapping> }
@@ -35,7 +35,7 @@ const defaultCapabilities: Capabilities = {
   bounding: [capability.AUDIT_WRITE, capability.KILL, capability.NET_BIND_SERVICE],
   effective: [capability.AUDIT_WRITE, capability.KILL, capability.NET_BIND_SERVICE],
   permitted: [capability.AUDIT_WRITE, capability.KILL, capability.NET_BIND_SERVICE],
-  // CVE-2022-29162: whatever is inheritable a program with file capabilities would gain
+  // CVE-2022-29162: a program with file capabilities would gain whatever is inheritable
   inheritable: [],
   ambient: []
 }
@@ -99,7 +99,7 @@ const maps = (mappings: ReadonlyArray<IdMapping>, id: number): boolean =>
 
 const hasRoot = ({ gid, uid }: NonNullable<Options["mappings"]>): boolean => maps(uid, 0) && maps(gid, 0)
 
-/** The default container: private pid, network, IPC, UTS, mount and cgroup namespaces; a user namespace when asked. */
+/** The default container: private pid, network, IPC, UTS, mount and cgroup namespaces; a user namespace if there are mappings. */
 export const defaultSpec = (options: Options): Container => ({
   rootfs: options.rootfs,
   readonlyRootfs: options.readonly ?? true,
@@ -140,8 +140,7 @@ export const defaultSpec = (options: Options): Container => ({
 
 /**
  * The default container for a caller without privileges: root inside is the caller outside, unless other ids are given
- * that the caller may map. Cgroups are left alone,
- * since they can't be changed without privileges or a delegation, and so their mount is left out.
+ * that the caller may map. Cgroups can't be changed without privileges or a delegation: so they are left alone, and not mounted.
  */
 export const rootlessSpec = (
   options: Options & { readonly uid: AnyUid; readonly gid: AnyGid }

@@ -1,5 +1,5 @@
 /**
- * The devices that every container has.
+ * The devices that containers have by default.
  *
  * @see OCI config-linux.md, "Default Devices"
  */
@@ -40,15 +40,15 @@ const rule = (
   access: string
 ): DeviceRule => ({ allow, type, major, minor, access })
 
-/** Nothing is allowed: where the rules of every container start. */
+/** Nothing is allowed. The other rules of a container follow it, and allow what it needs. */
 export const denyAll: DeviceRule = rule(false, "a", null, null, "rwm")
 
 /** Everything is allowed. */
 export const allowAll: DeviceRule = rule(true, "a", null, null, "rwm")
 
 /**
- * What is allowed in every container, whatever else is: making nodes of any kind, as they can't be opened, the default
- * devices, terminals, and `/dev/net/tun`.
+ * What is always allowed, except in a container of libcontainer's format, which lists all of it: to make nodes of any kind,
+ * since they can't be opened; the default devices, terminals, and `/dev/net/tun`.
  */
 export const defaultRules: ReadonlyArray<DeviceRule> = [
   rule(true, "c", null, null, "m"),
@@ -60,7 +60,7 @@ export const defaultRules: ReadonlyArray<DeviceRule> = [
   rule(true, "c", 10, 200, "rwm")
 ]
 
-/** Whether rules leave at least that allowed which every container is allowed: then no rule denies more than by default. */
+/** Whether rules allow everything, or at least the default devices: then no program is denied more than by default. */
 export const allowDefaults = (rules: ReadonlyArray<DeviceRule>): boolean =>
   rules.every(({ allow }) => allow) ||
   isDeepStrictEqual(rules.slice(-defaultRules.length), defaultRules)

@@ -2,7 +2,7 @@
  * The kinds of field that both configuration formats are made of.
  *
  * A schema says what a field is made of: its type, its range, the names it may hold. Rules between fields, and rules
- * that hold for any container wherever it comes from, are in `validate.ts`.
+ * that hold for any container, whatever its format is, are in `validate.ts`.
  */
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"

@@ -1,5 +1,5 @@
 /**
- * Mount options by name, as mount(8) and the OCI configuration spell them, to what the kernel takes.
+ * From mount options by name, as mount(8) and the OCI configuration spell them, to what the kernel takes.
  *
  * @see mount(8), mount_setattr(2), OCI config.md "Linux mount options"
  */
@@ -8,9 +8,9 @@ import { MOUNT_ATTR, MS } from "../native/constants.ts"
 /**
  * What a bind mount does with links, by the names that crun gave these options:
  *
- * - `copy-symlink`: a source that is a link is made again at the destination, and nothing is mounted
- * - `src-nofollow`: a source that is a link is bound itself
- * - `dest-nofollow`: a destination that is a link is mounted on itself
+ * - `copy-symlink`: if the source is a link, the same link is made at the destination, and nothing is mounted
+ * - `src-nofollow`: if the source is a link, the link is bound, and not what it leads to
+ * - `dest-nofollow`: if the destination is a link, the mount is put on the link, and not on what it leads to
  */
 export type LinkOption = "copy-symlink" | "src-nofollow" | "dest-nofollow"
 

@@ -129,7 +129,7 @@ const common: ReadonlyArray<Rule> = [
   { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38, args: [] }
 ]
 
-/** What container engines have. */
+/** What container engines have, with the differences above. */
 export const defaultProfile: Seccomp = {
   defaultAction: "SCMP_ACT_ERRNO",
   defaultErrnoRet: 1,

@@ -32,9 +32,9 @@ export interface ExecUser {
   readonly home: string
 }
 
-/** The highest id: 2^32-1 is "leave it as it is" to setresuid(2). A configuration may give the same. */
+/** The highest id: 2^32-1 is "leave it as it is" to setresuid(2). It is the bound of a configuration, too. */
 const highest = 2 ** 32 - 2
-/** The highest id that a group of the file may have: as docker, runc and podman read it. */
+/** The highest id of a group that is asked for by its name: as docker, runc and podman have it. */
 const highestOfGroup = 2 ** 31 - 1
 
 /** A user or group that the container's files do not have, or an id out of range. */
@@ -60,7 +60,7 @@ export class UserError extends Data.TaggedError("UserError")<{
 
 const integer = /^[+-]?\d+$/
 
-/** As the files are read everywhere: what is no number counts as 0. */
+/** As everybody reads these files: what is no number counts as 0. */
 const idOf = (text: string | undefined): number => text !== undefined && integer.test(text) ? Number(text) : 0
 
 /** The entries of a passwd(5) text, in order; blank lines are skipped. */

@@ -105,8 +105,8 @@ const overlap = (one: string, other: string): boolean =>
 /**
  * All problems of a container that can be told without a kernel, in the order of the rules.
  *
- * The container may come from plain JavaScript: what it is made of is looked at first, down to misspelt keys, and a rule
- * is left out where what it reads is not what the type says. `names` says how the format calls things. Rules that read a
+ * The container may come from plain JavaScript: its types are checked first, down to misspelt keys, and a rule is left out
+ * if what it reads is not what the type says. `names` says how the format calls things. Rules that read a
  * section of `broken` (by the format's name) are left out, too: what could not be read can't be judged.
  *
  * **Example** (A container made in code)
@@ -125,8 +125,8 @@ export const validate = (
 }
 
 /**
- * The problems of a process that is to run in a container which is there: the same rules that its first process has to
- * keep. What else the container is has been judged when it was made.
+ * The problems of a process that is to run in a container which exists already, by the rules for its first process. The rest of
+ * the container was checked when it was made.
  *
  * @since 0.2.0
  */

@@ -35,7 +35,7 @@ export interface Found {
   readonly rule: string
 }
 
-/** A rule, with the sections that it reads: where one of them could not be read, it is left out. */
+/** A rule, with the sections that it reads: if one of them could not be read, it is left out. */
 export interface Rule {
   readonly reads: ReadonlyArray<Section>
   readonly check: (container: Container) => ReadonlyArray<Found>
@@ -53,7 +53,7 @@ export const found = (section: Section, at: ReadonlyArray<string | number>, valu
 export const each = <A>(list: ReadonlyArray<A>, check: (entry: A, index: number) => ReadonlyArray<Found>) =>
   list.flatMap(check)
 
-/** A finding, where something is broken. */
+/** A finding, if something is broken. */
 export const when = (broken: boolean, problem: () => Found): ReadonlyArray<Found> => broken ? [problem()] : []
 
 /** What a text must not have. */
@@ -91,7 +91,7 @@ export const kindOf: Readonly<Record<NamespaceType, string>> = {
   time: "time"
 }
 
-/** What a section takes that is kept apart by a namespace. */
+/** What is missing if a setting belongs to a namespace, and the container has none of that type. */
 export const needs = (type: NamespaceType): string => `needs a private ${kindOf[type]} namespace`
 
 /** What a uid or gid must be. */

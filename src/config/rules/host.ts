@@ -14,7 +14,7 @@ import { joinedMaps } from "./joinedMaps.ts"
 import { dots, namespaceOf } from "./kernel.ts"
 import { type Found, found, inNames, modelNames, type Names, type Section } from "./Rule.ts"
 
-/** What an errno says of a path, in the words of a rule. Every other one says nothing of the configuration. */
+/** What an errno says of a path, in the words of a rule. Any other errno says nothing of the configuration. */
 const rules: Readonly<Partial<Record<SyscallError["code"], string>>> = {
   ENOENT: "must exist on the host",
   ELOOP: "must be free of symlinks",
@@ -130,8 +130,8 @@ const networkIsNotHosts = (container: Container): Effect.Effect<ReadonlyArray<Fo
  * Checks what only the host knows: the root file system is there and its path is free of symlinks, the kernel has the
  * namespaces, those to join are there, with the id maps that are given, and no network parameter would change the host.
  *
- * Asks through the {@link Kernel}, so that a plan on a model kernel asks the model. Fails with a `SyscallError` where the
- * host can't even be asked: a call is missing, or forbidden.
+ * Asks through the {@link Kernel}, so that a plan on a model kernel asks the model. Fails with a `SyscallError` if the host
+ * can't even be asked: a call is missing, or forbidden.
  */
 export const validateHost = (
   container: Container,

@@ -1,6 +1,6 @@
 /**
- * The id maps of a user namespace that is joined: they are what they are. A configuration with others would be
- * believed by all that asks the configuration, of owners and of mounts.
+ * The id maps of a user namespace that is joined. They can't be changed, and everything that depends on ids (owners, mounts)
+ * asks the configuration: if that had others, it would be wrong.
  */
 import * as Effect from "effect/Effect"
 import { AT, O, STATX } from "../../native/constants.ts"

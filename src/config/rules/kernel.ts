@@ -29,7 +29,7 @@ export const namespaceOf = (key: string): NamespaceType | undefined =>
     "user"
     : undefined
 
-/** Kernel parameters are those of a namespace that the container has for itself. */
+/** Kernel parameters belong to a namespace that the container makes or joins. */
 export const sysctl: Rule = {
   reads: ["namespaces", "sysctl"],
   check: (container) =>
@@ -44,7 +44,7 @@ export const sysctl: Rule = {
     })
 }
 
-/** The form with dots: as sysctl(8) has it, the separator that comes first counts, and the other one is literal. */
+/** The form with dots. As in sysctl(8), the separator that comes first is the separator, and the other one is literal. */
 export const dots = (key: string): string => {
   const separator = /[./]/.exec(key)?.[0]
   return separator === "/" ? key.replace(/[./]/g, (char) => char === "/" ? "." : "/") : key

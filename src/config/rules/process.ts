@@ -34,7 +34,7 @@ export const args: Rule = {
 export const env: Rule = {
   reads: ["process.env"],
   check: ({ process: { env } }) =>
-    // what is redacted is looked at by the init only
+    // only the init looks at what is redacted
     each(env, (entry, index) =>
       typeof entry !== "string" ? [] : [
         ...when(entry.indexOf("=") < 1, () => found("process.env", [index], undefined, "must be NAME=value")),

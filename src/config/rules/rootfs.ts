@@ -163,7 +163,7 @@ export const mountOwners: Rule = {
 
 const isSameDevice = (one: Device, other: Device): boolean => isDeepStrictEqual({ ...one, path: other.path }, other)
 
-/** The first device at the path of one, which is the one itself if there was none. */
+/** The first device at the path of another one; the other one if it is the first. */
 const firstAt = (first: Map<string, Device>, device: Device): Device => {
   const path = nodePath.normalize(device.path)
   const found = first.get(path) ?? device
@@ -192,7 +192,7 @@ export const devices: Rule = {
       return [
         ...when(rule !== undefined, () => at("path", device.path, rule!)),
         ...when(
-          // engines add what the configuration has already
+          // engines add devices that the configuration already has
           !isSameDevice(firstAt(first, device), device),
           () => at("path", device.path, "must not be given twice with different values")
         ),

@@ -6,10 +6,10 @@
  */
 import { nearest } from "../../engine/nearest.ts"
 
-/** Where a value is: the keys and indices from the top. It is that only as long as the value is looked at: see `below`. */
+/** Where a value is: the keys and indices from the top. It changes once the value has been looked at: see `below`. */
 export type KeyPath = ReadonlyArray<string | number>
 
-/** Takes what is wrong: its place, of which it keeps a copy if it wants to keep it, what is there, and what should be. */
+/** Takes what is wrong: its place (to keep it, copy it), what is there, and what should be. */
 export type Tell = (at: KeyPath, value: unknown, rule: string) => void
 
 /** Looks at a value, and reports everything that is wrong with it. */

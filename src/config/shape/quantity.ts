@@ -49,7 +49,7 @@ const longest = 2 ** 31 - 1
 /** What a time must be. */
 const timeRule = "must be a time above 0 and below 25 days: a number of milliseconds, or a text such as \"10 seconds\""
 
-/** A time in milliseconds; `undefined` for what is none, or takes longer than 24 days. */
+/** A time in milliseconds; `undefined` for what is none, or is 0, or longer than a timer waits. */
 export const millisecondsOf = (time: unknown): number | undefined => {
   const duration = Duration.fromInput(time as Duration.Input)
   if (Option.isNone(duration)) return undefined
