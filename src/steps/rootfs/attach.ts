@@ -28,7 +28,7 @@ export const during =
 
 type Done = Effect.Effect<void, SyscallError, Kernel>
 
-/** Sets and clears `MOUNT_ATTR_*` of a mount, with `recursive` of all mounts below it too. */
+/** Sets and clears `MOUNT_ATTR_*` of a mount; with `recursive`, of all mounts below it too. */
 export const setAttributes = (fd: AnyFd, set: number, clear = 0, recursive = false): Done =>
   sys.mount_setattr({
     dirfd: fd,

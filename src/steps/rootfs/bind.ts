@@ -48,7 +48,7 @@ const lockable: ReadonlyArray<readonly [attribute: number, flag: number]> = [
   [MOUNT_ATTR.NOEXEC, ST.NOEXEC]
 ]
 
-/** The attributes of a mount among those given. */
+/** Those of the given attributes that a mount has. */
 const presentOf = (fd: AnyFd, attributes: number): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.map(sys.fstatfs({ fd }), ({ flags }) =>
     lockable.reduce(
@@ -59,8 +59,8 @@ const presentOf = (fd: AnyFd, attributes: number): Effect.Effect<number, Syscall
 /**
  * Changes attributes as the options of a mount say.
  *
- * In a user namespace the flags of a mount that came from outside are locked. They stay as they are then, for options as
- * `rw` and `relatime` are habit: the mount is as restricted as its source, as with runc and crun.
+ * In a user namespace the flags of a mount that came from outside are locked. They then stay as they are, since options such
+ * as `rw` and `relatime` are habit: the mount is as restricted as its source, as with runc and crun.
  */
 export const applyOptions = (fd: AnyFd, mount: Mount): Effect.Effect<void, SyscallError, Kernel> => {
   const { clear, set } = changeOf(mount.flags, mount.clearedFlags)
@@ -168,7 +168,7 @@ export const bind = Effect.fnUntraced(function*(
   ).pipe(during(about, "attach"))
 })
 
-/** A directory is bound on a directory only, a file on anything else: the kernel says EINVAL, and no more. */
+/** A directory can only be bound on a directory, and a file only on a file: of this the kernel says EINVAL and no more. */
 const refuseOtherKind = (about: About, directory: boolean, place: Stat): Effect.Effect<void, MountRefusedError> =>
   directory === Files.isType(place, S.IFDIR) ? Effect.void : Effect.fail(
     new MountRefusedError({

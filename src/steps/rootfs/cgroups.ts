@@ -81,7 +81,7 @@ const find = (
           own: ownOf(hierarchy)
         }))
     )
-  // what the container's pid namespace calls 1, the host's procfs calls otherwise
+  // in the host's procfs, process 1 of the container's pid namespace has another number
   return whose === "self" ? Procfs.withHostProc(look) : Files.using(Procfs.openProc, look)
 }
 

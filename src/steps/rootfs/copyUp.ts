@@ -35,7 +35,7 @@ const openEntry = (dirfd: AnyFd, path: string, flags: number) =>
     path,
     flags: flags | O.NOFOLLOW | O.NOCTTY | O.CLOEXEC,
     mode: 0,
-    // the copy is of the directory itself: what is mounted in it stays where it is
+    // the copy is of the directory itself: if something is mounted in it, the copy fails with EXDEV
     resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
   })
 

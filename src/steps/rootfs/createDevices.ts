@@ -94,7 +94,7 @@ const bindFromHost = (
         Effect.gen(function*() {
           const stat = yield* Files.stat(place)
           if (isIt(device, stat)) return
-          // refuses all but an empty file, the place to bind on
+          // refuses all but a regular file, the place to bind on
           if (!Files.isType(stat, S.IFREG)) yield* refuseOther(device, path, place)
           yield* Files.using(cloneOfHandle(source, false), (node) => attach(node, place))
         }))
@@ -145,7 +145,7 @@ const create = Effect.fnUntraced(function*(parent: number, device: Device, { bou
     onErrno(["EEXIST"], () => existing),
     Effect.andThen(Files.using(entry(parent, name), (fd) =>
       Effect.flatMap(refuseOther(device, path, fd), (stat) =>
-        // other numbers may be those of users who have none here
+        // only 0 is sure: any other number may stand for ids without a mapping here
         uid === 0 && gid === 0 && Ahead.is(stat, "uid", 0) && Ahead.is(stat, "gid", 0)
           ? Effect.void
           : sys.fchownat({ dirfd: fd, path: "", uid, gid, flags: AT.EMPTY_PATH })))),
@@ -226,7 +226,7 @@ export const createDevices = Step.make("createDevices", {
     const { kept } = yield* Mounted
     if (container.devices.length === 0 || bindsDev(container)) return
     const making = yield* makingFor(ownership)
-    // the kernel refuses mknod of devices to all but the host's root
+    // the kernel refuses mknod of devices without CAP_MKNOD on the host
     const bound = contained && hasNamespace(container, "user") && !ownership.outside
     yield* Files.withoutUmask(
       Effect.forEach(

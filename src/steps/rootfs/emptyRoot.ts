@@ -1,5 +1,5 @@
 /**
- * An empty root, for a container all of whose files are mounts.
+ * An empty root, for a container whose files are all in mounts.
  *
  * @category steps
  * @since 0.2.0
@@ -19,6 +19,6 @@ export const emptyRoot = Step.make("emptyRoot", {
   reversal: "irreversible",
   replayable: true,
   advice: openRootfsAdvice,
-  // it holds directories and links only
+  // 4 MiB are enough: it holds places to mount on, links and devices, but no data
   run: onScratch(["mode=755", "size=4m"], () => Effect.void)
 })

@@ -88,7 +88,7 @@ const emptyTmpfs = Files.using(
 
 const readMounts = (proc: number) => Effect.map(Procfs.readProc(proc, "self/mountinfo"), parseMountInfo)
 
-/** Those that show all of a procfs or sysfs, outside of the container's root; but not where something covers one itself. */
+/** Those that show all of a procfs or sysfs, outside of the container's root, unless another mount covers them as a whole. */
 const shownOf = (mounts: ReadonlyArray<MountInfo>, rootfs: string): ReadonlyArray<MountInfo> =>
   mounts.filter(({ id, mountpoint, root, type }) =>
     (type === "proc" || type === "sysfs") && root === "/" && mountpoint !== rootfs &&
@@ -127,7 +127,7 @@ const hideKernelFilesystems = Effect.fnUntraced(function*(proc: number, rootfs: 
     const mounts = yield* readMounts(proc)
     const shown = shownOf(mounts, rootfs)
     if (shown[0] === undefined) return
-    // what was in the way may be gone: as long as there are fewer, once more
+    // what was in the way may be gone: it tries again as long as there are fewer
     if (shown.length >= before && mounts.length >= all) {
       const { mountpoint, type } = shown[0]
       return yield* new HiddenHostMountError({ mountpoint, type })
@@ -148,7 +148,7 @@ const move = (
   rootfs: string
 ): Effect.Effect<void, SyscallError | HostMountError | HiddenHostMountError, Kernel> =>
   Effect.gen(function*() {
-    // one that is opened before its place is taken away still serves
+    // a procfs that was opened before it is unmounted can still be read
     yield* Files.using(Procfs.openProc, (proc) => hideKernelFilesystems(proc, rootfs))
     yield* sys.fchdir({ fd: root })
     yield* sys.move_mount({
@@ -161,7 +161,7 @@ const move = (
     yield* chrootHere
   })
 
-/** Enters the root for good; then its mounts get the propagation that they shall have in the end. */
+/** Enters the root for good, and gives it the propagation that it shall have in the end. */
 export const enterRoot = Step.make("enterRoot", {
   doc: "lock the process into the container's root",
   calls: [
@@ -199,7 +199,7 @@ export const enterRoot = Step.make("enterRoot", {
       return { fd }
     }
     yield* container.noPivotRoot ? move(fd, container.rootfs) : pivot(fd)
-    // of the root alone: the mounts in it keep what their own options say, `rslave` or `rshared`
+    // by default of the root alone: the mounts in it keep what their own options say. rprivate and the like change those too
     yield* setPropagation(fd, container.rootPropagation ?? MS.PRIVATE)
     return { fd }
   })

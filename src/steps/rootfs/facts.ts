@@ -12,7 +12,7 @@ import type { Stat } from "../../native/results.ts"
 import type { UnmappedIdError } from "./errors.ts"
 
 /**
- * Which ids the files get that are made for the container: ids as the running process must write them. The init, inside
+ * The ids of the files that steps make for the container, as the running process must write them. The init, inside
  * the user namespace, writes the container's own ids; a side-car outside of it writes the host's ids for them.
  */
 export class Ownership extends Context.Service<Ownership, {
@@ -71,14 +71,14 @@ export class RootSealed extends Context.Service<RootSealed, {
   readonly kept: ReadonlyArray<Kept>
 }>()("runfx/rootfs/RootSealed") {}
 
-/** The paths are read-only that are to be. */
+/** The paths that are to be read-only are so. */
 export class PathsReadonly extends Context.Service<PathsReadonly, {
   /** The mounts, with the read-only ones in the place of those that they cover. */
   readonly kept: ReadonlyArray<Kept>
 }>()("runfx/rootfs/PathsReadonly") {}
 
 /**
- * The paths are covered that are to be masked.
+ * The paths that are to be masked are covered.
  *
  * @since 0.2.0
  */

@@ -1,7 +1,7 @@
 /**
  * Making a new file system, attached nowhere yet.
  *
- * One call an option, so that an error names the option; the kernel's own words are in the error's detail.
+ * Each option has a call of its own, so that an error names the option; the kernel's own words are in the error's detail.
  *
  * @see fsopen(2), fsconfig(2), fsmount(2)
  * @category rootfs
@@ -53,7 +53,7 @@ const configure = Effect.fnUntraced(
 /**
  * A descriptor of the root of a new mount of a file system, close-on-exec.
  *
- * - `options`: as in the data of mount(2), one an element: `mode=755`, `newinstance`
+ * - `options`: as in the data of mount(2), one in each element: `mode=755`, `newinstance`
  * - `attributes`: `MOUNT_ATTR_*`
  */
 export const makeFilesystem = (

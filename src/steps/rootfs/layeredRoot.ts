@@ -12,7 +12,7 @@ import { MountsContained } from "./facts.ts"
 import { noOverlay, onScratch, overlay, scratchCalls } from "./onScratch.ts"
 import { openRootfsAdvice } from "./openRootfs.ts"
 
-/** A directory in the list of overlayfs, where a colon separates, and a backslash takes the meaning of what follows. */
+/** A directory as overlayfs lists it. Colons separate directories, so a backslash must escape them, and itself. */
 const lower = (directory: string): string => directory.replaceAll(/[\\:]/g, "\\$&")
 
 /**

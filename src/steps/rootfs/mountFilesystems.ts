@@ -2,8 +2,8 @@
  * The container's mounts, in the order of its configuration.
  *
  * Every place is looked up below the root by handle, the mount is made complete while it is attached nowhere, and then
- * attached to the handle. A mount becomes read-only only later where devices and further places to mount on must be made
- * in it first: a tmpfs, and `/dev`.
+ * attached to the handle. A mount becomes read-only later if devices and further places to mount on must be made in it
+ * first: a tmpfs, and `/dev`.
  *
  * @see OCI config.md#mounts, mount_namespaces(7)
  * @category steps
@@ -107,7 +107,7 @@ const makeOwned = (
     )).pipe(during(about, "set the owner"))
 }
 
-/** The mount that now covers a place, by path, if it is one, and none of those that were made for other places. */
+/** The mount that now covers a place, found by its path. Refuses what is no mount, or was made for another place. */
 const remade = (
   mounting: Mounting,
   about: About,
@@ -156,7 +156,7 @@ const mountByPath = Effect.fnUntraced(function*(
   return yield* remade(mounting, about, kept)
 })
 
-/** The place must still lead to the mount that was made: what is at /proc and /sys is trusted later. */
+/** The place must still lead to the mount that was made: what is at /proc, /sys and /dev is trusted later. */
 const verify = Effect.fnUntraced(function*({ root }: Mounting, about: About, fd: AnyFd) {
   const made = yield* Files.stat(fd)
   const found = yield* Files.using(Files.resolve(root, about.destination, { resolve: RESOLVE.NO_SYMLINKS }), Files.stat)
@@ -182,8 +182,7 @@ const finish = Effect.fnUntraced(function*(mounting: Mounting, mount: Mount, abo
 })
 
 /**
- * What a tmpfs gets that says nothing of its mode: that of the directory which it covers, or, if none was, anybody may
- * write.
+ * The mode of a tmpfs whose options have none: that of the directory that it covers, or 1777 if there was none.
  */
 const modeOf = (covered: Stat, isNew: boolean): string =>
   // to read the mode waits for the process, so it is read only if it counts
@@ -237,7 +236,7 @@ const mountFilesystem = (
 ): Effect.Effect<Made, Problem, Kernel> => {
   let isNew = false
   const place = there(mounting, kept, about).pipe(
-    // there is nothing in a new tmpfs, and in no other new file system is there a place for another one
+    // a new tmpfs is empty, and of the other new file systems only a sysfs has places to mount on
     isFilled(kept, about) ? identity : Ahead.likelyFails("ENOENT"),
     onErrno(["ENOENT"], () => {
       isNew = true

@@ -158,7 +158,7 @@ export const refuseTarget = (
 const checkedTarget = Effect.fnUntraced(
   function*({ rootStat }: Mounting, about: About, target: number) {
     const stat = yield* Files.stat(target)
-    // of two files in one mount, or in two, most have two numbers
+    // two files seldom have the same number, in one mount or in two
     if (Ahead.isSame(stat, rootStat, "ino", { likely: false }) && Ahead.isSame(stat, rootStat, "mountId")) {
       return yield* new MountRefusedError({
         ...about,

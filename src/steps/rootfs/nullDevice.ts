@@ -31,7 +31,7 @@ export const exchangeAdvice = {
     "add /dev/null (c 1:3) to the container's devices, or connect standard input, output and error to something else"
 } as const
 
-/** Opens the container's null device again where descriptors 0 to 2 are the host's. */
+/** Opens the container's null device again on those of descriptors 0 to 2 that are the host's. */
 export const exchangeNull = (root: AnyFd): Effect.Effect<void, NotNullDeviceError | SyscallError, Kernel> =>
   Effect.gen(function*() {
     const streams = yield* Effect.forEach([0, 1, 2], stream)

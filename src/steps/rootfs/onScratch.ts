@@ -1,5 +1,5 @@
 /**
- * What the steps share that make a root from nothing: a tmpfs on its place, and overlayfs over directories of the host.
+ * What the steps that make a root from nothing share: a tmpfs on its place, and overlayfs over directories of the host.
  *
  * @category rootfs
  * @since 0.2.0
@@ -21,8 +21,8 @@ export const scratchCalls = [...filesystemCalls, ...attachCalls, "openat2", "mkd
 export const noOverlay = "this kernel has no overlayfs: load the module overlay, or use a directory as the root"
 
 /**
- * overlayfs over directories of the host, with a tmpfs for the writes. The tmpfs is mounted on the very directory, and is
- * covered by the overlay that uses it, so that no second directory is needed.
+ * overlayfs over directories of the host, with a tmpfs for the writes. The tmpfs is mounted on `rootfs` itself, and the
+ * overlay that uses it covers it, so that no second directory is needed.
  */
 export const overlay = Effect.fnUntraced(
   function*(rootfs: string, scratch: number, lowest: ReadonlyArray<string>, more: ReadonlyArray<string>) {

@@ -13,7 +13,7 @@ import { Ownership } from "./facts.ts"
 
 const mapped =
   (kind: "uid" | "gid", mappings: ReadonlyArray<IdMapping>) => (id: number): Effect.Effect<number, UnmappedIdError> => {
-    // what is root's belongs to the id that stands for root
+    // root's files belong to the id that stands for root
     const host = hostId(mappings, id === 0 ? rootId(mappings) : id)
     return host === undefined ? Effect.fail(new UnmappedIdError({ kind, id })) : Effect.succeed(host)
   }

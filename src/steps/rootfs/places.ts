@@ -1,9 +1,9 @@
 /**
  * Paths of the container by the mounts that this start has made.
  *
- * Somebody who may rename in the root file system can exchange what a mount stands on for something else, at any moment of
+ * Somebody who may rename in the root file system can exchange what a mount is on for something else, at any moment of
  * the start: the mount moves along, and its path leads elsewhere. So what must be done to a mount, or in it, is done by its
- * handle, wherever it is; and before the program starts, {@link verifyMounts} looks whether it is where it should.
+ * handle, wherever it is; and before the program starts, {@link verifyMounts} checks that it is where it should be.
  *
  * @see rename(2) RENAME_EXCHANGE, CVE-2019-16884, CVE-2025-52881
  * @category rootfs
@@ -49,7 +49,7 @@ export const isRigid = ({ destination, type }: { readonly destination: string; r
   type === "proc" || type === "sysfs" || isTrusted(Files.clean(destination))
 
 /**
- * Whether a mount is other options for one that is there.
+ * Whether a mount only gives other options to one that is there.
  *
  * @since 0.2.0
  */
@@ -61,7 +61,7 @@ const isCgroups = ({ type }: Mount): boolean => type === "cgroup" || type === "c
 const filledByNobody = new Set(["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"])
 
 /**
- * Whether a mount is empty but for what this start makes in it.
+ * Whether a mount holds only what the kernel and this start have put there.
  *
  * @since 0.2.0
  */
@@ -108,7 +108,7 @@ export const uncovered = (container: Container): ReadonlyArray<Mount> => {
 }
 
 /**
- * What is left of the kept mounts where another mount covers a place.
+ * What is left of the kept mounts if another mount covers a place.
  *
  * @since 0.2.0
  */
@@ -169,7 +169,7 @@ export const ifThere = <E, R>(
 }
 
 /**
- * What is a directory if it is there at all, of what is often masked; everything else is most likely a file.
+ * Paths that are often masked, and are directories if they exist. Any other path is most likely a file.
  *
  * @since 0.2.0
  */

@@ -10,7 +10,7 @@ import { StdioConnected } from "../init/facts.ts"
 import { InRoot } from "./facts.ts"
 import { exchangeAdvice, exchangeCalls, exchangeNull } from "./nullDevice.ts"
 
-/** Opens the container's null device again where descriptors 0 to 2 are the host's. */
+/** Opens the container's null device again on those of descriptors 0 to 2 that are the host's. */
 export const reopenDevNull = Step.make("reopenDevNull", {
   doc: "exchange the host's /dev/null on standard input, output and error for the container's",
   calls: exchangeCalls,

@@ -58,7 +58,7 @@ const binds = Effect.fnUntraced(function*(scratch: number) {
   }
 })
 
-/** Mounts the host's files, with a scratch layer, on `container.rootfs`. */
+/** Mounts the host's files on `container.rootfs`: with a scratch layer, or in a user namespace read-only. */
 export const scratchRoot = Step.make("scratchRoot", {
   doc: "make a root of the host's own files, whose writes are thrown away",
   calls: [

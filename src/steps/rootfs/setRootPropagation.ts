@@ -20,9 +20,10 @@ import { MountsContained } from "./facts.ts"
 import { openRootfs, openRootfsAdvice } from "./openRootfs.ts"
 
 /**
- * A descriptor of the root of the mount that holds a directory; closes the descriptor it is given.
+ * A descriptor of the root of the mount that holds a directory. It takes over the descriptor that it is given: it returns or
+ * closes it.
  *
- * @param depth how far below `/` the directory is: most of them are on the mount that is there
+ * @param depth how far below `/` the directory is: most directories are on the mount of `/`
  */
 const mountOf = (fd: AnyFd, depth: number): Effect.Effect<number, SyscallError, Kernel> =>
   Effect.flatMap(Files.stat(fd), (stat) =>
