@@ -79,7 +79,7 @@ const visible = (mounts: ReadonlyArray<MountInfo>): ReadonlyArray<MountInfo> => 
 /**
  * The hierarchies that the mounts and the own cgroups say there are.
  *
- * Where `/sys/fs/cgroup` itself is cgroup2 the host is a v2 host, whatever v1 hierarchy some program has mounted elsewhere.
+ * If `/sys/fs/cgroup` itself is cgroup2, the host is a v2 host, whatever v1 hierarchy some program has mounted elsewhere.
  */
 export const hierarchiesOf = (
   mounts: ReadonlyArray<MountInfo>,

@@ -12,7 +12,7 @@ import type { Hierarchies } from "./Hierarchies.ts"
 /**
  * A container's cgroups.
  *
- * `v1`: one hierarchy a controller (or a few); `v2`: the unified hierarchy alone; `hybrid`: the controllers in v1
+ * `v1`: a hierarchy for each controller (or for a few); `v2`: the unified hierarchy alone; `hybrid`: the controllers in v1
  * hierarchies and a cgroup2 hierarchy alongside them, which then freezes and kills.
  */
 export interface CgroupManager {

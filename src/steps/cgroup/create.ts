@@ -160,7 +160,7 @@ const walk = (
       }))
   })
 
-/** Whether the directory was made; an uninterruptible pair, so that what is made is always registered. */
+/** Whether the directory was made. It can't be interrupted, so that what is made is always registered. */
 const makeDirectory = (
   dirfd: AnyFd,
   name: string,
@@ -343,7 +343,7 @@ const removeTree = (
  *
  * A group is busy as long as a process in it has not quite ended; it is tried again after 1, 2, 4, … ms, as long as
  * {@link patience} says.
- * Every group is tried; the first failure is the one that is given: {@link CgroupNotEmpty} with the pids.
+ * Every group is tried, and then it fails with the first failure, such as {@link CgroupNotEmpty} with the pids.
  */
 export const destroy = Effect.fnUntraced(function*(manager: CgroupManager) {
   const waiting: Waiting = { slept: 0 }

@@ -1,6 +1,7 @@
 /**
  * How cgroup files are reached: from the root of a hierarchy down, by handle, never through a link, never out of it, and
- * never made if they are missing. (A directory of version 1 is made and removed by its path: see `create.ts`.)
+ * never made if they are missing. Some calls use a group's whole path: {@link writeTo}, which checks what it has opened;
+ * {@link isThere}, which only looks; and `create.ts`, which makes groups of version 1 and removes groups.
  *
  * A path as text could lead elsewhere by the time it is used; and a regular file named `cgroup.procs` in a plain directory
  * would take every write and do nothing.

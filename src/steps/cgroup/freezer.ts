@@ -2,7 +2,7 @@
  * Freezing and thawing a container's cgroup, with bounded waits.
  *
  * The unified hierarchy does it if there is one, since its freezer can't get stuck half-way and lets a frozen process be
- * killed; v1's `freezer.state` elsewhere. A container is taken for frozen, and is thawed, in both.
+ * killed; otherwise v1's `freezer.state` does. A container is taken for frozen, and is thawed, in both.
  *
  * @see the kernel's admin-guide/cgroup-v2.rst, "cgroup.freeze", and cgroup-v1/freezer-subsystem.rst
  * @category cgroups
@@ -27,7 +27,7 @@ const defaultPatience = 10_000
 /** How long to wait for them to continue. */
 const thawPatience = 2_000
 
-/** How often v1 is asked again before the wait ends, however short the pauses were. */
+/** How often v1 is asked at most: the wait ends then, however short the pauses were. */
 const v1Tries = 1000
 
 const freezerGroups = (manager: CgroupManager): ReadonlyArray<Group> =>
@@ -55,7 +55,7 @@ export const freeze = (
     return yield* new CgroupCannotFreeze({ paths: groups(manager).map(({ path }) => path) })
   })
 
-/** A file that is missing is one thing, a group that is missing another. */
+/** Tells a missing group, which is {@link CgroupGone}, from a missing file of a group. */
 const orGone = (group: Group) => <A, E, R>(self: Effect.Effect<A, E | SyscallError, R>) =>
   self.pipe(
     onErrno(gone, (error) =>

@@ -41,7 +41,7 @@ export type LimitError =
 /** `BPF_F_ALLOW_MULTI`: programs of the groups above are still asked as well. */
 const allowMulti = 2
 
-/** Which of its columns a controller is served by, in this container's hierarchies. */
+/** The group that serves a controller in this container's hierarchies, and the controller's name there. */
 const served = (
   all: ReadonlyArray<Group>,
   { v1, v2 }: Controller
@@ -90,7 +90,7 @@ const controllerOf = (setting: Setting): string => setting.candidates[0]!.file.s
 
 /**
  * The limits of CPU time, apart from those of realtime, without which a process can't be given its scheduling policy. They
- * are set when the container is set up. That is the runtime's work, and would take seconds of a program's small share.
+ * are set after the setup of the container, which is the runtime's work, and would take seconds with a program's small share.
  */
 const ofCpuTime: ReadonlySet<string> = new Set(["cpu.shares", "cpu.period", "cpu.quota", "cpu.burst", "cpu.idle"])
 
@@ -131,7 +131,7 @@ export const applyCpuTime = (manager: CgroupManager, cgroup: Cgroup): Effect.Eff
  * What is not asked for is not touched. With `cpuTime: false` the limits of CPU time are left for {@link applyCpuTime}.
  *
  * Limits that depend on each other (memory and swap, period and quota) can be raised and lowered in either order: one
- * that is refused is tried once more when the others of its controller are written.
+ * that is refused is tried once more after the others of its controller are written.
  *
  * In v2 the device rules are a BPF program, which needs `CAP_BPF` (or `CAP_SYS_ADMIN`) and `CAP_NET_ADMIN` in the initial
  * user namespace. A caller who has neither these nor `CAP_MKNOD` continues without one, unless the rules deny more than those
@@ -147,7 +147,7 @@ export const applyLimits = (
     for (const controller of controllers) {
       const by = served(all, controller)
       const settings = (by?.v2 === true ? controller.settingsV2 : controller.settingsV1)(cgroup)
-      // a controller that is missing is told at once
+      // a controller that is missing is reported at once
       const now = cpuTime || by === undefined ? settings : settings.filter((setting) => !isOfCpuTime(setting))
       yield* applyTo(by?.group, by?.name ?? controller.v1, now, cgroup)
     }
@@ -276,7 +276,7 @@ const applyDevices = (
   const v1 = groupFor(all, "devices")
   if (v1 !== undefined) {
     return withGroup(v1, (dirfd) => applyRules(dirfd, v1, deviceWrites(devices))).pipe(
-      // of a cgroup that was delegated, too (devcgroup_update_access)
+      // without CAP_SYS_ADMIN on the host it refuses, even in a cgroup that was delegated (devcgroup_update_access)
       Effect.catchTag("CgroupValueRefused", (refused) => withoutFilter(devices, refused))
     )
   }

@@ -63,8 +63,8 @@ export const joinSelf = (
     ), { discard: true })
 
 /**
- * The lines of `cgroup.procs` in an open group and all groups below it. In one look a group: its name and its file are
- * opened together, and how many directories are in it is known by its link count.
+ * The lines of `cgroup.procs` in an open group and all groups below it. Each group takes one look: its name and its file are
+ * opened together, and its link count shows how many directories are in it.
  */
 const linesOfGroup = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<number>, SyscallError, Kernel> =>
   Effect.gen(function*() {

@@ -1,8 +1,9 @@
 /**
- * The limits of a configuration as files and values: one table, a row a controller, a column for each kind of hierarchy.
+ * The limits of a configuration as files and values: one table, with a row for each controller and a column for each kind of
+ * hierarchy.
  *
  * Pure. Zero means "not set" for memory, shares, quota, periods and weights, as the runtimes before this one read it; -1
- * means "no limit". What only the other version has is left out, with a warning: engines write it on every host.
+ * means "no limit". What only version 1 has is left out on version 2, with a debug message: engines write it on every host.
  *
  * @see cgroups(7), the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst, OCI config-linux.md#control-groups
  * @category cgroups
@@ -127,7 +128,8 @@ const memoryV2 = ({ memory }: Cgroup): Settings =>
     ...(memory.disableOomKiller === true ? onlyInV1("memory.disableOomKiller") : [])
   ]
 
-// the period comes before the quota, which may not exceed it; the burst after the quota, which it may not exceed
+// the period comes before the quota: once there is a quota, their ratio may not exceed that of the group above. The burst
+// comes after the quota, which it may not exceed
 const cpuV1 = ({ cpu }: Cgroup): Settings =>
   cpu === undefined ? [] : [
     ...ifSet(cpu.shares, (value) => one("cpu.shares", "cpu.shares", value)),
@@ -161,7 +163,7 @@ const cpuset = ({ cpu }: Cgroup): Settings => [
   ...(cpu?.mems === undefined || cpu.mems === "" ? [] : one("cpu.mems", "cpuset.mems", cpu.mems))
 ]
 
-/** None at all is a limit like another (runtime-spec 1.3). The one process that is there is not forbidden by it. */
+/** 0 is a limit too (runtime-spec 1.3). It is written as 1: the container's first process is there in any case. */
 const pids = ({ pids }: Cgroup): Settings =>
   ifGiven(pids?.limit, (value) => one("pids.limit", "pids.max", value === 0n ? 1 : orMax(value)))
 

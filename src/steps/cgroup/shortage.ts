@@ -23,9 +23,9 @@ export interface Shortage {
   readonly killed: number
   /** Forks and clones that the limit of processes has refused. */
   readonly refused: number
-  /** The group's own limit of memory, in bytes; absent: none, so that one above it, or the machine, was short. */
+  /** The group's own limit of memory, in bytes. Absent if nothing was killed, or if a group above or the machine was short. */
   readonly memoryLimit?: bigint
-  /** The group's own limit of processes. */
+  /** The group's own limit of processes. Absent if nothing was refused, or if there is none. */
   readonly pidsLimit?: bigint
 }
 

@@ -67,7 +67,7 @@ export interface Stats {
 
 type Read<A> = Effect.Effect<A, SyscallError | CgroupFileInvalid, Kernel>
 
-/** The clock ticks of the files that count in those: a hundred a second on every architecture that Linux supports now. */
+/** The clock ticks of the files that count in those: a hundred in a second on every architecture that runfx runs on. */
 const nanosecondsPerTick = 10_000_000n
 
 /** v1 says "no limit" with the largest multiple of the page size. */
@@ -255,7 +255,7 @@ const ioV2 = (dirfd: AnyFd) =>
     }
   })
 
-/** Reads all numbers that the container's hierarchies keep. Hierarchies that are gone or not there give none. */
+/** Reads all numbers that the container's hierarchies keep. It has none of hierarchies that are gone or not there. */
 export const stats = (
   manager: CgroupManager
 ): Effect.Effect<Stats, SyscallError | NotACgroup | CgroupFileInvalid, Kernel> =>
