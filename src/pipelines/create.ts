@@ -1,6 +1,6 @@
 /**
  * What the parent does when a container starts, and in what order. The init's part (`standard`, `userns`) runs in the
- * process that `cloneInit` makes; the two meet in `enterNamespaces` and `releaseInit`.
+ * process that `cloneInit` makes; the two meet in `enterNamespaces`, `limitCpuTime` and `releaseInit`.
  *
  * @category pipelines
  * @since 0.1.0

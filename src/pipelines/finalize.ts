@@ -90,5 +90,5 @@ const steps = Pipeline.make(
  */
 export interface Finalize extends Pipeline.Of<typeof steps> {}
 
-/** Why in this order: each line says what the next one would take away. */
+/** From the container's root to the program. Each step needs what a later one takes away, or what an earlier one has done. */
 export const finalize: Finalize = steps

@@ -1,6 +1,6 @@
 /**
  * What makes an init wait for its program: all that does not depend on it comes before `awaitProgram`, and what does
- * behind it.
+ * comes after it.
  *
  * @category pipelines
  * @since 0.2.0

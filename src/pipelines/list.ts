@@ -12,7 +12,7 @@ import { readStates } from "../steps/list/readStates.ts"
 const steps = Pipeline.make(
   { name: "list", doc: "list the containers", inputs: [StateRoot] },
   readStates,
-  // of the kernel, and last: what was written down is of then
+  // asks the kernel, and comes last: what was written down may be out of date
   askStatuses
 )
 

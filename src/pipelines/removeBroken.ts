@@ -1,5 +1,5 @@
 /**
- * Remove what a container has left whose state can't be read, not even the copy of it: damage, or a start that was killed
+ * Remove what is left of a container if its state can't be read, nor the copy of it: it is damaged, or the start was killed
  * before it could write anything down. Its id is all that is known.
  *
  * @category pipelines

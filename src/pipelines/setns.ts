@@ -34,7 +34,7 @@ import { finalize } from "./finalize.ts"
 const steps = Pipeline.make(
   { name: "setns", doc: "a further process of a running container", inputs: [Init] },
   populateEnv,
-  // the application's own streams are nothing for those who may see this process later
+  // processes that may see this one later must not find the application's own streams in it
   connectStdio,
   // as execCPUAffinity asks: before the cgroup and its cpuset hold the process
   setInitialAffinity,

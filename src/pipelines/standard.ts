@@ -55,7 +55,7 @@ const steps = Pipeline.make(
   { name: "standard", doc: "the first process of a container", inputs: [Init] },
   // bad input ends it before anything is done
   populateEnv,
-  // the application's own streams are nothing for those who may see this process later
+  // processes that may see this one later must not find the application's own streams in it
   connectStdio,
   // as execCPUAffinity asks: before the cgroup and its cpuset hold the process
   setInitialAffinity,
@@ -69,7 +69,7 @@ const steps = Pipeline.make(
   protectProcess,
   joinNamespaces,
   unshareNamespaces,
-  // once all ids that are joined or made have their maps, and with the authority over them that entering gave
+  // once the user namespace that is joined or made has its id maps, and with the authority that entering it gave
   becomeNamespaceRoot,
   forkIntoNamespaces,
   announceNamespaces,

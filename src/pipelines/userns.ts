@@ -44,7 +44,7 @@ import { finalize } from "./finalize.ts"
 const steps = Pipeline.make(
   { name: "userns", doc: "the first process of a container whose root a side-car builds", inputs: [Init] },
   populateEnv,
-  // the application's own streams are nothing for those who may see this process later
+  // processes that may see this one later must not find the application's own streams in it
   connectStdio,
   // as execCPUAffinity asks: before the cgroup and its cpuset hold the process
   setInitialAffinity,
@@ -57,17 +57,17 @@ const steps = Pipeline.make(
   protectProcess,
   joinNamespaces,
   unshareNamespaces,
-  // once all ids that are joined or made have their maps, and with the authority over them that entering gave
+  // once the user namespace that is joined or made has its id maps, and with the authority that entering it gave
   becomeNamespaceRoot,
   forkIntoNamespaces,
   // here the side-car does network, routes and the root
   announceNamespaces,
   startSession,
   sessionKeyring,
-  // the side-car has taken the loopback interface up
+  // the side-car has brought the loopback interface up
   openPort,
   // ── the root that was built ──────────────────────────────────────────────────────────────────────────────────────
-  // a working directory outside of the old root was not moved along by pivot_root
+  // pivot_root does not move a working directory along unless it is the old root itself
   enterBuiltRoot,
   adoptBuiltRoot,
   reopenDevNull,
