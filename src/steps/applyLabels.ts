@@ -40,7 +40,7 @@ const setProfile = (profile: string) => {
   return Effect.catchIf(
     writeSelf("attr/apparmor/exec", command),
     ({ call, code }) => code === "ENOENT" && call._tag === "openat2",
-    // before Linux 5.1 there is one set of files, for the module that is active
+    // older kernels have one set of files, for the module that is active
     () => writeSelf("attr/exec", command)
   )
 }

@@ -1,6 +1,6 @@
 /**
- * Wait until the parent has written the id maps, without which the process can't become root of its user namespace. It has
- * already joined its cgroups itself.
+ * Wait until the parent has written the id maps, without which the process can't become root of its user namespace. An init
+ * has already joined its cgroups itself; a side-car joins none.
  *
  * @category steps
  * @since 0.1.0

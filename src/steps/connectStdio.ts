@@ -2,7 +2,7 @@
  * Put the descriptors that the caller has passed on standard input, output and error.
  *
  * Until then the process has those of the application that started it. This comes while no process of a container can see it:
- * one that can, later, finds nothing of the application in it.
+ * one that can see it later finds nothing of the application in it.
  *
  * @see dup(2)
  * @category steps

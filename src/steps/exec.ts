@@ -2,8 +2,8 @@
  * Become the program: the last step of every init pipeline, which on success never returns.
  *
  * What executes it is never the host's runtime, which a container's root could open by `/proc/self/exe` and overwrite
- * (CVE-2019-5736): the process that makes an init's calls runs a sealed memory file. If there is a seccomp filter,
- * another tiny program is in between, which loads it, so that a filter need not allow what this process still does.
+ * (CVE-2019-5736): the process that makes an init's calls runs a sealed memory file. If there is a seccomp filter to load,
+ * another tiny program in between loads it, so that the filter need not allow what this process still does.
  *
  * @see execve(2), execveat(2), seccomp(2)
  * @category steps

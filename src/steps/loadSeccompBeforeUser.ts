@@ -12,10 +12,9 @@ import { advice, loadFilter } from "./seccomp/load.ts"
 /**
  * Loads the seccomp filter of a process that may still gain privileges.
  *
- * Without `no_new_privs`, seccomp(2) asks for CAP_SYS_ADMIN; so this comes before the capabilities and the user change,
- * and the filter must allow what the init does after it (setresuid, capset, execve, …). Where `noNewPrivileges` is set,
- * `exec` loads the filter that
- * `prepareSeccomp` compiles, and this step does nothing.
+ * Without `no_new_privs`, seccomp(2) needs CAP_SYS_ADMIN. So this comes before the capabilities and the user change, and the
+ * filter must allow what the init does after it (setresuid, capset, execve, …). If `noNewPrivileges` is set, this step does
+ * nothing: the filter that `prepareSeccomp` compiles is loaded right before the program.
  *
  * @see seccomp(2)
  */

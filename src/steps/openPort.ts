@@ -1,9 +1,9 @@
 /**
  * Listen on a port of the container's own loopback interface, and hand the socket to the application.
  *
- * A socket belongs to the network namespace in which it was made, also if another process has it. So the application answers the container
- * through this one without being in its network, and without any other way between the two. It is sent before the program
- * runs: nobody else in the container could have put another one in its place.
+ * A socket belongs to the network namespace in which it was made, even if a process outside has it. So the application answers
+ * the container through this one without being in its network, and without any other way between the two. It is sent before
+ * the program runs: nobody else in the container could have put another one in its place.
  *
  * @see network_namespaces(7), unix(7) `SCM_RIGHTS`, ip(7)
  * @category steps
@@ -17,13 +17,13 @@ import { sys } from "../native/Kernel.ts"
 import { InNamespaces } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
 
-/** How many connections wait to be accepted; what comes beyond them is sent again by its sender. */
+/** How many connections wait to be accepted. If there are more, their senders try again. */
 const backlog = 64
 
 /** The address of {@link openPort}: nobody outside of the container reaches it. */
 const loopback = "127.0.0.1"
 
-/** Does nothing if no port is asked for. */
+/** Listens on `Init.port` and sends the socket to the caller; does nothing if no port is asked for. */
 export const openPort = Step.make("openPort", {
   doc: "listen on a port of the loopback interface, and hand the socket to the application",
   calls: ["socket", "bind", "listen", "sendmsg", "close"],

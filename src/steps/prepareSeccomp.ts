@@ -14,9 +14,9 @@ import { compile } from "./seccomp/compile.ts"
 /**
  * Compiles the seccomp filter of a process that can't gain privileges.
  *
- * With `no_new_privs`, seccomp(2) asks for no capability; so `exec` loads the filter as late as can be, in the very last
- * moment before the program, and the filter needs to allow execve(2) and what the program itself uses. Where
- * `noNewPrivileges` is not set, `loadSeccompBeforeUser` has done the work.
+ * With `no_new_privs`, seccomp(2) needs no capability. So the trampoline of `writeTrampoline` loads the filter right before it
+ * becomes the program, and the filter must only allow execve(2) and what the program itself uses. If there is no trampoline,
+ * `exec` loads it. If `noNewPrivileges` is not set, `loadSeccompBeforeUser` has loaded it already.
  *
  * @see seccomp(2)
  */

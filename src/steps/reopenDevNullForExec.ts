@@ -10,7 +10,7 @@ import { StdioConnected } from "./init/facts.ts"
 import { PathsMasked } from "./rootfs/facts.ts"
 import { exchangeAdvice, exchangeCalls, exchangeNull } from "./rootfs/nullDevice.ts"
 
-/** Opens the running container's null device where descriptors 0 to 2 are the host's. */
+/** Opens the running container's null device again on those of descriptors 0 to 2 that are the host's. */
 export const reopenDevNullForExec = Step.make("reopenDevNullForExec", {
   doc: "exchange the host's /dev/null on standard input, output and error for the container's",
   calls: exchangeCalls,
@@ -18,6 +18,6 @@ export const reopenDevNullForExec = Step.make("reopenDevNullForExec", {
   reversal: "irreversible",
   replayable: true,
   advice: exchangeAdvice,
-  // the working directory of who has joined a mount namespace is its root
+  // a process that has joined a mount namespace is in its root directory
   run: exchangeNull(AT.FDCWD)
 })

@@ -13,7 +13,7 @@ import { IOPRIO_WHO } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { Init } from "./init/Init.ts"
 
-/** More processors than any kernel is built for; the kernel ignores those that do not exist or are not in the cpuset. */
+/** As many processors as a kernel can be built for; it ignores those that do not exist or are not in the cpuset. */
 const mostCpus = 8192
 
 let cpus: ReadonlyArray<number> | undefined

@@ -1,6 +1,6 @@
 /**
- * Write the small program that is executed before a program with a filter: see `native/trampoline.ts`. It is a memory file, so
- * it needs no path of the container.
+ * Write the small program that is executed before a program with a filter, or that stays as its process 1: see
+ * `native/trampoline.ts`. It is a memory file, so it needs no path of the container.
  *
  * @see memfd_create(2)
  * @category steps

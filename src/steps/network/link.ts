@@ -12,8 +12,8 @@ import type { Answer, Link, Request } from "../../native/Rtnetlink.ts"
 export type LinkInfo = Answer & { readonly _tag: "Link" }
 
 /**
- * An interface on the host that we made. Its index distinguishes it from a later one of the same name: the kernel does not use
- * an index again while the host runs.
+ * An interface on the host that we made. Its index distinguishes it from a later one of the same name: the kernel does not choose
+ * an index twice while the host runs.
  */
 export interface HostLink {
   readonly name: string

@@ -1,5 +1,6 @@
 /**
- * The loopback interface of a new network namespace. The kernel makes it with its addresses, but leaves it down.
+ * The loopback interface of a new network namespace. The kernel makes it, but leaves it down, and gives it its addresses
+ * (127.0.0.1 and ::1) when it is brought up.
  *
  * @category networks
  * @since 0.1.0

@@ -87,7 +87,7 @@ const decide = (branch: Branch, nodes: Nodes, otherwise: Bpf.Node): Bpf.Node => 
   )
 }
 
-/** A filter that can't be as small as it would have to be. */
+/** A filter that has more instructions than the kernel takes. */
 const tooLarge = (seccomp: Seccomp, problem: string): Checked<never> =>
   refuse(
     "syscalls",
@@ -110,7 +110,8 @@ const push = (ranges: Array<Range>, from: number, node: Bpf.Node): void => {
  * Compiles a seccomp configuration for a machine. Pure: loads nothing, asks no kernel.
  *
  * Fails with {@link SeccompError} for a name that is none (action, flag, architecture, comparison), for
- * `SCMP_ACT_NOTIFY`, for an `errnoRet` with an action that has none, and for a filter of more than 4,096 instructions.
+ * `SCMP_ACT_NOTIFY`, for an `errnoRet` with an action that has none, for an errno or an argument's index out of range, and for
+ * a filter of more than 4,096 instructions.
  */
 export const compile = (seccomp: Seccomp, machine: Architecture): Checked<Compiled> =>
   Result.gen(function*() {

@@ -2,8 +2,8 @@
  * Which calls of a start a seccomp filter refuses, if it is loaded before the start is over.
  *
  * Without `noNewPrivileges` a filter is loaded while CAP_SYS_ADMIN is there, and what the init does after that must pass
- * it. A filter that forbids some of it is legal; the start then fails of something that has no name, since even the words
- * that would know need calls.
+ * it. A filter that forbids some of it is legal. The start then fails and nothing says why, since to report an error takes
+ * calls, too.
  *
  * @see seccomp(2), OCI config-linux.md#seccomp
  * @category seccomp
@@ -14,7 +14,7 @@ import type * as Pipeline from "../../engine/Pipeline.ts"
 import { rowOf } from "../../native/calls.ts"
 import type { CallName } from "../../native/Kernel.ts"
 
-/** The name of the step behind which a filter is in force. */
+/** The name of the step after which a filter is in force. */
 export const filterStep = "loadSeccompBeforeUser"
 
 /** A call as the kernel and a filter name it. */
@@ -38,7 +38,7 @@ const ownCalls = ["futex", "exit_group"]
 export const earlyFilter = ({ seccomp }: Container, { noNewPrivileges }: Process): Seccomp | undefined =>
   noNewPrivileges ? undefined : seccomp
 
-/** The calls that a start makes behind the filter and that the filter refuses, by the kernel's names. */
+/** The calls that a start makes after the filter is loaded and that the filter refuses, by the kernel's names. */
 export const refusedCalls = (seccomp: Seccomp, pipeline: Pipeline.Any): ReadonlyArray<string> => {
   const at = pipeline.steps.findIndex(({ name }) => name === filterStep)
   const later = at < 0 ? [] : pipeline.steps.slice(at + 1).flatMap(({ calls }) => calls.flatMap(kernelNames))

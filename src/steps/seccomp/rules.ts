@@ -40,7 +40,7 @@ export const rulesOf = (seccomp: Seccomp, defaultValue: number): Checked<Readonl
           )
         }
       }
-      // it says nothing, and takes nothing away from a rule that does: so libseccomp's callers have it
+      // such a rule adds nothing, and must not hide one that does: callers of libseccomp leave it out, too
       if (value === defaultValue) continue
       const alternatives = new Set(args.map((condition) => condition.index)).size < args.length
       const inOrder = args.toSorted((a, b) => a.index - b.index)
