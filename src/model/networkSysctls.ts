@@ -1,6 +1,6 @@
 /**
- * Parameters below `/proc/sys/net` that a new network namespace does not have, or has as read-only files: they are of the
- * machine, and only the first network namespace shows them all. As Linux 6.18 has it.
+ * Parameters below `/proc/sys/net` that a new network namespace does not have, or has as read-only files: they belong to the
+ * machine, and only the first network namespace shows them all. These are the ones of Linux 6.18.
  *
  * @see net/core/sysctl_net_core.c, net/ipv4/sysctl_net_ipv4.c, net/ipv4/route.c, net/netfilter/nf_conntrack_standalone.c
  */
@@ -44,6 +44,6 @@ const readonlyElsewhere: ReadonlySet<string> = new Set([
   ...below("netfilter/", "nf_conntrack_buckets nf_conntrack_expect_max nf_conntrack_max")
 ])
 
-/** What another network namespace than the first has of a parameter; `undefined` for one that it has as its own. */
+/** How a parameter is in any network namespace but the first; `undefined` if each has its own. */
 export const elsewhere = (path: string): "absent" | "readonly" | undefined =>
   ofFirstOnly.has(path) || neighbours.test(path) ? "absent" : readonlyElsewhere.has(path) ? "readonly" : undefined

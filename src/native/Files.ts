@@ -289,7 +289,7 @@ const ensure = (
     })
   )
 
-/** Gives what was made to its owner; what another process has put in its place meanwhile stays whose it is. */
+/** Gives what was made to its owner. What another process has put in its place meanwhile keeps its own. */
 const giveAway = (fd: AnyFd, { isNew }: Kind, mode: number, { gid, uid }: Owner) =>
   Effect.flatMap(stat(fd), (found) =>
     isNew(found) && Ahead.is(found, "mode", mode, { mask: 0o777 })

@@ -67,7 +67,7 @@ export interface Options extends TalkOptions {
   readonly input?: string | Uint8Array
   /**
    * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps the beginning, `"last"` the end, and
-   * the program continues. `"end"` if absent.
+   * the program continues. If absent: `"end"`, or `"last"` in a workspace.
    */
   readonly overflow?: "end" | "first" | "last"
 }
@@ -223,7 +223,7 @@ const talked = async <A extends Spawning.Further>(
   const exit = promise(Effect.map(Fiber.join(fiber), withoutEvents), undefined).catch((error: unknown) => {
     throw signal?.aborted === true ? signal.reason : error
   })
-  // a caller that does not look at it hears of nothing
+  // if the caller does not look at it, its failure must not end this process
   exit.catch(() => {})
   const abort = () => void end()
   signal?.addEventListener("abort", abort, { once: true })

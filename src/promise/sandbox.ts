@@ -43,10 +43,11 @@ export interface Allow extends Pick<Words.Allow, "allow" | "onConnection"> {
 export interface Description extends Omit<Words.Description, "env" | "limits" | "network"> {
   /**
    * `"none"`; `"loopback"`: only the sandbox itself; `{ allow: ["example.org"] }`: the sandbox itself and the named hosts;
-   * `"host"`: all that the host reaches. `"loopback"` if absent.
+   * `{ bridge: "br0" }`: what is on a bridge of the host, for root only; `"host"`: all that the host reaches. `"loopback"` if
+   * absent.
    */
   readonly network?: Exclude<Words.Description["network"], Words.Allow> | Allow
-  /** Variables of its environment, in addition to `PATH`, and to `HOME`, which is `home` or /tmp. */
+  /** Variables of its environment, in addition to `PATH`, to `HOME` (see `home`), and to those that name the proxy. */
   readonly env?: Readonly<Record<string, string>>
   readonly limits?: Limits
 }
@@ -103,7 +104,8 @@ export interface WorkspaceOptions
 /**
  * A sandbox that can write a directory, its workspace, and nothing else of the host. `readOnly` and `hidden` are covered
  * wherever they appear in it: `.git/`, and `.env` and `.ssh/`, if nothing is said. What does not exist can't be
- * made, at the top of the workspace. The program's user is the owner of the workspace, output beyond the limit is the last.
+ * made at the top of the workspace. If root starts it, its program has the rights of the workspace's owner. Of output beyond the
+ * limit, the end is kept.
  *
  * **Example** (An agent's shell)
  *

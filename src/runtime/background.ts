@@ -9,11 +9,11 @@ import type { Ended } from "./program.ts"
 
 /** A program that runs in the background. */
 export interface Background<out Up, out E> {
-  /** What there is of it since it runs. */
+  /** What its start has passed to `onRunning`. */
   readonly up: Up
   /** How it has ended, as soon as all is cleaned up. */
   readonly exit: Effect.Effect<Ended, E>
-  /** Waits for that, and asks nothing. */
+  /** Waits for that end, and does not count as having asked how it was. */
   readonly ended: Effect.Effect<unknown>
   readonly hasEnded: () => boolean
 }
@@ -27,11 +27,11 @@ const asDefects = <E>({ reasons }: Cause.Cause<E>): Cause.Cause<never> =>
   )
 
 /**
- * Runs a program from its start to its end in a fiber of its own; done when the program runs. With the scope the fiber is
- * interrupted, and waited for.
+ * Runs a program from its start to its end in a fiber of its own; done when the program runs. The end of the scope interrupts the
+ * fiber, and waits for it.
  *
- * What goes wrong at an end that nobody has asked about has the scope's end die: a finalizer has no errors, and what is left
- * behind must not go unseen.
+ * If the end goes wrong, and nobody has asked how it was, the end of the scope dies of that: a finalizer has no errors, and what
+ * is left behind must not go unseen.
  *
  * @param begin is the whole run; it calls `onRunning` once
  */

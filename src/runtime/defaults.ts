@@ -24,7 +24,7 @@ import { Kernel } from "../native/Kernel.ts"
 
 /**
  * The directory of the state directories, if no option names one. Undefined if nobody sets it: then it is `/run/runfx` for root, and
- * for anybody else `$XDG_RUNTIME_DIR/runfx` or what comes next to it.
+ * for anybody else `$XDG_RUNTIME_DIR/runfx`, or what replaces that.
  */
 export const StateRoot = /* @__PURE__ */ Context.Reference<string | undefined>("runfx/runtime/StateRoot", {
   defaultValue: () => undefined
@@ -35,10 +35,10 @@ export const Patience = /* @__PURE__ */ Context.Reference<Time | undefined>("run
   defaultValue: () => undefined
 })
 
-/** Provides effects with a kernel, and with defaults where they have none of their own. */
+/** Provides effects with a kernel, and with defaults if they have none of their own. */
 export type Provided = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Kernel | Fork>>
 
-/** What there is where a service is made, for the effects of the service. */
+/** The kernel and the defaults of the effect that makes a service, for the effects of that service. */
 export const surroundings: Effect.Effect<Provided, never, Kernel | Fork> = /* @__PURE__ */ Effect.gen(function*() {
   const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
   const root = yield* StateRoot

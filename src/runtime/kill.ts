@@ -25,7 +25,7 @@ import { NotRunning, processUnseen } from "./NotRunning.ts"
 import { type KillAllError, killContainer } from "./removing.ts"
 
 /**
- * What a signal to a container can fail with whose state is known.
+ * What a signal can fail with, if the state of its container is known.
  *
  * @since 0.2.0
  */

@@ -1,4 +1,4 @@
-/** Descriptors that are closed once, and used by nobody from then on: the number may be another one's. */
+/** Descriptors that are closed once, and that nobody uses from then on: the number may be another one's. */
 import * as Effect from "effect/Effect"
 import type { AnyFd, AnyPidfd } from "../native/Handle.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
@@ -15,7 +15,7 @@ export const closing = (fd: AnyFd | AnyPidfd): Effect.Effect<void, never, Kernel
 
 /** A descriptor that is used by many, each for a moment, and let go by one. */
 export interface Lent<Fd> {
-  /** Uses it; `none` in its place, if it was let go: its number may be another one's. */
+  /** Uses it; returns `none` if it was let go: its number may be another one's. */
   readonly use: <A, E>(use: (fd: Fd) => Effect.Effect<A, E, Kernel>, none: A) => Effect.Effect<A, E, Kernel>
   /** Nobody uses it from now on. It is closed at the end of the last use that has begun. */
   readonly letGo: Effect.Effect<void, never, Kernel>

@@ -88,7 +88,7 @@ export interface Existing {
   readonly stateRoot?: string
   /** `"running"` if absent. */
   readonly status?: Status
-  /** Whether another process has started it than the one that would run the command, which so can't reap it. */
+  /** Whether it was started by another process than the one that would run the command: that one can't reap it. */
   readonly orphan?: boolean
   /** How its root was made, as its state tells it; absent if it is a directory of the host. */
   readonly madeRoot?: MadeRoot

@@ -33,18 +33,18 @@ import type { Ended, RunningContainer, RunningProcess } from "./program.ts"
 import { run, type RunError } from "./run.ts"
 import type { Signal } from "./signalling.ts"
 
-/** A further program of a container whose handle there is. */
+/** The options of a further program of a container, if there is a handle of that. */
 export type FurtherOptions<P extends Pipeline.Any = Pipeline.Any> = Omit<ExecOptions<P>, "id" | "stateRoot">
 
-/** Who of a container gets a signal. */
+/** Which processes of a container get a signal. */
 export interface SignalOptions {
   /** Whether all of its processes do, and not the first one alone. */
   readonly all?: boolean
 }
 
 /**
- * A container that runs, with its first program. Both end with the scope. It stays this very container: another one that gets its id
- * meanwhile is left alone.
+ * A container that runs, with its first program. Both end with the scope. The handle is only for this container: another one that
+ * gets its id meanwhile is left alone.
  *
  * - `E`: what its end can fail with
  */
@@ -76,7 +76,7 @@ export interface ContainerHandle<out E = unknown> extends ProcessHandle<E> {
   readonly stats: Effect.Effect<Stats, SyscallError | Cgroup.NotACgroup | Cgroup.CgroupFileInvalid>
 }
 
-/** What of a container acts on its cgroups. */
+/** The parts of a container's handle that act on its cgroups. */
 const controls = (
   { cgroup, id }: State,
   status: Effect.Effect<Status, SignalError>,
@@ -97,8 +97,8 @@ const controls = (
 }
 
 /**
- * Starts a container, to be talked to while it runs. With the scope it ends, and is removed, whatever it does, and also if it is
- * paused. It does not outlive this process, as with {@link run}; one that is to is for `create`.
+ * Starts a container, to be talked to while it runs. When the scope ends, it is ended and removed, whatever it does, even if it is
+ * paused. It does not outlive this process, as with {@link run}; if it must, use `create`.
  *
  * If its removal fails, `exit` fails with that; if nobody has asked, the end of the scope dies of it.
  *

@@ -44,7 +44,7 @@ export interface Bind {
   readonly source: string
   /** Absolute path in the sandbox; the same if absent. */
   readonly at?: string
-  /** Whether it can't be written; so if absent. */
+  /** Whether it can't be written; true if absent. */
   readonly readOnly?: boolean
 }
 
@@ -56,9 +56,9 @@ export interface Bind {
 export interface Tmpfs {
   readonly _tag: "Tmpfs"
   readonly at: string
-  /** At most so much; 64 MiB if absent. */
+  /** The most that it holds; 64 MiB if absent. */
   readonly size?: Size
-  /** Whether programs in it can be executed; so if absent. */
+  /** Whether programs in it can be executed; true if absent. */
   readonly executable?: boolean
 }
 
@@ -108,8 +108,8 @@ export interface Layers {
 export const layers = (...directories: ReadonlyArray<string>): Layers => ({ _tag: "Layers", directories })
 
 /**
- * What a sandbox may use. What is not said is not limited, but for `output` (10 MiB), `files` (1024), core dumps (none),
- * and `processes` (1024, if that can be had).
+ * What a sandbox may use. These are limited if nothing is said: `output` (10 MiB), `files` (1024), core dumps (none), and
+ * `processes` (1024, if that can be had). Nothing else is.
  *
  * @category models
  */
@@ -181,11 +181,11 @@ export interface Veth {
  */
 export interface Description {
   /**
-   * What the program sees as `/`: `"host"`, which is the host's programs and settings (/usr, /bin, /lib…, /etc, /opt)
-   * and nothing else of it; an absolute path of a directory on the host; or {@link layers}. `"host"` if absent.
+   * What the program sees as `/`: `"host"`, which is the host's programs and settings (/usr, /bin, /lib…, /etc, /opt,
+   * /nix) and nothing else of it; an absolute path of a directory on the host; or {@link layers}. `"host"` if absent.
    */
   readonly root?: "host" | (string & {}) | Layers
-  /** Whether the root can't be written; so if absent. What is mounted in it has its own say. */
+  /** Whether the root can't be written; true if absent. It does not hold for what is mounted in it. */
   readonly readOnly?: boolean
   /** Paths of the host that are in the sandbox under the same name, and can be written there. */
   readonly writable?: ReadonlyArray<string>
@@ -197,13 +197,13 @@ export interface Description {
   /** The size of /tmp, a file system of the sandbox's own in memory; 64 MiB if absent, `false` for none. */
   readonly tmp?: Size | false
   /**
-   * The size of a home of its own, /home/sandbox, in memory and empty, which `HOME` names, and only the program's user may
-   * enter; without one, /tmp is the home.
+   * The size of a home of its own, /home/sandbox, in memory and empty. `HOME` names it, and only the program's user may enter
+   * it. Without one, /tmp is the home, or / if there is no /tmp.
    */
   readonly home?: Size | false
   /**
    * Whose rights the program has: `"name"`, `"name:group"`, `"1000:1000"` or 1000, looked up in the sandbox's own files. If
-   * absent: nobody (65534) for root, and the caller's own ids for anybody else.
+   * absent: for root, the owner of the workspace, or nobody (65534) without one; for anybody else, the caller's own ids.
    */
   readonly user?: string | number
   /**
@@ -213,11 +213,14 @@ export interface Description {
    */
   readonly network?: "none" | "loopback" | "host" | Allow | Veth
   readonly limits?: Limits
-  /** Variables of its environment, beside `PATH`, and `HOME`, which is `home` or /tmp. A secret may be `Redacted`. */
+  /**
+   * Variables of its environment, in addition to `PATH`, to `HOME` (see `home`), and to those that name the proxy of
+   * {@link Allow}. A secret may be `Redacted`.
+   */
   readonly env?: Readonly<Record<string, string | Redacted<string>>>
   /** Names of variables that are taken from the caller's environment, if they are there. */
   readonly inherit?: ReadonlyArray<string>
-  /** Working directory; /tmp if absent, or / if there is none. */
+  /** Working directory. If absent: the workspace; without one, /tmp; without that, /. */
   readonly cwd?: string
   /** If absent `"sandbox"`, or the caller's own in a container that may not set one. */
   readonly hostname?: string
@@ -235,8 +238,8 @@ export interface Description {
   readonly init?: boolean
   /** Which system calls it may make: `"default"`, `"strict"`, `"none"` for no filter, or a filter in the OCI form. */
   readonly seccomp?: "default" | "strict" | "none" | Seccomp
-  /** Whether no program can gain privileges by execution, as sudo does; so if absent. */
+  /** Whether no program can gain privileges by execution, as sudo does; true if absent. */
   readonly noNewPrivileges?: boolean
-  /** Whether it has a user namespace of its own; so if absent. Only root can do without. */
+  /** Whether it has a user namespace of its own; true if absent. Only root can do without. */
   readonly userNamespace?: boolean
 }

@@ -15,8 +15,8 @@ import { now } from "./now.ts"
 import type { Program } from "./start.ts"
 
 /**
- * What a sandbox has used. With a cgroup, that counts all of its processes; else the kernel counts the program, and what it
- * has waited for, directly or by others: not what still ran at its end. What can't be known is absent.
+ * What a sandbox has used. A cgroup counts all of its processes. Without one, the kernel counts the program, and what it has
+ * waited for, directly or by others, but not what still ran at its end. What can't be known is absent.
  */
 export interface Usage {
   /** Time of processors, in milliseconds. */
@@ -28,7 +28,7 @@ export interface Usage {
   readonly maxMemory?: number
   /** Bytes that went from and to disks. */
   readonly io?: { readonly read: number; readonly written: number }
-  /** The most processes and threads at one time. Takes a cgroup, and Linux 6.1. */
+  /** The most processes and threads at one time. Takes a cgroup, and Linux 6.1 (6.12 for cgroup v1). */
   readonly processes?: number
 }
 
@@ -36,7 +36,7 @@ export interface Usage {
 export interface Durations {
   /** Until the program ran. */
   readonly start: number
-  /** From then on until it had ended and all of the sandbox was removed. */
+  /** From then on until it had ended, and, for the first program of a sandbox, all of the sandbox was removed. */
   readonly run: number
 }
 

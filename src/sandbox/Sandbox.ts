@@ -1,5 +1,5 @@
 /**
- * A sandbox as a value: a description, and, for who wants it, a step of one's own in its start.
+ * A sandbox as a value: a description, and, if you want, an edit of the pipeline that starts it.
  *
  * @category descriptions
  * @since 0.2.0
@@ -54,8 +54,7 @@ const merged = (base: Description, more: Description): Description => {
 }
 
 /**
- * A sandbox with something changed: lists get longer, variables and limits are added, and of everything else the new word
- * counts.
+ * A sandbox with something changed: lists get longer, variables and limits are added, and any other word replaces the old one.
  *
  * **Example** (A preset of one's own)
  *

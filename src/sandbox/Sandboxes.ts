@@ -17,7 +17,7 @@ import type { SandboxError } from "./SandboxError.ts"
 import { type Process, spawn, type SpawnOptions } from "./spawn.ts"
 
 /**
- * Runs programs in sandboxes. `Sandboxes.layer` takes a kernel, as `Sandbox.layer` is.
+ * Runs programs in sandboxes. `Sandboxes.layer` needs a kernel, such as `Sandbox.layer`.
  *
  * **Example** (An application, and a test of it that runs nothing)
  *

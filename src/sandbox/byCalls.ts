@@ -1,6 +1,6 @@
 /**
- * An end of a pipe as a stream of Node's whose bytes go by calls: of a kernel in memory, whose descriptors are none of this
- * process's, so that the event loop can't watch them.
+ * An end of a pipe as a stream of Node's that reads and writes by calls. It is for a kernel in memory: the event loop can't watch
+ * its descriptors, since this process does not have them.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import { closing } from "../runtime/lent.ts"
 /** An end of a pipe that is this process's, with the number of its descriptor. */
 export interface End extends Duplex {
   readonly fd: AnyFd
-  /** Whether it keeps this process from its end. */
+  /** Whether the open end keeps this process alive. */
   readonly ref: () => unknown
   readonly unref: () => unknown
 }

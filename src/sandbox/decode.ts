@@ -1,6 +1,6 @@
 /**
- * From a description to the one internal model of a container. What only this host and this caller can tell is asked
- * here: who the caller is, which of the host's directories there are, what number a device has.
+ * From a description to the one internal model of a container. This asks what only this host and this caller can tell: who
+ * the caller is, which of the host's directories there are, what number a device has.
  */
 import * as Effect from "effect/Effect"
 import { numbers as capabilityNumbers } from "../config/capabilities.ts"
@@ -49,7 +49,7 @@ export interface Resolved {
   readonly workspace?: Found
   /** Whom its programs may reach, by a proxy. */
   readonly access?: Policy & Pick<Allow, "onConnection">
-  /** Whether all of these are asked for only if they can be had. */
+  /** Whether all limits of `inCgroup` are asked for only if they can be had. */
   readonly optional: boolean
 }
 
@@ -80,10 +80,10 @@ const seccompOf = (seccomp: Description["seccomp"] = "default"): { readonly secc
   return { seccomp: typeof seccomp === "string" ? seccompProfiles[seccomp] : seccomp }
 }
 
-/** Of what every container has: the processes, devices, terminals, and shared memory. */
+/** The mounts of the default container that a sandbox has, too: processes, devices, terminals, and shared memory. */
 const kept = new Set(["/proc", "/dev", "/dev/pts", "/dev/shm"])
 
-/** What the container is like that nobody describes. */
+/** The parts of the container that no description names. */
 const baseOf = (
   { cwd, hostname, readOnly = true, tmp, workspace }: Description,
   { mappings }: Ids,
@@ -105,7 +105,7 @@ const baseOf = (
   return hostname === undefined ? { ...base, defaultHostname: "sandbox" } : base
 }
 
-/** What is mounted into the root of what is described. */
+/** The mounts that a description names. */
 const describedMounts = (
   { mounts = [], workspace, writable = [] }: Description,
   found: Found | undefined
@@ -147,7 +147,7 @@ const accessOf = ({ allow, ...functions }: Allow): NonNullable<Resolved["access"
   rules: allow.map((entry) => ruleOf(entry)!)
 })
 
-/** What a description and a command break that can be told without a look at the host. */
+/** Fails with problems, if there are any. */
 const refuse = (problems: ReadonlyArray<Problem>): Effect.Effect<void, InvalidSandbox> =>
   problems.length === 0 ? Effect.void : Effect.fail(new InvalidSandbox({ problems }))
 

@@ -59,12 +59,12 @@ export const failureOf = (
   })
 }
 
-/** What an act on a sandbox fails with that has ended, or is about to: the errors of what is not there any more. */
+/** What an act fails with if its sandbox has ended, or is about to: the errors for what is not there any more. */
 const gone = new Set(["CgroupGone", "ContainerNotFound"])
 
 /**
- * Says of an act on a sandbox that was closed, or has ended, that it was or has. It is frozen while its processes are killed,
- * which is no pause, and there is less and less of it.
+ * Replaces the failure of an act by its reason, if the sandbox was closed or has ended. While it is closed, it is frozen, which
+ * is no pause, and its parts disappear one by one: so an act may fail in any way.
  */
 export const sinceItsEnd =
   ({ id, isClosing }: { readonly id: string; readonly isClosing: () => boolean }) =>

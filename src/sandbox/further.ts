@@ -36,13 +36,13 @@ export interface OwnOptions {
   readonly cwd?: string
 }
 
-/** What a further program of a sandbox gets that is talked to. */
+/** What a further program of a sandbox gets, if it is talked to. */
 export interface FurtherOptions extends OwnOptions, TerminalChoice {
   /** Descriptors of the application that the program gets, by the number that it has them under. */
   readonly descriptors?: Descriptors
 }
 
-/** What a further program of a sandbox gets that is run to its end. */
+/** What a further program of a sandbox gets, if it is run to its end. */
 export interface ExecOptions extends FurtherOptions, Pick<Options, "input" | "overflow"> {}
 
 const ownShape = open<OwnOptions>({ env: may(env), cwd: may(path) })

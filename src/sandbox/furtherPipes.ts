@@ -15,7 +15,7 @@ import { InvalidSandbox, type SandboxStreamError } from "./SandboxError.ts"
 /** Which way a further pipe leads: the program reads its input, and writes its output. */
 export type FurtherPipes = Readonly<Record<number, "input" | "output">>
 
-/** This process's ends of further pipes. A number that has none takes all, and returns nothing. */
+/** This process's ends of further pipes. Without a pipe of that number, the sink drops all, and the stream is empty. */
 export interface Ends {
   readonly getInputFd: (fd: AnyFd) => Sink.Sink<void, Uint8Array, never, SandboxStreamError>
   readonly getOutputFd: (fd: AnyFd) => Stream.Stream<Uint8Array, SandboxStreamError>
@@ -36,7 +36,7 @@ const nameOf = (fd: AnyFd): SandboxStreamError["stream"] => `fd${fd}`
 /**
  * Makes further pipes.
  *
- * @param passed has descriptors under other numbers
+ * @param passed descriptors that the program gets as well, which must have other numbers
  */
 export const furtherPipes = (
   pipes: FurtherPipes,

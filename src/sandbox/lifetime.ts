@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
 /** What was made, and the way to let go of it. */
 export interface Held<A> {
   readonly value: A
-  /** From now on the end of the scope leaves it alone; the effect that this one succeeds with takes that back. */
+  /** Lets go of it: the end of the scope leaves it alone. The effect that this one succeeds with takes that back. */
   readonly unref: Effect.Effect<Effect.Effect<void>>
 }
 

@@ -20,11 +20,11 @@ export interface TerminalChoice {
   readonly terminal?: boolean | Size
 }
 
-/** The shape of such a choice; what a size must be is looked at by {@link sizeOf}. */
+/** The shape of such a choice; {@link sizeOf} checks the size. */
 export const terminalChoice: Shape = (value, at, tell) =>
   typeof value === "object" ? open<object>({})(value, at, tell) : flag(value, at, tell)
 
-/** The size of a terminal of which nothing else is said. */
+/** The size of a terminal if nothing is said. */
 const usualSize: Size = { rows: 24, columns: 80 }
 
 /** The size of the terminal that is asked for; `undefined` for none. Refuses what is no size. */

@@ -130,7 +130,8 @@ export const toItsEnd = (
  *
  * A program that fails is no error: its exit code, its signal, and whether its time or its memory was used up are in the
  * result. An error is a description that is wrong ({@link InvalidSandbox}, with all that is), a host that can't do what is
- * asked ({@link SandboxUnavailable}), or a start that failed ({@link SandboxFailed}), the program not being there among it.
+ * asked ({@link SandboxUnavailable}), or a start that failed ({@link SandboxFailed}), for instance if there is no such
+ * program.
  *
  * **Example** (A word count)
  *

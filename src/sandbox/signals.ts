@@ -1,9 +1,9 @@
 /**
  * Signals to the programs of a sandbox.
  *
- * The first process of a pid namespace gets a signal only if it has a handler for it: the kernel drops the others, but for
- * SIGKILL and SIGSTOP, so that `sleep` would not end of a SIGTERM. A program of a sandbox must not feel that it is such a
- * one: what a signal would end, is ended, and its result names that signal.
+ * The first process of a pid namespace gets a signal only if it has a handler for it. The kernel drops the others, except SIGKILL
+ * and SIGSTOP: a SIGTERM would not end `sleep`. A program of a sandbox must not notice that it is such a process: if a signal
+ * would end any other process, this one is ended, too, and its result names that signal.
  *
  * @see pid_namespaces(7), signal(7), proc_pid_status(5)
  */
@@ -22,7 +22,7 @@ export interface Target {
   readonly first: boolean
 }
 
-/** What a program that says nothing of them is not ended by; those of terminals stop it. */
+/** Signals that don't end a program without a handler for them: it ignores them, continues, or stops. */
 const harmless: ReadonlySet<number> = new Set([
   SIG.CHLD,
   SIG.CONT,
@@ -34,13 +34,13 @@ const harmless: ReadonlySet<number> = new Set([
   SIG.WINCH
 ])
 
-/** What a process has to say to a signal. */
+/** What a process does with a signal. */
 interface Attitude {
   /** Whether it has a handler for it, or ignores it. */
   readonly cares: boolean
-  /** Whether it blocks it: it waits for it by other means, or will feel it later. */
+  /** Whether it blocks it: it waits for it by other means, or gets it later. */
   readonly blocks: boolean
-  /** Whether the signal was sent, and it has not felt it yet. */
+  /** Whether the signal was sent, and has not been delivered yet. */
   readonly isPending: boolean
 }
 
@@ -54,7 +54,7 @@ const attitudeOf = (pid: AnyPid, signal: number): Effect.Effect<Attitude | undef
     () => undefined
   )
 
-/** What was sent in place of a signal, and whether that is felt later, or never. */
+/** What was sent for a signal, and whether the process blocks it: then it gets it later, or never. */
 export interface Sent {
   readonly signal: number
   readonly blocked: boolean

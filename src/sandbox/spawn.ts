@@ -61,8 +61,8 @@ export interface Process extends Ends, Talk {
   /** The id of the sandbox, as `runfx list` shows it. */
   readonly id: ContainerId
   /**
-   * Lets it go on when its scope ends; what it succeeds with takes that back. It ends with this process all the same, and
-   * this process does not end by itself before it.
+   * Lets it go on when its scope ends. The effect that this one succeeds with takes that back. It still ends with this process,
+   * and this process does not end by itself before it.
    */
   readonly unref: Effect.Effect<Effect.Effect<void>>
   /** Runs a further program in the same sandbox to its end. The limits are the sandbox's. */
@@ -73,7 +73,7 @@ export interface Process extends Ends, Talk {
     options?: FurtherOptions
   ) => Effect.Effect<Talk, SandboxError, Scope.Scope>
   /**
-   * Stops all processes where they are, also those that `exec` is just starting or waits for: it waits until `resume`, then.
+   * Stops all processes where they are, even those that `exec` is starting or waits for; `exec` then waits until `resume`.
    * Pauses and resumes are done in the order in which they were asked for. Takes a cgroup, without which it is a
    * {@link SandboxUnavailable}.
    */
@@ -95,7 +95,7 @@ const cgroupOf = (what: string, { id, stateRoot }: Started) =>
       })
       : Effect.succeed(cgroup))
 
-/** What of a process acts on its cgroups. */
+/** The parts of a process that act on its cgroups. */
 const controls = (started: Started, provided: Provided) => {
   const withCgroup = <A, E>(
     what: string,
@@ -151,7 +151,7 @@ export interface Further {
   readonly streams: Streams
 }
 
-/** Starts a program, which ends with this very scope. */
+/** Starts a program, which ends with the scope. */
 export const begin = (
   sandbox: Sandbox,
   command: ReadonlyArray<string>,

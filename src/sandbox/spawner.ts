@@ -1,12 +1,12 @@
 /**
  * A layer of Effect's `ChildProcessSpawner`: with it, every child process of a program runs in a sandbox.
  *
- * What a sandbox does not have is refused by name, and never done without: standard input that is inherited. Output that is
- * inherited is passed on by this process, since a program of a sandbox never has a descriptor of the application's. `env` is
- * added to the environment of the sandbox; of the application's own environment nothing is there, whatever `extendEnv` says,
- * unless the sandbox inherits it by name. `detached` changes nothing: each program leads a session of its own, and its scope
- * ends it. All processes that a program has started end with it. What is let go of (`unref`) runs on when its scope ends,
- * until it ends by itself, or this process does.
+ * What a sandbox does not have is refused by name, never ignored: standard input that is inherited, and further pipes that are
+ * neither an input nor an output. This process passes on output that is inherited, since a program of a sandbox never has a
+ * descriptor of the application's. `env` is added to the environment of the sandbox. Nothing of the application's own environment
+ * is there, whatever `extendEnv` says, unless the sandbox inherits it by name. `detached` changes nothing: each program leads a
+ * session of its own, and its scope ends it. All processes that a program has started end with it. A program that is let go of
+ * (`unref`) runs on when its scope ends, until it ends by itself, or this process does.
  *
  * @category services
  * @since 0.2.0
@@ -129,7 +129,7 @@ interface Common {
 const isWithin = (path: string, directory: string): boolean =>
   path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`)
 
-/** A start makes a working directory that is not there; who names one here means one that is. */
+/** A start makes a missing working directory, but a command that names one expects it to exist. */
 const isThere = ({ description: { mounts = [], root = "host", writable = [] } }: Sandbox, cwd: string): boolean => {
   const own = ["/tmp", ...writable, ...mounts.map((mount) => mount.at ?? ("source" in mount ? mount.source : "/"))]
   return root !== "host" || own.some((directory) => isWithin(cwd, directory)) || existsSync(cwd)
@@ -198,7 +198,7 @@ const furtherOf = (
     return { getInputFd, getOutputFd: (fd) => outputs.get(fd) ?? Stream.empty }
   })
 
-/** A program, with the streams that its command has given or asks for; all of it ends with this very scope. */
+/** A program, with the streams that its command has given or asks for; all of it ends with the scope. */
 const handleOf = (self: Start) =>
   Effect.gen(function*() {
     const { command, further, of, sandbox, start } = self
@@ -238,7 +238,7 @@ const handleOf = (self: Start) =>
     return { handle, begun }
   })
 
-/** How long a program has after its scope's signal, if its command does not say it: nobody waits for it without an end. */
+/** How long a program has after the signal at its scope's end, if its command does not say: the wait must have a bound. */
 const patience: Duration.Input = "5 seconds"
 
 const one = (
@@ -337,7 +337,7 @@ export const spawnerLayer = (
   Layer.effect(
     ChildProcessSpawner,
     Effect.gen(function*() {
-      // not the scope that there is here: a program has its caller's, not that of the layer
+      // without a scope: a program has its caller's, not that of the layer
       const within = yield* surroundings
       return makeSpawner((command) => within(spawnCommand({ sandbox, start }, command)))
     })

@@ -1,4 +1,4 @@
-/** The start of a sandbox with pipes, and what there is of it while it runs. Its end is that of the scope. */
+/** The start of a sandbox with pipes, and what there is of it while it runs. It ends with the scope. */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -71,10 +71,10 @@ export interface Started extends Program {
   readonly terminal?: Terminal
 }
 
-/** What the start of a program takes that may have a terminal. */
+/** The options of a start whose program may have a terminal. */
 export interface TerminalOptions extends StartOptions, TerminalChoice {}
 
-/** What a start takes that is no part of the sandbox. */
+/** The options of a start that are no part of the sandbox. */
 export interface StartOptions {
   /**
    * Descriptors of the application that the program gets, by the number that it has them under. Nothing else of what the
@@ -313,7 +313,7 @@ export const preparationOf = (
     return { location, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)) }
   })
 
-/** Tries it with all limits, and without those that take a cgroup if each is asked for only if it can be had. */
+/** Tries it with all limits. If a cgroup can't be had, and all limits that take one are optional, tries it again without them. */
 export const withOrWithoutCgroup = <A, R>(
   wanted: Resolved,
   attempt: (resolved: Resolved) => Effect.Effect<A, SandboxError, R>

@@ -55,7 +55,7 @@ export interface StockOptions {
 /** The pause after a failure, in milliseconds: longer each time. */
 const pause = { first: 100, most: 10_000 } as const
 
-/** One that breaks within so many milliseconds counts as one that could not be made. */
+/** If one breaks within so many milliseconds, the next one is made after a pause, as if it could not be made. */
 const infancy = 1000
 
 /** What somebody gets who asks a pool that is closed. */
@@ -254,7 +254,7 @@ export class Stock {
       const exit = yield* Effect.exit(item.waiting.ends)
       if (Exit.isSuccess(exit) || !this.#idle.delete(item)) return
       if (Cause.hasInterruptsOnly(exit.cause)) return this.close()
-      // so many are being made at the same time as may be, and this one is among them now
+      // the next one may break as soon as this one did: it is made after a pause
       const after = performance.now() - since < infancy ? this.#nextPause() : 0
       yield* Scope.close(item.scope, exit)
       yield* this.broken(item, failureOf(exit.cause))

@@ -35,8 +35,8 @@ export interface Talk {
   /** What is written to it is what the program reads; its end is the end of the program's input. */
   readonly stdin: Sink.Sink<void, Uint8Array, never, SandboxStreamError>
   /**
-   * What the program writes. It is read no faster than it is asked for, and the program waits meanwhile: who wants it to go
-   * on reads it, or runs it to nowhere (`Stream.runDrain`). It can be read once.
+   * What the program writes. It is read no faster than it is asked for, and the program waits meanwhile: if it is to go on, read
+   * it, or drop it (`Stream.runDrain`). It can be read once.
    */
   readonly stdout: Stream.Stream<Uint8Array, SandboxStreamError>
   readonly stderr: Stream.Stream<Uint8Array, SandboxStreamError>
@@ -48,13 +48,13 @@ export interface Talk {
   readonly exitCode: Effect.Effect<ExitCode, SandboxError | EndedBySignal>
   readonly isRunning: Effect.Effect<boolean>
   /**
-   * Sends a signal to the program; SIGKILL, and what ends it, ends all of the sandbox if the program is its first one. If it has
-   * ended, nothing happens. A name that is none is an {@link InvalidSandbox}.
+   * Sends a signal to the program. If it ends the first program of a sandbox, all of the sandbox ends. If the program has ended
+   * already, nothing happens. A name that is no signal's is an {@link InvalidSandbox}.
    */
   readonly signal: (signal: Signal) => Effect.Effect<void, SandboxError>
   /** Sends a signal to the program, and waits for its end. */
   readonly kill: (options?: KillOptions) => Effect.Effect<void, SandboxError>
-  /** Sets the size of its terminal, of which the program is told by SIGWINCH; {@link SandboxUnavailable} if it has none. */
+  /** Sets the size of its terminal; SIGWINCH tells the program. {@link SandboxUnavailable} if it has no terminal. */
   readonly resize: (size: Size) => Effect.Effect<void, SandboxError>
 }
 
@@ -84,7 +84,7 @@ export const resized = (
     })
     : terminal.resize(size)
 
-/** A program that has just been started, with what is talked to it over. */
+/** A program that has just been started, with its streams and its terminal. */
 export interface Spoken {
   readonly program: Program
   readonly terminal: Terminal | undefined
@@ -95,7 +95,7 @@ export interface Spoken {
 /**
  * What there is to do with a program.
  *
- * @param killed is done behind a SIGKILL, which a frozen process does not die of
+ * @param killed is done after a SIGKILL, since a frozen process does not die of it
  */
 export const talkOf = (
   { program, streams, terminal, timedOut }: Spoken,

@@ -29,7 +29,7 @@ export interface Size {
 export interface Terminal {
   /** What is typed. Its end is the character that ends the input, as ^D does. */
   readonly input: Writable
-  /** What the program, and the terminal itself, have written. To close it before its end hangs the terminal up. */
+  /** What the program, and the terminal itself, have written. If it is closed before its end, the terminal hangs up. */
   readonly output: Readable
   readonly resize: (size: Size) => Effect.Effect<void, InvalidSandbox | SyscallError, Kernel>
   /**
@@ -80,7 +80,7 @@ export const makeConsole: Effect.Effect<Console, SyscallError, Kernel | Scope.Sc
   })
 )
 
-/** How long a terminal is left alone that nobody has open while its program runs, in milliseconds. */
+/** How long a terminal is left alone if nobody has it open while its program runs, in milliseconds. */
 const pause = 20
 
 /** How much is read at once, in bytes. */

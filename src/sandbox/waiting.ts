@@ -49,7 +49,7 @@ export interface Waiting extends Location {
 
 const socketsOf = ({ stderr, stdin, stdout }: Pipes) => [stdin, stdout, stderr]
 
-/** What its state says of a program that nobody knows. */
+/** The command in the state of a sandbox whose program is not known yet. */
 const unknownProgram = ["-"]
 
 /** Makes a sandbox, and waits until nothing is missing but its program. */
@@ -72,7 +72,7 @@ export const prepare = (
         const terminal = yield* ownConsole === undefined
           ? Effect.undefined
           : inOwnWords(ownConsole.receive(() => hasEnded()))
-        // one that nobody asks for keeps no application from its end
+        // a sandbox that nobody asks for must not keep the application alive
         for (const socket of socketsOf(pipes)) socket.unref()
         return {
           ...location,
@@ -97,7 +97,7 @@ export const prepare = (
 /** How often a sandbox that does not become its program is looked at, in milliseconds. */
 const glance = 100
 
-/** Of a process that has ended, or can't be seen, others tell. */
+/** False for a process that has ended, or can't be seen: others report that. */
 const isStopped = (pid: AnyPid): Effect.Effect<boolean, never, Kernel> =>
   Effect.match(readText(`/proc/${pid}/status`), {
     onFailure: () => false,

@@ -17,7 +17,7 @@ export interface WorkspaceOptions
 /** Git runs what stands in its directory. */
 const usuallyReadOnly = [".git/"]
 
-/** Where keys are. Each that is not there has a placeholder while the sandbox runs: so there are few. */
+/** Where keys are. The list is short, since each that is missing has a placeholder while the sandbox runs. */
 const usuallyHidden = [".env", ".ssh/"]
 
 /** Caches of package managers are in it. */
@@ -39,8 +39,9 @@ export const workspaceDescription = (
 
 /**
  * A sandbox that can write a directory, its workspace, and nothing else of the host. `readOnly` and `hidden` are covered
- * wherever they appear in it: `.git/`, and `.env` and `.ssh/`, if nothing is said. What does not exist can't be
- * made, at the top of the workspace. /tmp and the home are its own, and empty. The program's user is the owner of the workspace, output beyond the limit is the last.
+ * wherever they appear in it: `.git/`, and `.env` and `.ssh/`, if nothing is said. What does not exist can't be made at the top
+ * of the workspace. /tmp and the home are its own, and empty. If root starts it, its program has the rights of the workspace's
+ * owner. Of output beyond the limit, the end is kept.
  *
  * **Example** (An agent's shell)
  *

@@ -3,7 +3,7 @@ import * as fs from "node:fs"
 import type { Errno } from "../Errno.ts"
 import { type Call, descriptorsOf } from "../Kernel.ts"
 
-/** What a call often fails with that nobody is told: it is asked again, or what it is about has ended. */
+/** Errnos that are part of normal work, and not reported: the call is made again, or its object has ended. */
 const answers: ReadonlySet<Errno> = new Set<Errno>(["EAGAIN", "EINTR", "ESRCH", "ECHILD"])
 
 const placeOf = (fd: number): string | undefined => {

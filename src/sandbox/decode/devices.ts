@@ -14,7 +14,7 @@ export const deviceOf = (path: string, index: number): Effect.Effect<Device | Pr
     Effect.map((stat): Device | Problem => {
       const type = stat.mode & S.IFMT
       if (type !== S.IFCHR && type !== S.IFBLK) return problem(`devices[${index}]`, path, notADevice)
-      // who asks for it wants it to be used
+      // any user of the sandbox may use it: somebody has asked for it
       return { path, type: type === S.IFCHR ? "c" : "b", ...stat.rdev, fileMode: 0o666, uid: 0, gid: 0 }
     }),
     orOn(absent, problem(`devices[${index}]`, path, notADevice))

@@ -42,7 +42,7 @@ const memory = (destination: string, executable: boolean, data: Mount["data"]): 
 export const inMemory = (destination: string, size: bigint, executable: boolean): Mount =>
   memory(destination, executable, ["mode=1777", `size=${size}`])
 
-/** One that nobody but its owner may enter; without a known one that is who mounts it. */
+/** One that only its owner may enter. If the owner is not known, that is the process that mounts it. */
 export const privately = (
   destination: string,
   size: bigint,
@@ -54,7 +54,7 @@ export const privately = (
     ...(owner === undefined ? [] : [`uid=${owner.uid}`, `gid=${owner.gid}`])
   ])
 
-/** In place of a directory of the host: nothing, but for what is mounted in it. */
+/** Replaces a directory of the host: it is empty except for what is mounted in it. */
 export const emptied = (destination: string): Mount => memory(destination, false, ["mode=0755", "size=64k"])
 
 /** What bind and tmpfs describe. */

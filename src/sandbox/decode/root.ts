@@ -12,10 +12,10 @@ import type { Description } from "../Description.ts"
 import { bound } from "./mounts.ts"
 import { hasResolver } from "./networks.ts"
 
-/** What of the host's root is in the root `"host"`. */
+/** The directories of the host's root that the root `"host"` has. */
 const hostDirectories = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr"]
 
-/** What of it is covered: what other programs take for secret, whichever program it is. */
+/** What of these is covered: files that other programs keep secret. */
 export const hostSecrets: ReadonlyArray<string> = [
   "/etc/gshadow",
   "/etc/gshadow-",
@@ -57,7 +57,7 @@ export interface Root {
   readonly makeRoot?: MakeRoot
   readonly mounts: ReadonlyArray<Mount>
   readonly hidden: ReadonlyArray<string>
-  /** Where the files are in which users are looked up. */
+  /** The directory below which users are looked up. */
   readonly files: string
   readonly problems: ReadonlyArray<Problem>
 }

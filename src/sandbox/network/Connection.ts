@@ -19,7 +19,7 @@ export interface Connection {
   /** `"allowed"`; `"refused"`, by the rules; `"failed"`, allowed, and nobody was there. */
   readonly outcome: "allowed" | "refused" | "failed"
   readonly protocol?: Protocol
-  /** The host's name, or its address, as it was asked for; absent where nothing could be made of the request. */
+  /** The host's name, or its address, as it was asked for; absent if nothing could be made of the request. */
   readonly host?: string
   readonly port?: number
   /** The address that it was connected to. */
@@ -35,7 +35,7 @@ export type Teller = (
   what: Pick<Connection, "outcome" | "address" | "reason">
 ) => Connection["outcome"]
 
-/** By the clock of who tells. */
+/** A teller by the clock of the effect that makes it. */
 export const tellerOf = (report: (connection: Connection) => void): Effect.Effect<Teller> =>
   Effect.map(Clock.clockWith(Effect.succeed), (clock): Teller => (protocol, to, what) => {
     report({

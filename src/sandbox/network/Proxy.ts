@@ -106,7 +106,7 @@ export const serve = (listener: number, options: Options): Effect.Effect<void, E
     server.maxConnections = mostConnections
     let full = false
     server.on("drop", () => {
-      // once until there is room again: who opens ten thousand must not fill the log
+      // once until there is room again: a program that opens ten thousand must not fill the log
       if (full) return
       full = true
       options.report({

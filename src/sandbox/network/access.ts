@@ -57,7 +57,7 @@ const answerOf = <A>(ask: () => Answer<A>): Effect.Effect<A, unknown> =>
     return Effect.tryPromise({ try: () => Promise.resolve(answer as A), catch: (error) => error })
   })
 
-/** Fails for anything but an answer, a defect among it: what can't be decided is not allowed. */
+/** Fails if there is no answer in time, and turns a defect into a failure: what can't be decided is not allowed. */
 const sure = <A>(answer: Effect.Effect<A, unknown>, milliseconds: number, otherwise: (why: string) => NoConnection) =>
   answer.pipe(
     Effect.timeoutOrElse({
@@ -68,7 +68,7 @@ const sure = <A>(answer: Effect.Effect<A, unknown>, milliseconds: number, otherw
     Effect.mapError((error) => otherwise(textOf(error)))
   )
 
-/** Whether it is allowed, by the rules or by the application; and whether its address counts as named. */
+/** Fails if neither the rules nor the application allow it. */
 const judge = ({ ask, rules }: Policy, request: Request): Effect.Effect<void, NoConnection> => {
   if (allow(rules, request)) return Effect.void
   const otherwise = refused(request, `${written(request)} is not allowed`)
@@ -143,7 +143,7 @@ const dial = (host: string, port: number): Effect.Effect<Socket, string, Scope.S
     Effect.timeoutOrElse({ duration: connecting, orElse: () => Effect.fail("ETIMEDOUT") })
   )
 
-/** The addresses that a program may be connected to that asks for a host: at least one. */
+/** The addresses that a program may be connected to, if it asks for a host: at least one. */
 export const admit = (policy: Policy, request: Request): Effect.Effect<ReadonlyArray<string>, NoConnection> =>
   Effect.andThen(judge(policy, request), addressesOf(policy, request))
 

@@ -60,7 +60,7 @@ const specialUse = (address: Address): string | undefined => {
   return use ?? (address.family === 6 && !holds(global6, address) ? "a reserved address" : undefined)
 }
 
-/** As {@link specialUse}, of an address as text; a text that is none is of no use. */
+/** As {@link specialUse}, of an address as text; `"no address"` for any other text. */
 export const specialUseOf = (text: string): string | undefined => {
   const address = parseAddress(text)
   return address === undefined ? "no address" : specialUse(address)

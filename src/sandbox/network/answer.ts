@@ -9,7 +9,7 @@ import { tellerOf } from "./Connection.ts"
 import type { Connection } from "./Connection.ts"
 import { authorityOf } from "./hosts.ts"
 
-/** A public address, to which each name leads that `resolve` says nothing of: there are no name servers. */
+/** A public address. Without a `resolve`, each name leads to it: there are no name servers. */
 const somewhere = ["93.184.216.34"]
 
 /** Decides, and reports what came of it. */

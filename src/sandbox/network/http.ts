@@ -79,7 +79,7 @@ export const makeReader = (): Reader => {
   server.headersTimeout = 0
   server.timeout = silence
   server.maxHeadersCount = 200
-  // who sends a second one before the answer gets the answer, and may ask again over another connection
+  // a program that sends a second one early gets the first answer, and may ask again over another connection
   server.maxRequestsPerSocket = 1
   const tell = (socket: Socket, head: Head): boolean => {
     const resume = waiting.get(socket)

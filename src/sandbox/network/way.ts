@@ -1,4 +1,4 @@
-/** How a sandbox is begun that may have a list of hosts, and what its program has by it. */
+/** How a sandbox is begun, with a proxy if it has a list of hosts, and what its program has asked of that. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

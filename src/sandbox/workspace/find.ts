@@ -60,7 +60,7 @@ const matcher = (patterns: ReadonlyArray<string>) => {
 
 const isType = ({ mode }: Status, type: number): boolean => (mode & S.IFMT) === type
 
-/** Who walks through a directory. */
+/** What a walk through a directory calls. */
 interface Walker {
   /** Is told of all that is below it, and tells whether to look into that. */
   readonly look: (path: string, entry: Entry) => boolean
@@ -107,7 +107,7 @@ const otherNames = (tree: Tree, top: string, hidden: ReadonlyArray<string>) =>
       if (type === "file") files.push(path)
       return true
     }
-    // of those that are closed it has been told before
+    // the first walk has reported the closed ones
     yield* walk(tree, top, { look, closed: () => {} })
     return yield* Effect.filter(
       files,

@@ -88,7 +88,7 @@ const place = (top: number, { directory, path }: Missing): Effect.Effect<void, S
     yield* Effect.addFinalizer(() => Effect.andThen(remove(parent, name, held), Effect.ignore(sys.close({ fd: held }))))
   }))
 
-/** Has something in the place of what is missing, until the scope is closed. */
+/** Puts something in the place of what is missing, until the scope is closed. */
 export const placeholders = (
   { missing, source }: Pick<Found, "source" | "missing">
 ): Effect.Effect<void, SyscallError, Kernel | Scope.Scope> =>

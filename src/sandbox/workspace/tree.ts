@@ -1,6 +1,6 @@
 /**
- * How the files of a workspace are looked at: by Node's threads, since a workspace may be large, or on a slow disk; of a kernel
- * in memory, whose files are none of this process's, by calls. Neither follows a link.
+ * How the files of a workspace are looked at: by Node's threads, since a workspace may be large, or on a slow disk. If the kernel
+ * is one in memory, its files are looked at by calls. Neither follows a link.
  */
 import * as Effect from "effect/Effect"
 import type { Dirent } from "node:fs"
@@ -45,7 +45,7 @@ export interface Tree {
 
 const gone: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"])
 
-/** In place of what is not UTF-8 in a name: under the name that it makes, nothing is found. */
+/** Replaces what is not UTF-8 in a name. Nothing is found under the name that results. */
 export const replacement = "\ufffd"
 
 const unread = (directory: string, code: string): ReadonlyArray<Entry> | Closed =>

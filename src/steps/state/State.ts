@@ -50,7 +50,7 @@ export interface State {
   readonly namespacePaths: Readonly<Partial<Record<NamespaceType, string>>>
   /** Absolute. */
   readonly rootfs: string
-  /** How the root was made that only the container's own mount namespace shows; absent if it is a directory of the host. */
+  /** How the root was made, if only the container's own mount namespace shows it; absent if it is a directory of the host. */
   readonly madeRoot?: MadeRoot
   /** Absolute path of the bundle; absent for a container that came from none. */
   readonly bundle?: string

@@ -1,6 +1,6 @@
 /**
- * Directories below the root that have no state: what a start has left that was cut short, and what no container has made, as
- * when the root is some other directory of the caller.
+ * Directories below the root that have no state: the rest of an interrupted start, or a directory that no container has made, if
+ * the root is some other directory of the caller.
  *
  * @category state
  * @since 0.2.0
@@ -23,7 +23,7 @@ import {
 import { type ContainerNotFound, type InvalidId, NoContainer } from "./errors.ts"
 import { draft } from "./Store.ts"
 
-/** What is in a directory besides drafts of a state: a start that was cut short before its first state has left nothing else. */
+/** What is in a directory besides drafts of a state: a start that was interrupted before its first state leaves nothing else. */
 const foreignIn = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<string>, SyscallError, Kernel> =>
   Effect.map(
     using(openIn(dirfd, "."), entriesOf),
@@ -31,8 +31,8 @@ const foreignIn = (dirfd: AnyFd): Effect.Effect<ReadonlyArray<string>, SyscallEr
   )
 
 /**
- * Whether a directory without a state is what a start has left that was cut short: the caller's own, as a start makes it, and
- * with nothing else in it. Any other directory has no state either.
+ * Whether a directory without a state is the rest of an interrupted start: it is the caller's own, has the mode that a start
+ * gives it, and has nothing else in it. Other directories have no state, either.
  *
  * @since 0.2.0
  */
@@ -48,8 +48,8 @@ export const isUnwritten = (
     }))
 
 /**
- * Removes a directory without a state, and the drafts of one. What holds anything else is no container's: it stays, and fails with
- * {@link NoContainer}. Nothing is removed recursively.
+ * Removes a directory without a state, and the drafts in it. If it holds anything else, it is no container's: it stays, and this
+ * fails with {@link NoContainer}. Nothing is removed recursively.
  *
  * @since 0.2.0
  */

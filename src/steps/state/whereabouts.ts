@@ -104,7 +104,7 @@ const isGone = (pid: AnyPid): Effect.Effect<boolean, SyscallError, Kernel> =>
       : Effect.succeed(true))
 
 /**
- * Whether the process has ended for certain that was to stay with a container until its end, and to remove it. What still runs
+ * Whether the process that was to stay with a container until its end, and to remove it, has ended for certain. What still runs
  * there has no owner: the kernel tells a program of the death of its parent by a signal, but a program can take that off (prctl(2),
  * or execve(2) by another thread).
  *

@@ -13,11 +13,11 @@ const entrySize = sizes.entry
 
 /**
  * How many entries a list has at most. All calls of a default container between two that must be made by themselves fit into one
- * list, so that it is handed over once. In the least memory that a server may have, less is left for them.
+ * list, so that it is handed over once. The smallest memory that a server may have has room for fewer.
  */
 const [many, few] = [1024, 384]
 
-/** Bytes that a list takes in a memory of which so many are free. */
+/** How many bytes a list takes, by how many are free. */
 export const batchSize = (free: number): number => (free > 8 * many * entrySize ? many : few) * entrySize
 
 /** What a result must be so that the next entry is made: anything, no failure, or a number. */
