@@ -54,7 +54,7 @@ const steps = Pipeline.make(
   closeExecFrom,
   // as root first: the program's user may not be allowed to search the way there
   chdir,
-  // without no_new_privs a filter takes CAP_SYS_ADMIN, which goes below
+  // without no_new_privs a filter needs CAP_SYS_ADMIN, which is dropped below
   loadSeccompBeforeUser,
   // takes CAP_SETPCAP, which the change of the user clears from the effective set
   dropBoundingSet,

@@ -17,7 +17,7 @@ const steps = Pipeline.make(
   checkStopped,
   disconnectNetworks,
   removeCgroup,
-  // last: with it goes the id, by which a removal that failed above can be repeated
+  // last: the id goes with it, and a removal that failed above can only be repeated by the id
   removeState
 )
 

@@ -18,7 +18,7 @@ const steps = Pipeline.make(
   // a cgroup with a process in it can't be removed
   ...kill.steps,
   removeRemains,
-  // last: with it goes the id, by which a removal that failed above can be repeated
+  // last: the id goes with it, and a removal that failed above can only be repeated by the id
   removeEntry
 )
 

@@ -115,7 +115,7 @@ const memoryV2 = ({ memory }: Cgroup): Settings =>
     ...ifSet(memory.limit, (value) => one("memory.limit", "memory.max", orMax(value))),
     ...ifSet(memory.swap ?? (memory.limit === -1n ? -1n : undefined), (value) => {
       const swap = swapOf(value, memory.limit ?? 0n)
-      // a kernel without swap accounting has no file, and gives no swap beyond it to limit
+      // without swap accounting there is no file: a limit of none, or no limit, is then taken as given
       return typeof swap === "string"
         ? invalid("memory.swap", swap)
         : one("memory.swap", "memory.swap.max", orMax(swap), swap <= 0n)

@@ -44,8 +44,8 @@ export const makingFor = (ownership: Ownership["Service"]): Effect.Effect<Files.
 export const linkCalls = ["symlinkat", "openat2", "statx", "fchownat", "close"] as const
 
 /**
- * Makes a symlink, and gives it to whom it shall belong. The owner is changed by handle, after a look at it: what another
- * process has put in its place meanwhile is not given away, and no link is followed.
+ * Makes a symlink, and gives it to its owner by handle, after a look at it: no link is followed, and if another process has
+ * put something other than a link in its place meanwhile, that is not given away.
  */
 export const makeLink = (
   dirfd: AnyFd,

@@ -16,7 +16,7 @@
  * rule without conditions for the multiplexer itself. A filter can't see the arguments that go through socketcall(2).
  *
  * Some of this is not in the OCI specification and follows runc and libseccomp: the points 1 and 2; several conditions on
- * one argument of a rule, which are alternatives, where conditions on different arguments must all hold; and names that
+ * one argument of a rule, which are alternatives, while conditions on different arguments must all hold; and names that
  * no convention knows, which are left out and reported.
  *
  * @see seccomp(2), OCI config-linux.md#seccomp

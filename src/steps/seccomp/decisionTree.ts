@@ -121,7 +121,7 @@ const isBefore = (added: Test, there: Test): boolean => {
 
 const join = (there: Branch, added: Branch): Branch => {
   if (added === undefined || there === undefined) return there ?? added
-  // a verdict that is there already stands, and a shorter rule makes those void that continue from its end
+  // a verdict that is there already stays, and a shorter rule makes void what would continue from its end
   if (typeof there === "number" || typeof added === "number") return typeof there === "number" ? there : added
   return added.reduce(add, there)
 }
