@@ -161,7 +161,7 @@ export interface Allow {
 export interface Veth {
   /** The bridge's name. */
   readonly bridge: string
-  /** The address of the bridge, with its prefix (`"10.88.0.1/24"`), if it is to be made; it goes with its last sandbox. */
+  /** The address of the bridge, with its prefix (`"10.88.0.1/24"`), if it is to be made; it is removed with its last sandbox. */
   readonly createBridge?: string
   /** The name of the sandbox's interface; `"eth0"` if absent. */
   readonly name?: string
