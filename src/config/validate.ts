@@ -103,7 +103,7 @@ const overlap = (one: string, other: string): boolean =>
   one === other || one === "" || other === "" || one.startsWith(`${other}.`) || other.startsWith(`${one}.`)
 
 /**
- * All problems of a container that can be told without a kernel, in the order of the rules.
+ * All problems of a container that can be found without a kernel: first those of its types, then in the order of the rules.
  *
  * The container may come from plain JavaScript: its types are checked first, down to misspelt keys, and a rule is left out
  * if what it reads is not what the type says. `names` says how the format calls things. Rules that read a

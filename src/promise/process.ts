@@ -63,7 +63,7 @@ export interface TalkOptions extends SpawnOptions {
  * @category models
  */
 export interface Options extends TalkOptions {
-  /** What it reads from standard input; if absent, that is the null device: an empty one is a pipe that ends. */
+  /** What it reads from standard input. If absent: the null device, or in a pool an empty pipe, as for an empty input. */
   readonly input?: string | Uint8Array
   /**
    * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps the beginning, `"last"` the end, and

@@ -24,7 +24,7 @@ import { killing, type KillOptions, killShape, type Signal, signalShape } from "
 const forceKillAfter = "10 seconds"
 
 /**
- * A program in a container. It ends with the scope in which it was started. It has what effect's `ChildProcessHandle` has, but for
+ * A program in a container. It ends with the scope in which it was started. It has what effect's `ChildProcessHandle` has, except
  * the streams: a program's standard streams are descriptors, `stdio` of its options.
  *
  * - `E`: what its end can fail with
@@ -81,7 +81,7 @@ interface Up {
 
 type OnRunning = (running: RunningProcess) => Effect.Effect<void, SyscallError, Kernel>
 
-/** Has a program run in the background, as a further one of a container. */
+/** Runs a program in the background, as a further one of a container. */
 export const furtherOf = <E, R>(
   begin: (onRunning: OnRunning) => Effect.Effect<Ended, E, R>,
   provided: Provided

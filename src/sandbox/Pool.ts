@@ -57,7 +57,7 @@ export interface Options {
   readonly concurrency?: number
   /** Is told of each sandbox that is ready, could not be made, or has broken while it waited. */
   readonly onEvent?: (event: PoolEvent) => Effect.Effect<void>
-  /** Directory of the states of all containers; as the command has it if absent. */
+  /** Directory of the states of all containers. If absent: `StateRoot` of `runfx/runtime/Runtime`, or else the command's. */
   readonly stateRoot?: string
 }
 
@@ -72,12 +72,12 @@ export interface Pool {
   readonly waiting: Effect.Effect<number>
   /** Done when as many wait as there should be; fails if one can't be made until then. */
   readonly full: Effect.Effect<void, SandboxError>
-  /** Has a sandbox become a program; it ends with the scope, and was never used before. */
+  /** Starts a program in a sandbox that was never used before; it ends with the scope. */
   readonly start: (
     command: ReadonlyArray<string>,
     options: ProgramOptions
   ) => Effect.Effect<ProgramOfPool, SandboxError, Kernel | Scope.Scope>
-  /** Provides what runs in it with the kernel that it was made with. */
+  /** Provides effects with the kernel that the pool was made with. */
   readonly within: Provided
 }
 
@@ -125,12 +125,12 @@ const checkPool = (options: Options): ReadonlyArray<Problem> => {
 /** How many sandboxes are tried for one program, if one after the other is broken. */
 const tries = 3
 
-/** What a sandbox fails with that had broken before it was asked for anything. */
+/** The errors of a sandbox that was broken before its program was known. */
 const ofBroken = new Set(["InitDied", "InitStuck", "ChannelGarbled", "Frozen"])
 
 const isBroken = (error: SandboxError): boolean => error instanceof SandboxFailed && ofBroken.has(error.code)
 
-/** Has one sandbox become a program. */
+/** Starts a program in a sandbox that waits. */
 const handOut = (
   { scope, waiting }: Item,
   command: ReadonlyArray<string>,
@@ -144,8 +144,8 @@ const handOut = (
   })
 
 /**
- * Makes a pool. It is there when the first of its sandboxes waits, so that what is wrong with all of them is its own error;
- * the others are made in the background.
+ * Makes a pool; done when the first of its sandboxes waits, so that this fails if none can be made. The others are made in the
+ * background.
  *
  * @category constructors
  */
@@ -210,7 +210,8 @@ const poolOf = (stock: Stock, sandbox: Sandbox, size: number, within: Provided):
 })
 
 /**
- * Runs a program in a sandbox of a pool, and waits for its end; see `run`. If none waits, it waits for the next one.
+ * Runs a program in a sandbox of a pool, and waits for its end; see `run`. If no sandbox waits, the next one is used. Without an
+ * `input`, standard input is an empty pipe.
  *
  * **Example** (A word count)
  *

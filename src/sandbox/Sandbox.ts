@@ -85,5 +85,5 @@ export const withFlow = <P extends Pipeline.Any>(
   flow: SoundFlow<P> & InitFlow<P>
 ): Sandbox => ({ ...self, flow })
 
-/** What is wrong with the description of a sandbox, as far as that can be told without a look at the host. */
+/** What is wrong with the description of a sandbox, as far as that can be found without a look at the host. */
 export const problems = ({ description }: Sandbox): ReadonlyArray<Problem> => check(description)

@@ -91,7 +91,7 @@ export const env: Shape = (value, at, tell) => {
     const name = String(place.at(-1))
     if (!variableName.test(name)) tell(place, undefined, "must have a name without \"=\" and NUL characters")
     const plain = Redacted.isRedacted(entry) ? Redacted.value(entry) : entry
-    // told without its value, which may be a secret
+    // without the value, which may be a secret
     if (typeof plain !== "string") tell(place, undefined, "must be a text")
     else if (plain.includes("\0")) tell(place, undefined, "must not contain a NUL character")
   })(value, at, tell)
@@ -225,7 +225,7 @@ export const problemsOf = (shape: Shape, value: unknown, top: string): ReadonlyA
   return all
 }
 
-/** All problems of a description that can be told without a look at the host. */
+/** All problems of a description that can be found without a look at the host. */
 export const check = (value: unknown): ReadonlyArray<Problem> => problemsOf(description, value, "the description")
 
 const argument: Shape = (value, at, tell) => {

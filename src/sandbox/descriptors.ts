@@ -42,7 +42,7 @@ export const byNumber = (entry: Shape): Shape =>
     entry(value, at, tell)
   })
 
-/** What descriptors that are passed on must be, as far as that can be told without a look at them. */
+/** What descriptors that are passed on must be, as far as that can be checked without a look at them. */
 export const shape: Shape = byNumber((value, at, tell) => {
   if (!isNumber(fdOf(value))) tell(at, fdOf(value), rule)
 })

@@ -1,4 +1,4 @@
-/** What a start has to do if its program is to have a terminal. */
+/** What a start does if its program gets a terminal. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Container } from "../config/Container.ts"
@@ -12,8 +12,8 @@ import { checkSize, type Console, makeConsole, type Size } from "./terminal.ts"
 /** A terminal as it is asked for: its size, or that of most terminals. */
 export interface TerminalChoice {
   /**
-   * Whether the program has a terminal, and of which size, 24 rows of 80 columns if nothing is said: both of its outputs
-   * come as one, and it is the controlling one of its session. Process 1 of a new sandbox is one of runfx's own then, unless the
+   * Whether the program has a terminal, and its size; `true` means 24 rows of 80 columns. Then both of its outputs come as one,
+   * and the terminal is the controlling one of its session. Process 1 of a new sandbox is then one of runfx's own, unless the
    * description says `init: false`: the kernel would drop ^C and a hang-up for a program that is process 1 and does not handle
    * them.
    */

@@ -128,7 +128,7 @@ export const write = (
       resume(error == null ? Effect.void : Effect.fail(new SandboxStreamError({ stream, code: codeOf(error) }))))
   })
 
-/** What is written to the sink is what the program reads; its end is the end of the program's input, unless that is to come. */
+/** What is written to the sink is what the program reads. Its end ends the program's input, unless `endOnDone` is false. */
 export const sinkOf = (
   socket: Writable,
   stream: SandboxStreamError["stream"] = "stdin",
@@ -138,7 +138,7 @@ export const sinkOf = (
   return endOnDone ? Sink.ensuring(sink, Effect.sync(() => void socket.end())) : sink
 }
 
-/** What the program writes, read no faster than it is asked for; who stops early closes the pipe. */
+/** What the program writes, read no faster than it is asked for. If the reader stops early, the pipe is closed. */
 export const streamOf = (
   socket: Readable,
   stream: SandboxStreamError["stream"]
@@ -158,8 +158,8 @@ export const ended = (socket: Readable): Effect.Effect<void> =>
   })
 
 /**
- * Waits until all was read that is in a pipe now. Its program has ended, and what it wrote is there; but others that it
- * has started may hold the other end, and would write on.
+ * Waits until all that is in a pipe now was read. Its program has ended, and what it wrote is there; but others that it has
+ * started may hold the other end, and continue to write.
  */
 export const drained = (output: End): Effect.Effect<void, never, Kernel> =>
   Effect.gen(function*() {

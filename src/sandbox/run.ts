@@ -25,7 +25,7 @@ import { type Streams, streamsOf } from "./streams.ts"
 
 /** What a program gets, and what becomes of what it writes. */
 export interface Options extends TerminalOptions {
-  /** What it reads from standard input; if absent, that is the null device: an empty one is a pipe that ends. */
+  /** What it reads from standard input. If it is absent, that is the null device; if it is empty, a pipe that ends. */
   readonly input?: string | Uint8Array | Stream.Stream<Uint8Array>
   /**
    * What happens if it writes more than `limits.output` to standard output or standard error: `"end"` ends it; `"first"`
@@ -96,7 +96,7 @@ export const take = (
     const keep = overflow === "last" ? "last" : "first"
     const stdout = new Collector(streams.stdout, resolved.output, keep, tooMuch)
     const stderr = new Collector(streams.stderr, resolved.output, keep, tooMuch)
-    // an input that breaks off must not look like one that is complete
+    // an input that fails half-way must not look like a complete one
     yield* Effect.forkScoped(Effect.catchCause(feed(streams, input), program.giveUp))
     return () => {
       const [out, err] = [stdout.bytes, stderr.bytes]
@@ -119,7 +119,7 @@ export const toItsEnd = (
     const streams = streamsOf(started.pipes, started.terminal)
     const output = yield* take(started, streams, started.resolved, options)
     const end = yield* started.ended
-    // its last process is gone, and so is the last end of what it wrote to: what is there comes, and then nothing more
+    // all processes are gone, and with them their ends of the streams, which end after what is there
     yield* Effect.all([ended(streams.stdout), ended(streams.stderr)], { discard: true })
     return { ...yield* exitOf(started, end, started.timedOut()), ...output() }
   })

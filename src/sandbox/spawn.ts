@@ -200,7 +200,7 @@ export const begunOf = (
     return { process, streams, further }
   })
 
-/** Waits for a program's end, and for those that read what it has written. */
+/** Waits for a program's end, and until all that it has written was read, if anybody reads it. */
 export const endOf = ({ process, streams: { stderr, stdout } }: Begun): Effect.Effect<unknown, unknown> => {
   const read = Effect.suspend(() =>
     Effect.forEach([stdout, stderr].filter((stream) => stream.listenerCount("readable") > 0), ended, { discard: true })
@@ -217,7 +217,7 @@ export interface Spawned extends Pick<Begun, "streams" | "further"> {
   readonly process: Process
 }
 
-/** Has a program run as long as the scope, unless it is let go. */
+/** Runs a program as long as the scope is open, unless it is let go of. */
 export const spawnedFrom = <R>(
   begin: Effect.Effect<Begun, SandboxError, R>
 ): Effect.Effect<Spawned, SandboxError, Exclude<R, Scope.Scope> | Scope.Scope> =>

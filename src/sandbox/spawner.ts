@@ -142,7 +142,7 @@ interface Start extends Common {
   readonly further: AdditionalFds
 }
 
-/** Checks what can be told before anything is made. */
+/** Checks what can be checked before anything is made. */
 const checked = ({ sandbox }: Common, { options }: ChildProcess.StandardCommand): Effect.Effect<void, Failure> =>
   Effect.gen(function*() {
     if (streamOption<ChildProcess.CommandInput>(options.stdin) === "inherit") {

@@ -42,7 +42,7 @@ export interface Program {
   readonly pipes: Pipes
   /** When its start began, and when it ran, by `now`. */
   readonly times: { readonly asked: number; readonly running: number }
-  /** How it has ended; of a sandbox's first program: when all is removed. */
+  /** How it has ended. For a sandbox's first program, this is known when all of the sandbox is removed. */
   readonly ended: Effect.Effect<Runtime.Ended, SandboxError>
   /** Whether it has ended. */
   readonly hasEnded: () => boolean
@@ -52,7 +52,7 @@ export interface Program {
   readonly signal: (signal: number) => Effect.Effect<void, SandboxError, Kernel>
   /** Ends it. If that is refused, `ended` fails with the reason: nobody waits for a limit that can't be kept. */
   readonly kill: Effect.Effect<void, never, Kernel>
-  /** Has `ended` fail, whatever becomes of the program: it ends with the scope. */
+  /** Makes `ended` fail, whatever becomes of the program, which ends with the scope. */
   readonly giveUp: (cause: Cause.Cause<SandboxError>) => Effect.Effect<void>
   /** The signal that has ended it in its own words, if another one was sent instead; see `deliver`. */
   readonly endedBy: () => number | undefined
@@ -87,7 +87,7 @@ export interface StartOptions {
    * ```
    */
   readonly descriptors?: Descriptors
-  /** Directory of the states of all containers; as the command has it if absent. */
+  /** Directory of the states of all containers. If absent: `StateRoot` of `runfx/runtime/Runtime`, or else the command's. */
   readonly stateRoot?: string
 }
 

@@ -24,7 +24,7 @@ export type PoolEvent =
   /** One could not be made; the next try is after so many milliseconds. */
   | { readonly _tag: "Failed"; readonly error: SandboxError; readonly retryAfter: number }
 
-/** A sandbox that waits, with its scope: the process that has it closes that. */
+/** A sandbox that waits, with its scope, which its owner closes. */
 export interface Item {
   readonly waiting: Waiting
   readonly scope: Scope.Closeable
@@ -58,7 +58,7 @@ const pause = { first: 100, most: 10_000 } as const
 /** If one breaks within so many milliseconds, the next one is made after a pause, as if it could not be made. */
 const infancy = 1000
 
-/** What somebody gets who asks a pool that is closed. */
+/** The error of a request to a pool that is closed. */
 export const poolClosed = (): SandboxFailed =>
   new SandboxFailed({
     step: "",
@@ -101,7 +101,7 @@ export class Stock {
     return this.#idle.size
   }
 
-  /** Has as many made as are missing. */
+  /** Begins to make those that are missing. */
   fill(): void {
     const { concurrency, size } = this.#options
     while (
@@ -172,7 +172,7 @@ export class Stock {
     return this.#options.tell({ _tag: "Broken", id: item.waiting.id, error })
   }
 
-  /** Nobody gets any more, and none is made. */
+  /** From now on nobody gets one, and none is made. */
   close(): void {
     this.#isClosed = true
     this.#idle.clear()
@@ -233,7 +233,7 @@ export class Stock {
   #offer(item: Item): void {
     if (this.#isClosed) return
     const [taker] = this.#takers
-    // made for somebody who has gone: a pool has as many as it was asked to have
+    // it was made for somebody who does not want it any more, and the pool has enough
     if (taker === undefined && this.#idle.size >= this.#options.size) {
       return this.#run(Scope.close(item.scope, Exit.void))
     }
@@ -248,7 +248,7 @@ export class Stock {
     this.fill()
   }
 
-  /** Replaces one that breaks while it waits; with one that was given away it is its owner's business. */
+  /** Replaces one that breaks while it waits. One that was given away is its owner's. */
   #watch(item: Item, since: number): Effect.Effect<void, never, Kernel | Fork> {
     return Effect.gen({ self: this }, function*() {
       const exit = yield* Effect.exit(item.waiting.ends)

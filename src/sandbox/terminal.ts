@@ -33,8 +33,8 @@ export interface Terminal {
   readonly output: Readable
   readonly resize: (size: Size) => Effect.Effect<void, InvalidSandbox | SyscallError, Kernel>
   /**
-   * Has the output end with what is there. Its program has ended; but others that it has started may have the terminal open,
-   * and would write on.
+   * Ends the output after what is there. The program has ended, but others that it has started may have the terminal open, and
+   * continue to write.
    */
   readonly finish: Effect.Effect<void>
 }

@@ -40,7 +40,7 @@ export interface Waiting extends Location {
   readonly resolved: Resolved
   /** Done when its program has ended; fails if there never was one. */
   readonly ends: Effect.Effect<void, SandboxError>
-  /** Has it become a program, once; with a size for its terminal, if there is one. */
+  /** Starts its program, once; with a size for its terminal, if there is one. */
   readonly handOut: (
     process: Container["process"],
     size: Size | undefined

@@ -30,7 +30,7 @@ export const args: Rule = {
   ]
 }
 
-/** Each entry of the environment is `NAME=value`. What it holds may be a secret, and is not told. */
+/** Each entry of the environment is `NAME=value`. The value may be a secret, so no problem shows it. */
 export const env: Rule = {
   reads: ["process.env"],
   check: ({ process: { env } }) =>

@@ -1,5 +1,5 @@
 /**
- * What a value from a program is made of, told without a schema: a schema costs start-up time, and every start looks.
+ * What a value from a program is made of, checked without a schema: a schema costs start-up time, and every start checks.
  *
  * A shape looks at types, at the keys of objects, and at ranges that no rule looks at. A caller from plain
  * JavaScript gets the place of a mistake for it, and the rules can rely on types.

@@ -34,7 +34,7 @@ const capability: Shape = (value, at, tell) => {
 }
 const numbers = list(capability)
 
-/** Told without its value, which may be a secret. */
+/** Reports problems without the value, which may be a secret. */
 const secret = (shape: Shape): Shape => (value, at, tell) =>
   shape(value, at, (at, _, rule) => tell(at, undefined, rule))
 

@@ -71,7 +71,7 @@ export const relay = (one: Socket, other: Socket): Effect.Effect<void> =>
 export const owned = (socket: Socket): Effect.Effect<Socket, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      // told to who reads or writes; without a listener, an error would end the application
+      // the reader or writer gets it; without a listener, an error would end the application
       return socket.unref().on("error", () => {})
     }),
     () => Effect.sync(() => void socket.destroy())

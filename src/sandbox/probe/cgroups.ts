@@ -6,7 +6,8 @@ import * as Cgroup from "../../steps/cgroup/Cgroup.ts"
 import { type Finding, finding } from "./Finding.ts"
 
 /**
- * Whether the last mount on the way to a path is read-only: who lacks the permission as well is told of that alone.
+ * Whether the last mount on the way to a path is read-only. A caller who lacks the permission as well gets only EACCES from the
+ * kernel, and so this is looked up.
  *
  * @param mountinfo what /proc/self/mountinfo says
  */
