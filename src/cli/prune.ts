@@ -1,4 +1,4 @@
-/** `runfx prune`: removes containers that have ended and whose runtime has ended, too. */
+/** `runfx prune`: removes containers whose runtime has ended before it could remove them. */
 import * as Effect from "effect/Effect"
 import { given } from "../engine/given.ts"
 import { visibleLine } from "../engine/visible.ts"

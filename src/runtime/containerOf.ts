@@ -60,7 +60,7 @@ export interface Chosen {
   readonly scratch: boolean
   /** The names of the container's parts in the configuration; absent without a configuration. */
   readonly names?: Names
-  /** The parts of the configuration that have no effect. */
+  /** What the user may want to know of the configuration: what has no effect, and what was added. */
   readonly notices: ReadonlyArray<Notice>
 }
 

@@ -102,8 +102,8 @@ const lateOf = (program: Effect.Effect<Process>): { readonly late: Late; readonl
 }
 
 /**
- * The pipeline that a flow makes of the preset. One that begins with another pipeline than it is given loses what the options have
- * put in: the root would be empty, or the program never come.
+ * The pipeline that a flow makes of the preset. Fails if the flow ignores the pipeline that it is given, and so loses the steps
+ * that the options have added: the root would be empty, or the program would never come.
  */
 const editedBy = (
   flow: NonNullable<RunOptions["flow"]>,

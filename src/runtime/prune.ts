@@ -1,6 +1,6 @@
 /**
- * `prune`: removes what nobody owns any more: containers that have ended and whose runtime has ended before it could remove
- * them, and the rest of interrupted starts.
+ * `prune`: removes what nobody owns any more: containers whose runtime has ended before it could remove them, even if they run
+ * on, and the rest of interrupted starts.
  *
  * @category acts
  * @since 0.2.0
@@ -58,9 +58,9 @@ const pruneOne = (
 export type PruneError = StateRootError | Failure<typeof ownerless>
 
 /**
- * Removes what has no owner any more below a state root: containers that have ended, or whose start was interrupted, and whose
- * runtime has ended before it could remove them. Reports for each container what became of it, and why. If one can't be
- * removed, the others still are.
+ * Removes what has no owner any more below a state root: containers whose runtime has ended before it could remove them. They
+ * have ended, or their start was interrupted, or they run on without the runtime that was to stay with them: these are killed.
+ * Reports for each container what became of it, and why. If one can't be removed, the others still are.
  */
 export const prune = (
   options: PruneOptions & { readonly stateRoot?: string } = {}

@@ -267,7 +267,8 @@ const removeById = Effect.fnUntraced(function*(
 })
 
 /**
- * Removes a container that has no owner any more. Returns `false` if its id is another container's by now, or if it runs.
+ * Removes a container that has no owner any more. Returns `false` if its id is another container's by now, or if it runs, unless
+ * the runtime that was to stay with it has ended.
  *
  * @param judged the state that was judged; `undefined` if it had none
  */

@@ -66,7 +66,7 @@ const resizeTo = (master: AnyFd): Effect.Effect<void, SyscallError, Kernel> =>
 
 /**
  * Receives the master that the init sends over its console socket, by the protocol of OCI's console sockets: one message
- * with one descriptor. Who may trace the process of an `exec` can send anything in its name.
+ * with one descriptor. A process that may trace that of an `exec` can send anything in its name.
  */
 export const receiveMaster = (socket: AnyFd): Effect.Effect<number | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {

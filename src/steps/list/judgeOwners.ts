@@ -1,8 +1,9 @@
 /**
- * Decide for each container whether it may be removed: it has ended, and so has its runtime.
+ * Decide for each container whether it may be removed: its runtime has ended, and it has ended, or runs on although its runtime
+ * was to stay with it.
  *
- * A container is kept if it runs, if it belongs to another user, if its runtime lives, or if its pid namespace can't be seen
- * from here. A detached container that has ended is kept, too, unless the caller asks for it: an engine may still want to
+ * A container is kept if it belongs to another user, if its runtime lives, or if its pid namespace can't be seen from here. A
+ * detached container is kept as long as it runs, and also afterwards, unless the caller asks for it: an engine may still want to
  * read its state.
  *
  * @category steps
@@ -84,7 +85,7 @@ const isMissing = (error: { readonly _tag: string }): boolean =>
 
 /** A directory without a state belongs to a start that has just begun, or to one that was interrupted at that moment. */
 const staysEmpty = Effect.fnUntraced(function*(root: string, id: string) {
-  // what else has no state may be anybody's
+  // any other directory without a state may be anybody's
   if (!(yield* isUnwritten(root, id))) return false
   const inode = yield* Store.inodeOf(root, id)
   for (let slept = 0; slept < settling; slept += 50) yield* pause(50)

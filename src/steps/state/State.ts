@@ -46,7 +46,7 @@ export interface State {
   readonly hidden?: HiddenProcess
   /** Absent: the container has no cgroup of its own. */
   readonly cgroup?: CgroupManager
-  /** `/proc/<pid>/ns/<type>` or the path that was joined, of each namespace that is not the host's. */
+  /** `/proc/<pid>/ns/<type>` of its first process, for each namespace of the configuration; empty until that is known. */
   readonly namespacePaths: Readonly<Partial<Record<NamespaceType, string>>>
   /** Absolute. */
   readonly rootfs: string

@@ -34,7 +34,7 @@ export type Whereabouts =
   | { readonly _tag: "None" }
   /** It lives; the pid is that of the caller's pid namespace. */
   | { readonly _tag: "Alive"; readonly process: ProcessIdentity }
-  /** It has ended; it is a zombie until its parent reaps it. */
+  /** It has ended; with `zombie`, its parent has not reaped it yet. */
   | { readonly _tag: "Ended"; readonly zombie?: ProcessIdentity }
   /** It belongs to a pid namespace that can't be seen from here. */
   | { readonly _tag: "Unseen"; readonly pidNamespace: string }
