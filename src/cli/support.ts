@@ -128,8 +128,8 @@ const hashOf = (text: string): number => {
 }
 
 /**
- * An address of the bridge's network for a container: chosen by its id, or the next free one if a running container has
- * it already.
+ * An address of the bridge's network for a container: chosen by its id, or the next free one if another container has it
+ * already, even if that has stopped.
  */
 export const freeAddress = (stateRoot: string, id: string): Effect.Effect<string, never, Kernel> =>
   Effect.gen(function*() {

@@ -1,9 +1,8 @@
 /**
  * A plan as a page of HTML: one file that loads nothing else.
  *
- * The page can be read without its script, which only adds the search and a button that opens all steps. Names, paths and
- * arguments come from a container and are not trusted. So a policy in the page (CSP) allows this script and this style
- * only.
+ * The page can be read without its script, which only adds the search, the buttons and the keys. Names, paths and arguments
+ * come from a container and are not trusted. So a policy in the page (CSP) allows this script and this style only.
  *
  * @category plans
  * @since 0.2.0
@@ -168,7 +167,7 @@ const keys =
  * Writes a plan as a page of HTML, in one file that loads nothing: for a browser, a review, or an artifact of CI.
  *
  * The processes are side by side, and what comes later is further down. A step opens to its calls, with names instead of
- * numbers, what they make and remove, and the errnos that the step handles. Each step has an address, as
+ * numbers, what they make and remove, and the errnos that the step handles. Each step has an address, such as
  * `#step-standard-setHostname`; a plan that fails opens at the step that does. The same plan always makes the same text.
  *
  * **Example** (A page for a review)

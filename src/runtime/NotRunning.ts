@@ -13,9 +13,9 @@ import type { Whereabouts } from "../steps/state/whereabouts.ts"
 /** The container is not in the state that the command needs. */
 export class NotRunning extends Data.TaggedError("NotRunning")<{
   readonly id: string
-  /** `ending`: another command is killing or removing it, for which it stands still. */
+  /** `ending`: another command is killing or removing it, and has frozen it for that. */
   readonly status: Status | "ending"
-  /** What failed since it does not run any more; absent if it did not run before. */
+  /** The error that this explains; absent if the container did not run from the beginning. */
   readonly cause?: unknown
 }> {
   override get message(): string {

@@ -23,7 +23,7 @@ export type ListError = StateRootError | Failure<typeof listPipeline>
  * All containers, by id. One whose state can't be read, or whose status is unknown, is listed with the reason; one that
  * is deleted meanwhile is left out.
  *
- * @param root the directory of the state directories; `StateRoot` of this module if absent
+ * @param root the directory of the state directories; that of {@link stateRoot} if absent
  */
 export const list = (root?: string): Effect.Effect<ReadonlyArray<Listed>, ListError, Kernel> =>
   Effect.gen(function*() {

@@ -77,7 +77,7 @@ export type Misfit<P> = P extends Unfit<infer Sentence> ? Sentence
 export type Editable<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? P : MisfitsIn<P, C>
 
 /**
- * The result of edits; with the sentence about what does not fit, if something does not. In a pipe, the compiler takes offence at an
+ * The result of edits; with the sentence about what does not fit, if something does not. In a pipe, the compiler refuses the
  * edit as a function: the first line of its message has what the edit would return, not what it accepts.
  */
 export type AppliedIfFit<P, C extends Changes> = [MisfitsIn<P, C>] extends [never] ? Applied<P, C>
