@@ -197,7 +197,7 @@ if (isAsked("delete")) {
 
 if (isAsked("prune")) {
   program.command("prune")
-    .description("remove containers that have ended and whose runtime has ended, too")
+    .description("remove what runtimes that have ended left behind; containers that run on are killed")
     .option("-a, --all", "also remove detached containers that have ended")
     .option("-n, --dry-run", "only print what would be removed")
     .option("--verbose", "also print what is kept, and why")

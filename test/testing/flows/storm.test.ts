@@ -56,6 +56,7 @@ const ended = Object.fromEntries(ends.map((other) => [other, ["NotRunning stoppe
 const truths: Readonly<Partial<Record<Name, Readonly<Partial<Record<Name, ReadonlyArray<string>>>>>>> = {
   start: { ...ended, pause: ["NotRunning paused"] },
   term: ended,
+  kill: ended,
   cont: { ...ended, pause: ["FreezeTimeout"] },
   remove: Object.fromEntries(
     Object.keys(acts).map((other) => [other, ["StillRunning running", "StillRunning paused"]])
