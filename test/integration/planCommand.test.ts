@@ -44,7 +44,7 @@ describe("runfx plan", () => {
     fs.writeFileSync(file, "{}")
     const broken = await command.runfx(...given, "--diff", file, "/bin/true")
     assert.strictEqual(broken.code, 1)
-    assert.include(broken.stderr, `--diff ${file}: this is no plan as --format json prints it`)
+    assert.include(broken.stderr, `--diff ${file}: this is not a plan that --format json has printed`)
     const missing = await command.runfx(...given, "--diff", "/no/such/file", "/bin/true")
     assert.strictEqual(missing.code, 1)
     assert.include(missing.stderr, "--diff /no/such/file: ENOENT")

@@ -223,7 +223,7 @@ describe.skipIf(missing !== undefined)("a pid file", () => {
       `runfx run --id ${fresh()} --pid-file ${pid()}/stdout --rootfs ${root} -- /bin/true`
     )
     assert.strictEqual(code, 1)
-    assert.include(stderr, "a link to a file that is open")
+    assert.include(stderr, "a link of /proc to an open file")
   })
 })
 

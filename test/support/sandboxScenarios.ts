@@ -145,7 +145,7 @@ const probing: Readonly<Record<string, Scenario>> = {
     Effect.gen(function*() {
       const findings = yield* Sandbox.probe(setting)
       assert.deepEqual(findings[0], { name: "sandbox", ok: true, found: "a program has run in one" })
-      assert.equal(new Set(findings.map(({ name }) => name)).size, 10)
+      assert.equal(new Set(findings.map(({ name }) => name)).size, 9)
       for (const { found, ok, remedy } of findings) {
         assert.ok(found !== "" && (ok ? remedy === undefined : remedy !== ""), JSON.stringify(findings))
       }
