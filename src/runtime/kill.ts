@@ -63,14 +63,12 @@ export const signalTo = (
     const { cgroup, id } = state
     const known = yield* initOf(state)
     // the cgroups list their members, even if the first process can't be seen
-    if (known._tag === "Unseen" && (cgroup === undefined || signal !== SIG.KILL)) {
-      return yield* processUnseen(state, known)
-    }
-    if (signal === SIG.KILL) {
+    if (signal === SIG.KILL && (known._tag !== "Unseen" || cgroup !== undefined)) {
       const found = yield* killContainer(state, known, children)
       // what the init has left behind can be killed; if there is nothing, the OCI specification has that be an error
-      if (found.length > 0 || known._tag === "Unseen") return
+      if (found.length > 0) return
     }
+    if (known._tag === "Unseen") return yield* processUnseen(state, known)
     if (known._tag !== "Alive") return yield* new NotRunning({ id, status: yield* statusOf(root, state, known) })
     yield* Pipeline.run(signalPipeline).pipe(
       Effect.provideService(SignalTarget, { signal, init: known.process, all, ...given({ cgroup }) })
