@@ -5,7 +5,7 @@ import * as References from "effect/References"
 import { notice, problem } from "../../src/config/ConfigError.ts"
 import { tellNotices } from "../../src/runtime/tellNotices.ts"
 
-describe("parts of a configuration without effect", () => {
+describe("notices about a configuration", () => {
   it.effect("are told on their level, the first of many one by one", () =>
     Effect.gen(function*() {
       const lines: Array<string> = []
@@ -20,7 +20,7 @@ describe("parts of a configuration without effect", () => {
       )
       assert.strictEqual(lines.length, 22)
       assert.strictEqual(lines[19], "Warn: a19: has none")
-      assert.strictEqual(lines[20], "Warn: and 10 more parts of the configuration have no effect")
+      assert.strictEqual(lines[20], "Warn: and 10 more notices about the configuration")
       assert.strictEqual(lines[21], "Debug: b: has none")
     }))
 })
