@@ -19,7 +19,7 @@ import { advice, loadFilter } from "./seccomp/load.ts"
  * @see seccomp(2)
  */
 export const loadSeccompBeforeUser = Step.make("loadSeccompBeforeUser", {
-  doc: "load the seccomp filter while CAP_SYS_ADMIN is there, where no_new_privs is off",
+  doc: "load the seccomp filter while CAP_SYS_ADMIN is there, if no_new_privs is off",
   calls: ["seccomp"],
   requires: [Init],
   reversal: "irreversible",

@@ -21,7 +21,7 @@ import { compile } from "./seccomp/compile.ts"
  * @see seccomp(2)
  */
 export const prepareSeccomp = Step.make("prepareSeccomp", {
-  doc: "compile the seccomp filter that is loaded right before the program, where no_new_privs is on",
+  doc: "compile the seccomp filter that is loaded right before the program, if no_new_privs is on",
   calls: [],
   requires: [Init],
   provides: ExecFilter,

@@ -17,7 +17,7 @@ const entrySize = sizes.entry
  */
 const [many, few] = [1024, 384]
 
-/** How many bytes a list takes, by how many are free. */
+/** How many bytes a list takes, by how many are free: the arguments of its calls take the rest, which is the larger part. */
 export const batchSize = (free: number): number => (free > 8 * many * entrySize ? many : few) * entrySize
 
 /** What a result must be so that the next entry is made: anything, no failure, or a number. */
