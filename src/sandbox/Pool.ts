@@ -187,17 +187,18 @@ const poolOf = (stock: Stock, sandbox: Sandbox, size: number, within: Provided):
       for (let tried = 1;; tried++) {
         let taken: Item | undefined
         yield* Effect.addFinalizer((exit) => {
+          if (taken === undefined) return Effect.void
           // it may have been interrupted before it was served
-          stock.fill()
-          return taken === undefined ? Effect.void : Scope.close(taken.scope, exit)
+          stock.givenUp(taken)
+          return Scope.close(taken.scope, exit)
         })
         const item = yield* stock.take((one) => void (taken = one))
         const exit = yield* Effect.exit(handOut(item, command, options))
         if (Exit.isSuccess(exit)) {
-          stock.served()
+          stock.served(item)
           return { started: exit.value, sandbox }
         }
-        stock.fill()
+        stock.givenUp(item)
         yield* Scope.close(item.scope, exit)
         // by the end of the pool
         if (Cause.hasInterruptsOnly(exit.cause)) return yield* poolClosed()

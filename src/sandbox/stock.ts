@@ -74,6 +74,8 @@ export class Stock {
   readonly #scope: Scope.Closeable
   readonly #run: (effect: Effect.Effect<unknown, never, Kernel | Fork>) => void
   readonly #idle = new Set<Item>()
+  /** Those that were taken, and do not run their programs yet. */
+  readonly #handedOut = new Set<Item>()
   readonly #takers = new Set<Taker>()
   readonly #hopeful = new Set<Hopeful>()
   #starting = 0
@@ -101,13 +103,14 @@ export class Stock {
     return this.#idle.size
   }
 
-  /** Begins to make those that are missing. */
+  /**
+   * Begins to make those that are missing. One that was taken is replaced only when its program runs: until then, the making of
+   * another one would take processors from it.
+   */
   fill(): void {
     const { concurrency, size } = this.#options
-    while (
-      !this.#isClosed && this.#starting < concurrency &&
-      this.#idle.size + this.#starting < size + this.#takers.size
-    ) {
+    const wanted = Math.max(size - this.#handedOut.size, 0) + this.#takers.size
+    while (!this.#isClosed && this.#starting < concurrency && this.#idle.size + this.#starting < wanted) {
       this.#starting++
       this.#run(this.#start(0))
     }
@@ -132,9 +135,14 @@ export class Stock {
   /**
    * Takes the one that has waited longest, or the next that will wait. Fails with what the making of that one fails with.
    *
-   * @param taken is called at once: an interruption may come before the effect has ended
+   * @param told is called at once: an interruption may come before the effect has ended. Who is told of an item says later that
+   * it is served, or given up
    */
-  take(taken: (item: Item) => void): Effect.Effect<Item, SandboxError> {
+  take(told: (item: Item) => void): Effect.Effect<Item, SandboxError> {
+    const taken = (item: Item) => {
+      this.#handedOut.add(item)
+      told(item)
+    }
     return Effect.callback((resume) => {
       if (this.#isClosed) return resume(Effect.fail(poolClosed()))
       const [item] = this.#idle
@@ -161,10 +169,15 @@ export class Stock {
     })
   }
 
-  /** One that was taken is as it should be. Only now another one is made: it would have taken processors from this one. */
-  served(): void {
+  /** The program of one that was taken runs. */
+  served(item: Item): void {
     this.#failures = 0
-    this.fill()
+    this.givenUp(item)
+  }
+
+  /** One that was taken will not run a program, if it does not yet. */
+  givenUp(item: Item): void {
+    if (this.#handedOut.delete(item)) this.fill()
   }
 
   /** One that was taken was broken. */

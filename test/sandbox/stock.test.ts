@@ -91,12 +91,31 @@ describe("Stock", () => {
       assert.strictEqual(stock.waiting, 0)
       const third = yield* Effect.forkChild(take(stock))
       yield* finish(1)
-      assert.strictEqual((yield* Fiber.join(third)).waiting.id, "2")
-      stock.served()
+      items.push(yield* Fiber.join(third))
+      assert.strictEqual(items.at(-1)?.waiting.id, "2")
+      for (const item of items) stock.served(item)
       yield* settled
       assert.lengthOf(asked, 2)
       yield* finish(2)
       assert.deepStrictEqual([made.length, stock.waiting], [5, 2])
+    }))
+
+  it.live("replaces one that was taken when its program runs, or is given up, and not before", () =>
+    Effect.gen(function*() {
+      const { asked, finish, stock } = yield* setup({ size: 2, concurrency: 2 })
+      // who waits until all are there takes one at once, within the news of it
+      const first = yield* Effect.forkChild(Effect.andThen(stock.has(2), take(stock)), { startImmediately: true })
+      yield* finish(2)
+      const items = [yield* Fiber.join(first), yield* take(stock)] as const
+      yield* settled
+      assert.deepStrictEqual([asked.length, stock.waiting], [0, 0])
+      stock.served(items[0])
+      stock.givenUp(items[0])
+      yield* settled
+      assert.lengthOf(asked, 1)
+      stock.givenUp(items[1])
+      yield* settled
+      assert.lengthOf(asked, 2)
     }))
 
   it.live("tells who waits longest what the next one failed with, and tries again", () =>
