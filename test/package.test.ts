@@ -92,6 +92,7 @@ const own = [
   "runtime/list",
   "runtime/lookUpUser",
   "runtime/mappedUser",
+  "runtime/lookedAt",
   "runtime/neighbours",
   "runtime/Containers",
   "runtime/onModel",

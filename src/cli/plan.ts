@@ -189,21 +189,11 @@ export const showDelete = (command: DeleteCommand & PlanCommand): Promise<void> 
   }))
 
 /** What `prune` would do. */
-export const showPrune = ({ flow, root, detached, ...command }: PlanPruneCommand): Promise<void> =>
+export const showPrune = ({ detached, flow, root, ...command }: PlanPruneCommand): Promise<void> =>
   onLinux(Effect.gen(function*() {
     const { strategies } = yield* flowOption(flow)
-    const options = given({ stateRoot: root, strategies })
-    const found = yield* Runtime.prune({ ...options, ...given({ detached }), dryRun: true })
-    const stateRoot = root ?? (yield* Runtime.stateRoot)
-    const removed: Array<{ readonly id: string; readonly container: Container; readonly bundle?: string }> = []
-    for (const { _tag, id } of found) {
-      if (_tag !== "Removed") continue
-      const state = yield* Effect.result(Store.load(stateRoot, id))
-      // of one without a state only the directory is left, which a plan leaves out
-      if (state._tag === "Success") {
-        removed.push({ id, ...given({ bundle: state.success.bundle }), container: yield* whole(state.success) })
-      }
-    }
-    const kept = found.filter(({ id }) => !removed.some((one) => one.id === id)).map(({ id }) => id)
-    return yield* print(yield* planPrune({ removed, kept }, options), command)
+    const plan = yield* planPrune(given({ stateRoot: root, strategies, detached }))
+    const code = yield* print(plan, command)
+    // as the command, which removes the others all the same
+    return plan.containers?.some(({ what }) => what === "failed") === true ? 1 : code
   }))

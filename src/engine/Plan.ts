@@ -92,6 +92,17 @@ export const Failure = Schema.Struct({
   residue: said(Schema.Array(Schema.String), "steps that can't be taken back in place")
 })
 
+/**
+ * What becomes of one container.
+ *
+ * @since 0.2.0
+ */
+export const Fate = Schema.Struct({
+  id: Schema.String,
+  what: Schema.Literals(["killed and removed", "removed", "left alone", "failed"]),
+  why: said(Schema.String, "why; of failed: the error")
+})
+
 /** A plan. */
 export const Plan = Schema.Struct({
   version: Schema.Literal(1),
@@ -107,6 +118,9 @@ export const Plan = Schema.Struct({
       "what is on the machine at the end that was not there before, a line each; absent if it was not looked up"
     )
   ),
+  containers: Schema.optionalKey(
+    said(Schema.Array(Fate), "what becomes of each container, if that is what the command decides: prune")
+  ),
   fails: Schema.optionalKey(Failure)
 })
 
@@ -116,6 +130,13 @@ export const Plan = Schema.Struct({
  * @category models
  */
 export interface Plan extends Schema.Schema.Type<typeof Plan> {}
+/**
+ * What becomes of one container.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Fate extends Schema.Schema.Type<typeof Fate> {}
 /**
  * One step of a plan.
  *
@@ -156,6 +177,8 @@ export const make = (options: {
   readonly pids?: ReadonlyMap<number, string>
   /** What is on the machine at the end that was not there before. */
   readonly stays?: ReadonlyArray<string>
+  /** What becomes of each container. */
+  readonly containers?: ReadonlyArray<Fate>
   readonly error?: unknown
 }): Plan => {
   const { begun = [], pids, pipelines, record, rollback = [], rollbackAfter = record.length, title } = options
@@ -167,6 +190,7 @@ export const make = (options: {
     rows,
     rollback: undone.filter(({ undoing }) => undoing),
     ...options.stays === undefined ? {} : { stays: options.stays },
+    ...options.containers === undefined ? {} : { containers: options.containers },
     ...failureOf(options.error, rows)
   }
 }

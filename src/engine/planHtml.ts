@@ -133,7 +133,7 @@ const failure = (fails: Failure, anchor: string | undefined): Markup => {
   }</section>`
 }
 
-const facts = ({ fails, rows, stays }: Plan): Markup => {
+const facts = ({ containers = [], fails, rows, stays }: Plan): Markup => {
   const calls = rows.flatMap((row) => row.calls)
   const left = stays === undefined
     ? none
@@ -142,9 +142,14 @@ const facts = ({ fails, rows, stays }: Plan): Markup => {
         ? `nothing${fails === undefined ? "" : " of what was begun"}`
         : html`<ul>${stays.map((line) => html`<li><code>${line}</code>`)}</ul>`
     }</dd>`
+  const fates = containers.length === 0
+    ? none
+    : html`<dt>Containers</dt><dd><ul>${
+      containers.map(({ id, what, why }) => html`<li><code>${id}</code>: <strong>${what}</strong>: ${why}`)
+    }</ul></dd>`
   return html`<dl><dt>Calls</dt><dd>${total(rows)}</dd><dt>Made</dt><dd>${made(calls)}</dd><dt>Removed</dt><dd>${
     removed(calls)
-  }</dd>${left}</dl>`
+  }</dd>${fates}${left}</dl>`
 }
 
 const head = (sides: ReadonlyArray<string>, rows: Plan["rows"]) => (side: string): Markup => {

@@ -112,13 +112,14 @@ export const total = (rows: Plan["rows"]): string => {
 }
 
 /** The summary as lines of text. */
-export const summary = ({ fails, rows, stays, title }: Plan): ReadonlyArray<string> => {
+export const summary = ({ containers = [], fails, rows, stays, title }: Plan): ReadonlyArray<string> => {
   const calls = rows.flatMap((row) => row.calls)
   return [
     `Summary of ${title}:`,
     `  ${total(rows)}`,
     `  made: ${made(calls)}`,
     `  removed: ${removed(calls)}`,
+    ...containers.map(({ id, what, why }) => `  container ${id}: ${what}: ${why}`),
     ...stays === undefined
       ? []
       : stays.length === 0

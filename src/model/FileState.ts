@@ -71,6 +71,8 @@ export interface Node {
   readonly xattrs?: ReadonlyMap<string, Uint8Array>
   /** It is a node of the real machine. */
   readonly fromHost?: true
+  /** Its inode number; absent if that is the id. */
+  readonly number?: number
 }
 
 /** A file system instance (a superblock). */

@@ -15,7 +15,7 @@ export interface View {
   readonly parent: NodeId
   readonly name: string
   /** Its inode number, if the id does not tell it. */
-  readonly ino?: number
+  readonly ino?: number | undefined
   readonly mode: number
   readonly uid: number
   readonly gid: number
@@ -102,26 +102,26 @@ const typeOf = (content: Content): View["type"] => {
 
 /** The view of a stored node. One is made for every step of a path, so it is a single object literal. */
 const storedView = (m: Machine, node: Node): View => {
-  const { content, fs, gid, id, mode, name, parent, uid } = node
+  const { content, fs, gid, id, mode, name, number: ino, parent, uid } = node
   const type = typeOf(content)
   switch (content._tag) {
     case "Directory": {
       const list = (): ReadonlyArray<string> => [...loaded(m, node).keys()]
       const lookup = (child: string): NodeId | undefined => loaded(m, node).get(child)
-      return { id, fs, parent, name, mode, uid, gid, type, stored: node, list, lookup }
+      return { id, ino, fs, parent, name, mode, uid, gid, type, stored: node, list, lookup }
     }
     case "File": {
       const read = (): Uint8Array => content.host === undefined ? content.data : hostData(content.host)
-      return { id, fs, parent, name, mode, uid, gid, type, stored: node, read }
+      return { id, ino, fs, parent, name, mode, uid, gid, type, stored: node, read }
     }
     case "Symlink":
-      return { id, fs, parent, name, mode, uid, gid, type, stored: node, link: () => content.target }
+      return { id, ino, fs, parent, name, mode, uid, gid, type, stored: node, link: () => content.target }
     case "Device":
-      return { id, fs, parent, name, mode, uid, gid, type, stored: node, device: content }
+      return { id, ino, fs, parent, name, mode, uid, gid, type, stored: node, device: content }
     case "Overlay":
       return Overlay.view(m, node, content, (real) => view(m, real))
     default:
-      return { id, fs, parent, name, mode, uid, gid, type, stored: node }
+      return { id, ino, fs, parent, name, mode, uid, gid, type, stored: node }
   }
 }
 
@@ -192,7 +192,7 @@ export const deviceOf = (dev: number): { readonly major: number; readonly minor:
 /** The content of a path of the real machine; `undefined` if it can't be read. */
 const hostContent = (
   path: string
-): { readonly mode: number; readonly uid: number; readonly gid: number; readonly content: Content } | undefined => {
+): Pick<Node, "mode" | "uid" | "gid" | "number" | "content"> | undefined => {
   try {
     const stat = lstatSync(path)
     const content = (): Content => {
@@ -216,7 +216,7 @@ const hostContent = (
           return { _tag: "File", data: new Uint8Array(), host: path }
       }
     }
-    return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, content: content() }
+    return { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, number: stat.ino, content: content() }
   } catch {
     return undefined
   }

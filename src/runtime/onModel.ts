@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CurrentStep } from "../engine/Events.ts"
+import { given } from "../engine/given.ts"
 import * as Pipeline from "../engine/Pipeline.ts"
 import type * as Step from "../engine/Step.ts"
 import { end } from "../model/ending.ts"
@@ -25,6 +26,7 @@ import type { TerminalModes } from "../native/results.ts"
 import { Surroundings } from "../native/Surroundings.ts"
 import { presets } from "../pipelines/presets.ts"
 import * as Recorder from "../testing/Recorder.ts"
+import type { LookedAt } from "./lookedAt.ts"
 import { stays as left } from "./stays.ts"
 import { OwnModes } from "./terminal.ts"
 
@@ -44,17 +46,20 @@ export interface Act {
   readonly preserved?: number | undefined
   /** Other processes of the machine that it looks at. */
   readonly neighbours?: ReadonlyArray<number>
+  /** What it looks at of containers that the machine has. */
+  readonly lookedAt?: LookedAt
 }
 
 // ── the machine ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A machine that has run for an hour, and a caller with a fixed pid: so a plan depends on neither. */
 const machine = (
-  { neighbours = [], preserved }: Act,
+  { lookedAt, neighbours = [], preserved }: Act,
   terminals: ReadonlyMap<number, TerminalModes>
 ): State =>
   fromHost({
     neighbours,
+    ...given({ bystanders: lookedAt?.processes, groups: lookedAt?.groups }),
     pid: 4_000_000,
     uptime: 3_600_000_000_000n,
     // an invalid number is refused when the options are checked
@@ -123,7 +128,7 @@ const orphaned = (state: State, pids: ReadonlyMap<number, string>): State => ({
 /** Runs an act on a model of the machine, once. */
 export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
   Effect.gen(function*() {
-    const { act, before, orphan = false, stays = false } = planned
+    const { act, before, lookedAt, orphan = false, stays = false } = planned
     // the program of an existing container runs while the plan is made; a planned program ends by itself, and asks for no
     // connection
     const surroundings = { env: (yield* Surroundings).env, live: false, answer: () => Effect.void }
@@ -131,7 +136,7 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
     const programs = new Proxy<Record<string, ModelKernel.Program>>({}, { get: () => program })
     const model = ModelKernel.make(machine(planned, yield* Effect.flatten(OwnModes)), { programs })
     const pids = before === undefined
-      ? new Map<number, string>()
+      ? lookedAt?.names ?? new Map<number, string>()
       : yield* Effect.provideContext(
         before,
         Context.make(Kernel, waitingInside(model.kernel)).pipe(

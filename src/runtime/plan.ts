@@ -11,6 +11,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Container } from "../config/Container.ts"
+import { textOf } from "../engine/errorText.ts"
 import { given } from "../engine/given.ts"
 import * as Plan from "../engine/Plan.ts"
 import { AT, O, STATX } from "../native/constants.ts"
@@ -19,18 +20,23 @@ import { orOn, sys } from "../native/Kernel.ts"
 import { emptyRoot } from "../steps/rootfs/emptyRoot.ts"
 import { layeredRoot } from "../steps/rootfs/layeredRoot.ts"
 import { scratchRoot } from "../steps/rootfs/scratchRoot.ts"
-import type { MadeRoot } from "../steps/state/State.ts"
+import type { MadeRoot, State } from "../steps/state/State.ts"
 import type { Status } from "../steps/state/status.ts"
 import * as Store from "../steps/state/Store.ts"
 import * as PlanDiff from "../testing/PlanDiff.ts"
 import { awaitExit } from "./awaitExit.ts"
+import { lookedAt } from "./lookedAt.ts"
 import { neighboursOf } from "./neighbours.ts"
 import { type Act, perform, type Task } from "./onModel.ts"
 import { OptionError } from "./OptionError.ts"
 import { checkExecOptions, checkProcess } from "./options.ts"
 import * as Runtime from "./Runtime.ts"
 
-const planOf = (title: string, act: Act): Effect.Effect<Plan.Plan, unknown> =>
+const planOf = (
+  title: string,
+  act: Act,
+  containersOf?: (value: unknown) => ReadonlyArray<Plan.Fate>
+): Effect.Effect<Plan.Plan, unknown> =>
   Effect.gen(function*() {
     const { exit, pids, pipelines, recorder, rollback, stays } = yield* perform(act)
     const record = recorder.entries()
@@ -45,6 +51,7 @@ const planOf = (title: string, act: Act): Effect.Effect<Plan.Plan, unknown> =>
       pipelines,
       pids,
       stays,
+      ...containersOf === undefined || failed ? {} : { containers: containersOf(exit.value) },
       ...(failed ? { error: Cause.squash(exit.cause) } : {})
     })
   })
@@ -256,30 +263,41 @@ export const planDelete = (
     act: Runtime.remove(id, { ...options, ...rootOf(known) })
   })
 
+/** The states of all containers that can be read. */
+const statesBelow = (options: PruneOptions): Effect.Effect<ReadonlyArray<State>, unknown> =>
+  Effect.gen(function*() {
+    const { exit } = yield* perform({
+      act: Effect.flatMap(
+        options.stateRoot === undefined ? Runtime.stateRoot : Effect.succeed(options.stateRoot),
+        Store.list
+      )
+    })
+    // the plan fails with the same error, at its step
+    if (Exit.isFailure(exit)) return []
+    return (exit.value as ReadonlyArray<Store.Entry>).flatMap((entry) => "state" in entry ? [entry.state] : [])
+  })
+
+const fateOf = (pruned: Runtime.Pruned): Plan.Fate => {
+  const { _tag, id } = pruned
+  if (_tag === "Failed") return { id, what: "failed", why: textOf(pruned.error) }
+  if (_tag === "Kept") return { id, what: "left alone", why: pruned.why }
+  return { id, what: pruned.killed ? "killed and removed" : "removed", why: pruned.why }
+}
+
+type PruneOptions = Omit<Runtime.PruneOptions, "dryRun"> & { readonly stateRoot?: string }
+
 /**
- * What {@link Runtime.prune} would do.
+ * What {@link Runtime.prune} would do with the containers of this machine, as they are now: the plan says of each whether it
+ * would be killed, removed or left alone, and why.
  *
  * @since 0.2.0
  */
-export const planPrune = (
-  found: {
-    /** Containers that have no owner any more, as a dry run reports them. */
-    readonly removed: ReadonlyArray<{ readonly id: string; readonly container: Container; readonly bundle?: string }>
-    /** All others. */
-    readonly kept: ReadonlyArray<string>
-  },
-  options: Pick<Runtime.PruneOptions, "strategies"> & { readonly stateRoot?: string } = {}
-): Effect.Effect<Plan.Plan, unknown> =>
-  planOf("prune", {
-    orphan: true,
-    neighbours: found.removed.flatMap(({ container }) => neighboursOf(container)),
-    before: Effect.gen(function*() {
-      // the model does not have the machine's processes, and would judge these containers wrongly
-      for (const id of found.kept) yield* forget(yield* stateDirectory(options.stateRoot, id))
-      const known: Existing = { status: "stopped", ...rootOf(options) }
-      for (const { bundle, container, id } of found.removed) yield* again(id, container, bundle, known)
-      return new Map<number, string>()
-    }),
-    // in the model, each container that has ended was a detached one
-    act: Runtime.prune({ ...options, detached: true })
+export const planPrune = (options: PruneOptions = {}): Effect.Effect<Plan.Plan, unknown> =>
+  Effect.gen(function*() {
+    const states = yield* statesBelow(options)
+    return yield* planOf(
+      "prune",
+      { act: Runtime.prune(options), lookedAt: lookedAt(states) },
+      (pruned) => (pruned as ReadonlyArray<Runtime.Pruned>).map(fateOf)
+    )
   })

@@ -33,8 +33,8 @@ export interface PruneOptions {
 
 /** What became of one container. */
 export type Pruned =
-  /** It was removed; with `dryRun`, it would be. */
-  | { readonly _tag: "Removed"; readonly id: ContainerId; readonly why: string }
+  /** It was removed; with `dryRun`, it would be. `killed`: processes of it ran on, and were killed first. */
+  | { readonly _tag: "Removed"; readonly id: ContainerId; readonly why: string; readonly killed: boolean }
   | { readonly _tag: "Kept"; readonly id: ContainerId; readonly why: string }
   /** It could not be removed, or it could not be decided. */
   | { readonly _tag: "Failed"; readonly id: ContainerId; readonly error: Error }
@@ -48,7 +48,7 @@ const pruneOne = (
     const { id } = verdict
     if (verdict._tag === "Unknown") return { _tag: "Failed", id, error: verdict.error }
     if (verdict._tag === "Keep") return { _tag: "Kept", id, why: verdict.why }
-    const told: Pruned = { _tag: "Removed", id, why: verdict.why }
+    const told: Pruned = { _tag: "Removed", id, why: verdict.why, killed: verdict.runsOn }
     // under the lock: it may be another container by now
     if (dryRun || (yield* removeJudged(root, id, verdict.state, { strategies }))) return told
     return { _tag: "Kept", id, why: "another command has changed it meanwhile" }

@@ -210,11 +210,12 @@ export const diff = (expected: Plan, actual: Plan): ReadonlyArray<Change> =>
 
 const ending = (plan: Plan): ReadonlyArray<string> => [
   ...plan.fails === undefined ? [] : [`fails: ${plan.fails.step}: ${plan.fails.error}`],
+  ...(plan.containers ?? []).map(({ id, what, why }) => `container ${id}: ${what}: ${why}`),
   ...(plan.stays ?? []).map((line) => `stays: ${line}`)
 ]
 
 /**
- * Returns the differences of two plans as text: of their calls, their end, and what stays; empty if there are none.
+ * Returns the differences of two plans as text: of their calls, their end, what becomes of containers, and what stays; empty if there are none.
  *
  * @since 0.2.0
  */

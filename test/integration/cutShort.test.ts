@@ -138,7 +138,8 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
       assert.deepStrictEqual(dry, [{
         _tag: "Removed",
         id: Runtime.ContainerId(id),
-        why: "it has ended, and so has its runtime"
+        why: "it has ended, and so has its runtime",
+        killed: false
       }])
       assert.deepStrictEqual(await Effect.runPromise(on(Runtime.prune(stateRoot()))), dry)
       assert.isFalse(fs.existsSync(`${place.stateRoot}/${id}`))
@@ -161,7 +162,8 @@ describe.skipIf(missing !== undefined)("what is attached to its caller", () => {
     assert.deepStrictEqual(pruned, {
       _tag: "Removed",
       id: Runtime.ContainerId(id),
-      why: "it has ended, and so has its runtime"
+      why: "it has ended, and so has its runtime",
+      killed: false
     })
     assert.isEmpty(cgroups(id))
   })

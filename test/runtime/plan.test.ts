@@ -11,7 +11,7 @@ import * as PlanText from "../../src/engine/PlanText.ts"
 import * as Step from "../../src/engine/Step.ts"
 import { type Architecture, executable } from "../../src/native/elf.ts"
 import { sys } from "../../src/native/Kernel.ts"
-import { difference, planDelete, planExec, planKill, planPrune, planRun } from "../../src/runtime/plan.ts"
+import { difference, planDelete, planExec, planKill, planRun } from "../../src/runtime/plan.ts"
 import { layeredRoot } from "../../src/steps/rootfs/layeredRoot.ts"
 import type { MadeRoot } from "../../src/steps/state/State.ts"
 
@@ -226,17 +226,6 @@ describe("plan", () => {
       const missing = yield* planDelete("plan-test", container, undefined, { force: true }, known)
       assert.strictEqual(missing.fails, undefined)
       assert.includeMembers(steps(missing), ["findRemains", "removeEntry"])
-    }))
-
-  it.live("of prune has the removal of what nobody owns, and of nothing else", () =>
-    Effect.gen(function*() {
-      const start = yield* planRun({ id: "plan-test", container })
-      if (start.fails !== undefined) return
-      const plan = yield* planPrune({ removed: [{ id: "plan-test", container }], kept: ["plan-other"] })
-      assert.strictEqual(plan.fails, undefined)
-      const steps = plan.rows.map(({ step }) => step)
-      assert.includeMembers(steps, ["readStates", "judgeOwners", "removeCgroup", "removeState"])
-      assert.strictEqual(steps.filter((step) => step === "removeState").length, 1)
     }))
 
   it.live("runs what is JavaScript once, and undoes it once", () =>

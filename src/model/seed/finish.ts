@@ -87,7 +87,7 @@ export const finish = (make: Builder, ns: ReturnType<typeof initialNamespaces>, 
   const surroundings = { ns, root: { mount: base.id, node: base.root }, cpus, all: allBits(lastCapability) }
   const first = init(surroundings, make.hierarchies.keys())
   const second = caller(first, surroundings, options)
-  const others = (options.neighbours ?? []).map((one) => neighbour(first, one))
+  const others = (options.neighbours ?? []).map((one) => neighbour(first, one, second.pid))
   const opener = { pid: second.pid, creds: second.creds, userNs: ns.user }
   const { descriptors, files } = inheritedFiles(make, options.descriptors ?? usualDescriptors, opener)
   make.change(ns.pid, "pid", { nextPid: second.pid + 1 })

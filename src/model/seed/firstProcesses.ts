@@ -136,11 +136,11 @@ export const caller = (
   }
 }
 
-/** Makes another process of the machine, as far as it is known. */
-export const neighbour = (first: Process, one: Neighbour): Process => ({
+/** Makes another process of the machine, as far as it is known: a child of process 1, or of the one that makes the calls. */
+export const neighbour = (first: Process, { isOwnChild, ...one }: Neighbour, caller: number): Process => ({
   ...first,
   ...one,
-  parent: one.pid === 1 ? 0 : 1,
+  parent: one.pid === 1 ? 0 : isOwnChild ? caller : 1,
   cwd: one.root,
   creds: { ...first.creds, ...one.creds }
 })

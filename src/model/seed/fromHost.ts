@@ -16,8 +16,9 @@ import { finish } from "./finish.ts"
 import { hostCaller } from "./hostCaller.ts"
 import { hostCgroups } from "./hostCgroups.ts"
 import { hostDescriptors, type Inherited } from "./hostDescriptors.ts"
+import { hostGroups } from "./hostGroups.ts"
 import { hostMountTree, type Making } from "./hostMounts.ts"
-import { HostNamespaces } from "./hostNamespaces.ts"
+import { HostNamespaces, inodeOf } from "./hostNamespaces.ts"
 import { hostLinks, hostRoutes } from "./hostNetwork.ts"
 import { hostText, hostUser } from "./hostUser.ts"
 import { initialNamespaces } from "./objects.ts"
@@ -34,6 +35,10 @@ interface Given extends Pick<Options, "securityModules" | "freezingReads" | "pid
    * processes.
    */
   readonly neighbours?: ReadonlyArray<number>
+  /** Processes of which only matters who they are, and that they can be signalled: their mounts are not read. */
+  readonly bystanders?: ReadonlyArray<number>
+  /** Directories of cgroups, which need not exist. Those in them and below are bystanders. */
+  readonly groups?: ReadonlyArray<string>
 }
 
 /**
@@ -41,10 +46,10 @@ interface Given extends Pick<Options, "securityModules" | "freezingReads" | "pid
  * Files are read when the model first needs them, and never written: changes stay in the model.
  */
 export const fromHost = (
-  { descriptors = hostDescriptors(3), neighbours = [], ...overrides }: Given = {}
+  { bystanders = [], descriptors = hostDescriptors(3), groups = [], neighbours = [], ...overrides }: Given = {}
 ): State => {
   const make = new Builder()
-  const ns = initialNamespaces(make, os.hostname(), hostUser())
+  const ns = initialNamespaces(make, os.hostname(), hostUser(), inodeOf("/proc/self/ns/pid"))
   const cpus = os.cpus().length || 1
   const bottomFs = make.fileSystem("ramfs", undefined, ns.user, { source: "rootfs" })
   const bottom = make.mount(bottomFs, ns.mnt)
@@ -58,11 +63,10 @@ export const fromHost = (
     namespaceOf: (name) => namespaces.mounted(name)
   }
   const namespaces = new HostNamespaces(making, bottom)
-  const root = hostMountTree(making, {
-    text: hostText("/proc/self/mountinfo") ?? "1 0 0:1 / / rw - ext4 none rw",
-    mntNs: ns.mnt,
-    bottom
-  })
+  const mountinfo = hostText("/proc/self/mountinfo") ?? "1 0 0:1 / / rw - ext4 none rw"
+  const root = hostMountTree(making, { text: mountinfo, mntNs: ns.mnt, bottom })
+  const others = new Set([...bystanders, ...hostGroups(making, mountinfo, groups)])
+  for (const pid of neighbours) others.delete(pid)
   make.change(ns.cgroup, "cgroup", { roots: new Map([...memberships.keys()].map((id) => [id, "/"])) })
   hostLinks(make, ns.net)
   const state = finish(make, ns, {
@@ -75,7 +79,10 @@ export const fromHost = (
     fileSystemTypes: hostFileSystemTypes(),
     ...hostLimits(),
     ...overrides,
-    neighbours: neighbours.flatMap((pid) => namespaces.process(pid) ?? []),
+    neighbours: [
+      ...neighbours.flatMap((pid) => namespaces.process(pid, true) ?? []),
+      ...[...others].flatMap((pid) => namespaces.process(pid, false) ?? [])
+    ],
     descriptors,
     root,
     memberships

@@ -24,7 +24,8 @@ const optionFlags: Readonly<Record<string, number>> = {
 const relativeTo = (parent: string, path: string): ReadonlyArray<string> =>
   path.slice(parent === "/" ? 0 : parent.length).split("/").filter((part) => part !== "")
 
-interface HostMount {
+/** A line of mountinfo. */
+export interface HostMount {
   readonly id: number
   readonly parent: number
   readonly type: string
@@ -41,8 +42,8 @@ interface HostMount {
 /** The first number of the machine's peer groups in the model, above the model's own. */
 const firstPeerGroup = 1_000_000
 
-/** A line of mountinfo. */
-const parse = (line: string): HostMount => {
+/** Reads a line of mountinfo. */
+export const parse = (line: string): HostMount => {
   const [left = "", right = ""] = line.split(" - ")
   const [id = "", parent = "", dev = "", root = "", point = "", options = "", ...tags] = left.split(" ")
   const [type = "", source = "", superOptions] = right.split(" ")
@@ -122,6 +123,24 @@ export const hostMountTree = (
   return byHostId.get(lines.findLast(({ point }) => point === "/")?.id ?? -1) ?? bottom
 }
 
+/** The controllers of a mount of version 1, among its other options. */
+const controllersOf = ({ options }: HostMount): ReadonlyArray<string> =>
+  options.filter((option) =>
+    !["rw", "ro", "nsdelegate", "memory_recursiveprot", "xattr", "clone_children"].includes(option)
+  )
+
+/** The cgroup hierarchy that a mount shows; `undefined` if it is of another kind. */
+export const hierarchyOf = (hierarchies: Making["hierarchies"], line: HostMount): number | undefined => {
+  if (line.type === "cgroup2") return hierarchies.get("")
+  if (line.type !== "cgroup") return undefined
+  const names = controllersOf(line)
+  return hierarchies.get(names.join(",")) ?? hierarchies.get(names[0] ?? "")
+}
+
+/** The group that is the root of such a mount. */
+export const shownGroup = (make: Builder, hierarchy: number, { root }: HostMount): string =>
+  make.cgroups.has(keyOf(hierarchy, root)) ? root : "/"
+
 const hostFileSystem = ({ hierarchies, make, namespaceOf, ns }: Making, line: HostMount, below: string): number => {
   const place = `${below}${line.point}`
   const kept = { source: line.source }
@@ -139,18 +158,12 @@ const hostFileSystem = ({ hierarchies, make, namespaceOf, ns }: Making, line: Ho
     const id = make.fileSystem("proc", "proc::", ns.user, kept)
     return set(id, `proc:${id}:`, ns.pid)
   }
-  if (line.type === "cgroup" || line.type === "cgroup2") {
-    const names = line.options.filter((option) =>
-      !["rw", "ro", "nsdelegate", "memory_recursiveprot", "xattr", "clone_children"].includes(option)
-    )
-    const hierarchyId = hierarchies.get(line.type === "cgroup2" ? "" : names.join(",")) ??
-      hierarchies.get(names[0] ?? "")
-    if (hierarchyId !== undefined) {
-      if (line.type === "cgroup2") hostControllers(make, hierarchyId, place)
-      const path = make.cgroups.has(keyOf(hierarchyId, line.root)) ? line.root : "/"
-      const id = make.fileSystem(line.type, "", ns.user, { ...kept, options: line.type === "cgroup" ? names : [] })
-      return set(id, directoryOf(hierarchyId, path), hierarchyId)
-    }
+  const hierarchyId = hierarchyOf(hierarchies, line)
+  if (hierarchyId !== undefined) {
+    if (line.type === "cgroup2") hostControllers(make, hierarchyId, place)
+    const options = line.type === "cgroup" ? controllersOf(line) : []
+    const id = make.fileSystem(line.type, "", ns.user, { ...kept, options })
+    return set(id, directoryOf(hierarchyId, shownGroup(make, hierarchyId, line)), hierarchyId)
   }
   const id = make.fileSystem(line.type, "", ns.user, kept)
   const namespace = line.type === "nsfs" ? namespaceOf(line.root) : undefined

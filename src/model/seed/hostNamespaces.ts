@@ -12,11 +12,16 @@ import { link } from "./objects.ts"
 const types: ReadonlyArray<NamespaceType> = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"]
 
 /** Another process of the machine. */
-export interface Neighbour extends Pick<Process, "pid" | "numbers" | "ns" | "root" | "cgroups" | "comm" | "dumpable"> {
+export interface Neighbour
+  extends Pick<Process, "pid" | "numbers" | "ns" | "root" | "cgroups" | "comm" | "dumpable" | "startTime" | "status">
+{
   readonly creds: Partial<Process["creds"]>
+  /** It is a child of this process, which has to reap it. */
+  readonly isOwnChild: boolean
 }
 
-const inodeOf = (path: string): number | undefined => {
+/** The inode number of what a path leads to; `undefined` if that can't be looked at. */
+export const inodeOf = (path: string): number | undefined => {
   try {
     return statSync(path).ino
   } catch {
@@ -41,6 +46,12 @@ const idMap = (pid: number, kind: "uid" | "gid"): ReadonlyArray<IdRange> | undef
     ([, inside, outside, count]) => ({ inside: Number(inside), outside: Number(outside), count: Number(count) })
   )
   return ranges.length === 0 ? undefined : ranges
+}
+
+/** When a process was started, in clock ticks since the boot: the 22nd field, counted behind the name. @see proc_pid_stat(5) */
+const startTimeOf = (pid: number): number => {
+  const text = hostText(`/proc/${pid}/stat`) ?? ""
+  return Number(text.slice(text.lastIndexOf(")") + 1).trim().split(" ")[19] ?? 1)
 }
 
 /** A process in a namespace, if there is one that may be inspected. */
@@ -81,13 +92,21 @@ export class HostNamespaces {
     return known === undefined ? undefined : this.#find(known, Number(inode))
   }
 
-  /** A process; `undefined` if it has ended. */
-  process(pid: number): Neighbour | undefined {
+  /**
+   * A process; `undefined` if it has ended.
+   *
+   * @param entered whether the mounts that it sees matter
+   */
+  process(pid: number, entered: boolean): Neighbour | undefined {
     const status = statusOf(pid)
     if (!status.has("Pid")) return undefined
     const isOpen = inodeOf(`/proc/${pid}/ns/user`) !== undefined
     const of = (type: NamespaceType): number =>
-      type === "user" && !isOpen ? this.#outOfReach() : this.#ofProcess(pid, type)
+      type === "user" && !isOpen
+        ? this.#outOfReach()
+        : type === "mnt" && !entered
+        ? this.#making.ns.mnt
+        : this.#ofProcess(pid, type)
     const ns = Object.fromEntries(types.map((type) => [type, of(type)])) as Record<NamespaceType, number>
     const [uid = 0, euid = 0, suid = 0] = (status.get("Uid") ?? "").split("\t").map(Number)
     const [gid = 0, egid = 0, sgid = 0] = (status.get("Gid") ?? "").split("\t").map(Number)
@@ -106,6 +125,9 @@ export class HostNamespaces {
       root: { mount: root, node: mounts.get(root)!.root },
       cgroups: groupsOf(pid),
       comm: status.get("Name") ?? "",
+      startTime: startTimeOf(pid),
+      isOwnChild: Number(status.get("PPid")) === process.pid,
+      status: /^[ZX]/.test(status.get("State") ?? "") ? "zombie" : "running",
       // a process that may not be inspected is owned by root
       dumpable: isOpen && ownerOf(`/proc/${pid}/fd`) === euid ? 1 : 0,
       creds: {

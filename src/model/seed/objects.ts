@@ -13,7 +13,12 @@ const all = [{ inside: 0, outside: 0, count: 4294967295 }]
 const firstUserNamespace = 0xeffffffd
 
 /** The initial namespaces, all owned by the initial user namespace. */
-export const initialNamespaces = (make: Builder, hostname: string, userNs: UserNamespace = {}) => {
+export const initialNamespaces = (
+  make: Builder,
+  hostname: string,
+  userNs: UserNamespace = {},
+  pidInode?: number
+) => {
   const user = make.namespace(
     "user",
     {
@@ -31,7 +36,7 @@ export const initialNamespaces = (make: Builder, hostname: string, userNs: UserN
   )
   return {
     user,
-    pid: make.namespace("pid", { parent: undefined, level: 0, nextPid: 2 }, user),
+    pid: make.namespace("pid", { parent: undefined, level: 0, nextPid: 2 }, user, pidInode),
     uts: make.namespace("uts", { nodename: hostname, domainname: "(none)" }, user),
     ipc: make.namespace("ipc", {}, user),
     net: make.namespace("net", { nextIndex: 2 }, user),
@@ -98,5 +103,6 @@ export const hierarchy = (
   return id
 }
 
-const ancestors = (path: string): ReadonlyArray<string> =>
+/** The paths from below the root to a path. */
+export const ancestors = (path: string): ReadonlyArray<string> =>
   path.split("/").filter((part) => part !== "").map((_, index, all) => `/${all.slice(0, index + 1).join("/")}`)

@@ -31,8 +31,14 @@ export class DetachedToo extends Context.Service<DetachedToo, boolean>()("runfx/
 /** What happens to a container, and why. */
 export type Verdict =
   | { readonly _tag: "Keep"; readonly id: ContainerId; readonly why: string }
-  /** `state` is the one that was judged; absent if it had none. */
-  | { readonly _tag: "Remove"; readonly id: ContainerId; readonly why: string; readonly state?: State }
+  /** `state` is the one that was judged; absent if it had none. `runsOn`: processes of it still run, and have to be killed. */
+  | {
+    readonly _tag: "Remove"
+    readonly id: ContainerId
+    readonly why: string
+    readonly runsOn: boolean
+    readonly state?: State
+  }
   /** It can't be decided. */
   | { readonly _tag: "Unknown"; readonly id: ContainerId; readonly error: JudgeError }
 
@@ -42,16 +48,20 @@ export type JudgeError = Store.StoreError | InvalidId | StateCorrupt | Cgroup.No
 /** The verdicts on all containers. */
 export class Verdicts extends Context.Service<Verdicts, ReadonlyArray<Verdict>>()("runfx/Verdicts") {}
 
-type Sentence = readonly ["Keep" | "Remove", string]
+type Sentence =
+  | { readonly _tag: "Keep"; readonly why: string }
+  | { readonly _tag: "Remove"; readonly why: string; readonly runsOn: boolean }
 
 /** The verdict on a container whose state can be read. */
 const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedToo: boolean) {
-  const keep = (why: string): Sentence => ["Keep", why]
-  const remove = (why: string): Sentence => ["Remove", why]
+  const keep = (why: string): Sentence => ({ _tag: "Keep", why })
+  const remove = (why: string, runsOn = false): Sentence => ({ _tag: "Remove", why, runsOn })
   if (state.owner !== euid) return keep(`it is of another user (uid ${state.owner})`)
   const init = yield* initOf(state)
   const orphan = yield* isOrphan(state)
-  if (init._tag === "Alive") return orphan ? remove("it runs on without its runtime, which has ended") : keep("it runs")
+  if (init._tag === "Alive") {
+    return orphan ? remove("it runs on without its runtime, which has ended", true) : keep("it runs")
+  }
   if (init._tag === "Unseen") {
     return keep(`it is of the pid namespace ${init.pidNamespace}, which can't be seen from here`)
   }
@@ -63,7 +73,7 @@ const judge = Effect.fnUntraced(function*(state: State, euid: AnyUid, detachedTo
   // a cgroup that was not made yet counts as empty
   if (state.cgroup !== undefined && (yield* Cgroup.population(state.cgroup)) > 0) {
     return orphan
-      ? remove("its runtime has ended, and has left processes in its cgroup")
+      ? remove("its runtime has ended, and has left processes in its cgroup", true)
       : keep("processes that it has left behind still run in its cgroup")
   }
   if (init._tag === "None") {
@@ -108,10 +118,10 @@ export const judgeOwners = Step.make("judgeOwners", {
     for (const entry of yield* Entries) {
       const { id } = entry
       const judged: Effect.Effect<Verdict, JudgeError | ContainerNotFound | SyscallError, Kernel> = "state" in entry
-        ? Effect.map(judge(entry.state, euid, detachedToo), ([_tag, why]) => ({ _tag, id, why, state: entry.state }))
+        ? Effect.map(judge(entry.state, euid, detachedToo), (sentence) => ({ ...sentence, id, state: entry.state }))
         : Effect.map(isMissing(entry.error) ? staysEmpty(root, id) : Effect.succeed(false), (stays) =>
           stays
-            ? { _tag: "Remove", id, why: "its start was cut short before anything was made" }
+            ? { _tag: "Remove", id, why: "its start was cut short before anything was made", runsOn: false }
             : { _tag: "Unknown", id, error: entry.error })
       const verdict = yield* Effect.result(judged)
       if (verdict._tag === "Success") verdicts.push(verdict.success)

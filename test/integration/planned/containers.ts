@@ -1,10 +1,12 @@
 /** Plans of commands on a container that is there. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { SIG } from "../../../src/native/constants.ts"
 import type { Fork } from "../../../src/native/Fork.ts"
 import { type Kernel, sys } from "../../../src/native/Kernel.ts"
-import { planDelete, planExec, planKill } from "../../../src/runtime/plan.ts"
+import { planDelete, planExec, planKill, planPrune } from "../../../src/runtime/plan.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import * as Store from "../../../src/steps/state/Store.ts"
 import { containerOf, on, options, sh } from "../../support/containers.ts"
@@ -27,6 +29,9 @@ const withContainer = (
   }))
 
 const sleeping = sh("sleep 300")
+const forking = sh("sleep 300 & sleep 301 & wait")
+/** A number that no process has. */
+const gone = { pid: 4_194_305, startTime: { $bigint: "1" } }
 
 describe("a plan of a container that is there", () => {
   const { stateRoot } = place
@@ -80,4 +85,41 @@ describe("a plan of a container that is there", () => {
         const run = yield* done(Runtime.remove(id, { stateRoot, force: true }), "delete", pids)
         assert.strictEqual(difference(plan, run), "")
       })))
+
+  const root = path.join(stateRoot, "pruned")
+
+  it.live("tells the calls of prune: of what runs on, of what has ended, and of what is left alone", () =>
+    on(
+      Effect.gen(function*() {
+        const pids = new Map([[gone.pid, `runtime of ${place.mark}-ended`]])
+        fs.mkdirSync(root, { mode: 0o700 })
+        // as a runtime leaves them that was killed: a number that no process has
+        const abandoned = (id: string) => {
+          const file = path.join(root, id, "state.json")
+          fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace("{", `{"runner":${JSON.stringify(gone)},`))
+        }
+        for (const [id, args] of Object.entries({ ended: ["/bin/true"], kept: sleeping, orphan: forking })) {
+          const container = containerOf(place, args)
+          const { pid, pidfd } = yield* Runtime.create({ id: `${place.mark}-${id}`, container, stateRoot: root })
+          pids.set(pid, `init of ${place.mark}-${id}`)
+          if (id === "ended") yield* sys.waitid({ idtype: 3, id: pidfd, options: 4 })
+          yield* sys.close({ fd: pidfd })
+          if (id !== "kept") abandoned(`${place.mark}-${id}`)
+        }
+        const plan = yield* planPrune({ stateRoot: root })
+        assert.deepStrictEqual(plan.containers?.map(({ what }) => what), [
+          "removed",
+          "left alone",
+          "killed and removed"
+        ])
+        const run = yield* done(Runtime.prune({ stateRoot: root }), "prune", pids)
+        assert.strictEqual(difference(plan, run), "")
+        assert.deepStrictEqual(fs.readdirSync(root), [`${place.mark}-kept`])
+      }).pipe(
+        Effect.ensuring(
+          Effect.forEach(["ended", "kept", "orphan"], (id) =>
+            Effect.ignore(Runtime.remove(`${place.mark}-${id}`, { stateRoot: root, force: true })))
+        )
+      )
+    ))
 })
