@@ -64,6 +64,28 @@ const powers = sequence(powerSteps, powerStart, 16)
 
 const edges = sequence(edgeSteps, edgeStart, 16)
 
+/** Every family at once, and in processes within processes. */
+const steps = fc.oneof(
+  fileStep,
+  mountStep,
+  credentialStep,
+  descriptorStep,
+  namespaceStep,
+  mountDataStep,
+  thingStep,
+  userSteps,
+  treeSteps,
+  inUserSteps,
+  powerSteps,
+  edgeSteps
+)
+
+const everything = sequence(
+  fc.oneof({ weight: 6, arbitrary: steps }, { weight: 1, arbitrary: inFork(forkFlags, steps, 8) }),
+  [...fileStart, ...mountStart, ...thingStart, ...treeStart, ...powerStart, ...edgeStart],
+  20
+)
+
 /** Groups of their own in each hierarchy, which are removed again after each sequence. */
 const valued = markOf("runfx-values-")
 
@@ -104,5 +126,6 @@ export const areas: Readonly<Record<string, { readonly share: number; readonly s
   inUser: { share: 3, sequences: inUser },
   powers: { share: 3, sequences: powers },
   edges: { share: 3, sequences: edges },
+  everything: { share: 3, sequences: everything },
   ...hierarchies.length === 0 ? {} : { groupValues: { share: 1, sequences: groupValues } }
 }

@@ -46,6 +46,8 @@ const show = (result: unknown): string =>
   JSON.stringify(result, (_, value: unknown) => {
     if (typeof value === "bigint") return `${value}n`
     if (value instanceof Uint8Array) return showBytes(value)
+    // what a link of /proc calls a pipe: the machine chose the number
+    if (typeof value === "string") return value.replace(/^(pipe|socket):\[\d+\]$/, "$1:[n]")
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value
     return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1))
   }) ?? "undefined"
@@ -250,7 +252,7 @@ const startIn = (
       flags,
       Effect.gen(function*() {
         yield* sys.close({ fd: read })
-        yield* run(write).pipe(Effect.catch((error) => tell(write, `broken: ${error.message}`)))
+        yield* run(write).pipe(Effect.catch((error) => tell(write, `broken: ${error.call._tag} ${error.code}`)))
         yield* tell(write, finished)
         return yield* sys.exit_group({ status: 0 })
       })
