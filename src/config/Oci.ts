@@ -104,6 +104,9 @@ const text = (value: string | undefined) => value === "" ? undefined : value
 const mappings = (list: typeof IdMappings.Type | undefined): ReadonlyArray<IdMapping> =>
   (list ?? []).map(({ containerID, hostID, size }) => ({ containerId: containerID, hostId: hostID, size }))
 
+/** What podman writes beside `bind` for a volume: whether it has copied the image's files into it. */
+const ofVolumes: ReadonlySet<string> = new Set(["copy", "nocopy"])
+
 const toMount = (linux: Linux | undefined, bundle: string) => (mount: typeof OciMount.Type): Mount => {
   const { copyUp, data, clearedFlags, flags, idMap, links, propagation, recursiveAttributes } = mountOptions.parse(
     mount.options ?? []
@@ -121,7 +124,7 @@ const toMount = (linux: Linux | undefined, bundle: string) => (mount: typeof Oci
     clearedFlags,
     propagation,
     recursiveAttributes,
-    data,
+    data: bind ? data.filter((option) => !ofVolumes.has(option)) : data,
     copyUp,
     ...(links.length === 0 ? {} : { links }),
     ...(idMap === "none" && !own ? {} : {

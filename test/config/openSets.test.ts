@@ -87,6 +87,13 @@ describe("what engines and other tools write", () => {
     assert.deepStrictEqual(taken(oci({ process: { user: { uid: 7 } } })).process.user, { ...user, uid: 7 })
   })
 
+  it.each(["copy", "nocopy"])("%s of a volume is what podman has done, not an option of the mount", (option) => {
+    const mount = (options: ReadonlyArray<string>) =>
+      oci({ mounts: [{ destination: "/data", type: "bind", source: "/volume", options }] })
+    assert.deepStrictEqual(taken(mount(["rbind", option])).mounts, taken(mount(["rbind"])).mounts)
+    assert.match(lines(mount(["rbind", "copi"]))[0] ?? "", /^mounts\[0\]\.options = \["copi"\]: a bind mount takes no /)
+  })
+
   it.each<Json>([{}, { defaultAction: "" }, { architectures: ["SCMP_ARCH_X86"] }, { syscalls: null, flags: [] }])(
     "a filter without action and rules is none: %j",
     (filter) => {
