@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { hasNamespace } from "../config/Container.ts"
+import { makesNamespace } from "../config/Container.ts"
 import type * as Pipeline from "../engine/Pipeline.ts"
 import { act } from "../engine/spans.ts"
 import type { Fork } from "../native/Fork.ts"
@@ -52,7 +52,7 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
         end: (exit) => {
           const reaped = Exit.isSuccess(exit)
           // in a pid namespace of the container's own, no process is left after the first one's end
-          const kill = !reaped || !hasNamespace(container, "pid")
+          const kill = !reaped || !makesNamespace(container, "pid")
           return [removeOwn(root, running, { kill, reaped, strategies: options.strategies })]
         }
       })

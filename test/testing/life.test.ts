@@ -6,7 +6,7 @@ import { defaultSpec } from "../../src/config/defaults.ts"
 import { SIG } from "../../src/native/constants.ts"
 import { render, sys } from "../../src/native/Kernel.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
-import { Check, Faults, ModelKernel, type State } from "../../src/testing/Testing.ts"
+import { Check, Faults, ModelKernel, Program, type Script, type State } from "../../src/testing/Testing.ts"
 import { runs } from "../support/flows/runs.ts"
 import { withoutTraces } from "../support/shortTraces.ts"
 
@@ -76,6 +76,30 @@ describe("a life", () => {
     assert.deepStrictEqual<unknown>(Check.succeeded(checked), expected)
     assert.deepStrictEqual(callsOf(checked), callsOf(Check.run(life, { machine, programs })))
   })
+
+  it.each(["that of the runtime", "that of another container"])(
+    "in a pid namespace that it joins, %s, leaves no process of its own",
+    async (whose) => {
+      /** It leaves a process that nobody waits for. */
+      const leaving: Script = () => Effect.as(Program.fork(Effect.sleep("Infinity")), 7)
+      const checked = await Check.runPromise(
+        Effect.gen(function*() {
+          const other = yield* Runtime.create({ ...place, container })
+          yield* sys.close({ fd: other.pidfd })
+          const path = whose === "that of the runtime" ? "/proc/self/ns/pid" : `/proc/${other.pid}/ns/pid`
+          const namespaces = container.namespaces.map((one) => one.type === "pid" ? { ...one, path } : one)
+          const joined = { ...container, namespaces, process: { ...container.process, args: ["/bin/tool"] } }
+          const { code } = yield* Runtime.run({ ...place, id: "joined", container: joined })
+          const left = yield* statuses
+          yield* Runtime.remove(place.id, { ...place, force: true })
+          return { code, left }
+        }),
+        { machine, programs: { ...programs, "/bin/tool": leaving } }
+      )
+      assert.deepStrictEqual<unknown>(Check.succeeded(checked), { code: 7, left: ["running"] })
+      Check.unchanged(checked)
+    }
+  )
 
   it("has its retries: a container is removed once its program has ended by itself", () => {
     const checked = Check.run(

@@ -9,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
-import { CLONE } from "../../native/constants.ts"
+import { AT, CLONE, STATX } from "../../native/constants.ts"
 import { Fork } from "../../native/Fork.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import { refusalCalls, whyNoNamespace } from "../caller/whyNoNamespace.ts"
@@ -19,11 +19,30 @@ import { childCalls, spawnChild } from "./child.ts"
 import { Channel, ClonedProcess, ContainerCgroup } from "./facts.ts"
 import { handedOver } from "./handedOver.ts"
 import { Launch } from "./Launch.ts"
+import type { NamespacePlan } from "./namespacePlan.ts"
+
+const namespaceAt = (path: string) =>
+  Effect.map(
+    sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.INO }),
+    ({ dev, ino }) => `${dev.major}:${dev.minor}:${ino}`
+  )
+
+/** Whether the init's pid namespace is another one than the parent's. The one that it joins can be the parent's own. */
+const leavesPidNamespace = ({ clone, joins, unshare }: NamespacePlan): Effect.Effect<boolean, never, Kernel> => {
+  if (((clone | unshare) & CLONE.NEWPID) !== 0) return Effect.succeed(true)
+  const path = joins.find(({ type }) => type === "pid")?.path
+  if (path === undefined) return Effect.succeed(false)
+  return Effect.all([namespaceAt(path), namespaceAt("/proc/self/ns/pid")]).pipe(Effect.match({
+    // a path that is not there is named by the init, which joins it; a procfs without this process is another namespace's
+    onFailure: () => true,
+    onSuccess: ([joined, own]) => joined !== own
+  }))
+}
 
 /** Clones the init. */
 export const cloneInit = Step.make("cloneInit", {
   doc: "clone the process that becomes the container, in its new namespaces",
-  calls: ["getpid", ...new Set([...childCalls, ...refusalCalls])],
+  calls: ["getpid", ...new Set(["statx" as const, ...childCalls, ...refusalCalls])],
   requires: [Launch, Channel, ContainerCgroup, Fork],
   provides: ClonedProcess,
   reversal: "compensated",
@@ -39,9 +58,8 @@ export const cloneInit = Step.make("cloneInit", {
     const { manager } = yield* ContainerCgroup
     const report = emptyReport()
     const { clone, joins, unshare } = namespaces
-    const leavesPidNamespace = ((clone | unshare) & CLONE.NEWPID) !== 0 || joins.some(({ type }) => type === "pid")
     // getppid(2) returns 0 if the parent is outside of the pid namespace; a process that is cloned again has the same parent
-    const parentPid = leavesPidNamespace ? 0 : yield* sys.getpid({})
+    const parentPid = (yield* leavesPidNamespace(namespaces)) ? 0 : yield* sys.getpid({})
     const { inside, passed } = handedOver({ ...record, channel: channel.child })
     const child = initMain(init, { ...inside, ...given({ cgroup: manager }), parentPid, joins, unshare }, report)
     const deadline = (yield* Clock.currentTimeMillis) + patience
