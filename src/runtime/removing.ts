@@ -15,7 +15,7 @@ import { rootCause } from "../engine/PipelineError.ts"
 import { act } from "../engine/spans.ts"
 import { POLL, SIG } from "../native/constants.ts"
 import type { AnyPid, AnyPidfd } from "../native/Handle.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../native/Kernel.ts"
+import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../native/Kernel.ts"
 import { kill as killPipeline } from "../pipelines/kill.ts"
 import { remove as removePipeline } from "../pipelines/remove.ts"
 import { removeBroken as brokenPipeline } from "../pipelines/removeBroken.ts"
@@ -32,7 +32,8 @@ import { reapWithin } from "../steps/parent/conversation.ts"
 import { Removal } from "../steps/parent/Removal.ts"
 import type { ProcessIdentity } from "../steps/proc/processes.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
-import type { ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
+import type { NoContainer, ProcessUnseen, StateLocked, StateUntrusted } from "../steps/state/errors.ts"
+import { checkRemovable } from "../steps/state/removal.ts"
 import type { State } from "../steps/state/State.ts"
 import * as Store from "../steps/state/Store.ts"
 import { initOf, isOrphan, runnerOf, type Whereabouts } from "../steps/state/whereabouts.ts"
@@ -48,6 +49,7 @@ export type RemoveError =
   | StateRootError
   | Store.LoadError
   | StateLocked
+  | NoContainer
   | StillRunning
   | ProcessUnseen
   | Cgroup.NotACgroup
@@ -257,11 +259,11 @@ const removeById = Effect.fnUntraced(function*(
     : Store.withLock(root, id, act)
   const removal = Effect.asVoid(locked).pipe(
     // the entry is no directory: there is nothing to lock, and no container
-    orOn(["ENOTDIR", "ELOOP"], "odd" as const),
-    Effect.flatMap((done): Effect.Effect<void, RemoveError, Kernel> => {
-      if (done !== "odd") return Effect.void
-      return options.force === true ? removeEntry(root, id, "no directory") : Effect.asVoid(Store.load(root, id))
-    })
+    onErrno(
+      ["ENOTDIR", "ELOOP"],
+      (): Effect.Effect<void, RemoveError, Kernel> =>
+        options.force === true ? checkRemovable(root, id) : Effect.asVoid(Store.load(root, id))
+    )
   )
   yield* options.force === true ? Effect.catchTag(removal, "ContainerNotFound", () => Effect.void) : removal
 })

@@ -13,7 +13,6 @@ export class Broken extends Context.Service<Broken, {
   /**
    * - `damaged`: its processes may still run
    * - `missing`: everything is written down before it is made, so without a state there is no process
-   * - `no directory`: its name belongs to something that is no directory, so there is no container
    */
-  readonly left: "damaged" | "missing" | "no directory"
+  readonly left: "damaged" | "missing"
 }>()("runfx/Broken") {}

@@ -22,36 +22,24 @@ import {
   inside,
   locked,
   makeStateRoot,
+  openEntry,
   openIn,
   openStateRoot,
   pathOf,
-  removeContents,
-  removeTree,
   type StoreError,
   unlinkIfThere,
   withDirectory
 } from "./directory.ts"
 import { advised, ContainerNotFound, IdInUse, type InvalidId, StateCorrupt, type StateLocked } from "./errors.ts"
+import { copyFile, draftOf, startGate, stateFile } from "./names.ts"
+import { removeMade } from "./removal.ts"
 import { decode, encode, type State } from "./State.ts"
 import { readState } from "./stateText.ts"
 
 export { checkId } from "./ContainerId.ts"
 export type { StoreError } from "./directory.ts"
-
-/** The name of the state file in a container's directory. */
-export const stateFile = "state.json"
-
-/**
- * A copy of it, to remove a container whose state file was damaged: without the copy, its cgroups and its process could not be
- * found.
- */
-const copyFile = ".state.json.copy"
-
-/**
- * A file of this name is in a container's directory while its process waits to be started: the status is `created`, not
- * `running`.
- */
-export const startGate = "exec.fifo"
+export { startGate, stateFile } from "./names.ts"
+export { remove } from "./removal.ts"
 
 /** The calls that the functions of this module may make. */
 export const storeCalls = [
@@ -70,7 +58,9 @@ export const storeCalls = [
   "fchmod",
   "fchmodat",
   "getrandom",
-  "nanosleep"
+  "nanosleep",
+  "readlinkat",
+  "getcwd"
 ] as const
 
 // ── making a container ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,7 +106,6 @@ export const create = (
 ): Effect.Effect<Claim, StoreError | InvalidId | IdInUse | ContainerNotFound, Kernel | Step.Rollback> =>
   Effect.gen(function*() {
     yield* checkId(id)
-    yield* makeStateRoot(root)
     // nothing here waits
     return yield* Effect.uninterruptible(make(root, id, first))
   })
@@ -124,7 +113,7 @@ export const create = (
 const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inode: bigint) => State) | undefined) {
   const path = pathOf(root, id)
   const inUse = Effect.suspend(() => Effect.fail(new IdInUse({ id, path })))
-  const rootFd = yield* openStateRoot(root)
+  const rootFd = yield* makeStateRoot(root)
   const closeRoot = closing([rootFd])
   yield* Step.onRollback(closeRoot)
   yield* sys.mkdirat({ dirfd: rootFd, path: id, mode: directoryMode }).pipe(
@@ -163,7 +152,7 @@ const discard = (
   rootFd: number
 ): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.gen(function*() {
-    yield* removeContents(directory, stateFile)
+    yield* removeMade(directory, yield* entriesOf(directory))
     const named = yield* sys.statx({ dirfd: rootFd, path: id, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.INO })
     if (named.ino === inode) yield* sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR })
   }).pipe(orOn(["ENOENT"], undefined))
@@ -206,13 +195,6 @@ export const saveIn = (
 const noReplace = 1
 
 /**
- * The beginning of the name of a new file until it replaces the old one; a random part follows.
- *
- * @since 0.2.0
- */
-export const draft = `.${stateFile}.`
-
-/**
  * Writes the state of a container, and replaces the old one if there is one. The new file is complete before it gets the name.
  * It is not forced to the disk, because what it describes does not survive a reboot.
  */
@@ -223,7 +205,7 @@ export const save = (
   withDirectory(root, state.id, (dirfd) => write(dirfd, stateFile, Buffer.from(encode(state)), 0))
 
 const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, data: Uint8Array, flags: number) {
-  const name = draft + Buffer.from(yield* sys.getrandom({ count: 8 })).toString("hex")
+  const name = draftOf(yield* sys.getrandom({ count: 8 }))
   const open = sys.openat2({
     dirfd,
     path: name,
@@ -280,23 +262,26 @@ const whileThere = Effect.fnUntraced(function*(dirfd: AnyFd, id: string, path: s
 })
 
 const loadFrom = (root: string, id: string, name: string): Effect.Effect<State, LoadError, Kernel> =>
-  withDirectory(root, id, (dirfd) =>
-    Effect.suspend(() => {
-      const path = pathOf(root, id)
-      const file = `${path}/${name}`
-      const text = readState(dirfd, name, file).pipe(
-        Effect.catchTag("StateCorrupt", (error) =>
-          error.missing === true
-            ? Effect.andThen(whileThere(dirfd, id, path), Effect.fail(error))
-            : Effect.fail(error))
-      )
-      return Effect.flatMap(text, (text) => stateOf(text, id, file))
-    })).pipe(
-      onErrno(
-        ["ENOTDIR", "ELOOP"],
-        () => Effect.fail(new StateCorrupt({ file: pathOf(root, id), problem: "it is not a directory" }))
-      )
-    )
+  orNoDirectory(root, id)(withDirectory(root, id, (dirfd) => loadIn(dirfd, root, id, name)))
+
+/** Reads a state in a container's directory. */
+const loadIn = Effect.fnUntraced(function*(dirfd: AnyFd, root: string, id: string, name: string) {
+  const path = pathOf(root, id)
+  const file = `${path}/${name}`
+  const text = yield* readState(dirfd, name, file).pipe(
+    Effect.catchTag("StateCorrupt", (error) =>
+      error.missing === true
+        ? Effect.andThen(whileThere(dirfd, id, path), Effect.fail(error))
+        : Effect.fail(error))
+  )
+  return yield* stateOf(text, id, file)
+})
+
+const orNoDirectory = (root: string, id: string) =>
+  onErrno(
+    ["ENOTDIR", "ELOOP"],
+    () => Effect.fail(new StateCorrupt({ file: pathOf(root, id), problem: "it is not a directory" }))
+  )
 
 /**
  * Whether the directory of a container's id is still that container's, and not a later one's. That can't change while the lock
@@ -343,20 +328,6 @@ export const isGated = (
       )
   )
 
-/**
- * Removes the directory of a container with all that is in it, or whatever has its name. What is gone already is no
- * failure. The state file is removed last, so that an interrupted removal can be repeated by id.
- */
-export const remove = (root: string, id: string): Effect.Effect<void, StoreError | InvalidId, Kernel> =>
-  Effect.andThen(
-    checkId(id),
-    using(openStateRoot(root), (dirfd) => {
-      const remove = removeTree(dirfd, id, stateFile)
-      // an unfinished start may write its state once more; its next write finds the directory gone
-      return [1, 2, 3].reduce((tried) => onErrno(["ENOTEMPTY", "EEXIST"], () => remove)(tried), remove)
-    }).pipe(orOn(["ENOENT"], undefined))
-  )
-
 /** One container of a list: its state, or why that can't be read. */
 export type Entry =
   | { readonly id: ContainerId; readonly state: State }
@@ -367,19 +338,23 @@ export type Entry =
  * out. A root that does not exist has none.
  */
 export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
-  Effect.gen(function*() {
-    const names = yield* using(openStateRoot(root), (dirfd) => using(openIn(dirfd, "."), entriesOf)).pipe(
-      orOn(["ENOENT"], [])
+  using(openStateRoot(root), (rootFd) => entriesIn(rootFd, root)).pipe(orOn(["ENOENT"], []))
+
+const entriesIn = Effect.fnUntraced(function*(rootFd: AnyFd, root: string) {
+  const names = yield* using(openIn(rootFd, "."), entriesOf)
+  const entries: Array<Entry> = []
+  for (const { name: id, type } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
+    if (!["d", "l", "?"].includes(type) || !isId(id)) continue
+    const one = using(openEntry(rootFd, root, id), (dirfd) => loadIn(dirfd, root, id, stateFile)).pipe(
+      orNoDirectory(root, id),
+      onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
     )
-    const entries: Array<Entry> = []
-    for (const { name: id, type } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
-      if (!["d", "l", "?"].includes(type) || !isId(id)) continue
-      const result = yield* Effect.result(load(root, id))
-      if (result._tag === "Success") entries.push({ id, state: result.success })
-      else if (result.failure._tag !== "ContainerNotFound") entries.push({ id, error: result.failure })
-    }
-    return entries
-  })
+    const result = yield* Effect.result(one)
+    if (result._tag === "Success") entries.push({ id, state: result.success })
+    else if (result.failure._tag !== "ContainerNotFound") entries.push({ id, error: result.failure })
+  }
+  return entries
+})
 
 /**
  * Runs an effect while it holds the lock on a container. If another command holds it for longer than `milliseconds`, fails with

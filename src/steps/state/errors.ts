@@ -95,22 +95,25 @@ export class StateCorrupt extends Data.TaggedError("StateCorrupt")<{
 }
 
 /**
- * A directory that has the name of a container, and is none.
+ * What has the name of a container, and can't have been made by the start of one.
  *
  * @since 0.2.0
  */
 export class NoContainer extends Data.TaggedError("NoContainer")<{
   readonly path: string
-  /** What is in it. */
+  /** What is in it that no start makes; empty: it is no directory. */
   readonly holds: ReadonlyArray<string>
 }> {
   get advice(): string {
-    return "give the directory of states with --root, or remove this directory yourself if nobody needs it"
+    return "give the directory of states with --root, or remove this yourself if nobody needs it"
   }
   override get message(): string {
     const [first, ...others] = this.holds
+    if (first === undefined) return `${this.path} is no container: it is not a directory`
     const more = others.length === 0 ? "" : ` and ${others.length} more`
-    return `${this.path} is no directory of a container: it has no state, but ${JSON.stringify(first)}${more}`
+    return `${this.path} is not removed: it holds ${
+      JSON.stringify(first)
+    }${more}, which no start of a container has made`
   }
 }
 
@@ -144,21 +147,25 @@ export class NoStateRoot extends Data.TaggedError("NoStateRoot")<{
   }
 }
 
-/** Users other than the caller and root could have written the states in the directory. */
+/** Users other than the caller and root could write the states in the directory, or could exchange it. */
 export class StateUntrusted extends Data.TaggedError("StateUntrusted")<{
+  /** The directory or the link that another user owns or may write. */
   readonly path: string
   readonly owner: AnyUid
   /** Permission bits. */
   readonly mode: number
+  /** It is only on the way to the directory of the states, which is `root`. */
+  readonly way?: { readonly root: string; readonly link: boolean }
 }> {
   get advice(): string {
-    return "a state lists what to kill and what to remove: keep it in a directory that no other user can " +
-      "write, and give that with --root"
+    return "a state lists what to kill and what to remove: keep it in a directory that no other user can write, nor exchange " +
+      "by one above it, and give that with --root"
   }
   override get message(): string {
-    return `the state directory ${this.path} can't be trusted: it belongs to uid ${this.owner} and has the mode 0${
-      this.mode.toString(8)
-    }`
+    const { mode, owner, path, way } = this
+    const bits = way?.link === true ? "" : ` and has the mode 0${mode.toString(8)}`
+    const on = way === undefined ? "it" : `the ${way.link ? "link" : "directory"} ${path} on the way to it`
+    return `the state directory ${way?.root ?? path} can't be trusted: ${on} belongs to uid ${owner}${bits}`
   }
 }
 

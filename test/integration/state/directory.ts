@@ -25,7 +25,7 @@ describe("the state directory", () => {
         process.chdir(gone)
         fs.rmdirSync(gone)
         const failure = yield* Effect.flip(Store.create("state", "a"))
-        assert.include(failure.message, "mkdirat(AT_FDCWD, \"state\", 0700) = -1 ENOENT")
+        assert.include(failure.message, "getcwd() = -1 ENOENT")
       }).pipe(
         Effect.provideService(Step.Rollback, { add: () => undefined }),
         Effect.ensuring(Effect.sync(() => process.chdir(before)))
@@ -178,7 +178,6 @@ describe("the state directory", () => {
       fs.truncateSync(file, 700_000_000)
     },
     "a symbolic link": (file) => fs.symlinkSync("/etc/passwd", file),
-    "a directory": (file) => fs.mkdirSync(`${file}/below`, { recursive: true }),
     "nothing": () => undefined
   }
   for (const [what, make] of Object.entries(odd)) {
@@ -197,18 +196,47 @@ describe("the state directory", () => {
   }
 
   for (const what of ["a link", "a file"]) {
-    it.effect(`in whose place is ${what} is removed by force`, () =>
+    it.effect(`in whose place is ${what} stays even by force, since no start has made that`, () =>
       withRoot((root) =>
         Effect.gen(function*() {
           yield* Store.create(root, "b")
           if (what === "a link") fs.symlinkSync("/etc", `${root}/a`)
           else fs.writeFileSync(`${root}/a`, "")
           assert.strictEqual((yield* Effect.flip(Runtime.remove("a", { stateRoot: root })))._tag, "StateCorrupt")
-          yield* Runtime.remove("a", { stateRoot: root, force: true })
-          assert.deepStrictEqual(fs.readdirSync(root), ["b"])
+          const refused = yield* Effect.flip(Runtime.remove("a", { stateRoot: root, force: true }))
+          assert.strictEqual(refused.message, `${root}/a is no container: it is not a directory`)
+          assert.deepStrictEqual(fs.readdirSync(root), ["a", "b"])
         })
       ))
   }
+
+  it.effect("that holds what no start makes stays as it is, damaged or not, and nothing is removed recursively", () =>
+    withRoot((root) =>
+      Effect.gen(function*() {
+        for (const [id, text] of [["whole", undefined], ["damaged", "{}"]] as const) {
+          yield* Store.create(root, id)
+          yield* Store.save(root, state(id))
+          if (text !== undefined) fs.writeFileSync(`${root}/${id}/state.json`, text)
+          const before = fs.readFileSync(`${root}/${id}/state.json`, "utf8")
+          const odd: ReadonlyArray<readonly [name: string, make: (path: string) => void]> = [
+            ["thesis.tex", (path) => fs.writeFileSync(path, "precious")],
+            [".state.json.copy", (path) => fs.mkdirSync(path)]
+          ]
+          for (const [name, make] of odd) {
+            make(`${root}/${id}/${name}`)
+            const refused = yield* Effect.flip(
+              id === "whole" ? Store.remove(root, id) : Runtime.remove(id, { stateRoot: root, force: true })
+            )
+            assert.include(refused.message, `${root}/${id} is not removed: it holds ${JSON.stringify(name)}`)
+            assert.strictEqual(fs.readFileSync(`${root}/${id}/state.json`, "utf8"), before)
+            assert.sameMembers(fs.readdirSync(`${root}/${id}`), ["state.json", name])
+            fs.rmSync(`${root}/${id}/${name}`, { recursive: true })
+          }
+          yield* Store.remove(root, id)
+        }
+        assert.deepStrictEqual(fs.readdirSync(root), [])
+      })
+    ))
 
   it.effect("is old or new after a failure at any call of a save, never half", () =>
     withRoot((root) =>
@@ -233,16 +261,14 @@ describe("the state directory", () => {
       })
     ))
 
-  it.effect("is removed with all that is in it, again and again, and by a rollback", () =>
+  it.effect("is removed with all that a start makes in it, again and again, and by a rollback", () =>
     withRoot((root) =>
       Effect.gen(function*() {
         const undo = rollback()
         yield* Effect.provideService(Store.create(root, "a"), Step.Rollback, undo.service)
         yield* Store.save(root, state("a"))
-        fs.mkdirSync(`${root}/a/b/c`, { recursive: true })
-        fs.writeFileSync(`${root}/a/b/c/d`, "")
         fs.writeFileSync(`${root}/outside`, "")
-        fs.symlinkSync(root, `${root}/a/link`)
+        fs.symlinkSync(`${root}/outside`, `${root}/a/.state.json.copy`)
         yield* undo.run
         assert.deepStrictEqual(fs.readdirSync(root), ["outside"])
         yield* Store.remove(root, "a")

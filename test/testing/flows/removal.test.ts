@@ -131,7 +131,10 @@ describe("a directory without a state", () => {
     const ran = perform(before, Effect.flatMap(removal, (error) => Effect.map(names, (left) => ({ error, left }))))
     if (Exit.isFailure(ran.exit)) return verdict([String(ran.exit)], ran)
     const { error, left } = ran.exit.value
-    assert.include(error.message, `${stateRoot}/full is no directory of a container: it has no state, but "key"`)
+    assert.include(
+      error.message,
+      `${stateRoot}/full is not removed: it holds "key", which no start of a container has made`
+    )
     assert.include(left, "full")
   })
 
