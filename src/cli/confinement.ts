@@ -5,6 +5,7 @@ import { makesNamespace } from "../config/Container.ts"
 import { bytesOf } from "../config/shape/quantity.ts"
 import { visibleLine } from "../engine/visible.ts"
 import type { Kernel, SyscallError } from "../native/Kernel.ts"
+import { stateRoot as usualStateRoot } from "../runtime/caller.ts"
 import { idsBefore } from "../runtime/lookUpUser.ts"
 import { OptionError } from "../runtime/OptionError.ts"
 import type * as Runtime from "../runtime/Runtime.ts"
@@ -12,6 +13,7 @@ import { printError } from "../runtime/streams.ts"
 import { ownHome } from "../sandbox/decode/environment.ts"
 import { bound, defaultTmpfs, emptied, inMemory, privately } from "../sandbox/decode/mounts.ts"
 import { hostSecrets } from "../sandbox/decode/root.ts"
+import { holdsStates } from "../sandbox/decode/states.ts"
 import type { Connection } from "../sandbox/network/Connection.ts"
 import { type Door, makeDoor, proxyVariables } from "../sandbox/network/door.ts"
 import { type Rule, ruleForm, ruleOf } from "../sandbox/network/rules.ts"
@@ -19,6 +21,7 @@ import { hasHome, usualHome, workspaceDescription } from "../sandbox/workspace.t
 import { find } from "../sandbox/workspace/find.ts"
 import { placeholders } from "../sandbox/workspace/placeholders.ts"
 import { hostTree } from "../sandbox/workspace/tree.ts"
+import type { StateRootError } from "../steps/caller/stateRoot.ts"
 
 /** What these options can say. */
 export interface Confinement {
@@ -102,7 +105,7 @@ const withHome = (
 const withWorkspace = (
   options: Runtime.RunOptions,
   { cwd, detach, workspace }: Confinement
-): Effect.Effect<Runtime.RunOptions, OptionError | SyscallError, Kernel> =>
+): Effect.Effect<Runtime.RunOptions, OptionError | StateRootError, Kernel> =>
   Effect.gen(function*() {
     if (workspace === undefined) return options
     if (detach === true) {
@@ -114,6 +117,14 @@ const withWorkspace = (
     const found = yield* find(described(workspace), hostTree)
     const [problem] = found.problems
     if (problem !== undefined) return yield* refuse("--workspace", workspace, problem.rule)
+    const stateRoot = options.stateRoot ?? (yield* usualStateRoot)
+    if (yield* holdsStates(found.source, stateRoot)) {
+      return yield* refuse(
+        "--workspace",
+        workspace,
+        `must not hold the states of containers (${stateRoot}): see --root`
+      )
+    }
     const withOwn = yield* withHome(options, workspace)
     const { container } = withOwn
     return {
@@ -132,7 +143,7 @@ const withWorkspace = (
 export const confined = (
   options: Runtime.RunOptions,
   command: Confinement
-): Effect.Effect<Runtime.RunOptions, OptionError | SyscallError, Kernel> =>
+): Effect.Effect<Runtime.RunOptions, OptionError | StateRootError, Kernel> =>
   Effect.flatMap(withAllow(options, command), (allowed) => withWorkspace(allowed, command))
 
 /** How many different refusals are reported. */

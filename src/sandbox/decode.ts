@@ -25,6 +25,7 @@ import { cgroupOf, rlimitsOf } from "./decode/limits.ts"
 import { bound, defaultTmpfs, inMemory, mountOf, privately } from "./decode/mounts.ts"
 import { isAllow, networkProblems, networksOf } from "./decode/networks.ts"
 import { type Root, rootOf } from "./decode/root.ts"
+import { statesProblems } from "./decode/states.ts"
 import type { Allow, Description } from "./Description.ts"
 import type { Policy } from "./network/access.ts"
 import { ruleOf } from "./network/rules.ts"
@@ -155,19 +156,19 @@ const refuse = (problems: ReadonlyArray<Problem>): Effect.Effect<void, InvalidSa
  * The container that a description stands for, on this host and for this caller; fails with all that is wrong with the
  * description, and with the command.
  *
- * @param place where the root is made, if it is not there already
+ * @param where the directory of the states, and the name below it at which the root is made, if it is not there already
  */
 export const decode = (
   description: Description,
   command: ReadonlyArray<string>,
-  place: string
+  where: { readonly stateRoot: string; readonly id: string }
 ): Effect.Effect<Resolved, InvalidSandbox | SyscallError, Kernel> =>
   Effect.gen(function*() {
     yield* refuse([...check(description), ...checkCommand(command)])
     const { hidden = [], limits = {}, network = "loopback", noNewPrivileges = true, tmp = defaultTmpfs } = description
     const caller = yield* authority
     const rules = rulesHost(caller)
-    const root = yield* rootOf(description, place)
+    const root = yield* rootOf(description, `${where.stateRoot}/${where.id}`)
     const work = description.workspace === undefined ?
       undefined
       : yield* find(description.workspace, yield* tree)
@@ -210,6 +211,7 @@ export const decode = (
       ...root.problems,
       ...networkProblems(network, rules),
       ...work?.problems ?? [],
+      ...yield* statesProblems(description, where.stateRoot),
       ...ids.problems,
       ...found.filter((one): one is Problem => !isDevice(one)),
       ...validate(container, names)

@@ -120,13 +120,15 @@ interface How {
   readonly first: boolean
   readonly resolved?: Resolved
   readonly descriptors?: Descriptors | undefined
+  /** Is done when it has ended, before anybody is told. */
+  readonly atEnd?: Effect.Effect<void>
 }
 
 /** Begins to run a program in the background. */
 export const beginIn = (
   begin: Begin,
   pipes: Pipes,
-  { descriptors = {}, first, resolved }: How
+  { atEnd = Effect.void, descriptors = {}, first, resolved }: How
 ): Effect.Effect<Begun, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
     const copies = yield* inOwnWords(copiesOf(descriptors))
@@ -142,7 +144,8 @@ export const beginIn = (
         yield* Scope.addFinalizer(scope, Effect.provideContext(handle.letGo, context))
         yield* Deferred.succeed(up, { pid, handle, running })
       }))
-    const fiber = yield* Effect.forkScoped(begin({ stdio: pipes.stdio, descriptors: copies.descriptors }, onRunning), {
+    const handles = { stdio: pipes.stdio, descriptors: copies.descriptors }
+    const fiber = yield* Effect.forkScoped(Effect.tap(begin(handles, onRunning), () => atEnd), {
       startImmediately: true
     })
     const neverUp: Effect.Effect<Up, SandboxError> = Effect.flatMap(
@@ -292,6 +295,8 @@ interface Preparation {
   readonly wanted: Resolved
   readonly pipes: Pipes
   readonly ownConsole: Console | undefined
+  /** Removes what it has made in a workspace; the end of the scope does so as well. */
+  readonly atEnd: Effect.Effect<void>
 }
 
 /** Decodes a sandbox, and makes what it needs from this process. */
@@ -305,12 +310,17 @@ export const preparationOf = (
     const location = yield* newLocation(options)
     const size = yield* sizeOf(options)
     const own = { ...sandbox, description: forTerminal(size, sandbox.description) }
-    const found = yield* inOwnWords(decode(own.description, command, `${location.stateRoot}/${location.id}`))
+    const found = yield* inOwnWords(decode(own.description, command, location))
     yield* mayHaveTerminal(size, found)
     const wanted = { ...found, container: startsOnTerminal(size, found.container) }
-    if (wanted.workspace !== undefined) yield* inOwnWords(placeholders(wanted.workspace))
+    // the scope may stay open after the end, since its output is still to be read
+    const workspace = yield* Scope.fork(yield* Effect.scope)
+    if (wanted.workspace !== undefined) {
+      yield* Scope.provide(workspace)(inOwnWords(placeholders(wanted.workspace)))
+    }
+    const atEnd = Scope.close(workspace, Exit.void)
     const pipes = yield* inOwnWords(makePipes(unused))
-    return { location, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)) }
+    return { location, own, wanted, pipes, ownConsole: yield* inOwnWords(consoleFor(size)), atEnd }
   })
 
 /** Tries it with all limits. If a cgroup can't be had, and all limits that take one are optional, tries it again without them. */
@@ -332,7 +342,7 @@ export const start = (
   unused?: Unused
 ): Effect.Effect<Started, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const { own, ownConsole, pipes, location, wanted } = yield* preparationOf(sandbox, command, options, unused)
+    const { atEnd, own, ownConsole, pipes, location, wanted } = yield* preparationOf(sandbox, command, options, unused)
     const { id, stateRoot } = location
     const { program, resolved } = yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
@@ -340,7 +350,8 @@ export const start = (
         const program = yield* runIn(way.begin, pipes, {
           first: own.description.init !== true,
           resolved,
-          descriptors: options.descriptors
+          descriptors: options.descriptors,
+          atEnd
         })
         return { program: way.of(program), resolved }
       }))

@@ -58,7 +58,7 @@ export const prepare = (
   options: TerminalOptions
 ): Effect.Effect<Waiting, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
-    const { own, ownConsole, pipes, location, wanted } = yield* preparationOf(sandbox, unknownProgram, options)
+    const { atEnd, own, ownConsole, pipes, location, wanted } = yield* preparationOf(sandbox, unknownProgram, options)
     const { id, stateRoot } = location
     const waits = yield* Deferred.make<void>()
     const told = yield* Deferred.make<Container["process"]>()
@@ -66,7 +66,7 @@ export const prepare = (
     return yield* withOrWithoutCgroup(wanted, (resolved) =>
       Effect.gen(function*() {
         const way = yield* inOwnWords(wayOf(resolved, { ...runOptionsOf(own, resolved, location, ownConsole), late }))
-        const begun = yield* beginIn(way.begin, pipes, { first: own.description.init !== true, resolved })
+        const begun = yield* beginIn(way.begin, pipes, { first: own.description.init !== true, resolved, atEnd })
         yield* Effect.raceFirst(Deferred.await(waits), begun.ends)
         let hasEnded = () => false
         const terminal = yield* ownConsole === undefined

@@ -4,7 +4,8 @@
  * long as the sandbox runs, since the kernel takes a mount away whose place is removed, in every namespace.
  *
  * Several sandboxes may use one workspace: each that needs a placeholder holds a lock on it, and the last one removes it. One
- * that was left by an application that was killed is known by its mode, and removed by the next sandbox.
+ * that was left by an application that was killed is known by its mode, and removed by the next sandbox; not on a file system
+ * that keeps no modes.
  *
  * @see rmdir(2), flock(2), bubblewrap's mount points
  */
@@ -24,15 +25,23 @@ const openAt = (dirfd: AnyFd, path: string, flags: number) =>
   sys.openat2({ dirfd, path, flags: flags | O.CLOEXEC, mode: 0, resolve: beneath })
 
 /** Nobody may make anything there; or it is gone meanwhile. */
-const notHere = ["EACCES", "EROFS", "ENOENT", "ENOTDIR", "ELOOP"] as const
+const notHere = ["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "ELOOP"] as const
+
+/** A placeholder that is held. */
+interface Held {
+  readonly fd: number
+  /** Whether nobody knows it by its mode: some file systems keep none (9p, FUSE). It is known here, since it was made here. */
+  readonly unmarked: boolean
+}
 
 /** Removes it, if it is empty still, and nobody else needs it. */
-const remove = (parent: number, name: string, held: number) =>
+const remove = (parent: number, name: string, { fd, unmarked }: Held) =>
   Effect.gen(function*() {
-    yield* sys.flock({ fd: held, operation: LOCK.EX | LOCK.NB })
-    const own = yield* Files.stat(held)
+    yield* sys.flock({ fd, operation: LOCK.EX | LOCK.NB })
+    const own = yield* Files.stat(fd)
     const now = yield* sys.statx({ dirfd: parent, path: name, flags: AT.SYMLINK_NOFOLLOW, mask: 0x7ff })
-    if (own.ino !== now.ino || !isPlaceholder(now)) return
+    const isOurs = unmarked ? (now.mode & S.IFMT) === S.IFDIR || now.size === 0n : isPlaceholder(now)
+    if (own.ino !== now.ino || !isOurs) return
     yield* sys.unlinkat({ dirfd: parent, path: name, flags: (now.mode & S.IFMT) === S.IFDIR ? AT.REMOVEDIR : 0 })
   }).pipe(
     // somebody needs it, has filled it, or has removed it
@@ -47,14 +56,14 @@ const hold = (
   parent: number,
   name: string,
   directory: boolean
-): Effect.Effect<number | undefined, SyscallError, Kernel> =>
+): Effect.Effect<Held | undefined, SyscallError, Kernel> =>
   Effect.gen(function*() {
     for (let attempt = 0; attempt < tries; attempt++) {
       const made = directory
         ? sys.mkdirat({ dirfd: parent, path: name, mode: modes.directory })
         : sys.mknodat({ dirfd: parent, path: name, mode: S.IFREG | modes.file, major: 0, minor: 0 })
-      const isThere = yield* Effect.as(made, true).pipe(orOn(["EEXIST"], true), orOn([...notHere], false))
-      if (!isThere) return undefined
+      const isMade = yield* Effect.as(made, true).pipe(orOn(["EEXIST"], false), orOn([...notHere], undefined))
+      if (isMade === undefined) return undefined
       const fd = yield* openAt(parent, name, O.RDONLY | O.NONBLOCK).pipe(orOn([...notHere], undefined))
       if (fd === undefined) return undefined
       const locked = yield* Effect.as(sys.flock({ fd, operation: LOCK.SH | LOCK.NB }), true).pipe(
@@ -65,7 +74,8 @@ const hold = (
         orOn([...notHere], undefined)
       )
       if (locked && now?.ino === ino) {
-        if (isPlaceholder({ mode, size })) return fd
+        const unmarked = !isPlaceholder({ mode, size })
+        if (isMade || !unmarked) return { fd, unmarked }
         yield* sys.close({ fd })
         return undefined
       }
@@ -85,7 +95,9 @@ const place = (top: number, { directory, path }: Missing): Effect.Effect<void, S
     yield* Effect.addFinalizer(() => Effect.ignore(sys.close({ fd: parent })))
     const held = yield* hold(parent, name, directory)
     if (held === undefined) return
-    yield* Effect.addFinalizer(() => Effect.andThen(remove(parent, name, held), Effect.ignore(sys.close({ fd: held }))))
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(remove(parent, name, held), Effect.ignore(sys.close({ fd: held.fd })))
+    )
   }))
 
 /** Puts something in the place of what is missing, until the scope is closed. */
