@@ -130,12 +130,13 @@ export const workspaces: Readonly<Record<string, Scenario>> = {
     }),
   "what is read-only can't be written, removed, moved or replaced": ({ stateRoot }) =>
     withFiles(stateRoot, { ...usual, "ci/deploy.sh": "deploy" }, async (top) => {
+      fs.linkSync(path.join(top, "ci/deploy.sh"), path.join(top, "other-name"))
       const box = promises.workspace(top, { readOnly: [".git/", "ci/deploy.sh"] })
       const { stdout } = await box.run(
         `cat .git/config packages/a/.git/config ci/deploy.sh; echo
          echo x > .git/config; echo x > .git/hook; mkdir .git/hooks; rm -rf .git; mv .git x; ln -s /tmp .git
          echo x > packages/a/.git/config; rm -rf packages; mv packages other; echo x > other/a/.git/config
-         echo x > ci/deploy.sh; mv ci/deploy.sh ci/x; mv ci old; echo x > old/deploy.sh; chmod 777 .git
+         echo x > other-name; echo x > ci/deploy.sh; mv ci/deploy.sh ci/x; mv ci old; echo x > old/deploy.sh; chmod 777 .git
          echo x > /proc/self/cwd/.git/config; ln .git/config hard && echo x > hard; echo x >> .git/config`,
         { stateRoot }
       )
@@ -156,6 +157,11 @@ export const workspaces: Readonly<Record<string, Scenario>> = {
       )
       assert.deepEqual(lines(stdout), [".git:", ".ssh:", "ci:"])
       assert.deepEqual(fs.readdirSync(top), ["src"])
+      // nor while what it wrote waits for a reader
+      const unread = await box.spawn("echo word", { stateRoot })
+      await unread.exit
+      assert.deepEqual(fs.readdirSync(top), ["src"])
+      await unread.close()
     }),
   "two sandboxes share a workspace: the one that ends first leaves the other's covers": ({ stateRoot }) =>
     withFiles(stateRoot, {}, async (top) => {

@@ -5,7 +5,7 @@ import fc from "fast-check"
 import { SIG } from "../../src/native/constants.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Sandbox from "../../src/sandbox.ts"
-import { Check, Program, type Script } from "../../src/testing/Testing.ts"
+import { Check, Faults, Program, type Script } from "../../src/testing/Testing.ts"
 import { runs } from "../support/flows/runs.ts"
 import { withoutTraces } from "../support/shortTraces.ts"
 
@@ -73,6 +73,61 @@ describe("a workspace", () => {
     for (const directory of ["/none", "/usr/bin/agent"]) {
       const error = Check.failed(await check(Sandbox.run(Sandbox.workspace(directory), command), forever))
       assert.match(error.message, /^workspace\.directory = .*: must be a directory on the host$/)
+    }
+  })
+
+  it("hides a name in what is read-only, too, and what a link of that name leads to in the workspace", async () => {
+    const made = {
+      "/project/vendor/.env": { text: "secret" },
+      "/project/vendor/code": { text: "code" },
+      "/project/secrets": { text: "secret" },
+      "/project/a/.env": { symlink: "../secrets" },
+      // a program made these, and must not take files of the host from the next one, nor keep it from starting
+      "/project/b/.env": { symlink: "/usr/bin/agent" },
+      "/project/c/.env": { symlink: ".env" }
+    }
+    const checked = await check(
+      Sandbox.run(Sandbox.workspace("/project", { readOnly: ["vendor/"] }), command),
+      () =>
+        Effect.gen(function*() {
+          for (const path of ["vendor/.env", "secrets", "a/.env"]) {
+            assert.strictEqual(yield* Program.readFile(path), "", path)
+          }
+          assert.strictEqual(yield* Program.readFile("vendor/code"), "code")
+          assert.strictEqual(yield* Program.errnoOf(Program.writeFile("vendor/code", "")), "EROFS")
+        }),
+      { machine: { files: { ...machine.files, ...made } } }
+    )
+    ended(checked)
+    Check.unchanged(checked)
+  })
+
+  it("that holds the states of containers is refused, as any directory that can be written", async () => {
+    const above = [
+      [{ workspace: { directory: "/run" } }, "workspace.directory"],
+      [{ writable: ["/run/runfx"] }, "writable[0]"],
+      [{ mounts: [Sandbox.bind("/run", { at: "/data", readOnly: false })] }, "mounts[0]"],
+      [{ root: "/", readOnly: false }, "root"]
+    ] as const
+    for (const [description, place] of above) {
+      const error = Check.failed(await check(run(description), forever))
+      assert.include(error.message, `${place} = `)
+      assert.include(error.message, "must not hold the states of containers (/run/runfx)")
+    }
+    for (const description of [{ mounts: [Sandbox.bind("/run", { at: "/data" })] }, { writable: ["/project"] }]) {
+      ended(await check(run(description), () => 0))
+    }
+  })
+
+  it("in which nothing can be made is left as it was, with no descriptor of it open", async () => {
+    for (const code of ["ENOSPC", "EDQUOT"] as const) {
+      for (const name of [".ssh", ".env"]) {
+        const checked = await check(Sandbox.run(Sandbox.workspace("/project"), command), forever, {
+          faults: Faults.failWhen((call) => "path" in call && call.path === name && call._tag.startsWith("mk"), code)
+        })
+        Check.failed(checked, { code })
+        Check.unchanged(checked)
+      }
     }
   })
 

@@ -2,7 +2,7 @@
  * What of a workspace is covered: names wherever they appear in it, and paths, also those that do not exist yet.
  *
  * What is found here is only a list of paths: each is looked up again in the sandbox's own root, by handle, and can't lead out
- * of it. Links are never followed here.
+ * of it.
  *
  * @category descriptions
  * @since 0.2.0
@@ -12,7 +12,8 @@ import { type Problem, problem } from "../../config/ConfigError.ts"
 import { cut } from "../../engine/errorText.ts"
 import { S } from "../../native/constants.ts"
 import { isPlaceholder } from "./mark.ts"
-import { type Closed, type Entry, replacement, type Status, type Tree } from "./tree.ts"
+import { bare, isPath, isType, otherNames, search, targets } from "./search.ts"
+import { type Closed, replacement, type Tree } from "./tree.ts"
 
 /** A directory that can be written, but for what is named; see `workspace`. */
 export interface Workspace {
@@ -46,38 +47,6 @@ export interface Found {
 /** Each takes a mount. */
 const mostPaths = 1000
 
-const bare = (pattern: string): string => pattern.replace(/\/+$/, "")
-
-const isPath = (pattern: string): boolean => bare(pattern).includes("/")
-
-const matcher = (patterns: ReadonlyArray<string>) => {
-  const texts = patterns.filter((one) => !isPath(one)).map((one) =>
-    bare(one).split("*").map((text) => text.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")).join(".*")
-  )
-  const all = new RegExp(`^(?:${texts.join("|")})$`, "s")
-  return (name: string) => texts.length > 0 && all.test(name)
-}
-
-const isType = ({ mode }: Status, type: number): boolean => (mode & S.IFMT) === type
-
-/** What a walk through a directory calls. */
-interface Walker {
-  /** Is told of all that is below it, and tells whether to look into that. */
-  readonly look: (path: string, entry: Entry) => boolean
-  /** Is told of a directory that can't be looked into. */
-  readonly closed: (path: string, why: Closed) => void
-}
-
-const walk = (tree: Tree, top: string, walker: Walker, below = ""): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const entries = yield* tree.entries(`${top}/${below}`)
-    if ("code" in entries) return walker.closed(below, entries)
-    for (const entry of entries) {
-      const path = below === "" ? entry.name : `${below}/${entry.name}`
-      if (walker.look(path, entry) && entry.type === "directory") yield* walk(tree, top, walker, path)
-    }
-  })
-
 /** The first part of a path that is not there, or is a link. */
 const firstGap = ({ status }: Tree, top: string, path: string) =>
   Effect.gen(function*() {
@@ -92,27 +61,6 @@ const firstGap = ({ status }: Tree, top: string, path: string) =>
       if (isType(stat, S.IFLNK)) return { part, link: true, directory: false }
     }
     return undefined
-  })
-
-/** Other names of hidden files: what is read there is the same. */
-const otherNames = (tree: Tree, top: string, hidden: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const stats = yield* Effect.forEach(hidden, (path) => tree.status(`${top}/${path}`), { concurrency: "unbounded" })
-    const many = new Set(
-      stats.flatMap((stat) => stat !== undefined && isType(stat, S.IFREG) && stat.nlink > 1 ? [stat.identity] : [])
-    )
-    if (many.size === 0) return []
-    const files: Array<string> = []
-    const look = (path: string, { type }: Entry) => {
-      if (type === "file") files.push(path)
-      return true
-    }
-    // the first walk has reported the closed ones
-    yield* walk(tree, top, { look, closed: () => {} })
-    return yield* Effect.filter(
-      files,
-      (path) => Effect.map(tree.status(`${top}/${path}`), (stat) => stat !== undefined && many.has(stat.identity))
-    )
   })
 
 /** A workspace of which only something wrong is known. */
@@ -137,10 +85,7 @@ export const find = (
       return wrong(directory, "must be a directory on the host")
     }
     const problems: Array<Problem> = []
-    const found: Record<"readOnly" | "hidden", Array<string>> = { readOnly: [], hidden: [] }
     const missing = new Map<string, boolean>()
-    const isHidden = matcher(hidden)
-    const isReadOnly = matcher(readOnly)
     const refuseLink = (path: string) => {
       const rule =
         `must not be protected by ${path}, which is a link that the program could replace: name what it leads to`
@@ -150,20 +95,9 @@ export const find = (
       const rule = `must be a directory in which what is to be covered can be found: ${cut(path || ".")} (${code})`
       problems.push(problem("workspace.directory", directory, rule))
     }
-    yield* walk(tree, source, {
-      look: (path, entry) => {
-        if (isHidden(entry.name)) found.hidden.push(path)
-        else if (!isReadOnly(entry.name)) return true
-        else if (entry.type === "link") refuseLink(path)
-        else found.readOnly.push(path)
-        return false
-      },
-      // an earlier program may have closed it, as its owner, and what the next one is not to see is in it
-      closed: (path, why) => {
-        if (why.code === "EACCES" && path !== "") found.hidden.push(path)
-        else refuseClosed(path, why)
-      }
-    })
+    const found = yield* search({ hidden, readOnly }, tree, source)
+    for (const path of found.replaceable) refuseLink(path)
+    for (const { path, why } of found.closed) refuseClosed(path, why)
     for (const path of [...found.hidden, ...found.readOnly].filter((path) => path.includes(replacement))) {
       if ((yield* tree.status(`${source}/${path}`)) === undefined) refuseClosed(path, { code: "EILSEQ" })
     }
@@ -176,7 +110,10 @@ export const find = (
         if (gap?.link === false) found[kind].push(gap.part)
       }
     }
-    found.hidden.push(...yield* otherNames(tree, source, found.hidden))
+    found.hidden.push(...yield* targets(tree, source, found.hiddenLinks))
+    const { hidden: hiddenToo, readOnly: readOnlyToo } = yield* otherNames(tree, source, found)
+    found.hidden.push(...hiddenToo)
+    found.readOnly.push(...readOnlyToo)
     const inside = (paths: ReadonlyArray<string>) => [...new Set(paths)].map((path) => `${directory}/${path}`)
     if (found.hidden.length + found.readOnly.length > mostPaths) {
       problems.push(problem("workspace", directory, `must have at most ${mostPaths} paths that are covered`))
