@@ -19,6 +19,7 @@ const rpc = join(native, "linux/rpc/")
  */
 export const sources = {
   "linux/rpc/server.c": { to: "linux/rpc/code.ts", names: ["spawn", "watch", "start", "shared"] },
+  "linux/rpc/guard.c": { to: "linux/rpc/guardCode.ts", names: ["start"] },
   "reaper.c": { to: "reaperCode.ts", names: ["start", "parameters"] },
   "trampoline.c": { to: "trampolineCode.ts", names: ["start", "parameters"] }
 }

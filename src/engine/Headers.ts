@@ -88,10 +88,12 @@ const checking = (kernel: Kernel["Service"]): Kernel["Service"] => {
   return checker
 }
 
-const checkingFork = ({ start }: Fork["Service"]): Fork["Service"] =>
-  makeFork((flags, child, descriptors) =>
-    // the effect's environment is the child's
-    Effect.flatMap(checked("clone", Effect.void), () => start(flags, withoutHeader(child), descriptors)) as never
+const checkingFork = ({ guard, start }: Fork["Service"]): Fork["Service"] =>
+  makeFork(
+    (flags, child, descriptors) =>
+      // the effect's environment is the child's
+      Effect.flatMap(checked("clone", Effect.void), () => start(flags, withoutHeader(child), descriptors)) as never,
+    guard
   )
 
 /**

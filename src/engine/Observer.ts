@@ -99,20 +99,22 @@ const watchedKernel = (inner: Kernel["Service"]): Kernel["Service"] => {
 }
 
 const watchedFork = (inner: Fork["Service"]): Fork["Service"] =>
-  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<Passed>) =>
-    Effect.withFiber((fiber) => {
-      const born = fiber.getRef(Observing)?.child()
-      if (born === undefined) return inner.start(flags, child, descriptors)
-      const inside = Effect.onExit(
-        Effect.provideService(child, Observing, born.observer),
-        () => Effect.sync(born.ended)
-      )
-      const start = inner.start(flags, inside, descriptors)
-      return Effect.tap(
-        watched({ _tag: "clone", flags }, start, ({ pid }) => pid),
-        ({ pid }) => Effect.sync(() => born.started(pid))
-      )
-    })
+  makeFork(
+    <R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<Passed>) =>
+      Effect.withFiber((fiber) => {
+        const born = fiber.getRef(Observing)?.child()
+        if (born === undefined) return inner.start(flags, child, descriptors)
+        const inside = Effect.onExit(
+          Effect.provideService(child, Observing, born.observer),
+          () => Effect.sync(born.ended)
+        )
+        const start = inner.start(flags, inside, descriptors)
+        return Effect.tap(
+          watched({ _tag: "clone", flags }, start, ({ pid }) => pid),
+          ({ pid }) => Effect.sync(() => born.started(pid))
+        )
+      }),
+    inner.guard
   )
 
 /** Joins two observers of the same process. */

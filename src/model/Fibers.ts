@@ -107,7 +107,11 @@ export class Fibers {
       )
   }
 
-  readonly fork: Fork["Service"] = makeFork((flags, child, descriptors) => this.start(flags, child, descriptors))
+  readonly fork: Fork["Service"] = makeFork(
+    (flags, child, descriptors) => this.start(flags, child, descriptors),
+    // the model kills nobody's runtime
+    () => Effect.void
+  )
 
   readonly clock: Clock.Clock = clockOf(
     () => this.course.state.time,

@@ -10,7 +10,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { AnyFd, AnyPid } from "./Handle.ts"
+import type { AnyFd, AnyPid, AnyPidfd } from "./Handle.ts"
 import type { SyscallError } from "./Kernel.ts"
 
 /**
@@ -48,6 +48,17 @@ export type Start = <R>(
   descriptors?: ReadonlyArray<Passed>
 ) => Effect.Effect<Started, SyscallError, R>
 
+/**
+ * Has a child end with this process, or with the thread of JavaScript that has started it, whatever ends that, SIGKILL
+ * included. The child can't prevent it: a process that no container can reach kills it, by the pidfd.
+ *
+ * It holds until the child has ended. Close the pidfd through the `Kernel` service, and only then: until that, the child is
+ * guarded again if that process dies.
+ *
+ * @since 0.2.0
+ */
+export type Guard = (pidfd: AnyPidfd) => Effect.Effect<void, SyscallError>
+
 /** Starts children. */
 export class Fork extends Context.Service<Fork, {
   /**
@@ -70,6 +81,8 @@ export class Fork extends Context.Service<Fork, {
   ) => Effect.Effect<AnyPid, SyscallError, R>
   /** As `spawn`; also returns the child's fiber, and `forget`. */
   readonly start: Start
+  /** Has a child end with this process. */
+  readonly guard: Guard
 }>()("runfx/Fork") {}
 
 /**
@@ -79,11 +92,12 @@ export class Fork extends Context.Service<Fork, {
 export const nothingMore: Effect.Effect<never> = /* @__PURE__ */ Effect.interruptible(Effect.never)
 
 /**
- * Makes the service from a function that starts one child.
+ * Makes the service from a function that starts one child, and one that has it end with this process.
  *
  * @since 0.2.0
  */
-export const make = (start: Start): Fork["Service"] => ({
+export const make = (start: Start, guard: Guard): Fork["Service"] => ({
   start,
+  guard,
   spawn: (flags, child, descriptors) => Effect.map(start(flags, child, descriptors), ({ pid }) => pid)
 })

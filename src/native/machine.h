@@ -3,6 +3,7 @@
  * code uses no C library and no data, and is position-independent.
  */
 typedef signed int s32;
+typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef signed long s64;
@@ -14,7 +15,9 @@ enum {
   SYS_write = 1, SYS_close = 3, SYS_poll = 7, SYS_mmap = 9, SYS_rt_sigprocmask = 14, SYS_ioctl = 16, SYS_getpid = 39, SYS_clone = 56,
   SYS_execve = 59, SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62, SYS_fcntl = 72, SYS_setpgid = 109, SYS_rt_sigtimedwait = 128,
   SYS_prctl = 157, SYS_gettid = 186, SYS_futex = 202, SYS_exit_group = 231,
-  SYS_set_robust_list = 273, SYS_epoll_pwait = 281, SYS_dup3 = 292, SYS_seccomp = 317, SYS_execveat = 322, SYS_close_range = 436
+  SYS_set_robust_list = 273, SYS_epoll_pwait = 281, SYS_dup3 = 292, SYS_seccomp = 317, SYS_execveat = 322, SYS_close_range = 436,
+  SYS_recvfrom = 45, SYS_recvmsg = 47, SYS_chdir = 80, SYS_setsid = 112, SYS_epoll_ctl = 233, SYS_signalfd4 = 289,
+  SYS_epoll_create1 = 291, SYS_prlimit64 = 302, SYS_pidfd_send_signal = 424
 };
 
 static inline s64 syscall6(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
@@ -72,7 +75,9 @@ enum {
   SYS_epoll_pwait = 22, SYS_dup3 = 24, SYS_fcntl = 25, SYS_ioctl = 29, SYS_close = 57, SYS_write = 64, SYS_ppoll = 73, SYS_exit = 93, SYS_exit_group = 94, SYS_futex = 98,
   SYS_set_robust_list = 99, SYS_kill = 129, SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137, SYS_setpgid = 154,
   SYS_prctl = 167, SYS_getpid = 172, SYS_gettid = 178,
-  SYS_clone = 220, SYS_execve = 221, SYS_mmap = 222, SYS_wait4 = 260, SYS_seccomp = 277, SYS_execveat = 281, SYS_close_range = 436
+  SYS_clone = 220, SYS_execve = 221, SYS_mmap = 222, SYS_wait4 = 260, SYS_seccomp = 277, SYS_execveat = 281, SYS_close_range = 436,
+  SYS_epoll_create1 = 20, SYS_epoll_ctl = 21, SYS_chdir = 49, SYS_signalfd4 = 74, SYS_setsid = 157, SYS_recvfrom = 207,
+  SYS_recvmsg = 212, SYS_prlimit64 = 261, SYS_pidfd_send_signal = 424
 };
 
 static inline s64 syscall6(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
@@ -135,10 +140,13 @@ static inline s64 clone_onto(u64 flags, u64 stack, void (*child)(void *), void *
 enum {
   ENOENT_ = 2, EINTR_ = 4, EBADF_ = 9, ECHILD_ = 10, EAGAIN_ = 11, EACCES_ = 13, ENODEV_ = 19, ETIMEDOUT_ = 110,
   F_GETFD = 1, F_SETFD = 2, FD_CLOEXEC = 1, O_CLOEXEC = 02000000,
-  WNOHANG = 1, SIGCHLD = 17, TIOCSPGRP = 0x5410,
+  MSG_PEEK = 2, MSG_CTRUNC = 8, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000,
+  EPOLL_CTL_ADD = 1, EPOLLIN = 1, EPOLLRDHUP = 0x2000,
+  WNOHANG = 1, SIGKILL = 9, SIGCHLD = 17, TIOCSPGRP = 0x5410,
   FUTEX_WAIT = 0, FUTEX_WAKE = 1,
-  SIG_SETMASK = 2, PR_SET_NAME = 15, SECCOMP_SET_MODE_FILTER = 1, AT_EMPTY_PATH = 0x1000, POLLHUP = 0x10
+  SIG_SETMASK = 2, PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, RLIMIT_NOFILE = 7, SECCOMP_SET_MODE_FILTER = 1, AT_EMPTY_PATH = 0x1000, POLLHUP = 0x10
 };
+#define EPOLLET 0x80000000u
 
 static inline void __attribute__((noreturn)) leave(s32 status) {
   syscall(SYS_exit_group, status);

@@ -12,6 +12,7 @@ import { connectNetworks } from "../steps/parent/connectNetworks.ts"
 import { createCgroup } from "../steps/parent/createCgroup.ts"
 import { createState } from "../steps/parent/createState.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
+import { guardInit } from "../steps/parent/guardInit.ts"
 import { Launch } from "../steps/parent/Launch.ts"
 import { leaveState } from "../steps/parent/leaveState.ts"
 import { limitCgroup } from "../steps/parent/limitCgroup.ts"
@@ -33,6 +34,8 @@ const steps = Pipeline.make(
   cloneInit,
   writeIdMaps,
   enterNamespaces,
+  // before anything that is not ours runs in it
+  guardInit,
   // the network namespace is there now, and its other end is not up yet
   connectNetworks,
   runSideCar,

@@ -9,6 +9,7 @@ import { Fork } from "../native/Fork.ts"
 import { cloneInit } from "../steps/parent/cloneInit.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
 import { findCgroup } from "../steps/parent/findCgroup.ts"
+import { guardInit } from "../steps/parent/guardInit.ts"
 import { idsAreMapped } from "../steps/parent/idsAreMapped.ts"
 import { Launch } from "../steps/parent/Launch.ts"
 import { openChannel } from "../steps/parent/openChannel.ts"
@@ -23,6 +24,7 @@ const steps = Pipeline.make(
   cloneInit,
   idsAreMapped,
   enterNamespaces,
+  guardInit,
   raiseLimits,
   releaseInit
 )

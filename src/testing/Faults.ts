@@ -82,7 +82,10 @@ export const make = (rule: Rule): Faults => {
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> => guard(call, inner.invoke(call))
   })
   const fork: Faults["fork"] = (inner) =>
-    makeFork((flags, child, descriptors) => guard({ _tag: "clone", flags }, inner.start(flags, child, descriptors)))
+    makeFork(
+      (flags, child, descriptors) => guard({ _tag: "clone", flags }, inner.start(flags, child, descriptors)),
+      inner.guard
+    )
   return {
     kernel,
     fork,

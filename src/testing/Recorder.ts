@@ -143,8 +143,7 @@ export const make = (): Recorder => {
           child: side,
           ...given({ passed })
         })
-      })
-    )
+      }), inner.guard)
   return {
     kernel,
     fork,

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import { guardsOf } from "../support/guards.ts"
 import { callers } from "../support/sandboxes.ts"
 import { scenarios } from "../support/sandboxScenarios.ts"
 import { endOfApplication, scenarioSuite } from "../support/scenarioSuite.ts"
@@ -33,7 +34,7 @@ scenarioSuite({
         }
       )
 
-      it("is ended by prune, if its program has taken off the signal of the application's death", async () => {
+      it("is ended by prune, if its program has taken off the signal of its application's death, and the guard is killed too", async () => {
         const stateRoot = sandboxes().stateRoot(caller)
         const application = sandboxes().begin(caller, "sandboxApplication", "", stateRoot, "is outlived")
         const said = /pid (\d+)\n/
@@ -41,6 +42,8 @@ scenarioSuite({
         application.process.stdout!.on("data", (chunk) => void (text += String(chunk)))
         await until(() => said.test(text))
         const pid = Number(said.exec(text)![1])
+        // the guard first: it would see the application's end
+        for (const guard of guardsOf(application.process.pid!)) process.kill(guard, "SIGKILL")
         application.process.kill("SIGKILL")
         await application.ended
         assert.isTrue(fs.existsSync(`/proc/${pid}`))

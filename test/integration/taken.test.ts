@@ -181,7 +181,7 @@ const held = ({ at, before }: Hold, looks: Looks): Fork.Fork["Service"] => {
   }
   const start: Fork.Start = (flags, child, descriptors) =>
     live.start(flags, Effect.provideService(child, Kernel, holding()), descriptors)
-  return Fork.make(start)
+  return Fork.make(start, live.guard)
 }
 
 /** Every third call of a process; so of three of them each call that there is. */

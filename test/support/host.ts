@@ -9,6 +9,8 @@ import { CLONE, MS, O, P, POLL, W } from "../../src/native/constants.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
+import { guardsOf } from "./guards.ts"
+import { eventually } from "./until.ts"
 
 /** Waits: for the first wait, the live kernel opens what it keeps. */
 export const firstWait = Effect.gen(function*() {
@@ -17,11 +19,19 @@ export const firstWait = Effect.gen(function*() {
   for (const fd of pipe) yield* sys.close({ fd })
 })
 
-/** Starts a process and waits for it: for the first one, the live kernel opens what it needs, and keeps it. */
+/**
+ * Starts a process that is guarded, and waits for it: for the first one, the live kernel opens what it needs and makes its
+ * guard, and keeps both.
+ */
 export const firstProcess = Effect.gen(function*() {
   yield* firstWait
-  const pid = yield* (yield* Fork).spawn(0, Effect.void)
+  const fork = yield* Fork
+  const pid = yield* fork.spawn(0, Effect.void)
+  const pidfd = yield* sys.pidfd_open({ pid, flags: 0 })
+  yield* fork.guard(pidfd)
   yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+  yield* sys.close({ fd: pidfd })
+  yield* eventually(() => guardsOf(process.pid).length === 1)
 })
 
 /**
@@ -52,10 +62,10 @@ export const hasEnded = (pid: number | string): boolean => {
   return stat === "" || /\) [ZX] /.test(stat)
 }
 
-/** The children of this process, zombies among them, as `pid (name) state`. */
+/** The children of this process, zombies among them, as `pid (name) state`. The guard is S, even if it has just something to do. */
 export const children = (): ReadonlyArray<string> =>
   read(`/proc/self/task/${process.pid}/children`).trim().split(" ").filter((pid) => pid !== "").map((pid) =>
-    read(`/proc/${pid}/stat`).split(" ").slice(0, 3).join(" ")
+    read(`/proc/${pid}/stat`).split(" ").slice(0, 3).join(" ").replace("(runfx-guard) R", "(runfx-guard) S")
   )
 
 const directories = (directory: string, depth: number): ReadonlyArray<string> => {

@@ -1,14 +1,9 @@
 /** An application that starts a sandbox, and ends in a way of its own. */
 import { once } from "node:events"
 import * as promises from "../../src/promise.ts"
+import { deaf } from "./deaf.ts"
 
 const [stateRoot = "", way = ""] = process.argv.slice(2)
-/** A program that is no longer told of the death of its parent: by prctl(PR_SET_PDEATHSIG). */
-const deaf = [
-  "python3",
-  "-c",
-  "import ctypes, time; print(ctypes.CDLL(None).prctl(1, 0), flush=True); time.sleep(1000)"
-]
 const program = way === "is outlived" ? deaf : "trap '' TERM HUP INT; echo on; sleep 1000 & sleep 1000"
 const { pid, stdout } = await promises.spawn(program, { stateRoot })
 await once(stdout, "data")

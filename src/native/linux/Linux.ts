@@ -30,7 +30,7 @@ import * as Layer from "effect/Layer"
 import { PreventSchedulerYield, Scheduler } from "effect/Scheduler"
 import * as Ahead from "../Ahead.ts"
 import { forAll } from "../definition.ts"
-import { Fork, make as makeFork, type Passed, type Started } from "../Fork.ts"
+import { Fork, type Guard, make as makeFork, type Passed, type Start, type Started } from "../Fork.ts"
 import { KeepsAlive } from "../KeepsAlive.ts"
 import { type Call, Kernel, provideMake, type Result, SyscallError } from "../Kernel.ts"
 import { invalid, Refused } from "../Refused.ts"
@@ -208,25 +208,39 @@ const journeys = (numbers: Numbers, history: History, come: Come): Effect.Effect
     )
   })
 
+const guarding = (pool: ServerPool): Guard => (pidfd) =>
+  Effect.suspend(() => {
+    const call: Call = { _tag: "sendmsg", fd: -1, data: new Uint8Array(), fds: [pidfd], flags: 0 }
+    return exitOf(call, () => pool.guard.hold(pidfd))
+  })
+
 /**
  * One kernel for the whole process. Children and their threads belong to the process and outlive every layer, and one
  * thread serves them all, so all waits must be known in one place.
  */
-let live: Kernel["Service"] | undefined
+let live: Live | undefined
+
+interface Live {
+  readonly kernel: Kernel["Service"]
+  readonly guard: Guard
+}
+
+const theLive = (): Live => live ??= makeWith(Koffi.load())
 
 /**
  * The kernel that this process runs on. The first call loads koffi, which takes a millisecond.
  *
  * @throws {HostUnsupported} if the system is not Linux on x86-64 or arm64, or if koffi can't be loaded
  */
-export const make = (): Kernel["Service"] => live ??= makeWith(Koffi.load())
+export const make = (): Kernel["Service"] => theLive().kernel
 
-const makeWith = (library: Koffi.Library): Kernel["Service"] => {
+const makeWith = (library: Koffi.Library): Live => {
   const machine = Syscalls.make(library)
   const reset = () => machine.memory.reset()
-  const own: Own = { handlers: handlersOf(machine), client: { begin: reset, resume: reset, made: () => {} } }
   const budget = new LoopBudget()
   const pool = new ServerPool(library, machine, handlersOf)
+  const made = (call: Call) => call._tag === "close" && pool.closed(call.fd)
+  const own: Own = { handlers: handlersOf(machine), client: { begin: reset, resume: reset, made } }
 
   const blocking = new BlockingCalls({
     attempt: attempting(own),
@@ -296,15 +310,12 @@ const makeWith = (library: Koffi.Library): Kernel["Service"] => {
   }
   provideMake(kernel, make)
   Ahead.provide(kernel, journeys(machine.numbers, new History(), (server, next) => blocking.come(server, next)))
-  return kernel
+  return { kernel, guard: guarding(pool) }
 }
 
-/**
- * Starts processes through a kernel. If a recorder or a fault injector wraps the live kernel, pass the wrapper, so that it
- * sees the `clone`.
- */
-export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
-  makeFork(<R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<Passed>) =>
+const starting =
+  (kernel: Kernel["Service"]): Start =>
+  <R>(flags: number, child: Effect.Effect<unknown, unknown, R>, descriptors?: ReadonlyArray<Passed>) =>
     Effect.contextWith((context: Context.Context<R>) =>
       Effect.uninterruptible(Effect.suspend(() => {
         const spawned: Spawned = descriptors === undefined ? {} : { descriptors }
@@ -325,7 +336,13 @@ export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
         )
       }))
     )
-  )
+
+/**
+ * Starts processes through a kernel. If a recorder or a fault injector wraps the live kernel, pass the wrapper, so that it
+ * sees the `clone`.
+ */
+export const fork = (kernel: Kernel["Service"]): Fork["Service"] =>
+  makeFork(starting(kernel), (pidfd) => Effect.suspend(() => theLive().guard(pidfd)))
 
 /** How long the finalizers of a child's effect may take, in milliseconds. */
 const farewell = 1000
@@ -349,8 +366,9 @@ const forgetting = (fiber: Fiber.Fiber<unknown, unknown>, spawned: Spawned): Eff
 /**
  * {@link make} and {@link fork} as a layer. Fails with {@link HostUnsupported} where {@link make} throws.
  *
- * There is one kernel in a process, and it stays: the end of the layer's scope releases nothing. What it holds is a thread, two
- * descriptors and a few pages of memory, whatever was started; none of them keeps the process from its end.
+ * There is one kernel in a process, and it stays: the end of the layer's scope releases nothing. What it holds is a thread, a
+ * process (the guard), four descriptors and a few pages of memory, whatever was started; none of them keeps the process from its
+ * end.
  */
 export const layer: Layer.Layer<Kernel | Fork, HostUnsupported> = /* @__PURE__ */ Layer.effectContext(
   /* @__PURE__ */ Effect.try({

@@ -54,6 +54,13 @@ export class EnteredProcess extends Context.Service<EnteredProcess, {
 }>()("runfx/EnteredProcess") {}
 
 /**
+ * The process ends with its caller, if that stays with it.
+ *
+ * @since 0.2.0
+ */
+export class Guarded extends Context.Service<Guarded, true>()("runfx/Guarded") {}
+
+/**
  * The init has done all that it can do without its program.
  *
  * @since 0.2.0

@@ -9,7 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { send } from "../channel/channel.ts"
 import { await_, whileInitWaits } from "./conversation.ts"
-import { Channel, ContainerCgroup, EnteredProcess, InitWaits } from "./facts.ts"
+import { Channel, ContainerCgroup, EnteredProcess, Guarded, InitWaits } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 import { peerOf } from "./peerOf.ts"
 
@@ -17,7 +17,7 @@ import { peerOf } from "./peerOf.ts"
 export const prepareInit = Step.make("prepareInit", {
   doc: "let the init go on, and wait until nothing is missing but its program",
   calls: ["sendmsg", "poll", "recvmsg", "waitid", ...Cgroup.shortageCalls],
-  requires: [Launch, Channel, ContainerCgroup, EnteredProcess],
+  requires: [Launch, Channel, ContainerCgroup, EnteredProcess, Guarded],
   provides: InitWaits,
   reversal: "harmless",
   run: Effect.gen(function*() {

@@ -9,7 +9,7 @@ import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
 import { send } from "../channel/channel.ts"
 import { programRuns, whileInitWaits } from "./conversation.ts"
-import { Channel, ClonedProcess, ContainerCgroup, EnteredProcess, Started } from "./facts.ts"
+import { Channel, ClonedProcess, ContainerCgroup, EnteredProcess, Guarded, Started } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 import { peerOf } from "./peerOf.ts"
 
@@ -17,7 +17,7 @@ import { peerOf } from "./peerOf.ts"
 export const releaseInit = Step.make("releaseInit", {
   doc: "let the init go on, and wait until its program runs",
   calls: ["sendmsg", "poll", "recvmsg", "waitid", ...Cgroup.shortageCalls],
-  requires: [Launch, Channel, ContainerCgroup, ClonedProcess, EnteredProcess],
+  requires: [Launch, Channel, ContainerCgroup, ClonedProcess, EnteredProcess, Guarded],
   provides: Started,
   reversal: "harmless",
   run: Effect.gen(function*() {

@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Architecture, executable } from "../../../src/native/elf.ts"
 import { code } from "../../../src/native/linux/rpc/code.ts"
+import { code as guard } from "../../../src/native/linux/rpc/guardCode.ts"
 import { entry, expected, head, mailbox, number, sizes, state } from "../../../src/native/linux/rpc/layout.ts"
 import { numbersFor } from "../../../src/native/linux/syscallNumbers.ts"
 import { code as reaper } from "../../../src/native/reaperCode.ts"
@@ -39,6 +40,7 @@ describe("the machine code", () => {
       for (
         const [source, { [machine]: { entries, hex } }] of [
           ["linux/rpc/server.c", code],
+          ["linux/rpc/guard.c", guard],
           ["trampoline.c", trampoline],
           ["reaper.c", reaper]
         ] as const

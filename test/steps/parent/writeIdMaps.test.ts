@@ -32,8 +32,7 @@ const scene = (
     Effect.map(
       Effect.forkChild(child, { startImmediately: true }),
       (fiber) => ({ pid: 77, fiber, forget: Effect.void })
-    )
-  )
+    ), () => Effect.void)
   const launch = {
     record: { container: { ...container, uidMappings, gidMappings } },
     namespaces: { clone: CLONE.NEWUSER, joins: [], unshare: 0 },

@@ -122,8 +122,7 @@ export const perform = <A, E>(
         { _tag: "clone", flags },
         model.fork.start(flags, Effect.provideService(child, Recorder.Side, side), descriptors)
       )
-    })
-  )
+    }), model.fork.guard)
   const context = Context.make(Kernel, kernel).pipe(Context.add(Fork, fork))
   // one queue of tasks for all fibers, which is run here to its end: nothing is left to the event loop
   const sync = new Scheduler.MixedScheduler("sync")

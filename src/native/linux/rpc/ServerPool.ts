@@ -34,7 +34,6 @@
  *
  * @see clone(2), execveat(2), set_robust_list(2), futex(2)
  */
-import process from "node:process"
 import { CLONE, P, SIG, W } from "../../constants.ts"
 import type { Passed } from "../../Fork.ts"
 import { monotonic } from "../../monotonic.ts"
@@ -43,16 +42,15 @@ import type { Library } from "../koffi.ts"
 import { Scratch } from "../Scratch.ts"
 import * as Syscalls from "../Syscalls.ts"
 import { Client, gone, pending } from "./Client.ts"
+import type { Guard } from "./Guard.ts"
 import { Link } from "./Link.ts"
-import { load, type MachineCode } from "./machineCode.ts"
 import { Mailbox } from "./Mailbox.ts"
 import { OpenFiles } from "./OpenFiles.ts"
-import { own } from "./ownCalls.ts"
+import { type Parts, partsOf } from "./parts.ts"
 import { isTaken, isVacant, type LinkEnd, renew, type Server, ServerGroup, type Slot } from "./ServerGroup.ts"
-import { type Segment, SharedMemory } from "./SharedMemory.ts"
+import type { Segment } from "./SharedMemory.ts"
 import { sparing } from "./sparing.ts"
-import { Spawner } from "./Spawner.ts"
-import { Watcher } from "./Watcher.ts"
+import type { Watcher } from "./Watcher.ts"
 
 /** How long a new process may take to start, in milliseconds. */
 const spawnLimit = 30_000
@@ -72,16 +70,6 @@ export type Progress<A> = Generator<Awaited, A>
 
 /** `PID_MAX_LIMIT` */
 const mostPid = 1 << 22
-
-/** What is made together with the first process. */
-interface Parts {
-  /** How many processes can run at once. */
-  readonly cores: number
-  readonly code: MachineCode
-  readonly shared: SharedMemory
-  readonly spawner: Spawner
-  readonly watcher: Watcher
-}
 
 /** The processes of one live kernel. */
 export class ServerPool {
@@ -191,6 +179,16 @@ export class ServerPool {
   /** Watches descriptors of this process. */
   get watcher(): Watcher {
     return this.#parts.watcher
+  }
+
+  /** Ends programs with this process. */
+  get guard(): Guard {
+    return this.#parts.guard
+  }
+
+  /** This process has closed a descriptor. */
+  closed(fd: number): void {
+    this.#loaded?.guard.closed(fd)
   }
 
   *#spawn(flags: number, descriptors: ReadonlyArray<Passed> | undefined): Progress<Server> {
@@ -381,14 +379,6 @@ export class ServerPool {
   }
 
   get #parts(): Parts {
-    if (this.#loaded !== undefined) return this.#loaded
-    const make = own(this.#machine, this.#own)
-    const code = load(this.#library)
-    const shared = new SharedMemory(this.#library, this.#machine, make)
-    const spawner = new Spawner(this.#machine, make, shared)
-    const watcher = new Watcher(this.#library, this.#machine, make, code, spawner)
-    // what starts nothing does not load it
-    const cores = process.getBuiltinModule("node:os").availableParallelism()
-    return this.#loaded = { cores, code, shared, spawner, watcher }
+    return this.#loaded ??= partsOf(this.#library, this.#machine, this.#own)
   }
 }

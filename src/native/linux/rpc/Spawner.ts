@@ -10,23 +10,21 @@
  *
  * @see clone(2), close_range(2), execveat(2), pipe(7), memfd_create(2)
  */
-import { AT, F, F_SEAL, MFD, O, RLIMIT, SO, SOCK } from "../../constants.ts"
-import { MFD_EXEC } from "../../elf.ts"
+import { AT, F, O, SO, SOCK } from "../../constants.ts"
 import type { Passed } from "../../Fork.ts"
 import type { Call } from "../../Kernel.ts"
-import { Refused, refused } from "../../Refused.ts"
+import { type Refused, refused } from "../../Refused.ts"
 import { attempted, type Syscalls } from "../Syscalls.ts"
-import { head as at, sizes } from "./layout.ts"
+import { highest, writeHead } from "./heads.ts"
+import { makeImage, withRoom } from "./images.ts"
+import { head as at } from "./layout.ts"
 import { type MachineCode, program } from "./machineCode.ts"
-import { inOrder, lowest } from "./moves.ts"
+import { lowest } from "./moves.ts"
 import { failureOf, type Own } from "./ownCalls.ts"
-import { type GroupMemory, leastSize, mostSize, SharedMemory } from "./SharedMemory.ts"
+import { type GroupMemory, SharedMemory } from "./SharedMemory.ts"
 
 /** What ps(1) calls a server. */
 const processName = "runfx-init"
-
-/** The highest number that close_range(2) takes. */
-const highest = 0xffff_ffff
 
 const stdio = [0, 1, 2]
 
@@ -83,9 +81,10 @@ export class Spawner {
       return fd
     }
     try {
-      const { file, image } = this.#withRoom((room) => {
+      const { file, image } = withRoom(this.#own, (room) => {
         const file = keep(this.#memory.renew(memory, room))
-        return { file, image: keep(this.#makeImage(memory, there(1, file))) }
+        const data = program(memory.address, SharedMemory.sizeOf(memory), there(1, file))
+        return { file, image: keep(makeImage(this.#own, processName, data)) }
       })
       const type = SOCK.STREAM | SOCK.CLOEXEC | SOCK.NONBLOCK
       const [link, mine] = this.#own({ _tag: "socketpair", type })
@@ -96,7 +95,7 @@ export class Spawner {
       try {
         const [end, imageThere] = [there(0, link), there(2, image)]
         const passed: ReadonlyArray<Passed> = [...given, [end, link], [there(1, file), file], [imageThere, image]]
-        this.#tell(memory, mailboxOf(end), imageThere, passed)
+        writeHead(memory, { mailbox: mailboxOf(end), name: processName, image: imageThere, passed })
         return { pid: Number(spawn(flags, memory.address)), end, mine }
       } catch (cause) {
         this.forget(mine)
@@ -133,7 +132,7 @@ export class Spawner {
   }
 
   /** Why a process could not execute its program; `undefined` if it could, or has not tried yet. */
-  failureIn({ head }: GroupMemory): Refused | undefined {
+  failureIn({ head }: Pick<GroupMemory, "head">): Refused | undefined {
     const error = head.getInt32(at.error, true)
     if (error >= 0) return undefined
     const call: Call = head.getUint32(at.call, true) === this.#machine.numbers.close_range
@@ -147,27 +146,6 @@ export class Spawner {
         flags: AT.EMPTY_PATH
       }
     return failureOf(call, refused(-error))
-  }
-
-  #tell({ address, head }: GroupMemory, mailbox: number, image: number, passed: ReadonlyArray<Passed>): void {
-    const moves = inOrder(passed.map(([number, fd]) => [fd, number]))
-    const kept = [...new Set(passed.map(([number]) => number))].toSorted((a, b) => a - b)
-    const gaps = [-1, ...kept].map((fd, index) => [fd + 1, (kept[index] ?? highest + 1) - 1] as const)
-    const ranges = gaps.filter(([first, last]) => first <= last)
-    if (at.list + (moves.length + ranges.length) * 8 + kept.length * 4 > sizes.head - sizes.spawnStack) {
-      throw new Refused("EMFILE", `${kept.length} descriptors are too many for a child`)
-    }
-    head.setBigUint64(at.mailbox, BigInt(mailbox), true)
-    head.setInt32(at.image, image, true)
-    head.setBigInt64(at.allSignals, -1n, true)
-    Buffer.from(head.buffer, at.name, 16).write(processName)
-    // one empty argument, and an empty environment
-    head.setBigUint64(at.argv, BigInt(address + at.envp), true)
-    head.setUint32(at.moves, moves.length, true)
-    head.setUint32(at.ranges, ranges.length, true)
-    head.setUint32(at.kept, kept.length, true)
-    const list = [...moves.flat(), ...ranges.flat(), ...kept]
-    for (let index = 0; index < list.length; index++) head.setUint32(at.list + index * 4, list[index]!, true)
   }
 
   /** All descriptors of this process that a server may inherit. */
@@ -189,104 +167,5 @@ export class Spawner {
     } finally {
       this.#own({ _tag: "close", fd })
     }
-  }
-
-  /** Raises RLIMIT_FSIZE as far as this process may, while `use` makes memory files: the limit applies to these too. */
-  #withRoom<A>(use: (room: number) => A): A {
-    const call = { _tag: "prlimit64", pid: 0, resource: RLIMIT.FSIZE } as const
-    const before = this.#own({ ...call, limit: null })
-    const wanted = BigInt(mostSize)
-    if (before.soft >= wanted) return use(mostSize)
-    const raise = (soft: bigint, hard: bigint) =>
-      attempted(() => this.#own({ ...call, limit: { soft, hard } })) === undefined ? undefined : soft
-    const soft = raise(wanted, before.hard > wanted ? before.hard : wanted) ?? raise(before.hard, before.hard) ??
-      before.soft
-    try {
-      if (Number(soft) >= leastSize) return use(Number(soft))
-      throw new Refused("EFBIG", `RLIMIT_FSIZE is ${before.soft}; to start a process takes ${leastSize}`, {
-        call: { _tag: "ftruncate", fd: -1, length: BigInt(leastSize) },
-        advice: "raise the limit of a file's size (ulimit -f)"
-      })
-    } finally {
-      this.#own({ ...call, limit: before })
-    }
-  }
-
-  /** Makes the program of one server, as a file that nobody can change. */
-  #makeImage(memory: GroupMemory, file: number): number {
-    const data = program(memory.address, SharedMemory.sizeOf(memory), file)
-    let fd: number
-    try {
-      fd = this.#memoryFile()
-    } catch (cause) {
-      if (!(cause instanceof Refused) || cause.code !== "EACCES" || cause.known.call?._tag !== "memfd_create") {
-        throw cause
-      }
-      return this.#unnamedFile(data, cause)
-    }
-    try {
-      this.#write(fd, data)
-      const seals = F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE
-      this.#own({ _tag: "fcntl", fd, command: F.ADD_SEALS, argument: seals })
-      return fd
-    } catch (cause) {
-      attempted(() => this.#own({ _tag: "close", fd }))
-      throw cause
-    }
-  }
-
-  #write(fd: number, data: Uint8Array): void {
-    this.#own({ _tag: "write", fd, data })
-    this.#own({ _tag: "fchmod", fd, mode: 0o555 })
-  }
-
-  #memoryFile(): number {
-    const make = (flags: number) => this.#own({ _tag: "memfd_create", name: "runfx-init", flags })
-    const flags = MFD.CLOEXEC | MFD.ALLOW_SEALING
-    try {
-      return make(flags | MFD_EXEC)
-    } catch (cause) {
-      if (!(cause instanceof Refused) || cause.code !== "EINVAL") throw cause
-      return make(flags)
-    }
-  }
-
-  /**
-   * If the sysctl vm.memfd_noexec forbids executing memory files: a file without a name. It is open for reading only, and a
-   * file that is being executed can't be opened for writing, so it can't be changed.
-   */
-  #unnamedFile(data: Uint8Array, refusal: Refused): number {
-    const close = (fd: number) => void attempted(() => this.#own({ _tag: "close", fd }))
-    for (const path of ["/run", "/dev/shm", "/tmp", "/var/tmp"]) {
-      const made = attempted(() =>
-        this.#own({
-          _tag: "openat",
-          dirfd: AT.FDCWD,
-          path,
-          flags: O.TMPFILE | O.RDWR | O.EXCL | O.CLOEXEC,
-          mode: 0o700
-        })
-      )
-      if (made === undefined) continue
-      const image = attempted(() => {
-        this.#write(made, data)
-        const own = `/proc/self/fd/${made}`
-        return this.#own({ _tag: "openat", dirfd: AT.FDCWD, path: own, flags: O.RDONLY | O.CLOEXEC, mode: 0 })
-      })
-      close(made)
-      if (image === undefined) continue
-      const can = attempted(() => {
-        this.#own({ _tag: "faccessat2", dirfd: image, path: "", mode: 1, flags: AT.EMPTY_PATH })
-        return true
-      })
-      // a noexec mount refuses it
-      if (can === true) return image
-      close(image)
-    }
-    const { call = { _tag: "memfd_create", name: "runfx-init", flags: 0 } as const } = refusal.known
-    throw new Refused("EACCES", "processes are executed from a memory file, which the sysctl vm.memfd_noexec forbids", {
-      call,
-      advice: "set vm.memfd_noexec to 0 or 1 (sysctl(8)), or mount one of /run, /dev/shm, /tmp without noexec"
-    })
   }
 }

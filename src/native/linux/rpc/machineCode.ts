@@ -1,10 +1,11 @@
-/** The code of `server.c`: as functions for the client, and as the program of a server. */
+/** The code of `server.c`, as functions for the client and as the program of a server; and that of `guard.c`, as a program. */
 import * as process from "node:process"
 import { MAP, PROT } from "../../constants.ts"
 import { type Architecture, executable } from "../../elf.ts"
 import type { Library, Word } from "../koffi.ts"
 import { numbersFor } from "../syscallNumbers.ts"
 import { code } from "./code.ts"
+import { code as guard } from "./guardCode.ts"
 
 /** The functions that the client calls. Each returns what clone(2) returns. */
 export interface MachineCode {
@@ -49,4 +50,11 @@ export const program = (address: number, size: number, descriptor: number): Uint
   code.writeBigUInt64LE(BigInt(size), entries.shared + 8)
   code.writeBigUInt64LE(BigInt(descriptor), entries.shared + 16)
   return executable(process.arch as Architecture, code, entries.start)
+}
+
+/** The program of a guard: an ELF file. */
+export const guardProgram = (): Uint8Array => {
+  const architecture = process.arch as Architecture
+  const { entries, hex } = guard[architecture]
+  return executable(architecture, Buffer.from(hex, "hex"), entries.start)
 }
