@@ -13,7 +13,8 @@
  *    and what the program itself uses, and not execveat(2), fcntl(2) and write(2) for our sake.
  * 3. execve(2), with the arguments and the environment that the trampoline itself was given.
  * 4. If one of these fails, it sends a report (see {@link failureOf}), and exits with status 127 if there is no such
- * program, otherwise 126, as shells do.
+ * program, otherwise 126, as shells do. If there is no channel, it is executed a second time, as the interpreter of its program,
+ * by /proc/self/exe: then it says so on standard error.
  *
  * Between 1 and 3 the process has the credentials of the container, no memory of Node, and only the channel and the
  * descriptors that the program inherits. The memfd may be executed but not read. So without CAP_DAC_OVERRIDE, the process
@@ -68,23 +69,34 @@ export const failureOf = (record: Uint8Array): Errno | undefined =>
 /** The parameters of `trampoline.c`: names of fields, and their offsets in bytes. The path follows them. */
 const at = { channel: 0, flags: 4, length: 8, filter: 12, path: 16 } as const
 
+/**
+ * What the trampoline says if it is executed a second time, as the interpreter of its program: `/proc/self/exe` leads each process to
+ * what it runs. The channel has closed by then. It is before the filter, and has the length that `trampoline.c` knows.
+ */
+const misled = Buffer.from("runfx: the program's interpreter leads to /proc/self/exe, which is the start itself\n")
+
+/** An offset that leads nowhere, so that a write(2) fails: the smallest trampoline has no text. */
+const nowhere = 0xffff_ffff
+
 const align8 = (size: number): number => size + 7 & ~7
 
-/** A static ELF executable that executes a program (see the head of this file): code, parameters, path, and filter. */
+/** A static ELF executable that executes a program (see the head of this file): code, parameters, path, text and filter. */
 export const trampoline = (machine: Architecture, { channel, filter, path, reaper }: Options): Uint8Array => {
   const { entries: { parameters, start }, hex } = (reaper === true ? withReaper : plain)[machine]
   const name = Buffer.from(`${path}\0`)
-  const filterAt = align8(at.path + name.length)
+  const speaks = filter !== undefined || reaper === true
+  const filterAt = align8(at.path + name.length + misled.length)
   const content = Buffer.alloc(
-    parameters + (filter === undefined ? at.path + name.length : filterAt + filter.program.length)
+    parameters + (speaks ? filterAt + (filter?.program.length ?? 0) : at.path + name.length)
   )
   content.write(hex, "hex")
   content.writeInt32LE(channel, parameters + at.channel)
   content.set(name, parameters + at.path)
+  content.writeUInt32LE(speaks ? filterAt : nowhere, parameters + at.filter)
+  if (speaks) content.set(misled, parameters + filterAt - misled.length)
   if (filter !== undefined) {
     content.writeUInt32LE(filter.flags >>> 0, parameters + at.flags)
     content.writeUInt32LE(filter.program.length >>> 3, parameters + at.length)
-    content.writeUInt32LE(filterAt, parameters + at.filter)
     content.set(filter.program, parameters + filterAt)
   }
   return executable(machine, content, start)

@@ -174,9 +174,16 @@ describe.skipIf(missing !== undefined)("an attack as in", () => {
 
   it("a script whose interpreter would be the start itself is told so", async () => {
     fs.writeFileSync(path.join(root, "bin/script"), "#!/proc/self/exe\n", { mode: 0o755 })
-    const { code, stderr } = await run([], "/bin/script")
-    assert.strictEqual(code, 126)
-    assert.match(stderr, /interpreter leads to \/proc\/self\/exe, which is the start itself$/m)
+    const seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["syslog"], action: "SCMP_ACT_ERRNO" }] }
+    const starts = [
+      run([], "/bin/script"),
+      run(["--init"], "/bin/script"),
+      runBundle([proc], { seccomp }, ["/bin/script"])
+    ]
+    for (const { code, stderr } of await Promise.all(starts)) {
+      assert.strictEqual(code, 126)
+      assert.match(stderr, /interpreter leads to \/proc\/self\/exe, which is the start itself$/m)
+    }
   })
 
   it("CVE-2019-16884, CVE-2025-52881: a /proc of the image's own", async () => {

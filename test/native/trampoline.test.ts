@@ -95,6 +95,18 @@ for (const { emulator, machine, missing } of machines) {
         }
       })
 
+      it.skipIf(emulator.length > 0)("says on standard error that it is the interpreter of its program", () => {
+        const own = executable("own", `#!${path.join(directory, "trampoline")}\n`)
+        for (const kind of [{ filter: { flags: 0, program: new Uint8Array() } }, { reaper: true }]) {
+          const misled = run(machine, emulator, { path: own, argv: ["own"], ...kind })
+          assert.deepStrictEqual([misled.status, misled.output[3]], [126, ""], JSON.stringify(kind))
+          assert.match(misled.stderr, /^runfx: the program's interpreter leads to \/proc\/self\/exe.*\n$/)
+        }
+        // the smallest has no text
+        const silent = run(machine, emulator, { path: own, argv: ["own"] })
+        assert.deepStrictEqual([silent.status, silent.stderr], [126, ""])
+      })
+
       it("stays before the program as its parent, and ends as it does", () => {
         const reaper = true
         const seven = executable("seven", "#!/bin/sh\nexit 7\n")
