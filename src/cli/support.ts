@@ -73,7 +73,7 @@ export const activation = (
 ): { readonly count: number; readonly env: ReadonlyArray<string> } => {
   const { LISTEN_FDNAMES: names, LISTEN_FDS: count = "", LISTEN_PID: of } = environment
   if (of !== String(pid) || !/^[1-9]\d{0,5}$/.test(count)) return { count: 0, env: [] }
-  // the program is process 1 of its pid namespace
+  // the container's first process: the last step has the number of the program, if that is another one
   const env = [`LISTEN_FDS=${count}`, "LISTEN_PID=1", ...(names === undefined ? [] : [`LISTEN_FDNAMES=${names}`])]
   return { count: Number(count), env }
 }

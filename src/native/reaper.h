@@ -35,8 +35,24 @@ static void reap(s64 program) {
   }
 }
 
+/* Writes the number of the program where a variable has the mark of environment.ts: for whom the sockets of a manager are. */
+static void name_listener(u64 *envp, u64 own) {
+  static const char mark[] = "LISTEN_PID=##########";
+  for (; *envp != 0; envp++) {
+    char *entry = (char *)*envp;
+    u32 same = 0;
+    while (same < sizeof mark && entry[same] == mark[same]) same++;
+    if (same < sizeof mark) continue;
+    u64 scale = 1;
+    while (own / scale >= 10) scale *= 10;
+    char *to = entry + 11;
+    for (; scale > 0; scale /= 10) *to++ = '0' + own / scale % 10;
+    *to = 0;
+  }
+}
+
 /* Returns in the process that becomes the program. The other process stays as process 1. */
-static void become_init(void) {
+static void become_init(u64 *envp) {
   u64 none = 0, all = ~0ul;
   try_all();
   s64 program = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -46,6 +62,7 @@ static void become_init(void) {
   if (program == 0) {
     s32 own = syscall(SYS_getpid);
     syscall(SYS_ioctl, 0, TIOCSPGRP, &own);
+    name_listener(envp, own);
     must(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8));
     return;
   }

@@ -50,7 +50,7 @@ __attribute__((used, noreturn)) static void run(u64 *stack) {
   }
   if (result >= 0) {
 #ifdef REAPER
-    become_init();
+    become_init(envp);
 #endif
     result = syscall(SYS_execve, at(sizeof parameters), argv, envp);
   }

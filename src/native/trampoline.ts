@@ -47,6 +47,14 @@ export interface Options {
   readonly filter?: Filter
 }
 
+/**
+ * The value of `LISTEN_PID` for a program below a reaper, which alone knows the program's number: it writes that in its place. So it
+ * has room for ten digits.
+ *
+ * @since 0.2.0
+ */
+export const listenerMark = "##########"
+
 /** A seccomp filter as seccomp(2) takes it. */
 export interface Filter {
   /** `SECCOMP_FILTER_FLAG_*`. */

@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import { SECCOMP } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
-import { advice, execTrampoline } from "../native/trampoline.ts"
-import { environmentFor } from "./init/environment.ts"
+import { advice, execTrampoline, listenerMark } from "../native/trampoline.ts"
+import { environmentFor, hasListener, withListener } from "./init/environment.ts"
 import { execAdvice, ExecRefused, execStep } from "./init/execRefused.ts"
 import {
   CapabilitiesSet,
@@ -36,7 +36,7 @@ import { PathsMasked } from "./rootfs/facts.ts"
 /** Executes the program that `findProgram` found, with the arguments and the environment of the configuration. */
 export const exec = Step.make(execStep, {
   doc: "become the program",
-  calls: ["prlimit64", "execveat", "seccomp", "execve"],
+  calls: ["getpid", "prlimit64", "execveat", "seccomp", "execve"],
   // InCgroup: a program that is executed outside of its container's cgroup has no limits, and kill would miss it
   requires: [
     Init,
@@ -56,11 +56,15 @@ export const exec = Step.make(execStep, {
   reversal: "terminal",
   advice: { ...execAdvice, ...advice },
   run: Effect.gen(function*() {
-    const { process: { args, rlimits } } = yield* Init
+    const { process: { args, rlimits }, reaper = false } = yield* Init
     const { path } = yield* Program
     const { filter } = yield* ExecFilter
     const { fd } = yield* Trampoline
-    const envp = environmentFor(yield* Environment, yield* ExecUser)
+    const given = yield* Environment
+    const environment = hasListener(given)
+      ? withListener(given, reaper ? listenerMark : String(yield* sys.getpid({})))
+      : given
+    const envp = environmentFor(environment, yield* ExecUser)
     // the last limits of all: the trampoline is a file that was written, and each call before takes processor time
     yield* applyLastRlimits(rlimits)
     if (fd !== undefined) return yield* execTrampoline({ fd, argv: args, envp })

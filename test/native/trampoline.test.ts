@@ -10,7 +10,13 @@ import { assemble, branch, load, ret } from "../../src/native/bpf.ts"
 import type { Architecture } from "../../src/native/elf.ts"
 import { SyscallError } from "../../src/native/Kernel.ts"
 import { syscallNumbers } from "../../src/native/syscallTables.ts"
-import { execThroughTrampoline, failureOf, type Options, trampoline } from "../../src/native/trampoline.ts"
+import {
+  execThroughTrampoline,
+  failureOf,
+  listenerMark,
+  type Options,
+  trampoline
+} from "../../src/native/trampoline.ts"
 import { scripted } from "../support/scripted.ts"
 
 let directory = ""
@@ -29,14 +35,18 @@ const executable = (name: string, data: string | Uint8Array, mode = 0o755): stri
 const run = (
   machine: Architecture,
   emulator: ReadonlyArray<string>,
-  options: Omit<Options, "channel"> & { readonly argv: ReadonlyArray<string>; readonly cwd?: string }
+  options: Omit<Options, "channel"> & {
+    readonly argv: ReadonlyArray<string>
+    readonly cwd?: string
+    readonly env?: Readonly<Record<string, string>>
+  }
 ): SpawnSyncReturns<string> => {
   const file = executable("trampoline", trampoline(machine, { ...options, channel: 3 }))
   const [command, ...args] = [...emulator, file, ...options.argv.slice(1)]
   return spawnSync(command!, args, {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     encoding: "latin1",
-    env: { ANSWER: "42", EMPTY: "" },
+    env: { ANSWER: "42", EMPTY: "", ...options.env },
     ...(emulator.length > 0 ? {} : { argv0: options.argv[0]! }),
     cwd: options.cwd ?? directory
   })
@@ -105,6 +115,18 @@ for (const { emulator, machine, missing } of machines) {
         // the smallest has no text
         const silent = run(machine, emulator, { path: own, argv: ["own"] })
         assert.deepStrictEqual([silent.status, silent.stderr], [126, ""])
+      })
+
+      it("tells its child by LISTEN_PID which number that has, if the variable asks for it", () => {
+        const told = executable("listens", "#!/bin/sh\necho \"$LISTEN_PID $$ $OTHER\"\n")
+        const listened = (LISTEN_PID: string) => {
+          const env = { LISTEN_PID, OTHER: `LISTEN_PID=${listenerMark}` }
+          return run(machine, emulator, { path: told, argv: ["x"], reaper: true, env }).stdout.trim().split(" ")
+        }
+        const [number, own, other] = listened(listenerMark)
+        assert.strictEqual(number, own)
+        assert.strictEqual(other, `LISTEN_PID=${listenerMark}`)
+        for (const kept of ["1", listenerMark.slice(1), `${listenerMark}#`]) assert.strictEqual(listened(kept)[0], kept)
       })
 
       it("stays before the program as its parent, and ends as it does", () => {

@@ -6,10 +6,10 @@ import { Environment, ExecFilter, ExecUser, Program, Trampoline } from "../../sr
 import { writeTrampoline } from "../../src/steps/writeTrampoline.ts"
 import { and, fail, succeed, withInit } from "../support/steps.ts"
 
-const context = (filtered: boolean, fd: number | undefined) => {
+const context = (filtered: boolean, fd: number | undefined, reaper = false) => {
   const user = { uid: 0, gid: 0, groups: [], home: "/root" }
   const rlimits = [{ resource: RLIMIT.CPU, soft: 1n, hard: 1n }, { resource: RLIMIT.FSIZE, soft: 10n, hard: 10n }]
-  let all = and(withInit({ process: { noNewPrivileges: true, rlimits } }), Program, { path: "/bin/true" })
+  let all = and(withInit({ process: { noNewPrivileges: true, rlimits }, reaper }), Program, { path: "/bin/true" })
   all = and(and(all, Environment, { entries: [], path: undefined }), ExecUser, user)
   const filter = filtered ? { flags: 0, program: new Uint8Array(8) } : undefined
   return and(and(all, ExecFilter, { filter }), Trampoline, { fd })
@@ -25,6 +25,22 @@ describe("exec", () => {
   it("has the trampoline load a filter, and limits the size of files and the processor time as the last thing", () => {
     assert.deepStrictEqual(names(true, 5), ["prlimit64", "prlimit64", "execveat"])
     assert.deepStrictEqual(names(false), ["prlimit64", "prlimit64", "execve"])
+  })
+
+  it("passes the number of the program to it as LISTEN_PID, and leaves that to a reaper", () => {
+    const shown = (value: string, reaper: boolean) => {
+      const environment = { entries: [["LISTEN_PID", value], ["HOME", "/"]], path: undefined } as const
+      const all = and(context(false, reaper ? 5 : undefined, reaper), Environment, environment)
+      let envp: ReadonlyArray<string> = []
+      fail(exec, all, (call) => {
+        if (call._tag === "execve" || call._tag === "execveat") envp = call.envp
+        return call._tag.startsWith("execve") ? "EIO" : call._tag === "getpid" ? 42 : 0
+      })
+      return envp[0]
+    }
+    assert.strictEqual(shown("1", false), "LISTEN_PID=42")
+    assert.strictEqual(shown("1", true), "LISTEN_PID=##########")
+    assert.strictEqual(shown("7", false), "LISTEN_PID=7")
   })
 
   it("loads a filter itself where no memory file may be executed (vm.memfd_noexec)", () => {
