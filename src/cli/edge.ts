@@ -17,6 +17,7 @@ import * as Linux from "../native/linux/Linux.ts"
 import { catchSignals, isEnding } from "../runtime/caught.ts"
 import * as Streams from "../runtime/streams.ts"
 import { lookUpModes, lookUpSize, OwnModes, OwnSize } from "../runtime/terminal.ts"
+import { withFilter } from "./filtered.ts"
 import { leaveHungUp } from "./hungUp.ts"
 
 /** Options of every subcommand. */
@@ -107,7 +108,7 @@ const ending = (exit: Exit.Exit<number, unknown>, { lost, signal, thrown }: Outs
   const failure = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isFailReason) : undefined
   const isLost = failure !== undefined && rootCause(failure.error) instanceof Streams.StreamError
   if (lost !== undefined && !isLost) failed(report(lost), lost.exitCode)
-  if (failure !== undefined) failed(report(failure.error), exitCodeOf(failure.error))
+  if (failure !== undefined) failed(withFilter(report(failure.error)), exitCodeOf(failure.error))
   else if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
     const place = Context.getOrUndefined(Cause.annotations(exit.cause), DiedIn)
     failed(reportDefect(Cause.squash(exit.cause), place), 1)

@@ -20,6 +20,10 @@ export const setKeepCaps = Step.make("setKeepCaps", {
   provides: KeepCaps,
   reversal: "irreversible",
   replayable: true,
+  advice: {
+    EPERM:
+      "the securebits of the runtime hold it fast (SECBIT_KEEP_CAPS_LOCKED, see capabilities(7)): run it without that bit"
+  },
   run: Effect.gen(function*() {
     const { process } = yield* Init
     if (process.capabilities === undefined) return { kept: false }

@@ -256,6 +256,18 @@ describe.skipIf(missing !== undefined)("runfx", () => {
     }
   })
 
+  it("names a filter that refuses a call with EPERM, beside the other causes", async () => {
+    const arch = process.arch === "arm64" ? "AARCH64" : "X86_64"
+    for (const call of ["fsopen", "waitid"]) {
+      const place = path.join(states, `forbidden-${call}`)
+      const words = ["test/support/without.py", String(syscallNumbers(arch).get(call)!), "1", command.file]
+      const ended = await begin("python3", [...words, "--root", place, ...hi()], { input: "" }).ended
+      refused(ended, call, "EPERM", "what to do", "seccomp filter")
+      assert.notInclude(ended.stderr, "ECHILD")
+      assert.deepStrictEqual(fs.existsSync(place) ? fs.readdirSync(place) : [], [], call)
+    }
+  })
+
   it("writes the maps of its own child where /proc is that of an outer pid namespace", async () => {
     works(await behind([...plain, "unshare", "-Upf", "--map-user", "1000", "--map-group", "1000"], ...hi()))
   })

@@ -79,7 +79,7 @@ const whyNotAllowed = (flags: number) =>
     if ((flags & CLONE.NEWUSER) !== 0) return yield* whyNoUser(caller)
     return holds(caller, "SYS_ADMIN")
       ? yield* somebody
-      : "new namespaces need CAP_SYS_ADMIN, which the runtime lacks: run as root, or give the container a user namespace"
+      : "new namespaces need CAP_SYS_ADMIN, which the runtime lacks: run it with that, or give the container a user namespace"
   })
 
 /** `ENOSPC`: which of the limits of namespaces(7) is reached. */

@@ -321,8 +321,14 @@ export class ServerPool {
     try {
       return this.#own.waitid({ idtype: P.PID, id: pid, options: W.EXITED | W.NOHANG | W.NOWAIT }) !== null
     } catch (cause) {
-      if (cause instanceof Refused) return "stranger"
-      throw cause
+      if (cause instanceof Refused && cause.code === "ECHILD") return "stranger"
+      throw cause instanceof Refused
+        ? new Refused(
+          cause.code,
+          "waitid(2), which tells whether a process is a child of this one, is refused",
+          cause.known
+        )
+        : cause
     }
   }
 
