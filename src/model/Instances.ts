@@ -40,9 +40,13 @@ const deciding = (m: Machine, type: string): number => {
   return scope === "user" ? m.self.ns.user : m.namespaces.need(m.self.ns[scope]).owner
 }
 
-/** ENODEV: no such type of file system (mount(2)). */
-export const mustExist = (m: Machine, type: string): void => {
+/**
+ * What is checked before any option is looked at. ENODEV: no such type of file system (mount(2)). EPERM: sysfs asks at once
+ * who owns the network namespace (`sysfs_init_fs_context`), others when they are made.
+ */
+export const mayBegin = (m: Machine, type: string): void => {
   if (!m.facts.fileSystemTypes.includes(type)) refuse("ENODEV")
+  if (type === "sysfs") mayMakeInstance(m, type)
 }
 
 /** EPERM: not in this user namespace (`mount_capable`). */

@@ -28,6 +28,13 @@ export const memoryFiles: Readonly<Record<string, Scenario>> = {
     21 << 26,
     -1
   ].flatMap((flags) => [create(flags), seals, stat]),
+  "a file in memory can do without the cache once it is opened by a path": [
+    create(0),
+    line("fcntl", { fd: "$m", command: F.SETFL, argument: O.DIRECT }),
+    open("/proc/self/fd/$m", O.RDWR, "n"),
+    line("fcntl", { fd: "$n", command: F.SETFL, argument: O.DIRECT }),
+    line("fcntl", { fd: "$n", command: F.SETFL, argument: 0 })
+  ],
   "the name of a file in memory is counted in bytes": [
     create(0, ""),
     create(0, "a/b"),

@@ -293,6 +293,15 @@ export const mountData: Readonly<Record<string, Scenario>> = {
       config(FSCONFIG.SET_FLAG, "noswap", null)
     ])
   ],
+  "sysfs belongs to the owner of the network namespace, who is asked for before its options": [
+    mkdir("d"),
+    ...[CLONE.NEWUSER | CLONE.NEWNS, CLONE.NEWUSER | CLONE.NEWNS | CLONE.NEWNET].map((flags) =>
+      fork(flags, [
+        ...onlyRoot,
+        ...["sysfs", "proc"].flatMap((type) => [mount(type, "d", type, 0, "size"), fsopen(type)])
+      ])
+    )
+  ],
   "the ids of a mount are those of a user namespace that has some": [
     mkdir("d"),
     mount("t", "d", "tmpfs", 0),

@@ -68,12 +68,16 @@ export const fcntl = (m: Machine, { argument, command, fd }: Arguments<"fcntl">)
       const settable = O.APPEND | O.NONBLOCK | O.DIRECT | O.NOATIME
       const turned = file.flags ^ argument
       const node = file.kind._tag === "Node" ? view(m, file.kind.location.node) : undefined
-      // EPERM: O_NOATIME for a file of another owner; EINVAL: O_DIRECT for anything but pipes and files (setfl)
+      // EPERM: O_NOATIME for a file of another owner; EINVAL: O_DIRECT for anything but pipes and files that were opened by a
+      // path (setfl)
       if ((argument & turned & O.NOATIME) !== 0) {
         if (node === undefined) m.unmodelled("O_NOATIME of what is no file")
         else if (!isOwner(m, node)) refuse("EPERM")
       }
-      if ((argument & O.DIRECT) !== 0 && node?.type !== "p" && (node === undefined || !canBypass(m, node))) {
+      const isMemory = file.kind._tag === "Node" && file.kind.memfd === true
+      if (
+        (argument & O.DIRECT) !== 0 && node?.type !== "p" && (node === undefined || isMemory || !canBypass(m, node))
+      ) {
         refuse("EINVAL")
       }
       if ((turned & O.ASYNC) !== 0 && node?.type !== "f" && node?.type !== "d") m.unmodelled("signals of a file")

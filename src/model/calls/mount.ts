@@ -3,7 +3,7 @@ import { AT, MS, O } from "../../native/constants.ts"
 import type { Arguments } from "../../native/Kernel.ts"
 import { CAP, initialUserNs, nsCapable } from "../Credentials.ts"
 import { namespaceOf } from "../ids.ts"
-import { makeFileSystem, mustExist, reconfigure, tooRevealing } from "../Instances.ts"
+import { makeFileSystem, mayBegin, reconfigure, tooRevealing } from "../Instances.ts"
 import { type Machine, refuse } from "../Machine.ts"
 import * as MountData from "../mountData.ts"
 import {
@@ -55,7 +55,7 @@ export const mount = (m: Machine, { data, flags: given, source, target, type }: 
     return move(m, existing(m, AT.FDCWD, source, { follow: true }), where)
   }
   if (type === null) return refuse("EINVAL")
-  mustExist(m, type)
+  mayBegin(m, type)
   const begun = { ...MountData.none, source: source ?? undefined, readonly: (flags & MS.RDONLY) !== 0 }
   const fs = makeFileSystem(m, type, MountData.parse(m, type, data, begun))
   const lockedFlags = tooRevealing(m, fs, mountFlagsOf(flags))

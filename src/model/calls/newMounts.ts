@@ -7,7 +7,7 @@ import type { Arguments } from "../../native/Kernel.ts"
 import { CAP, initialUserNs, nsCapable } from "../Credentials.ts"
 import * as Descriptors from "../Descriptors.ts"
 import { namespaceOf } from "../ids.ts"
-import { makeFileSystem, mayMakeInstance, mustExist, tooRevealing } from "../Instances.ts"
+import { makeFileSystem, mayBegin, mayMakeInstance, tooRevealing } from "../Instances.ts"
 import { encode, LateRefusal, type Machine, Refusal, refuse } from "../Machine.ts"
 import * as MountData from "../mountData.ts"
 import { isRoot, mountAt, propagationFlags } from "../Mounts.ts"
@@ -74,7 +74,7 @@ const setGroup = (m: Machine, fromPlace: Location, toPlace: Location): void => {
 export const fsopen = (m: Machine, { flags, type }: Arguments<"fsopen">): number => {
   mayMount(m)
   if ((flags & ~1) !== 0) refuse("EINVAL")
-  mustExist(m, type)
+  mayBegin(m, type)
   return Descriptors.open(
     m,
     { _tag: "FsContext", type, settings: MountData.none, phase: "parameters" },
