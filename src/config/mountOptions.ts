@@ -119,6 +119,9 @@ export const names: ReadonlyArray<string> = [
   { tmpcopyup: 0, idmap: 0, ridmap: 0 }
 ].flatMap((table) => Object.keys(table)).concat(linkOptions).toSorted()
 
+/** What mount(8) keeps for other programs, and never passes on: `x-systemd.automount`. */
+const isComment = (option: string): boolean => /^[xX]-/.test(option)
+
 /** Sorts options into flags, propagation, recursive attributes and the file system's own; the last of two opposites wins. */
 export const parse = (options: ReadonlyArray<string>): Options => {
   let flags = 0
@@ -158,7 +161,7 @@ export const parse = (options: ReadonlyArray<string>): Options => {
     else if (option === "idmap") idMap = "mount"
     else if (option === "ridmap") idMap = "tree"
     else if (isLinkOption(option)) links.push(option)
-    else if (option !== "") data.push(option)
+    else if (option !== "" && !isComment(option)) data.push(option)
   }
   return { flags, clearedFlags, propagation, recursiveAttributes: { set, clear }, data, copyUp, links, idMap }
 }

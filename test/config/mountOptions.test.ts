@@ -53,6 +53,12 @@ describe("mount options", () => {
     })
   })
 
+  it("leaves out what is written for other programs, as mount(8) does", () => {
+    assert.deepStrictEqual(mountOptions.parse(["x-systemd.automount", "X-mount.mkdir=0755", "xino=on"]).data, [
+      "xino=on"
+    ])
+  })
+
   it("never hands an option that it knows to the file system", () => {
     assert.isAtLeast(mountOptions.names.length, 60)
     assert.deepStrictEqual(mountOptions.parse(mountOptions.names).data, [])
