@@ -107,9 +107,25 @@ export const withoutEnvironment = (container: Container): Container => ({
   process: { ...container.process, env: [] }
 })
 
-/** The state as the text of the state file; the environment is not in it. */
-export const encode = (state: State): string =>
-  Json.stringify({ version, ...state, container: withoutEnvironment(state.container) })
+/** The texts of configurations. A start writes its state several times, always with the same configuration. */
+const texts = new WeakMap<Container, string>()
+
+const textOfContainer = (container: Container): string => {
+  const known = texts.get(container)
+  if (known !== undefined) return known
+  const text = Json.stringify(withoutEnvironment(container)).trimEnd()
+  texts.set(container, text)
+  return text
+}
+
+/**
+ * The state as the text of the state file; the environment is not in it. The text of a configuration is made once for each
+ * object, so a start copies what its caller may use again: see {@link withoutEnvironment}.
+ */
+export const encode = ({ container, ...state }: State): string => {
+  const { length } = "}\n"
+  return `${Json.stringify({ version, ...state }).slice(0, -length)},"container":${textOfContainer(container)}}\n`
+}
 
 type Check = (value: unknown) => boolean
 
