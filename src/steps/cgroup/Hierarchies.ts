@@ -103,14 +103,22 @@ export const hierarchiesOf = (
 const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }), readText)
 
+/** What was read last, and what it says: nearly every start reads the same. */
+let last: { readonly mounts: string; readonly own: string; readonly hierarchies: ReadonlyArray<Hierarchy> } | undefined
+
+const hierarchiesIn = (mounts: string, own: string): ReadonlyArray<Hierarchy> => {
+  if (last === undefined || last.mounts !== mounts || last.own !== own) {
+    last = { mounts, own, hierarchies: hierarchiesOf(parseMountInfo(mounts), parseProcCgroup(own)) }
+  }
+  return last.hierarchies
+}
+
 /**
  * Finds the hierarchies of this host: what the mount table says. The process that uses one sees whether it is there, by
  * the magic number of its file system.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
-  const mounts = parseMountInfo(yield* readProc("/proc/self/mountinfo"))
-  const own = parseProcCgroup(yield* readProc("/proc/self/cgroup"))
-  const hierarchies = hierarchiesOf(mounts, own)
+  const hierarchies = hierarchiesIn(yield* readProc("/proc/self/mountinfo"), yield* readProc("/proc/self/cgroup"))
   if (hierarchies.length === 0) return yield* new NoCgroupHierarchy()
   const hasUnified = hierarchies.some(({ keys }) => keys.includes(unified))
   const hasV1 = hierarchies.some(({ keys }) => !keys.includes(unified))

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
-import { type Hierarchies, hierarchiesOf, parseProcCgroup } from "../../../src/steps/cgroup/Hierarchies.ts"
+import { detect, type Hierarchies, hierarchiesOf, parseProcCgroup } from "../../../src/steps/cgroup/Hierarchies.ts"
 import { groups, plan } from "../../../src/steps/cgroup/Manager.ts"
 import { parseMountInfo } from "../../../src/steps/proc/mountinfo.ts"
+import { scripted } from "../../support/scripted.ts"
 
 const find = (mountinfo: string, cgroup: string) =>
   hierarchiesOf(parseMountInfo(mountinfo), parseProcCgroup(cgroup)).map(({ keys, mountpoint, own }) => [
@@ -149,4 +150,38 @@ describe("plan", () => {
       for (const found of result.success) assert.match(found, /^\/c\/(cpu|memory)(\/(?!\.\.?(\/|$))[^/]+)+$/)
     }))
   })
+})
+
+/** What is detected on a host with these two files. */
+const detected = (mounts: string, own: string) => {
+  let unread = ""
+  const { layer } = scripted((call) => {
+    if (call._tag === "openat") {
+      unread = call.path.endsWith("mountinfo") ? mounts : own
+      return 5
+    }
+    if (call._tag !== "read") return undefined
+    const bytes = Buffer.from(unread)
+    unread = ""
+    return bytes
+  })
+  return Effect.map(
+    Effect.provide(detect, layer),
+    ({ hierarchies }) => hierarchies.map(({ keys, mountpoint, own }) => [keys.join(), mountpoint, own])
+  )
+}
+
+describe("detect", () => {
+  it.effect("sees a mount, and a move to another cgroup, that came after the last look", () =>
+    Effect.gen(function*() {
+      const cpu = "32 1 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+      const pids = "33 1 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+      assert.deepStrictEqual(yield* detected(cpu, "2:cpu:/a\n"), [["cpu", "/sys/fs/cgroup/cpu", "/a"]])
+      assert.deepStrictEqual(yield* detected(cpu, "2:cpu:/a\n"), [["cpu", "/sys/fs/cgroup/cpu", "/a"]])
+      assert.deepStrictEqual(yield* detected(cpu, "2:cpu:/b\n"), [["cpu", "/sys/fs/cgroup/cpu", "/b"]])
+      assert.deepStrictEqual(yield* detected(cpu + pids, "2:cpu:/b\n3:pids:/\n"), [
+        ["cpu", "/sys/fs/cgroup/cpu", "/b"],
+        ["pids", "/sys/fs/cgroup/pids", "/"]
+      ])
+    }))
 })
