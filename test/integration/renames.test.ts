@@ -159,5 +159,39 @@ describe("renames in the root file system", () => {
         }
         assert.isAbove(built, 0)
       }))
+    it.effect("a remount of what the root brings along changes no mount of a volume", () =>
+      Effect.gen(function*() {
+        // nothing of it reaches the host
+        yield* sys.mount({ source: null, target: "/", type: null, flags: MS.REC | MS.SLAVE, data: null })
+        const volume = path.join(base, "volume")
+        const own = path.join(rootfs, "deep/m")
+        for (const place of [`${volume}/m`, own, path.join(rootfs, "deep.x")]) fs.mkdirSync(place, { recursive: true })
+        fs.writeFileSync(path.join(rootfs, "deep", "mark"), "")
+        const tmpfs = (target: string, source: string) =>
+          sys.mount({ source, target, type: "tmpfs", flags: MS.RDONLY, data: null })
+        yield* tmpfs(`${volume}/m`, "of-the-volume")
+        yield* tmpfs(own, "of-the-root")
+        const mounts = [
+          contained.bindMount(volume, "/deep.x", { flags: MS.REC }),
+          contained.mount("tmpfs", "/deep/m", { flags: MS.REMOUNT, clearedFlags: MS.RDONLY })
+        ]
+        const attempt = (at: ReadonlySet<number>) =>
+          attemptOn({ mounts }, "deep", at, (built) => ({
+            error: built.error,
+            writable: ["/deep/m", "/deep.x/m"].flatMap((place) => {
+              const [, source] = / rw,.* - tmpfs (of-the-\w+) /.exec(built.line(place)) ?? []
+              return built.error === undefined && source !== undefined ? [source] : []
+            })
+          }))
+        const { calls, error, writable } = yield* attempt(new Set())
+        assert.deepStrictEqual([error, writable], [undefined, ["of-the-root"]])
+        for (let at = 0; at < calls; at++) {
+          for (const numbers of [[at], [at, at + 1], [at, at + 4]]) {
+            const { writable = [] } = yield* attempt(new Set(numbers))
+            assert.notInclude(writable, "of-the-volume", `exchanged before calls ${numbers.join(" and ")} of ${calls}`)
+          }
+        }
+        for (const target of [`${volume}/m`, own]) yield* sys.umount2({ target, flags: 0 })
+      }))
   })
 })

@@ -23,6 +23,7 @@ import { Init } from "../init/Init.ts"
 import { attach, attachCalls, during, makeReadonly, target, there } from "./attach.ts"
 import { attributesOf, superblockOptionsOf } from "./attributes.ts"
 import { applyOptions, applyPropagation, applyRecursive, bind, bindCalls } from "./bind.ts"
+import { type Brought, broughtBy, uncoveredBy } from "./brought.ts"
 import { callersOwn, isTooRevealing } from "./callersOwn.ts"
 import { cgroupCalls, mountCgroups } from "./cgroups.ts"
 import { copyUp, copyUpCalls } from "./copyUp.ts"
@@ -249,12 +250,13 @@ const mountFilesystem = (
   ).pipe(during(about, "attach"))
 }
 
-/** `remount`: other options for a mount that is there: by its handle, or, if the root brings it along, by its path. */
+/** `remount`: other options for a mount that is there: by its handle, or, behind a link that leads out of a volume, by its path. */
 const remount = (
   mounting: Mounting,
   mount: Mount,
   about: About,
-  kept: ReadonlyArray<Kept>
+  kept: ReadonlyArray<Kept>,
+  brought: ReadonlyArray<Brought>
 ): Effect.Effect<void, Problem, Kernel> => {
   const change = (fd: AnyFd) =>
     refuseTarget(mounting, about, fd).pipe(
@@ -262,7 +264,7 @@ const remount = (
       Effect.andThen(applyRecursive(fd, mount)),
       Effect.andThen(applyPropagation(fd, mount))
     )
-  const own = kept.find(({ destination }) => destination === about.destination)
+  const own = [...kept, ...brought].find(({ destination }) => destination === about.destination)
   return during(about, "remount")(
     own === undefined ? Files.using(remade(mounting, about, kept), change) : change(own.fd)
   )
@@ -272,7 +274,8 @@ const mountOne = Effect.fnUntraced(function*(
   mounting: Mounting,
   mount: Mount,
   about: About,
-  kept: ReadonlyArray<Kept>
+  kept: ReadonlyArray<Kept>,
+  brought: ReadonlyArray<Brought>
 ) {
   if (mount.idMapping !== undefined) {
     return yield* new MountRefusedError({
@@ -282,7 +285,7 @@ const mountOne = Effect.fnUntraced(function*(
     })
   }
   yield* refuseDestination(about)
-  if (isRemount(mount)) return yield* Effect.as(remount(mounting, mount, about, kept), undefined)
+  if (isRemount(mount)) return yield* Effect.as(remount(mounting, mount, about, kept, brought), undefined)
   if (isBind(mount)) {
     const fd = yield* bind(mounting, mount, about, kept)
     return fd === undefined ? undefined : { fd, postponed: false }
@@ -295,20 +298,27 @@ const mountOne = Effect.fnUntraced(function*(
 
 /** All mounts in their order, each below those that are there already. */
 const mountAll = Effect.fnUntraced(function*(mounting: Mounting) {
+  const { mounts } = mounting.container
   const relied = reliedOn(mounting.container)
   const readonlyLater: Array<{ readonly destination: string; readonly fd: AnyFd }> = []
   let kept: ReadonlyArray<Kept> = []
-  for (const mount of mounting.container.mounts) {
+  let brought: ReadonlyArray<Brought> = yield* during(aboutOf(mounts[0]!), "verify")(
+    broughtBy(mounting.root, "/", mounts)
+  )
+  for (const [index, mount] of mounts.entries()) {
     const about = aboutOf(mount)
-    const made = yield* mountOne(mounting, mount, about, kept)
+    const made = yield* mountOne(mounting, mount, about, kept, brought)
     if (made === undefined) continue
     const { fd, postponed } = made
     const { destination } = about
     if (postponed) readonlyLater.push({ destination, fd })
     kept = without(kept, destination)
+    const rest = yield* during(about, "attach")(uncoveredBy(brought, destination))
+    brought = [...rest, ...yield* during(about, "verify")(broughtBy(fd, destination, mounts.slice(index + 1)))]
     if (relied.has(mount)) kept = [...kept, { destination, fd, fresh: isFresh(mount) }]
     else if (!postponed) yield* during(about, "attach")(sys.close({ fd }))
   }
+  yield* during(aboutOf(mounts[0]!), "attach")(uncoveredBy(brought, "/"))
   return { kept, readonlyLater }
 })
 
