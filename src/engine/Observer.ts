@@ -67,6 +67,9 @@ const watchedJourney = (inner: Ahead.Journey): Ahead.Journey => ({
   get isLost() {
     return inner.isLost
   },
+  get left() {
+    return inner.left
+  },
   settle: inner.settle,
   times: inner.times,
   keep: inner.keep,

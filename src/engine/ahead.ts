@@ -35,6 +35,8 @@ interface Outcome extends Prepared {
   readonly ahead?: RanAhead
   /** When its process began it, by the clock of this process; only if there are spans. */
   readonly from?: number
+  /** Continues it in place of its exit: the process has become a program. */
+  readonly left?: Effect.Effect<never>
 }
 
 /** Provides a step with its context. `add` receives its compensations. */
@@ -105,7 +107,9 @@ const runAhead = Effect.fnUntraced(function*(
     const at = outcomes.length
     const step = steps[at]
     const last = outcomes[at - 1]?.exit
-    if (step?.replayable === true && (last === undefined || Exit.isSuccess(last))) {
+    // an observer is told beforehand that the process becomes the program
+    const isNext = step !== undefined && step.replayable && (observer === undefined || step.reversal !== "terminal")
+    if (isNext && (last === undefined || Exit.isSuccess(last))) {
       const started = now()
       observer?.ahead(step.name)
       const undos: Array<Undo> = []
@@ -122,6 +126,10 @@ const runAhead = Effect.fnUntraced(function*(
     if (again.value === undefined) {
       const settled = outcomes.map((outcome, part) => {
         const times = journey.times(part)
+        // of a process that has become a program, nobody knows when
+        if (journey.left !== undefined && part === outcomes.length - 1) {
+          return { ...outcome, left: journey.left, milliseconds: 0 }
+        }
         return {
           ...outcome,
           milliseconds: times === undefined ? outcome.milliseconds : times.ended - times.began,
@@ -190,8 +198,8 @@ export class Runner {
       return { running, run: this.#whole(step, run), spent: 0 }
     }
     outcome.undos.forEach(add)
-    const { ahead, exit, from, milliseconds, running } = outcome
-    const run = exit as Prepared["run"]
+    const { ahead, exit, from, left, milliseconds, running } = outcome
+    const run = left ?? exit as Prepared["run"]
     return { running, run, spent: milliseconds, from, ...ahead === undefined ? {} : { ahead } }
   }
 

@@ -241,7 +241,12 @@ export class Fibers {
           ) as Context.Context<R>
           const started = Effect.runForkWith(inside)(Effect.andThen(this.course.turnOf(cell), child))
           started.addObserver((exit) => this.#finish(cell, exit))
-          return { pid: number, fiber: started, forget: Effect.sync(() => this.#leave(cell, started)) }
+          return {
+            pid: number,
+            fiber: started,
+            catchUp: Effect.void,
+            forget: Effect.sync(() => this.#leave(cell, started))
+          }
         })
       })
     )

@@ -43,6 +43,8 @@ export interface Journey {
   readonly part: <A, E, R>(name: string, self: Effect.Effect<A, E, R>) => Effect.Effect<Exit.Exit<A, E>, never, R>
   /** Whether a guess was wrong, so that the last part's result has no meaning. */
   readonly isLost: boolean
+  /** What the last part continues with if the process has become a program in it; known when the part has run. */
+  readonly left: Effect.Effect<never> | undefined
   /** Has all calls made. If a guess was wrong, returns the number (from 0) of the first part that must run again. */
   readonly settle: Effect.Effect<number | undefined>
   /** When a settled part began and ended, in milliseconds, by the clock of the process (`CLOCK_MONOTONIC`). */

@@ -30,6 +30,11 @@ export interface Started {
   /** Runs the child's Effect. It does not end when the process ends: see {@link Started.forget}. */
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /**
+   * Lets the child's Effect continue with what the process has answered already. After it, an Effect whose process has become a
+   * program has come to that point, and has said so.
+   */
+  readonly catchUp: Effect.Effect<void>
+  /**
    * Reports that the process has ended, has become a program, or is not needed any more. Its Effect is interrupted, and its
    * end is awaited for a second at most. Finalizers run, and each call that they make is interrupted. If the process still
    * lives, it gets no further call, and ends.

@@ -54,6 +54,7 @@ export const exec = Step.make(execStep, {
     ParentDeathSignalSet
   ],
   reversal: "terminal",
+  replayable: true,
   advice: { ...execAdvice, ...advice },
   run: Effect.gen(function*() {
     const { process: { args, rlimits }, reaper = false } = yield* Init

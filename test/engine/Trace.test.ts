@@ -129,6 +129,7 @@ const ahead = (timesOf: (settled: number) => ReadonlyArray<Ahead.Times | undefin
   const journey: Ahead.Journey = {
     part: (_, self) => Effect.exit(self),
     isLost: false,
+    left: undefined,
     settle: Effect.sync(() => {
       settled = now()
       return undefined

@@ -14,6 +14,7 @@ import { Kernel } from "../../src/native/Kernel.ts"
 const journeyOf = (log: Array<string>, agains: Array<number | undefined>): Ahead.Journey => ({
   part: (_, self) => Effect.exit(self),
   isLost: false,
+  left: undefined,
   settle: Effect.sync(() => {
     const again = agains.shift()
     log.push(again === undefined ? "settled" : `again from ${again}`)

@@ -95,6 +95,8 @@ interface Spawned {
   child?: Server
   /** Ends it, if it still runs. */
   end?: () => void
+  /** Lets its effect continue with what it has answered. */
+  catchUp?: Effect.Effect<void>
   /** Stops asking it for calls. */
   forget?: () => void
 }
@@ -190,11 +192,17 @@ const journeyOf = (server: Server, numbers: Numbers, history: History, come: Com
           // in a list, a failed call is an answer
           return exitOf({ _tag: "getpid" }, () => client.makeList(address, length))
         } catch (cause) {
+          if (cause === gone) return Exit.succeed(undefined)
           if (cause !== pending) throw cause
           return { slot: server.slot }
         }
       })
-    }
+    },
+    leave: Effect.orDie(Effect.suspend(() =>
+      come(server, () => {
+        throw gone
+      })
+    ))
   })
 
 /** The journey for the process that makes a fiber's calls. */
@@ -270,6 +278,7 @@ const makeWith = (library: Koffi.Library): Live => {
         pool.end(child, lostStatus)
         blocking.end(child)
       }
+      spawned.catchUp = blocking.catchUp(child)
       spawned.forget = () => blocking.forget(child)
       return child.pid
     })()
@@ -331,7 +340,7 @@ const starting =
             const fiber = Effect.runForkWith(inside)(ended)
             // the effect only ends here if it is interrupted, or if a wrapper of the kernel refuses the exit
             fiber.addObserver(() => spawned.end?.())
-            return { pid, fiber, forget: forgetting(fiber, spawned) }
+            return { pid, fiber, catchUp: spawned.catchUp ?? Effect.void, forget: forgetting(fiber, spawned) }
           }
         )
       }))

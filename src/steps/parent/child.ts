@@ -25,6 +25,8 @@ export interface Child {
   readonly pid: AnyPid
   /** A handle of the child, and later of its sibling: `enterNamespaces` gives that one the same number. */
   readonly pidfd: AnyPidfd
+  /** Lets the child's effect continue with what the child has answered: see `Fork`. */
+  readonly catchUp: Effect.Effect<void>
   /** Ends what is left of the child's effect: see `Fork`. */
   readonly forget: Effect.Effect<void>
 }
@@ -98,12 +100,12 @@ export const spawnChild = <R>(
   // no interruption between the child and its handle
   Effect.uninterruptible(Effect.gen(function*() {
     const fork = yield* Fork
-    const { forget, pid } = yield* fork.start(flags, child, descriptors)
+    const { catchUp, forget, pid } = yield* fork.start(flags, child, descriptors)
     const pidfd = yield* Effect.catchCause(sys.pidfd_open({ pid, flags: 0 }), (cause) =>
       Effect.flatMap(Effect.exit(Effect.ensuring(killUnheld(pid), forget)), (ended) =>
         // if stopping the child fails too, both causes are reported
         Effect.failCause(Exit.isFailure(ended) ? Cause.combine(cause, ended.cause) : cause)))
-    const held: Child = { pid, pidfd, forget }
+    const held: Child = { pid, pidfd, catchUp, forget }
     yield* Step.onRollback(undo(killAndReap(held)))
     return held
   }))

@@ -31,6 +31,8 @@ export class ClonedProcess extends Context.Service<ClonedProcess, {
   readonly pidfd: AnyPidfd
   /** When its start must be over, in milliseconds of the clock: see `Launch.patience`. */
   readonly deadline: number
+  /** Lets its effect continue with what it has answered: see `Fork`. */
+  readonly catchUp: Effect.Effect<void>
   /** Ends what is left of its effect: see `Fork`. */
   readonly forget: Effect.Effect<void>
   /** What its steps report, and the errors that they fail with. */

@@ -23,12 +23,13 @@ export const releaseInit = Step.make("releaseInit", {
   run: Effect.gen(function*() {
     const { init, record } = yield* Launch
     const { closeParent, parent: channel } = yield* Channel
-    const { forget } = yield* ClonedProcess
+    const { catchUp, forget } = yield* ClonedProcess
     const entered = yield* EnteredProcess
     const peer = yield* peerOf(entered)
     yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
     yield* programRuns(peer, init.name, record.process)
     yield* closeParent
+    yield* catchUp
     // what the fiber reports while it ends is not about the init
     const events = [...entered.report.events]
     yield* forget

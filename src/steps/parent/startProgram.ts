@@ -24,9 +24,10 @@ export const startProgram = Step.make("startProgram", {
     const { closeParent } = yield* Channel
     const { pidfd, report } = yield* EnteredProcess
     const { deadline, process } = yield* HandedOut
-    const { forget } = yield* ClonedProcess
+    const { catchUp, forget } = yield* ClonedProcess
     yield* programRuns(yield* peerOf({ pidfd, report, deadline }), init.name, process)
     yield* closeParent
+    yield* catchUp
     // what the fiber reports while it ends is not about the init
     const events = [...report.events]
     yield* forget

@@ -5,10 +5,11 @@ import * as Tracer from "effect/Tracer"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { vi } from "vitest"
+import { Events } from "../../../src/engine/Events.ts"
 import * as Pipeline from "../../../src/engine/Pipeline.ts"
 import * as Step from "../../../src/engine/Step.ts"
 import * as Ahead from "../../../src/native/Ahead.ts"
-import { AT, O, S } from "../../../src/native/constants.ts"
+import { AT, CLD, O, P, S, SIG, W } from "../../../src/native/constants.ts"
 import * as Files from "../../../src/native/Files.ts"
 import { Fork } from "../../../src/native/Fork.ts"
 import { Kernel, orOn, sys } from "../../../src/native/Kernel.ts"
@@ -108,6 +109,67 @@ describe.skipIf(missing !== undefined)("a step of somebody else's between two of
     Effect.gen(function*() {
       assert.strictEqual(yield* turnsWith(theirs(true, calls)), yield* turnsWith())
     }))
+
+  it.live("costs no turn if it makes the process a program; the steps before it are told of", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const exec = Step.make("exec", {
+        doc: "",
+        calls: ["execve"],
+        reversal: "terminal",
+        replayable: true,
+        run: Effect.orDie(sys.execve({ path: "/bin/true", argv: ["true"], envp: [] }))
+      })
+      const pipeline = { ...Pipeline.make({ name: "test", doc: "", inputs: [] }), steps: [ours("one"), exec] }
+      const told: Array<string> = []
+      const child = Pipeline.runUnchecked(pipeline as Pipeline.Any).pipe(
+        Effect.provideService(Events, ({ _tag, step }) => Effect.sync(() => void told.push(`${_tag} ${step}`))),
+        Effect.provideService(Kernel, kernel)
+      )
+      const before = turnsOf()
+      const { catchUp, forget, pid } = yield* Linux.fork(kernel).start(0, child)
+      const status = yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+      yield* catchUp
+      assert.deepStrictEqual(told, ["Started one", "Completed one", "Started exec"])
+      yield* forget
+      assert.strictEqual(turnsOf() - before, 1)
+      assert.deepStrictEqual([status?.code, status?.status], [CLD.EXITED, 0])
+      assert.lengthOf(told, 3)
+    }).pipe(Effect.provideService(Kernel, Linux.make())))
+
+  it.live("is not told of if the process ends before it has become a program", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const [reading, writing] = yield* sys.pipe2({ flags: 0 })
+      const waits = Step.make("waits", {
+        doc: "",
+        calls: ["write"],
+        reversal: "harmless",
+        replayable: true,
+        // a pipe takes 64 KiB, and nobody reads it
+        run: Effect.orDie(Effect.forEach([1, 2], () => sys.write({ fd: writing, data: Buffer.alloc(0x9000) })))
+      })
+      const exec = Step.make("exec", {
+        doc: "",
+        calls: ["execve"],
+        reversal: "terminal",
+        replayable: true,
+        run: Effect.orDie(sys.execve({ path: "/bin/true", argv: ["true"], envp: [] }))
+      })
+      const pipeline = { ...Pipeline.make({ name: "test", doc: "", inputs: [] }), steps: [waits, exec] }
+      const told: Array<string> = []
+      const child = Pipeline.runUnchecked(pipeline as unknown as Pipeline.Any).pipe(
+        Effect.provideService(Events, ({ _tag, step }) => Effect.sync(() => void told.push(`${_tag} ${step}`))),
+        Effect.provideService(Kernel, kernel)
+      )
+      const { catchUp, forget, pid } = yield* Linux.fork(kernel).start(0, child)
+      yield* sys.kill({ pid, signal: SIG.KILL })
+      yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
+      yield* catchUp
+      assert.deepStrictEqual(told, [])
+      yield* forget
+      yield* Effect.forEach([reading, writing], (fd) => sys.close({ fd }))
+    }).pipe(Effect.provideService(Kernel, Linux.make())))
 
   it.live("costs one turn, and one for each of its calls, if it may do anything", () =>
     Effect.gen(function*() {

@@ -40,4 +40,19 @@ describe("the budget of the event loop", () => {
     const continued = new Promise<void>((resolve) => void budget.defer(resolve))
     await continued
   })
+
+  it("lets who queues continue at once, or behind all who wait, in their turn too", async () => {
+    const budget = new LoopBudget()
+    const gone: Array<string> = []
+    budget.queue(() => gone.push("at once"))
+    assert.deepStrictEqual(gone, ["at once"])
+    spend(budget)
+    budget.defer(() => {
+      gone.push("first")
+      budget.queue(() => gone.push("last"))
+    })
+    budget.defer(() => gone.push("second"))
+    while (gone.length < 4) await turn()
+    assert.deepStrictEqual(gone, ["at once", "first", "second", "last"])
+  })
 })

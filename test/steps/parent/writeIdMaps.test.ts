@@ -31,7 +31,7 @@ const scene = (
   const fork = makeFork((_, child) =>
     Effect.map(
       Effect.forkChild(child, { startImmediately: true }),
-      (fiber) => ({ pid: 77, fiber, forget: Effect.void })
+      (fiber) => ({ pid: 77, fiber, catchUp: Effect.void, forget: Effect.void })
     ), () => Effect.void)
   const launch = {
     record: { container: { ...container, uidMappings, gidMappings } },

@@ -26,6 +26,9 @@ export type Expected = "anything" | "success" | number
 /** The result (EIO) in place of one that no kernel returns. */
 const noAnswer = -5
 
+/** A result that no call returns. */
+const notMade = -(2 ** 40)
+
 /** One list. */
 export class Batch {
   readonly address: number
@@ -79,6 +82,16 @@ export class Batch {
   /** Where the server writes what the call of an entry returned. */
   resultAt(entry: number): number {
     return this.address + entry * entrySize + at.result
+  }
+
+  /** Prepares the entry for {@link isMade}. */
+  watch(entry: number): void {
+    this.#put(entry * entrySize + at.result, notMade)
+  }
+
+  /** Whether the call of an entry was made, if the server has ended since. The entry must be watched, and no check. */
+  isMade(entry: number): boolean {
+    return wordAt(this.#words, (entry * entrySize + at.result) / 4) !== notMade
   }
 
   /** What the call of an entry returned. It must have been made. */

@@ -150,6 +150,18 @@ export class BlockingCalls {
     this.#callers.release(server)
   }
 
+  /** Lets the fiber of a server continue with an answer that has come, before the event loop says that it has. */
+  catchUp(server: Server): Effect.Effect<void> {
+    const { budget } = this.#callers
+    return Effect.callback<void>((resume) => {
+      const { slot } = server
+      if (slot.server.current === server && !slot.mailbox.isAsked) slot.waiter?.()
+      // that fiber may wait for the event loop's turn: it comes first
+      const cancel = budget.queue(() => resume(Effect.void))
+      return Effect.sync(cancel)
+    })
+  }
+
   /** A server gets no further request, and the answer that its fiber waits for will not come. */
   forget(server: Server): void {
     this.#callers.lose(server)

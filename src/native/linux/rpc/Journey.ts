@@ -14,7 +14,7 @@ import type { Scratch } from "../Scratch.ts"
 import { Batch, batchSize } from "./Batch.ts"
 import { checkResult } from "./checks.ts"
 import { Clock } from "./Clock.ts"
-import { fits, isAlone, mayWait } from "./guesses.ts"
+import { fits, isAlone, isLast, mayWait, textSize } from "./guesses.ts"
 import { Handlers } from "./Handlers.ts"
 import { placeOf } from "./History.ts"
 import { comingFileSystem, comingStat, type Journeying } from "./later.ts"
@@ -49,6 +49,7 @@ export class Journey implements Ahead.Journey {
   #current = -1
   #again: number | undefined
   isLost = false
+  left: Effect.Effect<never> | undefined
   /** Calls that have entries in the list or still lack an answer, in order. */
   #made: Array<Made> = []
   /** Questions by the number of their entry. */
@@ -155,10 +156,11 @@ export class Journey implements Ahead.Journey {
     const part = this.#parts[this.#current]!
     const before = part.log[part.next]
     if (before !== undefined) return this.#repeat(part, before, call)
-    if (call === noCall || isAlone(call) || call._tag === "dup3" && call.newfd === this.#process.link) {
+    const { link, memory } = this.#process
+    const isLarge = isLast(call) && textSize(call) > memory.room - room
+    if (call === noCall || isAlone(call) || isLarge || call._tag === "dup3" && call.newfd === link) {
       return this.#alone(part, call, plain)
     }
-    const { memory } = this.#process
     if (this.#batch.length > this.#batch.most - 16 || memory.room < room && memory.used > this.#start) {
       return Effect.andThen(this.#flush(), Effect.suspend(() => this.isLost ? astray : this.#join(part, call, guess)))
     }
@@ -252,7 +254,7 @@ export class Journey implements Ahead.Journey {
     return Effect.andThen(
       this.#flush(),
       Effect.suspend(() => {
-        if (this.isLost) return astray
+        if (this.isLost || this.left !== undefined) return astray
         const exit = made.exit!
         if (Exit.isSuccess(exit)) this.#process.files.made(made.call, exit.value)
         return exit
@@ -267,11 +269,22 @@ export class Journey implements Ahead.Journey {
       if (this.#batch.length === this.#clock.marks) this.#clear()
       const { length } = this.#batch
       if (length === 0) return Effect.void
-      return this.#process.make(this.#batch.address, length, this.#made.some(({ call }) => mayWait(call))).pipe(
-        Effect.flatMap((held) => this.#take(held, length)),
+      const last = this.#made.find(({ call }) => isLast(call))
+      if (last !== undefined) this.#batch.watch(last.first - 1)
+      const waits = last !== undefined || this.#made.some(({ call }) => mayWait(call))
+      return this.#process.make(this.#batch.address, length, waits).pipe(
+        Effect.flatMap((held) => held === undefined ? this.#leave(last) : this.#take(held, length)),
         Effect.tapCause((cause) => Effect.sync(() => void (this.#defect ??= Effect.failCause(cause))))
       )
     })
+  }
+
+  /** The server has gone: its process has become a program if it has made all calls before the last one, and else has ended. */
+  #leave(last: Made | undefined): Effect.Effect<void, SyscallError> {
+    if (last === undefined || !this.#batch.isMade(last.first - 1)) return this.#process.leave
+    this.left = this.#process.leave
+    this.#made.pop()
+    return this.#take(last.first, last.first)
   }
 
   /** Takes the outcome of a list: which calls were made, and which call or check was not as expected. */
@@ -314,7 +327,7 @@ export class Journey implements Ahead.Journey {
 
   /** Remembers an unexpected result, as the guess for the next container. */
   #remember({ answers: [answer, further], call, index, part }: Made): void {
-    if (answer === undefined || further !== undefined || passing.has(answer)) return
+    if (answer === undefined || further !== undefined || passing.has(answer) || isLast(call)) return
     this.#process.history.remember(part.name, placeOf(call, index), answer)
   }
 

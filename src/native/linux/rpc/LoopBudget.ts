@@ -27,6 +27,13 @@ export class LoopBudget {
     return () => void this.#waiting.delete(go)
   }
 
+  /** Calls `go` after all fibers that wait now, or at once if it is no other's turn. Returns a function that cancels it. */
+  queue(go: () => void): () => void {
+    if (this.#waiting.size > 0 || this.isSpent) return this.defer(go)
+    go()
+    return () => {}
+  }
+
   /** When this turn began; it begins now if it has not begun. */
   #begin(): number {
     if (this.#start === undefined) {

@@ -24,6 +24,11 @@ export interface Process {
   readonly isFiltered: boolean
   /** Runs the handler of a call with the system calls of `raw`. */
   readonly handle: (call: Call, raw: Raw) => Exit.Exit<unknown, SyscallError>
-  /** Has the server make a list; returns how many entries were as expected. */
-  readonly make: (address: number, count: number, waits: boolean) => Effect.Effect<number, SyscallError>
+  /**
+   * Has the server make a list; returns how many entries were as expected, or `undefined` if it has ended, or has become a
+   * program, before it answered.
+   */
+  readonly make: (address: number, count: number, waits: boolean) => Effect.Effect<number | undefined, SyscallError>
+  /** Frees what was shared with a server that has gone; its effect never continues. */
+  readonly leave: Effect.Effect<never>
 }

@@ -15,10 +15,19 @@ import type { OpenFiles } from "./OpenFiles.ts"
 /** Calls that are made by themselves, besides those that only wait and those that do not return. */
 const alone: ReadonlySet<CallName> = new Set(["clone", "reclone", "connect", "seccomp"])
 
+/** Calls that make the process a program. They end a list, since nothing comes after one that succeeds. */
+export const isLast = ({ _tag }: Call): boolean => _tag === "execve" || _tag === "execveat"
+
+/** How many bytes the arguments and the environment of such a call take at most. */
+export const textSize = (call: Call): number =>
+  call._tag === "execve" || call._tag === "execveat"
+    ? [call.path, ...call.argv, ...call.envp].reduce((sum, text) => sum + text.length * 3 + 9, 0)
+    : 0
+
 /** Whether a call must be made by itself. */
-export const isAlone = ({ _tag }: Call): boolean => {
-  const { result, waits }: Row = calls[_tag]
-  return result.kind === "never" || waits === "only" || alone.has(_tag)
+export const isAlone = (call: Call): boolean => {
+  const { result, waits }: Row = calls[call._tag]
+  return result.kind === "never" && !isLast(call) || waits === "only" || alone.has(call._tag)
 }
 
 /** Whether a call may wait for another process. */
