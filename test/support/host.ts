@@ -63,10 +63,13 @@ export const hasEnded = (pid: number | string): boolean => {
 }
 
 /** The children of this process, zombies among them, as `pid (name) state`. The guard is S, even if it has just something to do. */
-export const children = (): ReadonlyArray<string> =>
+const children = (): ReadonlyArray<string> =>
   read(`/proc/self/task/${process.pid}/children`).trim().split(" ").filter((pid) => pid !== "").map((pid) =>
     read(`/proc/${pid}/stat`).split(" ").slice(0, 3).join(" ").replace("(runfx-guard) R", "(runfx-guard) S")
   )
+
+/** Those of them that become programs: all but the guard. */
+export const started = (): ReadonlyArray<string> => children().filter((child) => !child.includes("(runfx-guard)"))
 
 const directories = (directory: string, depth: number): ReadonlyArray<string> => {
   if (depth === 0) return []

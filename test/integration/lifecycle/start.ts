@@ -22,7 +22,7 @@ import { InvalidEnvironment } from "../../../src/steps/init/checkedEnvironment.t
 import { EnteredProcess } from "../../../src/steps/parent/facts.ts"
 import { Launch } from "../../../src/steps/parent/Launch.ts"
 import { containerOf, failureOf, leavesNothing, on, options, sh } from "../../support/containers.ts"
-import { children } from "../../support/host.ts"
+import { started } from "../../support/host.ts"
 import { missing } from "../../support/rootfs.ts"
 import { withConsole } from "../../support/withConsole.ts"
 import {
@@ -198,7 +198,7 @@ describe.skipIf(missing !== undefined)("a start", () => {
             place,
             Effect.gen(function*() {
               const strike = Effect.sync(() => {
-                for (const child of children()) process.kill(Number.parseInt(child), "SIGKILL")
+                for (const child of started()) process.kill(Number.parseInt(child), "SIGKILL")
               })
               const exit = yield* Effect.exit(
                 start(rich({ userns }), Linux.make()).pipe(
@@ -237,7 +237,7 @@ describe.skipIf(missing !== undefined)("a start", () => {
       const sleeps = Deferred.makeUnsafe<void>()
       const fiber = yield* Effect.forkChild(use(derailing(step, sleep, () => Deferred.doneUnsafe(sleeps, Effect.void))))
       yield* Deferred.await(sleeps)
-      for (const child of children()) process.kill(Number.parseInt(child), "SIGKILL")
+      for (const child of started()) process.kill(Number.parseInt(child), "SIGKILL")
       return yield* Fiber.join(fiber)
     })
 

@@ -11,6 +11,7 @@ import { Kernel, sys, type SyscallError } from "../../../src/native/Kernel.ts"
 import * as Linux from "../../../src/native/linux/Linux.ts"
 import { code } from "../../../src/native/linux/rpc/guardCode.ts"
 import { heldBy } from "../../support/guards.ts"
+import { hasEnded } from "../../support/host.ts"
 import { until } from "../../support/until.ts"
 
 const qemu = ["/usr/bin/qemu-aarch64-static", "/usr/bin/qemu-aarch64"].find((file) => fs.existsSync(file))
@@ -123,6 +124,31 @@ for (const machine of ["x64", "arm64"] as const) {
         guard.remove()
       }
     })
+
+    it.skipIf(process.getuid!() !== 0)(
+      "is done with a program that has ended, though its caller keeps the handle",
+      async () => {
+        const guard = guardOf(machine)
+        const [first, last] = [sleeper(), sleeper()]
+        const pidfd = here(sys.pidfd_open({ pid: first.process.pid!, flags: 0 }))
+        try {
+          guard.send([pidfd])
+          await until(() => guard.held() === 1)
+          first.process.kill("SIGKILL")
+          await until(() => guard.held() === 0)
+          // it counts what it has: one that looks at the first again and again has room for no other
+          guard.hold(last)
+          await until(() => guard.held() === 1)
+          assert.isFalse(hasEnded(last.process.pid!))
+          guard.close()
+          assert.strictEqual(await last.ended, "SIGKILL")
+        } finally {
+          here(sys.close({ fd: pidfd }))
+          for (const { process } of [first, last]) process.kill("SIGKILL")
+          guard.remove()
+        }
+      }
+    )
 
     // qemu needs more descriptors itself
     it.skipIf(machine !== process.arch)(

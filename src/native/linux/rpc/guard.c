@@ -115,7 +115,8 @@ __attribute__((noreturn)) void start(void) {
       // even if there is something to read, for which it has no room
       if (fd == guard.signals || (fd == SOCKET && events[index].events & EPOLLRDHUP)) finish(&guard);
       if (fd == SOCKET) continue;
-      // the program has ended
+      // the program has ended. To close the handle does not end the watch, since the runtime has it open, too
+      syscall(SYS_epoll_ctl, guard.epoll, EPOLL_CTL_DEL, fd, 0);
       syscall(SYS_close, fd);
       guard.held--;
     }
