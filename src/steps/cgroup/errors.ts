@@ -278,7 +278,8 @@ export class FreezeTimeout extends Data.TaggedError("FreezeTimeout")<{
 }> {
   get advice(): string {
     return this.wanted === "FROZEN"
-      ? "a process in it may be in uninterruptible sleep (state D in ps); it was thawed again"
+      ? "something may thaw it at the same time; a process in it may be frozen by version 1 already (FROZEN in a freezer.state of " +
+        "this container's groups), or be in uninterruptible sleep (state D in ps); it was thawed again"
       : "a cgroup above it may be frozen (thaw that one), or something has frozen it again"
   }
   override get message(): string {
