@@ -124,9 +124,16 @@ export const validate = (
   return judge(rules, container, misshapen, names, broken)
 }
 
+/** Whether a section is one of a process, which has a value of its own there. */
+const differs = (section: Section, process: Process, first: Process): boolean => {
+  if (!section.startsWith("process.")) return false
+  const key = section.slice("process.".length) as keyof Process
+  return process[key] !== first[key]
+}
+
 /**
- * The problems of a process that is to run in a container which exists already, by the rules for its first process. The rest of
- * the container was checked when it was made.
+ * The problems of a process that is to run in a container which exists already, by the rules for its first process. What it has
+ * in common with that one, and the rest of the container, was checked when the container was made.
  *
  * @since 0.2.0
  */
@@ -137,8 +144,8 @@ export const validateProcess = (
   broken: ReadonlyArray<string> = []
 ): ReadonlyArray<Problem> => {
   const misshapen = shapeProblems(processShape, process, ["process"])
-  const ofProcess = rules.filter(({ reads }) => reads.some((section) => section.startsWith("process.")))
-  return judge(ofProcess, { ...container, process }, misshapen, names, broken)
+  const own = rules.filter(({ reads }) => reads.some((section) => differs(section, process, container.process)))
+  return judge(own, { ...container, process }, misshapen, names, broken)
 }
 
 const judge = (
