@@ -221,7 +221,9 @@ export class Scratch {
     const room = this.block(sizes.reduce((sum, size) => sum + size, 0))
     let at = 0
     texts.forEach((text, index) => {
-      pointers.setU64(index * 8, BigInt(room.address + at))
+      // without a bigint for each of them
+      pointers.setU32(index * 8, room.address + at)
+      pointers.setU32(index * 8 + 4, (room.address + at) / 2 ** 32)
       room.setText(at, text)
       at += sizes[index]!
     })

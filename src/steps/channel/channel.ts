@@ -33,12 +33,15 @@ export interface Message {
   readonly _tag: (typeof words)[number]
 }
 
+/** The packet of each message. */
+const packets = new Map(words.map((word) => [word, JSON.stringify({ _tag: word })] as const))
+
 /** More bytes than any message has; a longer packet is no message. */
 const largest = 256
 
 /** Sends one message. No `SIGPIPE`: a closed peer is `EPIPE`. */
 export const send = (fd: AnyFd, message: Message): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.asVoid(sys.sendmsg({ fd, data: Buffer.from(JSON.stringify(message)), fds: [], flags: c.MSG.NOSIGNAL }))
+  Effect.asVoid(sys.sendmsg({ fd, data: Buffer.from(packets.get(message._tag)!), fds: [], flags: c.MSG.NOSIGNAL }))
 
 /** A message with its sender's pid, or the end of the channel, or other bytes, such as those of the exec trampoline. */
 export type Received =
@@ -75,7 +78,7 @@ export const hearOnly = (fd: AnyFd): Effect.Effect<void, SyscallError, Kernel> =
 const parse = ({ credentials, data }: Packet): Received => {
   if (data.length === 0) return { _tag: "Closed" }
   const text = Buffer.from(data).toString("latin1")
-  const word = words.find((word) => text === JSON.stringify({ _tag: word }))
+  const word = words.find((word) => text === packets.get(word))
   return word === undefined
     ? { _tag: "Raw", data }
     : { _tag: "Message", message: { _tag: word }, pid: credentials?.pid }
