@@ -129,6 +129,8 @@ export type FileKind =
   | { readonly _tag: "Pid"; readonly pid: number }
   | {
     readonly _tag: "FsContext"
+    /** The namespace that an instance belongs to, and the user namespace that decides who may make it (`fc->user_ns`). */
+    readonly place: { readonly namespace: number; readonly owner: number }
     readonly type: string
     readonly settings: MountSettings
     readonly fs?: number

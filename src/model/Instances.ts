@@ -49,9 +49,15 @@ export const mayBegin = (m: Machine, type: string): void => {
   if (type === "sysfs") mayMakeInstance(m, type)
 }
 
-/** EPERM: not in this user namespace (`mount_capable`). */
-export const mayMakeInstance = (m: Machine, type: string): void => {
-  if (!nsCapable(m, deciding(m, type), CAP.SYS_ADMIN)) refuse("EPERM")
+/** EPERM: not in this user namespace (`mount_capable`). @param owner that of the caller's own namespaces if absent */
+export const mayMakeInstance = (m: Machine, type: string, owner = deciding(m, type)): void => {
+  if (!nsCapable(m, owner, CAP.SYS_ADMIN)) refuse("EPERM")
+}
+
+/** Where an instance would be made now: the namespace that it would belong to, and the user namespace that decides. */
+export const placeOf = (m: Machine, type: string): { readonly namespace: number; readonly owner: number } => {
+  const scope = inUserNs[type]
+  return { namespace: scope === undefined ? initialUserNs(m) : m.self.ns[scope], owner: deciding(m, type) }
 }
 
 /** The hierarchy of version 1 that options name (`cgroup1_root_to_use`). If there is none, the model makes none. */

@@ -302,6 +302,11 @@ export const mountData: Readonly<Record<string, Scenario>> = {
       ])
     )
   ],
+  "a context belongs to the namespaces in which it was opened": [
+    fsopen("tmpfs"),
+    fork(CLONE.NEWUSER, [create]),
+    create
+  ],
   "the ids of a mount are those of a user namespace that has some": [
     mkdir("d"),
     mount("t", "d", "tmpfs", 0),

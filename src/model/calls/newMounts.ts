@@ -7,7 +7,7 @@ import type { Arguments } from "../../native/Kernel.ts"
 import { CAP, initialUserNs, nsCapable } from "../Credentials.ts"
 import * as Descriptors from "../Descriptors.ts"
 import { namespaceOf } from "../ids.ts"
-import { makeFileSystem, mayBegin, mayMakeInstance, tooRevealing } from "../Instances.ts"
+import { makeFileSystem, mayBegin, mayMakeInstance, placeOf, tooRevealing } from "../Instances.ts"
 import { encode, LateRefusal, type Machine, Refusal, refuse } from "../Machine.ts"
 import * as MountData from "../mountData.ts"
 import { isRoot, mountAt, propagationFlags } from "../Mounts.ts"
@@ -77,7 +77,7 @@ export const fsopen = (m: Machine, { flags, type }: Arguments<"fsopen">): number
   mayBegin(m, type)
   return Descriptors.open(
     m,
-    { _tag: "FsContext", type, settings: MountData.none, phase: "parameters" },
+    { _tag: "FsContext", type, place: placeOf(m, type), settings: MountData.none, phase: "parameters" },
     O.RDWR | (flags === 1 ? O.CLOEXEC : 0),
     "anon_inode:[fscontext]"
   )
@@ -143,7 +143,10 @@ export const fsconfig = (m: Machine, args: Arguments<"fsconfig">): void => {
     case FSCONFIG.CMD_CREATE: {
       if (context.phase !== "parameters") refuse("EBUSY")
       // a caller without the right is refused before that, and can try again (vfs_cmd_create)
-      mayMakeInstance(m, context.type)
+      mayMakeInstance(m, context.type, context.place.owner)
+      if (placeOf(m, context.type).namespace !== context.place.namespace) {
+        m.unmodelled("a file system that is made in other namespaces than its context")
+      }
       try {
         const { id } = makeFileSystem(m, context.type, context.settings)
         return set({ ...context, fs: id, phase: "made" })
