@@ -62,6 +62,9 @@ export const onPurpose: ReadonlyArray<Unlike> = [
   }
 ]
 
+/** The cgroup of all three, one after another. */
+const group = `/${markOf("runfx-differential")}`
+
 /** Facts by name; the order of repeated ones is part of the value. */
 export type Facts = Readonly<Record<string, string>>
 
@@ -196,7 +199,7 @@ const writeSpec = (directory: string, args: ReadonlyArray<string>, change: (spec
   const spec: Spec = JSON.parse(fs.readFileSync(path.join(repository, "bench/config.json"), "utf8"))
   spec["root"] = { path: path.join(directory, "rootfs"), readonly: true }
   spec["process"].args = args
-  spec["linux"].cgroupsPath = "/runfx-differential"
+  spec["linux"].cgroupsPath = group
   change(spec)
   fs.writeFileSync(path.join(directory, "config.json"), JSON.stringify(spec))
   return spec
@@ -249,7 +252,7 @@ export const reside = (runtime: Runtime, bench: Bench, change: (spec: Spec) => v
   }
 }
 
-const cgroupOf = (runtime: Runtime): string => `/runfx-differential-${runtime}`
+const cgroupOf = (runtime: Runtime): string => `${group}-${runtime}`
 
 /** Executes a program in a container; gives what it found, and how it ended. */
 export const askFurther = (
@@ -270,7 +273,7 @@ export const askFurther = (
     command = bench.command(runtime, "exec", id, [...named, "--process", file])
   }
   const ended = listen(bench.directory, command)
-  const stdout = ended.stdout.replaceAll(cgroupOf(runtime), "/runfx-differential")
+  const stdout = ended.stdout.replaceAll(cgroupOf(runtime), group)
   return factsOf({ ...ended, stdout }, { called: "the container's", of: namespaces })
 }
 
