@@ -132,7 +132,12 @@ export class Fibers {
     )
   }
 
-  /** The process that a fiber runs as. */
+  /** The pid of the process that a fiber runs as, in the machine's own pid namespace. */
+  processOf(fiber: Fiber.Fiber<unknown, unknown>): number {
+    return (fiber.getRef(CurrentProcess) ?? this.course.root).pid
+  }
+
+  /** The process that a fiber runs as; it is woken when that process changes. */
   #follow(fiber: Fiber.Fiber<unknown, unknown>): Cell {
     const cell = fiber.getRef(CurrentProcess) ?? this.course.root
     this.course.follow(cell, fiber)

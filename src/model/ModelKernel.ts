@@ -21,6 +21,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { P, W } from "../native/constants.ts"
 import type { Fork } from "../native/Fork.ts"
@@ -54,6 +55,12 @@ export interface ModelKernel {
   readonly exits: () => ReadonlyMap<number, Exit.Exit<unknown, unknown>>
   /** Runs an Effect as a child process, and waits until it executes a program or ends. */
   readonly run: <A, E, R>(child: Effect.Effect<A, E, R>, flags?: number) => Effect.Effect<Ended, SyscallError, R>
+  /**
+   * The process that a fiber runs as, by its pid in the machine's own pid namespace.
+   *
+   * @since 0.2.0
+   */
+  readonly processOf: (fiber: Fiber.Fiber<unknown, unknown>) => number
   /** Replaces the state, to simulate what other processes do on the machine. */
   readonly set: (change: (state: State) => State) => void
 }
@@ -89,6 +96,7 @@ export const make = (from: State | Options = {}, settings: Settings = {}): Model
     at: (executed) => processes.moments.get(executed) ?? course.state,
     exits: () => processes.exits,
     run,
+    processOf: (fiber) => processes.processOf(fiber),
     set: (change) => {
       course.state = change(course.state)
       course.wake()

@@ -86,6 +86,8 @@ interface Moment {
   readonly state: State
   readonly side: string
   readonly after: number
+  /** The process that executes it. */
+  readonly pid: number
   /** The running pipelines, with a copy of their compensations until now; the last to begin comes last. */
   readonly running: ReadonlyArray<Watched>
 }
@@ -105,9 +107,8 @@ const known: ReadonlySet<Step.Any> = new Set(presets.flatMap(({ steps }) => step
 const executes = ({ _tag }: Call): boolean => _tag === "execve" || _tag === "execveat"
 
 /** Undoes what was done until a moment, on the machine as it was then. */
-const undo = (model: ModelKernel.ModelKernel, { running, side, state }: Moment): Effect.Effect<void> =>
+const undo = (model: ModelKernel.ModelKernel, { pid, running, side, state }: Moment): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const pid = model.executed().at(-1)!.pid
     model.set(() => state)
     for (const { compensations, side: of } of running.toReversed()) {
       // the process whose exec was refused ends before its parent learns of it
@@ -167,6 +168,8 @@ export const perform = (planned: Act): Effect.Effect<Performed, unknown> =>
               state: model.state(),
               side,
               after: recorder.entries().length,
+              // a process 1 of runfx's own executes the program later, in a child
+              pid: model.processOf(fiber),
               running: running.map((one) => ({ ...one, compensations: [...one.compensations] }))
             }
           }

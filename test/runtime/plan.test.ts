@@ -45,6 +45,13 @@ describe("plan", () => {
       }
     }))
 
+  it.live("of run with a process 1 of runfx's own tells what would be undone", () =>
+    Effect.gen(function*() {
+      const plan = yield* planRun({ id: "plan-test", container, init: true })
+      if (plan.fails !== undefined) return
+      assert.include(plan.rollback.map(({ step }) => step), "cloneInit")
+    }))
+
   it.live("of run without a root of its own has the overlay of the host's files", () =>
     Effect.gen(function*() {
       const scratch = { ...container, rootfs: "/run/plan-test-root" }

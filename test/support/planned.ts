@@ -66,6 +66,10 @@ const dying: ReadonlySet<string> = new Set(["signalAll", "reap"])
 const textsOf = ({ rows }: Plan.Plan): ReadonlySet<string> =>
   new Set(rows.filter(({ step }) => dying.has(step)).flatMap(({ calls }) => calls.map(({ text }) => text)))
 
+/** A process that ends is looked at until it has ended, and what has outlived it is killed. */
+const ofSideCar = ({ step }: Plan.Row, { name }: Plan.PlannedCall): boolean =>
+  step === "runSideCar" && ["kill", "nanosleep", "waitid"].includes(name)
+
 /** What is only done if the kernel has not done it yet, when it ends a network namespace. */
 const ofLinks = ({ step }: Plan.Row, { name }: Plan.PlannedCall): boolean =>
   step === "disconnectNetworks" && name === "rtnetlink"
@@ -75,7 +79,10 @@ const without = (plan: Plan.Plan, other: Plan.Plan): Plan.Plan => {
   const known = textsOf(other)
   return {
     ...plan,
-    rows: plan.rows.map((row) => ({ ...row, calls: row.calls.filter((call) => !ofLinks(row, call)) })).map((row) =>
+    rows: plan.rows.map((row) => ({
+      ...row,
+      calls: row.calls.filter((call) => !ofLinks(row, call) && !ofSideCar(row, call))
+    })).map((row) =>
       dying.has(row.step)
         ? { ...row, calls: row.calls.filter(({ name, text }) => known.has(text) && name !== "close") }
         : row
