@@ -53,6 +53,7 @@ const own = [
   "native/Surroundings",
   "native/bpf",
   "native/composed",
+  "native/descriptorNames",
   "native/deviceFilter",
   "native/elf",
   // the live layer alone has a door, runfx/native/Linux

@@ -6,7 +6,8 @@
 import type { Argument } from "../native/Argument.ts"
 import * as Arg from "../native/Argument.ts"
 import { rowOf } from "../native/calls.ts"
-import { AT, F, IOPRIO_WHO, KEYCTL, P, TIOC } from "../native/constants.ts"
+import { IOPRIO_WHO, KEYCTL, P, TIOC } from "../native/constants.ts"
+import { opened } from "../native/descriptorNames.ts"
 import type { Passed } from "../native/Fork.ts"
 import type { Call } from "../native/Kernel.ts"
 import { hiddenIn } from "./Unknowable.ts"
@@ -42,15 +43,6 @@ const isPid = (call: Call, argument: string, kind: Argument<unknown>): boolean =
 
 const isFd = (call: Call, argument: string, kind: Argument<unknown>): boolean =>
   kind === Arg.fd || kind === Arg.pidfd || (call._tag === "waitid" && argument === "id" && call.idtype === P.PIDFD)
-
-const join = (directory: string | undefined, path: string): string =>
-  path === ""
-    ? directory ?? ""
-    : path.startsWith("/") && directory === undefined
-    ? path
-    : directory === undefined
-    ? path
-    : `${directory === "/" ? "" : directory}/${path.replace(/^\/+/, "")}`
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
@@ -217,34 +209,12 @@ export class Meanings {
     const process = this.#process(side)
     if (!returned) return
     const open = (fd: unknown, name: string): void => void (typeof fd === "number" && process.fds.set(fd, name))
-    const at = (dirfd: number): string | undefined =>
-      dirfd === AT.FDCWD ? undefined : process.fds.get(dirfd) ?? `descriptor ${dirfd}`
-    const path = (dirfd: number, name: string): string =>
-      this.#text(side, name.startsWith("/") && call._tag !== "openat2" ? name : join(at(dirfd), name))
+    const name = opened(call, (fd) => process.fds.get(fd))
     switch (call._tag) {
-      case "openat":
-      case "openat2":
-      case "open_tree": {
-        const place = path(call.dirfd, call.path)
-        const copied = call._tag === "open_tree" && (call.flags & 1) !== 0
-        return open(result, copied ? `mount of ${place}` : place)
-      }
-      case "dup":
-      case "pidfd_getfd":
-        return open(result, call._tag === "dup" ? process.fds.get(call.fd) ?? String(call.fd) : "a descriptor of it")
       case "dup3":
-        return open(call.newfd, process.fds.get(call.oldfd) ?? String(call.oldfd))
-      case "fcntl":
-        if (call.command === F.DUPFD_CLOEXEC) open(result, process.fds.get(call.fd) ?? String(call.fd))
-        return
+        return open(call.newfd, name!)
       case "close":
         return void process.fds.delete(call.fd)
-      case "memfd_create":
-        return open(result, `memfd:${call.name}`)
-      case "fsopen":
-        return open(result, `new ${call.type}`)
-      case "fsmount":
-        return open(result, `mount of ${process.fds.get(call.fd) ?? "a new file system"}`)
       case "socket":
         return open(result, `socket of ${made.step || side}`)
       case "connect":
@@ -280,11 +250,9 @@ export class Meanings {
         if (call.request === TIOC.GPTPEER) open(result, `terminal of ${process.fds.get(call.fd) ?? call.fd}`)
         return
       case "seccomp":
-        return open(Number(result) > 0 ? result : undefined, "seccomp listener")
-      case "bpf_prog_load":
-        return open(result, "program for devices")
+        return open(Number(result) > 0 ? result : undefined, name!)
       default:
-        return this.#learnNumber(made)
+        return name === undefined ? this.#learnNumber(made) : open(result, this.#text(side, name))
     }
   }
 

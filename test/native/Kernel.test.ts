@@ -9,7 +9,9 @@ import { calls } from "../../src/native/calls.ts"
 import { AT } from "../../src/native/constants.ts"
 import type { Errno } from "../../src/native/Errno.ts"
 import { type Call, descriptorsOf, onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
+import { failed } from "../../src/native/linux/failed.ts"
 import { placesOf } from "../../src/native/linux/places.ts"
+import { Refused } from "../../src/native/Refused.ts"
 
 class Other extends Data.TaggedError("Other")<{ readonly code: Errno }> {}
 
@@ -56,10 +58,11 @@ describe("the error of a call", () => {
     const file = openSync("/dev/null", "r")
     try {
       const call = { _tag: "mkdirat", dirfd: file, path: "x", mode: 0o755 } as const
-      assert.deepStrictEqual(placesOf(call, "EACCES"), { dirfd: "/dev/null" })
-      assert.isUndefined(placesOf(call, "EAGAIN"))
-      assert.isUndefined(placesOf({ ...call, dirfd: AT.FDCWD }, "EACCES"))
-      assert.isUndefined(placesOf({ ...call, dirfd: 1_000_000 }, "EBADF"))
+      const places = (code: Errno, asked: Call = call) => failed(asked, new Refused(code), placesOf).places
+      assert.deepStrictEqual(places("EACCES"), { dirfd: "/dev/null" })
+      assert.isUndefined(places("EAGAIN"))
+      assert.isUndefined(places("EACCES", { ...call, dirfd: AT.FDCWD }))
+      assert.isUndefined(places("EBADF", { ...call, dirfd: 1_000_000 }))
     } finally {
       closeSync(file)
     }

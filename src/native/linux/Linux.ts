@@ -35,6 +35,7 @@ import { KeepsAlive } from "../KeepsAlive.ts"
 import { type Call, Kernel, provideMake, type Result, SyscallError } from "../Kernel.ts"
 import { invalid, Refused } from "../Refused.ts"
 import { credentials } from "./credentials.ts"
+import { failed, type PlacesOf } from "./failed.ts"
 import { files } from "./files.ts"
 import { filters } from "./filters.ts"
 import { HostUnsupported } from "./HostUnsupported.ts"
@@ -106,33 +107,12 @@ const CurrentSpawn = Context.Reference<Spawned | undefined>("runfx/native/Curren
   defaultValue: () => undefined
 })
 
-/** Makes the error without a stack trace: an errno is often just an answer, and a stack trace costs more than the call. */
-const failed = (asked: Call, { code, detail, known }: Refused, own: boolean): SyscallError => {
-  const { stackTraceLimit } = Error
-  // Reflect.set, because with frozen intrinsics an assignment would throw
-  Reflect.set(Error, "stackTraceLimit", 0)
-  try {
-    const { advice, call = asked } = known
-    // the numbers of another process mean nothing here
-    const places = own ? placesOf(call, code) : undefined
-    return new SyscallError({
-      call,
-      code,
-      ...detail === undefined ? {} : { detail },
-      ...advice === undefined ? {} : { remedy: advice },
-      ...places === undefined ? {} : { places }
-    })
-  } finally {
-    Reflect.set(Error, "stackTraceLimit", stackTraceLimit)
-  }
-}
-
-const exitOf = <A>(call: Call, make: () => A, own = false): Exit.Exit<A, SyscallError> => {
+const exitOf = <A>(call: Call, make: () => A, places?: PlacesOf): Exit.Exit<A, SyscallError> => {
   try {
     return Exit.succeed(make())
   } catch (cause) {
     if (!(cause instanceof Refused)) throw cause
-    return Exit.fail(failed(call, cause, own))
+    return Exit.fail(failed(call, cause, places))
   }
 }
 
@@ -148,7 +128,7 @@ const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
   if (phase === "resumes") client.resume()
   else client.begin(phase === "waits")
   const handler = handlers[call._tag as keyof Syscalls.Handlers] as (call: Call) => Result<typeof call>
-  const exit = exitOf(call, () => handler(call), server === undefined)
+  const exit = exitOf(call, () => handler(call), server === undefined ? placesOf : (one) => server.files.placesOf(one))
   if (Exit.isSuccess(exit)) {
     client.made(call, exit.value)
     server?.files.made(call, exit.value)

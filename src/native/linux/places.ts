@@ -1,10 +1,6 @@
 /** What descriptors stand for, for a message that has no more than their numbers. */
 import * as fs from "node:fs"
-import type { Errno } from "../Errno.ts"
 import { type Call, descriptorsOf } from "../Kernel.ts"
-
-/** Errnos that are part of normal work, and not reported: the call is made again, or its object has ended. */
-const answers: ReadonlySet<Errno> = new Set<Errno>(["EAGAIN", "EINTR", "ESRCH", "ECHILD"])
 
 const placeOf = (fd: number): string | undefined => {
   try {
@@ -16,8 +12,7 @@ const placeOf = (fd: number): string | undefined => {
 }
 
 /** The files behind the descriptors of a call of this process that has failed, by the argument's name. */
-export const placesOf = (call: Call, code: Errno): Readonly<Record<string, string>> | undefined => {
-  if (answers.has(code)) return undefined
+export const placesOf = (call: Call): Readonly<Record<string, string>> | undefined => {
   const places = descriptorsOf(call).flatMap(([name, fd]) => {
     const place = placeOf(fd)
     return place === undefined ? [] : [[name, place] as const]

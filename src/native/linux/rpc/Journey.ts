@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Ahead from "../../Ahead.ts"
 import { type Errno, numberOf } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
+import { located } from "../failed.ts"
 import type { Scratch } from "../Scratch.ts"
 import { Batch, batchSize } from "./Batch.ts"
 import { checkResult } from "./checks.ts"
@@ -173,9 +174,9 @@ export class Journey implements Ahead.Journey {
       return Effect.die(new Error(`run again, an effect makes the call ${call._tag} in place of ${made.call._tag}`))
     }
     part.next++
-    const exit = made.exit!
-    if (Exit.isSuccess(exit)) this.#process.files.made(call, exit.value)
-    return exit
+    made.exit = located(made.exit!, this.#process.files)
+    if (Exit.isSuccess(made.exit)) this.#process.files.made(call, made.exit.value)
+    return made.exit
   }
 
   /** A call that is made by itself, after all calls before it. */
@@ -255,7 +256,7 @@ export class Journey implements Ahead.Journey {
       this.#flush(),
       Effect.suspend(() => {
         if (this.isLost || this.left !== undefined) return astray
-        const exit = made.exit!
+        const exit = located(made.exit!, this.#process.files)
         if (Exit.isSuccess(exit)) this.#process.files.made(made.call, exit.value)
         return exit
       })

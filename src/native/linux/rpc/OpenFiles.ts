@@ -4,8 +4,22 @@
  * This is only a guess. If it is wrong, the kernel's answer shows that, and the guess is corrected.
  */
 import { F, O, TIOC } from "../../constants.ts"
-import type { Call } from "../../Kernel.ts"
+import { opened } from "../../descriptorNames.ts"
+import { type Call, descriptorsOf } from "../../Kernel.ts"
 import type { Stat } from "../../results.ts"
+
+/** The call that has returned a descriptor, and the same of the descriptor in that call. */
+interface Origin {
+  readonly call: Call
+  readonly from: Origin | undefined
+}
+
+const nameOf = (origin: Origin | undefined): string | undefined =>
+  origin === undefined ? undefined : opened(origin.call, () => nameOf(origin.from))
+
+/** The descriptor in a call that returns another one. */
+const sourceOf = (call: Call): number =>
+  "dirfd" in call ? call.dirfd : "fd" in call ? call.fd : "oldfd" in call ? call.oldfd : -1
 
 /** The mask that most processes start with. */
 const usualMask = 0o22
@@ -18,7 +32,8 @@ const farAway = 1024
  * changes them.
  */
 export class OpenFiles {
-  #open: Set<number>
+  /** With what is known of each; nothing of those that it had from the start. */
+  #open: Map<number, Origin | undefined>
   /** Its file mode creation mask. */
   mask: number
   /** What statx(2) reported of standard input, output and error. */
@@ -29,7 +44,7 @@ export class OpenFiles {
   #isShared = false
 
   constructor(open: Iterable<number> = [0, 1, 2], mask = usualMask) {
-    this.#open = new Set(open)
+    this.#open = new Map([...open].map((fd) => [fd, undefined]))
     this.mask = mask
   }
 
@@ -42,10 +57,10 @@ export class OpenFiles {
     return copy
   }
 
-  /** The set of open descriptors, for a change. */
-  #changing(): Set<number> {
+  /** The open descriptors, for a change. */
+  #changing(): Map<number, Origin | undefined> {
     if (this.#isShared) {
-      this.#open = new Set(this.#open)
+      this.#open = new Map(this.#open)
       this.#isShared = false
     }
     return this.#open
@@ -69,7 +84,7 @@ export class OpenFiles {
   }
 
   isSame({ size, ...other }: { readonly size: number; readonly has: (fd: number) => boolean }): boolean {
-    return size === this.#open.size && [...this.#open].every((fd) => other.has(fd))
+    return size === this.#open.size && [...this.#open.keys()].every((fd) => other.has(fd))
   }
 
   get size(): number {
@@ -77,12 +92,28 @@ export class OpenFiles {
   }
   readonly has = (fd: number): boolean => this.#open.has(fd)
 
-  #add(fd: number): void {
+  /**
+   * The files behind the descriptors of a call, by the argument's name. They come from the calls that were made for this
+   * process, and not from what it shows: it may be a hostile one.
+   */
+  placesOf(call: Call): Readonly<Record<string, string>> | undefined {
+    const places = descriptorsOf(call).flatMap(([argument, fd]) => {
+      const name = nameOf(this.#open.get(fd))
+      return name === undefined ? [] : [[argument, name] as const]
+    })
+    return places.length === 0 ? undefined : Object.fromEntries(places)
+  }
+
+  #add(fd: number, call: Call): void {
     // the kernel returns the lowest free number, so all below are taken. A number far above is a lie or an error
     if (fd < this.#open.size + farAway) {
-      for (let below = this.next(); below < fd; below = this.next(below)) this.#changing().add(below)
+      for (let below = this.next(); below < fd; below = this.next(below)) this.#changing().set(below, undefined)
     }
-    this.#changing().add(fd)
+    this.#set(fd, call)
+  }
+
+  #set(fd: number, call: Call): void {
+    this.#changing().set(fd, { call, from: this.#open.get(sourceOf(call)) })
   }
 
   /** Records a call that has succeeded, or is assumed to have. */
@@ -99,13 +130,13 @@ export class OpenFiles {
       case "memfd_create":
       case "socket":
       case "bpf_prog_load":
-        return this.#add(result as number)
+        return this.#add(result as number, call)
       case "pipe2":
       case "socketpair":
-        for (const fd of result as ReadonlyArray<number>) this.#add(fd)
+        for (const fd of result as ReadonlyArray<number>) this.#add(fd, call)
         return
       case "recvmsg":
-        for (const fd of (result as { readonly fds: ReadonlyArray<number> }).fds) this.#add(fd)
+        for (const fd of (result as { readonly fds: ReadonlyArray<number> }).fds) this.#add(fd, call)
         return
       case "umask":
         this.mask = call.mask
@@ -117,15 +148,15 @@ export class OpenFiles {
         return
       case "dup3":
         if ((call.flags & O.CLOEXEC) === 0) this.#inherited = new Set(this.#inherited).add(call.newfd)
-        return void this.#changing().add(call.newfd)
+        return this.#set(call.newfd, call)
       case "fcntl":
-        if (call.command === F.DUPFD_CLOEXEC) this.#changing().add(result as number)
+        if (call.command === F.DUPFD_CLOEXEC) this.#set(result as number, call)
         return
       case "ioctl":
-        if (call.request === TIOC.GPTPEER) this.#add(result as number)
+        if (call.request === TIOC.GPTPEER) this.#add(result as number, call)
         return
       case "seccomp":
-        if (Number(result) > 0) this.#add(Number(result))
+        if (Number(result) > 0) this.#add(Number(result), call)
         return
       case "close":
         if (this.#inherited.has(call.fd)) {
@@ -133,7 +164,7 @@ export class OpenFiles {
         }
         return void this.#changing().delete(call.fd)
       case "close_range":
-        for (const fd of this.#changing()) if (fd >= call.first && fd <= call.last) this.#open.delete(fd)
+        for (const fd of this.#changing().keys()) if (fd >= call.first && fd <= call.last) this.#open.delete(fd)
         return
       default:
     }
