@@ -22,6 +22,7 @@ import {
   type TalkOptions,
   withoutEvents,
   withoutSignal,
+  withStream,
   wordsOf
 } from "./process.ts"
 import { type Description, made, type Sandbox } from "./sandbox.ts"
@@ -104,6 +105,13 @@ const eventOf = (event: Pools.PoolEvent): PoolEvent => {
 
 const isSandbox = (value: Sandbox | Description): value is Sandbox => "description" in value
 
+/** The pools that are open: one listener closes all, since Node would warn of a leak at eleven. */
+const atExit = new Set<() => Promise<void>>()
+
+const closeAll = (): void => {
+  for (const close of atExit) void close()
+}
+
 /**
  * Makes a pool of sandboxes that wait for their programs: a program starts in a fraction of the time. Each sandbox is used once,
  * and another one is made in the background then.
@@ -122,7 +130,8 @@ export const pool = async (options: PoolOptions): Promise<Pool> => {
   const scope = Scope.makeUnsafe()
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
-    process.off("beforeExit", close)
+    atExit.delete(close)
+    if (atExit.size === 0) process.off("beforeExit", closeAll)
     return closing ??= Effect.runPromise(Scope.close(scope, Exits.void))
   }
   const self = await promise(
@@ -132,9 +141,10 @@ export const pool = async (options: PoolOptions): Promise<Pool> => {
       ...(onEvent === undefined ? {} : { onEvent: (event) => Effect.sync(() => onEvent(eventOf(event))) })
     }).pipe(Effect.provideService(Scope.Scope, scope), Effect.onError(() => Scope.close(scope, Exits.void)))
   )
-  process.on("beforeExit", close)
+  if (atExit.size === 0) process.on("beforeExit", closeAll)
+  atExit.add(close)
   const run = (command: Command, { signal, ...options }: PoolRunOptions = {}): Promise<Result> =>
-    promise(Effect.map(Pools.run(self, wordsOf(command), options), withoutEvents), signal)
+    promise(Effect.map(Pools.run(self, wordsOf(command), withStream(options)), withoutEvents), signal)
   return {
     size: self.size,
     get waiting() {

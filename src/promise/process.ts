@@ -9,7 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Exits from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { setMaxListeners } from "node:events"
 import type { Readable, Writable } from "node:stream"
+import { types } from "node:util"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { HostUnsupported, layer } from "../sandbox.ts"
@@ -63,8 +66,11 @@ export interface TalkOptions extends SpawnOptions {
  * @category models
  */
 export interface Options extends TalkOptions {
-  /** What it reads from standard input. If absent: the null device, or in a pool an empty pipe, as for an empty input. */
-  readonly input?: string | Uint8Array
+  /**
+   * What it reads from standard input: a text, bytes, or what has them one after the other, as a stream of Node's or of the
+   * web's. If absent: the null device, or in a pool an empty pipe, as for an empty input.
+   */
+  readonly input?: string | Uint8Array | AsyncIterable<string | Uint8Array>
   /**
    * What happens if it writes more than `limits.output`: `"end"` ends it; `"first"` keeps the beginning, `"last"` the end, and
    * the program continues. If absent: `"end"`, or `"last"` in a workspace.
@@ -174,9 +180,27 @@ const reasonOf = (cause: Cause.Cause<unknown>, signal: AbortSignal | undefined):
   if (!Cause.hasInterruptsOnly(cause)) return errorOf(Cause.squash(cause))
   return signal?.aborted === true
     ? signal.reason
-    : new SandboxError("the sandbox was ended from outside of the program that has asked for it", {
-      code: "INTERRUPTED"
-    })
+    : new SandboxError("the sandbox was closed before its program had ended", { code: "INTERRUPTED" })
+}
+
+const ownSignals = new WeakMap<AbortSignal, AbortSignal>()
+
+/** A signal that follows the application's. One may be for very many programs, and Node would warn of a leak at eleven. */
+const ownSignal = (signal: AbortSignal): AbortSignal => {
+  // not by its class: a test's environment may have one of its own
+  if (typeof signal !== "object" || signal === null || !("aborted" in signal)) {
+    const problems = [{ path: "signal", value: signal, rule: "must be an AbortSignal" }]
+    throw errorOf(new Errors.InvalidSandbox({ problems }))
+  }
+  const known = ownSignals.get(signal)
+  if (known !== undefined) return known
+  const controller = new AbortController()
+  const follow = () => controller.abort(signal.reason)
+  if (signal.aborted) follow()
+  else signal.addEventListener("abort", follow, { once: true })
+  setMaxListeners(0, controller.signal)
+  ownSignals.set(signal, controller.signal)
+  return controller.signal
 }
 
 /** Runs an effect to its end, and rejects with an error of this module. */
@@ -184,11 +208,9 @@ export const promise = async <A>(
   effect: Effect.Effect<A, unknown, Kernel | Fork>,
   signal?: AbortSignal
 ): Promise<A> => {
-  signal?.throwIfAborted()
-  const exit = await Effect.runPromiseExit(
-    Effect.provide(effect, layer),
-    signal === undefined ? {} : { signal }
-  )
+  const own = signal === undefined ? undefined : ownSignal(signal)
+  own?.throwIfAborted()
+  const exit = await Effect.runPromiseExit(Effect.provide(effect, layer), own === undefined ? {} : { signal: own })
   if (Exits.isSuccess(exit)) return exit.value
   throw reasonOf(exit.cause, signal)
 }
@@ -197,6 +219,38 @@ export const promise = async <A>(
 export const withoutEvents = <A extends { readonly events: unknown }>(
   { events: _events, ...rest }: A
 ): Omit<A, "events"> => rest
+
+/** Bytes of what has texts or bytes one after the other. Its end is not waited for: it may be in the middle of a wait. */
+const streamOf = (input: AsyncIterable<string | Uint8Array>): Stream.Stream<Uint8Array> => {
+  const bytes: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => {
+      const iterator = input[Symbol.asyncIterator]()
+      return {
+        next: async () => {
+          const { done, value } = await iterator.next()
+          if (done === true) return { done, value: undefined }
+          if (typeof value === "string") return { value: Buffer.from(value) }
+          if (types.isUint8Array(value)) return { value }
+          throw new TypeError(`the input must have texts or bytes, and not ${typeof value}`)
+        },
+        return: async () => {
+          iterator.return?.().catch(() => {})
+          return { done: true, value: undefined }
+        }
+      }
+    }
+  }
+  return Stream.orDie(Stream.fromAsyncIterable(bytes, (error) => error))
+}
+
+const isIterable = (input: unknown): input is AsyncIterable<string | Uint8Array> =>
+  typeof input === "object" && input !== null && Symbol.asyncIterator in input
+
+/** Options with an input as the other module takes it. */
+export const withStream = <A extends Pick<Options, "input">>(
+  { input, ...rest }: A
+): Omit<A, "input"> & Pick<Running.Options, "input"> =>
+  input === undefined ? rest : { ...rest, input: isIterable(input) ? streamOf(input) : input }
 
 /** Options as the other module takes them. */
 export const withoutSignal = <A extends { readonly signal?: unknown }>(
@@ -218,6 +272,11 @@ const talked = async <A extends Spawning.Further>(
     Effect.provideService(Scope.Scope, scope)
   )
   const started = await promise(begun, signal)
+  // it may have been aborted since the program runs, when nobody listened
+  if (signal?.aborted === true) {
+    await end()
+    throw signal.reason
+  }
   const { streams, talk } = started
   const fiber = Effect.runFork(talk.exit)
   const exit = promise(Effect.map(Fiber.join(fiber), withoutEvents), undefined).catch((error: unknown) => {
@@ -226,9 +285,10 @@ const talked = async <A extends Spawning.Further>(
   // if the caller does not look at it, its failure must not end this process
   exit.catch(() => {})
   const abort = () => void end()
-  signal?.addEventListener("abort", abort, { once: true })
+  const own = signal === undefined ? undefined : ownSignal(signal)
+  own?.addEventListener("abort", abort, { once: true })
   fiber.addObserver(() => {
-    signal?.removeEventListener("abort", abort)
+    own?.removeEventListener("abort", abort)
     // what was written can be read until somebody has read it, or has closed it
     void Promise.all([closed(streams.stdout), closed(streams.stderr)]).then(end)
   })
@@ -257,7 +317,7 @@ export const handed = async (
     id: process.id,
     ...face,
     exec: (command, { signal, ...options } = {}) =>
-      promise(Effect.map(process.exec(wordsOf(command), options), withoutEvents), signal),
+      promise(Effect.map(process.exec(wordsOf(command), withStream(options)), withoutEvents), signal),
     spawn: async (command, { signal, ...options } = {}) =>
       (await talked(further(wordsOf(command), options), signal)).face,
     pause: () => promise(process.pause),

@@ -22,6 +22,7 @@ import {
   type TalkOptions,
   withoutEvents,
   withoutSignal,
+  withStream,
   wordsOf
 } from "./process.ts"
 import { type Run, taggable } from "./taggable.ts"
@@ -81,7 +82,10 @@ const faceOf = (self: Sandboxes.Sandbox): Sandbox => ({
 })
 
 const runIn = (self: Sandboxes.Sandbox, command: Command, options: Options = {}): Promise<Result> =>
-  promise(Effect.map(Running.run(self, wordsOf(command), withoutSignal(options)), withoutEvents), options.signal)
+  promise(
+    Effect.map(Running.run(self, wordsOf(command), withStream(withoutSignal(options))), withoutEvents),
+    options.signal
+  )
 
 /**
  * A sandbox of a description. What is left out is safe: the host's programs read-only, a /tmp of its own, no network, no

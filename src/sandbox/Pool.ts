@@ -27,7 +27,7 @@ import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { type Provided, surroundings } from "../runtime/defaults.ts"
 import { check, checkCommand, problemsOf } from "./check.ts"
-import { checkOwn, type OwnOptions, processOf } from "./further.ts"
+import { ownFields, type OwnOptions, processOf } from "./further.ts"
 import { noEnds } from "./furtherPipes.ts"
 import { terminalChoice } from "./onTerminal.ts"
 import { checkOptions, type Options as RunOptions, type Result, toItsEnd } from "./run.ts"
@@ -114,6 +114,8 @@ const shape = struct<Options>({
   stateRoot: may(text)
 })
 
+const programShape = struct<ProgramOptions>({ ...ownFields, size: may(open<object>({})) })
+
 const refuse = (problems: ReadonlyArray<Problem>): Effect.Effect<void, InvalidSandbox> =>
   problems.length === 0 ? Effect.void : Effect.fail(new InvalidSandbox({ problems }))
 
@@ -183,7 +185,7 @@ const poolOf = (stock: Stock, sandbox: Sandbox, size: number, within: Provided):
   full: stock.has(size),
   start: (command, options) =>
     Effect.gen(function*(): Effect.fn.Return<ProgramOfPool, SandboxError, Kernel | Scope.Scope> {
-      yield* refuse([...checkCommand(command), ...checkOwn(options)])
+      yield* refuse([...checkCommand(command), ...problemsOf(programShape, options, "options")])
       for (let tried = 1;; tried++) {
         let taken: Item | undefined
         yield* Effect.addFinalizer((exit) => {
@@ -226,11 +228,11 @@ export const run = (
   options: Pick<RunOptions, "input" | "overflow"> & ProgramOptions = {}
 ): Effect.Effect<Result, SandboxError> =>
   pool.within(Effect.scoped(Effect.gen(function*() {
-    const { input, overflow } = options
-    const rest = { ...(input === undefined ? {} : { input }), ...(overflow === undefined ? {} : { overflow }) }
-    yield* refuse(checkOptions(rest))
-    const { started } = yield* pool.start(command, options)
-    return yield* toItsEnd(started, rest)
+    const { input, overflow, ...own } = options
+    const taken = given({ input, overflow })
+    yield* refuse(checkOptions(taken))
+    const { started } = yield* pool.start(command, own)
+    return yield* toItsEnd(started, taken)
   })))
 
 /** As {@link spawn}, with the streams as Node has them. */

@@ -1,11 +1,12 @@
 /** Looks at a description: everything that is wrong with it at once, by the names that its author wrote. */
 import * as Redacted from "effect/Redacted"
+import { constants } from "node:buffer"
 import { names as capabilityNames } from "../config/capabilities.ts"
 import { pathOf, type Problem, problem } from "../config/ConfigError.ts"
 import type { Seccomp } from "../config/Container.ts"
 import { pathRule } from "../config/rules/Rule.ts"
 import { seccompProfiles } from "../config/seccompProfiles.ts"
-import { size, time } from "../config/shape/quantity.ts"
+import { bytesOf, size, time } from "../config/shape/quantity.ts"
 import { flag, func, list, may, oneOf, open, record, type Shape, struct, text, whole } from "../config/shape/Shape.ts"
 import { nearest } from "../engine/nearest.ts"
 import { parseAddress, parseCidr } from "../native/inet.ts"
@@ -41,6 +42,14 @@ const cpus: Shape = (value, at, tell) => {
   }
 }
 
+/** The output is told as a text as well, and no text is longer. */
+const output: Shape = (value, at, tell) => {
+  size(value, at, tell)
+  if ((bytesOf(value) ?? 0n) > constants.MAX_STRING_LENGTH) {
+    tell(at, value, `must be at most ${constants.MAX_STRING_LENGTH} bytes; of more, read the streams that spawn has`)
+  }
+}
+
 const limits = struct<Limits>({
   memory: may(maybe(size)),
   swap: may(maybe(size)),
@@ -49,7 +58,7 @@ const limits = struct<Limits>({
   files: may(whole(4, 2 ** 30)),
   fileSize: may(size),
   time: may(time),
-  output: may(size)
+  output: may(output)
 })
 
 const bindShape = struct<Bind>({ _tag: oneOf("Bind"), source: path, at: may(belowRoot), readOnly: may(flag) })

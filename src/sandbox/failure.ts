@@ -28,6 +28,24 @@ const unfold = (
 /** The steps that make the cgroup, and set its limits. */
 const ofCgroup = new Set(["createCgroup", "limitCgroup", "limitCpuTime"])
 
+/** What a configuration has under another name; for a reader of JavaScript, `process.env` would be the application's own. */
+const words: Readonly<Record<string, string>> = {
+  "process.args[0]": "the command",
+  "process.cwd": "cwd",
+  "process.env": "env",
+  "process.user": "user",
+  "process.capabilities": "capabilities",
+  "process.rlimits": "limits",
+  "linux.maskedPaths": "hidden",
+  "linux.readonlyPaths": "workspace.readOnly",
+  "linux.resources": "limits",
+  "linux.seccomp": "seccomp",
+  "root.path": "root"
+}
+
+const inWordsOfDescription = (advice: string): string =>
+  Object.entries(words).reduce((text, [document, description]) => text.replaceAll(document, description), advice)
+
 /** The error of a cause in the words of this module. */
 export const failureOf = (
   cause: Cause.Cause<unknown>,
@@ -54,7 +72,7 @@ export const failureOf = (
     step: steps.join("/"),
     code: textOf(root, "code") ?? textOf(root, "_tag") ?? "UNKNOWN",
     problem: message,
-    ...(advice === undefined ? {} : { advice }),
+    ...(advice === undefined ? {} : { advice: inWordsOfDescription(advice) }),
     cause: error
   })
 }

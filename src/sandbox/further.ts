@@ -7,18 +7,26 @@
 import * as Effect from "effect/Effect"
 import type { Redacted } from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type { Problem } from "../config/ConfigError.ts"
 import type { Container } from "../config/Container.ts"
-import { may, open } from "../config/shape/Shape.ts"
+import { may, struct } from "../config/shape/Shape.ts"
+import { given } from "../engine/given.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Runtime from "../runtime/Runtime.ts"
 import { checkCommand, env, path, problemsOf } from "./check.ts"
 import type { Resolved } from "./decode.ts"
 import { envOf } from "./decode/environment.ts"
-import type { Descriptors } from "./descriptors.ts"
+import { type Descriptors, shape as descriptors } from "./descriptors.ts"
 import { sinceItsEnd } from "./failure.ts"
-import { consoleFor, mayHaveTerminal, onTerminal, sizeOf, type TerminalChoice, withTerm } from "./onTerminal.ts"
+import {
+  consoleFor,
+  mayHaveTerminal,
+  onTerminal,
+  sizeOf,
+  type TerminalChoice,
+  terminalChoice,
+  withTerm
+} from "./onTerminal.ts"
 import { drained, ended as endOf, makePipes, type Unused } from "./pipes.ts"
 import { exitOf } from "./Result.ts"
 import { checkOptions, type Options, type Result, take, unusedOf } from "./run.ts"
@@ -45,10 +53,10 @@ export interface FurtherOptions extends OwnOptions, TerminalChoice {
 /** What a further program of a sandbox gets, if it is run to its end. */
 export interface ExecOptions extends FurtherOptions, Pick<Options, "input" | "overflow"> {}
 
-const ownShape = open<OwnOptions>({ env: may(env), cwd: may(path) })
+/** The shapes of what belongs to a program. */
+export const ownFields = { env: may(env), cwd: may(path) }
 
-/** What is wrong with what belongs to a program. */
-export const checkOwn = (options: OwnOptions): ReadonlyArray<Problem> => problemsOf(ownShape, options, "options")
+const shape = struct<FurtherOptions>({ ...ownFields, descriptors: may(descriptors), terminal: may(terminalChoice) })
 
 /** A program of a sandbox, with what is its own. */
 export const processOf = (
@@ -80,7 +88,7 @@ export const startFurther = (
 > =>
   Effect.gen(function*() {
     const { id, resolved, stateRoot } = started
-    const problems = [...checkCommand(command), ...checkOwn(options)]
+    const problems = [...checkCommand(command), ...problemsOf(shape, options, "options")]
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
     const size = yield* sizeOf(options)
     yield* mayHaveTerminal(size, resolved)
@@ -120,12 +128,12 @@ export const exec = (
   options: ExecOptions
 ): Effect.Effect<Result, SandboxError, Kernel | Fork> =>
   Effect.scoped(Effect.gen(function*() {
-    const { cwd: _, env: __, ...taken } = options
-    const problems = [...checkCommand(command), ...checkOptions(taken)]
+    const { input, overflow, ...own } = options
+    const taken = given({ input, overflow })
+    const problems = checkOptions(taken)
     if (problems.length > 0) return yield* new InvalidSandbox({ problems })
-    const unused = unusedOf(options)
-    const { drained, program, streams } = yield* startFurther(started, sandbox, command, options, unused)
-    const output = yield* take(program, streams, started.resolved, options)
+    const { drained, program, streams } = yield* startFurther(started, sandbox, command, own, unusedOf(taken))
+    const output = yield* take(program, streams, started.resolved, taken)
     const ended = yield* program.ended
     // it may have left others behind that hold its streams
     yield* drained

@@ -7,8 +7,9 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { types } from "node:util"
 import type { Problem } from "../config/ConfigError.ts"
-import { may, oneOf, open, type Shape } from "../config/shape/Shape.ts"
+import { may, oneOf, type Shape, struct } from "../config/shape/Shape.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import { problemsOf } from "./check.ts"
@@ -47,20 +48,22 @@ export interface Result extends Exit {
 }
 
 const input: Shape = (value, at, tell) => {
-  if (typeof value !== "string" && !(value instanceof Uint8Array) && !Stream.isStream(value)) {
+  if (typeof value !== "string" && !types.isUint8Array(value) && !Stream.isStream(value)) {
     tell(at, value, "must be a text, bytes, or a stream of bytes")
   }
 }
 
-const shape = open<Options>({
+/** The shapes of what a start takes. */
+export const startFields = {
   stateRoot: may((value, at, tell) => {
     if (typeof value !== "string") tell(at, value, "must be a path")
   }),
   descriptors: may(descriptors),
-  terminal: may(terminalChoice),
-  input: may(input),
-  overflow: may(oneOf("end", "first", "last"))
-})
+  terminal: may(terminalChoice)
+}
+
+// closed, as all options: a limit that is given in the wrong place must not be lost without a word
+const shape = struct<Options>({ ...startFields, input: may(input), overflow: may(oneOf("end", "first", "last")) })
 
 /** What is wrong with options. */
 export const checkOptions = (options: Options): ReadonlyArray<Problem> => problemsOf(shape, options, "options")

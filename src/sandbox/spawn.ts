@@ -8,19 +8,21 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { may, open, struct } from "../config/shape/Shape.ts"
 import type { Fork } from "../native/Fork.ts"
 import type { Kernel } from "../native/Kernel.ts"
 import * as Cgroup from "../steps/cgroup/Cgroup.ts"
 import type { ContainerId } from "../steps/state/ContainerId.ts"
 import * as Store from "../steps/state/Store.ts"
+import { problemsOf } from "./check.ts"
 import { sinceItsEnd } from "./failure.ts"
 import { exec, type ExecOptions, type FurtherOptions, startFurther } from "./further.ts"
 import { type Ends, type FurtherPipes, furtherPipes } from "./furtherPipes.ts"
 import { held } from "./lifetime.ts"
 import { ended, type Unused } from "./pipes.ts"
-import type { Result } from "./run.ts"
+import { type Result, startFields } from "./run.ts"
 import type { Sandbox } from "./Sandbox.ts"
-import { type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
+import { InvalidSandbox, type SandboxError, SandboxUnavailable } from "./SandboxError.ts"
 import { inOwnWords, start, type Started, type TerminalOptions, thaw } from "./start.ts"
 import { type Streams, streamsOf } from "./streams.ts"
 import { type Provided, type Talk, talkOf } from "./talk.ts"
@@ -37,6 +39,8 @@ export interface SpawnOptions extends TerminalOptions {
    */
   readonly pipes?: FurtherPipes
 }
+
+const shape = struct<SpawnOptions>({ ...startFields, pipes: may(open<object>({})) })
 
 /**
  * What a sandbox uses now. What is not counted is absent.
@@ -159,6 +163,8 @@ export const begin = (
   unused?: Unused
 ): Effect.Effect<Begun, SandboxError, Kernel | Fork | Scope.Scope> =>
   Effect.gen(function*() {
+    const problems = problemsOf(shape, { ...options, pipes: ways }, "options")
+    if (problems.length > 0) return yield* new InvalidSandbox({ problems })
     const further = yield* inOwnWords(furtherPipes(ways, options.descriptors ?? {}))
     const descriptors = { ...options.descriptors, ...further.descriptors }
     const started = yield* start(sandbox, command, { ...options, descriptors }, unused)

@@ -4,6 +4,7 @@ import * as Stream from "effect/Stream"
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { readdirSync } from "node:fs"
+import { Readable } from "node:stream"
 import * as promises from "../../src/promise.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { effect, firstWord, isGone, type Scenario, sh, text } from "./scenario.ts"
@@ -43,6 +44,22 @@ export const failures: Readonly<Record<string, Scenario>> = {
     for await (const chunk of process.stdout) chunks.push(chunk as Buffer)
     isSame(Buffer.concat(chunks), sent, "spawn")
     await process.exit
+    const half = size / 2
+    const input = Readable.from([sent.subarray(0, half), sent.subarray(half)])
+    const streamed = await promises.run(["cat"], { stateRoot, input, limits: { output: size } })
+    isSame(streamed.stdoutBytes, sent, "run, with a stream")
+  },
+  "an input that never ends, or breaks off, does not hold up who waits for the program": async ({ stateRoot }) => {
+    const stuck = async function*() {
+      yield "a word"
+      await new Promise(() => {})
+    }
+    assert.equal((await promises.run("head -c 6", { stateRoot, input: stuck() })).stdout, "a word")
+    const broken = async function*() {
+      yield "half"
+      throw new Error("gone")
+    }
+    await assert.rejects(promises.run("cat", { stateRoot, input: broken() }), /^Error: gone$/)
   },
   "a program without an input has the null device, and no empty pipe that it would search": effect(({ stateRoot }) =>
     Effect.gen(function*() {
@@ -59,7 +76,8 @@ export const failures: Readonly<Record<string, Scenario>> = {
       const box = Sandbox.make({ limits: { output: 70_000 } })
       // more than a pipe holds, and less
       const program = ["sh", "-c", "head -c 69999 /dev/zero; printf x; printf y >&2; exit 9"]
-      const all = yield* Effect.forEach(Array.from({ length: 20 }), () => Sandbox.run(box, program, setting), {
+      const all = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+        Sandbox.run(box, program, { stateRoot: setting.stateRoot }), {
         concurrency: 5
       })
       const said = all.map(({ exitCode, stderr, stdout, truncated }) => [
@@ -100,7 +118,7 @@ export const failures: Readonly<Record<string, Scenario>> = {
   ),
   "an application that stops reading early has the program end of its next word": effect((setting) =>
     Effect.gen(function*() {
-      const process = yield* Sandbox.spawn(Sandbox.make(), ["yes"], setting)
+      const process = yield* Sandbox.spawn(Sandbox.make(), ["yes"], { stateRoot: setting.stateRoot })
       yield* Stream.runHead(process.stdout)
       // a first process of a pid namespace is not ended by SIGPIPE, but yes(1) gives up when it can't write
       assert.notEqual((yield* process.exit).exitCode, 0)
@@ -141,7 +159,7 @@ export const failures: Readonly<Record<string, Scenario>> = {
   "what is let go of runs on after its scope, and is ended by name": effect((setting) =>
     Effect.gen(function*() {
       const process = yield* Effect.scoped(Effect.gen(function*() {
-        const process = yield* Sandbox.spawn(Sandbox.make(), ["sleep", "1000"], setting)
+        const process = yield* Sandbox.spawn(Sandbox.make(), ["sleep", "1000"], { stateRoot: setting.stateRoot })
         yield* process.unref
         return process
       }))

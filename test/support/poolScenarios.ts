@@ -4,6 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import assert from "node:assert/strict"
 import { existsSync, readdirSync } from "node:fs"
+import process from "node:process"
 import * as promises from "../../src/promise.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import * as Sandbox from "../../src/sandbox.ts"
@@ -153,6 +154,11 @@ const pooled: Readonly<Record<string, Scenario>> = {
     try {
       assert.equal((await pool.run`echo ${"a  b"} $A`).stdout, "a  b 1\n")
       assert.equal((await pool.run("cat", { input: "in" })).stdout, "in")
+      // one for all, since Node warns of a leak at eleven
+      const listeners = process.listenerCount("beforeExit")
+      const other = await promises.pool({ size: 1, stateRoot })
+      assert.equal(process.listenerCount("beforeExit"), listeners)
+      await other.close()
       const cat = await pool.spawn(["cat"])
       cat.stdin.end("out")
       let all = ""

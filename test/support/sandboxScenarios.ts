@@ -5,6 +5,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import assert from "node:assert/strict"
+import { getEventListeners } from "node:events"
+import { readdirSync } from "node:fs"
 import * as promises from "../../src/promise.ts"
 import * as Sandbox from "../../src/sandbox.ts"
 import { bytes, effect, firstWord, isGone, type Scenario, sh, text } from "./scenario.ts"
@@ -35,7 +37,7 @@ const spawning: Readonly<Record<string, Scenario>> = {
   ),
   "bytes arrive as they are": effect((setting) =>
     Effect.gen(function*() {
-      const process = yield* Sandbox.spawn(Sandbox.make(), ["cat"], setting)
+      const process = yield* Sandbox.spawn(Sandbox.make(), ["cat"], { stateRoot: setting.stateRoot })
       const sent = Uint8Array.from({ length: 200_000 }, (_, index) => index * 7 % 256)
       yield* Effect.forkScoped(Stream.run(Stream.make(sent), process.stdin))
       const chunks = yield* Stream.runCollect(process.stdout)
@@ -44,7 +46,7 @@ const spawning: Readonly<Record<string, Scenario>> = {
   ),
   "a signal ends one that says nothing of it, and is handled by one that does": effect((setting) =>
     Effect.gen(function*() {
-      const silent = yield* Sandbox.spawn(Sandbox.make(), ["sleep", "1000"], setting)
+      const silent = yield* Sandbox.spawn(Sandbox.make(), ["sleep", "1000"], { stateRoot: setting.stateRoot })
       yield* silent.signal("TERM")
       const { exitCode, signal } = yield* silent.exit
       assert.deepEqual([exitCode, signal], [null, "SIGTERM"])
@@ -117,7 +119,7 @@ const spawning: Readonly<Record<string, Scenario>> = {
   "an input that breaks off is no input that ends": effect((setting) =>
     Effect.gen(function*() {
       const input = Stream.concat(Stream.make(bytes("half")), Stream.die(new Error("a bug")))
-      const exit = yield* Effect.exit(Sandbox.run(Sandbox.make(), ["cat"], { ...setting, input }))
+      const exit = yield* Effect.exit(Sandbox.run(Sandbox.make(), ["cat"], { stateRoot: setting.stateRoot, input }))
       assert.match(String(exit._tag === "Failure" ? Cause.squash(exit.cause) : exit.value), /a bug/)
     })
   ),
@@ -143,7 +145,7 @@ const spawning: Readonly<Record<string, Scenario>> = {
 const probing: Readonly<Record<string, Scenario>> = {
   "tells what this host allows, and what to do about what it does not": effect((setting) =>
     Effect.gen(function*() {
-      const findings = yield* Sandbox.probe(setting)
+      const findings = yield* Sandbox.probe({ stateRoot: setting.stateRoot })
       assert.deepEqual(findings[0], { name: "sandbox", ok: true, found: "a program has run in one" })
       assert.equal(new Set(findings.map(({ name }) => name)).size, 9)
       for (const { found, ok, remedy } of findings) {
@@ -180,17 +182,41 @@ const promised: Readonly<Record<string, Scenario>> = {
       assert.ok(error instanceof promises.SandboxError && !(error instanceof promises.InvalidSandboxError))
       assert.match(error.step, /findProgram$/)
       assert.equal(error.code, "ProgramNotFound")
-      assert.match(error.advice!, /PATH/)
+      // as the description has it, and not as a configuration does
+      assert.match(error.advice!, /^check PATH in env and/)
       return true
     })
+  },
+  "refuses what it does not know, wherever that is said": async ({ stateRoot }) => {
+    const refused = (promise: Promise<unknown>, path: string, rule = /^is no key that is known here/) =>
+      assert.rejects(promise, (error) => {
+        assert.ok(error instanceof promises.InvalidSandboxError, String(error))
+        assert.equal(error.problems[0]!.path, path)
+        assert.match(error.problems[0]!.rule, rule)
+        return true
+      })
+    const box = promises.sandbox()
+    const limits = { limits: { time: 1 }, stateRoot } as promises.Options
+    await refused(box.run("true", limits), "limits")
+    await refused(box.spawn("true", limits), "limits")
+    await refused(promises.spawn("true", { input: "", stateRoot } as promises.SpawnOptions), "input")
+    const signal = new AbortController() as unknown as AbortSignal
+    await refused(box.run("true", { signal, stateRoot }), "signal", /^must be an AbortSignal/)
+    await refused(promises.run("true", { stateRoot, limits: { output: "1 GiB" } }), "limits.output", /^must be at most/)
+    const process = await box.spawn("sleep 1000", { stateRoot })
+    await refused(process.exec("true", limits), "limits")
+    await refused(process.spawn("true", limits), "limits")
+    await process.close()
   },
   "ends with an AbortSignal": async ({ stateRoot }) => {
     const reason = new Error("enough")
     await assert.rejects(promises.run("sleep 1000", { stateRoot, signal: AbortSignal.abort(reason) }), reason)
     const running = new AbortController()
-    const promise = promises.run("sleep 1000", { stateRoot, signal: running.signal })
+    const both = [1, 2].map(() => promises.run("sleep 1000", { stateRoot, signal: running.signal }))
+    // one for all, since Node warns of a leak at eleven
+    assert.equal(getEventListeners(running.signal, "abort").length, 1)
     setTimeout(() => running.abort(reason), 50)
-    await assert.rejects(promise, reason)
+    await Promise.all(both.map((promise) => assert.rejects(promise, reason)))
     const spawned = new AbortController()
     const process = await promises.spawn("echo on; sleep 1000", { stateRoot, signal: spawned.signal })
     for await (const chunk of process.stdout) {
@@ -200,6 +226,19 @@ const promised: Readonly<Record<string, Scenario>> = {
     spawned.abort(reason)
     await assert.rejects(process.exit, reason)
     await isGone(process.pid)
+    // when the start has just ended, and before anybody has the program
+    const late = new AbortController()
+    const { removeEventListener } = AbortSignal.prototype
+    AbortSignal.prototype.removeEventListener = function(...all) {
+      late.abort(reason)
+      removeEventListener.apply(this, all)
+    }
+    try {
+      await assert.rejects(promises.spawn("sleep 1000", { stateRoot, signal: late.signal }), reason)
+    } finally {
+      AbortSignal.prototype.removeEventListener = removeEventListener
+    }
+    assert.deepEqual(readdirSync(stateRoot).filter((name) => name.startsWith("sandbox-")), [])
   },
   "has Node's streams, which are async iterables": async ({ stateRoot }) => {
     const process = await promises.spawn(["cat"], { stateRoot })
