@@ -138,7 +138,8 @@ export class Client {
 
   /** Runs a handler whose calls `raw` makes. It may close descriptors too, so the known handles are forgotten. */
   by<A, B>(raw: Raw, use: (input: A) => B, input: A): B {
-    this.#handles.clear()
+    // V8 makes a new table for a set that is cleared, also for an empty one
+    if (this.#handles.size > 0) this.#handles.clear()
     this.#other = raw
     try {
       return use(input)
