@@ -83,7 +83,7 @@ const registry = spawnSync("npm", ["ping", "--fetch-retries=0", "--fetch-timeout
 beforeAll(async () => {
   top = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "runfx-packed-")))
   const files = ["bin", "examples", "schema", "scripts", "src", "tsconfig.json", "tsconfig.build.json"]
-  for (const name of [...files, "package.json", "README.md", "LICENSE", "CHANGELOG.md"]) {
+  for (const name of [...files, "package.json", "README.md", "LICENSE"]) {
     fs.cpSync(name, at(name), { recursive: true })
   }
   fs.symlinkSync(modules, at("node_modules"))
