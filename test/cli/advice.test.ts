@@ -9,7 +9,7 @@ const sources = readdirSync(root, { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".ts") && !file.startsWith("testing/") && file !== "engine/planPage.ts")
 
 /** Options of other programs that an advice may name, with the program. */
-const foreign = /(?:systemd-run|unshare|nsenter|bwrap|podman, docker:|pivot_root\(2\) \()[^"`]*$/
+const foreign = /(?:systemd-run|unshare|nsenter|bwrap|prlimit|podman, docker:|pivot_root\(2\) \()[^"`]*$/
 
 /** Texts in double quotes or backticks, without comments. */
 const textsOf = (source: string): ReadonlyArray<string> =>
