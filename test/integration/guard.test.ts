@@ -47,7 +47,8 @@ describe.skipIf(missing !== undefined || !usersMay())("a program that is deaf to
     const stateRoot = sandboxes.stateRoot(caller)
     const application = sandboxes.begin(caller, "guardedApplication", "", stateRoot, way, root)
     const said = listening(application)
-    await until(() => /^pids .*\n/m.test(said()) && (way !== "run" || said().includes("deaf")))
+    const says = until(() => /^pids .*\n/m.test(said()) && (way !== "run" || said().includes("deaf")))
+    await Promise.race([says, application.ended.then(({ stderr }) => assert.fail(`it has ended: ${stderr}`))])
     const pids = JSON.parse(/^pids (.*)$/m.exec(said())![1]!) as ReadonlyArray<number>
     // of a worker it ends while the application continues
     if (way !== "worker") {

@@ -14,8 +14,12 @@ import { until } from "./until.ts"
 
 const [stateRoot = "", way = "", rootfs = ""] = process.argv.slice(2)
 
-const spawned = async (from: Pick<typeof promises, "spawn"> = promises): Promise<number> => {
-  const { pid, stdout } = await from.spawn(deaf, { stateRoot })
+const alone = { spawn: (command: typeof deaf) => promises.spawn(command, { stateRoot }) }
+
+const spawned = async (
+  from: { readonly spawn: (command: typeof deaf) => Promise<promises.Process> } = alone
+): Promise<number> => {
+  const { pid, stdout } = await from.spawn(deaf)
   await once(stdout, "data")
   return pid
 }
