@@ -22,7 +22,7 @@ beforeAll(async () => {
   root = makeRoot()
   command = makeCommand()
   states = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-hosts-"))
-  fs.chmodSync(states, 0o777)
+  fs.chmodSync(states, 0o1777)
 })
 afterAll(() => {
   if (missing !== undefined) return

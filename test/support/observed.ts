@@ -108,7 +108,7 @@ const descriptorNumbers = Effect.map(
 
 /** What a descriptor is of, without the numbers that the machine chose. */
 const withoutNumbers = (target: string): string =>
-  target.replace(/\[\d+\]/, "[n]").replace(/^.*\/pts\/\d+/, "pts/n").replace(/^(\/proc)?\/\d+(?=\/|$)/, "$1/n")
+  target.replace(/\[\d+\]/, "[n]").replace(/^.*\/pts\/\d+/, "pts/n").replace(/^(\/proc)?\/\d+(?=\/| |$)/, "$1/n")
     .replace(/#\d+ \(deleted\)$/, "#n (deleted)")
 
 const descriptor = (fd: number, crowded: boolean): Looking<string> =>
