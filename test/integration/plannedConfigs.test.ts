@@ -10,6 +10,7 @@ import { type RunCommand, runOptions } from "../../src/cli/run.ts"
 import { planRun } from "../../src/runtime/plan.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { makePlace, on, type Place } from "../support/containers.ts"
+import { bind, mount } from "../support/ociMounts.ts"
 import { difference, ended } from "../support/planned.ts"
 
 const place: Place = makePlace()
@@ -27,18 +28,6 @@ const dev = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["no
 const namespaces = (...types: ReadonlyArray<string>) => ({ namespaces: types.map((type) => ({ type })) })
 const usual = ["pid", "mount", "ipc", "uts"]
 const network = namespaces(...usual, "network")
-const tmpfs = (destination: string, ...options: ReadonlyArray<string>) => ({
-  destination,
-  type: "tmpfs",
-  source: "tmpfs",
-  options
-})
-const bind = (source: string, destination: string, ...options: ReadonlyArray<string>) => ({
-  destination,
-  type: "bind",
-  source,
-  options
-})
 
 const bundle = ({ linux, process, ...rest }: Document): Partial<RunCommand> => {
   const directory = fs.mkdtempSync(path.join(place.stateRoot, "bundle-"))
@@ -63,7 +52,7 @@ const documents: Readonly<Record<string, Document>> = {
       proc,
       ...Array.from(
         { length: 40 },
-        (_, index) => tmpfs(`/tmp/m/${index}`, `size=${index + 1}m`, index % 2 === 0 ? "nosuid" : "noexec")
+        (_, index) => mount(`/tmp/m/${index}`, "tmpfs", `size=${index + 1}m`, index % 2 === 0 ? "nosuid" : "noexec")
       )
     ]
   },
@@ -71,11 +60,11 @@ const documents: Readonly<Record<string, Document>> = {
     mounts: [
       proc,
       ...["size=1k", "size=10%", "nr_inodes=100", "nr_blocks=5", "huge=never", "mode=1777,uid=5,gid=6", "inode64"].map(
-        (options, index) => tmpfs(`/tmp/s${index}`, ...options.split(","))
+        (options, index) => mount(`/tmp/s${index}`, "tmpfs", ...options.split(","))
       )
     ]
   },
-  "a tmpfs with what it covers": { mounts: [proc, tmpfs("/etc", "tmpcopyup", "mode=755")] },
+  "a tmpfs with what it covers": { mounts: [proc, mount("/etc", "tmpfs", "tmpcopyup", "mode=755")] },
   "devices and their rules": {
     mounts: [proc, dev],
     linux: {

@@ -1,6 +1,7 @@
 /** Combinations of what a configuration and a command line can say, for plans beside the runs that follow. */
 import * as fc from "fast-check"
 import type { RunCommand } from "../../src/cli/run.ts"
+import { bind, mount } from "./ociMounts.ts"
 
 /** A document of a bundle, apart from its root. */
 export interface Document {
@@ -72,19 +73,6 @@ const program = some({
     priority: 1
   }),
   execCPUAffinity: one({ initial: "0", final: "0-1" }, { initial: "1" })
-})
-
-const mount = (destination: string, type: string, ...options: ReadonlyArray<string>) => ({
-  destination,
-  type,
-  source: type,
-  options
-})
-const bind = (source: string, destination: string, ...options: ReadonlyArray<string>) => ({
-  destination,
-  type: "bind",
-  source,
-  options
 })
 
 const mounts = any<object>(

@@ -23,6 +23,15 @@ import { containerOf, on, options } from "../../support/containers.ts"
 import { missing } from "../../support/rootfs.ts"
 import { at, directory, inTurns, place } from "./setup.ts"
 
+/** A step that makes the process a program. */
+const exec = Step.make("exec", {
+  doc: "",
+  calls: ["execve"],
+  reversal: "terminal",
+  replayable: true,
+  run: Effect.orDie(sys.execve({ path: "/bin/true", argv: ["true"], envp: [] }))
+})
+
 /** The most turns of a default container. */
 const most = 16
 
@@ -113,13 +122,6 @@ describe.skipIf(missing !== undefined)("a step of somebody else's between two of
   it.live("costs no turn if it makes the process a program; the steps before it are told of", () =>
     Effect.gen(function*() {
       const kernel = Linux.make()
-      const exec = Step.make("exec", {
-        doc: "",
-        calls: ["execve"],
-        reversal: "terminal",
-        replayable: true,
-        run: Effect.orDie(sys.execve({ path: "/bin/true", argv: ["true"], envp: [] }))
-      })
       const pipeline = { ...Pipeline.make({ name: "test", doc: "", inputs: [] }), steps: [ours("one"), exec] }
       const told: Array<string> = []
       const child = Pipeline.runUnchecked(pipeline as Pipeline.Any).pipe(
@@ -148,13 +150,6 @@ describe.skipIf(missing !== undefined)("a step of somebody else's between two of
         replayable: true,
         // a pipe takes 64 KiB, and nobody reads it
         run: Effect.orDie(Effect.forEach([1, 2], () => sys.write({ fd: writing, data: Buffer.alloc(0x9000) })))
-      })
-      const exec = Step.make("exec", {
-        doc: "",
-        calls: ["execve"],
-        reversal: "terminal",
-        replayable: true,
-        run: Effect.orDie(sys.execve({ path: "/bin/true", argv: ["true"], envp: [] }))
       })
       const pipeline = { ...Pipeline.make({ name: "test", doc: "", inputs: [] }), steps: [waits, exec] }
       const told: Array<string> = []
