@@ -1,7 +1,6 @@
 /** The search of a workspace for what is to be covered by its name. No link to a directory is followed. */
 import * as Effect from "effect/Effect"
 import { S } from "../../native/constants.ts"
-import type { Workspace } from "./find.ts"
 import type { Closed, Entry, Status, Tree } from "./tree.ts"
 
 /** A pattern without the slash that says that it is a directory. */
@@ -51,9 +50,15 @@ export interface Searched {
   readonly closed: ReadonlyArray<{ readonly path: string; readonly why: Closed }>
 }
 
+/** The names, or patterns of names, to search for. */
+interface Names {
+  readonly hidden: ReadonlyArray<string>
+  readonly readOnly: ReadonlyArray<string>
+}
+
 /** Searches a workspace for names. */
 export const search = (
-  { hidden, readOnly }: Required<Pick<Workspace, "hidden" | "readOnly">>,
+  { hidden, readOnly }: Names,
   tree: Tree,
   top: string
 ): Effect.Effect<Searched> =>
