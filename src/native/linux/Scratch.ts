@@ -120,28 +120,45 @@ export interface Memory {
   readonly address: number
 }
 
+/**
+ * Memory at a fixed address, of which only the front is seen at first. V8 counts all that a buffer sees as memory in use, though the
+ * kernel has given no page for most of it; after 64 MiB of that it collects the whole heap.
+ */
+export interface Region {
+  readonly address: number
+  /** All of its bytes. */
+  readonly size: number
+  /** Its front. */
+  readonly front: Buffer
+  /** Makes a buffer that sees all of it. */
+  readonly whole: () => Buffer
+}
+
 /** The memory of one process. */
 export class Scratch {
   readonly #library: Library
-  readonly #buffer: Buffer
+  /** What is seen of the memory: its front, until a block needs more. */
+  #buffer: Buffer
   readonly #address: number
-  readonly #isOnly: boolean
+  readonly #size: number
+  readonly #only: Region | undefined
   readonly #lock: WriteLock = { isLocked: false }
   #used = 0
   /** Blocks of the current call that did not fit, kept alive until the next call starts. */
   #large: Array<Buffer> = []
 
   /** @param only the only memory that may be used; without it, a block that does not fit gets its own buffer */
-  constructor(library: Library, only?: Memory) {
+  constructor(library: Library, only?: Region) {
     this.#library = library
-    this.#isOnly = only !== undefined
-    this.#buffer = only?.memory ?? Buffer.alloc(bufferSize)
+    this.#only = only
+    this.#buffer = only?.front ?? Buffer.alloc(bufferSize)
     this.#address = only?.address ?? library.addressOf(this.#buffer)
+    this.#size = only?.size ?? this.#buffer.length
   }
 
   /** A size in bytes, limited to the room that is left if there is no other memory. */
   fit(size: number): number {
-    return this.#isOnly ? Math.min(size, this.#buffer.length - this.#used) : size
+    return this.#only === undefined ? size : Math.min(size, this.room)
   }
 
   /**
@@ -162,13 +179,13 @@ export class Scratch {
 
   /** How many bytes are left. */
   get room(): number {
-    return this.#buffer.length - this.#used
+    return this.#size - this.#used
   }
 
   /** Memory of a size in bytes, and its address. */
   piece(size: number): Memory {
     const start = this.#used
-    this.#used = start + size + 7 & ~7
+    this.#take(start, size)
     return { memory: this.#buffer.subarray(start, start + size), address: this.#address + start }
   }
 
@@ -181,8 +198,8 @@ export class Scratch {
   /** Memory of a size in bytes, aligned to 8. It may hold data of an earlier call. */
   block(size: number): Block {
     const start = this.#used
-    if (start + size > this.#buffer.length) return this.#own(size)
-    this.#used = start + size + 7 & ~7
+    if (start + size > this.#size) return this.#own(size)
+    this.#take(start, size)
     return new Block(this.#buffer, start, size, this.#address + start, this.#lock)
   }
 
@@ -238,8 +255,15 @@ export class Scratch {
     return block.address
   }
 
+  #take(start: number, size: number): void {
+    this.#used = start + size + 7 & ~7
+    if (start + size > this.#buffer.length && this.#only !== undefined) this.#buffer = this.#only.whole()
+  }
+
   #own(size: number): Block {
-    if (this.#isOnly) throw new Refused("E2BIG", `the arguments of a call take more than ${this.#buffer.length} bytes`)
+    if (this.#only !== undefined) {
+      throw new Refused("E2BIG", `the arguments of a call take more than ${this.#size} bytes`)
+    }
     const bytes = Buffer.alloc(Math.max(size, 4096))
     this.#large.push(bytes)
     return new Block(bytes, 0, size, this.#library.addressOf(bytes), this.#lock)

@@ -12,11 +12,15 @@
 import { F, F_SEAL, MADV, MAP, MFD, PROT } from "../../constants.ts"
 import { Refused } from "../../Refused.ts"
 import type { Library } from "../koffi.ts"
+import type { Region } from "../Scratch.ts"
 import { attempted, type Syscalls } from "../Syscalls.ts"
 import { sizes } from "./layout.ts"
 import type { Own } from "./ownCalls.ts"
 
 const page = 4096
+
+/** How much of a segment is seen at first: enough for the lists of nearly every container, and not more than any segment has. */
+const front = 0x4_0000
 
 /** The memory of a group: a head (see {@link Spawner}), and then a number of segments, one for each server. */
 interface Layout {
@@ -53,7 +57,7 @@ const attempts = 4
 /** A piece of memory for a server. */
 export interface Segment {
   readonly mailbox: { readonly memory: Buffer; readonly address: number }
-  readonly scratch: { readonly memory: Buffer; readonly address: number }
+  readonly scratch: Region
 }
 
 /** The place of a group's memory. */
@@ -119,9 +123,16 @@ export class SharedMemory {
   }
 
   #piece(address: number, size: number): Segment {
-    const memory = this.#library.memoryAt(address, size)
-    const piece = (at: number, length: number) => ({ memory: Buffer.from(memory, at, length), address: address + at })
-    return { mailbox: piece(0, page), scratch: piece(page, size - page) }
+    const memory = this.#library.memoryAt(address, front)
+    const scratch = { address: address + page, size: size - page }
+    return {
+      mailbox: { memory: Buffer.from(memory, 0, page), address },
+      scratch: {
+        ...scratch,
+        front: Buffer.from(memory, page),
+        whole: () => Buffer.from(this.#library.memoryAt(scratch.address, scratch.size))
+      }
+    }
   }
 
   /**
