@@ -21,6 +21,6 @@ export const removeState = Step.make("removeState", {
   reversal: "irreversible",
   run: Effect.gen(function*() {
     const { state, stateRoot } = yield* Removal
-    if (yield* Store.isOf(stateRoot, state)) yield* Store.remove(stateRoot, state.id)
+    yield* Store.removeOf(stateRoot, state)
   })
 })

@@ -20,24 +20,23 @@ import { checkId, type ContainerId, isId } from "./ContainerId.ts"
 import {
   directoryMode,
   inside,
-  locked,
   makeStateRoot,
   openEntry,
   openIn,
-  openStateRoot,
   pathOf,
   type StoreError,
   unlinkIfThere,
-  withDirectory
+  withDirectory,
+  withStateRoot
 } from "./directory.ts"
-import { advised, ContainerNotFound, IdInUse, type InvalidId, StateCorrupt, type StateLocked } from "./errors.ts"
+import { advised, ContainerNotFound, IdInUse, type InvalidId, StateCorrupt } from "./errors.ts"
 import { copyFile, draftOf, startGate, stateFile } from "./names.ts"
-import { removeMade } from "./removal.ts"
+import { type RemovalError, removeDirectory, removeMade } from "./removal.ts"
 import { decode, encode, type State } from "./State.ts"
 import { readState } from "./stateText.ts"
 
 export { checkId } from "./ContainerId.ts"
-export type { StoreError } from "./directory.ts"
+export { type StoreError, withLock } from "./directory.ts"
 export { startGate, stateFile } from "./names.ts"
 export { remove } from "./removal.ts"
 
@@ -283,24 +282,25 @@ const orNoDirectory = (root: string, id: string) =>
     () => Effect.fail(new StateCorrupt({ file: pathOf(root, id), problem: "it is not a directory" }))
   )
 
+/** Whether a directory is still that of a container, and not a later one's. That can't change while the lock is held. */
+const isOf = (dirfd: AnyFd, root: string, state: State): Effect.Effect<boolean, SyscallError, Kernel> =>
+  Effect.gen(function*() {
+    if (state.directory !== undefined && (yield* stat(dirfd)).ino !== state.directory) return false
+    const file = `${pathOf(root, state.id)}/${stateFile}`
+    const text = yield* readState(dirfd, stateFile, file)
+    return text === encode(state) || (yield* stateOf(text, state.id, file)).nonce === state.nonce
+  }).pipe(
+    // the file was damaged, but the directory is the same
+    Effect.catchTag("StateCorrupt", () => Effect.succeed(true))
+  )
+
 /**
- * Whether the directory of a container's id is still that container's, and not a later one's. That can't change while the lock
- * is held.
+ * Removes the directory of a container, as {@link remove} does; if the directory of its id is a later container's by now, that one stays.
  *
  * @since 0.2.0
  */
-export const isOf = (root: string, state: State): Effect.Effect<boolean, StoreError | InvalidId, Kernel> =>
-  withDirectory(root, state.id, (dirfd) =>
-    Effect.gen(function*() {
-      if (state.directory !== undefined && (yield* stat(dirfd)).ino !== state.directory) return false
-      const file = `${pathOf(root, state.id)}/${stateFile}`
-      const text = yield* readState(dirfd, stateFile, file)
-      return text === encode(state) || (yield* stateOf(text, state.id, file)).nonce === state.nonce
-    })).pipe(
-      // the file was damaged, but the directory is the same
-      Effect.catchTag("StateCorrupt", () => Effect.succeed(true)),
-      Effect.catchTag("ContainerNotFound", () => Effect.succeed(false))
-    )
+export const removeOf = (root: string, state: State): Effect.Effect<void, RemovalError, Kernel> =>
+  removeDirectory(root, state.id, { isMeant: (dirfd) => isOf(dirfd, root, state) })
 
 /**
  * The inode of a container's directory.
@@ -338,7 +338,7 @@ export type Entry =
  * out. A root that does not exist has none.
  */
 export const list = (root: string): Effect.Effect<ReadonlyArray<Entry>, StoreError, Kernel> =>
-  using(openStateRoot(root), (rootFd) => entriesIn(rootFd, root)).pipe(orOn(["ENOENT"], []))
+  withStateRoot(root, (rootFd) => entriesIn(rootFd, root)).pipe(orOn(["ENOENT"], []))
 
 const entriesIn = Effect.fnUntraced(function*(rootFd: AnyFd, root: string) {
   const names = yield* using(openIn(rootFd, "."), entriesOf)
@@ -355,15 +355,3 @@ const entriesIn = Effect.fnUntraced(function*(rootFd: AnyFd, root: string) {
   }
   return entries
 })
-
-/**
- * Runs an effect while it holds the lock on a container. If another command holds it for longer than `milliseconds`, fails with
- * {@link StateLocked}; if that one has deleted the container, fails with {@link ContainerNotFound}.
- */
-export const withLock = <A, E, R>(
-  root: string,
-  id: string,
-  use: Effect.Effect<A, E, R>,
-  { milliseconds }: { readonly milliseconds?: number } = {}
-): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound | StateLocked, R | Kernel> =>
-  withDirectory(root, id, (fd) => locked(fd, id, pathOf(root, id), use, milliseconds))

@@ -5,6 +5,7 @@
  * @category state
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { AT, LOCK, O, RESOLVE, STATX } from "../../native/constants.ts"
 import { keeping, stat, using } from "../../native/Files.ts"
@@ -32,12 +33,8 @@ export type StoreError = SyscallError | StateUntrusted
  */
 export const pathOf = (root: string, id: string): string => `${root}/${id}`
 
-/**
- * Opens the root, if nobody but root and the caller can write there or exchange it.
- *
- * @since 0.2.0
- */
-export const openStateRoot = (root: string): Effect.Effect<number, StoreError, Kernel> => openTrusted(root, false)
+/** Opens the root, if nobody but root and the caller can write there or exchange it. */
+const openStateRoot = (root: string): Effect.Effect<number, StoreError, Kernel> => openTrusted(root, false)
 
 /**
  * Opens the root like {@link openStateRoot}; makes it, and what is missing above it, for the caller alone.
@@ -45,6 +42,44 @@ export const openStateRoot = (root: string): Effect.Effect<number, StoreError, K
  * @since 0.2.0
  */
 export const makeStateRoot = (root: string): Effect.Effect<number, StoreError, Kernel> => openTrusted(root, true)
+
+/** The root that an act holds open. */
+interface HeldRoot {
+  readonly root: string
+  readonly fd: number
+  /** A fiber that the act has started may outlive it. */
+  isOpen: boolean
+}
+
+const Held = Context.Reference<HeldRoot | undefined>("runfx/steps/HeldStateRoot", { defaultValue: () => undefined })
+
+/**
+ * Runs `use` with a handle of the root: the one that the act holds, or else one that is opened for it.
+ *
+ * @since 0.2.0
+ */
+export const withStateRoot = <A, E, R>(
+  root: string,
+  use: (fd: AnyFd) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreError, R | Kernel> =>
+  Effect.withFiber((fiber) => {
+    const held = fiber.getRef(Held)
+    return held?.isOpen === true && held.root === root ? use(held.fd) : using(openStateRoot(root), use)
+  })
+
+/** Runs an act with one handle of the root, so that the way there is walked and judged once. */
+const holdingRoot = <E, A, E2, R>(
+  root: string,
+  open: Effect.Effect<number, E, Kernel>,
+  act: Effect.Effect<A, E2, R>
+): Effect.Effect<A, E | E2 | SyscallError, R | Kernel> =>
+  using(open, (fd) => {
+    const held: HeldRoot = { root, fd, isOpen: true }
+    return Effect.ensuring(
+      Effect.provideService(act, Held, held),
+      Effect.sync(() => void (held.isOpen = false))
+    )
+  })
 
 /**
  * The mode of a container's directory: its processes of other users may search it, but not list it.
@@ -78,8 +113,10 @@ export const openEntry = (rootFd: AnyFd, root: string, id: string): Effect.Effec
     ),
     (fd) =>
       Effect.gen(function*() {
-        const { effective } = yield* sys.getresuid({})
-        yield* judge(yield* stat(fd), effective, pathOf(root, id))
+        const found = yield* stat(fd)
+        // root's is trusted no matter who asks
+        const effective = found.uid === 0 ? 0 : (yield* sys.getresuid({})).effective
+        yield* judge(found, effective, pathOf(root, id))
       })
   )
 
@@ -87,11 +124,14 @@ export const openEntry = (rootFd: AnyFd, root: string, id: string): Effect.Effec
 const openById = (root: string, id: string): Effect.Effect<number, StoreError, Kernel> =>
   Effect.suspend(() => {
     let own: number | undefined
-    const opened = using(openStateRoot(root), (fd) =>
+    const opened = withStateRoot(root, (fd) =>
       Effect.tap(openEntry(fd, root, id), (entry) => Effect.sync(() => own = entry)))
     return Effect.onError(opened, () =>
       own === undefined ? Effect.void : Effect.ignore(sys.close({ fd: own })))
   })
+
+const orNotFound = (root: string, id: string) =>
+  onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
 
 /**
  * Runs `use` with a handle of a container's directory.
@@ -106,13 +146,25 @@ export const withDirectory = <A, E, R>(
   Effect.andThen(
     checkId(id),
     Effect.acquireUseRelease(
-      openById(root, id).pipe(
-        onErrno(["ENOENT"], () => Effect.fail(new ContainerNotFound({ id, path: pathOf(root, id) })))
-      ),
+      openById(root, id).pipe(orNotFound(root, id)),
       use,
       (fd) => sys.close({ fd })
     )
   )
+
+/**
+ * Runs an effect while it holds the lock on a container. If another command holds it for longer than `milliseconds`, fails with
+ * {@link StateLocked}; if that one has deleted the container, fails with {@link ContainerNotFound}.
+ */
+export const withLock = <A, E, R>(
+  root: string,
+  id: string,
+  use: Effect.Effect<A, E, R>,
+  { milliseconds }: { readonly milliseconds?: number } = {}
+): Effect.Effect<A, E | StoreError | InvalidId | ContainerNotFound | StateLocked, R | Kernel> => {
+  const act = withDirectory(root, id, (fd) => locked(fd, id, pathOf(root, id), use, milliseconds))
+  return Effect.andThen(checkId(id), holdingRoot(root, openStateRoot(root).pipe(orNotFound(root, id)), act))
+}
 
 /** How long to wait for another command, in milliseconds. */
 const lockPatience = 10_000
@@ -126,9 +178,8 @@ const lockPatience = 10_000
  * since a process that was forked meanwhile has a copy of the descriptor.
  *
  * @see flock(2)
- * @since 0.2.0
  */
-export const locked = <A, E, R>(
+const locked = <A, E, R>(
   fd: AnyFd,
   id: string,
   path: string,

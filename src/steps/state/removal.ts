@@ -17,11 +17,11 @@ import {
   directoryMode,
   openEntry,
   openIn,
-  openStateRoot,
   pathOf,
   type StoreError,
   unlinkIfThere,
-  withDirectory
+  withDirectory,
+  withStateRoot
 } from "./directory.ts"
 import { type ContainerNotFound, IdInUse, type InvalidId, NoContainer } from "./errors.ts"
 import { isDraft, isMade, stateFile } from "./names.ts"
@@ -53,24 +53,35 @@ export type RemovalError = StoreError | InvalidId | NoContainer
 const orNoDirectory = (path: string) =>
   onErrno(["ENOTDIR", "ELOOP"], () => Effect.fail(new NoContainer({ path, holds: [] })))
 
-const removeDirectory = <E = never>(
+/** What decides whether a directory is removed. */
+interface Conditions<E> {
+  /** Whether it is the one that is meant; if not, it stays as it is. */
+  readonly isMeant?: (dirfd: AnyFd) => Effect.Effect<boolean, E, Kernel>
+  /** Fails if what it holds is to stay. */
+  readonly check?: (entries: ReadonlyArray<DirectoryEntry>) => Effect.Effect<void, E>
+}
+
+/** Removes the directory of an id, if the conditions are met. All of that is done by one handle of it. */
+export const removeDirectory = <E = never>(
   root: string,
   id: string,
-  check: (entries: ReadonlyArray<DirectoryEntry>) => Effect.Effect<void, E>
+  { check = () => Effect.void, isMeant = () => Effect.succeed(true) }: Conditions<E> = {}
 ): Effect.Effect<void, RemovalError | E, Kernel> =>
   Effect.andThen(
     checkId(id),
-    using(openStateRoot(root), (rootFd) => {
+    withStateRoot(root, (rootFd) => {
       const path = pathOf(root, id)
       const emptied = using(openEntry(rootFd, root, id), (dirfd) =>
         Effect.gen(function*() {
+          if (!(yield* isMeant(dirfd))) return false
           const entries = yield* checked(dirfd, path)
           yield* check(entries)
           yield* removeMade(dirfd, entries)
+          return true
         }))
-      const removal = Effect.andThen(
+      const removal = Effect.flatMap(
         orNoDirectory(path)(emptied),
-        sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR })
+        (isEmpty) => isEmpty ? sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR }) : Effect.void
       )
       // an unfinished start may write its state once more; its next write finds the directory gone
       return [1, 2, 3].reduce((tried) => onErrno(["ENOTEMPTY", "EEXIST"], () => removal)(tried), removal)
@@ -81,16 +92,13 @@ const removeDirectory = <E = never>(
  * Removes the directory of a container. What is gone already is no failure. Fails with {@link NoContainer}, and removes nothing, if it
  * holds what no start makes, or is no directory.
  */
-export const remove = (root: string, id: string): Effect.Effect<void, RemovalError, Kernel> =>
-  removeDirectory(root, id, () => Effect.void)
+export const remove = (root: string, id: string): Effect.Effect<void, RemovalError, Kernel> => removeDirectory(root, id)
 
 /** As {@link remove}, if there is no state. One that is there by now belongs to a start that has just begun: {@link IdInUse}. */
 export const removeUnwritten = (root: string, id: string): Effect.Effect<void, RemovalError | IdInUse, Kernel> =>
-  removeDirectory(
-    root,
-    id,
-    (entries) => entries.every(isDraft) ? Effect.void : Effect.fail(new IdInUse({ id, path: pathOf(root, id) }))
-  )
+  removeDirectory<IdInUse>(root, id, {
+    check: (entries) => entries.every(isDraft) ? Effect.void : Effect.fail(new IdInUse({ id, path: pathOf(root, id) }))
+  })
 
 /** Fails with {@link NoContainer} if {@link remove} would. */
 export const checkRemovable = (
