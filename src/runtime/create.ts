@@ -53,8 +53,8 @@ export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R 
 ): Effect.Effect<RunningContainer, CreateError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      yield* checkRunOptions(options)
-      const running = yield* createWith(restore, options, { attached: false })
+      const checked = yield* checkRunOptions<RunOptions>(options)
+      const running = yield* createWith(restore, checked, { attached: false })
       return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, running))
     })
   ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.create", { "container.id": options?.id }))
@@ -72,7 +72,7 @@ const discard = (options: RunOptions, started: RunningContainer) =>
   })
 
 /**
- * {@link create} with options that were checked. Only the steps can be interrupted, so that what they have made is never lost
+ * {@link create} with the options that the check has returned. Only the steps can be interrupted, so that what they have made is never lost
  * on the way to the caller.
  */
 export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>

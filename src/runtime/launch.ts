@@ -31,6 +31,7 @@ import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import type { MadeRoot } from "../steps/state/State.ts"
 import { stateRootOf } from "./caller.ts"
 import { edited, type FlowError } from "./flow.ts"
+import { withoutLeftovers } from "./keptContainer.ts"
 import {
   checkRunOptions,
   inheritedOf,
@@ -38,8 +39,7 @@ import {
   type MakeRoot,
   patienceOf,
   type ProcessHandles,
-  type RunOptions,
-  withoutLeftovers
+  type RunOptions
 } from "./options.ts"
 import { checkPreserved, type NotPreservable } from "./preserved.ts"
 import { nofileFor } from "./started.ts"
@@ -155,17 +155,15 @@ export const launchOf = (
   options: RunOptions,
   attachment: Attachment = { attached: false }
 ): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
-  Effect.andThen(checkRunOptions(options), checkedLaunch(options, attachment))
+  Effect.flatMap(checkRunOptions(options), (checked) => checkedLaunch(checked, attachment))
 
-/** Like {@link launchOf}, for options that were checked. */
+/** Like {@link launchOf}, for the options that the check has returned. */
 export const checkedLaunch = (
   options: RunOptions,
   attachment: Attachment
 ): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
   Effect.gen(function*() {
-    const { flow } = options
-    const process = withoutLeftovers(options.container.process)
-    const container = { ...options.container, process }
+    const { container, flow } = options
     const caller = yield* authority
     const type = options.type ?? typeFor(container, caller)
     const root = rootStep(options)
@@ -184,7 +182,7 @@ export const checkedLaunch = (
       ...attachment,
       patience: yield* patienceOf(options),
       record: {
-        ...yield* recordOf(options, { container, process }, attachment),
+        ...yield* recordOf(options, { container, process: container.process }, attachment),
         ...given({ late: late?.told, port: options.port, reaper: options.init })
       }
     }

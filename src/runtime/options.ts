@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import { ConfigError, pathOf, type Problem, problem } from "../config/ConfigError.ts"
-import type { Capabilities, Container, Process } from "../config/Container.ts"
+import type { Container, Process } from "../config/Container.ts"
 import { millisecondsOf, type Time, time } from "../config/shape/quantity.ts"
 import {
   type Fields,
@@ -36,6 +36,7 @@ import type { Strategy } from "../steps/network/Strategy.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
 import { Patience } from "./defaults.ts"
 import type { Flow } from "./flow.ts"
+import { keep, keptFor } from "./keptContainer.ts"
 
 /** Which pipeline the init of a new container runs. */
 export type InitType = "standard" | "userns"
@@ -224,8 +225,11 @@ const problemsOf = (shape: Shape, options: unknown): ReadonlyArray<Problem> => {
   return all
 }
 
-const refuseWith = (problems: ReadonlyArray<Problem>): Effect.Effect<void, ConfigError> =>
-  problems.length === 0 ? Effect.void : Effect.fail(new ConfigError({ problems }))
+const refuseWith = (problems: ReadonlyArray<Problem>): Effect.Effect<never, ConfigError> =>
+  Effect.fail(new ConfigError({ problems }))
+
+const unlessAny = (problems: ReadonlyArray<Problem>): Effect.Effect<void, ConfigError> =>
+  problems.length === 0 ? Effect.void : refuseWith(problems)
 
 /** How long a start may take, in milliseconds: by options that were checked, or by the application's default. */
 export const patienceOf = (options: ProcessHandles): Effect.Effect<number, ConfigError> =>
@@ -237,13 +241,20 @@ export const patienceOf = (options: ProcessHandles): Effect.Effect<number, Confi
 
 /** Checks options that are judged by their shape alone. */
 export const checkShape = (shape: Shape, options: unknown): Effect.Effect<void, ConfigError> =>
-  Effect.suspend(() => refuseWith(problemsOf(shape, options)))
+  Effect.suspend(() => unlessAny(problemsOf(shape, options)))
 
-/** Checks the options of a start, and its container by all rules that need no kernel. */
-export const checkRunOptions = (options: RunOptions): Effect.Effect<void, ConfigError> =>
+/**
+ * Checks the options of a start, and its container by all rules that need no kernel. Returns them with the container that is
+ * to be started, which is the same one in each start if the caller's is: see `keptContainer.ts`.
+ */
+export const checkRunOptions = <O extends RunOptions>(options: O): Effect.Effect<O, ConfigError> =>
   Effect.suspend(() => {
     const problems = problemsOf(runShape, options)
-    return refuseWith(problems.length > 0 ? problems : inContainer(validate(options.container, options.names)))
+    if (problems.length > 0) return refuseWith(problems)
+    const started = keptFor(options.container)
+    if (started !== undefined) return Effect.succeed({ ...options, container: started })
+    const found = inContainer(validate(options.container, options.names))
+    return found.length > 0 ? refuseWith(found) : Effect.succeed({ ...options, container: keep(options.container) })
   })
 
 /** Problems of the container as a whole are reported for the option. */
@@ -256,16 +267,7 @@ export const checkExecOptions = (options: ExecOptions): Effect.Effect<void, Conf
 
 /** Checks another process by the rules of the first one. */
 export const checkProcess = (process: Process, container: Container): Effect.Effect<void, ConfigError> =>
-  Effect.suspend(() => refuseWith(validateProcess(process, container, modelNames)))
-
-const none: Capabilities = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] }
-
-/**
- * A process whose capabilities are absent has none. An init would leave its own as they are, which are all of the runtime's: a
- * forgotten field must not grant these to the program.
- */
-export const withoutLeftovers = (process: Process): Process =>
-  process.capabilities === undefined ? { ...process, capabilities: none } : process
+  Effect.suspend(() => unlessAny(validateProcess(process, container, modelNames)))
 
 /** Whether a signal ends what is attached, and then this process. It is read before the options are checked. */
 export const endsOnSignal = (options: ProcessHandles | undefined): boolean => options?.endOnSignal !== false

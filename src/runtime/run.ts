@@ -41,9 +41,9 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
 ): Effect.Effect<Ended, RunError<P> | E, Kernel | Fork | R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      yield* checkRunOptions(options)
+      const checked = yield* checkRunOptions<RunOptions>(options)
       const root = options.stateRoot ?? (yield* stateRoot)
-      const running = yield* createWith(restore, { ...options, stateRoot: root }, { attached: true })
+      const running = yield* createWith(restore, { ...checked, stateRoot: root }, { attached: true })
       const { cgroup, container } = running.state
       return yield* toItsEnd(restore, running, onRunning, {
         cgroup,

@@ -8,6 +8,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import type { Container, Process } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
+import { immutable } from "../../src/config/immutable.ts"
 import { Fork } from "../../src/native/Fork.ts"
 import { Kernel } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
@@ -58,7 +59,9 @@ export const containerOf = (
 ): Container => {
   const { process, userns, ...rest } = given
   const base = defaultSpec({ rootfs: place.root, args, ...(userns === true ? { mappings } : {}) })
-  return { ...base, ...rest, process: { ...base.process, ...process } }
+  const container = { ...base, ...rest, process: { ...base.process, ...process } }
+  // whoever changes it fails
+  return immutable(container) ?? container
 }
 
 /** A shell script as arguments. */

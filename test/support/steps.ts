@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Container, Process } from "../../src/config/Container.ts"
+import { immutable } from "../../src/config/immutable.ts"
 import type * as Step from "../../src/engine/Step.ts"
 import { type Call, Kernel } from "../../src/native/Kernel.ts"
 import { Init } from "../../src/steps/init/Init.ts"
@@ -42,6 +43,9 @@ export const container: Container = {
   process
 }
 
+/** Whoever changes it fails. */
+const unchangeable = <A extends object>(value: A): A => immutable(value) ?? value
+
 /** The input of an init pipeline; what is not given asks for nothing. */
 export const init = (
   given: Omit<Partial<Init["Service"]>, "process" | "container"> & {
@@ -57,8 +61,8 @@ export const init = (
   preservedFds: 0,
   nofile: { soft: 1024n, hard: 4096n },
   ...given,
-  container: { ...container, ...given.container },
-  process: { ...process, ...given.process }
+  container: unchangeable({ ...container, ...given.container }),
+  process: unchangeable({ ...process, ...given.process })
 })
 
 /** Runs one step. It may make only the calls that its header names. */

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import type { Container, NamespaceType } from "../../config/Container.ts"
+import { immutable, isImmutable } from "../../config/immutable.ts"
 import { textOf } from "../../engine/errorText.ts"
 import type { AnyUid } from "../../native/Handle.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
@@ -97,15 +98,22 @@ export interface MadeRoot {
   readonly layers?: ReadonlyArray<string>
 }
 
+const withEmpty = (container: Container): Container => ({ ...container, process: { ...container.process, env: [] } })
+
+/** Of configurations that can't change, which a runtime starts over and over. */
+const emptied = new WeakMap<Container, Container>()
+
 /**
  * A configuration as it is kept: without the environment, which may hold secrets. `exec` reads that from the bundle.
  *
  * @since 0.2.0
  */
-export const withoutEnvironment = (container: Container): Container => ({
-  ...container,
-  process: { ...container.process, env: [] }
-})
+export const withoutEnvironment = (container: Container): Container => {
+  if (!isImmutable(container)) return withEmpty(container)
+  const known = emptied.get(container) ?? immutable(withEmpty(container))!
+  emptied.set(container, known)
+  return known
+}
 
 /** The texts of configurations. A start writes its state several times, always with the same configuration. */
 const texts = new WeakMap<Container, string>()

@@ -1,5 +1,6 @@
 /** The text of a state file. */
 import { assert, describe, it } from "@effect/vitest"
+import { immutable, isImmutable } from "../../../src/config/immutable.ts"
 import { decode, encode, type State, withoutEnvironment } from "../../../src/steps/state/State.ts"
 import { container } from "../../support/steps.ts"
 
@@ -28,5 +29,13 @@ describe("the text of a state", () => {
   it("has no environment, which may hold secrets", () => {
     const secret = { ...container, process: { ...container.process, env: ["TOKEN=abc"] } }
     for (let time = 0; time < 2; time++) assert.notInclude(encode({ ...state, container: secret }), "abc")
+  })
+
+  it("has the same configuration each time if that can't change, without the environment", () => {
+    const secret = immutable({ ...container, process: { ...container.process, env: ["TOKEN=abc"] } })!
+    const kept = withoutEnvironment(secret)
+    assert.deepStrictEqual(kept.process.env, [])
+    assert.strictEqual(withoutEnvironment(secret), kept)
+    assert.isTrue(isImmutable(kept))
   })
 })

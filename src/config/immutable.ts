@@ -1,0 +1,76 @@
+/**
+ * Plain data that nobody can change any more, so that what was found out about it once holds for good.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+
+const known = new WeakSet<object>()
+
+/** Plain data is not nested more deeply; what is may be without end. */
+const deepest = 64
+
+/** Whether an object is a list without holes, or a literal, and whether each of its properties is a value that is listed. */
+const isLiteral = (value: object): boolean => {
+  const keys = Object.keys(value)
+  const others = Array.isArray(value) ? 1 : 0
+  if (Object.getPrototypeOf(value) !== (others === 1 ? Array.prototype : Object.prototype)) return false
+  if (others === 1 && keys.length !== (value as ReadonlyArray<unknown>).length) return false
+  const properties = Object.getOwnPropertyDescriptors(value)
+  return Reflect.ownKeys(value).length === keys.length + others && keys.every((key) => "value" in properties[key]!)
+}
+
+/** Whether a value is plain data: texts, numbers, and lists and literals of these. A function or a secret is none. */
+const isPlain = (value: unknown, depth = 0): boolean => {
+  if (typeof value === "function" || typeof value === "symbol") return false
+  if (typeof value !== "object" || value === null) return true
+  return depth < deepest && isLiteral(value) && Object.values(value).every((part) => isPlain(part, depth + 1))
+}
+
+/** A copy of plain data, frozen with all of its parts. */
+const frozen = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return Object.freeze(value.map(frozen))
+  return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, part]) => [key, frozen(part)])))
+}
+
+/**
+ * A copy that nobody can change; the value itself if it is one.
+ *
+ * @returns `undefined` if the value is no plain data: it may hold a secret, or an object whose content can't be seen
+ * @since 0.2.0
+ */
+export const immutable = <A extends object>(value: A): A | undefined => {
+  if (known.has(value)) return value
+  if (!isPlain(value)) return undefined
+  const copy = frozen(value) as A
+  known.add(copy)
+  return copy
+}
+
+/**
+ * Whether a value was returned by {@link immutable}.
+ *
+ * @since 0.2.0
+ */
+export const isImmutable = (value: object): boolean => known.has(value)
+
+/**
+ * Whether a value has the same content as plain data, with keys in the same order.
+ *
+ * @since 0.2.0
+ */
+export const hasContent = (value: unknown, data: unknown): boolean => {
+  if (Object.is(value, data)) return true
+  if (typeof value !== "object" || typeof data !== "object" || value === null || data === null) return false
+  if (Object.getPrototypeOf(value) !== Object.getPrototypeOf(data)) return false
+  const keys = Object.keys(data)
+  const others = Object.keys(value)
+  if (keys.length !== others.length) return false
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index]!
+    if (others[index] !== key) return false
+    if (!hasContent((value as Record<string, unknown>)[key], (data as Record<string, unknown>)[key])) return false
+  }
+  return true
+}
