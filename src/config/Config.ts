@@ -27,6 +27,7 @@ import { isObsolete } from "./libcontainerNames.ts"
 import * as Oci from "./Oci.ts"
 import { names as ociNames } from "./ociNames.ts"
 import * as OciSchema from "./OciSchema.ts"
+import { remembered } from "./remembered.ts"
 import { type Names, validate, validateProcess } from "./validate.ts"
 
 /** The two formats: libcontainer's initConfig (or a bare Config), and the OCI `config.json`. */
@@ -192,9 +193,12 @@ export const decodeLibcontainer = (
   text: string,
   overrides: ProcessOverrides = {}
 ): Result.Result<Container, ConfigError> =>
-  parseDocument(text).pipe(
-    Result.flatMap((document) => libcontainer(document, overrides)),
-    Result.map(({ container }) => container)
+  Result.map(
+    remembered(text, { format: "libcontainer", overrides }, () =>
+      Result.flatMap(parseDocument(text), (document) =>
+        libcontainer(document, overrides))),
+    ({ container }) =>
+      container
   )
 
 /** Without a bundle, its paths would be taken from the directory that the runtime happens to be in. */
@@ -205,16 +209,30 @@ const absolute = (bundleDir: string): Result.Result<string, ConfigError> =>
 
 /** Decodes an OCI `config.json`; relative paths of the root and of bind sources are taken from the absolute `bundleDir`. */
 export const decodeOci = (text: string, bundleDir: string): Result.Result<Container, ConfigError> =>
-  parseDocument(text).pipe(
-    Result.flatMap((document) => Result.flatMap(absolute(bundleDir), (bundle) => oci(document, bundle))),
-    Result.map(({ container }) => container)
+  Result.map(
+    remembered(text, { format: "oci", bundleDir }, () =>
+      Result.flatMap(parseDocument(text), (document) =>
+        Result.flatMap(absolute(bundleDir), (bundle) =>
+          oci(document, bundle)))),
+    ({ container }) =>
+      container
   )
 
-/** Decodes either format, and returns which one it was, with the notices. `overrides` are for libcontainer's. */
+/**
+ * Decodes either format, and returns which one it was, with the notices. `overrides` are for libcontainer's. If the last few
+ * documents have been the same more than once, the result is the same object, and can't be changed.
+ */
 export const decode = (
   text: string,
   bundleDir: string,
   overrides: ProcessOverrides = {}
+): Result.Result<Decoded, ConfigError> =>
+  remembered(text, { format: "any", bundleDir, overrides }, () => decodeEither(text, bundleDir, overrides))
+
+const decodeEither = (
+  text: string,
+  bundleDir: string,
+  overrides: ProcessOverrides
 ): Result.Result<Decoded, ConfigError> =>
   Result.flatMap(parseDocument(text), (document) => {
     switch (formatOf(document)) {
