@@ -73,6 +73,7 @@ const own = [
   "runtime/NotRunning",
   "runtime/OptionError",
   "runtime/ProcessHandle",
+  "runtime/admission",
   "runtime/attached",
   "runtime/background",
   "runtime/caller",

@@ -25,7 +25,7 @@ export { type AnyContainerId, ContainerId } from "../steps/state/ContainerId.ts"
 export { caller, stateRoot } from "./caller.ts"
 export { Containers } from "./Containers.ts"
 export { create, type CreateError } from "./create.ts"
-export { Patience, StateRoot } from "./defaults.ts"
+export { Patience, StartsAtOnce, StateRoot } from "./defaults.ts"
 export {
   exec,
   type ExecError,

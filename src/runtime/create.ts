@@ -11,6 +11,7 @@ import type { PipelineError } from "../engine/PipelineError.ts"
 import { act } from "../engine/spans.ts"
 import type { Fork } from "../native/Fork.ts"
 import { type Kernel, sys } from "../native/Kernel.ts"
+import { Surroundings } from "../native/Surroundings.ts"
 import { create as createPipeline } from "../pipelines/create.ts"
 import { createLate } from "../pipelines/createLate.ts"
 import type { Standard } from "../pipelines/standard.ts"
@@ -19,13 +20,14 @@ import type { UsernsSetup } from "../pipelines/usernsSetup.ts"
 import { ProcessesRemain } from "../steps/kill/errors.ts"
 import { type EnteredProcess, SavedState, type Started } from "../steps/parent/facts.ts"
 import { Launch } from "../steps/parent/Launch.ts"
+import { starts } from "./admission.ts"
 import { whileAttached } from "./attached.ts"
 import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
 import type { Sound } from "./flow.ts"
 import { type Attachment, checkedLaunch, type LaunchError } from "./launch.ts"
-import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
+import { checkRunOptions, endsOnSignal, type RunOptions, startsAtOnce } from "./options.ts"
 import { type RunningContainer, startedOf } from "./program.ts"
 import { type RemoveError, removeOwn, withStrategies } from "./removing.ts"
 
@@ -76,6 +78,19 @@ const discard = (options: RunOptions, started: RunningContainer) =>
  * on the way to the caller.
  */
 export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
+  Effect.gen(function*() {
+    const atOnce = yield* startsAtOnce
+    // on a model a start takes no time
+    if (!(yield* Surroundings).live) return yield* createNow(restore, options, attachment)
+    return yield* starts.admit(restore, atOnce, (done) => {
+      // one that waits for its program has been made
+      const late = options.late && Effect.andThen(done, options.late)
+      return createNow(restore, late === undefined ? options : { ...options, late }, attachment)
+    })
+  })
+
+/** {@link createWith}, once it may begin. */
+const createNow = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
   Effect.gen(function*() {
     const wanted = options.container.process.terminal && options.consoleSocket === undefined
     return yield* withOwnConsole(wanted, (socket) =>

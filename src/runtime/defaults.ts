@@ -35,6 +35,17 @@ export const Patience = /* @__PURE__ */ Context.Reference<Time | undefined>("run
   defaultValue: () => undefined
 })
 
+/**
+ * How many containers may be on their way to their program at a time, of those that this thread of JavaScript starts; 4 if nobody
+ * sets it. Further ones wait until it is their turn, in the order in which they came, before anything of them is made. More at a
+ * time are not faster, since one thread makes all steps, and take more memory.
+ *
+ * A start that takes longer than 200 ms does not count any more. So if your own steps wait for something for long, set it higher.
+ */
+export const StartsAtOnce = /* @__PURE__ */ Context.Reference<number | undefined>("runfx/runtime/StartsAtOnce", {
+  defaultValue: () => undefined
+})
+
 /** Provides effects with a kernel, and with defaults if they have none of their own. */
 export type Provided = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Kernel | Fork>>
 
@@ -43,10 +54,12 @@ export const surroundings: Effect.Effect<Provided, never, Kernel | Fork> = /* @_
   const context = Context.make(Kernel, yield* Kernel).pipe(Context.add(Fork, yield* Fork))
   const root = yield* StateRoot
   const patience = yield* Patience
+  const atOnce = yield* StartsAtOnce
   return (self) =>
     self.pipe(
       Effect.updateService(StateRoot, (nearer) => nearer ?? root),
       Effect.updateService(Patience, (nearer) => nearer ?? patience),
+      Effect.updateService(StartsAtOnce, (nearer) => nearer ?? atOnce),
       Effect.provideContext(context)
     )
 })

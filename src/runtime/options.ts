@@ -34,7 +34,7 @@ import type { Userns } from "../pipelines/userns.ts"
 import type { Inherited, Port } from "../steps/init/Init.ts"
 import type { Strategy } from "../steps/network/Strategy.ts"
 import type { AnyContainerId } from "../steps/state/ContainerId.ts"
-import { Patience } from "./defaults.ts"
+import { Patience, StartsAtOnce } from "./defaults.ts"
 import type { Flow } from "./flow.ts"
 import { keep, keptFor } from "./keptContainer.ts"
 
@@ -238,6 +238,18 @@ export const patienceOf = (options: ProcessHandles): Effect.Effect<number, Confi
     yield* checkShape(struct<{ readonly patience: Time }>({ patience: time }), { patience })
     return millisecondsOf(patience)!
   })
+
+/** How many starts may be on their way at a time by default: enough that the thread has work while some of them wait. */
+const defaultAtOnce = 4
+
+/** How many starts may be on their way at a time: by the application's default. */
+export const startsAtOnce: Effect.Effect<number, ConfigError> = /* @__PURE__ */ Effect.gen(function*() {
+  const atOnce = (yield* StartsAtOnce) ?? defaultAtOnce
+  yield* checkShape(struct<{ readonly startsAtOnce: number }>({ startsAtOnce: whole(1, 2 ** 32) }), {
+    startsAtOnce: atOnce
+  })
+  return atOnce
+})
 
 /** Checks options that are judged by their shape alone. */
 export const checkShape = (shape: Shape, options: unknown): Effect.Effect<void, ConfigError> =>

@@ -1,9 +1,11 @@
 /** Defaults of options that an application sets once. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { render } from "../../src/native/Kernel.ts"
+import { Surroundings } from "../../src/native/Surroundings.ts"
+import { starts } from "../../src/runtime/admission.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { Check, ModelKernel } from "../../src/testing/Testing.ts"
 
@@ -81,5 +83,33 @@ describe("patience", () => {
 
   it("that is none is refused by name", () => {
     assert.match(String(found(undefined, "soon")), /^patience = "soon": must be a time/)
+  })
+})
+
+describe("how many starts are on their way at a time", () => {
+  const life = Effect.andThen(Runtime.create({ id: "web", container }), Runtime.remove("web", { force: true }))
+  const asked = (atOnce: unknown, live: boolean) => {
+    const admit = vi.spyOn(starts, "admit")
+    const checked = Check.run(
+      life.pipe(
+        Effect.provideService(Runtime.StartsAtOnce, atOnce as never),
+        Effect.provideService(Surroundings, { env: {}, live }),
+        Effect.match({ onFailure: ({ message }) => message, onSuccess: () => "done" })
+      ),
+      { machine: { files }, programs }
+    )
+    const most = admit.mock.calls.map(([, most]) => most)
+    admit.mockRestore()
+    return [Check.succeeded(checked), most]
+  }
+
+  it("is 4, or what is set; on a model nobody waits", () => {
+    assert.deepStrictEqual(asked(undefined, true), ["done", [4]])
+    assert.deepStrictEqual(asked(7, true), ["done", [7]])
+    assert.deepStrictEqual(asked(7, false), ["done", []])
+  })
+
+  it("that is none is refused by name", () => {
+    assert.match(String(asked(0, true)), /startsAtOnce = 0: must be a whole number from 1/)
   })
 })
