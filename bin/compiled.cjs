@@ -6,15 +6,28 @@
 const fs = require("node:fs")
 const path = require("node:path")
 
+/** V8 copies code that does not begin at a multiple of this. */
+const alignment = 8
+const gapAfter = (length) => -length & (alignment - 1)
+
 /** One file: a line of JSON, then each source and its code. Another process sees all of it, or nothing. */
 const write = (place, name, loaded, whole) => {
-  const parts = [...loaded].map(([file, { script, source }]) => [file, source, script.createCachedData()])
-  const head = { whole, files: parts.map(([file, source, code]) => [file, source.length, code.length]) }
+  const parts = []
+  let size = 0
+  const add = (bytes) => {
+    const range = [size, size + bytes.length]
+    const gap = gapAfter(bytes.length)
+    parts.push(bytes, Buffer.alloc(gap))
+    size = range[1] + gap
+    return range
+  }
+  const files = [...loaded].map(([file, { script, source }]) => [file, add(source), add(script.createCachedData())])
+  const head = JSON.stringify({ whole, size, files })
   const temporary = path.join(place, `${name}.${process.pid}`)
   // `wx`: what is there already, a link too, is not ours
   fs.writeFileSync(
     temporary,
-    Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), ...parts.flatMap(([, source, code]) => [source, code])]),
+    Buffer.concat([Buffer.from(`${head}${" ".repeat(gapAfter(head.length + 1))}\n`), ...parts]),
     { flag: "wx", mode: 0o644 }
   )
   try {

@@ -174,4 +174,6 @@ const onKernel = async (
   if (interrupted && Streams.isPending()) leave()
   Effect.runSync(Effect.provideContext(leaveHungUp, context))
   stop()
+  // the last listener, when nothing is left to do: without it, Node takes its heap apart, page by page
+  process.once("exit", () => process.exit())
 }

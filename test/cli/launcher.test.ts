@@ -115,6 +115,31 @@ describe("compiled code", () => {
     assert.deepStrictEqual(caches(), ["list", "main"])
   })
 
+  it("is taken of every file, an empty one too: V8 would copy code that is not aligned", () => {
+    write("for (const name of ['empty', 'short', 'long']) require(`./${name}.cjs`)")
+    const sources = { empty: "", short: "1", long: `${"1;".repeat(5000)}` }
+    for (const [name, source] of Object.entries(sources)) {
+      fs.writeFileSync(path.join(directory(), `${name}.cjs`), source)
+    }
+    start(launcher(), [])
+    const [name] = fs.readdirSync(directory()).filter(isCache) as [string]
+    const file = path.join(directory(), name)
+    const before = fs.readFileSync(file)
+    const { ino } = fs.statSync(file)
+    start(launcher(), [])
+    // nothing was compiled, and so nothing is written
+    assert.strictEqual(fs.statSync(file).ino, ino)
+    const body = before.indexOf(10) + 1
+    const { files } = JSON.parse(before.toString("latin1", 0, body)) as {
+      files: Array<[string, [number, number], [number, number]]>
+    }
+    assert.lengthOf(files, 4)
+    assert.deepStrictEqual(
+      files.flatMap(([, [source], [code]]) => [(body + source) % 8, (body + code) % 8]),
+      Array(8).fill(0)
+    )
+  })
+
   it("is taken under the options of a start, also if that has lasted until V8 may optimise", () => {
     // the launcher's own timer is done at once, as after a long program
     const soon = path.join(top, "soon.cjs")
