@@ -346,7 +346,8 @@ export const readUpTo = Effect.fnUntraced(function*(fd: AnyFd, largest: number) 
 })
 
 /**
- * The text of a file, by its path as the calling process sees it. What is not UTF-8 becomes U+FFFD.
+ * The text of a file, by its path as the calling process sees it. What is not UTF-8 becomes U+FFFD. It is for regular files and those
+ * of procfs: it does not wait for the other end of a pipe.
  *
  * **Example** (The cgroups of this process)
  *
@@ -360,7 +361,8 @@ export const readUpTo = Effect.fnUntraced(function*(fd: AnyFd, largest: number) 
  */
 export const readText = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
   using(
-    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
+    // O_NONBLOCK: a read needs no look before it whether it would wait
+    sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.NONBLOCK | O.CLOEXEC, mode: 0 }),
     (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
   )
 

@@ -107,7 +107,7 @@ describe("joinNamespaces", () => {
       const { trace } = succeed(joinNamespaces, joined, proc(stat(1000)))
       assert.deepStrictEqual(trace.filter((line) => /ns|stat"/.test(line)), [
         "openat(AT_FDCWD, \"/proc/42/ns/mnt\", O_RDONLY|O_CLOEXEC, 00)",
-        "openat(AT_FDCWD, \"/proc/42/stat\", O_RDONLY|O_CLOEXEC, 00)",
+        "openat(AT_FDCWD, \"/proc/42/stat\", O_RDONLY|O_CLOEXEC|O_NONBLOCK, 00)",
         "setns(7, CLONE_NEWNS)"
       ])
     })

@@ -253,6 +253,7 @@ const makeWith = (library: Koffi.Library): Live => {
       }
       if (spawned === undefined) throw invalid("a bare clone returns twice: use the Fork service")
       const child = yield* pool.clone(call.flags, server, spawned.descriptors)
+      blocking.passed()
       spawned.child = child
       spawned.end = () => {
         pool.end(child, lostStatus)

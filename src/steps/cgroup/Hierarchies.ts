@@ -6,12 +6,10 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { AT, O } from "../../native/constants.ts"
-import { using } from "../../native/Files.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { readText } from "../../native/Files.ts"
+import type { Kernel, SyscallError } from "../../native/Kernel.ts"
 import { type MountInfo, parseMountInfo } from "../proc/mountinfo.ts"
 import { NoCgroupHierarchy } from "./errors.ts"
-import { readText } from "./files.ts"
 import { unified } from "./Manager.ts"
 
 /** One mounted hierarchy. */
@@ -100,9 +98,6 @@ export const hierarchiesOf = (
   })
 }
 
-const readProc = (path: string): Effect.Effect<string, SyscallError, Kernel> =>
-  using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }), readText)
-
 /** What was read last, and what it says: nearly every start reads the same. */
 let last: { readonly mounts: string; readonly own: string; readonly hierarchies: ReadonlyArray<Hierarchy> } | undefined
 
@@ -118,7 +113,7 @@ const hierarchiesIn = (mounts: string, own: string): ReadonlyArray<Hierarchy> =>
  * the magic number of its file system.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
-  const hierarchies = hierarchiesIn(yield* readProc("/proc/self/mountinfo"), yield* readProc("/proc/self/cgroup"))
+  const hierarchies = hierarchiesIn(yield* readText("/proc/self/mountinfo"), yield* readText("/proc/self/cgroup"))
   if (hierarchies.length === 0) return yield* new NoCgroupHierarchy()
   const hasUnified = hierarchies.some(({ keys }) => keys.includes(unified))
   const hasV1 = hierarchies.some(({ keys }) => !keys.includes(unified))

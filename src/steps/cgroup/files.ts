@@ -113,12 +113,15 @@ export const writeTo = (
   )
 
 /** Everything that an open file still holds, as text. */
-export const readText = (fd: AnyFd): Effect.Effect<string, SyscallError, Kernel> =>
+const readText = (fd: AnyFd): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
 
-/** The content of a file in an open group. */
+/** The content of a file in an open group. `O_NONBLOCK`: a read needs no look before it whether it would wait. */
 export const readIn = (dirfd: AnyFd, file: string): Effect.Effect<string, SyscallError, Kernel> =>
-  using(sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.CLOEXEC, mode: 0, resolve: inside }), readText)
+  using(
+    sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.NONBLOCK | O.CLOEXEC, mode: 0, resolve: inside }),
+    readText
+  )
 
 /** Opens a file in an open group for writing; `ENOENT` if there is no such file. */
 export const openIn = (dirfd: AnyFd, file: string): Effect.Effect<number, SyscallError, Kernel> =>

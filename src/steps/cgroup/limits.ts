@@ -251,8 +251,9 @@ const applyRules = (
   const runs: Array<{ readonly file: string; readonly values: Array<string> }> = []
   for (const { file, value } of writes) {
     const last = runs.at(-1)
-    if (last?.file === file) last.values.push(value)
-    else runs.push({ file, values: [value] })
+    if (last?.file !== file) runs.push({ file, values: [value] })
+    // the same once more changes nothing: configurations begin by denying all, as every container does
+    else if (last.values.at(-1) !== value) last.values.push(value)
   }
   return Effect.forEach(runs, ({ file, values }) => {
     const refused = (value: string) => (reason: SyscallError) =>

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
 import { sys } from "../../native/Kernel.ts"
-import { numbering } from "../proc/numbers.ts"
+import { numbering, procView } from "../proc/numbers.ts"
 import { identify, ownThread, statCalls } from "../proc/processes.ts"
 import { unwritable } from "../state/errors.ts"
 import { type State, withoutEnvironment } from "../state/State.ts"
@@ -36,8 +36,9 @@ export const createState = Step.make("createState", {
     const { bundle, madeRoot, record, stateRoot } = yield* Launch
     const { container } = record
     const id = yield* Store.checkId(record.id)
-    const runner = yield* identify(yield* sys.getpid({}))
-    const thread = yield* ownThread
+    const view = yield* procView
+    const runner = yield* identify(yield* sys.getpid({}), view)
+    const thread = yield* ownThread(view)
     const known = yield* numbering
     let state: State = {
       id,

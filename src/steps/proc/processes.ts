@@ -96,8 +96,7 @@ export const identify = (
  *
  * @since 0.2.0
  */
-export const ownThread: Effect.Effect<ProcessIdentity | undefined, SyscallError, Kernel> = Effect.gen(function*() {
-  const view = yield* procView
+export const ownThread = Effect.fnUntraced(function*(view: ProcView) {
   if (view._tag !== "Own") return undefined
   const path = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: "/proc/thread-self" }).pipe(orOn(["ENOENT"], ""))
   const [, pid, thread] = /^(\d+)\/task\/(\d+)$/.exec(path) ?? []

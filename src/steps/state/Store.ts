@@ -76,6 +76,8 @@ export interface Claim {
   readonly directory: number
   /** The directory's inode. */
   readonly inode: bigint
+  /** The name of the next new file there, until it is complete. */
+  readonly nextDraft: () => string
   /** Closes the handles, once. */
   readonly letGo: Effect.Effect<void, SyscallError, Kernel>
 }
@@ -130,10 +132,13 @@ const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inod
   const letGo = closing([directory])
   undo = Effect.ensuring(removeEmpty, Effect.ignore(letGo))
   const { ino: inode } = yield* stat(directory)
-  const claim: Claim = { id, path, directory, inode, letGo: Effect.andThen(letGo, closeRoot) }
+  const draft = yield* ownDraft
+  let drafts = 0
+  const nextDraft = () => `${draft}.${drafts++}`
+  const claim: Claim = { id, path, directory, inode, nextDraft, letGo: Effect.andThen(letGo, closeRoot) }
   if (first !== undefined) {
     // if it was deleted before it was opened, and another start has made it again, the first one to write its state owns it
-    yield* write(directory, stateFile, Buffer.from(encode(first(inode))), noReplace).pipe(
+    yield* write(directory, { name: stateFile, draft: nextDraft() }, Buffer.from(encode(first(inode))), noReplace).pipe(
       onErrno(["EEXIST"], () => inUse),
       onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
     )
@@ -181,8 +186,8 @@ export const saveIn = (
 ): Effect.Effect<void, SyscallError | ContainerNotFound, Kernel> =>
   Effect.suspend(() => {
     const data = Buffer.from(encode(state))
-    const written = write(claim.directory, stateFile, data, 0)
-    return whole ? Effect.andThen(written, write(claim.directory, copyFile, data, 0)) : written
+    const as = (name: string) => write(claim.directory, { name, draft: claim.nextDraft() }, data, 0)
+    return whole ? Effect.andThen(as(stateFile), as(copyFile)) : as(stateFile)
   }).pipe(
     // no file can be made in a directory that was removed
     onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
@@ -201,13 +206,26 @@ export const save = (
   root: string,
   state: State
 ): Effect.Effect<void, StoreError | InvalidId | ContainerNotFound, Kernel> =>
-  withDirectory(root, state.id, (dirfd) => write(dirfd, stateFile, Buffer.from(encode(state)), 0))
+  withDirectory(
+    root,
+    state.id,
+    (dirfd) =>
+      Effect.flatMap(ownDraft, (draft) => write(dirfd, { name: stateFile, draft }, Buffer.from(encode(state)), 0))
+  )
 
-const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, data: Uint8Array, flags: number) {
-  const name = draftOf(yield* sys.getrandom({ count: 8 }))
+/** A name of a new file that nobody else gives to one. */
+const ownDraft = Effect.map(sys.getrandom({ count: 8 }), draftOf)
+
+/** A file that is written under another name, its draft, until it is complete. */
+interface Written {
+  readonly name: string
+  readonly draft: string
+}
+
+const write = Effect.fnUntraced(function*(dirfd: AnyFd, { draft, name }: Written, data: Uint8Array, flags: number) {
   const open = sys.openat2({
     dirfd,
-    path: name,
+    path: draft,
     flags: O.WRONLY | O.CREAT | O.EXCL | O.CLOEXEC,
     mode: 0o600,
     resolve: inside
@@ -218,10 +236,10 @@ const write = Effect.fnUntraced(function*(dirfd: AnyFd, file: string, data: Uint
     (fd) => Effect.andThen(sys.fchmod({ fd, mode: 0o600 }), writeAll(fd, data))
   )
   const move = (flags: number) =>
-    sys.renameat2({ olddirfd: dirfd, oldpath: name, newdirfd: dirfd, newpath: file, flags })
+    sys.renameat2({ olddirfd: dirfd, oldpath: draft, newdirfd: dirfd, newpath: name, flags })
   // EINVAL: some file systems, such as those of a network, do not have this flag
   const moved = flags === 0 ? move(0) : move(flags).pipe(onErrno(["EINVAL"], () => move(0)))
-  yield* Effect.onError(Effect.andThen(written, moved), () => Effect.exit(unlinkIfThere(dirfd, name)))
+  yield* Effect.onError(Effect.andThen(written, moved), () => Effect.exit(unlinkIfThere(dirfd, draft)))
 }, advised)
 
 /** What {@link load} can fail with. */

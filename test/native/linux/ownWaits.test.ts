@@ -1,8 +1,9 @@
 /** Calls of this process are made so that they return at once: the thread of JavaScript must not wait. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
-import { O, POLL, S } from "../../../src/native/constants.ts"
+import { F, O, POLL, S } from "../../../src/native/constants.ts"
 import { type Call, SyscallError } from "../../../src/native/Kernel.ts"
+import { OwnFiles } from "../../../src/native/linux/rpc/ownFiles.ts"
 import { atOnce, type Make } from "../../../src/native/linux/rpc/ownWaits.ts"
 
 /** A file of a type whose writes wait until there is room for all. */
@@ -31,7 +32,7 @@ const written = (
     call._tag === "ioctl_tcgets" && type !== S.IFCHR
       ? Exit.fail(new SyscallError({ call, code: "ENOTTY" }))
       : Exit.succeed(answer(call))) as Make
-  return atOnce(make, { _tag: "write", fd: 3, data: new Uint8Array(100) })
+  return atOnce(make, { _tag: "write", fd: 3, data: new Uint8Array(100) }, new OwnFiles({ turn: 1 }))
 }
 
 describe("a write of this process", () => {
@@ -46,5 +47,89 @@ describe("a write of this process", () => {
     assert.deepStrictEqual(written({ type: S.IFIFO, room: 4096 }), Exit.succeed(100))
     assert.isUndefined(written({ type: S.IFIFO, room: 0 }))
     assert.deepStrictEqual(written({ type: S.IFREG, room: 4096 }), Exit.succeed(100))
+  })
+})
+
+/** Makes calls of this process, each of which succeeds, and notes which ones the kernel gets. */
+const process_ = (budget: { turn: number }) => {
+  const files = new OwnFiles(budget)
+  const asked: Array<string> = []
+  const results: Readonly<Record<string, unknown>> = {
+    openat: 3,
+    openat2: 3,
+    read: new Uint8Array(),
+    statx: { mode: S.IFREG },
+    poll: [0],
+    fcntl: 0
+  }
+  const make = ((call: Call) => {
+    asked.push(call._tag)
+    const exit = Exit.succeed(results[call._tag])
+    files.seen(call, exit)
+    return exit
+  }) as Make
+  /** The calls that one call takes. */
+  const calls = (call: Call) => {
+    asked.length = 0
+    atOnce(make, call, files)
+    return asked.join()
+  }
+  return { calls, files }
+}
+
+const opened = (flags: number): Call => ({ _tag: "openat", dirfd: -100, path: "/f", flags, mode: 0 })
+const read: Call = { _tag: "read", fd: 3, count: 10 }
+const write: Call = { _tag: "write", fd: 3, data: new Uint8Array(1) }
+const nobodyKnows = "poll,fcntl"
+
+describe("a file that this process has just opened", () => {
+  it("is read at once if it was opened so that no read waits", () => {
+    const { calls } = process_({ turn: 1 })
+    calls(opened(O.RDONLY | O.NONBLOCK))
+    assert.strictEqual(calls(read), "read")
+    calls(opened(O.RDONLY))
+    assert.strictEqual(calls(read), nobodyKnows, "another file of the same number")
+  })
+
+  it("is written at once if it is a regular file", () => {
+    const { calls } = process_({ turn: 1 })
+    calls(opened(O.WRONLY))
+    assert.strictEqual(calls(write), "statx,write")
+    assert.strictEqual(calls(write), "write")
+    calls(opened(O.WRONLY | O.CREAT | O.EXCL))
+    assert.strictEqual(calls(write), "write")
+    calls(opened(O.WRONLY | O.CREAT))
+    assert.strictEqual(calls(write), "statx,write")
+  })
+
+  const changes: ReadonlyArray<readonly [string, Call]> = [
+    ["is closed", { _tag: "close", fd: 3 }],
+    ["is closed with others", { _tag: "close_range", first: 3, last: 4, flags: 0 }],
+    ["gets another file", { _tag: "dup3", oldfd: 4, newfd: 3, flags: 0 }],
+    ["gets other flags", { _tag: "fcntl", fd: 3, command: F.SETFL, argument: 0 }],
+    ["is sent to another process", { _tag: "sendmsg", fd: 5, data: new Uint8Array(), fds: [3], flags: 0 }]
+  ]
+  it.each(changes)("is asked about again when the descriptor %s", (_, change) => {
+    const { calls } = process_({ turn: 1 })
+    calls(opened(O.RDONLY | O.NONBLOCK | O.CREAT | O.EXCL))
+    assert.strictEqual(calls(read), "read")
+    calls(change)
+    assert.strictEqual(calls(read), nobodyKnows)
+  })
+
+  it("is asked about again in the next turn of the event loop, and when a process is made", () => {
+    const budget = { turn: 1 }
+    const { calls, files } = process_(budget)
+    const again = () => {
+      calls(opened(O.RDWR | O.NONBLOCK | O.CREAT | O.EXCL))
+      assert.strictEqual(calls(read), "read")
+    }
+    again()
+    budget.turn++
+    assert.strictEqual(calls(read), nobodyKnows)
+    assert.strictEqual(calls(write), "statx,write")
+    again()
+    files.forget()
+    assert.strictEqual(calls(read), nobodyKnows)
   })
 })

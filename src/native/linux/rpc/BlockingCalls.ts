@@ -17,6 +17,7 @@ import { monotonic } from "../../monotonic.ts"
 import { Refused } from "../../Refused.ts"
 import { gone, pending, secondCall } from "./Client.ts"
 import type { LoopBudget } from "./LoopBudget.ts"
+import { OwnFiles } from "./ownFiles.ts"
 import { atOnce, late, limitOf, type Make, type TimeLimit, type Wait, waitOf } from "./ownWaits.ts"
 import type { Server } from "./ServerGroup.ts"
 import type { Awaited } from "./ServerPool.ts"
@@ -101,9 +102,11 @@ const park = <A, B>(
 /** Makes the calls of all processes of a kernel. */
 export class BlockingCalls {
   readonly #callers: Callers
+  readonly #files: OwnFiles
 
   constructor(callers: Callers) {
     this.#callers = callers
+    this.#files = new OwnFiles(callers.budget)
   }
 
   /**
@@ -162,6 +165,11 @@ export class BlockingCalls {
     })
   }
 
+  /** A new process may have got descriptors of this one. */
+  passed(): void {
+    this.#files.forget()
+  }
+
   /** A server gets no further request, and the answer that its fiber waits for will not come. */
   forget(server: Server): void {
     this.#callers.lose(server)
@@ -217,14 +225,20 @@ export class BlockingCalls {
 
   /** Makes a call of this process. */
   #here<C extends Call>(call: C, keepsAlive: boolean): Effect.Effect<Result<C>, SyscallError> {
-    const make: Make = (one) => this.#callers.attempt(one, undefined)
-    const exit = atOnce(make, call)
+    const { attempt } = this.#callers
+    const files = this.#files
+    const make: Make = (one) => {
+      const exit = attempt(one, undefined)
+      files.seen(one, exit)
+      return exit
+    }
+    const exit = atOnce(make, call, files)
     if (exit !== undefined) return exit
     return Effect.suspend(() => {
       const until = monotonic() + limitOf(call, this.#callers.timeLimit)
       let round: number = rounds.first
       const look = (): Exit.Exit<Result<C>, SyscallError> | typeof pending => {
-        const found = atOnce(make, call)
+        const found = atOnce(make, call, files)
         if (found !== undefined) return found
         round = Math.min(round * 2, rounds.most)
         return monotonic() < until ? pending : late(make, call)

@@ -11,8 +11,16 @@ const allowance = 5
 export class LoopBudget {
   /** When this turn began; `undefined` before its first call. */
   #start: number | undefined
+  /** How many turns have begun. */
+  #turn = 0
   /** Fibers that wait for the next turn, the oldest first. */
   readonly #waiting = new Set<() => void>()
+
+  /** A number that each turn has for itself. */
+  get turn(): number {
+    this.#begin()
+    return this.#turn
+  }
 
   /** Whether it is the event loop's turn. */
   get isSpent(): boolean {
@@ -38,6 +46,7 @@ export class LoopBudget {
   #begin(): number {
     if (this.#start === undefined) {
       this.#start = monotonic()
+      this.#turn++
       setImmediate(this.#next)
     }
     return this.#start

@@ -10,6 +10,14 @@ import type { Watched } from "./Watcher.ts"
 /** Makes a call of this process. */
 export type Make = <C extends Call>(call: C) => Exit.Exit<Result<C>, SyscallError>
 
+/** What is known of a file without a call. */
+export interface Known {
+  /** Whether a read never waits. */
+  readonly isNonblocking: (fd: number) => boolean
+  /** Whether it is a regular file, to which a write never waits. */
+  readonly isRegular: (fd: number) => boolean
+}
+
 /** What a call waits for. */
 export interface Wait {
   /** Descriptors to watch; absent if none reports it, so that the call must be repeated. */
@@ -25,19 +33,25 @@ const pipeBuffer = 4096
 const terminalPiece = 256
 
 /** Makes a call; `undefined` if it would wait. */
-export const atOnce = <C extends Call>(make: Make, call: C): Exit.Exit<Result<C>, SyscallError> | undefined =>
-  attempt(make, call) as Exit.Exit<Result<C>, SyscallError> | undefined
+export const atOnce = <C extends Call>(
+  make: Make,
+  call: C,
+  known: Known
+): Exit.Exit<Result<C>, SyscallError> | undefined =>
+  attempt(make, call, known) as Exit.Exit<Result<C>, SyscallError> | undefined
 
-const attempt = (make: Make, call: Call): Exit.Exit<unknown, SyscallError> | undefined => {
+const attempt = (make: Make, call: Call, known: Known): Exit.Exit<unknown, SyscallError> | undefined => {
   switch (call._tag) {
     case "recvmsg":
       return unlessAgain(make, { ...call, flags: call.flags | MSG.DONTWAIT }, (call.flags & MSG.DONTWAIT) !== 0)
     case "sendmsg":
       return unlessAgain(make, { ...call, flags: call.flags | MSG.DONTWAIT }, (call.flags & MSG.DONTWAIT) !== 0)
     case "read":
-      return isReady(make, call.fd, POLL.IN) || isNonblocking(make, call.fd) ? make(call) : undefined
+      return known.isNonblocking(call.fd) || isReady(make, call.fd, POLL.IN) || isNonblocking(make, call.fd)
+        ? make(call)
+        : undefined
     case "write":
-      return written(make, call)
+      return known.isRegular(call.fd) ? make(call) : written(make, call)
     case "flock":
       return unlessAgain(make, { ...call, operation: call.operation | LOCK.NB }, (call.operation & LOCK.NB) !== 0)
     case "nanosleep":

@@ -1,0 +1,92 @@
+/**
+ * What this process knows of the files that it has just opened, so that it need not ask the kernel before each call whether the call
+ * would wait.
+ *
+ * It is known from the calls that have opened or described them. It holds only until the event loop's next turn: then other code
+ * may have closed a descriptor or passed it on, and who holds the same file can change how it is read.
+ */
+import * as Exit from "effect/Exit"
+import { F, O, S } from "../../constants.ts"
+import type { Call } from "../../Kernel.ts"
+import type { Stat } from "../../results.ts"
+import type { LoopBudget } from "./LoopBudget.ts"
+
+const made = O.CREAT | O.EXCL
+
+/** The files of this process. */
+export class OwnFiles {
+  readonly #budget: Pick<LoopBudget, "turn">
+  #turn = 0
+  readonly #nonblocking = new Set<number>()
+  readonly #regular = new Set<number>()
+
+  constructor(budget: Pick<LoopBudget, "turn">) {
+    this.#budget = budget
+  }
+
+  /** Whether a read of this file never waits. */
+  isNonblocking(fd: number): boolean {
+    return this.#isNow() && this.#nonblocking.has(fd)
+  }
+
+  /** Whether it is a regular file, to which a write never waits. */
+  isRegular(fd: number): boolean {
+    return this.#isNow() && this.#regular.has(fd)
+  }
+
+  /** Takes in a call of this process, and what came of it. */
+  seen(call: Call, exit: Exit.Exit<unknown, unknown>): void {
+    switch (call._tag) {
+      case "openat":
+      case "openat2":
+        if (Exit.isSuccess(exit)) this.#opened(exit.value as number, call.flags)
+        return
+      case "statx":
+        if (call.path !== "" || !Exit.isSuccess(exit) || ((exit.value as Stat).mode & S.IFMT) !== S.IFREG) return
+        this.#isNow()
+        return void this.#regular.add(call.dirfd)
+      // the kernel frees the number even if it reports a failure
+      case "close":
+        return this.#forget(call.fd)
+      case "dup3":
+        return this.#forget(call.newfd)
+      case "fcntl":
+        if (call.command === F.SETFL) this.#forget(call.fd)
+        return
+      case "close_range":
+        return this.forget()
+      case "sendmsg":
+        if (call.fds !== undefined && call.fds.length > 0) this.forget()
+        return
+      default:
+    }
+  }
+
+  /** Forgets all: another process has got descriptors of this one. */
+  forget(): void {
+    this.#nonblocking.clear()
+    this.#regular.clear()
+  }
+
+  #opened(fd: number, flags: number): void {
+    this.#isNow()
+    this.#forget(fd)
+    if ((flags & O.NONBLOCK) !== 0) this.#nonblocking.add(fd)
+    if ((flags & made) === made) this.#regular.add(fd)
+  }
+
+  #forget(fd: number): void {
+    this.#nonblocking.delete(fd)
+    this.#regular.delete(fd)
+  }
+
+  /** Forgets what was seen in an earlier turn. */
+  #isNow(): true {
+    const { turn } = this.#budget
+    if (turn !== this.#turn) {
+      this.#turn = turn
+      this.forget()
+    }
+    return true
+  }
+}
