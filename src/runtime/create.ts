@@ -22,7 +22,6 @@ import { type EnteredProcess, SavedState, type Started } from "../steps/parent/f
 import { Launch } from "../steps/parent/Launch.ts"
 import { starts } from "./admission.ts"
 import { whileAttached } from "./attached.ts"
-import { stateRoot } from "./caller.ts"
 import { closing, withOwnConsole } from "./console.ts"
 import { orElseEnd, tryAll } from "./endings.ts"
 import type { Sound } from "./flow.ts"
@@ -56,26 +55,22 @@ export const create = <P extends Pipeline.Any = Standard | Userns, E = never, R 
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const checked = yield* checkRunOptions<RunOptions>(options)
-      const running = yield* createWith(restore, checked, { attached: false })
-      return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, running))
+      const { root, ...running } = yield* createWith(restore, checked, { attached: false })
+      return yield* orElseEnd(Effect.as(restore(onRunning(running)), running), discard(options, root, running))
     })
   ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.create", { "container.id": options?.id }))
 
 /** Ends and removes a container that can't be handed over. */
-const discard = (options: RunOptions, started: RunningContainer) =>
-  Effect.gen(function*() {
-    const root = options.stateRoot ?? (yield* stateRoot)
-    const { strategies } = options
-    yield* tryAll<CreateError<never>, Kernel>([
-      ...closing(started.master),
-      removeOwn(root, started, { kill: true, reaped: false, strategies }),
-      sys.close({ fd: started.pidfd })
-    ])
-  })
+const discard = ({ strategies }: RunOptions, root: string, started: RunningContainer) =>
+  tryAll<CreateError<never>, Kernel>([
+    ...closing(started.master),
+    removeOwn(root, started, { kill: true, reaped: false, strategies }),
+    sys.close({ fd: started.pidfd })
+  ])
 
 /**
  * {@link create} with the options that the check has returned. Only the steps can be interrupted, so that what they have made is never lost
- * on the way to the caller.
+ * on the way to the caller. `root` is where its state is kept.
  */
 export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
   Effect.gen(function*() {
@@ -106,6 +101,6 @@ const createNow = (restore: Pipeline.Restore, options: RunOptions, attachment: A
           Kernel | Fork | Launch
         > = options.late === undefined ? run(createPipeline) : run(createLate)
         const facts = yield* started.pipe(Effect.provideService(Launch, launch), withStrategies(options.strategies))
-        return { ...startedOf(facts), state: Context.get(facts, SavedState) }
-      }), (started) => discard(options, started))
+        return { ...startedOf(facts), state: Context.get(facts, SavedState), root: launch.stateRoot }
+      }), (started) => discard(options, started.root, started))
   })

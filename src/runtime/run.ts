@@ -14,7 +14,6 @@ import type { Kernel } from "../native/Kernel.ts"
 import type { Standard } from "../pipelines/standard.ts"
 import type { Userns } from "../pipelines/userns.ts"
 import { whileAttached } from "./attached.ts"
-import { stateRoot } from "./caller.ts"
 import { type CreateError, createWith } from "./create.ts"
 import type { Sound } from "./flow.ts"
 import { checkRunOptions, endsOnSignal, type RunOptions } from "./options.ts"
@@ -42,8 +41,7 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const checked = yield* checkRunOptions<RunOptions>(options)
-      const root = options.stateRoot ?? (yield* stateRoot)
-      const running = yield* createWith(restore, { ...checked, stateRoot: root }, { attached: true })
+      const { root, ...running } = yield* createWith(restore, checked, { attached: true })
       const { cgroup, container } = running.state
       return yield* toItsEnd(restore, running, onRunning, {
         cgroup,
