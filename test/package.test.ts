@@ -69,6 +69,7 @@ const own = [
   "native/reaperCode",
   "native/trampoline",
   "native/trampolineCode",
+  "native/whole",
   "promise/*",
   "runtime/NotRunning",
   "runtime/OptionError",

@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import { readText } from "../../native/Files.ts"
 import type { Kernel, SyscallError } from "../../native/Kernel.ts"
+import { readWholeText } from "../../native/whole.ts"
 import { type MountInfo, parseMountInfo } from "../proc/mountinfo.ts"
 import { NoCgroupHierarchy } from "./errors.ts"
 import { unified } from "./Manager.ts"
@@ -113,7 +114,7 @@ const hierarchiesIn = (mounts: string, own: string): ReadonlyArray<Hierarchy> =>
  * the magic number of its file system.
  */
 export const detect: Effect.Effect<Hierarchies, SyscallError | NoCgroupHierarchy, Kernel> = Effect.gen(function*() {
-  const hierarchies = hierarchiesIn(yield* readText("/proc/self/mountinfo"), yield* readText("/proc/self/cgroup"))
+  const hierarchies = hierarchiesIn(yield* readText("/proc/self/mountinfo"), yield* readWholeText("/proc/self/cgroup"))
   if (hierarchies.length === 0) return yield* new NoCgroupHierarchy()
   const hasUnified = hierarchies.some(({ keys }) => keys.includes(unified))
   const hasV1 = hierarchies.some(({ keys }) => !keys.includes(unified))

@@ -18,7 +18,7 @@ import {
   isThere,
   openDirectory,
   pause,
-  readIn,
+  valueIn,
   withGroup,
   withHierarchy,
   writeIn
@@ -183,8 +183,8 @@ const makeDirectory = (
 /** A new v1 cpuset has neither CPUs nor memory nodes, and takes no process before it has: it gets its parent's. */
 const inheritCpuset = Effect.fnUntraced(function*(parent: number, child: number, fresh: boolean) {
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-    if (!fresh && (yield* readIn(child, file)).trim() !== "") continue
-    const inherited = (yield* readIn(parent, file)).trim()
+    if (!fresh && (yield* valueIn(child, file)) !== "") continue
+    const inherited = yield* valueIn(parent, file)
     if (inherited !== "") yield* writeIn(child, file, inherited)
   }
 })
@@ -196,11 +196,11 @@ const enable = (
   { required, wanted }: Making
 ): Effect.Effect<void, SyscallError | CgroupControllerMissing, Kernel> =>
   Effect.gen(function*() {
-    const available = words(yield* readIn(dirfd, "cgroup.controllers"))
+    const available = words(yield* valueIn(dirfd, "cgroup.controllers"))
     for (const [controller, limits] of required) {
       if (!available.includes(controller)) return yield* new CgroupControllerMissing({ limits, controller, path })
     }
-    const enabled = words(yield* readIn(dirfd, "cgroup.subtree_control"))
+    const enabled = words(yield* valueIn(dirfd, "cgroup.subtree_control"))
     const missing = available.filter((name) => !enabled.includes(name) && (wanted === "all" || wanted.includes(name)))
     if (missing.length === 0) return
     const write = (names: ReadonlyArray<string>) =>
@@ -238,7 +238,7 @@ const refuseUsed = (
 
 const refuseThreaded = (dirfd: AnyFd, path: string): Effect.Effect<void, SyscallError | CgroupThreaded, Kernel> =>
   Effect.gen(function*() {
-    const type = (yield* readIn(dirfd, "cgroup.type")).trim()
+    const type = yield* valueIn(dirfd, "cgroup.type")
     if (type !== "domain") return yield* new CgroupThreaded({ path, type })
   })
 

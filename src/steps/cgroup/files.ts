@@ -16,6 +16,7 @@ import { AT, MAGIC, O, RESOLVE, STATX } from "../../native/constants.ts"
 import { entriesOf, readAll, using } from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, SyscallError } from "../../native/Kernel.ts"
+import { readWhole } from "../../native/whole.ts"
 import { NotACgroup } from "./errors.ts"
 import { type Group, unified } from "./Manager.ts"
 
@@ -116,12 +117,21 @@ export const writeTo = (
 const readText = (fd: AnyFd): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.map(readAll(fd), (bytes) => bytes.toString("utf8"))
 
-/** The content of a file in an open group. `O_NONBLOCK`: a read needs no look before it whether it would wait. */
+// O_NONBLOCK: a read needs no look before it whether it would wait
+const openToRead = (dirfd: AnyFd, file: string) =>
+  sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.NONBLOCK | O.CLOEXEC, mode: 0, resolve: inside })
+
+/** The content of a file in an open group. */
 export const readIn = (dirfd: AnyFd, file: string): Effect.Effect<string, SyscallError, Kernel> =>
-  using(
-    sys.openat2({ dirfd, path: file, flags: O.RDONLY | O.NONBLOCK | O.CLOEXEC, mode: 0, resolve: inside }),
-    readText
-  )
+  using(openToRead(dirfd, file), readText)
+
+/**
+ * The value in a file of an open group, without white space around it. Not for lists of processes, which come in pieces.
+ *
+ * @since 0.2.0
+ */
+export const valueIn = (dirfd: AnyFd, file: string): Effect.Effect<string, SyscallError, Kernel> =>
+  Effect.map(using(openToRead(dirfd, file), readWhole), (text) => text.trim())
 
 /** Opens a file in an open group for writing; `ENOENT` if there is no such file. */
 export const openIn = (dirfd: AnyFd, file: string): Effect.Effect<number, SyscallError, Kernel> =>

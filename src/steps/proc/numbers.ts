@@ -15,9 +15,10 @@
  */
 import * as Effect from "effect/Effect"
 import { AT } from "../../native/constants.ts"
-import { explain, readText, using } from "../../native/Files.ts"
+import { explain, using } from "../../native/Files.ts"
 import type { AnyPid } from "../../native/Handle.ts"
 import { type Kernel, onErrno, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { readWholeText } from "../../native/whole.ts"
 
 /** The calls that the functions of this module make. */
 export const viewCalls = ["openat", "read", "close", "readlinkat", "getpid", "pidfd_open"] as const
@@ -36,7 +37,7 @@ export const numbersOf = (status: string): ReadonlyArray<number> =>
   /^NSpid:(.*)$/m.exec(status)?.[1]!.trim().split(/\s+/).map(Number) ?? []
 
 /** Which numbers `/proc` shows now. */
-export const procView: Effect.Effect<ProcView, SyscallError, Kernel> = readText("/proc/self/status").pipe(
+export const procView: Effect.Effect<ProcView, SyscallError, Kernel> = readWholeText("/proc/self/status").pipe(
   Effect.map((status): ProcView => {
     const numbers = numbersOf(status)
     return numbers.length > 1 ? { _tag: "Other", self: numbers[0]! } : own
@@ -59,7 +60,7 @@ export const procNumber = (pid: AnyPid, view: ProcView): Effect.Effect<number | 
   return using(
     sys.pidfd_open({ pid, flags: 0 }),
     (pidfd) =>
-      Effect.map(readText(`/proc/self/fdinfo/${pidfd}`), (text) => {
+      Effect.map(readWholeText(`/proc/self/fdinfo/${pidfd}`), (text) => {
         const number = Number(/^Pid:\s*(-?\d+)$/m.exec(text)?.[1] ?? 0)
         return number > 0 ? number : undefined
       })
@@ -89,7 +90,7 @@ export const readBelowProc = (
     number === undefined
       ? Effect.succeed(undefined)
       // it may end between the open and the read
-      : readText(`/proc/${number}/${file}`).pipe(orOn(["ENOENT", "ESRCH"], undefined)))
+      : readWholeText(`/proc/${number}/${file}`).pipe(orOn(["ENOENT", "ESRCH"], undefined)))
 
 // ── numbers that are written down ────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,6 +111,6 @@ export const numbering: Effect.Effect<Numbering | undefined, SyscallError, Kerne
     orOn(["ENOENT", "ENOTDIR"], undefined)
   )
   if (pidNamespace === undefined) return undefined
-  const boot = yield* readText("/proc/sys/kernel/random/boot_id").pipe(orOn(["ENOENT", "EACCES"], ""))
+  const boot = yield* readWholeText("/proc/sys/kernel/random/boot_id").pipe(orOn(["ENOENT", "EACCES"], ""))
   return { ...(boot === "" ? {} : { boot: boot.trim() }), pidNamespace }
 })

@@ -12,9 +12,10 @@
  */
 import * as Effect from "effect/Effect"
 import { AT } from "../../native/constants.ts"
-import { readText, using } from "../../native/Files.ts"
+import { using } from "../../native/Files.ts"
 import type { AnyPid, AnyPidfd } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { readWholeText } from "../../native/whole.ts"
 import { type ProcView, procView, readBelowProc, viewCalls } from "./numbers.ts"
 
 /** The calls that {@link readStat}, {@link identify} and {@link isAlive} make. */
@@ -104,7 +105,7 @@ export const ownThread = Effect.fnUntraced(function*(view: ProcView) {
 })
 
 /** The time since the boot in clock ticks, which is what `/proc/<pid>/stat` counts in; `undefined` if `/proc` can't tell. */
-const ticksNow: Effect.Effect<bigint | undefined, SyscallError, Kernel> = readText("/proc/uptime").pipe(
+const ticksNow: Effect.Effect<bigint | undefined, SyscallError, Kernel> = readWholeText("/proc/uptime").pipe(
   Effect.map((text) => {
     const found = /^(\d+)\.(\d\d) /.exec(text)
     return found === null ? undefined : BigInt(`${found[1]}${found[2]}`)

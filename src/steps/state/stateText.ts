@@ -58,9 +58,10 @@ export const readState = (
         const chunks: Array<Uint8Array> = []
         for (let length = 0; length <= maxLength;) {
           const chunk = yield* sys.read({ fd, count: 65536 })
-          if (chunk.length === 0) return Buffer.concat(chunks).toString("utf8")
           chunks.push(chunk)
           length += chunk.length
+          // a state is replaced and never written to, so it is as long as it was
+          if (chunk.length === 0 || BigInt(length) === found.size) return Buffer.concat(chunks).toString("utf8")
         }
         return yield* corrupt(long)
       }))

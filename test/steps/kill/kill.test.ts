@@ -79,6 +79,7 @@ describe("the kill pipeline", () => {
       const { result, trace } = yield* run(
         { init: { pid: 42, startTime: 1n }, children: [], patience: 100 },
         (call) => {
+          if (call._tag === "openat") read = false
           if (call._tag === "openat" || call._tag === "pidfd_open") return 3
           if (call._tag === "waitid") return "ECHILD"
           if (call._tag !== "read") return undefined

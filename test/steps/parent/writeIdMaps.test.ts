@@ -164,6 +164,7 @@ describe("writeIdMaps", () => {
       answers: (call) => {
         if (call._tag === "write") return "EPERM"
         if (call._tag === "prctl") return noNewPrivileges
+        if (call._tag === "openat") read = false
         if (call._tag !== "read") return undefined
         read = !read
         return Buffer.from(read ? uidMap : "")
