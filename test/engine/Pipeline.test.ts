@@ -316,7 +316,11 @@ describe("problems and runUnchecked", () => {
       "step \"twin\" stands twice",
       "step \"late\" stands after \"last\", which is terminal"
     ])
-    assert.deepStrictEqual(Pipeline.problems(Pipeline.make(header, givesName, needsName, last)), [])
+    const sound = Pipeline.make(header, givesName, needsName, last)
+    assert.deepStrictEqual(Pipeline.problems(sound), [])
+    // a pipeline that was found sound, and was changed since
+    Object.assign(sound.steps, [needsName, givesName])
+    assert.deepStrictEqual(Pipeline.problems(sound).length, 1)
   })
 
   it("refuses a key that stands for two facts when it is built, and names both", () => {

@@ -115,24 +115,26 @@ export const withoutEnvironment = (container: Container): Container => {
   return known
 }
 
-/** The texts of configurations. A start writes its state several times, always with the same configuration. */
-const texts = new WeakMap<Container, string>()
+/** The texts of parts. A start writes its state several times, and most of its parts stay the same. */
+const texts = new WeakMap<object, string>()
 
-const textOfContainer = (container: Container): string => {
-  const known = texts.get(container)
+const textOfPart = <A extends object>(part: A, told: (part: A) => unknown = (part) => part): string => {
+  const known = texts.get(part)
   if (known !== undefined) return known
-  const text = Json.stringify(withoutEnvironment(container)).trimEnd()
-  texts.set(container, text)
+  const text = Json.stringify(told(part)).trimEnd()
+  texts.set(part, text)
   return text
 }
 
 /**
- * The state as the text of the state file; the environment is not in it. The text of a configuration is made once for each
- * object, so a start copies what its caller may use again: see {@link withoutEnvironment}.
+ * The state as the text of the state file; the environment is not in it. The texts of a configuration and of cgroups are made once for
+ * each object, so a start copies what its caller may use again: see {@link withoutEnvironment}.
  */
-export const encode = ({ container, ...state }: State): string => {
+export const encode = ({ cgroup, container, ...state }: State): string => {
   const { length } = "}\n"
-  return `${Json.stringify({ version, ...state }).slice(0, -length)},"container":${textOfContainer(container)}}\n`
+  const groups = cgroup === undefined ? "" : `,"cgroup":${textOfPart(cgroup)}`
+  const rest = Json.stringify({ version, ...state }).slice(0, -length)
+  return `${rest}${groups},"container":${textOfPart(container, withoutEnvironment)}}\n`
 }
 
 type Check = (value: unknown) => boolean
