@@ -69,17 +69,16 @@ export const keeping = <D extends AnyFd, E, R, A, E2, R2>(
       Effect.catch((error) => Effect.andThen(sys.close({ fd }), Effect.fail(error)))
     ))
 
-const eachBatch = <E, R>(
+const eachBatch = Effect.fnUntraced(function*<E, R>(
   fd: AnyFd,
   visit: (batch: ReadonlyArray<DirectoryEntry>) => Effect.Effect<unknown, E, R>
-): Effect.Effect<void, E | SyscallError, R | Kernel> =>
-  Effect.gen(function*() {
-    for (;;) {
-      const batch = yield* sys.getdents64({ fd })
-      if (batch.length === 0) return
-      yield* visit(batch)
-    }
-  })
+): Effect.fn.Return<void, E | SyscallError, R | Kernel> {
+  for (;;) {
+    const batch = yield* sys.getdents64({ fd })
+    if (batch.length === 0) return
+    yield* visit(batch)
+  }
+})
 
 /**
  * All entries of an open directory, without `.` and `..`.

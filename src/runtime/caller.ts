@@ -19,10 +19,11 @@ import { StateRoot } from "./defaults.ts"
 export const caller: Effect.Effect<Authority, SyscallError, Kernel> = authority
 
 /** Where a caller's states are kept, if no option says so. */
-export const stateRootOf = (caller: Authority): Effect.Effect<string, StateRootError, Kernel> =>
-  Effect.gen(function*() {
+export const stateRootOf = Effect.fnUntraced(
+  function*(caller: Authority): Effect.fn.Return<string, StateRootError, Kernel> {
     return (yield* StateRoot) ?? (yield* defaultStateRoot(caller, (yield* Surroundings).env))
-  })
+  }
+)
 
 /** Where states are kept, if no option says so: {@link StateRoot}, or what fits the caller. */
 export const stateRoot: Effect.Effect<string, StateRootError, Kernel> = Effect.gen(function*() {

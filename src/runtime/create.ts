@@ -68,12 +68,24 @@ const discard = ({ strategies }: RunOptions, root: string, started: RunningConta
     sys.close({ fd: started.pidfd })
   ])
 
+const launched = Effect.fnUntraced(function*(restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) {
+  const launch = yield* checkedLaunch(options, attachment)
+  const run = Pipeline.runWith(restore)
+  const started: Effect.Effect<
+    Context.Context<EnteredProcess | Started | SavedState>,
+    Pipeline.Failure<typeof createPipeline | typeof createLate>,
+    Kernel | Fork | Launch
+  > = options.late === undefined ? run(createPipeline) : run(createLate)
+  const facts = yield* started.pipe(Effect.provideService(Launch, launch), withStrategies(options.strategies))
+  return { ...startedOf(facts), state: Context.get(facts, SavedState), root: launch.stateRoot }
+})
+
 /**
  * {@link create} with the options that the check has returned. Only the steps can be interrupted, so that what they have made is never lost
  * on the way to the caller. `root` is where its state is kept.
  */
-export const createWith = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
-  Effect.gen(function*() {
+export const createWith = Effect.fnUntraced(
+  function*(restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) {
     const atOnce = yield* startsAtOnce
     // on a model a start takes no time
     if (!(yield* Surroundings).live) return yield* createNow(restore, options, attachment)
@@ -82,25 +94,13 @@ export const createWith = (restore: Pipeline.Restore, options: RunOptions, attac
       const late = options.late && Effect.andThen(done, options.late)
       return createNow(restore, late === undefined ? options : { ...options, late }, attachment)
     })
-  })
+  }
+)
 
 /** {@link createWith}, once it may begin. */
 const createNow = (restore: Pipeline.Restore, options: RunOptions, attachment: Attachment) =>
-  Effect.gen(function*() {
-    const wanted = options.container.process.terminal && options.consoleSocket === undefined
-    return yield* withOwnConsole(wanted, (socket) =>
-      Effect.gen(function*() {
-        const launch = yield* checkedLaunch(
-          socket === undefined ? options : { ...options, consoleSocket: socket },
-          attachment
-        )
-        const run = Pipeline.runWith(restore)
-        const started: Effect.Effect<
-          Context.Context<EnteredProcess | Started | SavedState>,
-          Pipeline.Failure<typeof createPipeline | typeof createLate>,
-          Kernel | Fork | Launch
-        > = options.late === undefined ? run(createPipeline) : run(createLate)
-        const facts = yield* started.pipe(Effect.provideService(Launch, launch), withStrategies(options.strategies))
-        return { ...startedOf(facts), state: Context.get(facts, SavedState), root: launch.stateRoot }
-      }), (started) => discard(options, started.root, started))
-  })
+  withOwnConsole(
+    options.container.process.terminal && options.consoleSocket === undefined,
+    (socket) => launched(restore, socket === undefined ? options : { ...options, consoleSocket: socket }, attachment),
+    (started) => discard(options, started.root, started)
+  )

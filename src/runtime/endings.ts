@@ -6,17 +6,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
 /** Runs one part after the other, even if some fail; then fails with all of their failures. */
-export const tryAll = <E, R>(
+export const tryAll = Effect.fnUntraced(function*<E, R>(
   parts: ReadonlyArray<Effect.Effect<unknown, E, R>>
-): Effect.Effect<void, E, R> =>
-  Effect.gen(function*() {
-    let failures: Cause.Cause<E> = Cause.empty
-    for (const part of parts) {
-      const exit = yield* Effect.exit(part)
-      if (Exit.isFailure(exit)) failures = Cause.combine(failures, exit.cause)
-    }
-    if (failures.reasons.length > 0) yield* Effect.failCause(failures)
-  })
+): Effect.fn.Return<void, E, R> {
+  let failures: Cause.Cause<E> = Cause.empty
+  for (const part of parts) {
+    const exit = yield* Effect.exit(part)
+    if (Exit.isFailure(exit)) failures = Cause.combine(failures, exit.cause)
+  }
+  if (failures.reasons.length > 0) yield* Effect.failCause(failures)
+})
 
 /** Runs an end after an effect, whatever that came to. If both fail, both causes are reported, the end's last. */
 export const thenEnd = <A, E, E2, R2>(

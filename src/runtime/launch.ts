@@ -132,23 +132,22 @@ export interface Attachment {
 }
 
 /** The record of a new process, with defaults for absent options. */
-export const recordOf = (
+export const recordOf = Effect.fnUntraced(function*(
   options: ProcessHandles & { readonly id: AnyContainerId },
   { container, process }: { readonly container: Container; readonly process: Process },
   { attached }: Attachment
-): Effect.Effect<InitRecord, SyscallError | NotPreservable, Kernel> =>
-  Effect.gen(function*() {
-    return {
-      ...inheritedOf(options),
-      id: options.id,
-      container,
-      process: withoutLeftovers(process),
-      // the program ends with its caller, however the caller ends
-      ...(attached ? { parentDeathSignal: SIG.KILL } : {}),
-      preservedFds: yield* checkPreserved(options.preservedFds ?? 0),
-      nofile: options.nofile ?? nofileFor(yield* ownNofile)
-    }
-  })
+): Effect.fn.Return<InitRecord, SyscallError | NotPreservable, Kernel> {
+  return {
+    ...inheritedOf(options),
+    id: options.id,
+    container,
+    process: withoutLeftovers(process),
+    // the program ends with its caller, however the caller ends
+    ...(attached ? { parentDeathSignal: SIG.KILL } : {}),
+    preservedFds: yield* checkPreserved(options.preservedFds ?? 0),
+    nofile: options.nofile ?? nofileFor(yield* ownNofile)
+  }
+})
 
 /** The input of the create pipeline: of `run` if it is attached, otherwise of `create`. Nothing is made yet. */
 export const launchOf = (
@@ -158,32 +157,31 @@ export const launchOf = (
   Effect.flatMap(checkRunOptions(options), (checked) => checkedLaunch(checked, attachment))
 
 /** Like {@link launchOf}, for the options that the check has returned. */
-export const checkedLaunch = (
+export const checkedLaunch = Effect.fnUntraced(function*(
   options: RunOptions,
   attachment: Attachment
-): Effect.Effect<Launch["Service"], LaunchError, Kernel> =>
-  Effect.gen(function*() {
-    const { container, flow } = options
-    const caller = yield* authority
-    const type = options.type ?? typeFor(container, caller)
-    const root = rootStep(options)
-    const preset = presetOf(type, root, options.late !== undefined)
-    const late = options.late === undefined ? undefined : lateOf(options.late)
-    // checks that need this host. A root that a step makes does not exist yet
-    if (root === undefined) yield* validateHost(container, options.names)
-    return {
-      bundle: options.bundle ?? "",
-      stateRoot: options.stateRoot ?? (yield* stateRootOf(caller)),
-      namespaces: namespacePlan(container.namespaces),
-      init: flow === undefined
-        ? preset
-        : yield* editedBy(flow, preset, addedTo(type, root, options.late !== undefined)),
-      ...given({ sideCar: sideCarOf(type, root), late: late?.late, madeRoot: root && madeBy(root) }),
-      ...attachment,
-      patience: yield* patienceOf(options),
-      record: {
-        ...yield* recordOf(options, { container, process: container.process }, attachment),
-        ...given({ late: late?.told, port: options.port, reaper: options.init })
-      }
+): Effect.fn.Return<Launch["Service"], LaunchError, Kernel> {
+  const { container, flow } = options
+  const caller = yield* authority
+  const type = options.type ?? typeFor(container, caller)
+  const root = rootStep(options)
+  const preset = presetOf(type, root, options.late !== undefined)
+  const late = options.late === undefined ? undefined : lateOf(options.late)
+  // checks that need this host. A root that a step makes does not exist yet
+  if (root === undefined) yield* validateHost(container, options.names)
+  return {
+    bundle: options.bundle ?? "",
+    stateRoot: options.stateRoot ?? (yield* stateRootOf(caller)),
+    namespaces: namespacePlan(container.namespaces),
+    init: flow === undefined
+      ? preset
+      : yield* editedBy(flow, preset, addedTo(type, root, options.late !== undefined)),
+    ...given({ sideCar: sideCarOf(type, root), late: late?.late, madeRoot: root && madeBy(root) }),
+    ...attachment,
+    patience: yield* patienceOf(options),
+    record: {
+      ...yield* recordOf(options, { container, process: container.process }, attachment),
+      ...given({ late: late?.told, port: options.port, reaper: options.init })
     }
-  })
+  }
+})

@@ -232,12 +232,11 @@ const unlessAny = (problems: ReadonlyArray<Problem>): Effect.Effect<void, Config
   problems.length === 0 ? Effect.void : refuseWith(problems)
 
 /** How long a start may take, in milliseconds: by options that were checked, or by the application's default. */
-export const patienceOf = (options: ProcessHandles): Effect.Effect<number, ConfigError> =>
-  Effect.gen(function*() {
-    const patience = options.patience ?? (yield* Patience) ?? defaultPatience
-    yield* checkShape(struct<{ readonly patience: Time }>({ patience: time }), { patience })
-    return millisecondsOf(patience)!
-  })
+export const patienceOf = Effect.fnUntraced(function*(options: ProcessHandles): Effect.fn.Return<number, ConfigError> {
+  const patience = options.patience ?? (yield* Patience) ?? defaultPatience
+  yield* checkShape(struct<{ readonly patience: Time }>({ patience: time }), { patience })
+  return millisecondsOf(patience)!
+})
 
 /** How many starts may be on their way at a time by default: enough that the thread has work while some of them wait. */
 const defaultAtOnce = 4

@@ -28,8 +28,8 @@ export class NotPreservable extends Data.TaggedError("NotPreservable")<{
 }
 
 /** Checks the descriptors from 3 on, and returns their number. */
-export const checkPreserved = (count: number): Effect.Effect<number, NotPreservable | SyscallError, Kernel> =>
-  Effect.gen(function*() {
+export const checkPreserved = Effect.fnUntraced(
+  function*(count: number): Effect.fn.Return<number, NotPreservable | SyscallError, Kernel> {
     for (let fd = 3; fd < 3 + count; fd++) {
       const file = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/self/fd/${fd}` }).pipe(
         orOn(["ENOENT"], undefined)
@@ -37,4 +37,5 @@ export const checkPreserved = (count: number): Effect.Effect<number, NotPreserva
       if (file === undefined || file === "anon_inode:[eventpoll]") return yield* new NotPreservable({ fd, count })
     }
     return count
-  })
+  }
+)

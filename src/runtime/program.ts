@@ -85,14 +85,13 @@ const waitFor = (
  *
  * @param always even if it did not fail: one of its children may have reached a limit
  */
-const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolean) =>
-  Effect.gen(function*() {
-    const ignoring = <A, E>(look: Effect.Effect<A, E, Kernel>) => Effect.orElseSucceed(look, () => undefined)
-    return given({
-      shortage: code === 0 && !always ? undefined : yield* ignoring(Cgroup.shortage(cgroup)),
-      used: always ? yield* ignoring(stats(cgroup)) : undefined
-    })
+const countedBy = Effect.fnUntraced(function*(cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolean) {
+  const ignoring = <A, E>(look: Effect.Effect<A, E, Kernel>) => Effect.orElseSucceed(look, () => undefined)
+  return given({
+    shortage: code === 0 && !always ? undefined : yield* ignoring(Cgroup.shortage(cgroup)),
+    used: always ? yield* ignoring(stats(cgroup)) : undefined
   })
+})
 
 /**
  * Waits for the end of a running program, and cleans up, however it ended.
@@ -102,7 +101,7 @@ const countedBy = (cgroup: Cgroup.CgroupManager, { code }: Ended, always: boolea
  * @param options.measured whether to ask the kernel what the program itself has used
  * @param options.end cleans up; the handle of the program is closed here
  */
-export const toItsEnd = <Up extends RunningProcess, E, R, E2>(
+export const toItsEnd = Effect.fnUntraced(function*<Up extends RunningProcess, E, R, E2>(
   restore: Restore,
   running: Up,
   onRunning: (running: Up) => Effect.Effect<void, E, R>,
@@ -112,12 +111,11 @@ export const toItsEnd = <Up extends RunningProcess, E, R, E2>(
     readonly measured?: boolean | undefined
     readonly end: (exit: Exit.Exit<Ended, unknown>) => ReadonlyArray<Effect.Effect<void, E2, Kernel>>
   }
-) =>
-  Effect.gen(function*() {
-    const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running, measured))))
-    // before its cgroups are removed
-    const counts = Exit.isSuccess(exit) && cgroup !== undefined ? yield* countedBy(cgroup, exit.value, counted) : {}
-    const closing: Effect.Effect<void, E2 | SyscallError, Kernel> = sys.close({ fd: running.pidfd })
-    const ended = yield* thenEnd(exit, tryAll<E2 | SyscallError, Kernel>([...end(exit), closing]))
-    return { ...ended, ...counts }
-  })
+) {
+  const exit = yield* Effect.exit(restore(Effect.andThen(onRunning(running), waitFor(running, measured))))
+  // before its cgroups are removed
+  const counts = Exit.isSuccess(exit) && cgroup !== undefined ? yield* countedBy(cgroup, exit.value, counted) : {}
+  const closing: Effect.Effect<void, E2 | SyscallError, Kernel> = sys.close({ fd: running.pidfd })
+  const ended = yield* thenEnd(exit, tryAll<E2 | SyscallError, Kernel>([...end(exit), closing]))
+  return { ...ended, ...counts }
+})

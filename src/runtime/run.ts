@@ -24,6 +24,27 @@ import type { StreamError } from "./streams.ts"
 /** What {@link run} can fail with; `P` is the pipeline of the init. */
 export type RunError<P = Standard | Userns> = CreateError<P> | StreamError
 
+const toItsRemoval = Effect.fnUntraced(function*<P extends Pipeline.Any, E, R>(
+  restore: Pipeline.Restore,
+  options: Sound<P> & RunOptions<P>,
+  onRunning: (running: RunningContainer) => Effect.Effect<void, E, R>
+): Effect.fn.Return<Ended, RunError<P> | E, Kernel | Fork | R> {
+  const checked = yield* checkRunOptions<RunOptions>(options)
+  const { root, ...running } = yield* createWith(restore, checked, { attached: true })
+  const { cgroup, container } = running.state
+  return yield* toItsEnd(restore, running, onRunning, {
+    cgroup,
+    counted: options.measured,
+    measured: options.measured,
+    end: (exit) => {
+      const reaped = Exit.isSuccess(exit)
+      // in a pid namespace of the container's own, no process is left after the first one's end
+      const kill = !reaped || !makesNamespace(container, "pid")
+      return [removeOwn(root, running, { kill, reaped, strategies: options.strategies })]
+    }
+  })
+})
+
 /**
  * Runs a container from its start to its end, and removes it. Interruption, or a failure on the way, kills and removes it
  * as well.
@@ -38,21 +59,7 @@ export const run = <P extends Pipeline.Any = Standard | Userns, E = never, R = n
   options: Sound<P> & RunOptions<P>,
   onRunning: (running: RunningContainer) => Effect.Effect<void, E, R> = () => Effect.void
 ): Effect.Effect<Ended, RunError<P> | E, Kernel | Fork | R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const checked = yield* checkRunOptions<RunOptions>(options)
-      const { root, ...running } = yield* createWith(restore, checked, { attached: true })
-      const { cgroup, container } = running.state
-      return yield* toItsEnd(restore, running, onRunning, {
-        cgroup,
-        counted: options.measured,
-        measured: options.measured,
-        end: (exit) => {
-          const reaped = Exit.isSuccess(exit)
-          // in a pid namespace of the container's own, no process is left after the first one's end
-          const kill = !reaped || !makesNamespace(container, "pid")
-          return [removeOwn(root, running, { kill, reaped, strategies: options.strategies })]
-        }
-      })
-    })
-  ).pipe(whileAttached(endsOnSignal(options)), act("Runtime.run", { "container.id": options?.id }))
+  Effect.uninterruptibleMask((restore) => toItsRemoval(restore, options, onRunning)).pipe(
+    whileAttached(endsOnSignal(options)),
+    act("Runtime.run", { "container.id": options?.id })
+  )

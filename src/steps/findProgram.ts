@@ -90,8 +90,8 @@ const isOwn = (found: Stat): Effect.Effect<boolean, SyscallError, Kernel> =>
 /** Where most programs are. */
 const usual = ["/bin/", "/usr/bin/"]
 
-const look = (path: string, isThere = true): Effect.Effect<Finding, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+const look = Effect.fnUntraced(
+  function*(path: string, isThere = true): Effect.fn.Return<Finding, SyscallError, Kernel> {
     // a directory passes the check of permissions
     const found = sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.TYPE | STATX.NLINK | STATX.INO })
     const stat = yield* isThere ? found : Ahead.likelyFails("ENOENT")(found)
@@ -99,13 +99,13 @@ const look = (path: string, isThere = true): Effect.Effect<Finding, SyscallError
     if (Ahead.is(stat, "nlink", 0, { likely: false }) && (yield* isOwn(stat))) return own
     yield* sys.faccessat2({ dirfd: AT.FDCWD, path, mode: X_OK, flags: AT_FACCESSAT.EACCESS })
     return "executable" as Finding
-  }).pipe(
-    orOn<Finding>(["ENOENT", "ENOTDIR"], "absent"),
-    Effect.catchIf(
-      ({ call, code }) => code === "EACCES" && call._tag === "faccessat2",
-      () => Effect.succeed<Finding>("permission denied")
-    )
+  },
+  orOn<Finding>(["ENOENT", "ENOTDIR"], "absent"),
+  Effect.catchIf(
+    ({ call, code }) => code === "EACCES" && call._tag === "faccessat2",
+    () => Effect.succeed<Finding>("permission denied")
   )
+)
 
 /** Errors of one directory of the `PATH`, after which the search continues in the others. */
 const ofDirectory: ReadonlySet<SyscallError["code"]> = new Set<SyscallError["code"]>([

@@ -93,6 +93,25 @@ const enterAll = Effect.fnUntraced(function*(opened: ReadonlyArray<Opened>) {
   for (const namespace of refused) yield* enter(namespace)
 })
 
+/** Opens and enters namespaces; what it opens is in `opened` also if it fails. */
+const openAndEnter = Effect.fnUntraced(function*(
+  { joined, joins }: Pick<Init["Service"], "joined" | "joins">,
+  opened: Array<Opened>
+) {
+  for (const { path, type } of joins) {
+    const fd = yield* Effect.mapError(
+      sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
+      ({ code }) => new NamespaceJoinError({ operation: "open", type, path, code })
+    )
+    opened.push({ type, path, fd })
+  }
+  if (joined !== undefined && !(yield* isAlive(joined))) {
+    const { path = "", type = "mnt" } = joins[0] ?? {}
+    return yield* new NamespaceJoinError({ operation: "open", type, path, code: "ESRCH" })
+  }
+  yield* enterAll(opened)
+})
+
 /** Joins all of `Init.joins`. */
 export const joinNamespaces = Step.make("joinNamespaces", {
   doc: "join the namespaces that are given by path",
@@ -102,22 +121,8 @@ export const joinNamespaces = Step.make("joinNamespaces", {
   reversal: "irreversible",
   replayable: true,
   run: Effect.gen(function*() {
-    const { joined, joins } = yield* Init
     const opened: Array<Opened> = []
-    const exit = yield* Effect.exit(Effect.gen(function*() {
-      for (const { path, type } of joins) {
-        const fd = yield* Effect.mapError(
-          sys.openat({ dirfd: AT.FDCWD, path, flags: O.RDONLY | O.CLOEXEC, mode: 0 }),
-          ({ code }) => new NamespaceJoinError({ operation: "open", type, path, code })
-        )
-        opened.push({ type, path, fd })
-      }
-      if (joined !== undefined && !(yield* isAlive(joined))) {
-        const { path = "", type = "mnt" } = joins[0] ?? {}
-        return yield* new NamespaceJoinError({ operation: "open", type, path, code: "ESRCH" })
-      }
-      yield* enterAll(opened)
-    }))
+    const exit = yield* Effect.exit(openAndEnter(yield* Init, opened))
     // a descriptor of a host namespace would be a way out of the container: a close that fails is an error
     const closed = yield* Effect.forEach(opened, ({ fd }) => Effect.exit(sys.close({ fd })))
     yield* exit

@@ -24,19 +24,24 @@ const cover = (place: number): Effect.Effect<number, SyscallError, Kernel> =>
   // the clone includes the mounts below the path, or what they cover would be visible; it keeps nosuid, nodev and noexec
   Files.keeping(cloneOfHandle(place, true), (tree) => Effect.andThen(makeReadonly(tree), attach(tree, place)))
 
+/** Covers the place of a path. Returns the mounts in which the program finds paths from then on. */
+const coverPath = Effect.fnUntraced(function*(place: number, kept: ReadonlyArray<Kept>, destination: string) {
+  const fd = yield* cover(place)
+  const covered = kept.filter((mount) => isWithin(mount.destination, destination))
+  if (covered.length === 0) return yield* Effect.as(sys.close({ fd }), kept)
+  // the program finds the clone there from now on
+  yield* Effect.forEach(covered, (mount) => sys.close({ fd: mount.fd }), { discard: true })
+  return [...without(kept, destination), { destination, fd, fresh: false }]
+})
+
 const makePathReadonly = Effect.fnUntraced(function*(root: number, kept: ReadonlyArray<Kept>, path: string) {
   const destination = Files.clean(path)
   // a process whose root is this mount would not see one that is attached on it
   if (destination === "/") return yield* Effect.as(makeReadonly(root), kept)
   let all = kept
   yield* ifThere(root, kept, path, (place) =>
-    Effect.gen(function*() {
-      const fd = yield* cover(place)
-      const covered = kept.filter((mount) => isWithin(mount.destination, destination))
-      if (covered.length === 0) return yield* sys.close({ fd })
-      // the program finds the clone there from now on
-      yield* Effect.forEach(covered, (mount) => sys.close({ fd: mount.fd }), { discard: true })
-      all = [...without(kept, destination), { destination, fd, fresh: false }]
+    Effect.map(coverPath(place, kept, destination), (now) => {
+      all = now
     }))
   return all
 })

@@ -25,18 +25,17 @@ const numbers = Files.using(
 )
 
 /** A process of the namespace, which alone can tell its maps; `undefined` if there is none that can be seen. */
-const memberOf = (path: string): Effect.Effect<string | undefined, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    const named = /^\/proc\/(\d+|self)\/ns\/user$/.exec(path)?.[1]
-    if (named !== undefined) return named
-    const wanted = yield* identityOf(path)
-    for (const pid of yield* numbers) {
-      // it may be gone by now, or another user's
-      const own = yield* Effect.orElseSucceed(identityOf(`/proc/${pid}/ns/user`), () => undefined)
-      if (own === wanted) return pid
-    }
-    return undefined
-  })
+const memberOf = Effect.fnUntraced(function*(path: string): Effect.fn.Return<string | undefined, SyscallError, Kernel> {
+  const named = /^\/proc\/(\d+|self)\/ns\/user$/.exec(path)?.[1]
+  if (named !== undefined) return named
+  const wanted = yield* identityOf(path)
+  for (const pid of yield* numbers) {
+    // it may be gone by now, or another user's
+    const own = yield* Effect.orElseSucceed(identityOf(`/proc/${pid}/ns/user`), () => undefined)
+    if (own === wanted) return pid
+  }
+  return undefined
+})
 
 const inOrder = (mappings: ReadonlyArray<IdMapping>): string =>
   mappings.map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}`).toSorted().join(", ")
@@ -51,23 +50,23 @@ const told = (text: string): string =>
 
 const kinds = [["uidMappings", "uid_map"], ["gidMappings", "gid_map"]] as const
 
+const differing = Effect.fnUntraced(function*(container: Container) {
+  const all: Array<Found> = []
+  const path = container.namespaces.find(({ type }) => type === "user")?.path
+  const given = kinds.filter(([section]) => container[section].length > 0)
+  if (path === undefined || given.length === 0) return all
+  const member = yield* memberOf(path)
+  if (member === undefined) return all
+  for (const [section, file] of given) {
+    const text = yield* Files.using(open(`/proc/${member}/${file}`, 0), Files.readAll)
+    const theirs = told(Buffer.from(text).toString())
+    if (theirs === inOrder(container[section])) continue
+    all.push(found(section, [], inOrder(container[section]), `must be the map of ${path}, or be left out: ${theirs}`))
+  }
+  return all
+})
+
 /** The maps of the configuration are those of the user namespace that it joins, if it has any. */
 export const joinedMaps = (container: Container): Effect.Effect<ReadonlyArray<Found>, never, Kernel> =>
-  Effect.gen(function*() {
-    const path = container.namespaces.find(({ type }) => type === "user")?.path
-    const given = kinds.filter(([section]) => container[section].length > 0)
-    if (path === undefined || given.length === 0) return []
-    const member = yield* memberOf(path)
-    if (member === undefined) return []
-    const all: Array<Found> = []
-    for (const [section, file] of given) {
-      const text = yield* Files.using(open(`/proc/${member}/${file}`, 0), Files.readAll)
-      const theirs = told(Buffer.from(text).toString())
-      if (theirs === inOrder(container[section])) continue
-      all.push(found(section, [], inOrder(container[section]), `must be the map of ${path}, or be left out: ${theirs}`))
-    }
-    return all
-  }).pipe(
-    // another rule reports a path that is not there, and the step that joins reports one that can't be looked into
-    Effect.orElseSucceed(() => [])
-  )
+  // another rule reports a path that is not there, and the step that joins reports one that can't be looked into
+  Effect.orElseSucceed(differing(container), () => [])

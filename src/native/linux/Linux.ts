@@ -222,6 +222,33 @@ const theLive = (): Live => live ??= makeWith(Koffi.load())
  */
 export const make = (): Kernel["Service"] => theLive().kernel
 
+type Cloning = Extract<Call, { readonly _tag: Syscalls.Cloning }>
+
+/** The work of a call of clone(2), which waits in between. */
+const cloned = function*(
+  { blocking, pool }: { readonly blocking: BlockingCalls; readonly pool: ServerPool },
+  call: Cloning,
+  server: Server | undefined,
+  spawned: Spawned | undefined
+): Progress<number | void> {
+  checkFlags(call.flags)
+  if (call._tag === "reclone") {
+    if (server === undefined) throw invalid("only a process of the Fork service can go on in another one")
+    return yield* pool.reclone(server, call.flags)
+  }
+  if (spawned === undefined) throw invalid("a bare clone returns twice: use the Fork service")
+  const child = yield* pool.clone(call.flags, server, spawned.descriptors)
+  blocking.passed()
+  spawned.child = child
+  spawned.end = () => {
+    pool.end(child, lostStatus)
+    blocking.end(child)
+  }
+  spawned.catchUp = blocking.catchUp(child)
+  spawned.forget = () => blocking.forget(child)
+  return child.pid
+}
+
 const makeWith = (library: Koffi.Library): Live => {
   const machine = Syscalls.make(library)
   const reset = () => machine.memory.reset()
@@ -241,28 +268,11 @@ const makeWith = (library: Koffi.Library): Live => {
   })
 
   const cloning = (
-    call: Extract<Call, { readonly _tag: Syscalls.Cloning }>,
+    call: Cloning,
     server: Server | undefined,
     spawned: Spawned | undefined
   ): Effect.Effect<number | void, SyscallError> => {
-    const progress = (function*(): Progress<number | void> {
-      checkFlags(call.flags)
-      if (call._tag === "reclone") {
-        if (server === undefined) throw invalid("only a process of the Fork service can go on in another one")
-        return yield* pool.reclone(server, call.flags)
-      }
-      if (spawned === undefined) throw invalid("a bare clone returns twice: use the Fork service")
-      const child = yield* pool.clone(call.flags, server, spawned.descriptors)
-      blocking.passed()
-      spawned.child = child
-      spawned.end = () => {
-        pool.end(child, lostStatus)
-        blocking.end(child)
-      }
-      spawned.catchUp = blocking.catchUp(child)
-      spawned.forget = () => blocking.forget(child)
-      return child.pid
-    })()
+    const progress = cloned({ pool, blocking }, call, server, spawned)
     return blocking.come(server, () => {
       let awaited: Awaited | undefined
       const exit = exitOf(call, () => {

@@ -40,23 +40,22 @@ const isUsable = (path: string): Effect.Effect<boolean, SyscallError, Kernel> =>
  * The directory of a user who has no run-time directory: below `/tmp`, and only the user's. Root of a user namespace counts as
  * the user that it is outside: many user namespaces share one `/tmp`, and each has a root.
  */
-const ofTmp = (uid: AnyUid): Effect.Effect<string, StateRootError, Kernel> =>
-  Effect.gen(function*() {
-    const maps = yield* Effect.orElseSucceed(ownMap("uid"), () => [])
-    const path = `/tmp/runfx-${hostId(maps, uid) ?? uid}`
-    yield* sys.mkdirat({ dirfd: AT.FDCWD, path, mode: 0o700 }).pipe(
-      orOn(["EEXIST"], undefined),
-      Effect.mapError((reason) => new NoStateRoot({ path, reason }))
-    )
-    const tmp = yield* look("/tmp")
-    // if others can remove names in /tmp, the directory that was checked may be another one later
-    const stays = (tmp.mode & S.ISVTX) !== 0 || (tmp.mode & 0o022) === 0
-    const own = yield* look(path, O.NOFOLLOW).pipe(orOn(["ENOTDIR", "ELOOP"], undefined))
-    if (!stays || own === undefined || !isType(own, S.IFDIR) || own.uid !== uid || (own.mode & 0o077) !== 0) {
-      return yield* new StateUntrusted({ path, owner: own?.uid ?? tmp.uid, mode: (own ?? tmp).mode & 0o7777 })
-    }
-    return path
-  })
+const ofTmp = Effect.fnUntraced(function*(uid: AnyUid): Effect.fn.Return<string, StateRootError, Kernel> {
+  const maps = yield* Effect.orElseSucceed(ownMap("uid"), () => [])
+  const path = `/tmp/runfx-${hostId(maps, uid) ?? uid}`
+  yield* sys.mkdirat({ dirfd: AT.FDCWD, path, mode: 0o700 }).pipe(
+    orOn(["EEXIST"], undefined),
+    Effect.mapError((reason) => new NoStateRoot({ path, reason }))
+  )
+  const tmp = yield* look("/tmp")
+  // if others can remove names in /tmp, the directory that was checked may be another one later
+  const stays = (tmp.mode & S.ISVTX) !== 0 || (tmp.mode & 0o022) === 0
+  const own = yield* look(path, O.NOFOLLOW).pipe(orOn(["ENOTDIR", "ELOOP"], undefined))
+  if (!stays || own === undefined || !isType(own, S.IFDIR) || own.uid !== uid || (own.mode & 0o077) !== 0) {
+    return yield* new StateUntrusted({ path, owner: own?.uid ?? tmp.uid, mode: (own ?? tmp).mode & 0o7777 })
+  }
+  return path
+})
 
 /**
  * `/run/runfx` for root of the host. For every other user it is `runfx` in `$XDG_RUNTIME_DIR`, if that is an absolute path (the
@@ -64,16 +63,20 @@ const ofTmp = (uid: AnyUid): Effect.Effect<string, StateRootError, Kernel> =>
  * of a user namespace `/run`; otherwise `/tmp/runfx-UID`.
  */
 export const defaultStateRoot = (
+  authority: Authority,
+  environment: { readonly XDG_RUNTIME_DIR?: string | undefined }
+): Effect.Effect<string, StateRootError, Kernel> => rootFor(authority, environment)
+
+const rootFor = Effect.fnUntraced(function*(
   { initial, uid }: Authority,
   environment: { readonly XDG_RUNTIME_DIR?: string | undefined }
-): Effect.Effect<string, StateRootError, Kernel> =>
-  Effect.gen(function*() {
-    if (uid === 0 && initial) return "/run/runfx"
-    const named = environment.XDG_RUNTIME_DIR ?? ""
-    // what the environment names is used as it is: if that fails, the user gets the error
-    if (named.startsWith("/")) return `${named.replace(/(.)\/+$/, "$1")}/runfx`
-    for (const directory of [`/run/user/${uid}`, ...(uid === 0 ? ["/run"] : [])]) {
-      if (yield* isUsable(directory)) return `${directory}/runfx`
-    }
-    return yield* ofTmp(uid)
-  })
+): Effect.fn.Return<string, StateRootError, Kernel> {
+  if (uid === 0 && initial) return "/run/runfx"
+  const named = environment.XDG_RUNTIME_DIR ?? ""
+  // what the environment names is used as it is: if that fails, the user gets the error
+  if (named.startsWith("/")) return `${named.replace(/(.)\/+$/, "$1")}/runfx`
+  for (const directory of [`/run/user/${uid}`, ...(uid === 0 ? ["/run"] : [])]) {
+    if (yield* isUsable(directory)) return `${directory}/runfx`
+  }
+  return yield* ofTmp(uid)
+})

@@ -84,8 +84,8 @@ export const create = Effect.fnUntraced(function*(
  *
  * @since 0.2.0
  */
-export const intent = (planned: CgroupManager): Effect.Effect<CgroupManager, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+export const intent = Effect.fnUntraced(
+  function*(planned: CgroupManager): Effect.fn.Return<CgroupManager, SyscallError, Kernel> {
     const paths: Record<string, string> = {}
     const mountpoints: Record<string, string> = {}
     const made: Array<string> = []
@@ -104,7 +104,8 @@ export const intent = (planned: CgroupManager): Effect.Effect<CgroupManager, Sys
       }
     }
     return { ...planned, paths, mountpoints, made: [...new Set(made)], inodes: {} }
-  })
+  }
+)
 
 interface Making {
   /** Controllers of v2 to switch on. */
@@ -132,33 +133,48 @@ const makeAtOnce = (group: Group, undoing: Undoing): Effect.Effect<boolean, Sysc
   makeDirectory(AT.FDCWD, group.path, group.path, group, undoing).pipe(orOn(["ENOENT"], false))
 
 /** Makes one level below `dirfd`, which is `at`, and those below it. */
-const walk = (
+const walk = Effect.fnUntraced(function*(
   dirfd: AnyFd,
   group: Group,
   segments: ReadonlyArray<string>,
   at: string,
   making: Making
-): Effect.Effect<void, CreateError, Kernel | Step.Rollback> =>
-  Effect.gen(function*() {
-    const [name, ...rest] = segments
-    const path = `${at === "/" ? "" : at}/${name}`
-    if (making.wanted.length > 0) yield* enable(dirfd, at, making)
-    const fresh = yield* makeDirectory(dirfd, name!, path, group, making.undoing)
-    if (fresh) making.made.push(path)
-    // a new group of version 1 is as it should be
-    if (fresh && rest.length === 0 && !group.keys.includes("cpuset") && !group.keys.includes(unified)) return
-    yield* using(openDirectory(dirfd, name!), (child) =>
-      Effect.gen(function*() {
-        if (!fresh && rest.length === 0) {
-          const { ino } = yield* sys.statx({ dirfd: child, path: "", flags: AT.EMPTY_PATH, mask: STATX.INO })
-          making.undoing.inodes[path] = ino
-        }
-        if (group.keys.includes("cpuset")) yield* inheritCpuset(dirfd, child, fresh)
-        if (rest.length > 0) return yield* walk(child, group, rest, path, making)
-        if (!fresh) yield* refuseUsed(child, group, path)
-        if (group.keys.includes(unified)) yield* refuseThreaded(child, path)
-      }))
-  })
+): Effect.fn.Return<void, CreateError, Kernel | Step.Rollback> {
+  const [name, ...rest] = segments
+  const path = `${at === "/" ? "" : at}/${name}`
+  if (making.wanted.length > 0) yield* enable(dirfd, at, making)
+  const fresh = yield* makeDirectory(dirfd, name!, path, group, making.undoing)
+  if (fresh) making.made.push(path)
+  // a new group of version 1 is as it should be
+  if (fresh && rest.length === 0 && !group.keys.includes("cpuset") && !group.keys.includes(unified)) return
+  yield* using(openDirectory(dirfd, name!), (child) => pass({ dirfd, child, path, fresh }, group, rest, making))
+})
+
+/** A level that is there, below `dirfd`. */
+interface Level {
+  readonly dirfd: AnyFd
+  readonly child: AnyFd
+  readonly path: string
+  /** Whether it was made just now. */
+  readonly fresh: boolean
+}
+
+/** Checks one level, and makes those below it. */
+const pass = Effect.fnUntraced(function*(
+  { child, dirfd, fresh, path }: Level,
+  group: Group,
+  rest: ReadonlyArray<string>,
+  making: Making
+): Effect.fn.Return<void, CreateError, Kernel | Step.Rollback> {
+  if (!fresh && rest.length === 0) {
+    const { ino } = yield* sys.statx({ dirfd: child, path: "", flags: AT.EMPTY_PATH, mask: STATX.INO })
+    making.undoing.inodes[path] = ino
+  }
+  if (group.keys.includes("cpuset")) yield* inheritCpuset(dirfd, child, fresh)
+  if (rest.length > 0) return yield* walk(child, group, rest, path, making)
+  if (!fresh) yield* refuseUsed(child, group, path)
+  if (group.keys.includes(unified)) yield* refuseThreaded(child, path)
+})
 
 /** Whether the directory was made. It can't be interrupted, so that what is made is always registered. */
 const makeDirectory = (
@@ -190,57 +206,56 @@ const inheritCpuset = Effect.fnUntraced(function*(parent: number, child: number,
 })
 
 /** Switches v2 controllers on for the children of a group: all in one write, or else each that can be. */
-const enable = (
+const enable = Effect.fnUntraced(function*(
   dirfd: AnyFd,
   path: string,
   { required, wanted }: Making
-): Effect.Effect<void, SyscallError | CgroupControllerMissing, Kernel> =>
-  Effect.gen(function*() {
-    const available = words(yield* valueIn(dirfd, "cgroup.controllers"))
-    for (const [controller, limits] of required) {
-      if (!available.includes(controller)) return yield* new CgroupControllerMissing({ limits, controller, path })
+): Effect.fn.Return<void, SyscallError | CgroupControllerMissing, Kernel> {
+  const available = words(yield* valueIn(dirfd, "cgroup.controllers"))
+  for (const [controller, limits] of required) {
+    if (!available.includes(controller)) return yield* new CgroupControllerMissing({ limits, controller, path })
+  }
+  const enabled = words(yield* valueIn(dirfd, "cgroup.subtree_control"))
+  const missing = available.filter((name) => !enabled.includes(name) && (wanted === "all" || wanted.includes(name)))
+  if (missing.length === 0) return
+  const write = (names: ReadonlyArray<string>) =>
+    writeIn(dirfd, "cgroup.subtree_control", names.map((name) => `+${name}`).join(" "))
+  const all = yield* Effect.result(write(missing))
+  if (all._tag === "Success") return
+  if (all.failure.code === "EBUSY") {
+    // the group holds processes: one by one, the kernel would let the threaded controllers (cpu, pids) through, and make
+    // the group the root of a threaded subtree, in which no container can be
+    const controller = missing.find((name) => required.has(name))
+    if (controller === undefined) return
+    const limits = required.get(controller)!
+    return yield* new CgroupControllerMissing({ limits, controller, path, reason: all.failure })
+  }
+  for (const controller of missing) {
+    const limits = required.get(controller)
+    const one = yield* Effect.result(write([controller]))
+    // a controller that no limit asks for is not worth a failure: without it, that resource is not limited
+    if (one._tag === "Failure" && limits !== undefined) {
+      return yield* new CgroupControllerMissing({ limits, controller, path, reason: one.failure })
     }
-    const enabled = words(yield* valueIn(dirfd, "cgroup.subtree_control"))
-    const missing = available.filter((name) => !enabled.includes(name) && (wanted === "all" || wanted.includes(name)))
-    if (missing.length === 0) return
-    const write = (names: ReadonlyArray<string>) =>
-      writeIn(dirfd, "cgroup.subtree_control", names.map((name) => `+${name}`).join(" "))
-    const all = yield* Effect.result(write(missing))
-    if (all._tag === "Success") return
-    if (all.failure.code === "EBUSY") {
-      // the group holds processes: one by one, the kernel would let the threaded controllers (cpu, pids) through, and make
-      // the group the root of a threaded subtree, in which no container can be
-      const controller = missing.find((name) => required.has(name))
-      if (controller === undefined) return
-      const limits = required.get(controller)!
-      return yield* new CgroupControllerMissing({ limits, controller, path, reason: all.failure })
-    }
-    for (const controller of missing) {
-      const limits = required.get(controller)
-      const one = yield* Effect.result(write([controller]))
-      // a controller that no limit asks for is not worth a failure: without it, that resource is not limited
-      if (one._tag === "Failure" && limits !== undefined) {
-        return yield* new CgroupControllerMissing({ limits, controller, path, reason: one.failure })
-      }
-    }
-  })
+  }
+})
 
-const refuseUsed = (
+const refuseUsed = Effect.fnUntraced(function*(
   dirfd: AnyFd,
   group: Group,
   path: string
-): Effect.Effect<void, SyscallError | CgroupInUse, Kernel> =>
-  Effect.gen(function*() {
-    const pids = yield* pidsOfGroup(dirfd)
-    const frozen = yield* isFrozenGroup(dirfd, group)
-    if (pids.length > 0 || frozen) return yield* new CgroupInUse({ path, pids, frozen })
-  })
+): Effect.fn.Return<void, SyscallError | CgroupInUse, Kernel> {
+  const pids = yield* pidsOfGroup(dirfd)
+  const frozen = yield* isFrozenGroup(dirfd, group)
+  if (pids.length > 0 || frozen) return yield* new CgroupInUse({ path, pids, frozen })
+})
 
-const refuseThreaded = (dirfd: AnyFd, path: string): Effect.Effect<void, SyscallError | CgroupThreaded, Kernel> =>
-  Effect.gen(function*() {
+const refuseThreaded = Effect.fnUntraced(
+  function*(dirfd: AnyFd, path: string): Effect.fn.Return<void, SyscallError | CgroupThreaded, Kernel> {
     const type = yield* valueIn(dirfd, "cgroup.type")
     if (type !== "domain") return yield* new CgroupThreaded({ path, type })
-  })
+  }
+)
 
 /**
  * Removes a directory that `create` made, and waits for processes in it that are about to end.
@@ -307,35 +322,34 @@ const removeBelow = (
       )
   }).pipe(orOn(gone, undefined))
 
-const removeTree = (
+const removeTree = Effect.fnUntraced(function*(
   dirfd: AnyFd,
   below: string,
   path: string,
   waiting: Waiting
-): Effect.Effect<void, SyscallError | CgroupNotEmpty, Kernel> =>
-  Effect.gen(function*() {
-    const remove = sys.unlinkat({ dirfd, path: below, flags: AT.REMOVEDIR }).pipe(
-      Effect.as("removed" as const),
-      orOn(gone, "removed" as const),
-      orOn(["EBUSY", "ENOTEMPTY"], "busy" as const)
-    )
-    for (let sleep = 1;; sleep = Math.min(sleep * 2, 200)) {
-      if ((yield* remove) === "removed") return
-      const children = yield* eachIn(
-        dirfd,
-        below,
-        (dirfd, child) => removeTree(dirfd, child, `${path}/${split(child).name}`, waiting)
-      ).pipe(orOn(gone, 0))
-      if (children > 0 && (yield* remove) === "removed") return
-      if (waiting.slept >= patience.occupied) {
-        const pids = yield* using(openDirectory(dirfd, below), pidsOfGroup).pipe(orOn(gone, []))
-        if (pids.length > 0 || waiting.slept >= patience.empty) {
-          return yield* new CgroupNotEmpty({ path, pids, milliseconds: waiting.slept })
-        }
+): Effect.fn.Return<void, SyscallError | CgroupNotEmpty, Kernel> {
+  const remove = sys.unlinkat({ dirfd, path: below, flags: AT.REMOVEDIR }).pipe(
+    Effect.as("removed" as const),
+    orOn(gone, "removed" as const),
+    orOn(["EBUSY", "ENOTEMPTY"], "busy" as const)
+  )
+  for (let sleep = 1;; sleep = Math.min(sleep * 2, 200)) {
+    if ((yield* remove) === "removed") return
+    const children = yield* eachIn(
+      dirfd,
+      below,
+      (dirfd, child) => removeTree(dirfd, child, `${path}/${split(child).name}`, waiting)
+    ).pipe(orOn(gone, 0))
+    if (children > 0 && (yield* remove) === "removed") return
+    if (waiting.slept >= patience.occupied) {
+      const pids = yield* using(openDirectory(dirfd, below), pidsOfGroup).pipe(orOn(gone, []))
+      if (pids.length > 0 || waiting.slept >= patience.empty) {
+        return yield* new CgroupNotEmpty({ path, pids, milliseconds: waiting.slept })
       }
-      waiting.slept += yield* pause(sleep)
     }
-  })
+    waiting.slept += yield* pause(sleep)
+  }
+})
 
 /**
  * Removes the groups, with those that the container made below them, and the directories above that `create` made, unless

@@ -141,26 +141,31 @@ export const applyLimits = (
   manager: CgroupManager,
   cgroup: Cgroup,
   { cpuTime = true }: { readonly cpuTime?: boolean } = {}
-): Effect.Effect<void, LimitError, Kernel> =>
-  Effect.gen(function*() {
-    const all = groups(manager)
-    for (const controller of controllers) {
-      const by = served(all, controller)
-      const settings = (by?.v2 === true ? controller.settingsV2 : controller.settingsV1)(cgroup)
-      // a controller that is missing is reported at once
-      const now = cpuTime || by === undefined ? settings : settings.filter((setting) => !isOfCpuTime(setting))
-      yield* applyTo(by?.group, by?.name ?? controller.v1, now, cgroup)
+): Effect.Effect<void, LimitError, Kernel> => applyAll(manager, cgroup, cpuTime)
+
+const applyAll = Effect.fnUntraced(function*(
+  manager: CgroupManager,
+  cgroup: Cgroup,
+  cpuTime: boolean
+): Effect.fn.Return<void, LimitError, Kernel> {
+  const all = groups(manager)
+  for (const controller of controllers) {
+    const by = served(all, controller)
+    const settings = (by?.v2 === true ? controller.settingsV2 : controller.settingsV1)(cgroup)
+    // a controller that is missing is reported at once
+    const now = cpuTime || by === undefined ? settings : settings.filter((setting) => !isOfCpuTime(setting))
+    yield* applyTo(by?.group, by?.name ?? controller.v1, now, cgroup)
+  }
+  const settings = unifiedSettings(cgroup)
+  if (settings.length > 0) {
+    const group = groupFor(all, unified)
+    for (const setting of settings) {
+      const controller = setting._tag === "Setting" ? controllerOf(setting) : unified
+      yield* applyTo(group, controller, [setting], cgroup)
     }
-    const settings = unifiedSettings(cgroup)
-    if (settings.length > 0) {
-      const group = groupFor(all, unified)
-      for (const setting of settings) {
-        const controller = setting._tag === "Setting" ? controllerOf(setting) : unified
-        yield* applyTo(group, controller, [setting], cgroup)
-      }
-    }
-    if (cgroup.devices.length > 0) yield* applyDevices(all, cgroup)
-  })
+  }
+  if (cgroup.devices.length > 0) yield* applyDevices(all, cgroup)
+})
 
 const applyTo = (
   group: Group | undefined,
@@ -197,49 +202,46 @@ const applyTo = (
 }
 
 /** v2 kills what is above a new limit; v1 refuses the limit by itself. */
-const refuseBelowUsage = (
+const refuseBelowUsage = Effect.fnUntraced(function*(
   dirfd: AnyFd,
   limit: bigint
-): Effect.Effect<void, SyscallError | CgroupLimitInvalid, Kernel> =>
-  Effect.gen(function*() {
-    const usage = BigInt((yield* readIn(dirfd, "memory.current")).trim())
-    if (limit > 0n && limit < usage) {
-      const problem =
-        `is ${limit}, but ${usage} bytes are in use, and memory.checkBeforeUpdate asks not to go below that`
-      return yield* new CgroupLimitInvalid({ limit: "memory.limit", problem })
-    }
-  })
+): Effect.fn.Return<void, SyscallError | CgroupLimitInvalid, Kernel> {
+  const usage = BigInt((yield* readIn(dirfd, "memory.current")).trim())
+  if (limit > 0n && limit < usage) {
+    const problem = `is ${limit}, but ${usage} bytes are in use, and memory.checkBeforeUpdate asks not to go below that`
+    return yield* new CgroupLimitInvalid({ limit: "memory.limit", problem })
+  }
+})
 
 /** Writes a setting to the first of its files that exists. */
-const apply = (
+const apply = Effect.fnUntraced(function*(
   dirfd: AnyFd,
   group: Group,
   controller: string,
   setting: Setting
-): Effect.Effect<
+): Effect.fn.Return<
   void,
   SyscallError | CgroupControllerMissing | CgroupFileMissing | CgroupValueRefused,
   Kernel
-> =>
-  Effect.gen(function*() {
-    const { candidates, limit } = setting
-    for (const { file, value } of candidates) {
-      const result = yield* Effect.result(writeIn(dirfd, file, value))
-      if (result._tag === "Success") return
-      const reason = result.failure
-      // only a failing open means a missing file; a write may fail with ENOENT for what its value names
-      if (reason.call._tag === "openat2" && reason.code === "ENOENT") continue
-      return yield* new CgroupValueRefused({ limit, controller, file: `${group.path}/${file}`, value, reason })
-    }
-    if (setting.optional) return
-    const { path } = group
-    if (group.keys.includes(unified) && controller !== "cgroup") {
-      const here = (yield* readIn(dirfd, "cgroup.controllers")).trim().split(" ")
-      if (!here.includes(controller)) return yield* new CgroupControllerMissing({ limits: [limit], controller, path })
-    }
-    const value = candidates[0]!.value
-    return yield* new CgroupFileMissing({ limit, controller, path, files: candidates.map(({ file }) => file), value })
-  })
+> {
+  const { candidates, limit } = setting
+  for (const { file, value } of candidates) {
+    const result = yield* Effect.result(writeIn(dirfd, file, value))
+    if (result._tag === "Success") return
+    const reason = result.failure
+    // only a failing open means a missing file; a write may fail with ENOENT for what its value names
+    if (reason.call._tag === "openat2" && reason.code === "ENOENT") continue
+    return yield* new CgroupValueRefused({ limit, controller, file: `${group.path}/${file}`, value, reason })
+  }
+  if (setting.optional) return
+  const { path } = group
+  if (group.keys.includes(unified) && controller !== "cgroup") {
+    const here = (yield* readIn(dirfd, "cgroup.controllers")).trim().split(" ")
+    if (!here.includes(controller)) return yield* new CgroupControllerMissing({ limits: [limit], controller, path })
+  }
+  const value = candidates[0]!.value
+  return yield* new CgroupFileMissing({ limit, controller, path, files: candidates.map(({ file }) => file), value })
+})
 
 /** A file takes one rule in a write, and stays open for all that follow each other. */
 const applyRules = (

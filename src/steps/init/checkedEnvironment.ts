@@ -46,19 +46,22 @@ const nameOf = (entry: string): string =>
  */
 export const checkedEnvironment = (
   env: Process["env"]
-): Effect.Effect<Environment["Service"], InvalidEnvironment> =>
-  Effect.gen(function*() {
-    const values = new Map<string, string>()
-    for (const [index, given] of env.entries()) {
-      // the only place where a secret is read
-      const entry = Redacted.isRedacted(given) ? Redacted.value(given) : given
-      const problem = problemOf(entry)
-      if (problem !== undefined) return yield* new InvalidEnvironment({ index, name: nameOf(entry), problem })
-      const equals = entry.indexOf("=")
-      const name = entry.slice(0, equals)
-      // a Map keeps the place of the first mention, but the last one counts
-      values.delete(name)
-      values.set(name, entry.slice(equals + 1))
-    }
-    return { entries: [...values], path: values.get("PATH") }
-  })
+): Effect.Effect<Environment["Service"], InvalidEnvironment> => checkAll(env)
+
+const checkAll = Effect.fnUntraced(function*(
+  env: Process["env"]
+): Effect.fn.Return<Environment["Service"], InvalidEnvironment> {
+  const values = new Map<string, string>()
+  for (const [index, given] of env.entries()) {
+    // the only place where a secret is read
+    const entry = Redacted.isRedacted(given) ? Redacted.value(given) : given
+    const problem = problemOf(entry)
+    if (problem !== undefined) return yield* new InvalidEnvironment({ index, name: nameOf(entry), problem })
+    const equals = entry.indexOf("=")
+    const name = entry.slice(0, equals)
+    // a Map keeps the place of the first mention, but the last one counts
+    values.delete(name)
+    values.set(name, entry.slice(equals + 1))
+  }
+  return { entries: [...values], path: values.get("PATH") }
+})

@@ -42,19 +42,24 @@ export const initMain = (
   pipeline: Pipeline.Any,
   init: Init["Service"],
   report: Report
-): Effect.Effect<never, unknown, Kernel> =>
-  Effect.gen(function*() {
-    const exit = yield* Pipeline.runUnchecked(pipeline).pipe(
-      Effect.provideService(Init, init),
-      Effect.provideService(Events, (event) => Effect.sync(() => void report.events.push(event))),
-      beside,
-      Effect.exit
-    )
-    // a pipeline that ends without exec or exit has lost its last step
-    const cause = Exit.isFailure(exit)
-      ? exit.cause
-      : Cause.die(new Error(`the pipeline "${pipeline.name}" ended without an exec`))
-    report.failure = cause
-    yield* send(init.channel, { _tag: "Failed" })
-    return yield* sys.exit_group({ status: exitCodeOf(Cause.squash(cause)) })
-  })
+): Effect.Effect<never, unknown, Kernel> => runAll(pipeline, init, report)
+
+const runAll = Effect.fnUntraced(function*(
+  pipeline: Pipeline.Any,
+  init: Init["Service"],
+  report: Report
+): Effect.fn.Return<never, unknown, Kernel> {
+  const exit = yield* Pipeline.runUnchecked(pipeline).pipe(
+    Effect.provideService(Init, init),
+    Effect.provideService(Events, (event) => Effect.sync(() => void report.events.push(event))),
+    beside,
+    Effect.exit
+  )
+  // a pipeline that ends without exec or exit has lost its last step
+  const cause = Exit.isFailure(exit)
+    ? exit.cause
+    : Cause.die(new Error(`the pipeline "${pipeline.name}" ended without an exec`))
+  report.failure = cause
+  yield* send(init.channel, { _tag: "Failed" })
+  return yield* sys.exit_group({ status: exitCodeOf(Cause.squash(cause)) })
+})

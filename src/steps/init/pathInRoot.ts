@@ -30,11 +30,12 @@ export class OutsideOfRoot extends Data.TaggedError("OutsideOfRoot")<{
  *
  * @since 0.2.0
  */
-export const pathInRoot = (configured: string): Effect.Effect<string, OutsideOfRoot | SyscallError, Kernel> =>
-  Effect.gen(function*() {
+export const pathInRoot = Effect.fnUntraced(
+  function*(configured: string): Effect.fn.Return<string, OutsideOfRoot | SyscallError, Kernel> {
     const path = yield* Ahead.likely(configured)(sys.getcwd({})).pipe(
       onErrno(["ENOENT"], () => new OutsideOfRoot({ configured, found: "a directory that was removed" }))
     )
     if (!path.startsWith("/")) return yield* new OutsideOfRoot({ configured, found: path })
     return path
-  })
+  }
+)

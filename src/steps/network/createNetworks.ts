@@ -35,18 +35,17 @@ export const networkAdvice = {
  *
  * The result is plain data for {@link removeNetworks}, in this process or in a later one.
  */
-export const createNetworks = (
+export const createNetworks = Effect.fnUntraced(function*(
   networks: ReadonlyArray<Network>,
   initPid: AnyPid
-): Effect.Effect<
+): Effect.fn.Return<
   ReadonlyArray<Created>,
   SyscallError | NetworkError | BridgesLocked | UnknownStrategyError,
   Kernel | Rollback
-> =>
-  Effect.gen(function*() {
-    const strategies = yield* Effect.forEach(networks, strategyOf)
-    return yield* Effect.forEach(networks, (network, index) => strategies[index]!.create(network, { initPid }))
-  })
+> {
+  const strategies = yield* Effect.forEach(networks, strategyOf)
+  return yield* Effect.forEach(networks, (network, index) => strategies[index]!.create(network, { initPid }))
+})
 
 /**
  * Removes what {@link createNetworks} made, the last first. If one removal fails, the others are still done, and then this fails.
@@ -54,14 +53,13 @@ export const createNetworks = (
  *
  * A bridge that runfx made stays as long as other interfaces are connected to it; the last one to leave removes it.
  */
-export const removeNetworks = (
+export const removeNetworks = Effect.fnUntraced(function*(
   created: ReadonlyArray<Created>
-): Effect.Effect<void, SyscallError | BridgesLocked | UnknownStrategyError, Kernel> =>
-  Effect.gen(function*() {
-    let failures: Cause.Cause<SyscallError | BridgesLocked | UnknownStrategyError> = Cause.empty
-    for (const one of created.toReversed()) {
-      const exit = yield* Effect.exit(Effect.flatMap(strategyOf(one.network), (strategy) => strategy.remove(one)))
-      if (Exit.isFailure(exit)) failures = Cause.combine(failures, exit.cause)
-    }
-    if (failures.reasons.length > 0) yield* Effect.failCause(failures)
-  })
+): Effect.fn.Return<void, SyscallError | BridgesLocked | UnknownStrategyError, Kernel> {
+  let failures: Cause.Cause<SyscallError | BridgesLocked | UnknownStrategyError> = Cause.empty
+  for (const one of created.toReversed()) {
+    const exit = yield* Effect.exit(Effect.flatMap(strategyOf(one.network), (strategy) => strategy.remove(one)))
+    if (Exit.isFailure(exit)) failures = Cause.combine(failures, exit.cause)
+  }
+  if (failures.reasons.length > 0) yield* Effect.failCause(failures)
+})

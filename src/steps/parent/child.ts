@@ -72,18 +72,39 @@ const reapGroup = Effect.fnUntraced(function*(pid: AnyPid) {
 export const end = ({ forget, pid, pidfd }: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.ensuring(endProcess(pid, pidfd), forget)
 
-const endProcess = (pid: AnyPid, pidfd: AnyPidfd): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+const endProcess = Effect.fnUntraced(
+  function*(pid: AnyPid, pidfd: AnyPidfd): Effect.fn.Return<void, SyscallError, Kernel> {
     const sent = yield* Effect.exit(sys.pidfd_send_signal({ pidfd, signal: SIG.KILL }).pipe(orOn(["ESRCH"], undefined)))
     // EPERM: the child runs as another user by now, and the caller lacks CAP_KILL. A child that has failed ends by itself
     const ended = yield* reapWithin(pidfd, Exit.isSuccess(sent) ? deathBound : ownEndBound)
     if (Exit.isFailure(sent) && ended === null) return yield* sent
     yield* reapGroup(pid)
-  })
+  }
+)
 
 /** As {@link end}, and then closes the handle, also if ending the child failed. */
 const killAndReap = (child: Child): Effect.Effect<void, SyscallError, Kernel> =>
   Effect.flatMap(Effect.exit(end(child)), (ended) => Effect.andThen(sys.close({ fd: child.pidfd }), ended))
+
+const spawned = Effect.fnUntraced(function*<R>(
+  flags: number,
+  child: Effect.Effect<unknown, unknown, R>,
+  descriptors: ReadonlyArray<Passed>,
+  undo: (end: Effect.Effect<void, SyscallError, Kernel>) => Effect.Effect<void, SyscallError, Kernel>
+): Effect.fn.Return<Child, SyscallError, R | Kernel | Fork | Step.Rollback> {
+  const fork = yield* Fork
+  const { catchUp, forget, pid } = yield* fork.start(flags, child, descriptors)
+  const pidfd = yield* Effect.catchCause(
+    sys.pidfd_open({ pid, flags: 0 }),
+    (cause) =>
+      Effect.flatMap(Effect.exit(Effect.ensuring(killUnheld(pid), forget)), (ended) =>
+        // if stopping the child fails too, both causes are reported
+        Effect.failCause(Exit.isFailure(ended) ? Cause.combine(cause, ended.cause) : cause))
+  )
+  const held: Child = { pid, pidfd, catchUp, forget }
+  yield* Step.onRollback(undo(killAndReap(held)))
+  return held
+})
 
 /**
  * Starts a child and returns its handle. If there is no handle for the child, it is killed.
@@ -98,17 +119,7 @@ export const spawnChild = <R>(
   undo: (end: Effect.Effect<void, SyscallError, Kernel>) => Effect.Effect<void, SyscallError, Kernel> = (end) => end
 ): Effect.Effect<Child, SyscallError, R | Kernel | Fork | Step.Rollback> =>
   // no interruption between the child and its handle
-  Effect.uninterruptible(Effect.gen(function*() {
-    const fork = yield* Fork
-    const { catchUp, forget, pid } = yield* fork.start(flags, child, descriptors)
-    const pidfd = yield* Effect.catchCause(sys.pidfd_open({ pid, flags: 0 }), (cause) =>
-      Effect.flatMap(Effect.exit(Effect.ensuring(killUnheld(pid), forget)), (ended) =>
-        // if stopping the child fails too, both causes are reported
-        Effect.failCause(Exit.isFailure(ended) ? Cause.combine(cause, ended.cause) : cause)))
-    const held: Child = { pid, pidfd, catchUp, forget }
-    yield* Step.onRollback(undo(killAndReap(held)))
-    return held
-  }))
+  Effect.uninterruptible(spawned(flags, child, descriptors, undo))
 
 /** Kills a child by its pid, which no other process can have until the child is reaped. */
 const killUnheld = (pid: AnyPid): Effect.Effect<void, SyscallError, Kernel> =>
@@ -119,6 +130,15 @@ const killUnheld = (pid: AnyPid): Effect.Effect<void, SyscallError, Kernel> =>
 
 const stranger = (pid: AnyPid) =>
   Effect.fail(new ChannelGarbled({ waitingFor: "its word \"Entered\"", got: `the pid of a stranger (${pid})` }))
+
+const judgeSuccessor = Effect.fnUntraced(function*(pid: AnyPid, pidfd: AnyPidfd, predecessor: number) {
+  yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOHANG | W.NOWAIT }).pipe(
+    onErrno(["ECHILD"], () => stranger(pid))
+  )
+  // a child that is not reaped still has its number
+  const session = yield* sys.getsid({ pid }).pipe(onErrno(["ESRCH"], () => stranger(pid)))
+  if (session !== predecessor) yield* stranger(pid)
+})
 
 /**
  * A handle of the process that a child has named as the one in which it continues. A process of the container may have
@@ -136,13 +156,5 @@ export const openSuccessor = (
 ): Effect.Effect<number, SyscallError | ChannelGarbled, Kernel> =>
   keeping(
     sys.pidfd_open({ pid, flags: 0 }).pipe(onErrno(["ESRCH", "EINVAL"], () => stranger(pid))),
-    (pidfd) =>
-      Effect.gen(function*() {
-        yield* sys.waitid({ idtype: P.PIDFD, id: pidfd, options: W.EXITED | W.NOHANG | W.NOWAIT }).pipe(
-          onErrno(["ECHILD"], () => stranger(pid))
-        )
-        // a child that is not reaped still has its number
-        const session = yield* sys.getsid({ pid }).pipe(onErrno(["ESRCH"], () => stranger(pid)))
-        if (session !== predecessor) yield* stranger(pid)
-      })
+    (pidfd) => judgeSuccessor(pid, pidfd, predecessor)
   )

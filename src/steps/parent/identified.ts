@@ -29,14 +29,13 @@ type Identified = Pick<State, "init" | "namespacePaths">
  *
  * @since 0.2.0
  */
-export const identifiedLater = (
+export const identifiedLater = Effect.fnUntraced(function*(
   pid: AnyPid
-): Effect.Effect<Required<Pick<State, "hidden">> | undefined, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    if ((yield* procView)._tag === "None") return undefined
-    const hidden = yield* holdHidden(pid)
-    return hidden === undefined ? undefined : { hidden }
-  })
+): Effect.fn.Return<Required<Pick<State, "hidden">> | undefined, SyscallError, Kernel> {
+  if ((yield* procView)._tag === "None") return undefined
+  const hidden = yield* holdHidden(pid)
+  return hidden === undefined ? undefined : { hidden }
+})
 
 /**
  * What a state says about the container's first process; `undefined` if `/proc` does not show that process.
@@ -45,20 +44,24 @@ export const identifiedLater = (
  */
 export const identified = (
   pid: AnyPid,
+  container: Container
+): Effect.Effect<Identified | undefined, SyscallError, Kernel> => identifiedIn(pid, container)
+
+const identifiedIn = Effect.fnUntraced(function*(
+  pid: AnyPid,
   { namespaces }: Container
-): Effect.Effect<Identified | undefined, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    const view = yield* procView
-    const identity = yield* identify(pid, view)
-    if (identity === undefined) return undefined
-    const number = yield* procNumber(pid, view)
-    if (number === undefined) return { init: identity, namespacePaths: {} }
-    // the runtime can't read this link of a process that it may not trace
-    const pidNamespace = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
-      orOn(["ENOENT", "EACCES", "EPERM"], undefined)
-    )
-    return {
-      init: { ...identity, ...given({ pidNamespace }) },
-      namespacePaths: Object.fromEntries(namespaces.map(({ type }) => [type, `/proc/${number}/ns/${type}`]))
-    }
-  })
+): Effect.fn.Return<Identified | undefined, SyscallError, Kernel> {
+  const view = yield* procView
+  const identity = yield* identify(pid, view)
+  if (identity === undefined) return undefined
+  const number = yield* procNumber(pid, view)
+  if (number === undefined) return { init: identity, namespacePaths: {} }
+  // the runtime can't read this link of a process that it may not trace
+  const pidNamespace = yield* sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${number}/ns/pid` }).pipe(
+    orOn(["ENOENT", "EACCES", "EPERM"], undefined)
+  )
+  return {
+    init: { ...identity, ...given({ pidNamespace }) },
+    namespacePaths: Object.fromEntries(namespaces.map(({ type }) => [type, `/proc/${number}/ns/${type}`]))
+  }
+})

@@ -25,15 +25,19 @@ export interface WhyDied {
 
 /** Looks for an explanation. If the look-up fails, there is none. */
 export const whyDied = (
+  launch: Launch["Service"],
+  cgroup: CgroupManager | undefined
+): Effect.Effect<WhyDied, never, Kernel> => reasonsOf(launch, cgroup)
+
+const reasonsOf = Effect.fnUntraced(function*(
   { init, record: { container, process } }: Launch["Service"],
   cgroup: CgroupManager | undefined
-): Effect.Effect<WhyDied, never, Kernel> =>
-  Effect.gen(function*() {
-    const found = cgroup === undefined ? undefined : yield* Effect.orElseSucceed(shortage(cgroup), () => undefined)
-    const seccomp = earlyFilter(container, process)
-    const forbidden = seccomp === undefined ? [] : refusedCalls(seccomp, init)
-    return {
-      ...given({ shortage: found, cpuTime: process.rlimits.findLast(({ resource }) => resource === RLIMIT.CPU) }),
-      ...(forbidden.length === 0 ? {} : { forbidden })
-    }
-  })
+): Effect.fn.Return<WhyDied, never, Kernel> {
+  const found = cgroup === undefined ? undefined : yield* Effect.orElseSucceed(shortage(cgroup), () => undefined)
+  const seccomp = earlyFilter(container, process)
+  const forbidden = seccomp === undefined ? [] : refusedCalls(seccomp, init)
+  return {
+    ...given({ shortage: found, cpuTime: process.rlimits.findLast(({ resource }) => resource === RLIMIT.CPU) }),
+    ...(forbidden.length === 0 ? {} : { forbidden })
+  }
+})

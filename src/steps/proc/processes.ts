@@ -67,30 +67,28 @@ export const parseStat = (text: string): ProcessStat | undefined => {
 }
 
 /** What the kernel reports about a process now; `undefined` if there is none. */
-export const readStat = (
+export const readStat = Effect.fnUntraced(function*(
   pid: AnyPid,
   view?: ProcView
-): Effect.Effect<ProcessStat | undefined, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    const seen = view ?? (yield* procView)
-    const text = yield* readBelowProc(pid, "stat", seen)
-    const stat = text === undefined ? undefined : parseStat(text)
-    if (stat === undefined || seen._tag === "Own") return stat
-    // these are numbers of another namespace, of which only the caller's own can be translated
-    return { ...stat, pid, parent: seen._tag === "Other" && stat.parent === seen.self ? yield* sys.getpid({}) : 0 }
-  })
+): Effect.fn.Return<ProcessStat | undefined, SyscallError, Kernel> {
+  const seen = view ?? (yield* procView)
+  const text = yield* readBelowProc(pid, "stat", seen)
+  const stat = text === undefined ? undefined : parseStat(text)
+  if (stat === undefined || seen._tag === "Own") return stat
+  // these are numbers of another namespace, of which only the caller's own can be translated
+  return { ...stat, pid, parent: seen._tag === "Other" && stat.parent === seen.self ? yield* sys.getpid({}) : 0 }
+})
 
 /** The identity of the process that has a pid now; `undefined` if there is none, or if `/proc` does not show it. */
-export const identify = (
+export const identify = Effect.fnUntraced(function*(
   pid: AnyPid,
   view?: ProcView
-): Effect.Effect<ProcessIdentity | undefined, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    const seen = view ?? (yield* procView)
-    if (seen._tag === "None") return undefined
-    const stat = yield* readStat(pid, seen)
-    return stat === undefined ? undefined : { pid: stat.pid, startTime: stat.startTime }
-  })
+): Effect.fn.Return<ProcessIdentity | undefined, SyscallError, Kernel> {
+  const seen = view ?? (yield* procView)
+  if (seen._tag === "None") return undefined
+  const stat = yield* readStat(pid, seen)
+  return stat === undefined ? undefined : { pid: stat.pid, startTime: stat.startTime }
+})
 
 /**
  * The thread of this process that makes calls; `undefined` if that is the main thread, or if `/proc` does not tell.
@@ -145,11 +143,12 @@ export const signalThrough = (pidfd: AnyPidfd, signal: number): Effect.Effect<bo
   )
 
 /** Sends a signal to a process, and never to another one that has its pid by now; `false` if it has ended. */
-export const signal = (process: ProcessIdentity, signal: number): Effect.Effect<boolean, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+export const signal = Effect.fnUntraced(
+  function*(process: ProcessIdentity, signal: number): Effect.fn.Return<boolean, SyscallError, Kernel> {
     const pidfd = yield* openProcess(process.pid)
     if (pidfd === undefined) return false
     return yield* using(Effect.succeed(pidfd), () =>
       // the descriptor is opened before the comparison, so that the compared process is the one that gets the signal
       Effect.flatMap(isAlive(process), (alive) => alive ? signalThrough(pidfd, signal) : Effect.succeed(false)))
-  })
+  }
+)

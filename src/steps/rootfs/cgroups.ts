@@ -153,44 +153,53 @@ const mountHierarchy = Effect.fnUntraced(function*(
     })).pipe(during(about, "attach"))
 })
 
-const mountV1 = Effect.fnUntraced(function*(
+/** Puts each hierarchy into a directory of its own below the mount of a tmpfs. */
+const mountHierarchies = Effect.fnUntraced(function*(
+  fd: number,
+  mounting: Mounting,
+  about: About,
+  mount: Mount,
+  hierarchies: ReadonlyArray<Shown>
+) {
+  const attributes = attributesOf(mount.flags)
+  for (const { keys, mountpoint, own } of hierarchies) {
+    const { name } = Files.split(mountpoint)
+    const isUnified = keys.includes(unified)
+    const named = {
+      ...about,
+      type: isUnified ? "cgroup2" : "cgroup",
+      destination: `${about.destination}/${name}`
+    }
+    yield* mountHierarchy(named, fd, name, view(mounting, named, isUnified ? [] : keys, attributes, own))
+    // if a hierarchy holds several controllers, each has a link of its own name: cpu -> cpu,cpuacct
+    const links = keys.filter((key) => key !== name && key !== unified && !key.startsWith("name="))
+    for (const path of links) {
+      yield* during(named, "resolve the target")(makeLink(fd, path, name, mounting.making))
+    }
+  }
+  if ((attributes & MOUNT_ATTR.RDONLY) !== 0) yield* during(about, "set the attributes")(makeReadonly(fd))
+  yield* during(about, "set the propagation")(applyPropagation(fd, mount))
+})
+
+const mountV1 = (
   mounting: Mounting,
   about: About,
   mount: Mount,
   hierarchies: ReadonlyArray<Shown>,
   place: number
-) {
-  const attributes = attributesOf(mount.flags)
+) => {
   const owner = mounting.making.owner
   const base = makeFilesystem(
     { ...about, type: "tmpfs", source: "cgroup" },
     ["mode=755", ...(owner === undefined ? [] : [`uid=${owner.uid}`, `gid=${owner.gid}`])],
-    attributes & ~MOUNT_ATTR.RDONLY
+    attributesOf(mount.flags) & ~MOUNT_ATTR.RDONLY
   )
-  return yield* Files.keeping(
-    base,
-    Effect.fnUntraced(function*(fd) {
-      yield* during(about, "attach")(attach(fd, place))
-      for (const { keys, mountpoint, own } of hierarchies) {
-        const { name } = Files.split(mountpoint)
-        const isUnified = keys.includes(unified)
-        const named = {
-          ...about,
-          type: isUnified ? "cgroup2" : "cgroup",
-          destination: `${about.destination}/${name}`
-        }
-        yield* mountHierarchy(named, fd, name, view(mounting, named, isUnified ? [] : keys, attributes, own))
-        // if a hierarchy holds several controllers, each has a link of its own name: cpu -> cpu,cpuacct
-        const links = keys.filter((key) => key !== name && key !== unified && !key.startsWith("name="))
-        for (const path of links) {
-          yield* during(named, "resolve the target")(makeLink(fd, path, name, mounting.making))
-        }
-      }
-      if ((attributes & MOUNT_ATTR.RDONLY) !== 0) yield* during(about, "set the attributes")(makeReadonly(fd))
-      yield* during(about, "set the propagation")(applyPropagation(fd, mount))
-    })
-  ).pipe(during(about, "attach"))
-})
+  return Files.keeping(base, (fd) =>
+    Effect.andThen(
+      during(about, "attach")(attach(fd, place)),
+      mountHierarchies(fd, mounting, about, mount, hierarchies)
+    )).pipe(during(about, "attach"))
+}
 
 /** Mounts what a container sees of its cgroups: the `cgroup` mount of a configuration. Returns a descriptor of the mount. */
 export const mountCgroups = Effect.fnUntraced(function*(

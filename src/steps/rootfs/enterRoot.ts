@@ -66,17 +66,17 @@ type Done = Effect.Effect<void, SyscallError, Kernel>
 const openHostPath = (path: string) =>
   sys.openat2({ dirfd: AT.FDCWD, path, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: 0 })
 
-const pivot = (root: number): Done =>
-  Files.using(openHostPath("/"), (old) =>
-    Effect.gen(function*() {
-      yield* sys.fchdir({ fd: root })
-      yield* sys.pivot_root({ newRoot: ".", putOld: "." })
-      yield* sys.fchdir({ fd: old })
-      // slave: the detaching must not reach the host's mounts
-      yield* setPropagation(old, MS.SLAVE | MS.REC)
-      yield* sys.umount2({ target: ".", flags: MNT.DETACH })
-      yield* sys.chdir({ path: "/" })
-    }))
+const pivotFrom = Effect.fnUntraced(function*(old: number, root: number) {
+  yield* sys.fchdir({ fd: root })
+  yield* sys.pivot_root({ newRoot: ".", putOld: "." })
+  yield* sys.fchdir({ fd: old })
+  // slave: the detaching must not reach the host's mounts
+  yield* setPropagation(old, MS.SLAVE | MS.REC)
+  yield* sys.umount2({ target: ".", flags: MNT.DETACH })
+  yield* sys.chdir({ path: "/" })
+})
+
+const pivot = (root: number): Done => Files.using(openHostPath("/"), (old) => pivotFrom(old, root))
 
 const emptyTmpfs = Files.using(
   sys.fsopen({ type: "tmpfs", flags: FSOPEN.CLOEXEC }),
@@ -143,23 +143,22 @@ const chrootHere: Done = Effect.gen(function*() {
   yield* sys.chdir({ path: "/" })
 })
 
-const move = (
+const move = Effect.fnUntraced(function*(
   root: number,
   rootfs: string
-): Effect.Effect<void, SyscallError | HostMountError | HiddenHostMountError, Kernel> =>
-  Effect.gen(function*() {
-    // a procfs that was opened before it is unmounted can still be read
-    yield* Files.using(Procfs.openProc, (proc) => hideKernelFilesystems(proc, rootfs))
-    yield* sys.fchdir({ fd: root })
-    yield* sys.move_mount({
-      fromDirfd: root,
-      fromPath: "",
-      toDirfd: AT.FDCWD,
-      toPath: "/",
-      flags: MOVE_MOUNT.F_EMPTY_PATH
-    })
-    yield* chrootHere
+): Effect.fn.Return<void, SyscallError | HostMountError | HiddenHostMountError, Kernel> {
+  // a procfs that was opened before it is unmounted can still be read
+  yield* Files.using(Procfs.openProc, (proc) => hideKernelFilesystems(proc, rootfs))
+  yield* sys.fchdir({ fd: root })
+  yield* sys.move_mount({
+    fromDirfd: root,
+    fromPath: "",
+    toDirfd: AT.FDCWD,
+    toPath: "/",
+    flags: MOVE_MOUNT.F_EMPTY_PATH
   })
+  yield* chrootHere
+})
 
 /** Enters the root for good, and gives it the propagation that it shall have in the end. */
 export const enterRoot = Step.make("enterRoot", {

@@ -32,8 +32,8 @@ export const exchangeAdvice = {
 } as const
 
 /** Opens the container's null device again on those of descriptors 0 to 2 that are the host's. */
-export const exchangeNull = (root: AnyFd): Effect.Effect<void, NotNullDeviceError | SyscallError, Kernel> =>
-  Effect.gen(function*() {
+export const exchangeNull = Effect.fnUntraced(
+  function*(root: AnyFd): Effect.fn.Return<void, NotNullDeviceError | SyscallError, Kernel> {
     const streams = yield* Effect.forEach([0, 1, 2], stream)
     const wanted = [0, 1, 2].filter((fd) => streams[fd] !== undefined && Files.isNull(streams[fd], "unknown"))
     if (wanted.length === 0) return
@@ -51,4 +51,5 @@ export const exchangeNull = (root: AnyFd): Effect.Effect<void, NotNullDeviceErro
         if (!Files.isNull(yield* Files.stat(fd))) return yield* new NotNullDeviceError({ path: "/dev/null" })
         for (const newfd of wanted) yield* sys.dup3({ oldfd: fd, newfd, flags: 0 })
       }))
-  })
+  }
+)

@@ -100,16 +100,15 @@ const closing = (fds: ReadonlyArray<number>): Effect.Effect<void, SyscallError, 
  *
  * @param first what is known before anything else is made
  */
-export const create = (
+export const create = Effect.fnUntraced(function*(
   root: string,
   id: string,
   first?: (inode: bigint) => State
-): Effect.Effect<Claim, StoreError | InvalidId | IdInUse | ContainerNotFound, Kernel | Step.Rollback> =>
-  Effect.gen(function*() {
-    yield* checkId(id)
-    // nothing here waits
-    return yield* Effect.uninterruptible(make(root, id, first))
-  })
+): Effect.fn.Return<Claim, StoreError | InvalidId | IdInUse | ContainerNotFound, Kernel | Step.Rollback> {
+  yield* checkId(id)
+  // nothing here waits
+  return yield* Effect.uninterruptible(make(root, id, first))
+})
 
 const make = Effect.fnUntraced(function*(root: string, id: string, first: ((inode: bigint) => State) | undefined) {
   const path = pathOf(root, id)
@@ -151,15 +150,14 @@ const deletedMeanwhile = ({ id, path }: Claim): ContainerNotFound =>
   new ContainerNotFound({ id, path, meanwhile: true })
 
 /** Removes a claimed directory, unless others have done so. Another container's of the same name stays. */
-const discard = (
-  { directory, id, inode }: Claim,
-  rootFd: number
-): Effect.Effect<void, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+const discard = Effect.fnUntraced(
+  function*({ directory, id, inode }: Claim, rootFd: number): Effect.fn.Return<void, SyscallError, Kernel> {
     yield* removeMade(directory, yield* entriesOf(directory))
     const named = yield* sys.statx({ dirfd: rootFd, path: id, flags: AT.SYMLINK_NOFOLLOW, mask: STATX.INO })
     if (named.ino === inode) yield* sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR })
-  }).pipe(orOn(["ENOENT"], undefined))
+  },
+  orOn(["ENOENT"], undefined)
+)
 
 /**
  * Whether a claimed container is still there; fails with {@link ContainerNotFound} if another command has deleted it.
@@ -301,16 +299,16 @@ const orNoDirectory = (root: string, id: string) =>
   )
 
 /** Whether a directory is still that of a container, and not a later one's. That can't change while the lock is held. */
-const isOf = (dirfd: AnyFd, root: string, state: State): Effect.Effect<boolean, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+const isOf = Effect.fnUntraced(
+  function*(dirfd: AnyFd, root: string, state: State): Effect.fn.Return<boolean, SyscallError | StateCorrupt, Kernel> {
     if (state.directory !== undefined && (yield* stat(dirfd)).ino !== state.directory) return false
     const file = `${pathOf(root, state.id)}/${stateFile}`
     const text = yield* readState(dirfd, stateFile, file)
     return text === encode(state) || (yield* stateOf(text, state.id, file)).nonce === state.nonce
-  }).pipe(
-    // the file was damaged, but the directory is the same
-    Effect.catchTag("StateCorrupt", () => Effect.succeed(true))
-  )
+  },
+  // the file was damaged, but the directory is the same
+  Effect.catchTag("StateCorrupt", () => Effect.succeed(true))
+)
 
 /**
  * Removes the directory of a container, as {@link remove} does; if the directory of its id is a later container's by now, that one stays.

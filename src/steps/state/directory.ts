@@ -96,6 +96,13 @@ export const directoryMode = 0o711
 export const openIn = (dirfd: AnyFd, name: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: name, flags: O.RDONLY | O.DIRECTORY | O.CLOEXEC, mode: 0, resolve: inside })
 
+const judgeEntry = Effect.fnUntraced(function*(fd: number, path: string) {
+  const found = yield* stat(fd)
+  // root's is trusted no matter who asks
+  const effective = found.uid === 0 ? 0 : (yield* sys.getresuid({})).effective
+  yield* judge(found, effective, path)
+})
+
 /**
  * Opens a container's directory, if nobody but root and the caller can write there. One of the caller that was made under a umask of
  * 0777 gets its proper mode first.
@@ -111,13 +118,7 @@ export const openEntry = (rootFd: AnyFd, root: string, id: string): Effect.Effec
           Effect.andThen(openIn(rootFd, id))
         ))
     ),
-    (fd) =>
-      Effect.gen(function*() {
-        const found = yield* stat(fd)
-        // root's is trusted no matter who asks
-        const effective = found.uid === 0 ? 0 : (yield* sys.getresuid({})).effective
-        yield* judge(found, effective, pathOf(root, id))
-      })
+    (fd) => judgeEntry(fd, pathOf(root, id))
   )
 
 /** Opens a container's directory; closes it again if the root can't be closed. */
@@ -188,13 +189,7 @@ const locked = <A, E, R>(
 ): Effect.Effect<A, E | SyscallError | ContainerNotFound | StateLocked, R | Kernel> =>
   Effect.acquireUseRelease(
     Effect.void,
-    () =>
-      Effect.gen(function*() {
-        yield* take(fd, id, milliseconds)
-        const { nlink } = yield* sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.NLINK })
-        if (nlink === 0) return yield* new ContainerNotFound({ id, path })
-        return yield* use
-      }),
+    () => Effect.andThen(takeNamed(fd, id, path, milliseconds), use),
     () => sys.flock({ fd, operation: LOCK.UN })
   )
 
@@ -206,6 +201,13 @@ const take = Effect.fnUntraced(function*(fd: AnyFd, id: string, milliseconds: nu
     if (slept >= milliseconds) return yield* new StateLocked({ id, milliseconds: slept })
     slept += yield* pause(sleep)
   }
+})
+
+/** Takes the lock on a directory that still has a name. */
+const takeNamed = Effect.fnUntraced(function*(fd: AnyFd, id: string, path: string, milliseconds: number) {
+  yield* take(fd, id, milliseconds)
+  const { nlink } = yield* sys.statx({ dirfd: fd, path: "", flags: AT.EMPTY_PATH, mask: STATX.NLINK })
+  if (nlink === 0) return yield* new ContainerNotFound({ id, path })
 })
 
 /**

@@ -61,26 +61,31 @@ interface Conditions<E> {
   readonly check?: (entries: ReadonlyArray<DirectoryEntry>) => Effect.Effect<void, E>
 }
 
+/** Whether the conditions were met, and the directory is empty now. */
+const emptied = Effect.fnUntraced(function*<E>(
+  dirfd: AnyFd,
+  path: string,
+  { check = () => Effect.void, isMeant = () => Effect.succeed(true) }: Conditions<E>
+): Effect.fn.Return<boolean, SyscallError | NoContainer | E, Kernel> {
+  if (!(yield* isMeant(dirfd))) return false
+  const entries = yield* checked(dirfd, path)
+  yield* check(entries)
+  yield* removeMade(dirfd, entries)
+  return true
+})
+
 /** Removes the directory of an id, if the conditions are met. All of that is done by one handle of it. */
 export const removeDirectory = <E = never>(
   root: string,
   id: string,
-  { check = () => Effect.void, isMeant = () => Effect.succeed(true) }: Conditions<E> = {}
+  conditions: Conditions<E> = {}
 ): Effect.Effect<void, RemovalError | E, Kernel> =>
   Effect.andThen(
     checkId(id),
     withStateRoot(root, (rootFd) => {
       const path = pathOf(root, id)
-      const emptied = using(openEntry(rootFd, root, id), (dirfd) =>
-        Effect.gen(function*() {
-          if (!(yield* isMeant(dirfd))) return false
-          const entries = yield* checked(dirfd, path)
-          yield* check(entries)
-          yield* removeMade(dirfd, entries)
-          return true
-        }))
       const removal = Effect.flatMap(
-        orNoDirectory(path)(emptied),
+        orNoDirectory(path)(using(openEntry(rootFd, root, id), (dirfd) => emptied(dirfd, path, conditions))),
         (isEmpty) => isEmpty ? sys.unlinkat({ dirfd: rootFd, path: id, flags: AT.REMOVEDIR }) : Effect.void
       )
       // an unfinished start may write its state once more; its next write finds the directory gone

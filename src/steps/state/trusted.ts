@@ -141,6 +141,15 @@ const advance = Effect.fnUntraced(function*(walk: Walk, part: string) {
   yield* go(walk, fd, path)
 })
 
+/** Looks up all components, from `top`, which is at `path`. */
+const descend = Effect.fnUntraced(function*(walk: Walk, top: Stat, path: string) {
+  yield* onTheWay(walk, top, "/")
+  for (let [part] = walk.left; part !== undefined; [part] = walk.left) yield* advance(walk, part)
+  if (walk.at !== undefined) return walk.at
+  yield* judge(top, walk.effective, walk.root)
+  return yield* sys.openat({ dirfd: AT.FDCWD, path, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 })
+})
+
 /** Opens a directory that no other user can write or exchange; nothing in it waits. */
 const walkTo = Effect.fnUntraced(function*(root: string, make: boolean) {
   const { effective } = yield* sys.getresuid({})
@@ -150,15 +159,8 @@ const walkTo = Effect.fnUntraced(function*(root: string, make: boolean) {
   const top = yield* sys.statx({ dirfd: AT.FDCWD, path, flags: 0, mask: STATX.BASIC_STATS })
   const left = componentsOf(absolute)
   const walk: Walk = { root, make, effective, top: top.uid, path: "", left, linked: 0, links: 0 }
-  const all = Effect.gen(function*() {
-    yield* onTheWay(walk, top, "/")
-    for (let [part] = walk.left; part !== undefined; [part] = walk.left) yield* advance(walk, part)
-    if (walk.at !== undefined) return walk.at
-    yield* judge(top, effective, root)
-    return yield* sys.openat({ dirfd: AT.FDCWD, path, flags: O.PATH | O.DIRECTORY | O.CLOEXEC, mode: 0 })
-  })
   return yield* Effect.onError(
-    all,
+    descend(walk, top, path),
     () => walk.at === undefined ? Effect.void : Effect.ignore(sys.close({ fd: walk.at }))
   )
 })

@@ -42,39 +42,37 @@ export type Whereabouts =
 const ended: Whereabouts = { _tag: "Ended" }
 
 /** Finds a process whose pid is valid in `known`; if that is absent, in the caller's pid namespace. */
-const whereabouts = (
+const whereabouts = Effect.fnUntraced(function*(
   process: InitIdentity | undefined,
   known: Numbering | undefined
-): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    if (process === undefined) return { _tag: "None" }
-    if (known !== undefined) {
-      const here = yield* numbering
-      if (here === undefined) return { _tag: "Unseen", pidNamespace: known.pidNamespace }
-      // no process survives a reboot
-      if (here.boot !== undefined && known.boot !== undefined && here.boot !== known.boot) return ended
-      if (here.pidNamespace !== known.pidNamespace) return yield* search(process, known, here)
-    }
-    const stat = yield* readStat(process.pid)
-    if (stat === undefined || stat.startTime !== process.startTime) return ended
-    const found = { pid: process.pid, startTime: process.startTime }
-    return hasEnded(stat) ? { _tag: "Ended", zombie: found } : { _tag: "Alive", process: found }
-  })
+): Effect.fn.Return<Whereabouts, SyscallError, Kernel> {
+  if (process === undefined) return { _tag: "None" }
+  if (known !== undefined) {
+    const here = yield* numbering
+    if (here === undefined) return { _tag: "Unseen", pidNamespace: known.pidNamespace }
+    // no process survives a reboot
+    if (here.boot !== undefined && known.boot !== undefined && here.boot !== known.boot) return ended
+    if (here.pidNamespace !== known.pidNamespace) return yield* search(process, known, here)
+  }
+  const stat = yield* readStat(process.pid)
+  if (stat === undefined || stat.startTime !== process.startTime) return ended
+  const found = { pid: process.pid, startTime: process.startTime }
+  return hasEnded(stat) ? { _tag: "Ended", zombie: found } : { _tag: "Alive", process: found }
+})
 
 /** Where a process is that `/proc` did not show when it was written down. */
-const unveiled = (
+const unveiled = Effect.fnUntraced(function*(
   { heldAt, pid }: HiddenProcess,
   known: Numbering | undefined
-): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    if (known !== undefined && (yield* numbering)?.pidNamespace !== known.pidNamespace) {
-      return { _tag: "Unseen", pidNamespace: known.pidNamespace }
-    }
-    const stat = yield* readStat(pid)
-    // it is hidden as before, or it ended before its exec
-    if (stat === undefined) return { _tag: "None" }
-    return stat.startTime > heldAt ? ended : yield* whereabouts(stat, known)
-  })
+): Effect.fn.Return<Whereabouts, SyscallError, Kernel> {
+  if (known !== undefined && (yield* numbering)?.pidNamespace !== known.pidNamespace) {
+    return { _tag: "Unseen", pidNamespace: known.pidNamespace }
+  }
+  const stat = yield* readStat(pid)
+  // it is hidden as before, or it ended before its exec
+  if (stat === undefined) return { _tag: "None" }
+  return stat.startTime > heldAt ? ended : yield* whereabouts(stat, known)
+})
 
 /** Finds the first process of a container. */
 export const initOf = ({ hidden, init, numbering }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
@@ -87,14 +85,17 @@ const areOwn = (known: Numbering | undefined): Effect.Effect<boolean, SyscallErr
     : Effect.map(numbering, (here) => here?.pidNamespace === known.pidNamespace)
 
 /** Finds the process that starts a container or stays with it. */
-export const runnerOf = ({ numbering: known, runner }: State): Effect.Effect<Whereabouts, SyscallError, Kernel> =>
-  Effect.gen(function*() {
+export const runnerOf = (state: State): Effect.Effect<Whereabouts, SyscallError, Kernel> => runnerIn(state)
+
+const runnerIn = Effect.fnUntraced(
+  function*({ numbering: known, runner }: State): Effect.fn.Return<Whereabouts, SyscallError, Kernel> {
     const found = yield* whereabouts(runner, known)
     if (runner?.thread === undefined || found._tag !== "Alive") return found
     // threads of another pid namespace are not looked for
     if (!(yield* areOwn(known))) return found
     return (yield* whereabouts(runner.thread, known))._tag === "Ended" ? ended : found
-  })
+  }
+)
 
 /** Whether a process that was written down has ended for certain, and is not only hidden by `/proc` (hidepid). */
 const isGone = (pid: AnyPid): Effect.Effect<boolean, SyscallError, Kernel> =>
@@ -110,12 +111,11 @@ const isGone = (pid: AnyPid): Effect.Effect<boolean, SyscallError, Kernel> =>
  *
  * @since 0.2.0
  */
-export const isOrphan = (state: State): Effect.Effect<boolean, SyscallError, Kernel> =>
-  Effect.gen(function*() {
-    const { numbering, runner } = state
-    if (runner === undefined || !(yield* areOwn(numbering))) return false
-    return (yield* whereabouts(runner, numbering))._tag === "Ended" && (yield* isGone(runner.pid))
-  })
+export const isOrphan = Effect.fnUntraced(function*(state: State): Effect.fn.Return<boolean, SyscallError, Kernel> {
+  const { numbering, runner } = state
+  if (runner === undefined || !(yield* areOwn(numbering))) return false
+  return (yield* whereabouts(runner, numbering))._tag === "Ended" && (yield* isGone(runner.pid))
+})
 
 const namespaceOf = (pid: AnyPid): Effect.Effect<string | undefined, SyscallError, Kernel> =>
   sys.readlinkat({ dirfd: AT.FDCWD, path: `/proc/${pid}/ns/pid` }).pipe(
