@@ -76,6 +76,20 @@ describe.skipIf(missing !== undefined)("a full disk in the place of standard out
   })
 })
 
+describe.skipIf(missing !== undefined)("a pipe that the program shares with the command", () => {
+  it("stays in blocking mode while the program runs, standard error too", async () => {
+    // the command writes it when the program runs, after the last words of its init
+    const running = path.join(root, `running-${fresh()}`)
+    const flags = "while [ ! -e $0 ]; do :; done; cat /proc/self/fdinfo/1 /proc/self/fdinfo/2"
+    const { stdout } = await sh(
+      `runfx run --pid-file ${running} --rootfs ${root} -- /bin/sh -c '${flags}' /${path.basename(running)} 2>&1 | cat`
+    )
+    fs.rmSync(running, { force: true })
+    const found = [...stdout.matchAll(/flags:\s+(\d+)/g)].map(([, flags]) => Number.parseInt(flags!, 8))
+    assert.deepStrictEqual(found.map((flags) => flags & fs.constants.O_NONBLOCK), [0, 0])
+  })
+})
+
 describe.skipIf(missing !== undefined)("a full disk in the place of standard error", () => {
   it("fails what should have been said there, and leaves nothing", async () => {
     const texts = [

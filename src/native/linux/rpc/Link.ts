@@ -11,7 +11,7 @@
  * @see socketpair(2), unix(7)
  */
 import type { Socket } from "node:net"
-import { socketOn } from "./socketOn.ts"
+import { destroy, socketOn } from "./socketOn.ts"
 
 /** How long a link that rings too often is ignored, in milliseconds; longer each time. */
 const deaf = { first: 1, most: 100 } as const
@@ -86,7 +86,7 @@ export class Link {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#timer)
-    this.#socket.destroy()
+    destroy(this.#socket)
     this.#closed()
   }
 }

@@ -21,3 +21,18 @@ export const socketOn = (fd: number, buffer: Uint8Array, heard: (count: number) 
   socket.unref()
   return socket
 }
+
+/**
+ * Destroys a socket. Node then compares it with `process.stderr`, by which it would make that stream: it takes a millisecond or
+ * two, and if it is a pipe, all who share it find it in non-blocking mode.
+ */
+export const destroy = (socket: Socket): void => {
+  const stderr = Object.getOwnPropertyDescriptor(process, "stderr")
+  if (stderr?.configurable !== true) return void socket.destroy()
+  Object.defineProperty(process, "stderr", { configurable: true, value: undefined })
+  try {
+    socket.destroy()
+  } finally {
+    Object.defineProperty(process, "stderr", stderr)
+  }
+}
