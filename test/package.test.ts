@@ -36,6 +36,7 @@ const own = [
   "engine/ahead",
   "engine/errorText",
   "engine/given",
+  "engine/inputs",
   "engine/markup",
   "engine/nearest",
   "engine/pipeline/*",

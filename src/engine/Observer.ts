@@ -63,6 +63,8 @@ const same = (value: unknown): unknown => value
 
 /** A journey that reports the calls which are made one by one. */
 const watchedJourney = (inner: Ahead.Journey): Ahead.Journey => ({
+  copied: inner.copied,
+  keeps: inner.keeps,
   part: inner.part,
   get isLost() {
     return inner.isLost

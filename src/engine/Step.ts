@@ -121,6 +121,8 @@ export interface Any {
   readonly atOnce: boolean
   /** Whether it may run ahead of the process that makes its calls. */
   readonly replayable: boolean
+  /** Whether its calls may be copied from an earlier run with the same inputs. */
+  readonly deterministic: boolean
   readonly undo: ((result: never) => Effect.Effect<void, unknown, any>) | undefined
 }
 
@@ -195,6 +197,14 @@ export interface Options<A, E, R, Req extends ReadonlyArray<Key>, P extends Key,
    * of the process that makes the calls. `false` if absent. See `native/Ahead.ts`.
    */
   readonly replayable?: boolean
+  /**
+   * As `replayable`, and more: what it does depends on nothing but the facts that it requires and the answers to its calls. So
+   * when it has run with the same facts before, its calls are copied from then, and it does not run again while their answers
+   * are the same. `false` if absent.
+   *
+   * @since 0.3.0
+   */
+  readonly deterministic?: boolean
   /** Undoes what `run` did, with its result. Runs uninterruptibly after a later step has failed. */
   readonly undo?: (result: NoInfer<A>) => Effect.Effect<void, SyscallError, Identifier<Req[number]> | Kernel>
 }
@@ -230,7 +240,8 @@ export const make = <
   reversal: options.reversal,
   advice: options.advice ?? {},
   atOnce: options.atOnce ?? false,
-  replayable: options.replayable ?? false,
+  replayable: options.replayable ?? options.deterministic ?? false,
+  deterministic: options.deterministic ?? false,
   key: options.provides,
   keys: options.requires ?? [],
   run: options.run as Any["run"],

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Ahead from "../native/Ahead.ts"
 import { CurrentStep } from "./Events.ts"
+import { inputsOf, watching } from "./inputs.ts"
 import type { Observer, RanAhead } from "./Observer.ts"
 import type { Spans } from "./spans.ts"
 import * as Step from "./Step.ts"
@@ -86,6 +87,32 @@ const inTime = (outcomes: ReadonlyArray<Outcome>, end: number): ReadonlyArray<Ou
   })
 }
 
+/** Runs one step ahead; copies its calls if it has made them before. */
+const runOne = (
+  pipeline: string,
+  step: Step.Any,
+  context: Context.Context<never>,
+  how: { readonly journey: Ahead.Journey; readonly spans: Spans | undefined }
+): Effect.Effect<Omit<Outcome, "milliseconds">> => {
+  const { journey, spans } = how
+  const undos: Array<Undo> = []
+  const add = (undo: Undo): void => void undos.push(undo)
+  // a span belongs to the fibers below it, and so to one run
+  const repeats = step.deterministic && step.undo === undefined && spans === undefined
+  if (repeats) {
+    const again = (): Prepared["run"] => prepare(pipeline, step, context, add, how).run
+    const exit = journey.copied(step.name, inputsOf(step, context), again)
+    if (exit !== undefined) return Effect.succeed({ exit, run: exit as Prepared["run"], running: context, undos })
+  }
+  const watched = repeats && journey.keeps(step) ? watching(step, context) : undefined
+  const refusing = watched === undefined ? add : (undo: Undo): void => {
+    watched.refuse()
+    add(undo)
+  }
+  const prepared = prepare(pipeline, step, watched?.context ?? context, refusing, how)
+  return Effect.map(journey.part(step.name, prepared.run, watched?.keeping), (exit) => ({ ...prepared, exit, undos }))
+}
+
 /**
  * Runs those steps at the front of a list that may run ahead, up to the first that fails. Returns their outcomes; none on a
  * kernel that can't run ahead.
@@ -112,11 +139,10 @@ const runAhead = Effect.fnUntraced(function*(
     if (isNext && (last === undefined || Exit.isSuccess(last))) {
       const started = now()
       observer?.ahead(step.name)
-      const undos: Array<Undo> = []
-      const prepared = prepare(pipeline, step, contexts[at]!, (undo) => void undos.push(undo), { journey, spans })
-      const exit = yield* journey.part(step.name, prepared.run)
+      const outcome = yield* runOne(pipeline, step, contexts[at]!, { journey, spans })
       if (!journey.isLost) {
-        outcomes.push({ ...prepared, exit, undos, milliseconds: now() - started })
+        const { exit } = outcome
+        outcomes.push({ ...outcome, milliseconds: now() - started })
         contexts.push(provided(step, exit, contexts[at]!))
         continue
       }

@@ -37,10 +37,54 @@ export interface Settled {
   readonly exit: Exit.Exit<unknown, SyscallError> | undefined
 }
 
+/**
+ * What a part reads besides the answers to its calls.
+ *
+ * @since 0.3.0
+ */
+export interface Inputs {
+  /** Whose calls they are, in every run. */
+  readonly of: object
+  /** Whether they are equal to those of an earlier run. */
+  readonly areSame: (known: unknown) => boolean
+}
+
+/**
+ * How the calls of a part are kept for later processes.
+ *
+ * @since 0.3.0
+ */
+export interface Keeping {
+  readonly of: object
+  /** What it has read, and its result, for runs with the same inputs; `undefined` if they can't be known. */
+  readonly known: (result: unknown) => { readonly inputs: unknown; readonly result: unknown } | undefined
+}
+
 /** Steps of one process that run ahead, one after the other. */
 export interface Journey {
+  /**
+   * The result of the next part, if it has run for an earlier process with the same inputs: its calls are copied from then. It
+   * runs only if one of them returns something else this time.
+   *
+   * @since 0.3.0
+   */
+  readonly copied: (
+    name: string,
+    inputs: Inputs,
+    self: () => Effect.Effect<unknown, unknown>
+  ) => Exit.Exit<unknown> | undefined
+  /**
+   * Whether the calls of the next part should be kept, if it runs.
+   *
+   * @since 0.3.0
+   */
+  readonly keeps: (of: object) => boolean
   /** Runs the next part, by its name. Its outcome is certain only after {@link Journey.settle}. */
-  readonly part: <A, E, R>(name: string, self: Effect.Effect<A, E, R>) => Effect.Effect<Exit.Exit<A, E>, never, R>
+  readonly part: <A, E, R>(
+    name: string,
+    self: Effect.Effect<A, E, R>,
+    keeping?: Keeping
+  ) => Effect.Effect<Exit.Exit<A, E>, never, R>
   /** Whether a guess was wrong, so that the last part's result has no meaning. */
   readonly isLost: boolean
   /** What the last part continues with if the process has become a program in it; known when the part has run. */

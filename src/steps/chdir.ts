@@ -20,7 +20,7 @@ export const chdir = Step.make("chdir", {
   requires: [Init, DescriptorsClosed],
   provides: WorkingDirectory,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: directoryAdvice,
   run: Effect.gen(function*() {
     const { cwd: path } = (yield* Init).process

@@ -47,7 +47,7 @@ export const closeExecFrom = Step.make("closeExecFrom", {
   requires: [Init, StdioConnected],
   provides: DescriptorsClosed,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: { EBADF: "a descriptor that is given to the program is not open: keep it open until the program runs" },
   run: Effect.gen(function*() {
     const init = yield* Init

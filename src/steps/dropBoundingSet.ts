@@ -74,7 +74,7 @@ export const dropBoundingSet = Step.make("dropBoundingSet", {
   requires: [Init],
   provides: BoundingSetDropped,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { capabilities } = (yield* Init).process
     if (capabilities === undefined) return { lastCapability: undefined }

@@ -141,7 +141,7 @@ export const findProgram = Step.make("findProgram", {
   requires: [Init, Environment, ExecUser, VerifiedDirectory],
   provides: Program,
   reversal: "harmless",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { process } = yield* Init
     const { path } = yield* Environment

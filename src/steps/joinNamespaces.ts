@@ -119,7 +119,7 @@ export const joinNamespaces = Step.make("joinNamespaces", {
   requires: [Init, Unreachable],
   provides: NamespacesJoined,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const opened: Array<Opened> = []
     const exit = yield* Effect.exit(openAndEnter(yield* Init, opened))

@@ -11,10 +11,10 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Step from "../engine/Step.ts"
 import { MOUNT_ATTR, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
-import type { AnyFd } from "../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../native/Kernel.ts"
 import { Init } from "./init/Init.ts"
 import { attach } from "./rootfs/attach.ts"
@@ -97,9 +97,6 @@ const cover = (masking: Masking, path: string) =>
     )
   )
 
-/** What covers directories. */
-const coverOf = ({ directory }: Covers) => directory === undefined ? Effect.succeed(undefined) : Files.stat(directory)
-
 /** Masks each path that is there. */
 export const maskPaths = Step.make("maskPaths", {
   doc: "mask paths",
@@ -107,7 +104,7 @@ export const maskPaths = Step.make("maskPaths", {
   requires: [Init, InRoot, PathsReadonly],
   provides: PathsCovered,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM: "masked paths need a mount namespace that the container owns",
     ELOOP: "correct linux.maskedPaths: the path leads through links in circles, or through a magic link of /proc",
@@ -119,16 +116,20 @@ export const maskPaths = Step.make("maskPaths", {
     const { container } = yield* Init
     const { fd: root } = yield* InRoot
     const { kept } = yield* PathsReadonly
-    const number = yield* Effect.acquireUseRelease(
+    return yield* Effect.acquireUseRelease(
       Effect.sync((): Covers => ({})),
       (opened) =>
         Effect.forEach(
           container.maskedPaths,
           (path) => cover({ root, kept, label: container.mountLabel, opened }, path),
           { discard: true }
-        ).pipe(Effect.andThen(Effect.suspend(() => coverOf(opened)))),
-      (opened) => Effect.forEach(Object.values(opened), (fd: AnyFd) => sys.close({ fd }), { discard: true })
+        ).pipe(Effect.andThen(Effect.sync(() => ({ kept, cover: opened.directory })))),
+      ({ directory, null: file }, exit) =>
+        Effect.forEach(
+          [file, Exit.isSuccess(exit) ? undefined : directory],
+          (fd) => fd === undefined ? Effect.void : sys.close({ fd }),
+          { discard: true }
+        )
     )
-    return { kept, cover: number }
   })
 })

@@ -21,6 +21,6 @@ export const protectProcess = Step.make("protectProcess", {
   calls: ["prctl"],
   provides: Unreachable,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.as(sys.prctl({ option: PR.SET_DUMPABLE, arg2: 0, arg3: 0, arg4: 0, arg5: 0 }), true as const)
 })

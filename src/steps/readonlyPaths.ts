@@ -53,7 +53,7 @@ export const readonlyPaths = Step.make("readonlyPaths", {
   requires: [Init, InRoot, RootSealed],
   provides: PathsReadonly,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM: "read-only paths need a mount namespace that the container owns",
     ELOOP: "correct linux.readonlyPaths: the path leads through links in circles, or through a magic link of /proc",

@@ -22,7 +22,7 @@ export const remountReadonly = Step.make("remountReadonly", {
   requires: [Init, Mounted, DevicesCreated, InRoot],
   provides: RootSealed,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EBUSY: "something in the mount is still open for writing",
     EINVAL: "a read-only root needs a mount namespace"

@@ -43,7 +43,7 @@ export const restoreProcess = Step.make("restoreProcess", {
   requires: [Init],
   provides: ProcessRestored,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: { EBADF: "a descriptor that has to be preserved is not open: check --preserve-fds" },
   run: Effect.gen(function*() {
     const { nofile, preservedFds, process } = yield* Init

@@ -24,7 +24,7 @@ export const setHostname = Step.make("setHostname", {
   calls: ["sethostname"],
   requires: [Init, InNamespaces],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { container } = yield* Init
     const { defaultHostname, hostname } = container

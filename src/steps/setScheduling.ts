@@ -46,7 +46,7 @@ export const setScheduling = Step.make("setScheduling", {
   calls: ["sched_setaffinity", "sched_setattr", "ioprio_set", "personality", "set_mempolicy"],
   requires: [Init],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM:
       "real-time scheduling, a lower nice value and the real-time i/o class need CAP_SYS_NICE on the host, and on " +

@@ -67,7 +67,7 @@ export const setupRoute = Step.make("setupRoute", {
   calls: ["rtnetlink"],
   requires: [Init, NetworkUp],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM: "adding a route takes CAP_NET_ADMIN in the user namespace that owns the container's network namespace",
     ENODEV: "no interface of this name is in the container: it must be the name of one of its networks",

@@ -46,11 +46,11 @@ const verifyReadonly = (root: number, path: string) =>
           : new RootChangedError({ path, found: "is not read-only, as it was made to be" }))
   )
 
-const isCover = (path: string, stat: Stat, cover: PathsCovered["Service"]["cover"]): boolean =>
+const isCover = (path: string, stat: Stat, cover: Stat | undefined): boolean =>
   Files.isNull(stat, !usuallyDirectories.has(path)) ||
   (cover !== undefined && Files.isType(stat, S.IFDIR) && Ahead.isSame(stat, cover, "dev"))
 
-const verifyMasked = (root: number, path: string, cover: PathsCovered["Service"]["cover"]) =>
+const verifyMasked = (root: number, path: string, cover: Stat | undefined) =>
   ifThere(
     root,
     [],
@@ -68,14 +68,14 @@ const named = <A, E extends { readonly _tag: string }, R>(path: string, self: Ef
       ? new PathError({ path, what: "verify", reason: error as never })
       : error as Exclude<E, { readonly _tag: "SyscallError" }>)
 
-/** Fails unless mounts, read-only and masked paths are where the program will look; then closes the mounts' handles. */
+/** Fails unless mounts, read-only and masked paths are where the program will look; then closes their handles. */
 export const verifyMounts = Step.make("verifyMounts", {
   doc: "check that mounts and masks are where the program will look",
   calls: ["openat2", "statx", "fstatfs", "close"],
   requires: [Init, InRoot, PathsCovered],
   provides: PathsMasked,
   reversal: "harmless",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { container: { maskedPaths, readonlyPaths } } = yield* Init
     const { fd: root } = yield* InRoot
@@ -88,8 +88,10 @@ export const verifyMounts = Step.make("verifyMounts", {
     for (const path of readonlyPaths) {
       if (isShown(Files.clean(path))) yield* named(path, verifyReadonly(root, path))
     }
-    for (const path of maskedPaths) yield* named(path, verifyMasked(root, path, cover))
+    const covering = cover === undefined ? undefined : yield* Files.stat(cover)
+    for (const path of maskedPaths) yield* named(path, verifyMasked(root, path, covering))
     for (const { fd } of kept) yield* sys.close({ fd })
+    if (cover !== undefined) yield* sys.close({ fd: cover })
     return true as const
   })
 })

@@ -23,7 +23,7 @@ export const verifyParent = Step.make("verifyParent", {
   calls: ["getppid"],
   requires: [Init, ParentDeathSignalSet],
   reversal: "harmless",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { parentPid } = yield* Init
     const ppid = yield* Ahead.likely(parentPid)(sys.getppid({}))

@@ -20,7 +20,7 @@ export const verifyWorkingDirectory = Step.make("verifyWorkingDirectory", {
   requires: [WorkingDirectory, ExecUser],
   provides: VerifiedDirectory,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: directoryAdvice,
   run: Effect.gen(function*() {
     const { deferred, path: configured } = yield* WorkingDirectory

@@ -127,6 +127,8 @@ const ahead = (timesOf: (settled: number) => ReadonlyArray<Ahead.Times | undefin
     []
   ]
   const journey: Ahead.Journey = {
+    copied: () => undefined,
+    keeps: () => false,
     part: (_, self) => Effect.exit(self),
     isLost: false,
     left: undefined,

@@ -12,6 +12,8 @@ import { Kernel } from "../../src/native/Kernel.ts"
 
 /** A journey that says, each time that it is settled, which part must run again. */
 const journeyOf = (log: Array<string>, agains: Array<number | undefined>): Ahead.Journey => ({
+  copied: () => undefined,
+  keeps: () => false,
   part: (_, self) => Effect.exit(self),
   isLost: false,
   left: undefined,

@@ -3,5 +3,6 @@
  *
  * The parts are in one process, which they share with their set-up.
  */
+import "./ahead/copies.ts"
 import "./ahead/results.ts"
 import "./ahead/turns.ts"

@@ -8,7 +8,8 @@ import { InRoot, PathsCovered } from "../../src/steps/rootfs/facts.ts"
 import { verifyMounts } from "../../src/steps/verifyMounts.ts"
 import { and, fail, succeed, withInit } from "../support/steps.ts"
 
-const cover = { dev: { major: 0, minor: 77 } } as Stat
+/** The descriptor of what covers masked directories, and what it is. */
+const [cover, covering] = [7, { dev: { major: 0, minor: 77 } } as Stat]
 const kept = [{ destination: "/proc", fd: 8, fresh: true }]
 const given = (container: Partial<Container>) =>
   and(and(withInit({ container }), InRoot, { fd: 9 }), PathsCovered, { kept, cover })
@@ -31,16 +32,18 @@ const finds = (answers: Readonly<Record<string, unknown>> = {}) => {
       paths.set(20 + paths.size, path)
       return 19 + paths.size
     }
-    if (call._tag === "statx") return answers[paths.get(call.dirfd) ?? call.dirfd] ?? mountRoot
+    if (call._tag === "statx") {
+      return answers[paths.get(call.dirfd) ?? call.dirfd] ?? (call.dirfd === cover ? covering : mountRoot)
+    }
     if (call._tag === "fstatfs") return answers[paths.get(call.fd) ?? ""] ?? { type: 0, flags: ST.RDONLY }
     return undefined
   }
 }
 
 describe("verifyMounts", () => {
-  it("closes the mounts' handles where all stands as it was made", () => {
+  it("closes all handles if everything is as it was made", () => {
     const { trace } = succeed(verifyMounts, given({}), finds())
-    assert.strictEqual(trace.at(-1), "close(8)")
+    assert.deepStrictEqual(trace.slice(-2), ["close(8)", "close(7)"])
   })
 
   it("takes nothing else, and no absence, for a mount", () => {
@@ -63,7 +66,7 @@ describe("verifyMounts", () => {
 
   it("finds what is not masked or not read-only any more; a path that is not there is neither", () => {
     const asked = { maskedPaths: ["/proc/keys", "/proc/acpi"], readonlyPaths: ["/proc/sys"] }
-    const dev = { ...mountRoot, mountRoot: false, dev: cover.dev }
+    const dev = { ...mountRoot, mountRoot: false, dev: covering.dev }
     const node = { ...mountRoot, mode: S.IFCHR | 0o666, rdev: { major: 1, minor: 3 } }
     const right = { "/proc/keys": node, "/proc/acpi": dev }
     succeed(verifyMounts, given(asked), finds(right))
@@ -78,7 +81,7 @@ describe("verifyMounts", () => {
   })
 
   it("asks for nothing that a mask hides", () => {
-    const dev = { ...mountRoot, mountRoot: true, mountId: 9n, dev: cover.dev }
+    const dev = { ...mountRoot, mountRoot: true, mountId: 9n, dev: covering.dev }
     const asked = { maskedPaths: ["/proc"], readonlyPaths: ["/proc/sys"] }
     succeed(verifyMounts, given(asked), finds({ "/proc": dev, "/proc/sys": { type: 0, flags: 0 } }))
   })

@@ -52,6 +52,7 @@ import { type Client, gone, pending } from "./rpc/Client.ts"
 import { checkFlags } from "./rpc/cloneFlags.ts"
 import { History } from "./rpc/History.ts"
 import { Journey } from "./rpc/Journey.ts"
+import { KeptParts } from "./rpc/Kept.ts"
 import { LoopBudget } from "./rpc/LoopBudget.ts"
 import type { Server } from "./rpc/ServerGroup.ts"
 import { type Awaited, type Progress, ServerPool } from "./rpc/ServerPool.ts"
@@ -136,14 +137,22 @@ const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
   return exit
 }
 
+/** What journeys know of earlier ones. */
+interface Learned {
+  readonly numbers: Numbers
+  readonly history: History
+  readonly kept: KeptParts
+}
+
 /** The journey of a process whose effect runs ahead of it. */
-const journeyOf = (server: Server, numbers: Numbers, history: History, come: Come): Ahead.Journey =>
+const journeyOf = (server: Server, { history, kept, numbers }: Learned, come: Come): Ahead.Journey =>
   new Journey({
     get memory() {
       return server.slot.memory
     },
     numbers,
     history,
+    kept,
     get link() {
       return server.slot.link.fd
     },
@@ -186,13 +195,13 @@ const journeyOf = (server: Server, numbers: Numbers, history: History, come: Com
   })
 
 /** The journey for the process that makes a fiber's calls. */
-const journeys = (numbers: Numbers, history: History, come: Come): Effect.Effect<Ahead.Journey | undefined> =>
+const journeys = (learned: Learned, come: Come): Effect.Effect<Ahead.Journey | undefined> =>
   Effect.withFiber((fiber) => {
     const server = fiber.getRef(CurrentProcess)
     return Effect.sync(() =>
       server === undefined || server.slot.server.current !== server || server.slot.client.isFiltered
         ? undefined
-        : journeyOf(server, numbers, history, come)
+        : journeyOf(server, learned, come)
     )
   })
 
@@ -309,7 +318,13 @@ const makeWith = (library: Koffi.Library): Live => {
       Effect.withFiber((fiber) => make(call, fiber))
   }
   provideMake(kernel, make)
-  Ahead.provide(kernel, journeys(machine.numbers, new History(), (server, next) => blocking.come(server, next)))
+  Ahead.provide(
+    kernel,
+    journeys(
+      { numbers: machine.numbers, history: new History(), kept: new KeptParts() },
+      (server, next) => blocking.come(server, next)
+    )
+  )
   return { kernel, guard: guarding(pool) }
 }
 

@@ -138,7 +138,10 @@ export interface Region {
 export class Scratch {
   readonly #library: Library
   /** What is seen of the memory: its front, until a block needs more. */
+  #seen: Buffer
+  /** Where blocks are written: the memory, or a draft of the part of it that begins at `#from`. */
   #buffer: Buffer
+  #from = 0
   readonly #address: number
   readonly #size: number
   readonly #only: Region | undefined
@@ -151,9 +154,10 @@ export class Scratch {
   constructor(library: Library, only?: Region) {
     this.#library = library
     this.#only = only
-    this.#buffer = only?.front ?? Buffer.alloc(bufferSize)
-    this.#address = only?.address ?? library.addressOf(this.#buffer)
-    this.#size = only?.size ?? this.#buffer.length
+    this.#seen = only?.front ?? Buffer.alloc(bufferSize)
+    this.#buffer = this.#seen
+    this.#address = only?.address ?? library.addressOf(this.#seen)
+    this.#size = only?.size ?? this.#seen.length
   }
 
   /** A size in bytes, limited to the room that is left if there is no other memory. */
@@ -182,11 +186,50 @@ export class Scratch {
     return this.#size - this.#used
   }
 
-  /** Memory of a size in bytes, and its address. */
+  /** The addresses of all memory. */
+  get range(): { readonly from: number; readonly to: number } {
+    return { from: this.#address, to: this.#address + this.#size }
+  }
+
+  /** Memory of a size in bytes, and its address. Nothing may be drafted. */
   piece(size: number): Memory {
     const start = this.#used
     this.#take(start, size)
-    return { memory: this.#buffer.subarray(start, start + size), address: this.#address + start }
+    return { memory: this.#seen.subarray(start, start + size), address: this.#address + start }
+  }
+
+  /**
+   * The next blocks are written to memory that no server sees, until {@link publish} is called, or until they take more than
+   * `size` bytes.
+   */
+  draft(size: number): void {
+    this.#from = this.#used
+    this.#buffer = Buffer.alloc(size)
+  }
+
+  /** Writes the drafted blocks to their place; returns a copy of them, or `undefined` if there are none. */
+  publish(): Uint8Array | undefined {
+    if (this.#buffer === this.#seen) return undefined
+    const drafted = this.#buffer.subarray(0, this.#used - this.#from)
+    this.#see(this.#used)
+    this.#seen.set(drafted, this.#from)
+    this.#buffer = this.#seen
+    this.#from = 0
+    return drafted
+  }
+
+  /** Adds a copy of blocks that were published; returns its address. */
+  append(data: Uint8Array): number {
+    const start = this.#used
+    this.#take(start, data.length)
+    this.#seen.set(data, start)
+    return this.#address + start
+  }
+
+  /** Copies the memory up to an offset; returns what puts the copy back. */
+  save(to: number): () => void {
+    const copy = Buffer.from(this.#seen.subarray(0, to))
+    return () => void this.#seen.set(copy)
   }
 
   /** Frees all blocks. */
@@ -200,14 +243,16 @@ export class Scratch {
     const start = this.#used
     if (start + size > this.#size) return this.#own(size)
     this.#take(start, size)
-    return new Block(this.#buffer, start, size, this.#address + start, this.#lock)
+    return new Block(this.#buffer, start - this.#from, size, this.#address + start, this.#lock)
   }
 
   /** Memory of a size in bytes, all zero: for a structure of which not all fields are set. */
   zeroed(size: number): Block {
     const start = this.#used
     const block = this.block(size)
-    if (start !== this.#used && !this.#lock.isLocked) this.#buffer.fill(0, start, start + size)
+    if (start !== this.#used && !this.#lock.isLocked) {
+      this.#buffer.fill(0, start - this.#from, start - this.#from + size)
+    }
     return block
   }
 
@@ -256,8 +301,18 @@ export class Scratch {
   }
 
   #take(start: number, size: number): void {
-    this.#used = start + size + 7 & ~7
-    if (start + size > this.#buffer.length && this.#only !== undefined) this.#buffer = this.#only.whole()
+    const used = start + size + 7 & ~7
+    if (used > this.#from + this.#buffer.length) this.publish()
+    if (this.#buffer === this.#seen) {
+      this.#see(start + size)
+      this.#buffer = this.#seen
+    }
+    this.#used = used
+  }
+
+  /** Sees the memory up to an offset. */
+  #see(to: number): void {
+    if (to > this.#seen.length && this.#only !== undefined) this.#seen = this.#only.whole()
   }
 
   #own(size: number): Block {

@@ -65,6 +65,17 @@ export const groups = (manager: CgroupManager): ReadonlyArray<Group> => {
   return [...byPath.values()]
 }
 
+/** The hierarchies that a container has a cgroup in, each with its controllers. */
+export const mounted = ({ mountpoints }: CgroupManager): ReadonlyArray<Pick<Group, "keys" | "mountpoint">> => {
+  const keys = new Map<string, Array<string>>()
+  for (const [key, mountpoint] of Object.entries(mountpoints)) {
+    const known = keys.get(mountpoint)
+    if (known === undefined) keys.set(mountpoint, [key])
+    else known.push(key)
+  }
+  return [...keys].map(([mountpoint, controllers]) => ({ keys: controllers, mountpoint }))
+}
+
 /** What of a path is below a mount point, without a slash in front. */
 export const relativeTo = (mountpoint: string, path: string): string => {
   let start = mountpoint.length

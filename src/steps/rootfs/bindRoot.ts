@@ -22,7 +22,7 @@ export const bindRoot = Step.make("bindRoot", {
   requires: [Init, MountsContained],
   provides: RootHandle,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: openRootfsAdvice,
   run: Effect.gen(function*() {
     const { container } = yield* Init

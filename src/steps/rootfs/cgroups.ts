@@ -17,7 +17,7 @@ import type { AnyFd } from "../../native/Handle.ts"
 import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
 import { hierarchiesOf, type Hierarchy, parseProcCgroup } from "../cgroup/Hierarchies.ts"
-import { type CgroupManager, groups, unified } from "../cgroup/Manager.ts"
+import { type CgroupManager, mounted, unified } from "../cgroup/Manager.ts"
 import { parseMountInfo } from "../proc/mountinfo.ts"
 import { attach, attachCalls, during, makeReadonly, setAttributes, target } from "./attach.ts"
 import { attributesOf } from "./attributes.ts"
@@ -44,8 +44,8 @@ interface Shown {
   /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
   readonly keys: ReadonlyArray<string>
   readonly mountpoint: string
-  /** The directory of the container's own cgroup on the host, if that can be told; or why it has none there. */
-  readonly own: string | MountRefusedError | undefined
+  /** Returns the directory of the container's own cgroup on the host, or why it has none there; absent if that can't be told. */
+  readonly own: (() => string | MountRefusedError) | undefined
 }
 
 /** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
@@ -69,7 +69,7 @@ const find = (
     })
   const ownOf = (hierarchy: Hierarchy): Shown["own"] => {
     if (!isTold) return undefined
-    return hierarchy.isBelow ? Files.clean(`${hierarchy.mountpoint}/${hierarchy.own}`) : outside(hierarchy)
+    return () => hierarchy.isBelow ? Files.clean(`${hierarchy.mountpoint}/${hierarchy.own}`) : outside(hierarchy)
   }
   const look = (proc: number) =>
     Effect.map(
@@ -85,9 +85,12 @@ const find = (
   return whose === "self" ? Procfs.withHostProc(look) : Files.using(Procfs.openProc, look)
 }
 
-/** The hierarchies of cgroups that this process has joined, as its parent found them. */
+/**
+ * The hierarchies of cgroups that this process has joined, as its parent found them. The paths, which differ from container to
+ * container, are read only if they are needed: most mounts are the same for all containers.
+ */
 const joinedIn = (manager: CgroupManager): ReadonlyArray<Shown> =>
-  groups(manager).map(({ keys, mountpoint, path }) => ({ keys, mountpoint, own: path }))
+  mounted(manager).map(({ keys, mountpoint }) => ({ keys, mountpoint, own: () => manager.paths[keys[0]!]! }))
 
 /** All hierarchies, and where the container's own cgroups are. */
 const hierarchiesFor = Effect.fnUntraced(function*(mounting: Mounting, about: About, whose: Subject) {
@@ -128,9 +131,13 @@ const view = (
     ).pipe(during({ ...about, type: "bind", source }, "open the source"))
   // a side-car is not in the container's cgroup namespace either: a mount that it makes would show the host's root
   const fresh = !mounting.ownership.outside && (hasNamespace(mounting.container, "cgroup") || whole)
-  if (!fresh && own !== undefined) return typeof own === "string" ? bind(own) : Effect.fail(own)
   const made = makeFilesystem(about, options, attributes)
-  return typeof own === "string" ? Effect.catchIf(made, refusedHere, () => bind(own)) : made
+  if (own === undefined) return made
+  const bound = (otherwise?: MountError) => {
+    const source = own()
+    return typeof source === "string" ? bind(source) : Effect.fail(otherwise ?? source)
+  }
+  return fresh ? Effect.catchIf(made, refusedHere, bound) : bound()
 }
 
 const mountHierarchy = Effect.fnUntraced(function*(

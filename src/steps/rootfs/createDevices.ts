@@ -208,7 +208,7 @@ export const createDevices = Step.make("createDevices", {
   requires: [Init, RootHandle, Mounted, MountsContained, Ownership],
   provides: DevicesCreated,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     ENOTDIR: "the image has a file where a directory must be on the way to the device: fix it, or mount a tmpfs there",
     EACCES: "the container's root may not write in the directory of the device: mount a tmpfs there",

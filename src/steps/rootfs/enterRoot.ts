@@ -181,7 +181,7 @@ export const enterRoot = Step.make("enterRoot", {
   requires: [Init, RootHandle, Mounted, MountsContained],
   provides: InRoot,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EINVAL: "if the host runs from an initramfs, set noPivotRoot: pivot_root does not work there",
     EPERM:

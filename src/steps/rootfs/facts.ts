@@ -8,7 +8,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { AnyFd } from "../../native/Handle.ts"
-import type { Stat } from "../../native/results.ts"
 import type { UnmappedIdError } from "./errors.ts"
 
 /**
@@ -84,8 +83,8 @@ export class PathsReadonly extends Context.Service<PathsReadonly, {
  */
 export class PathsCovered extends Context.Service<PathsCovered, {
   readonly kept: ReadonlyArray<Kept>
-  /** The root of the file system that covers directories; absent if none is covered. */
-  readonly cover: Stat | undefined
+  /** The file system that covers directories; absent if none is covered. The step that checks the paths closes it. */
+  readonly cover: AnyFd | undefined
 }>()("runfx/rootfs/PathsCovered") {}
 
 /** Mounts and masks are where the program will look: the root shows no more than the program may see. */

@@ -74,7 +74,7 @@ export const linkDevices = Step.make("linkDevices", {
   calls: [...linkCalls, "readlinkat", "unlinkat"],
   requires: [Init, RootHandle, Mounted, Ownership],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EROFS: "mount a tmpfs on /dev, or put the links into the image",
     ELOOP: "the image has a symlink at /dev, where a real directory must be: fix it",

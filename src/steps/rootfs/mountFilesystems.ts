@@ -342,7 +342,7 @@ export const mountFilesystems = Step.make("mountFilesystems", {
   requires: [Init, RootHandle, MountsContained, Ownership],
   provides: Mounted,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { cgroup, container } = yield* Init
     const { fd: root } = yield* RootHandle

@@ -43,7 +43,7 @@ export const setRootPropagation = Step.make("setRootPropagation", {
   requires: [Init, InNamespaces],
   provides: MountsContained,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     ...openRootfsAdvice,
     EINVAL:

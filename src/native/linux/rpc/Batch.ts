@@ -5,7 +5,8 @@
  * this side reads only the results.
  */
 import type { Word } from "../koffi.ts"
-import type { Memory } from "../Scratch.ts"
+import type { Memory, Scratch } from "../Scratch.ts"
+import type { Places } from "./Kept.ts"
 import { entry as at, expected as kinds, number as numbers, sizes } from "./layout.ts"
 import { putWord, wordAt } from "./words.ts"
 
@@ -18,7 +19,7 @@ const entrySize = sizes.entry
 const [many, few] = [1024, 384]
 
 /** How many bytes a list takes, by how many are free: the arguments of its calls take the rest, which is the larger part. */
-export const batchSize = (free: number): number => (free > 8 * many * entrySize ? many : few) * entrySize
+const batchSize = (free: number): number => (free > 8 * many * entrySize ? many : few) * entrySize
 
 /** What a result must be so that the next entry is made: anything, no failure, or a number. */
 export type Expected = "anything" | "success" | number
@@ -29,20 +30,44 @@ const noAnswer = -5
 /** A result that no call returns. */
 const notMade = -(2 ** 40)
 
+/** Entries that were copied out of a list. */
+export interface Entries {
+  readonly words: Int32Array
+  /** Where addresses are in it, and by what they grow if the entries or their arguments are somewhere else. */
+  readonly places: Places
+  /** The addresses of the first entry, and of the arguments. */
+  readonly entriesAt: number
+  readonly dataAt: number
+}
+
+/** Words of a list that is not written yet. Only one list at a time uses them. */
+let draft: Int32Array | undefined
+
 /** One list. */
 export class Batch {
   readonly address: number
   /** The most entries that it can have. */
   readonly most: number
-  readonly #words: Int32Array
-  readonly #view: DataView
+  readonly #shared: Int32Array
+  #words: Int32Array
+  #view: DataView
   #length = 0
+  /** The first entry that is only drafted. */
+  #drafted: number | undefined
 
   constructor({ address, memory }: Memory) {
     this.address = address
     this.most = memory.byteLength / entrySize
-    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4)
-    this.#view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength)
+    this.#shared = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4)
+    this.#words = this.#shared
+    this.#view = viewOf(this.#words)
+  }
+
+  /** Makes a list at the front of a process's memory; `start` is where the arguments begin. */
+  static at(memory: Scratch): { readonly batch: Batch; readonly start: number } {
+    memory.reset()
+    const batch = new Batch(memory.piece(batchSize(memory.room)))
+    return { batch, start: memory.used }
   }
 
   get length(): number {
@@ -51,6 +76,48 @@ export class Batch {
 
   clear(): void {
     this.#length = 0
+  }
+
+  /** Goes back to an entry, to write it and those behind it again as they are. */
+  rewind(length: number): void {
+    this.#length = length
+  }
+
+  /** The next entries are written to memory that no server sees, until {@link publish} is called. */
+  draft(): void {
+    if (draft === undefined || draft.length < this.#shared.length) draft = new Int32Array(this.#shared.length)
+    this.#words = draft
+    this.#view = viewOf(draft)
+    this.#drafted = this.#length
+  }
+
+  /** Writes the drafted entries to the list; returns a copy of them. */
+  publish(): Int32Array | undefined {
+    if (this.#drafted === undefined) return undefined
+    const first = this.#drafted * entrySize / 4
+    const words = this.#words.slice(first, this.#length * entrySize / 4)
+    this.#drafted = undefined
+    this.#words = this.#shared
+    this.#view = viewOf(this.#shared)
+    this.#words.set(words, first)
+    return words
+  }
+
+  /** Adds entries that were copied from another list. Their arguments are at `data`. */
+  append({ dataAt, entriesAt, places, words }: Entries, data: number): void {
+    const first = this.#length * entrySize / 4
+    this.#words.set(words, first)
+    this.#move(places.inData, first, data - dataAt)
+    this.#move(places.inEntries, first, this.address + this.#length * entrySize - entriesAt)
+    this.#length += words.length * 4 / entrySize
+  }
+
+  #move(places: ReadonlyArray<number>, first: number, by: number): void {
+    if (by === 0) return
+    for (let index = 0; index < places.length; index++) {
+      const word = first + places[index]!
+      putWord(this.#words, this.#view, word * 4, wordAt(this.#words, word) + by)
+    }
   }
 
   /**
@@ -119,6 +186,9 @@ export class Batch {
     putWord(this.#words, this.#view, offset, value)
   }
 }
+
+const viewOf = ({ buffer, byteLength, byteOffset }: Int32Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength)
 
 /** A check of memory. */
 export interface Check {

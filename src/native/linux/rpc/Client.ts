@@ -136,10 +136,8 @@ export class Client {
     this.#isLeft = false
   }
 
-  /** Runs a handler whose calls `raw` makes. It may close descriptors too, so the known handles are forgotten. */
+  /** Runs a handler whose calls `raw` makes. */
   by<A, B>(raw: Raw, use: (input: A) => B, input: A): B {
-    // V8 makes a new table for a set that is cleared, also for an empty one
-    if (this.#handles.size > 0) this.#handles.clear()
     this.#other = raw
     try {
       return use(input)
@@ -148,8 +146,10 @@ export class Client {
     }
   }
 
-  /** Has the server make a list of calls: see Batch.ts. */
+  /** Has the server make a list of calls: see Batch.ts. They may close descriptors, so the known handles are forgotten. */
   makeList(address: number, length: number): number {
+    // V8 makes a new table for a set that is cleared, also for an empty one
+    if (this.#handles.size > 0) this.#handles.clear()
     return this.make(numbers.list, address, length, 0, 0, 0, 0)
   }
 

@@ -10,8 +10,8 @@ import type { Call } from "../../Kernel.ts"
 /** How many answers are remembered; enough for some dozen kinds of containers. */
 const most = 2000
 
-/** Results by place: the result of a call, or 1 or 0 for the answer to a question. */
-export type Answers = Map<string, number>
+/** Results by place: the result of a call, or 1 or 0 for the answer to a question. It never changes. */
+export type Answers = ReadonlyMap<string, number>
 
 /** The place of a call in its step. Descriptors are not part of it, since they differ from container to container. */
 export const placeOf = (call: Call, index: number): string => `${index} ${call._tag} ${"path" in call ? call.path : ""}`
@@ -29,14 +29,20 @@ export class History {
     return this.#steps.get(step)
   }
 
+  /** Remembers the answer to a question. */
+  learn(step: string, question: string, answer: boolean): void {
+    this.remember(step, question, answer ? 1 : 0)
+  }
+
+  /** Remembers a result. */
   remember(step: string, place: string, answer: number): void {
+    if (this.#steps.get(step)?.get(place) === answer) return
     if (this.#count >= most) {
       this.#steps.clear()
       this.#count = 0
     }
-    const answers = this.#steps.get(step)
-    if (answers === undefined) this.#steps.set(step, new Map([[place, answer]]))
-    else answers.set(place, answer)
+    // a new map, so that a step that runs again meets the expectations that it has met before
+    this.#steps.set(step, new Map(this.#steps.get(step)).set(place, answer))
     this.#count++
   }
 }

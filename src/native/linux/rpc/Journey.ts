@@ -8,59 +8,51 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Ahead from "../../Ahead.ts"
-import { type Errno, numberOf } from "../../Errno.ts"
+import type { Errno } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import { located } from "../failed.ts"
-import type { Scratch } from "../Scratch.ts"
-import { Batch, batchSize } from "./Batch.ts"
 import { checkResult } from "./checks.ts"
-import { Clock } from "./Clock.ts"
-import { fits, isAlone, isLast, mayWait, textSize } from "./guesses.ts"
+import { type Copy, hasRoom, runCopies } from "./Copies.ts"
+import { Draft } from "./Draft.ts"
+import { fits, isAlone, room, textSize } from "./guesses.ts"
 import { Handlers } from "./Handlers.ts"
-import { placeOf } from "./History.ts"
 import { comingFileSystem, comingStat, type Journeying } from "./later.ts"
+import { List } from "./List.ts"
 import type { Block, Part } from "./Made.ts"
-import { asksFor, callsOf, hasSkipped, isFailure, isOpen, isSameValue, Made, noCall, settled } from "./Made.ts"
+import {
+  callsOf,
+  endBlock,
+  isFailure,
+  isLast,
+  isOpen,
+  isSameValue,
+  Made,
+  noCall,
+  remember,
+  settled,
+  sort
+} from "./Made.ts"
 import type { Process } from "./Process.ts"
-
-/** A question in the list: its part, its place, and the answer that was assumed. */
-interface Asked {
-  readonly part: number
-  readonly question: string | undefined
-  readonly equals: boolean
-}
-
-/** Results that come by chance (EAGAIN, EINTR) predict nothing. */
-const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EINTR")])
 
 /** The result of calls of a part after a wrong guess. How the part ends then has no meaning. */
 const astray = Effect.die(Symbol("astray"))
-
-/** Room for the arguments of the largest call, in bytes. */
-const room = 0x31000
 
 /** Steps of one process that run ahead. */
 export class Journey implements Ahead.Journey {
   readonly #process: Process
   readonly #handlers: Handlers
-  #batch: Batch
-  /** Where the arguments begin in memory. */
-  #start: number
+  readonly #list: List
   readonly #parts: Array<Part> = []
   #current = -1
   #again: number | undefined
   isLost = false
   left: Effect.Effect<never> | undefined
-  /** Calls that have entries in the list or still lack an answer, in order. */
-  #made: Array<Made> = []
-  /** Questions by the number of their entry. */
-  #checks = new Map<number, Asked>()
-  /** When each part began, by the process's clock. */
-  readonly #clock: Clock
   /** The guess for the calls that are made now. */
   #guess: Ahead.Guess | undefined
   /** The block that begins with the next call. */
   #entering: Block | undefined
+  /** The part that is kept while it runs. */
+  #draft: Draft | undefined
   /** A failure of this module. No further list is made after it, because the last one may have been made. */
   #defect: Effect.Effect<never, SyscallError> | undefined
   #isKept = false
@@ -68,39 +60,84 @@ export class Journey implements Ahead.Journey {
   constructor(process: Process) {
     this.#process = process
     this.#handlers = new Handlers(process)
-    this.#clock = new Clock(process)
-    const { batch, start } = listIn(process.memory)
-    this.#batch = batch
-    this.#start = start
+    this.#list = new List(process)
   }
 
-  readonly part = <A, E, R>(name: string, self: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
+  readonly part = <A, E, R>(
+    name: string,
+    self: Effect.Effect<A, E, R>,
+    keeping?: Ahead.Keeping
+  ): Effect.Effect<Exit.Exit<A, E>, never, R> =>
     Effect.suspend(() => {
-      const index = ++this.#current
-      const known = this.#parts[index]
-      const answers = this.#process.history.of(name)
-      if (known === undefined) {
-        this.#parts.push({ name, log: [], next: 0, unlucky: 0, early: 0, answers, files: this.#process.files.copy() })
-      } else {
-        known.next = 0
-        known.answers = answers
-        this.#process.files = known.files.copy()
-      }
-      this.isLost = false
-      this.#guess = undefined
-      this.#entering = undefined
-      this.#clock.mark(index, this.#batch)
-      return Effect.exit(Effect.uninterruptible(self))
+      this.#enter(name)
+      const run = Effect.exit(Effect.uninterruptible(self))
+      if (keeping === undefined) return run
+      const { link, memory } = this.#process
+      const { answers, files } = this.#parts[this.#current]!
+      this.#draft = new Draft(keeping, { batch: this.#list.batch, memory, files, link, answers })
+      return Effect.tap(run, (exit) => Effect.sync(() => this.#keep(exit)))
     })
 
-  readonly times = (part: number): Ahead.Times | undefined => this.#clock.between(part)
+  /** Begins a part. */
+  #enter(name: string): void {
+    const index = ++this.#current
+    const known = this.#parts[index]
+    const answers = this.#process.history.of(name)
+    if (known === undefined) {
+      this.#parts.push({ name, log: [], next: 0, unlucky: 0, early: 0, answers, files: this.#process.files.copy() })
+    } else {
+      known.next = 0
+      known.answers = answers
+      this.#process.files = known.files.copy()
+    }
+    this.#reset()
+    this.#list.clock.mark(index, this.#list.batch)
+  }
+
+  #reset(): void {
+    this.isLost = false
+    this.#guess = undefined
+    this.#entering = undefined
+  }
+
+  readonly keeps = (of: object): boolean =>
+    !this.#isKept && this.#defect === undefined && this.#parts[this.#current + 1] === undefined &&
+    this.#process.kept.begin(of)
+
+  /** Keeps the calls of the part that has just run. */
+  #keep(exit: Exit.Exit<unknown, unknown>): void {
+    const draft = this.#draft!
+    this.#draft = undefined
+    this.#process.kept.end()
+    // another part may be lost as well, and this one is forgotten then
+    if (this.isLost) return draft.stop()
+    const kept = draft.finish(exit, this.#parts[this.#current]!.log, this.#list, this.#process.files)
+    if (kept === undefined) return
+    this.#list.drafted = [...this.#list.drafted, { of: draft.keeping.of, kept, part: this.#current }]
+  }
+
+  readonly copied = (
+    name: string,
+    inputs: Ahead.Inputs,
+    self: () => Effect.Effect<unknown, unknown>
+  ): Exit.Exit<unknown> | undefined => {
+    // what ran before has answers, and what is looked at must have been made by the effect
+    if (this.#isKept || this.#defect !== undefined || this.#parts[this.#current + 1] !== undefined) return undefined
+    const { history, kept: parts, memory } = this.#process
+    const kept = parts.find(inputs, { ...this.#process, answers: history.of(name) })
+    if (kept === undefined || !hasRoom(kept, { batch: this.#list.batch, memory }, room)) return undefined
+    this.#enter(name)
+    return this.#list.copy({ of: inputs.of, kept, part: this.#current, name, self })
+  }
+
+  readonly times = (part: number): Ahead.Times | undefined => this.#list.clock.between(part)
 
   readonly keep = (): void => void (this.#isKept = true)
 
   readonly calls = (part: number): ReadonlyArray<Ahead.Settled> => callsOf(this.#parts[part])
 
   readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {
-    if (!this.isLost) this.#clock.mark(this.#current + 1, this.#batch)
+    if (!this.isLost) this.#list.clock.mark(this.#current + 1, this.#list.batch)
     return Effect.map(this.#flush() as Effect.Effect<void>, () => {
       // a field was read that had no likely answer: the same part runs again, and can then be answered
       const again = this.#again ?? (this.isLost ? this.#current : undefined)
@@ -136,15 +173,8 @@ export class Journey implements Ahead.Journey {
     const block: Block = { codes }
     this.#entering = block
     return () => {
-      const { files, made } = block
       this.#entering = undefined
-      if (this.isLost || made === undefined || made.isSettled || files === undefined) return
-      // a block that leaves descriptors open or closed can't be skipped
-      if (!this.#process.files.isSame(files)) return
-      made.codes = codes
-      made.until = this.#batch.length
-      const [one, other] = codes
-      this.#batch.skip(made.first, made.until - made.first - 1, [numberOf(one), numberOf(other)])
+      if (!this.isLost) endBlock(block, this.#list.batch, this.#process.files)
     }
   }
 
@@ -162,7 +192,7 @@ export class Journey implements Ahead.Journey {
     if (call === noCall || isAlone(call) || isLarge || call._tag === "dup3" && call.newfd === link) {
       return this.#alone(part, call, plain)
     }
-    if (this.#batch.length > this.#batch.most - 16 || memory.room < room && memory.used > this.#start) {
+    if (this.#list.batch.length > this.#list.batch.most - 16 || memory.room < room && memory.used > this.#list.start) {
       return Effect.andThen(this.#flush(), Effect.suspend(() => this.isLost ? astray : this.#join(part, call, guess)))
     }
     return this.#join(part, call, guess)
@@ -189,10 +219,7 @@ export class Journey implements Ahead.Journey {
       this.#flush(),
       Effect.suspend(() =>
         this.isLost ? astray : Effect.flatMap(Effect.exit(plain()), (exit) => {
-          // the call's arguments have replaced the list, and the process may be a new one with new memory
-          const { batch, start } = listIn(this.#process.memory)
-          this.#batch = batch
-          this.#start = start
+          this.#list.renew()
           this.#log(part, settled(call, part, exit))
           return exit
         })
@@ -208,7 +235,7 @@ export class Journey implements Ahead.Journey {
   /** A call that joins the list. */
   #join(part: Part, call: Call, guess: Ahead.Guess | undefined): Effect.Effect<unknown, SyscallError> {
     const likely = fits(call, guess) ? guess : undefined
-    const made = new Made(call, part, this.#process.memory.used, this.#batch.length, likely)
+    const made = new Made(call, part, this.#process.memory.used, this.#list.batch.length, likely)
     const entering = this.#entering
     if (entering !== undefined && entering.made === undefined) {
       entering.made = made
@@ -216,8 +243,8 @@ export class Journey implements Ahead.Journey {
       this.#entering = undefined
     }
     this.#log(part, made)
-    this.#made.push(made)
-    this.#handlers.run(made, this.#batch)
+    this.#list.made.push(made)
+    this.#handlers.run(made, this.#list.batch)
     if (made.exit === undefined) return this.#complete(made)
     if (Exit.isSuccess(made.exit)) {
       const { files } = this.#process
@@ -227,7 +254,7 @@ export class Journey implements Ahead.Journey {
       if (call._tag === "fstatfs") made.coming = comingFileSystem(made.output, journeying, index) as never
       if (made.coming !== undefined) made.exit = Exit.succeed(made.coming)
       else {
-        checkResult(made, this.#batch, this.#journeying)
+        checkResult(made, this.#list.batch, this.#journeying)
         files.made(call, made.exit.value)
       }
     }
@@ -236,14 +263,13 @@ export class Journey implements Ahead.Journey {
 
   readonly #journeying: Journeying = {
     check: (check, question) => {
-      this.#checks.set(this.#batch.length, { part: this.#current, question, equals: check.equals })
-      this.#batch.check(check)
+      this.#list.check(this.#current, check, question)
     },
     likely: (question, guess) => {
       const answer = this.#parts[this.#current]!.answers?.get(question)
       return answer === undefined ? guess : answer === 1
     },
-    learn: (question, answer) => this.#learnAnswer(this.#parts[this.#current]!, question, answer),
+    learn: (question, answer) => this.#process.history.learn(this.#parts[this.#current]!.name, question, answer),
     lose: () => {
       this.isLost = true
       this.#parts[this.#current]!.early++
@@ -267,14 +293,19 @@ export class Journey implements Ahead.Journey {
   #flush(): Effect.Effect<void, SyscallError> {
     return Effect.suspend(() => {
       if (this.#defect !== undefined) return this.#defect
-      if (this.#batch.length === this.#clock.marks) this.#clear()
-      const { length } = this.#batch
+      this.#draft?.stop()
+      if (this.#list.isEmpty) this.#list.clear()
+      const { batch, copies, made, waits } = this.#list
+      const { length } = batch
       if (length === 0) return Effect.void
-      const last = this.#made.find(({ call }) => isLast(call))
-      if (last !== undefined) this.#batch.watch(last.first - 1)
-      const waits = last !== undefined || this.#made.some(({ call }) => mayWait(call))
-      return this.#process.make(this.#batch.address, length, waits).pipe(
-        Effect.flatMap((held) => held === undefined ? this.#leave(last) : this.#take(held, length)),
+      const last = made.find(({ call }) => isLast(call))
+      if (last !== undefined) batch.watch(last.first - 1)
+      return this.#process.make(batch.address, length, waits).pipe(
+        Effect.flatMap((held) => {
+          if (held === undefined) return this.#leave(last)
+          if (held === length || copies.length === 0) return this.#take(held, length)
+          return Effect.andThen(this.#runCopies(), Effect.suspend(() => this.#take(held, length)))
+        }),
         Effect.tapCause((cause) => Effect.sync(() => void (this.#defect ??= Effect.failCause(cause))))
       )
     })
@@ -282,116 +313,88 @@ export class Journey implements Ahead.Journey {
 
   /** The server has gone: its process has become a program if it has made all calls before the last one, and else has ended. */
   #leave(last: Made | undefined): Effect.Effect<void, SyscallError> {
-    if (last === undefined || !this.#batch.isMade(last.first - 1)) return this.#process.leave
+    if (last === undefined || !this.#list.batch.isMade(last.first - 1)) return this.#process.leave
     this.left = this.#process.leave
-    this.#made.pop()
+    this.#list.made.pop()
     return this.#take(last.first, last.first)
+  }
+
+  /** Runs the parts that were copied, so that each call of the list is known again. */
+  #runCopies(): Effect.Effect<void> {
+    const { files, memory } = this.#process
+    const { copies, made } = this.#list
+    const [current, guess, entering] = [this.#current, this.#guess, this.#entering]
+    this.#list.copies = []
+    const run = ({ part, self }: Copy) =>
+      Effect.suspend(() => {
+        this.#current = part
+        this.#process.files = this.#parts[part]!.files.copy()
+        this.#list.made = []
+        this.#reset()
+        return Effect.map(Effect.exit(Effect.uninterruptible(self())), () => this.#list.made)
+      })
+    return Effect.map(runCopies(copies, { batch: this.#list.batch, memory }, run), (more) => {
+      this.#current = current
+      this.#process.files = files
+      this.#guess = guess
+      this.#entering = entering
+      this.#list.made = [...made, ...more].toSorted((one, other) => one.first - other.first)
+    })
   }
 
   /** Takes the outcome of a list: which calls were made, and which call or check was not as expected. */
   #take(said: number, length: number): Effect.Effect<void, SyscallError> {
     const held = said >= 0 && said <= length ? said : 0
-    const asked = held < length ? this.#checks.get(held) : undefined
-    const { known, lost, unlucky } = this.#sort(held)
-    if (unlucky !== undefined) this.#remember(unlucky)
-    this.#clock.take(held)
-    this.#clear()
-    this.#made = []
+    const asked = held < length ? this.#list.asked(held) : undefined
+    const { known, lost, unlucky } = sort(this.#list.made, held, (entry) => this.#list.batch.result(entry))
+    if (unlucky !== undefined) remember(this.#process.history, unlucky)
+    const again = held < length ? this.#lostPart(asked, lost, unlucky) : undefined
+    this.#list.keep(again ?? this.#parts.length)
+    this.#list.clock.take(held)
+    this.#list.clear()
+    this.#list.made = []
     for (const one of known) {
       // a part with too many wrong guesses waits for its calls: a failed one is remembered as a wrong guess is
-      if (one !== unlucky && one.exit === undefined && isFailure(one)) this.#remember(one)
+      if (one !== unlucky && one.exit === undefined && isFailure(one)) remember(this.#process.history, one)
       if (one === unlucky || isOpen(one)) this.#learn(one)
       else one.isSettled = true
     }
-    if (held < length) {
+    if (again !== undefined) {
       // if a server makes fewer entries than it should, and no result says why, its init runs again
       if (unlucky === undefined && asked?.question !== undefined) {
-        this.#learnAnswer(this.#parts[asked.part]!, asked.question, !asked.equals)
+        this.#process.history.learn(this.#parts[asked.part]!.name, asked.question, !asked.equals)
       }
-      const again = unlucky === undefined && asked !== undefined
-        ? asked.part
-        : lost === undefined
-        ? this.#current
-        : this.#parts.indexOf(lost)
       this.isLost = true
       this.#again = again
       this.#parts.length = again + 1
       this.#parts[again]!.unlucky++
     }
     // a handler makes several calls, each with the answer to the one before
-    if (this.#made.length > 0) return this.#flush()
-    this.#process.memory.used = this.#start
+    if (this.#list.made.length > 0) return this.#flush()
+    this.#process.memory.used = this.#list.start
     // the steps before this one are certain and never run again, so their calls are forgotten
     if (!this.isLost && !this.#isKept) { for (let part = 0; part < this.#current; part++) this.#parts[part]!.log = [] }
     return Effect.void
   }
 
-  /** Remembers an unexpected result, as the guess for the next container. */
-  #remember({ answers: [answer, further], call, index, part }: Made): void {
-    if (answer === undefined || further !== undefined || passing.has(answer) || isLast(call)) return
-    this.#process.history.remember(part.name, placeOf(call, index), answer)
-  }
-
-  #learnAnswer({ name }: Part, question: string, answer: boolean): void {
-    this.#process.history.remember(name, question, answer ? 1 : 0)
-  }
-
-  #clear(): void {
-    this.#batch.clear()
-    this.#checks.clear()
-    this.#clock.clear()
-  }
-
-  /** Which calls were made, with their results; and the last of them, if its result was not as expected. */
-  #sort(held: number): {
-    readonly known: ReadonlyArray<Made>
-    readonly unlucky: Made | undefined
-    readonly lost: Part | undefined
-  } {
-    const known: Array<Made> = []
-    let unlucky: Made | undefined
-    /** The part of the first call that was not made. */
-    let lost: Part | undefined
-    let skipped = 0
-    for (const one of this.#made) {
-      const { count, first } = one
-      if (first < skipped || first > held) {
-        if (first > held) lost ??= one.part
-        one.part.log.splice(one.part.log.indexOf(one), 1)
-        one.part.next = one.part.log.length
-        continue
-      }
-      const end = first + count
-      if (end > held) unlucky = one
-      if (one === unlucky || asksFor(one)) {
-        const came = Array.from({ length: Math.min(end, held + 1) - first }, (_, at) => this.#batch.result(first + at))
-        one.answers = one.answers.length === 0 ? came : [...one.answers, ...came]
-      }
-      known.push(one)
-      if (one.until !== undefined && hasSkipped(one)) skipped = one.until
-    }
-    return { known, lost: unlucky?.part ?? lost, unlucky }
+  /** The number of the part that must run again. */
+  #lostPart(asked: { readonly part: number } | undefined, lost: Part | undefined, unlucky: Made | undefined): number {
+    if (unlucky === undefined && asked !== undefined) return asked.part
+    return lost === undefined ? this.#current : this.#parts.indexOf(lost)
   }
 
   /** Takes the certain outcome of a call, now that its answers have come. */
   #learn(one: Made): void {
     const { memory } = this.#process
     const { coming } = one
-    one.first = this.#batch.length
+    one.first = this.#list.batch.length
     one.count = 0
     memory.used = one.memory
-    this.#handlers.run(one, this.#batch)
-    if (one.exit === undefined) return void this.#made.push(one)
+    this.#handlers.run(one, this.#list.batch)
+    if (one.exit === undefined) return void this.#list.made.push(one)
     one.isSettled = true
     if (coming === undefined || Exit.isFailure(one.exit)) return
     coming.come(one.exit.value as never)
     this.#process.files.made(one.call, one.exit.value)
   }
-}
-
-/** Makes a list at the front of the memory for arguments; `start` is where the arguments begin. */
-const listIn = (memory: Scratch): { readonly batch: Batch; readonly start: number } => {
-  memory.reset()
-  const batch = new Batch(memory.piece(batchSize(memory.room)))
-  return { batch, start: memory.used }
 }

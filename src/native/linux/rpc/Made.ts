@@ -6,7 +6,8 @@ import * as Exit from "effect/Exit"
 import type { Guess } from "../../Ahead.ts"
 import { type Errno, numberOf } from "../../Errno.ts"
 import type { Call, SyscallError } from "../../Kernel.ts"
-import { type Answers, placeOf } from "./History.ts"
+import type { Batch } from "./Batch.ts"
+import { type Answers, type History, placeOf } from "./History.ts"
 import type { Coming } from "./later.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 
@@ -79,6 +80,9 @@ export interface Part {
 /** A placeholder in the log for an effect that runs once. */
 export const noCall = { _tag: "once" } as unknown as Call
 
+/** Calls that make the process a program. They end a list, since nothing comes after one that succeeds. */
+export const isLast = ({ _tag }: Call): boolean => _tag === "execve" || _tag === "execveat"
+
 /** The calls of a part, in their order. */
 export const callsOf = (part: Part | undefined): ReadonlyArray<Made> =>
   part?.log.filter(({ call }) => call !== noCall) ?? []
@@ -91,6 +95,17 @@ export interface Block {
   files?: OpenFiles
 }
 
+/** Ends a block: if its first call fails with one of the errnos, the calls behind it are skipped. */
+export const endBlock = ({ codes, files, made }: Block, batch: Batch, now: OpenFiles): void => {
+  if (made === undefined || made.isSettled || files === undefined) return
+  // a block that leaves descriptors open or closed can't be skipped
+  if (!now.isSame(files)) return
+  made.codes = codes
+  made.until = batch.length
+  const [one, other] = codes
+  batch.skip(made.first, made.until - made.first - 1, [numberOf(one), numberOf(other)])
+}
+
 /** Whether two calls, or two of their arguments, are the same. */
 export const isSameValue = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
@@ -101,7 +116,7 @@ export const isSameValue = (one: unknown, other: unknown): boolean => {
 }
 
 /** Whether the results of a call are needed even if they are as expected. */
-export const asksFor = (made: Made): boolean =>
+const asksFor = (made: Made): boolean =>
   made.exit === undefined || made.coming !== undefined || made.isChecked || made.codes !== undefined
 
 /** Whether a call whose result was as expected must still be looked at. */
@@ -126,5 +141,49 @@ export const refusedBefore = ({ log }: Part, call: Call): number | undefined => 
 }
 
 /** Whether a call failed with an errno for which the calls of its block are skipped. */
-export const hasSkipped = ({ answers, codes }: Made): boolean =>
+const hasSkipped = ({ answers, codes }: Made): boolean =>
   codes !== undefined && codes.some((code) => answers[0] === -numberOf(code))
+
+/** Results that come by chance (EAGAIN, EINTR) predict nothing. */
+const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EINTR")])
+
+/** Remembers an unexpected result, as the guess for the next container. */
+export const remember = (history: History, { answers: [answer, further], call, index, part }: Made): void => {
+  if (answer === undefined || further !== undefined || passing.has(answer) || isLast(call)) return
+  history.remember(part.name, placeOf(call, index), answer)
+}
+
+/** What is known of the calls of a list once it was made. */
+interface Sorted {
+  readonly known: ReadonlyArray<Made>
+  /** The last call that was made, if its result was not as expected. */
+  readonly unlucky: Made | undefined
+  /** The part of the first call that was not as expected, or was not made. */
+  readonly lost: Part | undefined
+}
+
+/** Which calls of a list were made, with their results: the first `held` entries were made, and were as expected. */
+export const sort = (calls: ReadonlyArray<Made>, held: number, resultOf: (entry: number) => number): Sorted => {
+  const known: Array<Made> = []
+  let unlucky: Made | undefined
+  let lost: Part | undefined
+  let skipped = 0
+  for (const one of calls) {
+    const { count, first } = one
+    if (first < skipped || first > held) {
+      if (first > held) lost ??= one.part
+      one.part.log.splice(one.part.log.indexOf(one), 1)
+      one.part.next = one.part.log.length
+      continue
+    }
+    const end = first + count
+    if (end > held) unlucky = one
+    if (one === unlucky || asksFor(one)) {
+      const came = Array.from({ length: Math.min(end, held + 1) - first }, (_, at) => resultOf(first + at))
+      one.answers = one.answers.length === 0 ? came : [...one.answers, ...came]
+    }
+    known.push(one)
+    if (one.until !== undefined && hasSkipped(one)) skipped = one.until
+  }
+  return { known, lost: unlucky?.part ?? lost, unlucky }
+}

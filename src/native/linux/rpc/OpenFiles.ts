@@ -8,10 +8,34 @@ import { opened } from "../../descriptorNames.ts"
 import { type Call, descriptorsOf } from "../../Kernel.ts"
 import type { Stat } from "../../results.ts"
 
+const haveSame = (
+  one: { readonly size: number; readonly keys: () => Iterable<number> },
+  other: { readonly size: number; readonly has: (fd: number) => boolean }
+): boolean => {
+  if (one.size !== other.size) return false
+  for (const fd of one.keys()) if (!other.has(fd)) return false
+  return true
+}
+
 /** The call that has returned a descriptor, and the same of the descriptor in that call. */
 interface Origin {
   readonly call: Call
   readonly from: Origin | undefined
+}
+
+/** An origin in any process: it begins with a descriptor that was there before, or with none. */
+interface Lineage {
+  readonly call: Call
+  readonly from: Lineage | number | undefined
+}
+
+/** What calls have changed in the descriptors of a process. */
+export interface FileChanges {
+  readonly closed: ReadonlyArray<number>
+  readonly opened: ReadonlyArray<{ readonly fd: number; readonly lineage: Lineage }>
+  readonly mask: number
+  /** The descriptors that stay open across exec, if that has changed. */
+  readonly inherited: ReadonlySet<number> | undefined
 }
 
 const nameOf = (origin: Origin | undefined): string | undefined =>
@@ -83,14 +107,51 @@ export class OpenFiles {
     return fd
   }
 
-  isSame({ size, ...other }: { readonly size: number; readonly has: (fd: number) => boolean }): boolean {
-    return size === this.#open.size && [...this.#open.keys()].every((fd) => other.has(fd))
+  /** Whether the same descriptors are open. */
+  isSame(other: OpenFiles): boolean {
+    return haveSame(this.#open, other.#open)
   }
 
-  get size(): number {
-    return this.#open.size
+  /** Whether a process with these descriptors gets the same descriptors from the same calls. */
+  isLike(other: OpenFiles): boolean {
+    return this.mask === other.mask && haveSame(this.#open, other.#open) && haveSame(this.#inherited, other.#inherited)
   }
-  readonly has = (fd: number): boolean => this.#open.has(fd)
+
+  /** What has changed since a copy was made; `undefined` if it can't be repeated in another process. */
+  changesSince(before: OpenFiles): FileChanges | undefined {
+    if (this.#streams !== before.#streams) return undefined
+    const inherited = this.#inherited === before.#inherited ? undefined : this.#inherited
+    const closed = [...before.#open.keys()].filter((fd) => !this.#open.has(fd))
+    const opened: Array<FileChanges["opened"][number]> = []
+    for (const [fd, origin] of this.#open) {
+      if (before.#open.has(fd) && before.#open.get(fd) === origin) continue
+      const lineage = before.#lineageOf(origin)
+      if (lineage === undefined) return undefined
+      opened.push({ fd, lineage })
+    }
+    return { closed, opened, mask: this.mask, inherited }
+  }
+
+  #lineageOf(origin: Origin | undefined): Lineage | undefined {
+    if (origin === undefined) return undefined
+    const { call, from } = origin
+    const before = from && [...this.#open].find(([, one]) => one === from)?.[0]
+    return { call, from: before ?? this.#lineageOf(from) }
+  }
+
+  #originOf({ call, from }: Lineage): Origin {
+    return { call, from: typeof from === "number" ? this.#open.get(from) : from && this.#originOf(from) }
+  }
+
+  /** Repeats changes. */
+  change({ closed, inherited, mask, opened }: FileChanges): void {
+    this.mask = mask
+    if (inherited !== undefined) this.#inherited = inherited
+    if (closed.length + opened.length === 0) return
+    const origins = opened.map(({ lineage }) => this.#originOf(lineage))
+    for (const fd of closed) this.#changing().delete(fd)
+    opened.forEach(({ fd }, index) => this.#changing().set(fd, origins[index]))
+  }
 
   /**
    * The files behind the descriptors of a call, by the argument's name. They come from the calls that were made for this

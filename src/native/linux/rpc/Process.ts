@@ -8,6 +8,7 @@ import type { Scratch } from "../Scratch.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Raw } from "../Syscalls.ts"
 import type { History } from "./History.ts"
+import type { KeptParts } from "./Kept.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 
 /** The process. */
@@ -18,6 +19,8 @@ export interface Process {
   readonly numbers: Numbers
   /** What was learned from earlier processes. */
   readonly history: History
+  /** Calls that were made for earlier processes. */
+  readonly kept: KeptParts
   /** Its descriptor of the link, which effects do not know of. */
   readonly link: number | undefined
   /** Whether a filter may refuse, or kill the process for, calls that the effect has not asked for. */

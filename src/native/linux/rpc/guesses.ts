@@ -9,14 +9,14 @@ import { numberOf } from "../../Errno.ts"
 import type { Call, CallName } from "../../Kernel.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Expected } from "./Batch.ts"
-import { type Made, type Part, refusedBefore } from "./Made.ts"
+import { isLast, type Made, type Part, refusedBefore } from "./Made.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
 
 /** Calls that are made by themselves, besides those that only wait and those that do not return. */
 const alone: ReadonlySet<CallName> = new Set(["clone", "reclone", "connect", "seccomp"])
 
-/** Calls that make the process a program. They end a list, since nothing comes after one that succeeds. */
-export const isLast = ({ _tag }: Call): boolean => _tag === "execve" || _tag === "execveat"
+/** Room for the arguments of the largest call, in bytes. */
+export const room = 0x31000
 
 /** How many bytes the arguments and the environment of such a call take at most. */
 export const textSize = (call: Call): number =>

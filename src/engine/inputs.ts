@@ -1,0 +1,159 @@
+/**
+ * What a step reads of its context: its inputs. A deterministic step with the same inputs makes the same calls again.
+ *
+ * A step is watched while it runs: of each fact that it requires, and of what that fact holds, only the fields that it reads
+ * are inputs. So a container with a different id has the same inputs for a step that reads its devices only.
+ *
+ * @category running
+ * @since 0.3.0
+ */
+import * as Context from "effect/Context"
+import type * as Ahead from "../native/Ahead.ts"
+import type * as Step from "./Step.ts"
+
+/** A value that a step has read: the fact's key, the way to the field, and a copy of what was there. */
+interface Read {
+  readonly key: Step.Key
+  readonly way: ReadonlyArray<string>
+  readonly value: unknown
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** How far inside of a fact single fields are watched. What is further inside counts as a whole. */
+const depth = 2
+
+const isPlain = (value: unknown): value is Fields => {
+  if (typeof value !== "object" || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** Whether two values are equal: data by content, everything else by identity. */
+const isEqual = (one: unknown, other: unknown): boolean => {
+  if (one === other) return true
+  if (Array.isArray(one)) {
+    if (!Array.isArray(other) || one.length !== other.length) return false
+    for (let at = 0; at < one.length; at++) if (!isEqual(one[at], other[at])) return false
+    return true
+  }
+  if (!isPlain(one) || !isPlain(other)) return one !== one && other !== other
+  let fields = 0
+  for (const name in one) {
+    fields++
+    if (!isEqual(one[name], other[name]) || !(name in other)) return false
+  }
+  for (const _ in other) fields--
+  return fields === 0
+}
+
+/** Thrown for a value that can't be copied. */
+const noData = Symbol("no data")
+
+/** A copy of data, since its owner may change it later. A function stays as it is. */
+const copyOf = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return value.map(copyOf)
+  if (!isPlain(value)) throw noData
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, copyOf(inner)]))
+}
+
+/** Watches what is read. */
+class Reader {
+  readonly reads: Array<Read> = []
+  /** Whether something was read in a way that can't be watched. */
+  isBlind = false
+  /** What a step was given in place of the objects themselves. */
+  readonly #stands = new WeakSet<object>()
+
+  /** A value for the step; an object in it reports what is read. */
+  watched(value: unknown, key: Step.Key, way: ReadonlyArray<string>): unknown {
+    if (way.length === depth || !isPlain(value)) {
+      this.#note(value, key, way)
+      return value
+    }
+    const stand = new Proxy<Record<string, unknown>>({}, {
+      get: (_, name) => {
+        if (typeof name === "string") return this.watched(value[name], key, [...way, name])
+        this.isBlind = true
+        return undefined
+      },
+      has: (_, name) => {
+        this.#note(value, key, way)
+        return name in value
+      },
+      ownKeys: () => {
+        this.#note(value, key, way)
+        return Reflect.ownKeys(value)
+      },
+      getOwnPropertyDescriptor: (_, name) => {
+        const found = Object.getOwnPropertyDescriptor(value, name)
+        return found && { ...found, value: this.watched(found.value, key, [...way, String(name)]), configurable: true }
+      }
+    })
+    this.#stands.add(stand)
+    return stand
+  }
+
+  #note(value: unknown, key: Step.Key, way: ReadonlyArray<string>): void {
+    try {
+      this.reads.push({ key, way, value: copyOf(value) })
+    } catch {
+      this.isBlind = true
+    }
+  }
+
+  /** A copy of a result that another container may get: data, without functions and without what was watched. */
+  resultOf(value: unknown): unknown {
+    if (typeof value === "function" || typeof value === "symbol") throw noData
+    if (typeof value !== "object" || value === null) return value
+    if (Array.isArray(value)) return value.map((inner) => this.resultOf(inner))
+    if (this.#stands.has(value) || !isPlain(value)) throw noData
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, this.resultOf(inner)]))
+  }
+}
+
+const serviceOf = (context: Context.Context<never>, key: Step.Key): unknown => Context.getOrUndefined(context, key)
+
+/** What the engine asks about the inputs of a step in a context. */
+export const inputsOf = (step: Step.Any, context: Context.Context<never>): Ahead.Inputs => ({
+  of: step,
+  areSame: (known) => {
+    for (const { key, value, way } of known as ReadonlyArray<Read>) {
+      let now = serviceOf(context, key)
+      for (const name of way) now = (now as Fields | undefined)?.[name]
+      if (!isEqual(value, now)) return false
+    }
+    return true
+  }
+})
+
+/** A step that is watched while it runs. */
+export interface Watching {
+  readonly context: Context.Context<never>
+  readonly keeping: Ahead.Keeping
+  /** The step has registered a compensation, which belongs to this run. */
+  readonly refuse: () => void
+}
+
+/** Watches what a step reads of a context. */
+export const watching = (step: Step.Any, context: Context.Context<never>): Watching => {
+  const reader = new Reader()
+  return {
+    context: step.keys.reduce(
+      (all, key) => Context.add(all, key, reader.watched(serviceOf(context, key), key, []) as never),
+      context
+    ),
+    keeping: {
+      of: step,
+      known: (result) => {
+        try {
+          return reader.isBlind ? undefined : { inputs: reader.reads, result: reader.resultOf(result) }
+        } catch {
+          return undefined
+        }
+      }
+    },
+    refuse: () => void (reader.isBlind = true)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * A part of a journey that is kept while it runs: it writes its calls to memory that no server sees, from where they are
+ * copied to the list.
+ */
+import * as Exit from "effect/Exit"
+import type { Keeping } from "../../Ahead.ts"
+import type { Scratch } from "../Scratch.ts"
+import type { Batch } from "./Batch.ts"
+import { mayWait } from "./guesses.ts"
+import { addressesIn, type Circumstances, holdsAddress, type Kept } from "./Kept.ts"
+import { sizes } from "./layout.ts"
+import type { List } from "./List.ts"
+import { type Made, noCall } from "./Made.ts"
+import type { OpenFiles } from "./OpenFiles.ts"
+
+/** The most memory, in bytes, that the arguments of a part take if it is kept. */
+const mostData = 0x10000
+
+/** Where a part is. */
+export interface Place extends Circumstances {
+  readonly batch: Batch
+  readonly memory: Scratch
+}
+
+/** Calls whose expected result comes from this process alone: what its own standard streams are. */
+const isOwn = ({ call }: Made): boolean => call._tag === "statx" && call.path === "" && call.dirfd <= 2
+
+/** The draft of one part. */
+export class Draft {
+  readonly keeping: Keeping
+  readonly #place: Place
+  readonly #first: number
+  readonly #at: number
+  #isOver = false
+
+  constructor(keeping: Keeping, place: Place) {
+    this.keeping = keeping
+    this.#place = place
+    this.#first = place.batch.length
+    this.#at = place.memory.used
+    place.batch.draft()
+    place.memory.draft(Math.min(mostData, place.memory.room))
+  }
+
+  /** Publishes what is drafted. The list is handed over before the part has ended, so it can't be kept. */
+  stop(): void {
+    this.#isOver = true
+    this.#publish()
+  }
+
+  #publish() {
+    return { words: this.#place.batch.publish(), data: this.#place.memory.publish() }
+  }
+
+  /** Publishes what is drafted; returns it, if a copy of it would do the same for another process. */
+  finish(
+    exit: Exit.Exit<unknown, unknown>,
+    log: ReadonlyArray<Made>,
+    list: List,
+    files: OpenFiles
+  ): Kept | undefined {
+    const { data, words } = this.#publish()
+    if (this.#isOver || words === undefined || data === undefined || Exit.isFailure(exit)) return undefined
+    if (log.some((made) => made.call === noCall || isOwn(made))) return undefined
+    const { batch, files: before, memory, ...circumstances } = this.#place
+    const changes = files.changesSince(before)
+    const known = this.keeping.known(exit.value)
+    const entriesAt = batch.address + this.#first * sizes.entry
+    const dataAt = memory.range.from + this.#at
+    const entries = { from: entriesAt, to: entriesAt + words.byteLength }
+    const places = addressesIn(words, entries, { from: dataAt, to: dataAt + data.length }, memory.range)
+    if (changes === undefined || known === undefined || places === undefined || holdsAddress(data, memory.range)) {
+      return undefined
+    }
+    return {
+      inputs: known.inputs,
+      exit: Exit.succeed(known.result) as Exit.Success<unknown>,
+      circumstances: { ...circumstances, files: before },
+      entries: { words, places, entriesAt, dataAt },
+      data,
+      checks: list.checksFrom(this.#first),
+      files: changes,
+      waits: log.some(({ call }) => mayWait(call))
+    }
+  }
+}
