@@ -191,6 +191,16 @@ const awaitExec = (
   })
 
 /**
+ * Waits until the channel has hung up, but only for a glance. The last word of an init and the end of file behind it come at nearly the
+ * same time, and so does a failure: one wait serves both. If somebody else holds the channel, the waits that follow find out.
+ */
+const untilHungUp = ({ channel, deadline }: Peer) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const timeout = Math.max(1, Math.min(deadline - now, glance))
+    return sys.poll({ fds: [channel], events: 0, timeout })
+  })
+
+/**
  * Waits for "Ready", and until exec has closed the channel behind it: then the program runs.
  *
  * @since 0.2.0
@@ -201,7 +211,7 @@ export const programRuns = (
   { args, env }: Process
 ): Effect.Effect<void, Failure, Kernel> =>
   Effect.andThen(
-    await_(peer, "Ready"),
+    Effect.andThen(untilHungUp(peer), await_(peer, "Ready")),
     awaitExec(peer, pipeline, { _tag: "execve", path: args[0] ?? "", argv: args, envp: env.map(String) })
   )
 

@@ -1,7 +1,7 @@
 /** What the end of the channel means, behind "Ready". */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { CLD, SIG } from "../../../src/native/constants.ts"
+import { CLD, POLL, SIG } from "../../../src/native/constants.ts"
 import { emptyReport } from "../../../src/steps/init/initMain.ts"
 import { programRuns } from "../../../src/steps/parent/conversation.ts"
 import { scripted } from "../../support/scripted.ts"
@@ -27,6 +27,17 @@ const refused = (code: number) => Uint8Array.of("E".charCodeAt(0), code, 0, 0, 0
 describe("a channel that is closed behind Ready", () => {
   it("says that the program runs", () => {
     assert.strictEqual(start(false)._tag, "Success")
+  })
+
+  it("is waited for once, for a glance, and then by each packet, as somebody else may hold it", () => {
+    const left = [`{"_tag":"Ready"}`, ""]
+    const { calls, layer } = scripted((call) => {
+      if (call._tag !== "poll") return { data: Buffer.from(left.shift() ?? ""), fds: [], credentials: undefined }
+      return call.events === 0 ? [0] : [POLL.IN]
+    })
+    Effect.runSync(Effect.provide(programRuns(peer, "standard", process), layer))
+    const polls = calls.flatMap((call) => call._tag === "poll" ? [[call.events, call.timeout]] : [])
+    assert.deepStrictEqual(polls, [[0, 100], [POLL.IN, 100], [POLL.IN, 100]])
   })
 
   it("says that nothing can have been started where the filter refuses that, and with it each word of it", () => {
