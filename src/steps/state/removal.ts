@@ -16,7 +16,6 @@ import { checkId } from "./ContainerId.ts"
 import {
   directoryMode,
   openEntry,
-  openIn,
   pathOf,
   type StoreError,
   unlinkIfThere,
@@ -25,8 +24,6 @@ import {
 } from "./directory.ts"
 import { type ContainerNotFound, IdInUse, type InvalidId, NoContainer } from "./errors.ts"
 import { isDraft, isMade, stateFile } from "./names.ts"
-
-const entriesIn = (dirfd: AnyFd) => using(openIn(dirfd, "."), entriesOf)
 
 /**
  * Removes what a start has made of these entries. The state file is the last, so that an interrupted removal can be repeated by id.
@@ -42,7 +39,7 @@ export const removeMade = (
 
 /** The entries of a directory; fails with {@link NoContainer} if it holds what no start has made. */
 const checked = Effect.fnUntraced(function*(dirfd: AnyFd, path: string) {
-  const entries = yield* entriesIn(dirfd)
+  const entries = yield* entriesOf(dirfd)
   const holds = entries.filter((entry) => !isMade(entry)).map(({ name }) => name)
   return holds.length === 0 ? entries : yield* new NoContainer({ path, holds })
 })
@@ -126,5 +123,5 @@ export const isUnwritten = (
     Effect.gen(function*() {
       const { mode, uid } = yield* stat(dirfd)
       const { effective } = yield* sys.getresuid({})
-      return uid === effective && (mode & 0o7777) === directoryMode && (yield* entriesIn(dirfd)).every(isDraft)
+      return uid === effective && (mode & 0o7777) === directoryMode && (yield* entriesOf(dirfd)).every(isDraft)
     }))
