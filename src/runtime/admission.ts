@@ -26,14 +26,19 @@ interface Start {
 /** Lets starts begin in the order in which they came. */
 export class Admission {
   readonly #counts: number
+  readonly #now: () => number
   /** Those that are on their way, the oldest first. */
   readonly #begun = new Set<Start>()
   readonly #waiting = new Set<Start>()
   #timer: NodeJS.Timeout | undefined
 
-  /** @param counts how long a start counts, in milliseconds */
-  constructor(counts: number) {
+  /**
+   * @param counts how long a start counts, in milliseconds
+   * @param now the clock, in milliseconds
+   */
+  constructor(counts: number, now: () => number = monotonic) {
     this.#counts = counts
+    this.#now = now
   }
 
   /**
@@ -62,7 +67,7 @@ export class Admission {
   }
 
   #begin(start: Start): void {
-    start.since = monotonic()
+    start.since = this.#now()
     this.#begun.add(start)
   }
 
@@ -76,7 +81,7 @@ export class Admission {
 
   /** How long until fewer than `most` count, in milliseconds; 0 if that is so now. */
   #left(most: number): number {
-    const now = monotonic()
+    const now = this.#now()
     for (const start of this.#begun) {
       if (start.since + this.#counts > now) break
       this.#begun.delete(start)

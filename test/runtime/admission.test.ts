@@ -70,6 +70,20 @@ describe("starts", () => {
       assert.strictEqual(yield* admission.admit((wait) => wait, 1, () => inner), "inner")
     }))
 
+  it.live("that take long let one begin for each of them, and no more", () =>
+    Effect.gen(function*() {
+      let now = 0
+      const { begun, start } = startsOf(new Admission(always, () => now))
+      const first = yield* start("first", 1)
+      now = always + 1
+      const second = yield* start("second", 1)
+      const third = yield* start("third", 1)
+      assert.deepStrictEqual(begun, ["first", "second"])
+      yield* second.end
+      yield* eventually(() => begun.length === 3)
+      yield* Effect.all([first.end, third.end])
+    }))
+
   it.live("that are done before their end count until then", () =>
     Effect.gen(function*() {
       const admission = new Admission(always)
