@@ -133,7 +133,10 @@ export const readIn = (dirfd: AnyFd, file: string): Effect.Effect<string, Syscal
 export const valueIn = (dirfd: AnyFd, file: string): Effect.Effect<string, SyscallError, Kernel> =>
   Effect.map(using(openToRead(dirfd, file), readWhole), (text) => text.trim())
 
-/** Opens a file in an open group for writing; `ENOENT` if there is no such file. */
+/**
+ * Opens a file in an open group for writing; `ENOENT` if there is no such file. Not with `O_NONBLOCK`: since Linux 6.16 a limit of memory
+ * is then set without taking back what is over it.
+ */
 export const openIn = (dirfd: AnyFd, file: string): Effect.Effect<number, SyscallError, Kernel> =>
   sys.openat2({ dirfd, path: file, flags: O.WRONLY | O.CLOEXEC, mode: 0, resolve: inside })
 
