@@ -24,6 +24,7 @@ export const idle = async (/** @type {Bench} */ { isQuick, peers, place }) => {
   await warm.ask({ do: "run", bundle, count: many / 2 - 10 })
   const all = await inTurns(bundle, peers, warm, { turns, each })
   const late = await warm.ask({ do: "run", bundle, count: Math.max(50, many / 2 - turns * each) })
+  const watched = await warm.ask({ do: "run", bundle, count: 50, watch: "steps" })
   const { engine } = await warm.ask({ do: "engine" })
   warm.end()
   const base = all.get(crun.name) ?? all.get(runc.name)
@@ -32,7 +33,7 @@ export const idle = async (/** @type {Bench} */ { isQuick, peers, place }) => {
   const { childrenSystem = 0, childrenUser = 0, system = 0, user = 0 } = measured.cpus ?? {}
   const count = measured.times.length
   const kernel = (system + childrenSystem + childrenUser) / count
-  const steps = Object.entries(measured.last.steps).toSorted(([, a], [, b]) => b - a)
+  const steps = Object.entries(watched.steps).toSorted(([, a], [, b]) => b - a)
   return {
     tables: [
       { title: "one after the other, with nothing added beside it", head: headOf(all), rows: rowsOf(all) },

@@ -56,7 +56,7 @@ export const peersOf = (place, bundle, note) =>
     return error === undefined
   })
 
-/** @typedef {{ name: string, times: number[], cpu: number, cpus: import("./measure.mjs").Cpu | undefined, last: any }} Measured */
+/** @typedef {{ name: string, times: number[], cpu: number, cpus: import("./measure.mjs").Cpu | undefined }} Measured */
 
 /**
  * Runs a bundle in turns: each peer, and a process that goes on.
@@ -71,7 +71,7 @@ export const inTurns = async (bundle, peers, warm, { each, turns }) => {
   const all = new Map(
     [...peers.map(({ name }) => name), warmName].map((name) => [
       name,
-      { name, times: [], cpu: 0, cpus: undefined, last: undefined }
+      { name, times: [], cpu: 0, cpus: undefined }
     ])
   )
   for (let turn = 0; turn < turns; turn++) {
@@ -88,7 +88,6 @@ export const inTurns = async (bundle, peers, warm, { each, turns }) => {
           childrenUser: cpus.childrenUser + answer.cpu.childrenUser,
           childrenSystem: cpus.childrenSystem + answer.cpu.childrenSystem
         }
-        measured.last = answer
         continue
       }
       const before = cpuOf("self")

@@ -1,7 +1,8 @@
 /**
  * The process that starts containers, for `measure.mjs`. Each line of its input is a request in JSON; it answers with a line.
  *
- *     { "do": "run", "bundle": B, "count": N }                  N containers, one after the other; "watch": "tracer" or "metrics"
+ *     { "do": "run", "bundle": B, "count": N }                  N containers, one after the other; "watch": "tracer", "metrics" or
+ *                                                               "steps"
  *     { "do": "parallel", "bundle": B, "count": N }             N containers, 32 at a time
  *     { "do": "attacked", "bundle": B, "count": N }             N programs, 32 at a time, into a container that stops them
  *     { "do": "engine" }                                        the engine's own time for a step
@@ -53,15 +54,24 @@ const engine = (): number => {
   return median(times.slice(100))
 }
 
-type Watch = "nobody" | "tracer" | "metrics"
+type Watch = "nobody" | "tracer" | "metrics" | "steps"
 
 const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
 
-/** Lets somebody look at what runs. */
-const watchedBy = (watch: Watch) => <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  if (watch === "tracer") return Effect.provideService(self, Tracer.Tracer, tracer)
-  return watch === "metrics" ? Effect.provide(self, Metrics.layer) : self
-}
+/** Lets somebody look at what runs. Whoever looks takes time, too. */
+const watchedBy =
+  (watch: Watch, note: (event: Event) => void) => <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    switch (watch) {
+      case "tracer":
+        return Effect.provideService(self, Tracer.Tracer, tracer)
+      case "metrics":
+        return Effect.provide(self, Metrics.layer)
+      case "steps":
+        return Effect.provideService(self, Events, (event) => Effect.sync(() => note(event)))
+      case "nobody":
+        return self
+    }
+  }
 
 let count = 0
 const run = async (
@@ -69,25 +79,23 @@ const run = async (
   steps: Map<string, Array<number>>,
   watch: Watch = "nobody"
 ): Promise<number> => {
-  const listen = (event: Event) =>
-    Effect.sync(() => {
-      if (event._tag !== "Completed") return
-      const name = `${event.pipeline}/${event.step}`
-      const times = steps.get(name)
-      if (times === undefined) steps.set(name, [event.milliseconds])
-      else times.push(event.milliseconds)
-    })
+  const note = (event: Event): void => {
+    if (event._tag !== "Completed") return
+    const name = `${event.pipeline}/${event.step}`
+    const times = steps.get(name)
+    if (times === undefined) steps.set(name, [event.milliseconds])
+    else times.push(event.milliseconds)
+  }
   const start = performance.now()
   const { code, events } = await Effect.runPromise(
     Runtime.run({ id: `bench-${process.pid}-${count++}`, container: containerOf(bundle), bundle }).pipe(
       Effect.provideContext(context),
-      Effect.provideService(Events, listen),
-      watchedBy(watch)
+      watchedBy(watch, note)
     )
   )
   const milliseconds = performance.now() - start
   if (code !== 0) throw new Error(`the program ended with ${code}`)
-  for (const event of events) Effect.runSync(listen(event))
+  if (watch === "steps") events.forEach(note)
   return milliseconds
 }
 
