@@ -38,7 +38,7 @@ const difference = (change: Partial<Container>, more?: Partial<RunOptions>): Rea
 
 const withProcess = (change: Partial<Container["process"]>) => difference({ process: { ...base.process, ...change } })
 
-const state = ["parent: create/createState", "  ~ what is in </run/runfx/web/.state.json.<random>>"]
+const state = ["parent: create/createState", "  ~ what is in </run/runfx/web/.state.json.<random>.0>"]
 
 describe("the difference after", () => {
   it("another hostname is that, in the state and in the call", () =>
