@@ -64,6 +64,16 @@ export const hasContent = (value: unknown, data: unknown): boolean => {
   if (Object.is(value, data)) return true
   if (typeof value !== "object" || typeof data !== "object" || value === null || data === null) return false
   if (Object.getPrototypeOf(value) !== Object.getPrototypeOf(data)) return false
+  return Array.isArray(data) ? hasEntries(value as ReadonlyArray<unknown>, data) : hasFields(value, data)
+}
+
+const hasEntries = (value: ReadonlyArray<unknown>, data: ReadonlyArray<unknown>): boolean => {
+  if (value.length !== data.length) return false
+  for (let index = 0; index < data.length; index++) if (!hasContent(value[index], data[index])) return false
+  return true
+}
+
+const hasFields = (value: object, data: object): boolean => {
   const keys = Object.keys(data)
   const others = Object.keys(value)
   if (keys.length !== others.length) return false

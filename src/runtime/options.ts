@@ -231,10 +231,14 @@ const refuseWith = (problems: ReadonlyArray<Problem>): Effect.Effect<never, Conf
 const unlessAny = (problems: ReadonlyArray<Problem>): Effect.Effect<void, ConfigError> =>
   problems.length === 0 ? Effect.void : refuseWith(problems)
 
+const commonShape = struct<{ readonly patience: Time }>({ patience: time })
+
 /** How long a start may take, in milliseconds: by options that were checked, or by the application's default. */
 export const patienceOf = Effect.fnUntraced(function*(options: ProcessHandles): Effect.fn.Return<number, ConfigError> {
-  const patience = options.patience ?? (yield* Patience) ?? defaultPatience
-  yield* checkShape(struct<{ readonly patience: Time }>({ patience: time }), { patience })
+  if (options.patience !== undefined) return millisecondsOf(options.patience)!
+  const patience = yield* Patience
+  if (patience === undefined) return defaultPatience
+  yield* checkShape(commonShape, { patience })
   return millisecondsOf(patience)!
 })
 
