@@ -23,15 +23,18 @@ const isLiteral = (value: object): boolean => {
 /** Whether a value is plain data: texts, numbers, and lists and literals of these. A function or a secret is none. */
 const isPlain = (value: unknown, depth = 0): boolean => {
   if (typeof value === "function" || typeof value === "symbol") return false
-  if (typeof value !== "object" || value === null) return true
+  if (typeof value !== "object" || value === null || known.has(value)) return true
   return depth < deepest && isLiteral(value) && Object.values(value).every((part) => isPlain(part, depth + 1))
 }
 
-/** A copy of plain data, frozen with all of its parts. */
+/** A copy of plain data, frozen with all of its parts. What is frozen already is not copied. */
 const frozen = (value: unknown): unknown => {
-  if (typeof value !== "object" || value === null) return value
-  if (Array.isArray(value)) return Object.freeze(value.map(frozen))
-  return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, part]) => [key, frozen(part)])))
+  if (typeof value !== "object" || value === null || known.has(value)) return value
+  const copy: object = Array.isArray(value)
+    ? value.map(frozen)
+    : Object.fromEntries(Object.entries(value).map(([key, part]) => [key, frozen(part)]))
+  known.add(Object.freeze(copy))
+  return copy
 }
 
 /**
@@ -40,16 +43,10 @@ const frozen = (value: unknown): unknown => {
  * @returns `undefined` if the value is no plain data: it may hold a secret, or an object whose content can't be seen
  * @since 0.2.0
  */
-export const immutable = <A extends object>(value: A): A | undefined => {
-  if (known.has(value)) return value
-  if (!isPlain(value)) return undefined
-  const copy = frozen(value) as A
-  known.add(copy)
-  return copy
-}
+export const immutable = <A extends object>(value: A): A | undefined => isPlain(value) ? frozen(value) as A : undefined
 
 /**
- * Whether a value was returned by {@link immutable}.
+ * Whether a value was returned by {@link immutable}, or is a part of one that was.
  *
  * @since 0.2.0
  */

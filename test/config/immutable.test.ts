@@ -19,6 +19,8 @@ describe("immutable data", () => {
       assert.throws(change, TypeError)
     }
     assert.strictEqual(immutable(copy), copy)
+    assert.strictEqual(immutable({ ...copy, hostname: "web" })!.mounts, copy.mounts)
+    assert.isTrue(isImmutable(copy.process.args))
     assert.isTrue(isImmutable(copy))
     assert.isFalse(isImmutable(Object.freeze({ ...spec })))
   })
@@ -79,7 +81,7 @@ describe("a document that is decoded again", () => {
   it("is the same object from the second time on, which nobody can change", () => {
     const [first, second, third] = [read("again"), read("again"), read("again")]
     assert.isFalse(isImmutable(first))
-    assert.isTrue(isImmutable(second))
+    assert.isTrue(isImmutable(second.container))
     assert.strictEqual(third, second)
     assert.deepStrictEqual(second, first)
     assert.throws(() => Object.assign(second.container.process, { args: [] }), TypeError)

@@ -4,6 +4,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { decode } from "../../src/config/Config.ts"
 import type { Container } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
 import { immutable, isImmutable } from "../../src/config/immutable.ts"
@@ -41,6 +43,14 @@ describe("a container that is started again", () => {
   it("is itself from the first start on if nobody can change it", () => {
     const container = immutable(made())!
     for (let time = 0; time < 3; time++) assert.strictEqual(recordOf(container).container, container)
+  })
+
+  it("is what its document is decoded to, if that is decoded again", () => {
+    const process = { args: ["/bin/server"], cwd: "/", capabilities: {} }
+    const text = JSON.stringify({ ociVersion: "1.2.0", root: { path: "/srv/web" }, process })
+    const decoded = () => Result.getOrThrow(decode(text, "/srv")).container
+    recordOf(decoded())
+    for (let time = 0; time < 3; time++) assert.strictEqual(recordOf(decoded()).container, decoded())
   })
 
   it("has no capabilities if it names none, and is the same object all the same", () => {
