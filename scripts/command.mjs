@@ -97,7 +97,10 @@ export const buildCommand = (directory) => {
     target: "node20.19",
     format: "esm",
     minifySyntax: true,
-    alias: { "node:child_process": join(root, "scripts/childProcess.cjs") },
+    alias: {
+      "node:child_process": join(root, "scripts/childProcess.cjs"),
+      "node:module": join(root, "scripts/nodeModule.mjs")
+    },
     define: { "import.meta.url": "__filename", RUNFX_VERSION: JSON.stringify(version) },
     logLevel: "warning"
   })
