@@ -196,8 +196,9 @@ const entriesOf = (family: Readonly<Record<string, number>>): ReadonlyArray<read
 
 /** A set of flags of one or more families: `CLONE_NEWNS|CLONE_NEWPID`; bits without a name in hexadecimal. */
 export const flags = (...families: ReadonlyArray<Readonly<Record<string, number>>>): Argument<number> => {
-  const named = families.flatMap(entriesOf)
-  return make((value) => value === 0 ? "0" : namesOfBits(value, named).join("|"))
+  // at the first use: most processes print no call, and all evaluate the table of calls
+  let named: ReturnType<typeof entriesOf> | undefined
+  return make((value) => value === 0 ? "0" : namesOfBits(value, named ??= families.flatMap(entriesOf)).join("|"))
 }
 
 /** One value of a family: `PR_SET_KEEPCAPS`; a value without a name as a number. */
@@ -208,10 +209,11 @@ export const one = (family: Readonly<Record<string, number>>): Argument<number> 
   })
 
 const accessModes = ["O_RDONLY", "O_WRONLY", "O_RDWR"]
-const openFlagNames = entriesOf(constants.O).filter(([, bit]) => bit > constants.O.RDWR)
+let openFlagNames: ReturnType<typeof entriesOf> | undefined
 
 /** Flags of open(2): the access mode (left out with `O_PATH`, which ignores it) and the rest. */
 export const openFlags: Argument<number> = make((value) => {
+  openFlagNames ??= entriesOf(constants.O).filter(([, bit]) => bit > constants.O.RDWR)
   const names = namesOfBits(value & ~3, openFlagNames)
   return (names.includes("O_PATH") ? names : [accessModes[value & 3] ?? "3", ...names]).join("|")
 })

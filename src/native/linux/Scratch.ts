@@ -41,11 +41,11 @@ export class Block {
   /** Reads a field of the structure at `at`. */
   get<A>(field: Field<A>, at = 0): A {
     this.#check(at + field.at, at + field.at + field.size)
-    return field.get(this.#bytes, this.#start + at)
+    return field.get(this.#bytes, this.#start + at + field.at)
   }
   /** Writes a field of the structure at `at`. */
   set<A>(field: Field<A>, value: NoInfer<A>, at = 0): void {
-    if (!this.#lock.isLocked) field.set(this.#bytes, this.#start + at, value)
+    if (!this.#lock.isLocked) field.set(this.#bytes, this.#start + at + field.at, value)
   }
   u32(at: number): number {
     this.#check(at, at + 4)

@@ -15,9 +15,9 @@ export interface Extent {
 
 /** One field of a structure: where it is and how it is read and written. */
 export interface Field<A> extends Extent {
-  /** Reads it from a structure that starts at `start`. */
+  /** Reads it; `start` is where it begins. */
   readonly get: (bytes: Buffer, start: number) => A
-  /** Writes it into a structure that starts at `start`. */
+  /** Writes it; `start` is where it begins. */
   readonly set: (bytes: Buffer, start: number, value: A) => void
 }
 
@@ -32,53 +32,55 @@ export interface Struct<Fields extends Readonly<Record<string, Extent>> = Readon
   readonly fields: Fields
 }
 
-const u8 = (at: number): Field<number> => ({
+/** Fields of one type. They share their functions: two more for each field would be made at each start. */
+const type = <A>(size: number, get: Field<A>["get"], set: Field<A>["set"]) => (at: number): Field<A> => ({
   at,
-  size: 1,
-  get: (bytes, start) => bytes.readUInt8(start + at),
-  set: (bytes, start, value) => void bytes.writeUInt8(value & 0xff, start + at)
+  size,
+  get,
+  set
 })
 
-const u16 = (at: number): Field<number> => ({
-  at,
-  size: 2,
-  get: (bytes, start) => bytes.readUInt16LE(start + at),
-  set: (bytes, start, value) => void bytes.writeUInt16LE(value & 0xffff, start + at)
-})
+const u8 = type<number>(
+  1,
+  (bytes, start) => bytes.readUInt8(start),
+  (bytes, start, value) => void bytes.writeUInt8(value & 0xff, start)
+)
 
-const u32 = (at: number): Field<number> => ({
-  at,
-  size: 4,
-  get: (bytes, start) => bytes.readUInt32LE(start + at),
+const u16 = type<number>(
+  2,
+  (bytes, start) => bytes.readUInt16LE(start),
+  (bytes, start, value) => void bytes.writeUInt16LE(value & 0xffff, start)
+)
+
+const u32 = type<number>(
+  4,
+  (bytes, start) => bytes.readUInt32LE(start),
   // negative values stand for their two's complement: uid -1, descriptor -1
-  set: (bytes, start, value) => void bytes.writeUInt32LE(value >>> 0, start + at)
-})
+  (bytes, start, value) => void bytes.writeUInt32LE(value >>> 0, start)
+)
 
-const i32 = (at: number): Field<number> => ({
-  at,
-  size: 4,
-  get: (bytes, start) => bytes.readInt32LE(start + at),
-  set: (bytes, start, value) => void bytes.writeInt32LE(value | 0, start + at)
-})
+const i32 = type<number>(
+  4,
+  (bytes, start) => bytes.readInt32LE(start),
+  (bytes, start, value) => void bytes.writeInt32LE(value | 0, start)
+)
 
-const u64 = (at: number): Field<bigint> => ({
-  at,
-  size: 8,
-  get: (bytes, start) => bytes.readBigUInt64LE(start + at),
-  set: (bytes, start, value) => void bytes.writeBigUInt64LE(BigInt.asUintN(64, value), start + at)
-})
+const u64 = type<bigint>(
+  8,
+  (bytes, start) => bytes.readBigUInt64LE(start),
+  (bytes, start, value) => void bytes.writeBigUInt64LE(BigInt.asUintN(64, value), start)
+)
 
 /** Eight bytes whose value a number holds: addresses, lengths, flags. A negative one stands for its two's complement. */
-const word = (at: number): Field<number> => ({
-  at,
-  size: 8,
-  get: (bytes, start) => bytes.readUInt32LE(start + at) + bytes.readUInt32LE(start + at + 4) * 2 ** 32,
-  set: (bytes, start, value) => {
+const word = type<number>(
+  8,
+  (bytes, start) => bytes.readUInt32LE(start) + bytes.readUInt32LE(start + 4) * 2 ** 32,
+  (bytes, start, value) => {
     const high = Math.floor(value / 2 ** 32)
-    bytes.writeUInt32LE(value - high * 2 ** 32, start + at)
-    bytes.writeUInt32LE(high >>> 0, start + at + 4)
+    bytes.writeUInt32LE(value - high * 2 ** 32, start)
+    bytes.writeUInt32LE(high >>> 0, start + 4)
   }
-})
+)
 
 /** An array of bytes: text, or a path. */
 const bytes = (at: number, size: number): Extent => ({ at, size })

@@ -121,8 +121,18 @@ export const table = {
 /** The number of each system call on one architecture. */
 export type Numbers = { readonly [N in keyof typeof table]: number }
 
-/** The numbers for a value of `process.arch`. */
-export const numbersFor = (arch: string): Numbers =>
+const made = new Map<string, Numbers>()
+
+const numbersOf = (arch: string): Numbers =>
   Object.fromEntries(
     Object.entries(table).map(([name, [x64, arm64]]) => [name, arch === "arm64" ? arm64 : x64])
   ) as Numbers
+
+/** The numbers for a value of `process.arch`. Made once for each: every process that makes calls has a client that asks. */
+export const numbersFor = (arch: string): Numbers => {
+  const before = made.get(arch)
+  if (before !== undefined) return before
+  const numbers = numbersOf(arch)
+  made.set(arch, numbers)
+  return numbers
+}
