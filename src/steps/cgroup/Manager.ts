@@ -50,8 +50,17 @@ export interface Group {
   readonly inode?: bigint | "unmade"
 }
 
+/** The groups of each manager. The steps of one start and its removal ask ten times, and a manager does not change. */
+const ofManagers = new WeakMap<CgroupManager, ReadonlyArray<Group>>()
+
 /** The directories of a container's cgroups, each once. */
 export const groups = (manager: CgroupManager): ReadonlyArray<Group> => {
+  const all = ofManagers.get(manager) ?? groupsOf(manager)
+  ofManagers.set(manager, all)
+  return all
+}
+
+const groupsOf = (manager: CgroupManager): ReadonlyArray<Group> => {
   const byPath = new Map<string, Group & { readonly keys: Array<string> }>()
   for (const [key, path] of Object.entries(manager.paths)) {
     const known = byPath.get(path)

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import { F, O, POLL, S } from "../../../src/native/constants.ts"
 import { type Call, SyscallError } from "../../../src/native/Kernel.ts"
-import { OwnFiles } from "../../../src/native/linux/rpc/ownFiles.ts"
+import { OwnFiles } from "../../../src/native/linux/rpc/OwnFiles.ts"
 import { atOnce, type Make } from "../../../src/native/linux/rpc/ownWaits.ts"
 
 /** A file of a type whose writes wait until there is room for all. */
