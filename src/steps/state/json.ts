@@ -44,13 +44,21 @@ const onlyKey = (value: object): string | undefined => {
   return keys.length === 1 ? keys[0] : undefined
 }
 
-/** Packs bigints; a value without any is returned as it is. */
-const pack = (value: unknown): unknown => {
-  if (typeof value === "bigint") return tagged(value)
-  if (!isObject(value)) return value
-  const packed = withParts(value, pack)
+/** Around an object that could be taken for a bigint, or for this. */
+class Wrapped {
+  readonly $object: unknown
+  constructor(object: unknown) {
+    this.$object = object
+  }
+}
+
+/** The form of a part in the file. By the part itself: a program may have given bigints a `toJSON`. */
+const pack = function(this: Parts, name: string, value: unknown): unknown {
+  const part = this[name]
+  if (typeof part === "bigint") return tagged(part)
+  if (!isObject(value) || this instanceof Wrapped) return value
   const key = onlyKey(value)
-  return key === "$bigint" || key === "$object" ? { $object: packed } : packed
+  return key === "$bigint" || key === "$object" ? new Wrapped(value) : value
 }
 
 const unpack = (value: unknown): unknown => {
@@ -65,7 +73,7 @@ const unpack = (value: unknown): unknown => {
 }
 
 /** Plain data as JSON text; fields that are `undefined` are left out. */
-export const stringify = (value: unknown): string => `${JSON.stringify(pack(value))}\n`
+export const stringify = (value: unknown): string => `${JSON.stringify(value, pack)}\n`
 
 /** Reads what {@link stringify} has written. Throws a `SyntaxError` if the text is no JSON. */
 export const parse = (text: string): unknown => unpack(JSON.parse(text))

@@ -30,6 +30,15 @@ describe("JSON with bigints", () => {
     }
   })
 
+  it("keeps bigints for which the program has a form of its own", () => {
+    Reflect.set(BigInt.prototype, "toJSON", () => "its own")
+    try {
+      assert.deepStrictEqual(Json.parse(Json.stringify({ a: [1n], b: 2n })), { a: [1n], b: 2n })
+    } finally {
+      Reflect.deleteProperty(BigInt.prototype, "toJSON")
+    }
+  })
+
   it("leaves out what is undefined", () =>
     assert.deepStrictEqual(Json.parse(Json.stringify({ a: undefined, b: 1n })), { b: 1n }))
 })
