@@ -8,7 +8,7 @@
  * @since 0.3.0
  */
 import * as Context from "effect/Context"
-import type * as Ahead from "../native/Ahead.ts"
+import * as Ahead from "../native/Ahead.ts"
 import type * as Step from "./Step.ts"
 
 /** A value that a step has read: the fact's key, the way to the field, and a copy of what was there. */
@@ -115,16 +115,23 @@ class Reader {
 
 const serviceOf = (context: Context.Context<never>, key: Step.Key): unknown => Context.getOrUndefined(context, key)
 
+/** What a step has read: values, and texts that may be others the next time. */
+interface Known {
+  readonly reads: ReadonlyArray<Read>
+  readonly parameters: ReadonlyArray<{ readonly key: Step.Key; readonly read: (fact: never) => string }>
+}
+
 /** What the engine asks about the inputs of a step in a context. */
 export const inputsOf = (step: Step.Any, context: Context.Context<never>): Ahead.Inputs => ({
   of: step,
-  areSame: (known) => {
-    for (const { key, value, way } of known as ReadonlyArray<Read>) {
+  match: (known) => {
+    const { parameters, reads } = known as Known
+    for (const { key, value, way } of reads) {
       let now = serviceOf(context, key)
       for (const name of way) now = (now as Fields | undefined)?.[name]
-      if (!isEqual(value, now)) return false
+      if (!isEqual(value, now)) return undefined
     }
-    return true
+    return parameters.map(({ key, read }) => read(serviceOf(context, key) as never))
   }
 })
 
@@ -139,16 +146,27 @@ export interface Watching {
 /** Watches what a step reads of a context. */
 export const watching = (step: Step.Any, context: Context.Context<never>): Watching => {
   const reader = new Reader()
+  const parameters: Array<Known["parameters"][number]> = []
+  const texts: Array<string> = []
+  const parameter = <I, S>(key: Context.Key<I, S>, read: (fact: S) => string): string => {
+    const text = read(serviceOf(context, key as Step.Key) as S)
+    parameters.push({ key: key as Step.Key, read })
+    texts.push(text)
+    return text
+  }
+  const watched = step.keys.reduce(
+    (all, key) => Context.add(all, key, reader.watched(serviceOf(context, key), key, []) as never),
+    context
+  )
   return {
-    context: step.keys.reduce(
-      (all, key) => Context.add(all, key, reader.watched(serviceOf(context, key), key, []) as never),
-      context
-    ),
+    context: Context.add(watched, Ahead.Parameters, parameter) as Context.Context<never>,
     keeping: {
       of: step,
+      parameters: texts,
       known: (result) => {
         try {
-          return reader.isBlind ? undefined : { inputs: reader.reads, result: reader.resultOf(result) }
+          if (reader.isBlind) return undefined
+          return { inputs: { reads: reader.reads, parameters } satisfies Known, result: reader.resultOf(result) }
         } catch {
           return undefined
         }

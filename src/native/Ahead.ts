@@ -45,8 +45,8 @@ export interface Settled {
 export interface Inputs {
   /** Whose calls they are, in every run. */
   readonly of: object
-  /** Whether they are equal to those of an earlier run. */
-  readonly areSame: (known: unknown) => boolean
+  /** If they are equal to those of an earlier run, its {@link parameter}s as they are in this run. */
+  readonly match: (known: unknown) => ReadonlyArray<string> | undefined
 }
 
 /**
@@ -58,6 +58,8 @@ export interface Keeping {
   readonly of: object
   /** What it has read, and its result, for runs with the same inputs; `undefined` if they can't be known. */
   readonly known: (result: unknown) => { readonly inputs: unknown; readonly result: unknown } | undefined
+  /** The {@link parameter}s that it has read so far. */
+  readonly parameters: ReadonlyArray<string>
 }
 
 /** Steps of one process that run ahead, one after the other. */
@@ -127,6 +129,28 @@ export const provideSame = (kernel: Kernel["Service"], wrapper: Kernel["Service"
   const begin = able.get(kernel)
   if (begin !== undefined) able.set(wrapper, begin)
 }
+
+/** Reads a parameter for a step that is watched, and notes that. */
+export const Parameters = Context.Reference<
+  (<I, S>(key: Context.Key<I, S>, read: (fact: S) => string) => string) | undefined
+>(
+  "runfx/native/Ahead/Parameters",
+  { defaultValue: () => undefined }
+)
+
+/**
+ * Reads a text of a fact that differs from container to container, as a path does that has the id in it. A deterministic step
+ * whose calls are copied may have another text there, so it must do nothing but pass the text on to calls, as it is.
+ *
+ * @since 0.3.0
+ */
+export const parameter = <I, S>(
+  key: Context.Key<I, S>,
+  read: (fact: S) => string
+): Effect.Effect<string, never, I> =>
+  Effect.contextWith((context: Context.Context<I>) =>
+    Effect.sync(() => Context.get(context, Parameters)?.(key, read) ?? read(Context.get(context, key)))
+  )
 
 /** A journey for the fiber's process; `undefined` if the kernel has none. */
 export const begin: Effect.Effect<Journey | undefined> = Effect.contextWith((context: Context.Context<never>) => {

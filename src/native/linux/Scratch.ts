@@ -134,6 +134,15 @@ export interface Region {
   readonly whole: () => Buffer
 }
 
+/** Room for a text that may be another one in a copy. A longer one is not copied. */
+const parameterSize = 512
+
+/** A text in drafted memory that may be another one in a copy: its offset, and its number among the parameters. */
+export interface Hole {
+  readonly at: number
+  readonly parameter: number
+}
+
 /** The memory of one process. */
 export class Scratch {
   readonly #library: Library
@@ -147,6 +156,9 @@ export class Scratch {
   readonly #only: Region | undefined
   readonly #lock: WriteLock = { isLocked: false }
   #used = 0
+  /** Texts that have the room of a parameter, because they are others in a copy; and where they were written. */
+  #parameters: ReadonlyArray<string> = []
+  #holes: Array<Hole> = []
   /** Blocks of the current call that did not fit, kept alive until the next call starts. */
   #large: Array<Buffer> = []
 
@@ -200,9 +212,11 @@ export class Scratch {
 
   /**
    * The next blocks are written to memory that no server sees, until {@link publish} is called, or until they take more than
-   * `size` bytes.
+   * `size` bytes. Texts that equal one of the parameters get room for another one.
    */
-  draft(size: number): void {
+  draft(size: number, parameters: ReadonlyArray<string>): void {
+    this.parameters = parameters
+    this.#holes = []
     this.#from = this.#used
     this.#buffer = Buffer.alloc(size)
   }
@@ -215,15 +229,35 @@ export class Scratch {
     this.#seen.set(drafted, this.#from)
     this.#buffer = this.#seen
     this.#from = 0
+    this.parameters = []
     return drafted
   }
 
-  /** Adds a copy of blocks that were published; returns its address. */
-  append(data: Uint8Array): number {
+  /** Where parameters were written in what was drafted last, counted from its front. */
+  get holes(): ReadonlyArray<Hole> {
+    return this.#holes
+  }
+
+  /** The texts that get room for another one from now on, as in a draft. */
+  set parameters(texts: ReadonlyArray<string>) {
+    this.#parameters = texts
+  }
+
+  /** Adds a copy of blocks that were published, with its parameters in the holes; returns its address. */
+  append(data: Uint8Array, holes: ReadonlyArray<Hole>, parameters: ReadonlyArray<string>): number {
     const start = this.#used
     this.#take(start, data.length)
     this.#seen.set(data, start)
+    for (const { at, parameter } of holes) {
+      const end = Text.write(this.#seen, start + at, parameters[parameter]!)
+      this.#seen[start + at + end] = 0
+    }
     return this.#address + start
+  }
+
+  /** Whether a text fits where another one was, as a parameter. */
+  static isParameter(text: string): boolean {
+    return text.length * 3 < parameterSize && !text.includes("\0")
   }
 
   /** Copies the memory up to an offset; returns what puts the copy back. */
@@ -258,7 +292,9 @@ export class Scratch {
 
   /** Writes a text with its NUL; returns its address. */
   text(text: string): number {
-    const block = this.block(text.length * 3 + 1)
+    const parameter = this.#parameters.length === 0 ? -1 : this.#parameters.indexOf(text)
+    if (parameter >= 0) this.#holes.push({ at: this.#used - this.#from, parameter })
+    const block = this.block(Math.max(text.length * 3 + 1, parameter < 0 ? 0 : parameterSize))
     block.setText(0, text)
     return block.address
   }

@@ -11,6 +11,7 @@
  */
 import * as Effect from "effect/Effect"
 import { hasNamespace, makesNamespace, type Mount } from "../../config/Container.ts"
+import * as Ahead from "../../native/Ahead.ts"
 import { MOUNT_ATTR, MOVE_MOUNT } from "../../native/constants.ts"
 import * as Files from "../../native/Files.ts"
 import type { AnyFd } from "../../native/Handle.ts"
@@ -18,6 +19,7 @@ import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
 import * as Procfs from "../../native/Procfs.ts"
 import { hierarchiesOf, type Hierarchy, parseProcCgroup } from "../cgroup/Hierarchies.ts"
 import { type CgroupManager, mounted, unified } from "../cgroup/Manager.ts"
+import { Init } from "../init/Init.ts"
 import { parseMountInfo } from "../proc/mountinfo.ts"
 import { attach, attachCalls, during, makeReadonly, setAttributes, target } from "./attach.ts"
 import { attributesOf } from "./attributes.ts"
@@ -44,8 +46,8 @@ interface Shown {
   /** Its controllers, `name=…` for a named one, `unified` for cgroup2. */
   readonly keys: ReadonlyArray<string>
   readonly mountpoint: string
-  /** Returns the directory of the container's own cgroup on the host, or why it has none there; absent if that can't be told. */
-  readonly own: (() => string | MountRefusedError) | undefined
+  /** The directory of the container's own cgroup on the host; fails if it has none there; absent if that can't be told. */
+  readonly own: Effect.Effect<string, MountRefusedError, Init> | undefined
 }
 
 /** Whose cgroups are shown. A side-car is not in the container's cgroups; the first process of its pid namespace is. */
@@ -69,7 +71,9 @@ const find = (
     })
   const ownOf = (hierarchy: Hierarchy): Shown["own"] => {
     if (!isTold) return undefined
-    return () => hierarchy.isBelow ? Files.clean(`${hierarchy.mountpoint}/${hierarchy.own}`) : outside(hierarchy)
+    return hierarchy.isBelow
+      ? Effect.succeed(Files.clean(`${hierarchy.mountpoint}/${hierarchy.own}`))
+      : outside(hierarchy)
   }
   const look = (proc: number) =>
     Effect.map(
@@ -87,10 +91,14 @@ const find = (
 
 /**
  * The hierarchies of cgroups that this process has joined, as its parent found them. The paths, which differ from container to
- * container, are read only if they are needed: most mounts are the same for all containers.
+ * container, are only passed on: apart from them, the mounts are the same for all.
  */
 const joinedIn = (manager: CgroupManager): ReadonlyArray<Shown> =>
-  mounted(manager).map(({ keys, mountpoint }) => ({ keys, mountpoint, own: () => manager.paths[keys[0]!]! }))
+  mounted(manager).map(({ keys, mountpoint }) => ({
+    keys,
+    mountpoint,
+    own: Ahead.parameter(Init, ({ cgroup }) => cgroup!.paths[keys[0]!]!)
+  }))
 
 /** All hierarchies, and where the container's own cgroups are. */
 const hierarchiesFor = Effect.fnUntraced(function*(mounting: Mounting, about: About, whose: Subject) {
@@ -123,7 +131,7 @@ const view = (
   attributes: number,
   own: Shown["own"],
   whole = false
-): Effect.Effect<number, MountError | MountRefusedError, Kernel> => {
+): Effect.Effect<number, MountError | MountRefusedError, Kernel | Init> => {
   const bind = (source: string) =>
     Files.keeping(
       cloneOf(source, false),
@@ -133,18 +141,15 @@ const view = (
   const fresh = !mounting.ownership.outside && (hasNamespace(mounting.container, "cgroup") || whole)
   const made = makeFilesystem(about, options, attributes)
   if (own === undefined) return made
-  const bound = (otherwise?: MountError) => {
-    const source = own()
-    return typeof source === "string" ? bind(source) : Effect.fail(otherwise ?? source)
-  }
-  return fresh ? Effect.catchIf(made, refusedHere, bound) : bound()
+  if (!fresh) return Effect.flatMap(own, bind)
+  return Effect.catchIf(made, refusedHere, (refused) => Effect.flatMap(Effect.mapError(own, () => refused), bind))
 }
 
 const mountHierarchy = Effect.fnUntraced(function*(
   about: About,
   parent: number,
   name: string,
-  mount: Effect.Effect<number, MountError | MountRefusedError, Kernel>
+  mount: Effect.Effect<number, MountError | MountRefusedError, Kernel | Init>
 ) {
   yield* during(about, "resolve the target")(
     sys.mkdirat({ dirfd: parent, path: name, mode: 0o755 })

@@ -12,11 +12,9 @@ import * as Files from "../../../src/native/Files.ts"
 import { Fork } from "../../../src/native/Fork.ts"
 import { callNames, Kernel, orOn, sys, type SyscallError } from "../../../src/native/Kernel.ts"
 import * as Linux from "../../../src/native/linux/Linux.ts"
-import * as Runtime from "../../../src/runtime/Runtime.ts"
 import { inChild } from "../../support/child.ts"
-import { containerOf, on, options, said, sh } from "../../support/containers.ts"
 import { missing } from "../../support/rootfs.ts"
-import { directory, place } from "./setup.ts"
+import { directory } from "./setup.ts"
 
 /** What a step is given. */
 interface Facts {
@@ -60,6 +58,9 @@ const touch = (name: string) =>
     }),
     (fd) => sys.write({ fd, data: Buffer.from(name) })
   )
+
+/** A text that a call gets as it is. */
+const touchAs = (text: string) => orOn(["ENOENT"], undefined)(Ahead.likelyFails("ENOENT")(sys.chdir({ path: text })))
 
 /** Afterwards it is known which descriptors the process has inherited: the first new one is opened, and asked for. */
 const settling = Step.make("settling", {
@@ -186,6 +187,46 @@ describe.skipIf(missing !== undefined)("a deterministic step", () => {
       const undone = counted("undone", Made, Effect.andThen(touch("undone"), Step.onRollback(Effect.void)) as never)
       for (let start = 0; start < 4; start++) yield* inOne(kernel, { names: [] }, undone.step)
       assert.strictEqual(undone.runs.count, 4)
+    }))
+
+  it.live("passes a parameter on to the calls that are copied", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const own = Ahead.parameter(Given, ({ id }) => path.join(directory, id!))
+      const flags = O.CREAT | O.EXCL | O.WRONLY | O.CLOEXEC
+      const { runs, step } = counted(
+        "own",
+        Made,
+        Effect.gen(function*() {
+          const name = yield* own
+          yield* Files.using(sys.openat({ dirfd: AT.FDCWD, path: name, flags, mode: 0o600 }), () => Effect.void)
+          yield* sys.fchmodat({ dirfd: AT.FDCWD, path: name, mode: 0o640 })
+        })
+      )
+      const longest = "l".repeat(200)
+      const names = ["1", "2", "3", "another", longest, "x"]
+      for (const id of names) {
+        assert.deepStrictEqual(yield* inOne(kernel, { id, names: [] }, step), [null, null])
+        assert.strictEqual(fs.statSync(path.join(directory, id)).mode & 0o777, 0o640)
+      }
+      // the first two, and one whose parameter is too long
+      assert.strictEqual(runs.count, 3)
+      const there = yield* inOne(kernel, { id: "another", names: [] }, step)
+      assert.match(JSON.stringify(there), /own: openat\(.*another.*EEXIST/)
+      for (const id of names) fs.rmSync(path.join(directory, id))
+    }))
+
+  it.live("runs if a parameter is used for anything else, or can be two", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const id = Ahead.parameter(Given, (given) => given.id!)
+      const half = counted("half", Made, Effect.flatMap(id, (text) => touch(text.slice(0, 1))))
+      const twice = counted("twice", Made, Effect.andThen(Effect.flatMap(id, touchAs), Effect.flatMap(id, touchAs)))
+      for (const text of ["a1", "b2", "c3", "d4"]) {
+        for (const { step } of [half, twice]) yield* inOne(kernel, { id: text, names: [] }, step)
+        assert.strictEqual(written(text.slice(0, 1)), text.slice(0, 1))
+      }
+      assert.deepStrictEqual([half.runs.count, twice.runs.count], [4, 4])
     }))
 
   it.live("leaves the process with the descriptors that it has opened", () =>
@@ -334,27 +375,4 @@ describe.skipIf(missing !== undefined)("deterministic steps between others", () 
       assert.isBelow(first.runs.count, 200)
       assert.isBelow(second.runs.count, 200)
     }), { timeout: 600_000 })
-})
-
-describe.skipIf(missing !== undefined)("containers one after the other", () => {
-  it.live("get each their own host name, masks and devices", () =>
-    on(Effect.gen(function*() {
-      const script = sh(
-        "exec >/tmp/out; read name </proc/sys/kernel/hostname; echo $name /dev/*; test -c /proc/keys && echo masked || echo open"
-      )
-      const usual = containerOf(place, script, { readonlyRootfs: false })
-      const other = { ...usual, hostname: "other", maskedPaths: [], devices: usual.devices.slice(1) }
-      const outputs: Array<string> = []
-      for (const container of [usual, usual, usual, usual, other, usual, other, other]) {
-        const { code } = yield* Runtime.run(options(place, container))
-        assert.strictEqual(code, 0)
-        outputs.push(said(place))
-      }
-      const [first] = outputs
-      assert.match(first!, / \/dev\/null .*\nmasked\n$/)
-      assert.deepStrictEqual(outputs.map((one) => one === first), [true, true, true, true, false, true, false, false])
-      assert.match(outputs[4]!, /^other .*\nopen\n$/)
-      assert.notInclude(outputs[4]!, "/dev/null ")
-      assert.deepStrictEqual(new Set(outputs).size, 2)
-    })))
 })

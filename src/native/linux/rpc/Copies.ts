@@ -11,6 +11,7 @@ import type { Made } from "./Made.ts"
 /** A part whose calls were copied: where they are in the list and in memory, and what runs if they do not go as before. */
 export interface Copy {
   readonly kept: Kept
+  readonly parameters: ReadonlyArray<string>
   /** The step, the number of the part, and its name. */
   readonly of: object
   readonly part: number
@@ -50,10 +51,12 @@ export const runCopies = (
     const all: Array<Made> = []
     const runOne = (copy: Copy) =>
       Effect.suspend(() => {
-        const { at, first, kept, name } = copy
+        const { at, first, kept, name, parameters } = copy
         batch.rewind(first)
         memory.used = at
+        memory.parameters = parameters
         return Effect.map(run(copy), (calls) => {
+          memory.parameters = []
           all.push(...calls)
           if (batch.length !== first + countOf(kept) || memory.used !== at + kept.data.length) {
             throw new Error(`step ${name} is not deterministic: with the same facts it makes other calls`)

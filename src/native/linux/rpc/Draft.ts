@@ -4,7 +4,7 @@
  */
 import * as Exit from "effect/Exit"
 import type { Keeping } from "../../Ahead.ts"
-import type { Scratch } from "../Scratch.ts"
+import { Scratch } from "../Scratch.ts"
 import type { Batch } from "./Batch.ts"
 import { mayWait } from "./guesses.ts"
 import { addressesIn, type Circumstances, holdsAddress, type Kept } from "./Kept.ts"
@@ -39,7 +39,7 @@ export class Draft {
     this.#first = place.batch.length
     this.#at = place.memory.used
     place.batch.draft()
-    place.memory.draft(Math.min(mostData, place.memory.room))
+    place.memory.draft(Math.min(mostData, place.memory.room), keeping.parameters)
   }
 
   /** Publishes what is drafted. The list is handed over before the part has ended, so it can't be kept. */
@@ -63,6 +63,16 @@ export class Draft {
     if (this.#isOver || words === undefined || data === undefined || Exit.isFailure(exit)) return undefined
     if (log.some((made) => made.call === noCall || isOwn(made))) return undefined
     const { batch, files: before, memory, ...circumstances } = this.#place
+    const { parameters } = this.keeping
+    const holes = memory.holes
+    // a parameter that no call has got as it is was used for something else; of two that are equal, one has no call
+    if (
+      parameters.some((text, index) =>
+        !Scratch.isParameter(text) || !holes.some(({ parameter }) => parameter === index)
+      )
+    ) {
+      return undefined
+    }
     const changes = files.changesSince(before)
     const known = this.keeping.known(exit.value)
     const entriesAt = batch.address + this.#first * sizes.entry
@@ -78,6 +88,7 @@ export class Draft {
       circumstances: { ...circumstances, files: before },
       entries: { words, places, entriesAt, dataAt },
       data,
+      holes,
       checks: list.checksFrom(this.#first),
       files: changes,
       waits: log.some(({ call }) => mayWait(call))

@@ -124,10 +124,10 @@ export class Journey implements Ahead.Journey {
     // what ran before has answers, and what is looked at must have been made by the effect
     if (this.#isKept || this.#defect !== undefined || this.#parts[this.#current + 1] !== undefined) return undefined
     const { history, kept: parts, memory } = this.#process
-    const kept = parts.find(inputs, { ...this.#process, answers: history.of(name) })
-    if (kept === undefined || !hasRoom(kept, { batch: this.#list.batch, memory }, room)) return undefined
+    const found = parts.find(inputs, { ...this.#process, answers: history.of(name) })
+    if (found === undefined || !hasRoom(found.kept, { batch: this.#list.batch, memory }, room)) return undefined
     this.#enter(name)
-    return this.#list.copy({ of: inputs.of, kept, part: this.#current, name, self })
+    return this.#list.copy({ ...found, of: inputs.of, part: this.#current, name, self })
   }
 
   readonly times = (part: number): Ahead.Times | undefined => this.#list.clock.between(part)

@@ -7,6 +7,7 @@
  */
 import type * as Exit from "effect/Exit"
 import type { Inputs } from "../../Ahead.ts"
+import { type Hole, Scratch } from "../Scratch.ts"
 import type { Entries } from "./Batch.ts"
 import type { Answers } from "./History.ts"
 import { entry as at, number as numbers, sizes } from "./layout.ts"
@@ -36,6 +37,8 @@ export interface Kept {
   readonly entries: Entries
   /** Its arguments, with room for what the kernel writes. */
   readonly data: Uint8Array
+  /** Where its parameters are among them. */
+  readonly holes: ReadonlyArray<Hole>
   readonly checks: ReadonlyArray<KeptCheck>
   readonly files: FileChanges
   /** Whether one of its calls may wait for another process. */
@@ -71,19 +74,24 @@ export class KeptParts {
     return record
   }
 
-  /** A run with the same inputs in the same circumstances. */
-  find({ areSame, of }: Inputs, now: Circumstances): Kept | undefined {
+  /** A run with the same inputs in the same circumstances, and the parameters of this one. */
+  find(
+    { match, of }: Inputs,
+    now: Circumstances
+  ): { readonly kept: Kept; readonly parameters: ReadonlyArray<string> } | undefined {
     const record = this.#records.get(of)
     if (record === undefined) return undefined
     const { kept } = record
     for (let index = 0; index < kept.length; index++) {
       const one = kept[index]!
       const { answers, files, link } = one.circumstances
-      if (answers !== now.answers || link !== now.link || !files.isLike(now.files) || !areSame(one.inputs)) continue
+      if (answers !== now.answers || link !== now.link || !files.isLike(now.files)) continue
+      const parameters = match(one.inputs)
+      if (parameters === undefined || !parameters.every(Scratch.isParameter)) continue
       record.unused = 0
       // the last one that was of use is found first
       if (index > 0) kept.unshift(...kept.splice(index, 1))
-      return one
+      return { kept: one, parameters }
     }
     return undefined
   }

@@ -79,7 +79,7 @@ export class List {
   copy({ kept, ...part }: Omit<Copy, "at" | "first">): Exit.Success<unknown> {
     const { files, memory } = this.#process
     const copy: Copy = { ...part, kept, first: this.batch.length, at: memory.used }
-    this.batch.append(kept.entries, memory.append(kept.data))
+    this.batch.append(kept.entries, memory.append(kept.data, kept.holes, copy.parameters))
     for (const { entry, equals, question } of kept.checks) {
       this.#checks.set(copy.first + entry, { part: copy.part, question, equals })
     }
