@@ -1,7 +1,8 @@
 /**
- * Which descriptors of this process a child gets, and under which numbers. The highest number decides how large the child's
- * table of descriptors is, and every process that sees the child can read that size (`FDSize` of /proc/PID/status). So a
- * descriptor with a high number, which shows that this process has many, gets a low one in the child.
+ * Which descriptors of this process a child gets, and under which numbers. These do not depend on the numbers here, for two
+ * reasons. The highest number decides how large the child's table of descriptors is, and every process that sees the child can
+ * read that size (`FDSize` of /proc/PID/status): it shows nothing of how many this process has. And the calls of an init are
+ * the same for each container, also if others start at the same time, so that they can be copied.
  *
  * @see proc_pid_status(5), close_range(2)
  * @category parent
@@ -12,21 +13,18 @@ import type { Passed } from "../../native/Fork.ts"
 import type { AnyFd } from "../../native/Handle.ts"
 import { descriptorsOf, type InitRecord, type Stdio } from "../init/Init.ts"
 
-/** How many descriptors the smallest table of the kernel has room for (`NR_OPEN_DEFAULT`). */
-const smallest = 64
-
 /** The lowest number that is given: what the start itself opens needs those below, under a low RLIMIT_NOFILE. */
 const first = 16
 
-/** The number of each in the child: the same, or, if that is high, the lowest that is neither used nor taken. */
+/** The number of each in the child: the lowest that is not taken; a standard stream keeps its own. */
 const numbersOf = (fds: ReadonlyArray<AnyFd>, taken: ReadonlyArray<number>): ReadonlyMap<number, number> => {
-  const used = new Set<number>([...taken, ...fds])
+  const used = new Set(taken)
   let next = first
   const lowest = () => {
     while (used.has(next)) next++
     return next++
   }
-  return new Map([...new Set(fds)].map((fd) => [fd, fd < smallest ? fd : lowest()]))
+  return new Map([...new Set(fds)].map((fd) => [fd, fd <= 2 ? fd : lowest()]))
 }
 
 /**

@@ -9,28 +9,31 @@ const over = (record: Partial<InitRecord> & { readonly channel: number }) => {
 }
 
 describe("what a child gets", () => {
-  it("has the numbers that it has here, as long as these are low", () => {
-    const { inside, passed } = over({ channel: 20, preservedFds: 2, stdio: [21, 22, 22], descriptors: { 7: 63 } })
-    assert.deepStrictEqual(passed, [[3, 3], [4, 4], [20, 20], [21, 21], [22, 22], [63, 63]])
-    assert.deepStrictEqual([inside.channel, inside.stdio, inside.descriptors], [20, [21, 22, 22], { 7: 63 }])
+  it("has the same numbers whatever they are here, but for the standard streams", () => {
+    const near = over({ channel: 20, preservedFds: 2, stdio: [0, 22, 22], descriptors: { 7: 63 } })
+    const far = over({ channel: 16, preservedFds: 2, stdio: [0, 1000, 1000], descriptors: { 7: 17 } })
+    assert.deepStrictEqual(near.passed, [[0, 0], [3, 3], [4, 4], [16, 22], [17, 63], [18, 20]])
+    assert.deepStrictEqual(far.passed, [[0, 0], [3, 3], [4, 4], [16, 1000], [17, 17], [18, 16]])
+    assert.deepStrictEqual(near.inside, far.inside)
+    const { channel, descriptors, stdio } = near.inside
+    assert.deepStrictEqual([channel, stdio, descriptors], [18, [0, 16, 16], { 7: 17 }])
   })
 
-  it("gets a low number in place of a high one, which nothing else has", () => {
+  it("gets low numbers, which nothing else has", () => {
     const { inside, passed } = over({
       channel: 1000,
-      preservedFds: 1,
+      preservedFds: 14,
       stdio: [5, 1001, 1001],
-      descriptors: { 4: 1002, 6: 1003 },
+      descriptors: { 4: 1002, 20: 1003 },
       consoleSocket: 64,
       port: { number: 80, socket: 1005 }
     })
-    assert.deepStrictEqual(passed, [[3, 3], [5, 5], [16, 1001], [17, 1002], [18, 1003], [19, 1000], [20, 64], [
-      21,
-      1005
-    ]])
-    assert.deepStrictEqual(inside.stdio, [5, 16, 16])
-    assert.deepStrictEqual(inside.descriptors, { 4: 17, 6: 18 })
-    assert.deepStrictEqual([inside.channel, inside.consoleSocket, inside.port], [19, 20, { number: 80, socket: 21 }])
+    const preserved = Array.from({ length: 14 }, (_, index) => [3 + index, 3 + index])
+    const given = [[17, 5], [18, 1001], [19, 1002], [21, 1003], [22, 1000], [23, 64], [24, 1005]]
+    assert.deepStrictEqual<unknown>(passed, [...preserved, ...given])
+    assert.deepStrictEqual(inside.stdio, [17, 18, 18])
+    assert.deepStrictEqual(inside.descriptors, { 4: 19, 20: 21 })
+    assert.deepStrictEqual([inside.channel, inside.consoleSocket, inside.port], [22, 23, { number: 80, socket: 24 }])
   })
 
   it("has no word of what there is not", () => {
