@@ -26,19 +26,25 @@ interface Prepared {
   readonly run: Effect.Effect<unknown, unknown>
 }
 
-/** The outcome of a step that ran ahead. */
+/** The outcome of a step that ran ahead. All fields are written in one order, so that all outcomes are of one hidden class. */
 interface Outcome extends Prepared {
   readonly exit: Exit.Exit<unknown, unknown>
   /** Its compensations, in the order in which the work was done. */
   readonly undos: ReadonlyArray<Undo>
-  readonly milliseconds: number
+  milliseconds: number
   /** What its process has reported of it, for an observer. */
-  readonly ahead?: RanAhead
+  ahead: RanAhead | undefined
   /** When its process began it, by the clock of this process; only if there are spans. */
-  readonly from?: number
+  from: number | undefined
   /** Continues it in place of its exit: the process has become a program. */
-  readonly left?: Effect.Effect<never>
+  left: Effect.Effect<never> | undefined
 }
+
+const outcomeOf = (
+  exit: Exit.Exit<unknown, unknown>,
+  { run, running }: Prepared,
+  undos: ReadonlyArray<Undo>
+): Outcome => ({ running, run, exit, undos, milliseconds: 0, ahead: undefined, from: undefined, left: undefined })
 
 /** Provides a step with its context. `add` receives its compensations. */
 const prepare = (
@@ -69,22 +75,16 @@ export const provided = (
     : Context.add(context, step.key, exit.value) as Context.Context<never>
 
 /** The outcome of a step whose process, or fiber, has ended. */
-const ended = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outcome => ({
-  exit,
-  run: exit as Prepared["run"],
-  running,
-  undos: [],
-  milliseconds: 0
-})
+const ended = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outcome =>
+  outcomeOf(exit, { running, run: exit as Prepared["run"] }, [])
 
-/** Adds when each step began. They ran one after the other, and the last one has just ended. */
-const inTime = (outcomes: ReadonlyArray<Outcome>, end: number): ReadonlyArray<Outcome> => {
+/** Notes when each step began. They ran one after the other, and the last one has just ended. */
+const noteTimes = (outcomes: ReadonlyArray<Outcome>, end: number): void => {
   let from = outcomes.reduce((at, { milliseconds }) => at - milliseconds, end)
-  return outcomes.map((outcome) => {
-    const timed = { ...outcome, from }
+  for (const outcome of outcomes) {
+    outcome.from = from
     from += outcome.milliseconds
-    return timed
-  })
+  }
 }
 
 /** Runs one step ahead; copies its calls if it has made them before. */
@@ -93,7 +93,7 @@ const runOne = (
   step: Step.Any,
   context: Context.Context<never>,
   how: { readonly journey: Ahead.Journey; readonly spans: Spans | undefined }
-): Effect.Effect<Omit<Outcome, "milliseconds">> => {
+): Effect.Effect<Outcome> => {
   const { journey, spans } = how
   const undos: Array<Undo> = []
   const add = (undo: Undo): void => void undos.push(undo)
@@ -102,7 +102,7 @@ const runOne = (
   if (repeats) {
     const again = (): Prepared["run"] => prepare(pipeline, step, context, add, how).run
     const exit = journey.copied(step.name, inputsOf(step, context), again)
-    if (exit !== undefined) return Effect.succeed({ exit, run: exit as Prepared["run"], running: context, undos })
+    if (exit !== undefined) return Effect.succeed(ended(exit, context))
   }
   const watched = repeats && journey.keeps(step) ? watching(step, context) : undefined
   const refusing = watched === undefined ? add : (undo: Undo): void => {
@@ -110,7 +110,10 @@ const runOne = (
     add(undo)
   }
   const prepared = prepare(pipeline, step, watched?.context ?? context, refusing, how)
-  return Effect.map(journey.part(step.name, prepared.run, watched?.keeping), (exit) => ({ ...prepared, exit, undos }))
+  return Effect.map(
+    journey.part(step.name, prepared.run, watched?.keeping),
+    (exit) => outcomeOf(exit, prepared, undos)
+  )
 }
 
 /**
@@ -141,28 +144,28 @@ const runAhead = Effect.fnUntraced(function*(
       observer?.ahead(step.name)
       const outcome = yield* runOne(pipeline, step, contexts[at]!, { journey, spans })
       if (!journey.isLost) {
-        const { exit } = outcome
-        outcomes.push({ ...outcome, milliseconds: now() - started })
-        contexts.push(provided(step, exit, contexts[at]!))
+        outcome.milliseconds = now() - started
+        outcomes.push(outcome)
+        contexts.push(provided(step, outcome.exit, contexts[at]!))
         continue
       }
     }
     const again = yield* Effect.exit(journey.settle)
     if (Exit.isFailure(again)) return [...outcomes.slice(0, -1), ended(again, contexts[Math.max(at - 1, 0)]!)]
     if (again.value === undefined) {
-      const settled = outcomes.map((outcome, part) => {
+      outcomes.forEach((outcome, part) => {
         const times = journey.times(part)
-        // of a process that has become a program, nobody knows when
         if (journey.left !== undefined && part === outcomes.length - 1) {
-          return { ...outcome, left: journey.left, milliseconds: 0 }
+          outcome.left = journey.left
+          // of a process that has become a program, nobody knows when
+          outcome.milliseconds = 0
+          return
         }
-        return {
-          ...outcome,
-          milliseconds: times === undefined ? outcome.milliseconds : times.ended - times.began,
-          ...observer === undefined ? {} : { ahead: { ...times, calls: journey.calls(part) } }
-        }
+        if (times !== undefined) outcome.milliseconds = times.ended - times.began
+        if (observer !== undefined) outcome.ahead = { ...times, calls: journey.calls(part) }
       })
-      return spans === undefined ? settled : inTime(settled, now())
+      if (spans !== undefined) noteTimes(outcomes, now())
+      return outcomes
     }
     outcomes.length = again.value
     contexts.length = again.value + 1
@@ -172,8 +175,8 @@ const runAhead = Effect.fnUntraced(function*(
 /** The next step: the Effect that runs it, or its result, and how long that took. */
 export interface Next extends Prepared {
   readonly spent: number
-  readonly from?: number | undefined
-  readonly ahead?: RanAhead
+  readonly from: number | undefined
+  readonly ahead: RanAhead | undefined
 }
 
 /** What is needed to run steps. */
@@ -221,12 +224,12 @@ export class Runner {
     const outcome = this.#outcomes.shift()
     if (outcome === undefined) {
       const { run, running } = prepare(this.#pipeline.name, step, context, add, this.#how)
-      return { running, run: this.#whole(step, run), spent: 0 }
+      return { running, run: this.#whole(step, run), spent: 0, from: undefined, ahead: undefined }
     }
     outcome.undos.forEach(add)
     const { ahead, exit, from, left, milliseconds, running } = outcome
     const run = left ?? exit as Prepared["run"]
-    return { running, run, spent: milliseconds, from, ...ahead === undefined ? {} : { ahead } }
+    return { running, run, spent: milliseconds, from, ahead }
   }
 
   /** A step with `atOnce` is interrupted before it begins, or not at all. */

@@ -33,9 +33,9 @@ import { forAll } from "../definition.ts"
 import { Fork, type Guard, make as makeFork, type Passed, type Start, type Started } from "../Fork.ts"
 import { KeepsAlive } from "../KeepsAlive.ts"
 import { type Call, Kernel, provideMake, type Result, SyscallError } from "../Kernel.ts"
-import { invalid, Refused } from "../Refused.ts"
+import { invalid } from "../Refused.ts"
 import { credentials } from "./credentials.ts"
-import { failed, type PlacesOf } from "./failed.ts"
+import { exitOf } from "./failed.ts"
 import { files } from "./files.ts"
 import { filters } from "./filters.ts"
 import { HostUnsupported } from "./HostUnsupported.ts"
@@ -48,18 +48,18 @@ import { paths } from "./paths.ts"
 import { placesOf } from "./places.ts"
 import { processes } from "./processes.ts"
 import { type Attempt, BlockingCalls, type Come } from "./rpc/BlockingCalls.ts"
-import { type Client, gone, pending } from "./rpc/Client.ts"
+import { type Client, gone } from "./rpc/Client.ts"
 import { checkFlags } from "./rpc/cloneFlags.ts"
 import { History } from "./rpc/History.ts"
 import { Journey } from "./rpc/Journey.ts"
 import { KeptParts } from "./rpc/Kept.ts"
 import { LoopBudget } from "./rpc/LoopBudget.ts"
+import { type Learned, ServedProcess } from "./rpc/ServedProcess.ts"
 import type { Server } from "./rpc/ServerGroup.ts"
 import { type Awaited, type Progress, ServerPool } from "./rpc/ServerPool.ts"
 import { scheduling } from "./scheduling.ts"
 import { signals } from "./signals.ts"
 import { sockets, timeLimitOf } from "./sockets.ts"
-import type { Numbers } from "./syscallNumbers.ts"
 import * as Syscalls from "./Syscalls.ts"
 import { terminals } from "./terminals.ts"
 
@@ -108,15 +108,6 @@ const CurrentSpawn = Context.Reference<Spawned | undefined>("runfx/native/Curren
   defaultValue: () => undefined
 })
 
-const exitOf = <A>(call: Call, make: () => A, places?: PlacesOf): Exit.Exit<A, SyscallError> => {
-  try {
-    return Exit.succeed(make())
-  } catch (cause) {
-    if (!(cause instanceof Refused)) throw cause
-    return Exit.fail(failed(call, cause, places))
-  }
-}
-
 /** What this process makes its own calls with. */
 interface Own {
   readonly handlers: Syscalls.Handlers
@@ -137,63 +128,6 @@ const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
   return exit
 }
 
-/** What journeys know of earlier ones. */
-interface Learned {
-  readonly numbers: Numbers
-  readonly history: History
-  readonly kept: KeptParts
-}
-
-/** The journey of a process whose effect runs ahead of it. */
-const journeyOf = (server: Server, { history, kept, numbers }: Learned, come: Come): Ahead.Journey =>
-  new Journey({
-    get memory() {
-      return server.slot.memory
-    },
-    numbers,
-    history,
-    kept,
-    get link() {
-      return server.slot.link.fd
-    },
-    get isFiltered() {
-      return server.slot.client.isFiltered
-    },
-    get files() {
-      return server.files
-    },
-    set files(files) {
-      server.files = files
-    },
-    handle: (call, raw) => {
-      const { client, handlers } = ServerPool.slotOf(server)
-      const handler = handlers[call._tag as keyof Syscalls.Handlers] as (call: Call) => unknown
-      return exitOf(call, () => client.by(raw, handler, call))
-    },
-    make: (address, length, waits) => {
-      let begun = false
-      return come(server, () => {
-        const { client } = ServerPool.slotOf(server)
-        if (begun) client.resume()
-        else client.begin(waits)
-        begun = true
-        try {
-          // in a list, a failed call is an answer
-          return exitOf({ _tag: "getpid" }, () => client.makeList(address, length))
-        } catch (cause) {
-          if (cause === gone) return Exit.succeed(undefined)
-          if (cause !== pending) throw cause
-          return { slot: server.slot }
-        }
-      })
-    },
-    leave: Effect.orDie(Effect.suspend(() =>
-      come(server, () => {
-        throw gone
-      })
-    ))
-  })
-
 /** The journey for the process that makes a fiber's calls. */
 const journeys = (learned: Learned, come: Come): Effect.Effect<Ahead.Journey | undefined> =>
   Effect.withFiber((fiber) => {
@@ -201,7 +135,7 @@ const journeys = (learned: Learned, come: Come): Effect.Effect<Ahead.Journey | u
     return Effect.sync(() =>
       server === undefined || server.slot.server.current !== server || server.slot.client.isFiltered
         ? undefined
-        : journeyOf(server, learned, come)
+        : new Journey(new ServedProcess(server, learned, come))
     )
   })
 

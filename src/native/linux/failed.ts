@@ -2,7 +2,7 @@
 import * as Exit from "effect/Exit"
 import type { Errno } from "../Errno.ts"
 import { type Call, SyscallError, type SyscallFailure } from "../Kernel.ts"
-import type { Refused } from "../Refused.ts"
+import { Refused } from "../Refused.ts"
 
 /** Errnos that are part of normal work, and not reported: the call is made again, or its object has ended. */
 const answers: ReadonlySet<Errno> = new Set<Errno>(["EAGAIN", "EINTR", "ESRCH", "ECHILD"])
@@ -32,6 +32,16 @@ export const failed = (asked: Call, { code, detail, known }: Refused, placesOf?:
     ...advice === undefined ? {} : { remedy: advice },
     ...places === undefined ? {} : { places }
   })
+}
+
+/** What making a call comes to. */
+export const exitOf = <A>(call: Call, make: () => A, places?: PlacesOf): Exit.Exit<A, SyscallError> => {
+  try {
+    return Exit.succeed(make())
+  } catch (cause) {
+    if (!(cause instanceof Refused)) throw cause
+    return Exit.fail(failed(call, cause, places))
+  }
 }
 
 /** An error that a step is about to get, with what the descriptors in its call stand for at this moment of the step. */

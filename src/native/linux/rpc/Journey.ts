@@ -123,15 +123,15 @@ export class Journey implements Ahead.Journey {
   ): Exit.Exit<unknown> | undefined => {
     // what ran before has answers, and what is looked at must have been made by the effect
     if (this.#isKept || this.#defect !== undefined || this.#parts[this.#current + 1] !== undefined) return undefined
-    const { history, kept: parts, memory } = this.#process
-    const found = parts.find(inputs, { ...this.#process, answers: history.of(name) })
+    const { files, history, link, memory } = this.#process
+    const found = this.#process.kept.find(inputs, { files, link, answers: history.of(name) })
     if (found === undefined || !hasRoom(found.kept, { batch: this.#list.batch, memory }, room)) return undefined
+    const { kept, parameters } = found
     this.#enter(name)
-    return this.#list.copy({ ...found, of: inputs.of, part: this.#current, name, self })
+    return this.#list.copy({ of: inputs.of, kept, parameters, part: this.#current, name, self })
   }
 
   readonly times = (part: number): Ahead.Times | undefined => this.#list.clock.between(part)
-
   readonly keep = (): void => void (this.#isKept = true)
 
   readonly calls = (part: number): ReadonlyArray<Ahead.Settled> => callsOf(this.#parts[part])

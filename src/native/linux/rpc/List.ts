@@ -76,9 +76,9 @@ export class List {
   }
 
   /** Adds the calls of an earlier run of a part; returns what they have led to. */
-  copy({ kept, ...part }: Omit<Copy, "at" | "first">): Exit.Success<unknown> {
+  copy({ kept, name, of, parameters, part, self }: Omit<Copy, "at" | "first">): Exit.Success<unknown> {
     const { files, memory } = this.#process
-    const copy: Copy = { ...part, kept, first: this.batch.length, at: memory.used }
+    const copy: Copy = { kept, parameters, of, part, name, first: this.batch.length, at: memory.used, self }
     this.batch.append(kept.entries, memory.append(kept.data, kept.holes, copy.parameters))
     for (const { entry, equals, question } of kept.checks) {
       this.#checks.set(copy.first + entry, { part: copy.part, question, equals })
