@@ -17,7 +17,7 @@ export const clearKeepCaps = Step.make("clearKeepCaps", {
   calls: ["prctl"],
   requires: [KeepCaps, ExecUser],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { kept } = yield* KeepCaps
     if (kept) yield* sys.prctl({ option: PR.SET_KEEPCAPS, arg2: 0, arg3: 0, arg4: 0, arg5: 0 })

@@ -20,7 +20,7 @@ export const restoreParentDeathSignal = Step.make("restoreParentDeathSignal", {
   requires: [ParentDeathSignal, ExecUser],
   provides: ParentDeathSignalSet,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { signal } = yield* ParentDeathSignal
     if (signal === 0) return

@@ -23,7 +23,7 @@ export const saveParentDeathSignal = Step.make("saveParentDeathSignal", {
   requires: [Init],
   provides: ParentDeathSignal,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: { EINVAL: "parentDeathSignal must be the number of a signal" },
   run: Effect.gen(function*() {
     const { container, parentDeathSignal } = yield* Init

@@ -19,7 +19,7 @@ export const setKeepCaps = Step.make("setKeepCaps", {
   requires: [Init, BoundingSetDropped],
   provides: KeepCaps,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM:
       "the securebits of the runtime hold it fast (SECBIT_KEEP_CAPS_LOCKED, see capabilities(7)): run it without that bit"

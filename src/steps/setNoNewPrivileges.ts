@@ -20,7 +20,7 @@ export const setNoNewPrivileges = Step.make("setNoNewPrivileges", {
   requires: [Init],
   provides: NoNewPrivileges,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { process } = yield* Init
     if (process.noNewPrivileges) yield* sys.prctl({ option: PR.SET_NO_NEW_PRIVS, arg2: 1, arg3: 0, arg4: 0, arg5: 0 })

@@ -18,7 +18,7 @@ export const startSession = Step.make("startSession", {
   // until then the parent identifies the process by the session of the one that cloned it
   requires: [InNamespaces],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: { EPERM: "the process leads a process group already: start it in a fork" },
   run: Ahead.unseen(sys.setsid({}))
 })

@@ -20,7 +20,7 @@ export const createWorkingDirectory = Step.make("createWorkingDirectory", {
   calls: [...Files.makeCalls, "umask"],
   requires: [Init, RootHandle, Mounted, Ownership],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EROFS: "make the working directory in the image: its file system is read-only",
     EACCES: "make the working directory in the image: the container's root may not write in its parent",
