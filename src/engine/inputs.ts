@@ -50,6 +50,9 @@ const isEqual = (one: unknown, other: unknown): boolean => {
 /** Thrown for a value that can't be copied. */
 const noData = Symbol("no data")
 
+/** Read of an object whose fields are watched: that it is there at all. */
+const present = Symbol("present")
+
 /** A copy of data, since its owner may change it later. A function stays as it is. */
 const copyOf = (value: unknown): unknown => {
   if (typeof value !== "object" || value === null) return value
@@ -72,6 +75,8 @@ class Reader {
       this.#note(value, key, way)
       return value
     }
+    // a step may ask for the object only, and read none of its fields
+    this.reads.push({ key, way, value: present })
     const stand = new Proxy<Record<string, unknown>>({}, {
       get: (_, name) => {
         if (typeof name === "string") return this.watched(value[name], key, [...way, name])
@@ -88,6 +93,7 @@ class Reader {
       },
       getOwnPropertyDescriptor: (_, name) => {
         const found = Object.getOwnPropertyDescriptor(value, name)
+        if (found === undefined) this.#note(value, key, way)
         return found && { ...found, value: this.watched(found.value, key, [...way, String(name)]), configurable: true }
       }
     })
@@ -103,13 +109,14 @@ class Reader {
     }
   }
 
-  /** A copy of a result that another container may get: data, without functions and without what was watched. */
-  resultOf(value: unknown): unknown {
+  /** A copy of a result that another container may get: data, without functions, what was watched, and these texts. */
+  resultOf(value: unknown, texts: ReadonlyArray<string>): unknown {
     if (typeof value === "function" || typeof value === "symbol") throw noData
+    if (typeof value === "string" && texts.some((text) => value.includes(text))) throw noData
     if (typeof value !== "object" || value === null) return value
-    if (Array.isArray(value)) return value.map((inner) => this.resultOf(inner))
+    if (Array.isArray(value)) return value.map((inner) => this.resultOf(inner, texts))
     if (this.#stands.has(value) || !isPlain(value)) throw noData
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, this.resultOf(inner)]))
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, this.resultOf(inner, texts)]))
   }
 }
 
@@ -129,7 +136,7 @@ export const inputsOf = (step: Step.Any, context: Context.Context<never>): Ahead
     for (const { key, value, way } of reads) {
       let now = serviceOf(context, key)
       for (const name of way) now = (now as Fields | undefined)?.[name]
-      if (!isEqual(value, now)) return undefined
+      if (value === present ? !isPlain(now) : !isEqual(value, now)) return undefined
     }
     return parameters.map(({ key, read }) => read(serviceOf(context, key) as never))
   }
@@ -166,7 +173,7 @@ export const watching = (step: Step.Any, context: Context.Context<never>): Watch
       known: (result) => {
         try {
           if (reader.isBlind) return undefined
-          return { inputs: { reads: reader.reads, parameters } satisfies Known, result: reader.resultOf(result) }
+          return { inputs: { reads: reader.reads, parameters } satisfies Known, result: reader.resultOf(result, texts) }
         } catch {
           return undefined
         }
