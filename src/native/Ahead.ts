@@ -140,7 +140,7 @@ export const Parameters = Context.Reference<
 
 /**
  * Reads a text of a fact that differs from container to container, as a path does that has the id in it. A deterministic step
- * whose calls are copied may have another text there, so it must do nothing but pass the text on to calls, as it is.
+ * whose calls are copied may have another text there, so it must do nothing but pass the text on to one call, as it is.
  *
  * @since 0.3.0
  */

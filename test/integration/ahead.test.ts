@@ -4,6 +4,7 @@
  * The parts are in one process, which they share with their set-up.
  */
 import "./ahead/alike.ts"
+import "./ahead/apart.ts"
 import "./ahead/copies.ts"
 import "./ahead/results.ts"
 import "./ahead/turns.ts"

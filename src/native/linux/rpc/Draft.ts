@@ -65,10 +65,11 @@ export class Draft {
     const { batch, files: before, memory, ...circumstances } = this.#place
     const { parameters } = this.keeping
     const holes = memory.holes
-    // a parameter that no call has got as it is was used for something else; of two that are equal, one has no call
+    // a parameter that no call has got as it is was used for something else; of two that are equal, one has no call. If several
+    // calls have got its text, one of them may have it from elsewhere, and must get the same text in a copy
     if (
       parameters.some((text, index) =>
-        !Scratch.isParameter(text) || !holes.some(({ parameter }) => parameter === index)
+        !Scratch.isParameter(text) || holes.filter(({ parameter }) => parameter === index).length !== 1
       )
     ) {
       return undefined
