@@ -55,30 +55,60 @@ const pairs = (names, pair) =>
   }).join(", ")
 
 /**
+ * How a file calls an export of a chunk, which only other files of the command import: by a short name.
+ *
+ * @typedef {(file: string, name: string) => string} Naming
+ */
+
+/**
+ * @param {Record<string, { exports: string[] }>} outputs
+ * @returns {Naming}
+ */
+const shortNames = (outputs) => {
+  const known = new Map(
+    Object.entries(outputs).filter(([file]) => basename(file).startsWith("chunk-")).map(([file, { exports }]) => [
+      cjs(file),
+      new Map(exports.map((name, index) => [name, `_${index.toString(36)}`]))
+    ])
+  )
+  return (file, name) => known.get(cjs(file))?.get(name) ?? name
+}
+
+/**
  * An import statement of an ES module, in CommonJS.
  *
  * @param {string} clause
  * @param {string} specifier
+ * @param {Naming} naming
  */
-const importOf = (clause, specifier) => {
+const importOf = (clause, specifier, naming) => {
   const from = required(specifier)
   if (clause === "") return `${from};`
-  return clause.replace(/\{([^}]*)\}/, (_, names) => `{${pairs(names, (name, as) => `${name}: ${as}`)}}`)
+  if (specifier.startsWith("./chunk-") && clause.includes("* as ")) {
+    throw new Error(`${specifier} is imported as a whole`)
+  }
+  return clause
+    .replace(/\{([^}]*)\}/, (_, names) => `{${pairs(names, (name, as) => `${naming(specifier, name)}: ${as}`)}}`)
     .split(/, (?![^{]*\})/)
     .map((part) => `const ${part.replace(/^\* as /, "")} = ${from};`).join(" ")
 }
 
 /**
- * A chunk of esbuild's as CommonJS.
+ * A file of esbuild's as CommonJS.
  *
+ * @param {string} file
  * @param {string} text
+ * @param {Naming} naming
  */
-const toCommonJs = (text) =>
+const toCommonJs = (file, text, naming) =>
   text
-    .replace(/^import (?:([^"']*?) from )?"([^"]+)";$/gms, (_, clause = "", specifier) => importOf(clause, specifier))
+    .replace(
+      /^import (?:([^"']*?) from )?"([^"]+)";$/gms,
+      (_, clause = "", specifier) => importOf(clause, specifier, naming)
+    )
     .replace(/\bimport\("(\.\/[^"]+)"\)/g, (_, specifier) => `Promise.resolve().then(() => ${required(specifier)})`)
     .replace(/^export \{([^}]*)\};$/m, (_, names) =>
-      `module.exports = {${pairs(names, (name, as) => `${as}: ${name}`)}};`)
+      `module.exports = {${pairs(names, (name, as) => `${naming(file, as)}: ${name}`)}};`)
 
 /**
  * @param {string} directory where the files go; what is there is removed
@@ -118,9 +148,10 @@ export const buildCommand = (directory) => {
   }
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
+  const naming = shortNames(metafile.outputs)
   for (const { path, text } of outputFiles) {
     // names too: they are a sixth of the package. With --debug the command runs from the library's modules, which have them
-    const { code } = transformSync(toCommonJs(text), { minify: true, format: "cjs", target: "node20.19" })
+    const { code } = transformSync(toCommonJs(path, text, naming), { minify: true, format: "cjs", target: "node20.19" })
     writeFileSync(join(directory, cjs(path)), code)
   }
   return metafile.outputs

@@ -18,6 +18,13 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
+/** @param {string} file */
+const isDoor = (file) =>
+  Object.values(manifest.exports).some((/** @type {string} */ target) => {
+    const [before = "", after] = target.replace("./dist/", "").split("*")
+    return after === undefined ? file === before : file.startsWith(before) && file.endsWith(after)
+  })
+
 /** The types of the modules with a door, and those that a user's compiler may ask for: of what these mention, too. */
 const typesOf = () => {
   const all = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" }).filter((name) =>
@@ -81,7 +88,8 @@ const stage = (place) => {
         // Node prints the line that has thrown an error: that of a promise, or of a check, is in these
         ...(/^(?:promise|testing)\//.test(file) ? { lineLimit: 160 } : {})
       })
-      writeFileSync(to, code)
+      // a module of types only: no other imports it, and nothing is in it
+      if (code.trim() !== "export{};" || isDoor(file)) writeFileSync(to, code)
     }
   }
   const { allowScripts: _allow, devDependencies: _dev, overrides: _overrides, scripts: _scripts, ...kept } = manifest
