@@ -156,8 +156,9 @@ export class Scratch {
   readonly #only: Region | undefined
   readonly #lock: WriteLock = { isLocked: false }
   #used = 0
-  /** Texts that have the room of a parameter, because they are others in a copy; and where they were written. */
+  /** Texts of a draft that are others in a copy, and where they were written; and where a text has the room of another one. */
   #parameters: ReadonlyArray<string> = []
+  #reserved: ReadonlySet<number> | undefined
   #holes: Array<Hole> = []
   /** Blocks of the current call that did not fit, kept alive until the next call starts. */
   #large: Array<Buffer> = []
@@ -215,7 +216,7 @@ export class Scratch {
    * `size` bytes. Texts that equal one of the parameters get room for another one.
    */
   draft(size: number, parameters: ReadonlyArray<string>): void {
-    this.parameters = parameters
+    this.#parameters = parameters
     this.#holes = []
     this.#from = this.#used
     this.#buffer = Buffer.alloc(size)
@@ -229,7 +230,7 @@ export class Scratch {
     this.#seen.set(drafted, this.#from)
     this.#buffer = this.#seen
     this.#from = 0
-    this.parameters = []
+    this.#parameters = []
     return drafted
   }
 
@@ -238,9 +239,9 @@ export class Scratch {
     return this.#holes
   }
 
-  /** The texts that get room for another one from now on, as in a draft. */
-  set parameters(texts: ReadonlyArray<string>) {
-    this.#parameters = texts
+  /** The offsets at which texts get room for another one from now on, as they had in a draft. */
+  set reserved(offsets: ReadonlySet<number> | undefined) {
+    this.#reserved = offsets
   }
 
   /** Adds a copy of blocks that were published, with its parameters in the holes; returns its address. */
@@ -294,7 +295,8 @@ export class Scratch {
   text(text: string): number {
     const parameter = this.#parameters.length === 0 ? -1 : this.#parameters.indexOf(text)
     if (parameter >= 0) this.#holes.push({ at: this.#used - this.#from, parameter })
-    const block = this.block(Math.max(text.length * 3 + 1, parameter < 0 ? 0 : parameterSize))
+    const isReserved = parameter >= 0 || this.#reserved?.has(this.#used) === true
+    const block = this.block(Math.max(text.length * 3 + 1, isReserved ? parameterSize : 0))
     block.setText(0, text)
     return block.address
   }

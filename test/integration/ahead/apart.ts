@@ -6,15 +6,18 @@ import * as path from "node:path"
 import * as Ahead from "../../../src/native/Ahead.ts"
 import { AT, O } from "../../../src/native/constants.ts"
 import * as Files from "../../../src/native/Files.ts"
-import { sys } from "../../../src/native/Kernel.ts"
+import { orOn, sys } from "../../../src/native/Kernel.ts"
 import * as Linux from "../../../src/native/linux/Linux.ts"
 import { missing } from "../../support/rootfs.ts"
 import { eventually } from "../../support/until.ts"
-import { counted, Given, inOne, Made } from "./copies.ts"
+import { counted, Given, inOne, Looked, Made } from "./copies.ts"
 import { directory } from "./setup.ts"
 
 const create = (path: string, mode: number) =>
   Files.using(sys.openat({ dirfd: AT.FDCWD, path, flags: O.CREAT | O.CLOEXEC, mode }), () => Effect.void)
+
+const open = (dirfd: number, name: string) =>
+  Effect.map(sys.openat({ dirfd, path: name, flags: O.PATH | O.CLOEXEC, mode: 0 }), Number)
 
 describe.skipIf(missing !== undefined)("a deterministic step", () => {
   it.live("gives a text from elsewhere as it is, though it equals a parameter", () =>
@@ -33,6 +36,39 @@ describe.skipIf(missing !== undefined)("a deterministic step", () => {
         fs.rmSync(path.join(directory, "here"))
       }
       fs.rmdirSync(other)
+    }))
+
+  it.live("leaves no descriptor that has its name from another container", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const own = Effect.flatMap(Ahead.parameter(Given, ({ id }) => id!), (name) => open(AT.FDCWD, name))
+      const opening = counted("opening own", Made, own)
+      // fails, and tells what the descriptor is
+      const within = counted("within own", Looked, Effect.flatMap(Made, (fd) => open(fd as number, "x".repeat(300))), [
+        Made
+      ])
+      for (const id of ["/", "/", "/", directory, directory]) {
+        const { failed } = (yield* inOne(kernel, { id, names: [] }, opening.step, within.step)) as never as {
+          failed: string
+        }
+        assert.include(failed, `<${id}>, "xxx`)
+      }
+    }))
+
+  it.live("runs with the room that it had, if a text is a parameter's by chance", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const own = Ahead.parameter(Given, ({ id }) => id!)
+      const none = (name: string) => orOn(["ENOENT"], undefined)(Ahead.likelyFails("ENOENT")(sys.chdir({ path: name })))
+      const chance = counted("chance", Made, Effect.andThen(none("fixed text"), Effect.flatMap(own, none)))
+      const last = counted("last look", Looked, Effect.flatMap(Given, ({ names }) => open(AT.FDCWD, names[0]!)), [
+        Given
+      ])
+      for (const [id, name] of [["a", "/"], ["b", "/"], ["c", "/"], ["fixed text", "/no such file"]] as const) {
+        const end = yield* inOne(kernel, { id, names: [name] }, chance.step, last.step)
+        if (name === "/") assert.notProperty(end, "failed")
+        else assert.match(JSON.stringify(end), /last look: openat.*ENOENT/)
+      }
     }))
 
   it.live("is kept apart from one that runs in another process at the same time", () =>

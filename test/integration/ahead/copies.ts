@@ -26,7 +26,7 @@ interface Facts {
 
 export class Given extends Context.Service<Given, Facts>()("test/Given") {}
 export class Made extends Context.Service<Made, unknown>()("test/Made") {}
-class Looked extends Context.Service<Looked, unknown>()("test/Looked") {}
+export class Looked extends Context.Service<Looked, unknown>()("test/Looked") {}
 
 /** A deterministic step, and how often its effect has run. */
 export const counted = <A, P extends Step.Key>(

@@ -51,12 +51,12 @@ export const runCopies = (
     const all: Array<Made> = []
     const runOne = (copy: Copy) =>
       Effect.suspend(() => {
-        const { at, first, kept, name, parameters } = copy
+        const { at, first, kept, name } = copy
         batch.rewind(first)
         memory.used = at
-        memory.parameters = parameters
+        memory.reserved = new Set(kept.holes.map((hole) => at + hole.at))
         return Effect.map(run(copy), (calls) => {
-          memory.parameters = []
+          memory.reserved = undefined
           all.push(...calls)
           if (batch.length !== first + countOf(kept) || memory.used !== at + kept.data.length) {
             throw new Error(`step ${name} is not deterministic: with the same facts it makes other calls`)

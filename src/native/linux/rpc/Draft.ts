@@ -11,7 +11,7 @@ import { addressesIn, type Circumstances, holdsAddress, type Kept } from "./Kept
 import { sizes } from "./layout.ts"
 import type { List } from "./List.ts"
 import { type Made, noCall } from "./Made.ts"
-import type { OpenFiles } from "./OpenFiles.ts"
+import type { FileChanges, OpenFiles } from "./OpenFiles.ts"
 
 /** The most memory, in bytes, that the arguments of a part take if it is kept. */
 const mostData = 0x10000
@@ -24,6 +24,12 @@ export interface Place extends Circumstances {
 
 /** Calls whose expected result comes from this process alone: what its own standard streams are. */
 const isOwn = ({ call }: Made): boolean => call._tag === "statx" && call.path === "" && call.dirfd <= 2
+
+/** Whether a descriptor has its name from one of the texts. */
+const isNamedBy = (
+  { call, from }: FileChanges["opened"][number]["lineage"],
+  texts: ReadonlyArray<string>
+): boolean => "path" in call && texts.includes(call.path) || typeof from === "object" && isNamedBy(from, texts)
 
 /** The draft of one part. */
 export class Draft {
@@ -80,6 +86,8 @@ export class Draft {
     const dataAt = memory.range.from + this.#at
     const entries = { from: entriesAt, to: entriesAt + words.byteLength }
     const places = addressesIn(words, entries, { from: dataAt, to: dataAt + data.length }, memory.range)
+    // in a copy it would have the name of another container's file, which messages show
+    if (changes?.opened.some(({ lineage }) => isNamedBy(lineage, parameters)) === true) return undefined
     if (changes === undefined || known === undefined || places === undefined || holdsAddress(data, memory.range)) {
       return undefined
     }

@@ -123,8 +123,8 @@ export class Journey implements Ahead.Journey {
   ): Exit.Exit<unknown> | undefined => {
     // what ran before has answers, and what is looked at must have been made by the effect
     if (this.#isKept || this.#defect !== undefined || this.#parts[this.#current + 1] !== undefined) return undefined
-    const { files, history, link, memory } = this.#process
-    const found = this.#process.kept.find(inputs, { files, link, answers: history.of(name) })
+    const { files, history, kept: all, link, memory } = this.#process
+    const found = all.find(inputs, { files, link, answers: history.of(name) })
     if (found === undefined || !hasRoom(found.kept, { batch: this.#list.batch, memory }, room)) return undefined
     const { kept, parameters } = found
     this.#enter(name)
@@ -248,8 +248,7 @@ export class Journey implements Ahead.Journey {
     if (made.exit === undefined) return this.#complete(made)
     if (Exit.isSuccess(made.exit)) {
       const { files } = this.#process
-      const { index } = made
-      const journeying = this.#journeying
+      const [{ index }, journeying] = [made, this.#journeying]
       if (call._tag === "statx") made.coming = comingStat(made.output, journeying, index, files.before(call)) as never
       if (call._tag === "fstatfs") made.coming = comingFileSystem(made.output, journeying, index) as never
       if (made.coming !== undefined) made.exit = Exit.succeed(made.coming)
@@ -257,7 +256,8 @@ export class Journey implements Ahead.Journey {
         checkResult(made, this.#list.batch, this.#journeying)
         files.made(call, made.exit.value)
       }
-    }
+    } // a failure that is likely is handled as a rule, and its message not read
+    else if (made.before !== undefined) made.exit = located(made.exit, this.#process.files)
     return made.exit
   }
 
