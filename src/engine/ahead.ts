@@ -94,11 +94,10 @@ const runOne = (
   context: Context.Context<never>,
   how: { readonly journey: Ahead.Journey; readonly spans: Spans | undefined }
 ): Effect.Effect<Outcome> => {
-  const { journey, spans } = how
+  const { journey } = how
   const undos: Array<Undo> = []
   const add = (undo: Undo): void => void undos.push(undo)
-  // a span belongs to the fibers below it, and so to one run
-  const repeats = step.deterministic && step.undo === undefined && spans === undefined
+  const repeats = step.deterministic && step.undo === undefined
   if (repeats) {
     const again = (): Prepared["run"] => prepare(pipeline, step, context, add, how).run
     const exit = journey.copied(step.name, inputsOf(step, context), again)

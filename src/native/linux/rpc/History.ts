@@ -19,14 +19,24 @@ export const placeOf = (call: Call, index: number): string => `${index} ${call._
 /** The place of a question: its number among the questions about one call's result. */
 export const questionAt = (index: number, question: number): string => `${index} ? ${question}`
 
+/** What is remembered of one step. */
+interface Remembered {
+  answers: Map<string, number>
+  /** Whether somebody has got it since it was made, for whom it must not change. */
+  isShared: boolean
+}
+
 /** The history of all processes of a kernel. */
 export class History {
-  readonly #steps = new Map<string, Answers>()
+  readonly #steps = new Map<string, Remembered>()
   #count = 0
 
-  /** What is remembered of a step; `undefined` if all results were as expected. */
+  /** What is remembered of a step; `undefined` if all results were as expected. What is returned never changes. */
   of(step: string): Answers | undefined {
-    return this.#steps.get(step)
+    const known = this.#steps.get(step)
+    if (known === undefined) return undefined
+    known.isShared = true
+    return known.answers
   }
 
   /** Remembers the answer to a question. */
@@ -36,13 +46,17 @@ export class History {
 
   /** Remembers a result. */
   remember(step: string, place: string, answer: number): void {
-    if (this.#steps.get(step)?.get(place) === answer) return
+    if (this.#steps.get(step)?.answers.get(place) === answer) return
     if (this.#count >= most) {
       this.#steps.clear()
       this.#count = 0
     }
-    // a new map, so that a step that runs again meets the expectations that it has met before
-    this.#steps.set(step, new Map(this.#steps.get(step)).set(place, answer))
+    const known = this.#steps.get(step) ?? { answers: new Map<string, number>(), isShared: false }
+    // a step that runs again must meet the expectations that it has met before
+    if (known.isShared) known.answers = new Map(known.answers)
+    known.isShared = false
+    known.answers.set(place, answer)
+    this.#steps.set(step, known)
     this.#count++
   }
 }

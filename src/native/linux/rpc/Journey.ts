@@ -26,6 +26,7 @@ import {
   isLast,
   isOpen,
   isSameValue,
+  isToldOf,
   Made,
   noCall,
   remember,
@@ -256,8 +257,7 @@ export class Journey implements Ahead.Journey {
         checkResult(made, this.#list.batch, this.#journeying)
         files.made(call, made.exit.value)
       }
-    } // a failure that is likely is handled as a rule, and its message not read
-    else if (made.before !== undefined) made.exit = located(made.exit, this.#process.files)
+    } else if (isToldOf(made)) made.exit = located(made.exit, this.#process.files)
     return made.exit
   }
 

@@ -144,6 +144,12 @@ export const refusedBefore = ({ log }: Part, call: Call): number | undefined => 
 const hasSkipped = ({ answers, codes }: Made): boolean =>
   codes !== undefined && codes.some((code) => answers[0] === -numberOf(code))
 
+/** Failures that steps handle as a rule: something is not there yet, or is there already. */
+const handled: ReadonlySet<number> = new Set([-numberOf("ENOENT"), -numberOf("EEXIST")])
+
+/** Whether a call is assumed to fail, as it did for an earlier container, and most likely fails its step with that. */
+export const isToldOf = ({ before }: Made): boolean => before !== undefined && !handled.has(before)
+
 /** Results that come by chance (EAGAIN, EINTR) predict nothing. */
 const passing: ReadonlySet<number> = new Set([-numberOf("EAGAIN"), -numberOf("EINTR")])
 
