@@ -25,6 +25,7 @@ export const firstWait = Effect.gen(function*() {
  */
 export const firstProcess = Effect.gen(function*() {
   yield* firstWait
+  const [openBefore, guardsBefore] = [sockets(), guardsOf(process.pid).length]
   const fork = yield* Fork
   const pid = yield* fork.spawn(0, Effect.void)
   const pidfd = yield* sys.pidfd_open({ pid, flags: 0 })
@@ -32,6 +33,8 @@ export const firstProcess = Effect.gen(function*() {
   yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
   yield* sys.close({ fd: pidfd })
   yield* eventually(() => guardsOf(process.pid).length === 1)
+  // the process's link is closed a turn of the event loop later: a comparison that began before would miss it
+  yield* eventually(() => sockets() === openBefore + 1 - guardsBefore)
 })
 
 /**
@@ -97,6 +100,8 @@ export const descriptors = (): ReadonlyArray<string> =>
       return []
     }
   }).toSorted()
+
+const sockets = (): number => descriptors().filter((line) => line.endsWith(" socket:")).length
 
 /** The names of the interfaces of this network namespace. */
 export const interfaces = (): ReadonlyArray<string> =>
