@@ -5,7 +5,7 @@
  * A text always means the same, since nothing of the host is looked at to read it.
  */
 import * as Result from "effect/Result"
-import { hasContent, immutable } from "./immutable.ts"
+import { hasContent, immutable } from "../engine/immutable.ts"
 
 /** How many documents are remembered: more than an application has kinds of containers. */
 const most = 8

@@ -74,8 +74,8 @@ export const provided = (
     ? context
     : Context.add(context, step.key, exit.value) as Context.Context<never>
 
-/** The outcome of a step whose process, or fiber, has ended. */
-const ended = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outcome =>
+/** The outcome of a step that does not run: its calls were copied, or its process, or fiber, has ended. */
+const settledBy = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outcome =>
   outcomeOf(exit, { running, run: exit as Prepared["run"] }, [])
 
 /** Notes when each step began. They ran one after the other, and the last one has just ended. */
@@ -96,19 +96,19 @@ const runOne = (
 ): Effect.Effect<Outcome> => {
   const { journey } = how
   const undos: Array<Undo> = []
-  const add = (undo: Undo): void => void undos.push(undo)
   const repeats = step.deterministic && step.undo === undefined
   if (repeats) {
-    const again = (): Prepared["run"] => prepare(pipeline, step, context, add, how).run
+    // what has been copied registers no compensation
+    const again = (): Prepared["run"] => prepare(pipeline, step, context, () => {}, how).run
     const exit = journey.copied(step.name, inputsOf(step, context), again)
-    if (exit !== undefined) return Effect.succeed(ended(exit, context))
+    if (exit !== undefined) return Effect.succeed(settledBy(exit, context))
   }
   const watched = repeats && journey.keeps(step) ? watching(step, context) : undefined
-  const refusing = watched === undefined ? add : (undo: Undo): void => {
-    watched.refuse()
-    add(undo)
+  const add = (undo: Undo): void => {
+    watched?.refuse()
+    undos.push(undo)
   }
-  const prepared = prepare(pipeline, step, watched?.context ?? context, refusing, how)
+  const prepared = prepare(pipeline, step, watched?.context ?? context, add, how)
   return Effect.map(
     journey.part(step.name, prepared.run, watched?.keeping),
     (exit) => outcomeOf(exit, prepared, undos)
@@ -129,7 +129,7 @@ const runAhead = Effect.fnUntraced(function*(
   if (journey === undefined) return []
   // an interruption arrives before all of them, or after
   const open = yield* Effect.exit(restore(Effect.void))
-  if (Exit.isFailure(open)) return [ended(open, context)]
+  if (Exit.isFailure(open)) return [settledBy(open, context)]
   const outcomes: Array<Outcome> = []
   const contexts = [context]
   for (;;) {
@@ -150,7 +150,7 @@ const runAhead = Effect.fnUntraced(function*(
       }
     }
     const again = yield* Effect.exit(journey.settle)
-    if (Exit.isFailure(again)) return [...outcomes.slice(0, -1), ended(again, contexts[Math.max(at - 1, 0)]!)]
+    if (Exit.isFailure(again)) return [...outcomes.slice(0, -1), settledBy(again, contexts[Math.max(at - 1, 0)]!)]
     if (again.value === undefined) {
       outcomes.forEach((outcome, part) => {
         const times = journey.times(part)

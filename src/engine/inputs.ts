@@ -9,6 +9,7 @@
  */
 import * as Context from "effect/Context"
 import * as Ahead from "../native/Ahead.ts"
+import { hasContent, immutable } from "./immutable.ts"
 import type * as Step from "./Step.ts"
 
 /** A value that a step has read: the fact's key, the way to the field, and a copy of what was there. */
@@ -23,43 +24,11 @@ type Fields = Readonly<Record<string, unknown>>
 /** How far inside of a fact single fields are watched. What is further inside counts as a whole. */
 const depth = 2
 
-const isPlain = (value: unknown): value is Fields => {
-  if (typeof value !== "object" || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
-/** Whether two values are equal: data by content, everything else by identity. */
-const isEqual = (one: unknown, other: unknown): boolean => {
-  if (one === other) return true
-  if (Array.isArray(one)) {
-    if (!Array.isArray(other) || one.length !== other.length) return false
-    for (let at = 0; at < one.length; at++) if (!isEqual(one[at], other[at])) return false
-    return true
-  }
-  if (!isPlain(one) || !isPlain(other)) return one !== one && other !== other
-  let fields = 0
-  for (const name in one) {
-    fields++
-    if (!isEqual(one[name], other[name]) || !(name in other)) return false
-  }
-  for (const _ in other) fields--
-  return fields === 0
-}
-
-/** Thrown for a value that can't be copied. */
-const noData = Symbol("no data")
+const isPlain = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
 /** Read of an object whose fields are watched: that it is there at all. */
 const present = Symbol("present")
-
-/** A copy of data, since its owner may change it later. A function stays as it is. */
-const copyOf = (value: unknown): unknown => {
-  if (typeof value !== "object" || value === null) return value
-  if (Array.isArray(value)) return value.map(copyOf)
-  if (!isPlain(value)) throw noData
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, copyOf(inner)]))
-}
 
 /** Watches what is read. */
 class Reader {
@@ -102,21 +71,17 @@ class Reader {
   }
 
   #note(value: unknown, key: Step.Key, way: ReadonlyArray<string>): void {
-    try {
-      this.reads.push({ key, way, value: copyOf(value) })
-    } catch {
-      this.isBlind = true
-    }
+    // a copy, since the owner of data may change it later
+    const kept = typeof value === "object" && value !== null ? immutable(value) : value
+    if (kept === undefined && value !== undefined) this.isBlind = true
+    else this.reads.push({ key, way, value: kept })
   }
 
-  /** A copy of a result that another container may get: data, without functions, what was watched, and these texts. */
-  resultOf(value: unknown, texts: ReadonlyArray<string>): unknown {
-    if (typeof value === "function" || typeof value === "symbol") throw noData
-    if (typeof value === "string" && texts.some((text) => value.includes(text))) throw noData
-    if (typeof value !== "object" || value === null) return value
-    if (Array.isArray(value)) return value.map((inner) => this.resultOf(inner, texts))
-    if (this.#stands.has(value) || !isPlain(value)) throw noData
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, this.resultOf(inner, texts)]))
+  /** Whether something belongs to this run: it is watched, or a function, or has one of these texts in it. */
+  isOwn(value: unknown, texts: ReadonlyArray<string>): boolean {
+    if (typeof value === "string") return texts.some((text) => value.includes(text))
+    if (typeof value !== "object" || value === null) return typeof value === "function" || typeof value === "symbol"
+    return this.#stands.has(value) || Object.values(value).some((inner) => this.isOwn(inner, texts))
   }
 }
 
@@ -136,7 +101,7 @@ export const inputsOf = (step: Step.Any, context: Context.Context<never>): Ahead
     for (const { key, value, way } of reads) {
       let now = serviceOf(context, key)
       for (const name of way) now = (now as Fields | undefined)?.[name]
-      if (value === present ? !isPlain(now) : !isEqual(value, now)) return undefined
+      if (value === present ? !isPlain(now) : !hasContent(now, value)) return undefined
     }
     return parameters.map(({ key, read }) => read(serviceOf(context, key) as never))
   }
@@ -171,12 +136,10 @@ export const watching = (step: Step.Any, context: Context.Context<never>): Watch
       of: step,
       parameters: texts,
       known: (result) => {
-        try {
-          if (reader.isBlind) return undefined
-          return { inputs: { reads: reader.reads, parameters } satisfies Known, result: reader.resultOf(result, texts) }
-        } catch {
-          return undefined
-        }
+        if (reader.isBlind || reader.isOwn(result, texts)) return undefined
+        const kept = typeof result === "object" && result !== null ? immutable(result) : result
+        if (kept === undefined && result !== undefined) return undefined
+        return { inputs: { reads: reader.reads, parameters } satisfies Known, result: kept }
       }
     },
     refuse: () => void (reader.isBlind = true)

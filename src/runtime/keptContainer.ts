@@ -8,7 +8,7 @@
  * Nothing of the host is remembered here, and no container that holds a secret.
  */
 import type { Capabilities, Container, Process } from "../config/Container.ts"
-import { hasContent, immutable, isImmutable } from "../config/immutable.ts"
+import { hasContent, immutable, isImmutable } from "../engine/immutable.ts"
 
 const none: Capabilities = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] }
 

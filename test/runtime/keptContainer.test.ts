@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import { decode } from "../../src/config/Config.ts"
 import type { Container } from "../../src/config/Container.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
-import { immutable, isImmutable } from "../../src/config/immutable.ts"
+import { immutable, isImmutable } from "../../src/engine/immutable.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import { ModelKernel } from "../../src/testing/Testing.ts"
 

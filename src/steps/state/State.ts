@@ -6,8 +6,8 @@
  * @since 0.1.0
  */
 import type { Container, NamespaceType } from "../../config/Container.ts"
-import { immutable, isImmutable } from "../../config/immutable.ts"
 import { textOf } from "../../engine/errorText.ts"
+import { immutable, isImmutable } from "../../engine/immutable.ts"
 import type { AnyUid } from "../../native/Handle.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { Created } from "../network/Strategy.ts"

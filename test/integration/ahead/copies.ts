@@ -14,7 +14,7 @@ import { callNames, Kernel, orOn, sys, type SyscallError } from "../../../src/na
 import * as Linux from "../../../src/native/linux/Linux.ts"
 import { inChild } from "../../support/child.ts"
 import { missing } from "../../support/rootfs.ts"
-import { directory } from "./setup.ts"
+import { directory, random, waiting } from "./setup.ts"
 
 /** What a step is given. */
 interface Facts {
@@ -87,9 +87,6 @@ export const inOne = (kernel: Kernel["Service"], given: Facts, ...steps: Readonl
   )
   return inChild(0, child).pipe(Effect.provideService(Kernel, kernel), Effect.provideService(Fork, Linux.fork(kernel)))
 }
-
-/** The same calls, of a kernel that can't run ahead. */
-const inTurns = (kernel: Kernel["Service"]): Kernel["Service"] => ({ invoke: (call) => kernel.invoke(call) })
 
 const making = () =>
   counted(
@@ -279,7 +276,7 @@ describe.skipIf(missing !== undefined)("a deterministic step", () => {
       for (const name of ["first", "gone", "third", "after"]) fs.rmSync(path.join(directory, name))
       fs.mkdirSync(path.join(directory, "gone"))
       const ahead = yield* inOne(kernel, facts, step, after.step)
-      const plain = yield* inOne(inTurns(kernel), facts, step, after.step)
+      const plain = yield* inOne(waiting(kernel), facts, step, after.step)
       fs.rmdirSync(path.join(directory, "gone"))
       assert.deepStrictEqual(ahead, plain)
       assert.match(JSON.stringify(ahead), /making: openat\(.*gone.*EISDIR/)
@@ -308,12 +305,6 @@ describe.skipIf(missing !== undefined)("a deterministic step", () => {
 })
 
 // ── whatever the host is like ────────────────────────────────────────────────────────────────────────────────────────
-
-/** Pseudo-random numbers from 0 to `most` - 1: the same in each run. */
-const random = (seed: number) => (most: number): number => {
-  seed = seed * 1103515245 + 12345 & 0x7fffffff
-  return (seed >> 8) % most
-}
 
 const looking = (requires: ReadonlyArray<Step.Key>) =>
   Effect.gen(function*() {
@@ -367,7 +358,7 @@ describe.skipIf(missing !== undefined)("deterministic steps between others", () 
         }
         const facts = { id: "x".repeat(next(40)), names, deep: { mode: next(2) } }
         const ahead = yield* inOne(kernel, facts, between, first.step, between, second.step)
-        const plain = yield* inOne(inTurns(kernel), facts, between, first.step, between, second.step)
+        const plain = yield* inOne(waiting(kernel), facts, between, first.step, between, second.step)
         assert.deepStrictEqual(ahead, plain, `start ${start}`)
       }
       // the half of the runs are those in turns

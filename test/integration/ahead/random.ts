@@ -4,20 +4,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { Container, Mount } from "../../../src/config/Container.ts"
+import type { Container } from "../../../src/config/Container.ts"
+import { plainMount } from "../../../src/config/plainMount.ts"
 import { MS, RLIMIT } from "../../../src/native/constants.ts"
 import type { Kernel } from "../../../src/native/Kernel.ts"
 import * as Linux from "../../../src/native/linux/Linux.ts"
 import * as Runtime from "../../../src/runtime/Runtime.ts"
 import { containerOf, failureOf, on, options, sh } from "../../support/containers.ts"
 import { missing } from "../../support/rootfs.ts"
-import { place } from "./setup.ts"
-
-/** Pseudo-random numbers from 0 to `most` - 1: the same in each run. */
-const random = (seed: number) => (most: number): number => {
-  seed = seed * 1103515245 + 12345 & 0x7fffffff
-  return (seed >> 8) % most
-}
+import { place, random, waiting } from "./setup.ts"
 
 /** What a program can see of what its init has made. */
 const script = sh(`exec >/out/said 2>&1
@@ -25,24 +20,6 @@ cat /proc/self/mountinfo /proc/self/limits /proc/self/personality /proc/self/oom
 grep -E '^(Uid|Gid|Groups|Umask|Cap|NoNewPrivs|Seccomp|Cpus_allowed|NSpid|NSsid|Sig[PBIC])' /proc/self/status
 pwd; echo $0; ls -l /dev; ls -l /proc/self/fd; ls -ld /proc/keys /proc/acpi /proc/timer_list /tmp /etc
 test -c /proc/keys && echo masked; touch /etc/try && rm /etc/try; touch /tmp/try && rm /tmp/try`)
-
-const mount = (
-  destination: string,
-  type: string,
-  source: string,
-  flags: number,
-  data: ReadonlyArray<string> = []
-): Mount => ({
-  destination,
-  type,
-  source,
-  flags,
-  clearedFlags: 0,
-  propagation: [],
-  recursiveAttributes: { set: 0, clear: 0 },
-  data,
-  copyUp: false
-})
 
 const without = <A>(all: ReadonlyArray<A>, at: number): ReadonlyArray<A> => all.filter((_, index) => index !== at)
 
@@ -66,8 +43,8 @@ const containerBy = (next: (most: number) => number, out: string): Container => 
     ),
     mounts: [
       ...usual.mounts,
-      mount("/out", "bind", out, MS.BIND | MS.REC),
-      ...or([], () => [mount("/tmp", "tmpfs", "tmpfs", next(2) * MS.NOEXEC, [`size=${1 + next(2)}m`])])
+      plainMount("/out", "bind", out, MS.BIND | MS.REC),
+      ...or([], () => [plainMount("/tmp", "tmpfs", "tmpfs", next(2) * MS.NOEXEC, [`size=${1 + next(2)}m`])])
     ],
     ...or<{ readonly personality?: number }>({}, () => ({ personality: 0x8 })),
     process: {
@@ -82,9 +59,6 @@ const containerBy = (next: (most: number) => number, out: string): Container => 
     }
   })
 }
-
-/** The same calls, of a kernel that can't run ahead, and so can't copy any. */
-const inTurns = (kernel: Kernel["Service"]): Kernel["Service"] => ({ invoke: (call) => kernel.invoke(call) })
 
 /** Without the numbers that the kernel chooses. */
 const steady = (text: string): string =>
@@ -112,7 +86,7 @@ describe.skipIf(missing !== undefined)("containers of random configurations", ()
       for (let count = 0; count < 40; count++) {
         const container = containerBy(next, out)
         const copied = yield* run(kernel, container, out)
-        assert.deepStrictEqual(copied, yield* run(inTurns(kernel), container, out), `container ${count}`)
+        assert.deepStrictEqual(copied, yield* run(waiting(kernel), container, out), `container ${count}`)
         seen.add(copied.join("\n"))
       }
       assert.isAbove(seen.size, 20)

@@ -36,6 +36,15 @@ afterAll(() => {
 export const at = (name: string, flags: number) =>
   sys.openat({ dirfd: AT.FDCWD, path: path.join(directory, name), flags, mode: 0o600 })
 
+/** The same calls, of a kernel that waits for each answer: it can't run ahead, and so can't copy any. */
+export const waiting = (kernel: Kernel["Service"]): Kernel["Service"] => ({ invoke: (call) => kernel.invoke(call) })
+
+/** Pseudo-random numbers from 0 to `most` - 1: the same in each run. */
+export const random = (seed: number) => (most: number): number => {
+  seed = seed * 1103515245 + 12345 & 0x7fffffff
+  return (seed >> 8) % most
+}
+
 /** Runs a step in a process of a kernel: what it comes to, and in how many turns. */
 export const inTurns = (kernel: Kernel["Service"], run: Effect.Effect<unknown, unknown, Kernel>, name = "tested") =>
   Effect.gen(function*() {

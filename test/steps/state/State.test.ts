@@ -1,6 +1,6 @@
 /** The text of a state file. */
 import { assert, describe, it } from "@effect/vitest"
-import { immutable, isImmutable } from "../../../src/config/immutable.ts"
+import { immutable, isImmutable } from "../../../src/engine/immutable.ts"
 import { decode, encode, type State, withoutEnvironment } from "../../../src/steps/state/State.ts"
 import { container } from "../../support/steps.ts"
 

@@ -11,7 +11,6 @@ import type { Made } from "./Made.ts"
 /** A part whose calls were copied: where they are in the list and in memory, and what runs if they do not go as before. */
 export interface Copy {
   readonly kept: Kept
-  readonly parameters: ReadonlyArray<string>
   /** The step, the number of the part, and its name. */
   readonly of: object
   readonly part: number

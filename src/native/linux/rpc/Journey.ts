@@ -129,7 +129,7 @@ export class Journey implements Ahead.Journey {
     if (found === undefined || !hasRoom(found.kept, { batch: this.#list.batch, memory }, room)) return undefined
     const { kept, parameters } = found
     this.#enter(name)
-    return this.#list.copy({ of: inputs.of, kept, parameters, part: this.#current, name, self })
+    return this.#list.copy({ of: inputs.of, kept, part: this.#current, name, self }, parameters)
   }
 
   readonly times = (part: number): Ahead.Times | undefined => this.#list.clock.between(part)

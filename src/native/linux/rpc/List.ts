@@ -75,11 +75,14 @@ export class List {
       .map(([entry, { equals, question }]) => ({ entry: entry - first, question, equals }))
   }
 
-  /** Adds the calls of an earlier run of a part; returns what they have led to. */
-  copy({ kept, name, of, parameters, part, self }: Omit<Copy, "at" | "first">): Exit.Success<unknown> {
+  /** Adds the calls of an earlier run of a part, with the parameters of this one; returns what they have led to. */
+  copy(
+    { kept, name, of, part, self }: Omit<Copy, "at" | "first">,
+    parameters: ReadonlyArray<string>
+  ): Exit.Success<unknown> {
     const { files, memory } = this.#process
-    const copy: Copy = { kept, parameters, of, part, name, first: this.batch.length, at: memory.used, self }
-    this.batch.append(kept.entries, memory.append(kept.data, kept.holes, copy.parameters))
+    const copy: Copy = { kept, of, part, name, first: this.batch.length, at: memory.used, self }
+    this.batch.append(kept.entries, memory.append(kept.data, kept.holes, parameters))
     for (const { entry, equals, question } of kept.checks) {
       this.#checks.set(copy.first + entry, { part: copy.part, question, equals })
     }

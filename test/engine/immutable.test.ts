@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { decode, decodeLibcontainer, decodeOci } from "../../src/config/Config.ts"
 import { defaultSpec } from "../../src/config/defaults.ts"
-import { hasContent, immutable, isImmutable } from "../../src/config/immutable.ts"
+import { hasContent, immutable, isImmutable } from "../../src/engine/immutable.ts"
 
 const spec = defaultSpec({ rootfs: "/srv/web", args: ["/bin/server"] })
 
