@@ -21,6 +21,12 @@ const encodeEscaped = (text: string): Uint8Array => {
   return Buffer.concat(parts)
 }
 
+/** Half of a surrogate pair that is no byte of a file name either. */
+const standsForNoByte = /[\ud800-\udc7f\udd00-\udfff]/u
+
+/** Whether a call can get a text: {@link write} refuses any other. */
+export const canWrite = (text: string): boolean => !text.includes("\0") && !standsForNoByte.test(text)
+
 /** Up to this length, a loop is faster than a call of Node's encoder. */
 const short = 64
 

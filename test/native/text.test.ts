@@ -25,6 +25,7 @@ describe("text", () => {
     fc.assert(
       fc.property(fc.array(byte, { maxLength: 40 }), (bytes) => {
         const name = Buffer.from(bytes)
+        assert.isTrue(Text.canWrite(Text.read(name, 0, name.length)))
         assert.deepStrictEqual(written(Text.read(name, 0, name.length)), name)
       }),
       { numRuns: 2000 }
@@ -47,6 +48,7 @@ describe("text", () => {
       })()
       assert.instanceOf(failure, Refused)
       assert.strictEqual(failure.code, "EINVAL")
+      assert.isFalse(Text.canWrite(text))
     }
   })
 })

@@ -258,7 +258,7 @@ export class Scratch {
 
   /** Whether a text fits where another one was, as a parameter. */
   static isParameter(text: string): boolean {
-    return text.length * 3 < parameterSize && !text.includes("\0")
+    return text.length * 3 < parameterSize && Text.canWrite(text)
   }
 
   /** Copies the memory up to an offset; returns what puts the copy back. */
