@@ -103,6 +103,16 @@ describe("bin/runfx", () => {
   })
 })
 
+describe("the files of the program", () => {
+  it("are strict, as the modules that they were", () => {
+    write(
+      "console.log((function() { return this })()); Object.freeze(exports); try { exports.x = 1 } catch (e) { console.log(e.name) }"
+    )
+    assert.strictEqual(start(launcher(), []), "undefined\nTypeError\n")
+    assert.isTrue(takes())
+  })
+})
+
 describe("compiled code", () => {
   it("is kept by the first use, one file for each subcommand, and taken by the next", () => {
     write(saying("x"))
