@@ -9,7 +9,7 @@ import type { AnyFd, AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 import { CgroupFileInvalid, CgroupJoinError, type NotACgroup } from "./errors.ts"
 import { eachBelow, fileCalls, gone, readIn, withGroup, writeIn, writeTo } from "./files.ts"
-import { type CgroupManager, groupOf, groups, unified } from "./Manager.ts"
+import { type CgroupManager, type Group, groupOf, groups, unified } from "./Manager.ts"
 
 /** The calls that the functions of this module may make. */
 export const memberCalls = [...fileCalls, "getdents64", "nanosleep"] as const
@@ -45,6 +45,15 @@ export const join = (
         }
       })), { discard: true })
 
+/** Whether a group of version 1 shares out the time of the CPUs, or counts it. */
+const isOfCpuTime = ({ keys }: Group): boolean => keys.includes("cpu") || keys.includes("cpuacct")
+
+/** All groups, with those of the CPUs' time last: what it takes to move into the others is then not the container's own time. */
+const cpuTimeLast = (all: ReadonlyArray<Group>): ReadonlyArray<Group> => [
+  ...all.filter((group) => !isOfCpuTime(group)),
+  ...all.filter(isOfCpuTime)
+]
+
 /**
  * Puts the calling process, which must have one thread only, into all groups.
  *
@@ -54,7 +63,7 @@ export const join = (
 export const joinSelf = (
   manager: CgroupManager
 ): Effect.Effect<void, CgroupJoinError | SyscallError | NotACgroup, Kernel> =>
-  Effect.forEach(groups(manager), (group) =>
+  Effect.forEach(cpuTimeLast(groups(manager)), (group) =>
     // cgroup2 moves threads only within a threaded subtree, so there it is the whole process
     Effect.catchTag(
       writeTo(group, group.keys.includes(unified) ? "cgroup.procs" : "tasks", "0"),

@@ -19,4 +19,15 @@ describe("the members of a cgroup", () => {
       assert.deepStrictEqual(yield* Cgroup.pids(manager), [7, 42])
     }).pipe(Effect.provide(kernel.layer))
   })
+
+  it.effect("are joined last where CPU time counts, so that the other moves are not charged to the container", () => {
+    const keys = ["cpu", "cpuacct", "memory", "unified"]
+    const on = (prefix: string) => Object.fromEntries(keys.map((key) => [key, `/c/${key}${prefix}`]))
+    const kernel = scripted(({ _tag }) => _tag === "fstatfs" ? { type: 0x27e0eb, flags: 0 } : 3)
+    return Effect.gen(function*() {
+      yield* Cgroup.joinSelf({ version: "hybrid", paths: on("/x"), mountpoints: on(""), made: [] })
+      const joined = kernel.calls.flatMap((call) => "path" in call ? /^\/c\/(\w+)\/x/.exec(call.path)?.[1] ?? [] : [])
+      assert.deepStrictEqual(joined, ["memory", "unified", "cpu", "cpuacct"])
+    }).pipe(Effect.provide(kernel.layer))
+  })
 })
