@@ -9,7 +9,9 @@ import { promisify } from "node:util"
 import * as v8 from "node:v8"
 import { Fork } from "../../src/native/Fork.ts"
 import { sys } from "../../src/native/Kernel.ts"
+import { bundleDriver } from "../support/bundleDriver.ts"
 import { containerOf, makePlace, on, type Place, sh } from "../support/containers.ts"
+import type { Seen } from "../support/copyingThreads.ts"
 import { isolate } from "../support/host.ts"
 import { missing } from "../support/rootfs.ts"
 import { eventually } from "../support/until.ts"
@@ -88,6 +90,32 @@ describe.skipIf(missing !== undefined)("runtimes in threads and in processes bes
       } finally {
         fs.rmSync(file)
         fs.rmSync(containers)
+      }
+    }))
+})
+
+describe.skipIf(missing !== undefined)("runtimes in threads that copy calls", () => {
+  it.live("make of containers what a kernel makes that waits for each answer", () =>
+    Effect.promise(async () => {
+      const top = fs.mkdtempSync(path.join(place.stateRoot, "..", `${place.mark}-threads-`))
+      try {
+        const driver = bundleDriver(top, "copyingThreads")
+        const { stdout } = await promisify(execFile)(process.execPath, [
+          driver,
+          place.stateRoot,
+          place.root,
+          place.mark
+        ])
+        const { plain, threads } = JSON.parse(stdout) as { readonly plain: Seen; readonly threads: ReadonlyArray<Seen> }
+        assert.deepStrictEqual([new Set(plain.said).size, plain.runs], [3, plain.said.length])
+        for (const { runs, said } of threads) {
+          assert.deepStrictEqual(said, plain.said)
+          // the others were copied
+          assert.isAtMost(runs, 6)
+        }
+        assert.deepStrictEqual(fs.readdirSync(place.stateRoot), [])
+      } finally {
+        fs.rmSync(top, { recursive: true })
       }
     }))
 })
