@@ -13,12 +13,19 @@ import type { LoopBudget } from "./LoopBudget.ts"
 
 const made = O.CREAT | O.EXCL
 
+/** An epoch that does not come. */
+const never = 0
+
 /** The files of this process. */
 export class OwnFiles {
   readonly #budget: Pick<LoopBudget, "turn">
   #turn = 0
-  readonly #nonblocking = new Set<number>()
-  readonly #regular = new Set<number>()
+  /** Goes up if all is forgotten. */
+  #epoch = 1
+  // a set that becomes empty again and again would be a new table each time, which only a collection of the whole heap frees
+  /** The epoch in which each was seen to be so. */
+  readonly #nonblocking = new Map<number, number>()
+  readonly #regular = new Map<number, number>()
 
   constructor(budget: Pick<LoopBudget, "turn">) {
     this.#budget = budget
@@ -26,12 +33,12 @@ export class OwnFiles {
 
   /** Whether a read of this file never waits. */
   isNonblocking(fd: number): boolean {
-    return this.#isNow() && this.#nonblocking.has(fd)
+    return this.#now() === this.#nonblocking.get(fd)
   }
 
   /** Whether it is a regular file, to which a write never waits. */
   isRegular(fd: number): boolean {
-    return this.#isNow() && this.#regular.has(fd)
+    return this.#now() === this.#regular.get(fd)
   }
 
   /** Takes in a call of this process, and what came of it. */
@@ -43,8 +50,7 @@ export class OwnFiles {
         return
       case "statx":
         if (call.path !== "" || !Exit.isSuccess(exit) || ((exit.value as Stat).mode & S.IFMT) !== S.IFREG) return
-        this.#isNow()
-        return void this.#regular.add(call.dirfd)
+        return void this.#regular.set(call.dirfd, this.#now())
       // the kernel frees the number even if it reports a failure
       case "close":
         return this.#forget(call.fd)
@@ -64,29 +70,27 @@ export class OwnFiles {
 
   /** Forgets all: another process has got descriptors of this one. */
   forget(): void {
-    this.#nonblocking.clear()
-    this.#regular.clear()
+    this.#epoch++
   }
 
   #opened(fd: number, flags: number): void {
-    this.#isNow()
-    this.#forget(fd)
-    if ((flags & O.NONBLOCK) !== 0) this.#nonblocking.add(fd)
-    if ((flags & made) === made) this.#regular.add(fd)
+    const now = this.#now()
+    this.#nonblocking.set(fd, (flags & O.NONBLOCK) === 0 ? never : now)
+    this.#regular.set(fd, (flags & made) === made ? now : never)
   }
 
   #forget(fd: number): void {
-    this.#nonblocking.delete(fd)
-    this.#regular.delete(fd)
+    this.#nonblocking.set(fd, never)
+    this.#regular.set(fd, never)
   }
 
-  /** Forgets what was seen in an earlier turn. */
-  #isNow(): true {
+  /** The epoch; another one in each turn, so that what was seen in an earlier one is forgotten. */
+  #now(): number {
     const { turn } = this.#budget
     if (turn !== this.#turn) {
       this.#turn = turn
       this.forget()
     }
-    return true
+    return this.#epoch
   }
 }
