@@ -199,7 +199,7 @@ export const ifOpen = <E, R, E2, R2>(
     return leave === undefined ? used : Effect.tap(used, () => Effect.sync(leave))
   })
 
-// ── results that are looked at ───────────────────────────────────────────────────────────────────────────────────────
+// -- results that are looked at ---------------------------------------------------------------------------------------
 
 /** Asks a result that has not come yet whether a field has a value. */
 export const ask = Symbol("runfx/native/Ahead/ask")

@@ -259,7 +259,7 @@ export const provideMake = (kernel: Kernel["Service"], make: Make): void => void
  * @public
  */
 export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
-  // this is one operation of the fiber; flatMap(Kernel, …) takes three
+  // this is one operation of the fiber; flatMap(Kernel, ...) takes three
   Effect.withFiber((fiber) => {
     const kernel = Context.get(fiber.context as Context.Context<Kernel>, Kernel)
     return makes.get(kernel)?.(call, fiber) ?? kernel.invoke(call)

@@ -15,7 +15,7 @@
  * @see bpf(2), seccomp(2), the kernel's Documentation/networking/filter.rst and Documentation/bpf/standardization/
  */
 
-// ── classic BPF ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- classic BPF ------------------------------------------------------------------------------------------------------
 
 /** The comparison of the accumulator with a constant; `&` is "has any of these bits". All are unsigned. */
 export type Test = "==" | ">" | ">=" | "&"
@@ -126,7 +126,7 @@ export const assemble = (root: Node): Uint8Array => {
   return bytes
 }
 
-// ── eBPF ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- eBPF -------------------------------------------------------------------------------------------------------------
 
 /** One eBPF instruction. Registers are 0 to 10; `offset` counts instructions (jumps) or bytes (loads). */
 export interface Instruction {

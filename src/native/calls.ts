@@ -53,7 +53,7 @@ const processId = number as Returns<Pid>
 
 /** The table. */
 export const calls = {
-  // ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- processes ----------------------------------------------------------------------------------------------------
   /** Raw clone(2) with SIGCHLD as exit signal: the child's pid in the parent, 0 in the child. */
   clone: changes("clone(2)", { flags: Arg.flags(c.CLONE) }, data<Pid>(), { syscalls: cloning }),
   /**
@@ -119,7 +119,7 @@ export const calls = {
     isForEverybody: true
   }),
 
-  // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- namespaces ---------------------------------------------------------------------------------------------------
   unshare: changes("unshare(2)", { flags: Arg.flags(c.CLONE) }, nothing, {
     releases: ["mounts", "namespaces"],
     syscalls: asListed
@@ -138,7 +138,7 @@ export const calls = {
     >()
   ),
 
-  // ── credentials ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- credentials --------------------------------------------------------------------------------------------------
   getresuid: looks("getresuid(2)", {}, data<Result.Ids<AnyUid>>()),
   getresgid: looks("getresgid(2)", {}, data<Result.Ids<AnyGid>>()),
   getgroups: looks("getgroups(2)", {}, data<ReadonlyArray<number>>()),
@@ -154,7 +154,7 @@ export const calls = {
     arg3: int
   }, varying(number)),
 
-  // ── limits and scheduling ────────────────────────────────────────────────────────────────────────────────────────
+  // -- limits and scheduling ----------------------------------------------------------------------------------------
   /** Sets a limit if one is given; returns the limit before the call. `pid` 0 is the caller. */
   prlimit64: changes(
     "prlimit(2)",
@@ -176,7 +176,7 @@ export const calls = {
   personality: changes("personality(2)", { persona: int }, number, { syscalls: asListed }),
   set_mempolicy: changes("set_mempolicy(2)", { mode: int, nodes: Arg.ints }, nothing),
 
-  // ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- files --------------------------------------------------------------------------------------------------------
   openat: looks("openat(2)", { dirfd: fd, path, flags: Arg.openFlags, mode: Arg.mode }, descriptor, {
     waits: "seldom",
     syscalls: asListed
@@ -256,7 +256,7 @@ export const calls = {
   getcwd: looks("getcwd(2)", {}, data<string>()),
   chroot: changes("chroot(2)", { path }, nothing, { releases: ["mounts"], syscalls: asListed }),
 
-  // ── mounts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- mounts -------------------------------------------------------------------------------------------------------
   mount: changes(
     "mount(2)",
     {
@@ -321,7 +321,7 @@ export const calls = {
     { since: "5.12" }
   ),
 
-  // ── pipes, sockets, terminals ────────────────────────────────────────────────────────────────────────────────────
+  // -- pipes, sockets, terminals ------------------------------------------------------------------------------------
   /** Returns the read end and the write end. */
   pipe2: changes("pipe(2)", { flags: Arg.openFlags }, data<readonly [Fd, Fd]>()),
   socket: changes("socket(2)", { domain: Arg.one(c.AF), type: Arg.flags(c.SOCK), protocol: int }, descriptor, {
@@ -384,7 +384,7 @@ export const calls = {
     { syscalls: ioctl(c.TC.SETSW) }
   ),
 
-  // ── network ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- network ------------------------------------------------------------------------------------------------------
   /** Sends one rtnetlink request on a new socket, and returns the answers up to the acknowledgement. */
   rtnetlink: changes(
     "rtnetlink(7)",
@@ -395,7 +395,7 @@ export const calls = {
     { syscalls: exchange }
   ),
 
-  // ── filters ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- filters ------------------------------------------------------------------------------------------------------
   /** Loads a filter of classic BPF instructions (8 bytes each); returns the notification descriptor, or 0. */
   seccomp: changes(
     "seccomp(2)",

@@ -72,7 +72,7 @@ export const failureOf = (record: Uint8Array): Errno | undefined =>
     ? nameOf(new DataView(record.buffer, record.byteOffset, 5).getUint32(1, true))
     : undefined
 
-// ── the image ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the image --------------------------------------------------------------------------------------------------------
 
 /** The parameters of `trampoline.c`: names of fields, and their offsets in bytes. The path follows them. */
 const at = { channel: 0, flags: 4, length: 8, filter: 12, path: 16 } as const
@@ -133,7 +133,7 @@ const readAs = (image: Uint8Array, reaper: boolean): Options | undefined => {
   return bytes.equals(trampoline(machine, options)) ? options : undefined
 }
 
-// ── executing it ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- executing it -----------------------------------------------------------------------------------------------------
 
 /** What to do about an errno of {@link execTrampoline}, for the header of a step. */
 export const advice = {

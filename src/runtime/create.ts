@@ -77,7 +77,7 @@ const launched = Effect.fnUntraced(function*(restore: Pipeline.Restore, options:
     Kernel | Fork | Launch
   > = options.late === undefined ? run(createPipeline) : run(createLate)
   const facts = yield* started.pipe(Effect.provideService(Launch, launch), withStrategies(options.strategies))
-  return { ...startedOf(facts), state: Context.get(facts, SavedState), root: launch.stateRoot }
+  return { state: Context.get(facts, SavedState), root: launch.stateRoot, ...startedOf(facts) }
 })
 
 /**

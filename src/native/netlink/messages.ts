@@ -28,7 +28,7 @@ export interface Decoded {
   readonly answers: ReadonlyArray<Answer>
 }
 
-// ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- requests ---------------------------------------------------------------------------------------------------------
 
 const familyOf = ({ family }: inet.Address): number => family === 4 ? AF.INET : AF.INET6
 
@@ -135,7 +135,7 @@ const linkParts = (
   link: Link,
   fields: { readonly flags?: number; readonly change?: number } = {}
 ): ReadonlyArray<Uint8Array> => [
-  wire.ifinfomsg({ ...fields, index: indexOf(link) }),
+  wire.ifinfomsg({ index: indexOf(link), ...fields }),
   ...(typeof link === "string" ? [name(link)] : [])
 ]
 
@@ -248,7 +248,7 @@ export const encode = (request: Request, seq: number): Uint8Array => {
   return wire.message({ type, flags, sequence: seq }, ...parts)
 }
 
-// ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- answers ----------------------------------------------------------------------------------------------------------
 
 const formatMac = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":")

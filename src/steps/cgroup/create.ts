@@ -60,7 +60,8 @@ export const create = Effect.fnUntraced(function*(
   isStillOurs: Effect.Effect<boolean, SyscallError, Kernel> = Effect.succeed(true)
 ) {
   const made: Array<string> = []
-  const inodes: Record<string, bigint> = {}
+  // without a prototype: V8 would make hidden classes for these paths, which no other container has, and keep them for long
+  const inodes: Record<string, bigint> = Object.create(null)
   const undoing: Undoing = { waiting: { slept: 0 }, inodes, isStillOurs }
   for (const group of groups(manager)) {
     const isUnified = group.keys.includes(unified)
@@ -75,7 +76,8 @@ export const create = Effect.fnUntraced(function*(
       (root) => walk(root, group, group.relative.split("/"), group.mountpoint, making)
     )
   }
-  return { ...manager, made, inodes } satisfies CgroupManager
+  const { mountpoints, paths, version } = manager
+  return { version, paths, mountpoints, made, inodes } satisfies CgroupManager
 })
 
 /**
@@ -103,7 +105,7 @@ export const intent = Effect.fnUntraced(
         mountpoints[key] = group.mountpoint
       }
     }
-    return { ...planned, paths, mountpoints, made: [...new Set(made)], inodes: {} }
+    return { version: planned.version, paths, mountpoints, made: [...new Set(made)], inodes: {} }
   }
 )
 

@@ -63,7 +63,7 @@ const ifGiven = <A>(value: A | undefined, settings: (value: A) => Settings): Set
 /** `max` for a negative number. */
 const orMax = (value: bigint): string => value < 0n ? "max" : String(value)
 
-// ── conversions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- conversions ------------------------------------------------------------------------------------------------------
 
 /**
  * v1's `cpu.shares` (2 to 262144) as v2's `cpu.weight` (1 to 10000), such that the default of the one, 1024, becomes the
@@ -89,7 +89,7 @@ export const swapOf = (memoryAndSwap: bigint, memory: bigint): bigint | string =
   return memoryAndSwap - memory
 }
 
-// ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the table --------------------------------------------------------------------------------------------------------
 
 const memoryV1 = ({ memory }: Cgroup): Settings =>
   memory === undefined ? [] : [

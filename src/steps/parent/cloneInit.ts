@@ -60,8 +60,8 @@ export const cloneInit = Step.make("cloneInit", {
     const { clone, joins, unshare } = namespaces
     // getppid(2) returns 0 if the parent is outside of the pid namespace; a process that is cloned again has the same parent
     const parentPid = (yield* leavesPidNamespace(namespaces)) ? 0 : yield* sys.getpid({})
-    const { inside, passed } = handedOver({ ...record, channel: channel.child })
-    const child = initMain(init, { ...inside, ...given({ cgroup: manager }), parentPid, joins, unshare }, report)
+    const { inside, passed } = handedOver({ channel: channel.child, ...record })
+    const child = initMain(init, { parentPid, joins, unshare, ...given({ cgroup: manager }), ...inside }, report)
     const deadline = (yield* Clock.currentTimeMillis) + patience
     const cloned = yield* Effect.catch(
       spawnChild(clone, child, passed),
@@ -70,6 +70,6 @@ export const cloneInit = Step.make("cloneInit", {
     )
     // while the parent holds the child's end, the death of the init does not close the channel
     yield* channel.closeChild
-    return { ...cloned, deadline, report }
+    return { deadline, report, ...cloned }
   })
 })

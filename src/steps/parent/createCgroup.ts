@@ -43,7 +43,7 @@ export const createCgroup = Step.make("createCgroup", {
     const { isStillOurs, note } = yield* StateDirectory
     const planned = yield* Cgroup.plan(yield* Cgroup.detect, { id, path: container.cgroup.path })
     const intent = yield* Cgroup.intent(planned)
-    yield* note((known) => ({ ...known, cgroup: intent }))
+    yield* note((known) => ({ cgroup: intent, ...known }))
     const required = Cgroup.requiredControllers(planned, container.cgroup)
     const manager = yield* Cgroup.create(planned, required, isStillOurs)
     // these inodes are this container's: no other container can take their names until this one is deleted

@@ -53,7 +53,7 @@ export const createState = Step.make("createState", {
       networks: [],
       container: withoutEnvironment(container)
     }
-    const claim = yield* Store.create(stateRoot, id, (directory) => (state = { ...state, directory }))
+    const claim = yield* Store.create(stateRoot, id, (directory) => (state = { directory, ...state }))
     const noting = (whole: boolean) => (change: (known: State) => State) =>
       Effect.suspend(() => {
         state = change(state)

@@ -61,7 +61,7 @@ const identifiedIn = Effect.fnUntraced(function*(
     orOn(["ENOENT", "EACCES", "EPERM"], undefined)
   )
   return {
-    init: { ...identity, ...given({ pidNamespace }) },
+    init: { ...given({ pidNamespace }), ...identity },
     namespacePaths: Object.fromEntries(namespaces.map(({ type }) => [type, `/proc/${number}/ns/${type}`]))
   }
 })

@@ -30,15 +30,15 @@ export const saveState = Step.make("saveState", {
     // hidepid shows it from its exec on
     const later = init === undefined ? yield* identifiedLater(pid) : undefined
     if (init === undefined && later === undefined && !attached) return yield* new InitUnidentified({ pid })
-    return yield* complete(({ runner, ...known }) => ({
+    return yield* complete(({ networks: _intended, runner, ...known }) => ({
+      networks,
       ...known,
+      namespacePaths: {},
       // a runner that stays until the end removes the container; one that exits before does not own it
       ...((attached || init === undefined) && runner !== undefined ? { runner } : {}),
       ...given({ cgroup: manager }),
-      namespacePaths: {},
       ...init,
-      ...later,
-      networks
+      ...later
     }))
   })
 })

@@ -92,7 +92,7 @@ export const readBelowProc = (
       // it may end between the open and the read
       : readWholeText(`/proc/${number}/${file}`).pipe(orOn(["ENOENT", "ESRCH"], undefined)))
 
-// ── numbers that are written down ────────────────────────────────────────────────────────────────────────────────────
+// -- numbers that are written down ------------------------------------------------------------------------------------
 
 /** In which pid namespace, and since which boot, pids that are written down are valid. Plain data. */
 export interface Numbering {
@@ -112,5 +112,5 @@ export const numbering: Effect.Effect<Numbering | undefined, SyscallError, Kerne
   )
   if (pidNamespace === undefined) return undefined
   const boot = yield* readWholeText("/proc/sys/kernel/random/boot_id").pipe(orOn(["ENOENT", "EACCES"], ""))
-  return { ...(boot === "" ? {} : { boot: boot.trim() }), pidNamespace }
+  return { pidNamespace, ...(boot === "" ? {} : { boot: boot.trim() }) }
 })

@@ -13,11 +13,11 @@ import { leastSize, mostSize } from "./SharedMemory.ts"
 /** Raises RLIMIT_FSIZE as far as this process may, while `use` makes memory files: the limit applies to these too. */
 export const withRoom = <A>(own: Own, use: (room: number) => A): A => {
   const call = { _tag: "prlimit64", pid: 0, resource: RLIMIT.FSIZE } as const
-  const before = own({ ...call, limit: null })
+  const before = own({ limit: null, ...call })
   const wanted = BigInt(mostSize)
   if (before.soft >= wanted) return use(mostSize)
   const raise = (soft: bigint, hard: bigint) =>
-    attempted(() => own({ ...call, limit: { soft, hard } })) === undefined ? undefined : soft
+    attempted(() => own({ limit: { soft, hard }, ...call })) === undefined ? undefined : soft
   const soft = raise(wanted, before.hard > wanted ? before.hard : wanted) ?? raise(before.hard, before.hard) ??
     before.soft
   try {
@@ -27,7 +27,7 @@ export const withRoom = <A>(own: Own, use: (room: number) => A): A => {
       advice: "raise the limit of a file's size (ulimit -f)"
     })
   } finally {
-    own({ ...call, limit: before })
+    own({ limit: before, ...call })
   }
 }
 

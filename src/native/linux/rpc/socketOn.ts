@@ -15,7 +15,14 @@ interface Options extends SocketConstructorOpts {
 export const socketOn = (fd: number, buffer: Uint8Array, heard: (count: number) => boolean): Socket => {
   // loaded here, because it takes 2 ms and a command that starts nothing does not need it
   const net = process.getBuiltinModule("node:net")
-  const options: Options = { fd, readable: true, writable: false, onread: { buffer, callback: heard } }
+  // Node copies the options and adds to the copy: with a prototype it would have a hidden class of its own each time
+  const options = {
+    __proto__: null,
+    fd,
+    readable: true,
+    writable: false,
+    onread: { buffer, callback: heard }
+  } as Options
   const socket = new net.Socket(options)
   socket.read(0)
   socket.unref()
