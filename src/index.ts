@@ -16,12 +16,12 @@
  * ```
  */
 
-// ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- containers -------------------------------------------------------------------------------------------------------
 export type * as Container from "./config/Container.ts"
 export { defaultSpec, rootlessSpec } from "./config/defaults.ts"
 export * as Runtime from "./runtime/Runtime.ts"
 
-// ── pipelines, and what they are made of ─────────────────────────────────────────────────────────────────────────────
+// -- pipelines, and what they are made of -----------------------------------------------------------------------------
 export * as Events from "./engine/Events.ts"
 export * as Pipeline from "./engine/Pipeline.ts"
 export { InvalidPipelineError, PipelineError, rootCause } from "./engine/PipelineError.ts"
@@ -44,7 +44,7 @@ export { Init } from "./steps/init/Init.ts"
 export { NetworkStrategies } from "./steps/network/NetworkStrategies.ts"
 export type { Strategy } from "./steps/network/Strategy.ts"
 
-// ── the kernel ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the kernel -------------------------------------------------------------------------------------------------------
 export { Fork } from "./native/Fork.ts"
 export { type Call, Kernel, render, sys, SyscallError } from "./native/Kernel.ts"
 export * as Linux from "./native/linux/Linux.ts"

@@ -172,7 +172,7 @@ export const BareConfig = Schema.Struct({ ...processFields, ...configFields })
 type InitConfig = typeof Partial.Type
 type Config = NonNullable<InitConfig["config"]>
 
-// ── documents ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- documents ------------------------------------------------------------------------------------------------------
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -192,7 +192,7 @@ export const wrap = (document: unknown): unknown => {
   }
 }
 
-// ── to the model ───────────────────────────────────────────────────────────────────────────────────────────────────
+// -- to the model ---------------------------------------------------------------------------------------------------
 
 /** Go has no "not set": an empty text, and a 0 where 0 means nothing, stand for it. */
 const set = <A extends string | number | bigint>(value: A | undefined) =>

@@ -21,7 +21,7 @@ import { parseNumberList } from "./numberList.ts"
 import { type Config, IdMappings, type Linux, namespaceTypes, OciMount } from "./OciSchema.ts"
 import { seccompArchitectures } from "./validate.ts"
 
-// ── open sets ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- open sets -------------------------------------------------------------------------------------------------------
 
 const capabilitySets = ["bounding", "effective", "inheritable", "permitted", "ambient"] as const
 
@@ -55,7 +55,7 @@ const capabilityOf = (name: string): number | undefined =>
 const capabilitiesOf = (names: ReadonlyArray<string> = []): ReadonlyArray<number> =>
   names.flatMap((name) => capabilityOf(name) ?? [])
 
-// ── what is not applied ────────────────────────────────────────────────────────────────────────────────────────────
+// -- what is not applied --------------------------------------------------------------------------------------------
 
 const isMeaningful = (value: unknown): boolean =>
   Array.isArray(value) ?
@@ -96,7 +96,7 @@ const refused = (config: Config): ReadonlyArray<Problem> => {
   ]
 }
 
-// ── to the model ───────────────────────────────────────────────────────────────────────────────────────────────────
+// -- to the model ---------------------------------------------------------------------------------------------------
 
 /** Go's programs write an empty text for what is not set. */
 const text = (value: string | undefined) => value === "" ? undefined : value

@@ -202,7 +202,7 @@ export class Meanings {
     return text === `${String(_tag)}${JSON.stringify(fields)}` ? undefined : text
   }
 
-  // ── what a call means ──────────────────────────────────────────────────────────────────────────────────────────────
+  // -- what a call means ----------------------------------------------------------------------------------------------
 
   #learn(made: Made): void {
     const { call, result, returned, side } = made

@@ -74,7 +74,7 @@ export {
 export type { Editable, Misfit } from "./pipeline/fits.ts"
 export { type Problems, problems, type Runnable } from "./pipeline/rules.ts"
 
-// ── what needs no run ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- what needs no run ------------------------------------------------------------------------------------------------
 
 /** Makes a pipeline of steps; refuses a name that is used twice. */
 export const make = <const I extends Keys, const S extends Steps>(
@@ -108,7 +108,7 @@ export const describe = (self: Any): ReadonlyArray<StepDescription> =>
     reversal
   }))
 
-// ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- running ----------------------------------------------------------------------------------------------------------
 
 /**
  * An effect that undoes something that a step did.

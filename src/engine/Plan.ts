@@ -23,7 +23,7 @@ import { type Begun, type Recorded, refusedExec, rowsOf } from "./planRows.ts"
 export { toHtml } from "./planHtml.ts"
 export type { Begun, Recorded } from "./planRows.ts"
 
-// ── the value ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the value --------------------------------------------------------------------------------------------------------
 
 const said = <S extends Schema.Top>(schema: S, description: string): S["Rebuild"] => schema.annotate({ description })
 
@@ -150,7 +150,7 @@ export interface Row extends Schema.Schema.Type<typeof Row> {}
  */
 export interface PlannedCall extends Schema.Schema.Type<typeof PlannedCall> {}
 
-// ── from a record ────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- from a record ----------------------------------------------------------------------------------------------------
 
 /**
  * Makes a plan.
@@ -215,7 +215,7 @@ const failureOf = (error: unknown, rows: ReadonlyArray<Row>): Pick<Plan, "fails"
 export const callOf = (planned: PlannedCall): Call =>
   ({ _tag: planned.name, ...fromJson(planned.args) as object }) as Call
 
-// ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- JSON -------------------------------------------------------------------------------------------------------------
 
 const Text = Schema.fromJsonString(Plan)
 

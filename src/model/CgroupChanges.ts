@@ -12,7 +12,7 @@ export const isGroup = (id: NodeId): id is string => typeof id === "string" && /
 /** The version of a group's hierarchy. */
 export const versionOf = (m: Machine, id: string): 1 | 2 => m.hierarchies.need(parse(id).hierarchy).version
 
-// ── directories ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- directories ------------------------------------------------------------------------------------------------------
 
 /** EAGAIN: a group above allows no more groups, or no deeper ones (`cgroup_check_hierarchy_limits`). */
 const checkRoom = (m: Machine, hierarchy: number, parent: string): void => {

@@ -36,7 +36,7 @@ import type { View } from "./Nodes.ts"
 import { signed } from "./numbers.ts"
 import type { Cgroup, Hierarchy, OpenFile, Process } from "./State.ts"
 
-// ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- files ------------------------------------------------------------------------------------------------------------
 const core1 = ["cgroup.procs", "tasks", "notify_on_release", "cgroup.clone_children"]
 
 const core2 = [

@@ -28,7 +28,7 @@ const levelsOf = (m: Machine, userNs: number, uid: number): ReadonlyArray<Level>
 const includes = (levels: ReadonlyArray<Level>, { uid, userNs }: Level): boolean =>
   levels.some((level) => level.uid === uid && level.userNs === userNs)
 
-// ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- processes --------------------------------------------------------------------------------------------------------
 const softLimit = ({ limits }: Process): bigint => limits.get(RLIMIT.NPROC)?.soft ?? infinity
 
 /**
@@ -56,7 +56,7 @@ export const hasTooManyProcesses = (m: Machine, userNs: number, uid: number, mor
   )
 }
 
-// ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- namespaces -------------------------------------------------------------------------------------------------------
 
 /** The maker of a namespace, and the levels at which it counts. */
 const makerOf = (m: Machine, ns: Namespace): ReadonlyArray<Level> =>

@@ -45,7 +45,7 @@ export const has = (set: bigint, capability: number): boolean => (set >> BigInt(
 
 export const subset = (a: bigint, b: bigint): boolean => (a & ~b) === 0n
 
-// ── may it? ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- may it? ----------------------------------------------------------------------------------------------------------
 
 /**
  * Whether credentials have a capability in a user namespace (`cap_capable`). In their own namespace, the effective set
@@ -100,7 +100,7 @@ export const isWithin = (m: Machine, userNs: number, ancestor: number): boolean 
   return false
 }
 
-// ── ids through user namespaces ──────────────────────────────────────────────────────────────────────────────────────
+// -- ids through user namespaces --------------------------------------------------------------------------------------
 const ranges = (m: Machine, userNs: number, kind: "uid" | "gid"): ReadonlyArray<IdRange> => {
   const ns = m.namespace("user", userNs)
   return (kind === "uid" ? ns.uidMap : ns.gidMap) ?? []
@@ -127,7 +127,7 @@ export const kernelId = (m: Machine, kind: "uid" | "gid", id: number): number =>
   // ids are unsigned
   toKernel(m, m.self.ns.user, kind, id >>> 0) ?? refuse("EINVAL")
 
-// ── changing credentials ─────────────────────────────────────────────────────────────────────────────────────────────
+// -- changing credentials ---------------------------------------------------------------------------------------------
 
 /** The dumpable state of a process whose credentials changed, or whose program has gained privileges (`suid_dumpable`). */
 export const untraceable = (m: Machine): number => numberOf(m, "fs/suid_dumpable") ?? 0
@@ -195,7 +195,7 @@ export const ambient = (m: Machine, operation: number, capability: number, rest:
   }
 }
 
-// ── uid_map, gid_map, setgroups ──────────────────────────────────────────────────────────────────────────────────────
+// -- uid_map, gid_map, setgroups --------------------------------------------------------------------------------------
 
 /** Numbers of a map have 32 bits, whatever was written (`simple_strtoul`). */
 const number = (text: string): number => Number(BigInt(text) & 0xffffffffn)
@@ -311,7 +311,7 @@ export const writeSetgroups = (m: Machine, userNs: number, text: string, offset:
   m.namespaces.set(userNs, { ...ns, setgroups: word })
 }
 
-// ── other processes ──────────────────────────────────────────────────────────────────────────────────────────────────
+// -- other processes --------------------------------------------------------------------------------------------------
 
 /** The process that a number of the caller's pid namespace names. */
 export const processByNumber = (m: Machine, number: number, pidNs = m.self.ns.pid): Process | undefined =>

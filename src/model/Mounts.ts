@@ -72,7 +72,7 @@ export const copyTree = (
 export const endNamespace = (m: Machine, ns: number): void =>
   takeOff(m, new Set(m.mounts.values().filter((mount) => mount.ns === ns).map(({ id }) => id)), ({ locked }) => locked)
 
-// ── what can be attached where ───────────────────────────────────────────────────────────────────────────────────────
+// -- what can be attached where ---------------------------------------------------------------------------------------
 
 /** ENOTDIR unless a directory is mounted on a directory, or a file on a file (graft_tree). */
 const fits = (m: Machine, root: NodeId, where: Location): void => {

@@ -7,7 +7,7 @@ import { type Machine, refuse } from "./Machine.ts"
 import * as Routes from "./Routes.ts"
 import type { Link } from "./State.ts"
 
-// ── carriers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- carriers ---------------------------------------------------------------------------------------------------------
 
 /** Whether a link is up and has a carrier: both ends of a pair are up, or a port of a bridge forwards. */
 export const isReady = (m: Machine, link: Link): boolean => {
@@ -92,7 +92,7 @@ export const release = (m: Machine, id: number): void => {
   followPorts(m, m.links.values().find((other) => other.ns === free.ns && other.index === master)?.id)
 }
 
-// ── names and numbers ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- names and numbers ------------------------------------------------------------------------------------------------
 export const linksOf = (m: Machine, ns = m.self.ns.net): ReadonlyArray<Link> =>
   m.links.values().filter((link) => link.ns === ns)
 

@@ -149,7 +149,7 @@ export const sharesDirectories = (m: Machine): boolean => {
     m.processes.values().some((other) => other.pid !== m.pid && other.directories === directories)
 }
 
-// ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- namespaces -------------------------------------------------------------------------------------------------------
 
 /** A new network namespace: `lo`, down (network_namespaces(7)). */
 const makeNamespace = (m: Machine, owner: number): number => {

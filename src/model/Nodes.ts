@@ -152,7 +152,7 @@ export const view = (m: Machine, id: NodeId): View => {
   return found ?? refuse(isGone(m, id) ? "ESRCH" : "ENOENT")
 }
 
-// ── content of the real machine, read when it is first looked at ─────────────────────────────────────────────────────
+// -- content of the real machine, read when it is first looked at -----------------------------------------------------
 const hostData = (path: string): Uint8Array => {
   try {
     return readFileSync(path)
@@ -261,7 +261,7 @@ export const loaded = (m: Machine, node: Node): ReadonlyMap<string, NodeId> => {
   return entries
 }
 
-// ── permissions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- permissions ------------------------------------------------------------------------------------------------------
 
 /** `R_OK`, `W_OK`, `X_OK`. */
 export const R = 4

@@ -4,7 +4,7 @@
 import type { Machine } from "./Machine.ts"
 import type { Namespace, Process } from "./State.ts"
 
-// ── clone ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- clone ------------------------------------------------------------------------------------------------------------
 
 /** The first process of a pid namespace. */
 export const initOf = (m: Machine, pidNs: number): Process | undefined =>
@@ -26,7 +26,7 @@ export const number = (m: Machine, pidNs: number): ReadonlyMap<number, number> =
   return out
 }
 
-// ── wait ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- wait -------------------------------------------------------------------------------------------------------------
 
 /**
  * Whether a process can be waited for: it is dead, and, if it is the init of a pid namespace, the last process of it

@@ -7,7 +7,7 @@ import * as inet from "../native/inet.ts"
 import type { Machine } from "./Machine.ts"
 import type { Link, Route } from "./State.ts"
 
-// ── addresses as numbers ─────────────────────────────────────────────────────────────────────────────────────────────
+// -- addresses as numbers ---------------------------------------------------------------------------------------------
 export interface Ip {
   readonly family: 4 | 6
   readonly value: bigint
@@ -80,7 +80,7 @@ const dropRoutes = (m: Machine, which: (route: Route) => boolean): void => {
   for (const route of m.routes.values()) if (which(route)) m.routes.delete(route.id)
 }
 
-// ── routes that come with addresses ──────────────────────────────────────────────────────────────────────────────────
+// -- routes that come with addresses ----------------------------------------------------------------------------------
 type Draft = Pick<Route, "family" | "destination" | "link" | "table" | "scope"> & Partial<Route>
 
 /** Adds a route, unless the same one is there. */
@@ -185,7 +185,7 @@ const drop6 = (m: Machine, link: Link): void => {
   dropRoutes(m, (route) => route.ns === link.ns && route.family === 6 && route.link === link.index)
 }
 
-// ── what happens to links ────────────────────────────────────────────────────────────────────────────────────────────
+// -- what happens to links --------------------------------------------------------------------------------------------
 
 /** A link has gone up: the routes of its addresses are added, and lo gets its own (inetdev_event, addrconf_notify). */
 export const linkUp = (m: Machine, id: number): void => {
@@ -250,7 +250,7 @@ export const familiesChanged = (m: Machine, id: number, ready: boolean): void =>
   if (ready) linkReady(m, id)
 }
 
-// ── a machine that has been up for a while ───────────────────────────────────────────────────────────────────────────
+// -- a machine that has been up for a while ---------------------------------------------------------------------------
 
 /** A route of a machine that the model begins with. */
 export interface Given {

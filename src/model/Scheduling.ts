@@ -7,7 +7,7 @@ import type { SchedulerAttributes } from "../native/results.ts"
 import { refuse } from "./Machine.ts"
 import type { Process } from "./State.ts"
 
-// ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- policies ---------------------------------------------------------------------------------------------------------
 export const isRealTime = (policy: number): boolean => policy === SCHED.FIFO || policy === SCHED.RR
 
 /**

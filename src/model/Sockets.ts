@@ -8,7 +8,7 @@ import { block, concat, LateRefusal, type Machine, refuse } from "./Machine.ts"
 import { broken } from "./Pipes.ts"
 import type { OpenFile, Queued, Socket } from "./State.ts"
 
-// ── making ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- making -----------------------------------------------------------------------------------------------------------
 export const makeSocket = (m: Machine, domain: number, type: number, fields: Partial<Socket> = {}): number => {
   const id = m.fresh()
   m.sockets.set(id, {
@@ -55,7 +55,7 @@ export const typeOf = (given: number): number => {
 /** The number of address families that Linux knows. */
 export const families = 46
 
-// ── buffers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- buffers ----------------------------------------------------------------------------------------------------------
 
 /** `net.core.wmem_default`: how much of a socket's messages may be in flight. */
 export const sendBuffer = 212992
@@ -88,7 +88,7 @@ export const used = (m: Machine, { id, peer }: Socket): number =>
     0
   ) ?? 0
 
-// ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- sending ----------------------------------------------------------------------------------------------------------
 
 /** The error of a socket, which is reported once (sock_error). */
 export const tellError = (m: Machine, socket: Socket): void => {
@@ -169,7 +169,7 @@ export const send = (
   return sent
 }
 
-// ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- receiving --------------------------------------------------------------------------------------------------------
 
 /** There is nothing to receive: an error, end of file, or a wait. */
 export const nothing = (m: Machine, own: Socket, waits: boolean): Uint8Array => {

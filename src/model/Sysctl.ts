@@ -10,7 +10,7 @@ import type { Machine } from "./Machine.ts"
 import { elsewhere } from "./networkSysctls.ts"
 import type { NamespaceType } from "./State.ts"
 
-// ── what is there ────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- what is there ----------------------------------------------------------------------------------------------------
 export type Scope = "machine" | "net" | "ipc" | "uts" | "user"
 
 /** The rule for a value: a list of integers within limits, or a text. */

@@ -16,7 +16,7 @@ import * as Tree from "./Tree.ts"
 
 export type Terminal = Extract<OpenFile["kind"], { readonly _tag: "Pty" }>
 
-// ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- opening ----------------------------------------------------------------------------------------------------------
 
 /** Opens /dev/ptmx, /dev/pts/N or /dev/tty; `undefined` for any other device. */
 export const openTerminal = (
@@ -111,7 +111,7 @@ export const give = (m: Machine, pty: number): void => {
   m.ptys.update(pty, (old) => ({ ...old, foreground: m.self.group }))
 }
 
-// ── modes, sizes, numbers ────────────────────────────────────────────────────────────────────────────────────────────
+// -- modes, sizes, numbers --------------------------------------------------------------------------------------------
 export const terminalOf = (m: Machine, fd: number): Terminal => {
   const { kind } = Descriptors.usable(m, fd)
   return kind._tag === "Pty" ? kind : refuse("ENOTTY")
@@ -127,7 +127,7 @@ export const freshModes: TerminalModes = {
   characters: Uint8Array.of(3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0)
 }
 
-// ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- bytes ------------------------------------------------------------------------------------------------------------
 const newline = 10
 
 const carriageReturn = 13

@@ -5,7 +5,7 @@ import * as Overlay from "./Overlay.ts"
 import { mayAdd } from "./Room.ts"
 import type { Content, NodeId } from "./State.ts"
 
-// ── changing stored nodes ────────────────────────────────────────────────────────────────────────────────────────────
+// -- changing stored nodes --------------------------------------------------------------------------------------------
 
 /** Puts a new stored node into a stored directory, and returns its id. */
 export const create = (

@@ -129,7 +129,7 @@ export const changeDevices = (m: Machine, group: Cgroup, allow: boolean, text: s
   propagate(m, group, policy.allow, exception)
 }
 
-// ── programs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- programs ---------------------------------------------------------------------------------------------------------
 
 /** `BPF_F_*` of `linux/bpf.h`. */
 const [ALLOW_OVERRIDE, ALLOW_MULTI, REPLACE] = [1, 2, 4] as const

@@ -12,7 +12,7 @@ import type { Cgroup, Hierarchy, OpenFile, Process } from "./State.ts"
 
 type Opener = OpenFile["opener"]
 
-// ── domains and threads ──────────────────────────────────────────────────────────────────────────────────────────────
+// -- domains and threads ----------------------------------------------------------------------------------------------
 const parentOf = (m: Machine, group: Cgroup): Cgroup | undefined =>
   group.path === "/" ? undefined : m.cgroups.need(keyOf(group.hierarchy, parentPath(group.path)))
 
@@ -73,7 +73,7 @@ export const makeThreaded = (m: Machine, group: Cgroup, word: string): void => {
   m.cgroups.set(keyOf(group.hierarchy, group.path), { ...group, threaded: true })
 }
 
-// ── migration ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- migration --------------------------------------------------------------------------------------------------------
 
 /** The owner of a file: that of the group, unless the file itself was given to another. */
 export const ownerOf = (group: Cgroup, file: string): { readonly uid: number; readonly gid: number } => {
@@ -164,7 +164,7 @@ export const mayFork = (m: Machine, process: Process): boolean =>
     })
   )
 
-// ── controllers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- controllers ------------------------------------------------------------------------------------------------------
 
 /** The controllers whose files a group has: version 2 needs them switched on by the parent. */
 export const controllersOf = (m: Machine, hierarchy: Hierarchy, path: string): ReadonlyArray<string> => {

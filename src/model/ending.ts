@@ -71,7 +71,7 @@ export const keepOnly = (m: Machine, pid: number, kept: ReadonlyArray<readonly [
   m.processes.set(pid, { ...m.processes.need(pid), descriptors: table })
 }
 
-// ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the end ----------------------------------------------------------------------------------------------------------
 
 /** Whether a dead process is reaped automatically, because its parent ignores SIGCHLD (waitid(2), NOTES). */
 const unheard = (parent: Process | undefined): boolean =>
@@ -282,7 +282,7 @@ const closeSocket = (m: Machine, id: number): void => {
   for (const message of socket.queue) for (const held of message.files) release(m, held)
 }
 
-// ── closing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- closing ----------------------------------------------------------------------------------------------------------
 
 /**
  * The last descriptor of an end is closed. With the master, the name is removed; with both ends, the number is freed
@@ -316,7 +316,7 @@ const hangUp = (m: Machine, id: number): void => {
   }
 }
 
-// ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- sessions ---------------------------------------------------------------------------------------------------------
 
 /** The processes with this controlling terminal. */
 export const sessionOf = (m: Machine, pty: number): ReadonlyArray<Process> =>

@@ -3,7 +3,7 @@ import type { Machine } from "./Machine.ts"
 import { isReady, linksOf } from "./Network.ts"
 import * as Routes from "./Routes.ts"
 
-// ── /proc/sys/net/ipv6/conf ──────────────────────────────────────────────────────────────────────────────────────────
+// -- /proc/sys/net/ipv6/conf ------------------------------------------------------------------------------------------
 
 /** The links of a namespace. */
 export const linkNames = (m: Machine, ns: number): ReadonlyArray<string> => linksOf(m, ns).map(({ name }) => name)

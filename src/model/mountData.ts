@@ -10,7 +10,7 @@ import { type Machine, refuse } from "./Machine.ts"
 import { amount, parsed } from "./numbers.ts"
 import * as OverlayMount from "./overlayMount.ts"
 
-// ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- values -----------------------------------------------------------------------------------------------------------
 type Check = (m: Machine, value: string) => boolean
 
 const octal: Check = (_, value) => parsed(value, 8) !== undefined
@@ -49,7 +49,7 @@ const countBelow = (most: bigint): Check => (_, text) => {
   return rest === "" && value <= most
 }
 
-// ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- options ----------------------------------------------------------------------------------------------------------
 
 /** What an option takes: no value, or one that passes the check. */
 type Spec = "flag" | Check
@@ -219,7 +219,7 @@ export const numberOf = (options: ReadonlyArray<string>, key: string, base: 0 | 
   return text === undefined ? undefined : parsed(text, base)
 }
 
-// ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- limits -----------------------------------------------------------------------------------------------------------
 
 /** The limits of a tmpfs: pages and inodes. 0 is no limit; absent means a default that depends on the machine's memory. */
 export interface Room {

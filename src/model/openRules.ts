@@ -19,7 +19,7 @@ export const canBypass = (m: Machine, node: View): boolean => {
   return type === undefined || ["tmpfs", "devtmpfs", "ext4"].includes(type)
 }
 
-// ── what a change takes away ─────────────────────────────────────────────────────────────────────────────────────────
+// -- what a change takes away -----------------------------------------------------------------------------------------
 
 /**
  * A file whose content changes loses its capabilities and, unless the writer has CAP_FSETID, set-user-ID and set-group-ID

@@ -204,7 +204,7 @@ export const status = (m: Machine, process: Process, pidNs: number): string => {
   }\n`
 }
 
-// ── /proc/<pid> ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- /proc/<pid> ------------------------------------------------------------------------------------------------------
 
 /** The lines of `/proc/<pid>/limits`: title, resource and unit (fs/proc/base.c, `lnames`). */
 export const limitTitles: ReadonlyArray<readonly [string, number, string]> = [

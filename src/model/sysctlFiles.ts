@@ -18,7 +18,7 @@ import {
   valueOf
 } from "./Sysctl.ts"
 
-// ── who may ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- who may ----------------------------------------------------------------------------------------------------------
 
 /**
  * The owner of a file: root of the machine, or root of the user namespace that owns the file's namespace, if it has a map
@@ -82,7 +82,7 @@ export const sysctl = (m: Machine, parts: ReadonlyArray<string>): Draft | undefi
   }
 }
 
-// ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- writing ----------------------------------------------------------------------------------------------------------
 const store = (m: Machine, path: string, ns: number, value: string): void => {
   const uts = m.namespace("uts", m.self.ns.uts)
   if (path === "kernel/hostname") return m.namespaces.set(uts.id, { ...uts, nodename: value })

@@ -43,7 +43,7 @@ const steps = Pipeline.make(
   awaitParent,
   // as the caller: a process that can't be dumped, or that changed its user, does not own the file
   setOomScoreAdj,
-  // ── namespaces: the container's, all of them, the user namespace too ─────────────────────────────────────────────
+  // -- namespaces: the container's, all of them, the user namespace too ---------------------------------------------
   // before the container's processes can see this one (CVE-2016-9962)
   protectProcess,
   joinNamespaces,
@@ -57,7 +57,7 @@ const steps = Pipeline.make(
   reopenDevNullForExec,
   startSession,
   joinSessionKeyring,
-  // ── the process; before privileges go, as for the first one ──────────────────────────────────────────────────────
+  // -- the process; before privileges go, as for the first one ------------------------------------------------------
   openConsoleForExec,
   setUmask,
   applyLabels,

@@ -64,7 +64,7 @@ const steps = Pipeline.make(
   awaitParent,
   // as the caller: a process that can't be dumped, or that changed its user, does not own the file
   setOomScoreAdj,
-  // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- namespaces ---------------------------------------------------------------------------------------------------
   // before the first namespace that others are in: they could trace a process that is dumpable (CVE-2016-9962)
   protectProcess,
   joinNamespaces,
@@ -75,12 +75,12 @@ const steps = Pipeline.make(
   announceNamespaces,
   startSession,
   sessionKeyring,
-  // ── network: while no path of the container is used yet ──────────────────────────────────────────────────────────
+  // -- network: while no path of the container is used yet ----------------------------------------------------------
   setupNetwork,
   setupRoute,
   // while nobody else is in the container
   openPort,
-  // ── the root file system ─────────────────────────────────────────────────────────────────────────────────────────
+  // -- the root file system -----------------------------------------------------------------------------------------
   ownershipInside,
   // what is mounted from here on must not reach the host
   setRootPropagation,
@@ -96,7 +96,7 @@ const steps = Pipeline.make(
   // after the last thing that is made in it
   remountReadonly,
   setUmask,
-  // ── what the host's files say about the container ────────────────────────────────────────────────────────────────
+  // -- what the host's files say about the container ----------------------------------------------------------------
   setHostname,
   setDomainname,
   writeSysctl,
@@ -106,7 +106,7 @@ const steps = Pipeline.make(
   maskPaths,
   // the last look at the root as a whole, by a process that may look everywhere and open what it needs
   verifyMounts,
-  // ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- the process --------------------------------------------------------------------------------------------------
   // late: a low limit on descriptors or memory is meant for the program, not for the way to it
   setupRlimits,
   // the change of the user clears it

@@ -53,7 +53,7 @@ const steps = Pipeline.make(
   awaitParent,
   // as the caller: a process that can't be dumped, or that changed its user, does not own the file
   setOomScoreAdj,
-  // ── namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- namespaces ---------------------------------------------------------------------------------------------------
   protectProcess,
   joinNamespaces,
   unshareNamespaces,
@@ -66,7 +66,7 @@ const steps = Pipeline.make(
   sessionKeyring,
   // the side-car has brought the loopback interface up
   openPort,
-  // ── the root that was built ──────────────────────────────────────────────────────────────────────────────────────
+  // -- the root that was built --------------------------------------------------------------------------------------
   // pivot_root does not move a working directory along unless it is the old root itself
   enterBuiltRoot,
   adoptBuiltRoot,
@@ -81,7 +81,7 @@ const steps = Pipeline.make(
   maskPaths,
   // the last look at the root as a whole, by a process that may look everywhere and open what it needs
   verifyMounts,
-  // ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // -- the process --------------------------------------------------------------------------------------------------
   setupRlimits,
   saveParentDeathSignal,
   setNoNewPrivileges,

@@ -50,7 +50,7 @@ export interface Act {
   readonly lookedAt?: LookedAt
 }
 
-// ── the machine ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the machine ------------------------------------------------------------------------------------------------------
 
 /** A machine that has run for an hour, and a caller with a fixed pid: so a plan depends on neither. */
 const machine = (
@@ -75,7 +75,7 @@ const waitingInside = (inner: Kernel["Service"]): Kernel["Service"] => ({
     })
 })
 
-// ── one run ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- one run ----------------------------------------------------------------------------------------------------------
 
 interface Watched extends Pipeline.Running {
   readonly side: string

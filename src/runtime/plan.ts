@@ -83,7 +83,7 @@ const commandOf = (process: { readonly args?: unknown } | undefined): string =>
 export const difference = (before: Plan.Plan, after: Plan.Plan, options: PlanDiff.RenderOptions = {}): string =>
   PlanDiff.between(before, after, options)
 
-// ── of an existing container ────────────────────────────────────────────────────────────────────────────────────────
+// -- of an existing container ----------------------------------------------------------------------------------------
 
 /**
  * What is known about a container in addition to its configuration.

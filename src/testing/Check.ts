@@ -35,7 +35,7 @@ export { type Checked, type Options, run, runPromise } from "./running.ts"
 export type { Seen } from "./Seen.ts"
 export { trail } from "./trail.ts"
 
-// ── a check that does not hold ───────────────────────────────────────────────────────────────────────────────────────
+// -- a check that does not hold ---------------------------------------------------------------------------------------
 
 /**
  * A check that does not hold.
@@ -64,7 +64,7 @@ const sideOf = ({ calls }: Checked<unknown, unknown>, error: unknown): string | 
 
 const indented = (text: string): ReadonlyArray<string> => text.split("\n")
 
-// ── how it ended ─────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- how it ended -----------------------------------------------------------------------------------------------------
 
 /**
  * Checks that the run succeeded; returns its result.
@@ -159,7 +159,7 @@ export const failed: {
   return error
 }
 
-// ── what there is after it ───────────────────────────────────────────────────────────────────────────────────────────
+// -- what there is after it -------------------------------------------------------------------------------------------
 
 /**
  * Checks that a program was executed, and that the last one is as expected; returns it.

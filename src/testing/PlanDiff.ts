@@ -64,7 +64,7 @@ export type Change =
     readonly args: ReadonlyArray<ArgumentChange>
   }
 
-// ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- steps ------------------------------------------------------------------------------------------------------------
 
 interface Step {
   readonly key: string
@@ -146,7 +146,7 @@ const diffSide = (expected: ReadonlyArray<Step>, actual: ReadonlyArray<Step>): R
   return [...removed, ...rest]
 }
 
-// ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- calls ------------------------------------------------------------------------------------------------------------
 
 /** An argument by its name, since numbers differ from run to run. */
 const argument = ({ args, names }: PlannedCall, name: string): unknown => names?.[name] ?? args[name]
@@ -206,7 +206,7 @@ export const diff = (expected: Plan, actual: Plan): ReadonlyArray<Change> =>
     diffSide(stepsOf(expected, side), stepsOf(actual, side))
   )
 
-// ── text ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- text -------------------------------------------------------------------------------------------------------------
 
 const ending = (plan: Plan): ReadonlyArray<string> => [
   ...plan.fails === undefined ? [] : [`fails: ${plan.fails.step}: ${plan.fails.error}`],

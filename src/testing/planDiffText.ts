@@ -24,7 +24,7 @@ export const outcomeText = ({ outcome }: PlannedCall): string =>
 
 const behind = (step: string | undefined): string => step === undefined ? "first" : `after ${step || "(no step)"}`
 
-// ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- values -----------------------------------------------------------------------------------------------------------
 
 /** What an argument or a part of a document is as text: bytes as what they hold. */
 export const plain = (value: unknown): unknown => {
@@ -85,7 +85,7 @@ const changeText = (expected: unknown, actual: unknown): string => {
   return textChange(valueText(expected), valueText(actual))
 }
 
-// ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- calls ------------------------------------------------------------------------------------------------------------
 
 const line = (sign: string, call: PlannedCall): string => `  ${sign} ${call.text}${outcomeText(call)}`
 
@@ -157,7 +157,7 @@ const linesOf = (change: Change, calls: ReadonlyArray<PlannedCall>, all: boolean
   }
 }
 
-// ── all ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- all --------------------------------------------------------------------------------------------------------------
 
 const title = ({ pipeline, side, step, undoing }: Place): string =>
   `${side}: ${step === "" ? "outside of a step" : `${undoing ? "undo " : ""}${pipeline}/${step}`}`

@@ -71,7 +71,7 @@ export type Change =
 /** Changes in order, as a tuple. */
 export type Changes = ReadonlyArray<Change>
 
-// ── what a change makes of a list of steps, for the compiler ─────────────────────────────────────────────────────────
+// -- what a change makes of a list of steps, for the compiler ---------------------------------------------------------
 
 // the result so far is a parameter, which makes this a tail call: the compiler follows other recursion only about 50 deep
 type Splice<S extends Steps, N, Front extends Steps, Back extends Steps, Keep, Done extends Steps = []> = S extends
@@ -118,7 +118,7 @@ export type Applied<P, C extends Changes> = P extends Edited<infer Q, infer Befo
   : P extends Any ? Edited<P, C>
   : never
 
-// ── applied ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- applied ----------------------------------------------------------------------------------------------------------
 
 const indexOf = (pipeline: Any, steps: Steps, name: string): number => {
   const index = steps.findIndex((step) => step.name === name)

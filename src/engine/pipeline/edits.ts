@@ -249,7 +249,7 @@ export const compose = <const E extends ReadonlyArray<{ readonly changes: Change
   ...edits: E
 ): Edit<ChangesOf<E>> => editOf(edits.flatMap(({ changes }) => changes)) as never
 
-// ── two pipelines in one ─────────────────────────────────────────────────────────────────────────────────────────────
+// -- two pipelines in one ---------------------------------------------------------------------------------------------
 
 type Filled<I extends Keys, Have, Done extends Keys = []> = I extends
   readonly [infer K extends Step.Key, ...infer Rest extends Keys]

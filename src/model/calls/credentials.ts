@@ -88,7 +88,7 @@ export const getresgid = (m: Machine): Ids => {
 
 export const getgroups = (m: Machine): ReadonlyArray<number> => m.self.creds.groups.map((id) => shown(m, "gid", id))
 
-// ── capability sets ──────────────────────────────────────────────────────────────────────────────────────────────────
+// -- capability sets --------------------------------------------------------------------------------------------------
 export const capget = (m: Machine, { pid }: Arguments<"capget">): CapabilitySets => {
   if (pid < 0) refuse("EINVAL")
   const process = pid === 0 ? m.self : processByNumber(m, pid) ?? refuse("ESRCH")

@@ -8,7 +8,7 @@ import { permitted, type View, X } from "../Nodes.ts"
 import { at, existing, linked, pathOf } from "../Resolve.ts"
 import type { Location } from "../State.ts"
 
-// ── directories of the process ───────────────────────────────────────────────────────────────────────────────────────
+// -- directories of the process ---------------------------------------------------------------------------------------
 const enterable = (m: Machine, location: Location): Location => {
   const node = at(m, location)
   if (node.type !== "d") refuse("ENOTDIR")

@@ -88,7 +88,7 @@ const runTrampoline = (
   }
 }
 
-// ── which file ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- which file -------------------------------------------------------------------------------------------------------
 
 /** Whether a file is open for writing; the first descriptor of a memfd does not count. */
 const isWritten = (m: Machine, location: Location): boolean =>
@@ -236,7 +236,7 @@ const findProgram = (m: Machine, { argv, dirfd, path, ...args }: Arguments<"exec
   }
 }
 
-// ── what becomes of the process ──────────────────────────────────────────────────────────────────────────────────────
+// -- what becomes of the process --------------------------------------------------------------------------------------
 
 /**
  * Whether a mount allows set-user-ID (`mnt_may_suid`): it is not nosuid, is in the caller's mount namespace, and belongs to

@@ -17,7 +17,7 @@ import { at, existing, resolve, type Resolved } from "../Resolve.ts"
 import type { Content, Location } from "../State.ts"
 import { target } from "./stat.ts"
 
-// ── changing the tree ────────────────────────────────────────────────────────────────────────────────────────────────
+// -- changing the tree ------------------------------------------------------------------------------------------------
 
 /** A new name (filename_create). EEXIST, ENOENT for a trailing slash unless a directory is made, EROFS: in this order. */
 const newName = (m: Machine, dirfd: number, path: string, directory: boolean): Resolved => {
@@ -81,7 +81,7 @@ export const symlinkat = (m: Machine, { dirfd, path, target: text }: Arguments<"
   makeNode(m, found, 0o777, { _tag: "Symlink", target: text })
 }
 
-// ── modes and owners ─────────────────────────────────────────────────────────────────────────────────────────────────
+// -- modes and owners -------------------------------------------------------------------------------------------------
 
 /** EOVERFLOW: an unchanged owner has no id in the mount's map (`notify_change`). */
 const mustHaveOwner = ({ gid, uid }: View, setsUid: boolean, setsGid: boolean): void => {

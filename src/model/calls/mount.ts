@@ -34,7 +34,7 @@ export const newMount = (m: Machine, fs: number, root: NodeId, flags: number, lo
   return id
 }
 
-// ── mount(2) ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- mount(2) ---------------------------------------------------------------------------------------------------------
 
 /** `MS_NOUSER`, `MS_MGC_MSK`, `MS_MGC_VAL`. Old programs add the last one to the flags; it is removed. */
 const [NOUSER, magicMask, magic] = [1 << 31, 0xffff0000, 0xc0ed0000] as const

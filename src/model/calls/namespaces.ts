@@ -28,7 +28,7 @@ export const unshare = (m: Machine, { flags }: Arguments<"unshare">): void => {
   if ((flags & CLONE.NEWUSER) !== 0) commit(m, made.creds, made.ns.user)
 }
 
-// ── joining ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- joining ----------------------------------------------------------------------------------------------------------
 
 /** The order in which several namespaces of a pidfd are joined. The user namespace gives the rights for the others. */
 const order: ReadonlyArray<NamespaceType> = ["user", "mnt", "uts", "ipc", "pid", "cgroup", "net", "time"]
@@ -101,7 +101,7 @@ export const setns = (m: Machine, { fd, nstype }: Arguments<"setns">): void => {
   join(m, id, m.self)
 }
 
-// ── names and ends ───────────────────────────────────────────────────────────────────────────────────────────────────
+// -- names and ends ---------------------------------------------------------------------------------------------------
 const named = (m: Machine, name: string): void => {
   // EPERM: CAP_SYS_ADMIN in the owner of the uts namespace; EINVAL: longer than 64 (sethostname(2))
   if (!nsCapable(m, m.namespaces.need(m.self.ns.uts).owner, CAP.SYS_ADMIN)) refuse("EPERM")

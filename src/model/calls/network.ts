@@ -88,7 +88,7 @@ const netnsOfFd = (m: Machine, fd: number): number => {
   return id !== undefined && m.namespaces.need(id).type === "net" ? id : refuse("EINVAL")
 }
 
-// ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- requests ---------------------------------------------------------------------------------------------------------
 const answer = (m: Machine, link: Link): Rtnetlink.Answer => ({
   _tag: "Link",
   index: link.index,

@@ -7,7 +7,7 @@ import { at, existing, isWithin, onTop, same, unlinked } from "../Resolve.ts"
 import type { Location, Mount } from "../State.ts"
 import { mayMount } from "./mount.ts"
 
-// ── pivot_root(2) ────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- pivot_root(2) ----------------------------------------------------------------------------------------------------
 export const pivotRoot = (m: Machine, { newRoot, putOld }: Arguments<"pivot_root">): void => {
   mayMount(m)
   const next = existing(m, AT.FDCWD, newRoot, { follow: true })

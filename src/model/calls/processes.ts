@@ -197,7 +197,7 @@ export const wait4 = (m: Machine, { pid }: Arguments<"wait4">): ReapedChild | nu
   return { pid, code, status, usage: { cpu: 0n, maxMemory: 0n, read: 0n, written: 0n } }
 }
 
-// ── ids ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- ids --------------------------------------------------------------------------------------------------------------
 export const getpid = (m: Machine): number => m.self.numbers.get(m.self.ns.pid)!
 
 /** 0 if the parent is in a pid namespace outside of the caller's (getppid(2)). */

@@ -17,7 +17,7 @@ import type { Location, OpenFile } from "../State.ts"
 import * as Terminals from "../Terminals.ts"
 import { inodeNumber } from "./stat.ts"
 
-// ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────────
+// -- reading and writing ----------------------------------------------------------------------------------------------
 const nodeFile = (m: Machine, file: OpenFile): { readonly node: View; readonly location: Location } => {
   const { kind } = file
   return kind._tag === "Node"

@@ -27,7 +27,7 @@ import {
 } from "../Routes.ts"
 import type { Link, Route } from "../State.ts"
 
-// ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- requests ---------------------------------------------------------------------------------------------------------
 
 /** `ready`: the link is up and has a carrier. */
 export const addAddress = (

@@ -46,7 +46,7 @@ const named = (m: Machine, pid: number): Process => pid === 0 ? m.self : process
 const isOwn = (m: Machine, { creds }: Process): boolean =>
   m.self.creds.euid === creds.euid || m.self.creds.euid === creds.uid
 
-// ── processors ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- processors -------------------------------------------------------------------------------------------------------
 export const getAffinity = (m: Machine, { pid }: Arguments<"sched_getaffinity">): ReadonlyArray<number> =>
   named(m, pid).affinity
 
@@ -132,7 +132,7 @@ export const setScheduler = (m: Machine, { attributes, pid }: Arguments<"sched_s
   m.processes.set(target.pid, { ...target, scheduler: { ...next, nice, flags: next.flags & 1n } })
 }
 
-// ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the rest ---------------------------------------------------------------------------------------------------------
 const setOnesIoPriority = (m: Machine, target: Process, ioprio: number): void => {
   const { euid, uid } = m.self.creds
   // EPERM: the target's real uid is neither the caller's real nor effective uid (set_task_ioprio)

@@ -163,7 +163,7 @@ export const recvmsg = (m: Machine, { fd, flags, size }: Arguments<"recvmsg">): 
   }
 }
 
-// ── poll ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- poll -------------------------------------------------------------------------------------------------------------
 
 /** unix_poll, unix_dgram_poll */
 const socketEvents = (m: Machine, own: Socket): number => {

@@ -41,7 +41,7 @@ const otherMagics: Readonly<Record<Exclude<OpenFile["kind"]["_tag"], "Node">, nu
   SeccompListener: 0x09041934
 }
 
-// ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- looking ----------------------------------------------------------------------------------------------------------
 const typeBits: Readonly<Record<View["type"], number>> = {
   f: S.IFREG,
   d: S.IFDIR,

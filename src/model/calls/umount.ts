@@ -9,7 +9,7 @@ import { existing, mountedOn, onTop } from "../Resolve.ts"
 import type { Location, Mount } from "../State.ts"
 import { mayMount, noWriters } from "./mount.ts"
 
-// ── umount2(2) ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- umount2(2) -------------------------------------------------------------------------------------------------------
 const busy = (m: Machine, mount: number): boolean => childrenOf(m, mount).length > 0 || inUse(m, mount)
 
 /** Whether a propagated copy of a mount is in use; a copy with mounts below it stays (`propagate_mount_busy`). */

@@ -54,7 +54,7 @@ const mustBeKept = (m: Machine, node: View, name: string): void => {
   if (name === prefix) refuse("EINVAL")
 }
 
-// ── access control lists ─────────────────────────────────────────────────────────────────────────────────────────────
+// -- access control lists ---------------------------------------------------------------------------------------------
 interface Entry {
   readonly tag: number
   readonly permissions: number
@@ -111,7 +111,7 @@ const setAcl = (m: Machine, node: View, name: string, value: Uint8Array): void =
   m.nodes.set(stored.id, { ...stored, mode: (stored.mode & (inGroup ? 0o7000 : 0o5000)) | bits })
 }
 
-// ── the call ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the call ---------------------------------------------------------------------------------------------------------
 const ownerOf = (m: Machine, fs: FileSystem | undefined): number => fs?.owner ?? initialUserNs(m)
 
 export const setxattr = (m: Machine, { name, path, value }: Arguments<"setxattr">): void => {

@@ -30,7 +30,7 @@ const fail = (network: Network, field: keyof Network, problem: string, advice?: 
     ...given({ advice })
   })
 
-// ── what can be told without the kernel ──────────────────────────────────────────────────────────────────────────────
+// -- what can be told without the kernel ------------------------------------------------------------------------------
 
 const macProblem = (mac: string): string | undefined => {
   if (!/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i.test(mac)) return `"${mac}" is not six hexadecimal bytes with colons`
@@ -68,7 +68,7 @@ const check = (network: Network): Effect.Effect<void, NetworkError> => {
     : Effect.fail(fail(network, "createBridge", `"${bridgeAddress}" is not an address in CIDR notation`))
 }
 
-// ── the host's side ──────────────────────────────────────────────────────────────────────────────────────────────────
+// -- the host's side --------------------------------------------------------------------------------------------------
 
 /** The inner end's name until `initialize` gives it its own. */
 const peerOf = (network: Network): string => network.temporaryPeerName ?? network.name
@@ -129,7 +129,7 @@ const remove = Effect.fnUntraced(function*({ links, network }: Created) {
   }
 })
 
-// ── the container's side ─────────────────────────────────────────────────────────────────────────────────────────────
+// -- the container's side ---------------------------------------------------------------------------------------------
 
 const initialize = Effect.fnUntraced(function*(network: Network) {
   yield* check(network)

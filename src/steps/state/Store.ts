@@ -62,7 +62,7 @@ export const storeCalls = [
   "getcwd"
 ] as const
 
-// ── making a container ───────────────────────────────────────────────────────────────────────────────────────────────
+// -- making a container -----------------------------------------------------------------------------------------------
 
 /**
  * A container's directory, held by the process that has made it.
@@ -191,7 +191,7 @@ export const saveIn = (
     onErrno(["ENOENT"], () => Effect.fail(deletedMeanwhile(claim)))
   )
 
-// ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────────
+// -- reading and writing ----------------------------------------------------------------------------------------------
 
 /** `RENAME_NOREPLACE`: fails if the new name exists. @see rename(2) */
 const noReplace = 1
