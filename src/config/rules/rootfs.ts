@@ -161,7 +161,8 @@ export const mountOwners: Rule = {
       }))
 }
 
-const isSameDevice = (one: Device, other: Device): boolean => isDeepStrictEqual({ ...one, path: other.path }, other)
+const isSameDevice = (one: Device, other: Device): boolean =>
+  one === other || isDeepStrictEqual({ ...one, path: other.path }, other)
 
 /** The first device at the path of another one; the other one if it is the first. */
 const firstAt = (first: Map<string, Device>, device: Device): Device => {

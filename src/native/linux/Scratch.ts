@@ -12,6 +12,17 @@ import type { Field } from "./structs.ts"
 /** Enough for the arguments of nearly every call. */
 const bufferSize = 0x40000
 
+/** Memory, as bytes and as numbers: a view reads a number by one call, where a buffer makes five. */
+interface Views {
+  readonly bytes: Buffer
+  readonly numbers: DataView
+}
+
+const viewsOf = (bytes: Buffer): Views => ({
+  bytes,
+  numbers: new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+})
+
 /** While it is locked, nothing may be written. */
 interface WriteLock {
   isLocked: boolean
@@ -26,12 +37,12 @@ interface WriteLock {
 export class Block {
   readonly address: number
   readonly size: number
-  readonly #bytes: Buffer
+  readonly #views: Views
   readonly #start: number
   readonly #lock: WriteLock
 
-  constructor(bytes: Buffer, start: number, size: number, address: number, lock: WriteLock) {
-    this.#bytes = bytes
+  constructor(views: Views, start: number, size: number, address: number, lock: WriteLock) {
+    this.#views = views
     this.#start = start
     this.size = size
     this.address = address
@@ -41,63 +52,63 @@ export class Block {
   /** Reads a field of the structure at `at`. */
   get<A>(field: Field<A>, at = 0): A {
     this.#check(at + field.at, at + field.at + field.size)
-    return field.get(this.#bytes, this.#start + at + field.at)
+    return field.get(this.#views.numbers, this.#start + at + field.at)
   }
   /** Writes a field of the structure at `at`. */
   set<A>(field: Field<A>, value: NoInfer<A>, at = 0): void {
-    if (!this.#lock.isLocked) field.set(this.#bytes, this.#start + at + field.at, value)
+    if (!this.#lock.isLocked) field.set(this.#views.numbers, this.#start + at + field.at, value)
   }
   u32(at: number): number {
     this.#check(at, at + 4)
-    return this.#bytes.readUInt32LE(this.#start + at)
+    return this.#views.numbers.getUint32(this.#start + at, true)
   }
   setU32(at: number, value: number): void {
-    if (!this.#lock.isLocked) this.#bytes.writeUInt32LE(value >>> 0, this.#start + at)
+    if (!this.#lock.isLocked) this.#views.numbers.setUint32(this.#start + at, value, true)
   }
   i32(at: number): number {
     this.#check(at, at + 4)
-    return this.#bytes.readInt32LE(this.#start + at)
+    return this.#views.numbers.getInt32(this.#start + at, true)
   }
   setI32(at: number, value: number): void {
-    if (!this.#lock.isLocked) this.#bytes.writeInt32LE(value | 0, this.#start + at)
+    if (!this.#lock.isLocked) this.#views.numbers.setInt32(this.#start + at, value, true)
   }
   u64(at: number): bigint {
     this.#check(at, at + 8)
-    return this.#bytes.readBigUInt64LE(this.#start + at)
+    return this.#views.numbers.getBigUint64(this.#start + at, true)
   }
   setU64(at: number, value: bigint): void {
-    if (!this.#lock.isLocked) this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#start + at)
+    if (!this.#lock.isLocked) this.#views.numbers.setBigUint64(this.#start + at, value, true)
   }
   /** Sets bit `n` of the bit set at the front. */
   setBit(n: number): void {
-    if (!this.#lock.isLocked) this.#bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
+    if (!this.#lock.isLocked) this.#views.bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
   }
   /** The numbers of the bits that are set in the first `size` bytes. */
   bits(size: number): ReadonlyArray<number> {
     this.#check(0, size)
     const found: Array<number> = []
     for (let n = 0; n < size * 8; n++) {
-      if ((this.#bytes[this.#start + (n >> 3)]! & 1 << (n & 7)) !== 0) found.push(n)
+      if ((this.#views.bytes[this.#start + (n >> 3)]! & 1 << (n & 7)) !== 0) found.push(n)
     }
     return found
   }
   setBytes(at: number, bytes: Uint8Array): void {
-    if (!this.#lock.isLocked) this.#bytes.set(bytes, this.#start + at)
+    if (!this.#lock.isLocked) this.#views.bytes.set(bytes, this.#start + at)
   }
   /** A copy that outlives the call. */
   copy(from: number, to: number): Uint8Array {
     this.#check(from, to)
-    return new Uint8Array(this.#bytes.subarray(this.#start + from, this.#start + to))
+    return new Uint8Array(this.#views.bytes.subarray(this.#start + from, this.#start + to))
   }
   /** A text of known length. */
   text(from: number, to: number): string {
     this.#check(from, to)
-    return Text.read(this.#bytes, this.#start + from, this.#start + to)
+    return Text.read(this.#views.bytes, this.#start + from, this.#start + to)
   }
   /** A text that ends at a NUL, or at `to`. */
   textUntilNul(from: number, to: number): string {
     this.#check(from, to)
-    const nul = this.#bytes.indexOf(0, this.#start + from) - this.#start
+    const nul = this.#views.bytes.indexOf(0, this.#start + from) - this.#start
     return this.text(from, nul < from || nul > to ? to : nul)
   }
   #check(from: number, to: number): void {
@@ -108,8 +119,8 @@ export class Block {
   /** Writes a text and its NUL; returns the number of bytes without the NUL. */
   setText(at: number, text: string): number {
     if (this.#lock.isLocked) return Text.write(Buffer.alloc(text.length * 3), 0, text)
-    const length = Text.write(this.#bytes, this.#start + at, text)
-    this.#bytes[this.#start + at + length] = 0
+    const length = Text.write(this.#views.bytes, this.#start + at, text)
+    this.#views.bytes[this.#start + at + length] = 0
     return length
   }
 }
@@ -147,9 +158,9 @@ export interface Hole {
 export class Scratch {
   readonly #library: Library
   /** What is seen of the memory: its front, until a block needs more. */
-  #seen: Buffer
+  #seen: Views
   /** Where blocks are written: the memory, or a draft of the part of it that begins at `#from`. */
-  #buffer: Buffer
+  #buffer: Views
   #from = 0
   readonly #address: number
   readonly #size: number
@@ -167,10 +178,10 @@ export class Scratch {
   constructor(library: Library, only?: Region) {
     this.#library = library
     this.#only = only
-    this.#seen = only?.front ?? Buffer.alloc(bufferSize)
+    this.#seen = viewsOf(only?.front ?? Buffer.alloc(bufferSize))
     this.#buffer = this.#seen
-    this.#address = only?.address ?? library.addressOf(this.#seen)
-    this.#size = only?.size ?? this.#seen.length
+    this.#address = only?.address ?? library.addressOf(this.#seen.bytes)
+    this.#size = only?.size ?? this.#seen.bytes.length
   }
 
   /** A size in bytes, limited to the room that is left if there is no other memory. */
@@ -208,7 +219,7 @@ export class Scratch {
   piece(size: number): Memory {
     const start = this.#used
     this.#take(start, size)
-    return { memory: this.#seen.subarray(start, start + size), address: this.#address + start }
+    return { memory: this.#seen.bytes.subarray(start, start + size), address: this.#address + start }
   }
 
   /**
@@ -219,15 +230,15 @@ export class Scratch {
     this.#parameters = parameters
     this.#holes = []
     this.#from = this.#used
-    this.#buffer = Buffer.alloc(size)
+    this.#buffer = viewsOf(Buffer.alloc(size))
   }
 
   /** Writes the drafted blocks to their place; returns a copy of them, or `undefined` if there are none. */
   publish(): Uint8Array | undefined {
     if (this.#buffer === this.#seen) return undefined
-    const drafted = this.#buffer.subarray(0, this.#used - this.#from)
+    const drafted = this.#buffer.bytes.subarray(0, this.#used - this.#from)
     this.#see(this.#used)
-    this.#seen.set(drafted, this.#from)
+    this.#seen.bytes.set(drafted, this.#from)
     this.#buffer = this.#seen
     this.#from = 0
     this.#parameters = []
@@ -248,10 +259,10 @@ export class Scratch {
   append(data: Uint8Array, holes: ReadonlyArray<Hole>, parameters: ReadonlyArray<string>): number {
     const start = this.#used
     this.#take(start, data.length)
-    this.#seen.set(data, start)
+    this.#seen.bytes.set(data, start)
     for (const { at, parameter } of holes) {
-      const end = Text.write(this.#seen, start + at, parameters[parameter]!)
-      this.#seen[start + at + end] = 0
+      const end = Text.write(this.#seen.bytes, start + at, parameters[parameter]!)
+      this.#seen.bytes[start + at + end] = 0
     }
     return this.#address + start
   }
@@ -263,8 +274,8 @@ export class Scratch {
 
   /** Copies the memory up to an offset; returns what puts the copy back. */
   save(to: number): () => void {
-    const copy = Buffer.from(this.#seen.subarray(0, to))
-    return () => void this.#seen.set(copy)
+    const copy = Buffer.from(this.#seen.bytes.subarray(0, to))
+    return () => void this.#seen.bytes.set(copy)
   }
 
   /** Frees all blocks. */
@@ -286,7 +297,7 @@ export class Scratch {
     const start = this.#used
     const block = this.block(size)
     if (start !== this.#used && !this.#lock.isLocked) {
-      this.#buffer.fill(0, start - this.#from, start - this.#from + size)
+      this.#buffer.bytes.fill(0, start - this.#from, start - this.#from + size)
     }
     return block
   }
@@ -340,7 +351,7 @@ export class Scratch {
 
   #take(start: number, size: number): void {
     const used = start + size + 7 & ~7
-    if (used > this.#from + this.#buffer.length) this.publish()
+    if (used > this.#from + this.#buffer.bytes.length) this.publish()
     if (this.#buffer === this.#seen) {
       this.#see(start + size)
       this.#buffer = this.#seen
@@ -350,7 +361,7 @@ export class Scratch {
 
   /** Sees the memory up to an offset. */
   #see(to: number): void {
-    if (to > this.#seen.length && this.#only !== undefined) this.#seen = this.#only.whole()
+    if (to > this.#seen.bytes.length && this.#only !== undefined) this.#seen = viewsOf(this.#only.whole())
   }
 
   #own(size: number): Block {
@@ -359,6 +370,6 @@ export class Scratch {
     }
     const bytes = Buffer.alloc(Math.max(size, 4096))
     this.#large.push(bytes)
-    return new Block(bytes, 0, size, this.#library.addressOf(bytes), this.#lock)
+    return new Block(viewsOf(bytes), 0, size, this.#library.addressOf(bytes), this.#lock)
   }
 }

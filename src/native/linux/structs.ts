@@ -16,9 +16,9 @@ export interface Extent {
 /** One field of a structure: where it is and how it is read and written. */
 export interface Field<A> extends Extent {
   /** Reads it; `start` is where it begins. */
-  readonly get: (bytes: Buffer, start: number) => A
+  readonly get: (memory: DataView, start: number) => A
   /** Writes it; `start` is where it begins. */
-  readonly set: (bytes: Buffer, start: number, value: A) => void
+  readonly set: (memory: DataView, start: number, value: A) => void
 }
 
 /** A structure. Keys of `fields` are the names in C. */
@@ -42,43 +42,43 @@ const type = <A>(size: number, get: Field<A>["get"], set: Field<A>["set"]) => (a
 
 const u8 = type<number>(
   1,
-  (bytes, start) => bytes.readUInt8(start),
-  (bytes, start, value) => void bytes.writeUInt8(value & 0xff, start)
+  (memory, start) => memory.getUint8(start),
+  (memory, start, value) => memory.setUint8(start, value)
 )
 
 const u16 = type<number>(
   2,
-  (bytes, start) => bytes.readUInt16LE(start),
-  (bytes, start, value) => void bytes.writeUInt16LE(value & 0xffff, start)
+  (memory, start) => memory.getUint16(start, true),
+  (memory, start, value) => memory.setUint16(start, value, true)
 )
 
 const u32 = type<number>(
   4,
-  (bytes, start) => bytes.readUInt32LE(start),
+  (memory, start) => memory.getUint32(start, true),
   // negative values stand for their two's complement: uid -1, descriptor -1
-  (bytes, start, value) => void bytes.writeUInt32LE(value >>> 0, start)
+  (memory, start, value) => memory.setUint32(start, value, true)
 )
 
 const i32 = type<number>(
   4,
-  (bytes, start) => bytes.readInt32LE(start),
-  (bytes, start, value) => void bytes.writeInt32LE(value | 0, start)
+  (memory, start) => memory.getInt32(start, true),
+  (memory, start, value) => memory.setInt32(start, value, true)
 )
 
 const u64 = type<bigint>(
   8,
-  (bytes, start) => bytes.readBigUInt64LE(start),
-  (bytes, start, value) => void bytes.writeBigUInt64LE(BigInt.asUintN(64, value), start)
+  (memory, start) => memory.getBigUint64(start, true),
+  (memory, start, value) => memory.setBigUint64(start, value, true)
 )
 
 /** Eight bytes whose value a number holds: addresses, lengths, flags. A negative one stands for its two's complement. */
 const word = type<number>(
   8,
-  (bytes, start) => bytes.readUInt32LE(start) + bytes.readUInt32LE(start + 4) * 2 ** 32,
-  (bytes, start, value) => {
+  (memory, start) => memory.getUint32(start, true) + memory.getUint32(start + 4, true) * 2 ** 32,
+  (memory, start, value) => {
     const high = Math.floor(value / 2 ** 32)
-    bytes.writeUInt32LE(value - high * 2 ** 32, start)
-    bytes.writeUInt32LE(high >>> 0, start + 4)
+    memory.setUint32(start, value - high * 2 ** 32, true)
+    memory.setUint32(start + 4, high, true)
   }
 )
 
