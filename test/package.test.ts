@@ -64,6 +64,7 @@ const own = [
   "native/netlink/*",
   "native/generalAdvice",
   "native/monotonic",
+  "native/processors",
   "native/since",
   "native/syscallTables",
   "native/text",

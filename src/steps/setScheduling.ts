@@ -11,25 +11,18 @@ import * as Step from "../engine/Step.ts"
 import * as Ahead from "../native/Ahead.ts"
 import { IOPRIO_WHO } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
+import { allProcessors } from "../native/processors.ts"
 import { Init } from "./init/Init.ts"
-
-/** As many processors as a kernel can be built for; it ignores those that do not exist or are not in the cpuset. */
-const mostCpus = 8192
-
-let cpus: ReadonlyArray<number> | undefined
-
-/** Made once, when it is first needed: every container needs it. */
-const everyCpu = (): ReadonlyArray<number> => cpus ??= Array.from({ length: mostCpus }, (_, cpu) => cpu)
 
 /**
  * Sets the processors: those that are configured, or else all that the cgroup allows. An affinity that the runtime was
  * started with (by taskset(1), or `CPUAffinity=` of its service) is not the container's, and since Linux 6.2 the kernel
- * keeps it when a process is moved into a cpuset.
+ * keeps it when a process is moved into a cpuset. It ignores processors that do not exist or are not in the cpuset.
  *
  * A configuration that asks for nothing does not fail if a filter around the runtime forbids the call.
  */
 const setAffinity = ({ cpuAffinity }: Process) => {
-  const reset = sys.sched_setaffinity({ pid: 0, cpus: everyCpu() })
+  const reset = sys.sched_setaffinity({ pid: 0, cpus: allProcessors() })
   if (cpuAffinity?.final !== undefined) return sys.sched_setaffinity({ pid: 0, cpus: cpuAffinity.final })
   if (cpuAffinity?.initial !== undefined) return reset
   return Effect.catchTag(

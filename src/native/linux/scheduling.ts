@@ -1,23 +1,26 @@
 /** Limits and scheduling. */
+import { allProcessors, mostProcessors } from "../processors.ts"
 import { invalid } from "../Refused.ts"
 import type { Block } from "./Scratch.ts"
 import { rlimit64, sched_attr } from "./structs.ts"
 import { type Handlers, type Syscalls } from "./Syscalls.ts"
 
-/** Room for 8192 processors, the most that Linux can be built for. */
-const cpusetSize = 1024
-/** Room for 1024 memory nodes, likewise. */
+/** Room for all processors. */
+const cpusetSize = mostProcessors / 8
+/** Room for 1024 memory nodes, the most that Linux can be built for. */
 const nodesetSize = 128
 
 /** The handlers of the calls about limits and scheduling. */
 export const scheduling = ({ call, memory, numbers }: Syscalls) => {
   const bitset = (size: number, what: string, members: ReadonlyArray<number>): Block => {
     const bits = new Uint8Array(size)
-    // a start has 8192 members; code that runs for the first time takes a millisecond to iterate over them
-    members.forEach((member) => {
-      if (!(member >= 0 && member < size * 8)) throw invalid(`there is no ${what} ${member}`)
-      bits[member >> 3]! |= 1 << (member & 7)
-    })
+    if (members === allProcessors()) bits.fill(0xff)
+    else {
+      for (const member of members) {
+        if (!(member >= 0 && member < size * 8)) throw invalid(`there is no ${what} ${member}`)
+        bits[member >> 3]! |= 1 << (member & 7)
+      }
+    }
     const set = memory.zeroed(size)
     set.setBytes(0, bits)
     return set
