@@ -66,18 +66,20 @@ interface Outside {
  * errors.
  *
  * @param end is called for each of them that no other listener handles
+ * @param looks whether nothing is made: then a signal may end this process
  * @returns what has happened so far, and a function that stops the reports
  */
-const outside = (end: () => void): { readonly seen: Outside; readonly stop: () => void } => {
+const outside = (end: () => void, looks: boolean): { readonly seen: Outside; readonly stop: () => void } => {
   const seen: Outside = {}
+  const receive = (signal: number, taken: boolean): boolean => {
+    if (!isEnding(signal)) return false
+    seen.signal = signal
+    // another listener passes it on to the running program, and this process waits for the program's end
+    if (!taken) end()
+    return true
+  }
   const stops = [
-    catchSignals((signal, taken) => {
-      if (!isEnding(signal)) return false
-      seen.signal = signal
-      // another listener passes it on to the running program, and this process waits for the program's end
-      if (!taken) end()
-      return true
-    }),
+    ...(looks ? [] : [catchSignals(receive)]),
     Streams.watch((error) => {
       seen.lost ??= error
       end()
@@ -122,10 +124,15 @@ const ending = (exit: Exit.Exit<number, unknown>, { lost, signal, thrown }: Outs
  * Runs a subcommand on the live kernel, and sets the exit code of this process: what the effect returns, or 1 and a
  * message for a failure. SIGINT and similar signals interrupt it, which rolls back what it had begun, unless it passes
  * them on itself; so does an error of standard output or standard error.
+ *
+ * @param options.looks whether it makes nothing: then signals end this process, and nobody takes the time to listen to them
  */
-export const onLinux = async (effect: Effect.Effect<number, unknown, Kernel | Fork>): Promise<void> => {
+export const onLinux = async (
+  effect: Effect.Effect<number, unknown, Kernel | Fork>,
+  { looks = false }: { readonly looks?: boolean } = {}
+): Promise<void> => {
   const kernel = kernelOrReport()
-  if (kernel !== undefined) await onKernel(effect, kernel)
+  if (kernel !== undefined) await onKernel(effect, kernel, looks)
 }
 
 /** The kernel that this process runs on; `undefined`, with a report, if runfx can't use it. */
@@ -142,12 +149,13 @@ const kernelOrReport = (): Kernel["Service"] | undefined => {
 
 const onKernel = async (
   effect: Effect.Effect<number, unknown, Kernel | Fork>,
-  kernel: Kernel["Service"]
+  kernel: Kernel["Service"],
+  looks: boolean
 ): Promise<void> => {
   let end: () => void = () => {}
   // first: the effect makes things before it lets the event loop run, and a signal without a listener would end this
   // process with all of them left behind
-  const { seen, stop } = outside(() => end())
+  const { seen, stop } = outside(() => end(), looks)
   const context = Context.make(Kernel, kernel).pipe(
     Context.add(Fork, Linux.fork(kernel)),
     Context.add(OwnSize, Effect.provideService(lookUpSize, Kernel, kernel)),

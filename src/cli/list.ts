@@ -48,13 +48,16 @@ const plain = (listed: Runtime.Listed): object => {
 
 /** Prints them. A container whose state can't be read is shown as broken, with the reason on standard error. */
 export const list = ({ format, quiet, root }: ListCommand): Promise<void> =>
-  onLinux(Effect.gen(function*() {
-    const all = yield* listContainers(root ?? (yield* defaultRoot))
-    if (quiet === true) yield* print(all.map(({ id }) => `${visibleLine(id)}\n`).join(""))
-    else if (format === "json") yield* print(`${visibleJson(JSON.stringify(all.map(plain), null, 2))}\n`)
-    else yield* print(table([titles, ...all.map(row)]))
-    for (const listed of all) {
-      if ("error" in listed) yield* printError(visible(`runfx: ${listed.id}: ${listed.error.message}\n`))
-    }
-    return 0
-  }))
+  onLinux(
+    Effect.gen(function*() {
+      const all = yield* listContainers(root ?? (yield* defaultRoot))
+      if (quiet === true) yield* print(all.map(({ id }) => `${visibleLine(id)}\n`).join(""))
+      else if (format === "json") yield* print(`${visibleJson(JSON.stringify(all.map(plain), null, 2))}\n`)
+      else yield* print(table([titles, ...all.map(row)]))
+      for (const listed of all) {
+        if ("error" in listed) yield* printError(visible(`runfx: ${listed.id}: ${listed.error.message}\n`))
+      }
+      return 0
+    }),
+    { looks: true }
+  )

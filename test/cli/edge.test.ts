@@ -65,7 +65,7 @@ describe("onLinux", () => {
     assert.strictEqual(await stderrOf(effect, "1"), "runfx: warning: a\\x1bb\nrunfx: debug: c\\u202ed\n")
   })
 
-  it("listens to signals before anything is made", async () => {
+  it("listens to signals before anything is made, and not if nothing is", async () => {
     let listening = false
     const look = Effect.sync(() => {
       listening = ["SIGINT", "SIGTERM"].every((name) => process.listenerCount(name) > before[name]!)
@@ -79,6 +79,8 @@ describe("onLinux", () => {
     process.exitCode = undefined
     assert.isTrue(listening)
     assert.strictEqual(process.listenerCount("SIGINT"), before["SIGINT"])
+    await onLinux(look, { looks: true })
+    assert.isFalse(listening)
   })
 
   it("ends as a signal does for what nobody has caught, and shows it", async () => {
