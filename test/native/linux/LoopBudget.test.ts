@@ -11,10 +11,11 @@ const spend = (budget: LoopBudget): void => {
 }
 
 describe("the budget of the event loop", () => {
-  it("is spent when the calls of a turn have taken long, and there again at the next turn", async () => {
+  it("is spent when the calls of a turn have taken long, and there again when the loop has gone round", async () => {
     const budget = new LoopBudget()
     assert.isFalse(budget.isSpent)
     spend(budget)
+    await turn()
     await turn()
     assert.isFalse(budget.isSpent)
   })
@@ -54,5 +55,36 @@ describe("the budget of the event loop", () => {
     budget.defer(() => gone.push("second"))
     while (gone.length < 4) await turn()
     assert.deepStrictEqual(gone, ["at once", "first", "second", "last"])
+  })
+
+  it("lets the timers come before who waits, if the turn began among timers or descriptors", async () => {
+    const budget = new LoopBudget()
+    const order: Array<string> = []
+    await new Promise<void>((resolve) => {
+      setTimeout(() => {
+        spend(budget)
+        setTimeout(() => order.push("timer"), 0)
+        budget.defer(() => resolve(void order.push("waiting")))
+        // until the timer is due
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
+      }, 0)
+    })
+    assert.deepStrictEqual(order, ["timer", "waiting"])
+  })
+
+  it("stays spent until the timers have come", async () => {
+    const budget = new LoopBudget()
+    await new Promise<void>((resolve) => {
+      setTimeout(() => {
+        spend(budget)
+        // behind the budget's own
+        setImmediate(() => {
+          assert.isTrue(budget.isSpent)
+          resolve()
+        })
+      }, 0)
+    })
+    await turn()
+    assert.isFalse(budget.isSpent)
   })
 })
