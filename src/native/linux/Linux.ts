@@ -239,12 +239,15 @@ const makeWith = (library: Koffi.Library): Live => {
     const server = fiber.getRef(CurrentProcess)
     const journey = server === undefined ? undefined : fiber.getRef(Ahead.Current)
     if (journey === undefined) return plain(call, server, fiber)
-    try {
-      return journey.invoke(call, () => plain(call, server, fiber))
-    } catch (cause) {
-      if (cause !== gone) throw cause
-      return plain(call, server, fiber)
-    }
+    // many calls may join a list before it is made
+    return blocking.inTurn(() => {
+      try {
+        return journey.invoke(call, () => plain(call, server, fiber))
+      } catch (cause) {
+        if (cause !== gone) throw cause
+        return plain(call, server, fiber)
+      }
+    })
   }
 
   const kernel: Kernel["Service"] = {

@@ -174,6 +174,28 @@ describe.skipIf(missing !== undefined)("a step of somebody else's between two of
     }))
 })
 
+describe.skipIf(missing !== undefined)("the event loop", () => {
+  it.live("has its turn between two calls of one list, if much time is spent between them", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const order: Array<string> = []
+      const calls = (between: () => void) =>
+        Effect.gen(function*() {
+          yield* sys.chdir({ path: "/" })
+          between()
+          yield* sys.chdir({ path: "/" })
+          order.push("second call")
+        })
+      const long = () => {
+        setTimeout(() => order.push("timer"), 0)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+      }
+      const { turns } = yield* inTurns(kernel, calls(() => {}))
+      assert.strictEqual((yield* inTurns(kernel, calls(long))).turns, turns)
+      assert.deepStrictEqual(order, ["second call", "timer", "second call"])
+    }))
+})
+
 describe.skipIf(missing !== undefined)("what a process has come to", () => {
   const run = () =>
     Effect.gen(function*() {

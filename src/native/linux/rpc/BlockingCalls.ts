@@ -121,9 +121,14 @@ export class BlockingCalls {
     canWait: boolean,
     keepsAlive: boolean
   ): Effect.Effect<Result<C>, SyscallError> {
-    const { budget } = this.#callers
     const make = () => server === undefined ? this.#here(call, keepsAlive) : this.#inChild(call, server)
-    if (!budget.isSpent || !canWait) return make()
+    return canWait ? this.inTurn(make) : make()
+  }
+
+  /** Does something now, or if this turn of the event loop is spent, in a later one. */
+  inTurn<A>(make: () => Effect.Effect<A, SyscallError>): Effect.Effect<A, SyscallError> {
+    const { budget } = this.#callers
+    if (!budget.isSpent) return make()
     return Effect.callback((resume) => {
       const cancel = budget.defer(() => resume(Effect.suspend(make)))
       return Effect.sync(cancel)
