@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import { hostId } from "../config/Container.ts"
 import { homeOf, resolveUser } from "../config/user.ts"
 import * as Step from "../engine/Step.ts"
+import * as Ahead from "../native/Ahead.ts"
 import { AT, O, RESOLVE, S } from "../native/constants.ts"
 import * as Files from "../native/Files.ts"
 import type { AnyUid } from "../native/Handle.ts"
@@ -111,15 +112,18 @@ const resolve = Effect.gen(function*() {
   } satisfies Resolved
 })
 
+/** What chown(2) takes for an id that stays as it is. */
+const unchanged = -1
+
 /** Gives pipes, sockets and terminals to the user, but no file or device of the host to which a stream was redirected. */
 const giveStdio = (uid: AnyUid) =>
   Effect.forEach([0, 1, 2], (fd) =>
     Effect.flatMap(Files.stat(fd), (stat) => {
-      const isStream = Files.isType(stat, S.IFIFO) || Files.isType(stat, S.IFSOCK) ||
+      const isStream = Files.isType(stat, S.IFIFO, "unknown") || Files.isType(stat, S.IFSOCK, "unknown") ||
         // memory devices such as /dev/null are for all users
-        (Files.isType(stat, S.IFCHR) && stat.rdev.major !== 1)
-      return isStream && stat.uid !== uid
-        ? sys.fchownat({ dirfd: fd, path: "", uid, gid: stat.gid, flags: AT.EMPTY_PATH })
+        (Files.isType(stat, S.IFCHR, "unknown") && !Files.isNull(stat, "unknown") && stat.rdev.major !== 1)
+      return isStream && !Ahead.is(stat, "uid", uid, { likely: "unknown" })
+        ? sys.fchownat({ dirfd: fd, path: "", uid, gid: unchanged, flags: AT.EMPTY_PATH })
         : Effect.void
     }).pipe(
       // closed; of another user namespace; of a read-only file system; or the id is unmapped, which setresuid will report
@@ -148,7 +152,7 @@ export const setupUser = Step.make("setupUser", {
   requires: [Init, NamespaceRoot, Environment, KeepCaps],
   provides: ExecUser,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM:
       "changing the user needs CAP_SETUID and CAP_SETGID in the container's user namespace: run the runtime with " +

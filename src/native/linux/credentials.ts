@@ -36,7 +36,9 @@ export const credentials = ({ call, memory, numbers }: Syscalls) => {
     },
     setresuid: ({ ruid, euid, suid }) => void call(numbers.setresuid, ruid, euid, suid),
     setresgid: ({ rgid, egid, sgid }) => void call(numbers.setresgid, rgid, egid, sgid),
-    setgroups: ({ groups }) => void call(numbers.setgroups, groups.length, memory.ints(groups)),
+    setgroups: ({ groups }) =>
+      // an address behind all that is written belongs to nobody, and could not be copied
+      void call(numbers.setgroups, groups.length, groups.length === 0 ? 0 : memory.ints(groups)),
     capget: ({ pid }) => {
       const data = memory.zeroed(cap_user_data.size * 2)
       call(numbers.capget, capabilityHeader(pid).address, data.address)

@@ -16,7 +16,7 @@ export const reopenDevNull = Step.make("reopenDevNull", {
   calls: exchangeCalls,
   requires: [InRoot, StdioConnected],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: exchangeAdvice,
   run: Effect.flatMap(InRoot, ({ fd }) => exchangeNull(fd))
 })

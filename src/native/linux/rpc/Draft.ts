@@ -22,9 +22,6 @@ export interface Place extends Circumstances {
   readonly memory: Scratch
 }
 
-/** Calls whose expected result comes from this process alone: what its own standard streams are. */
-const isOwn = ({ call }: Made): boolean => call._tag === "statx" && call.path === "" && call.dirfd <= 2
-
 /** Whether a descriptor has its name from one of the texts. */
 const isNamedBy = (
   { call, from }: FileChanges["opened"][number]["lineage"],
@@ -67,7 +64,7 @@ export class Draft {
   ): Kept | undefined {
     const { data, words } = this.#publish()
     if (this.#isOver || words === undefined || data === undefined || Exit.isFailure(exit)) return undefined
-    if (log.some((made) => made.call === noCall || isOwn(made))) return undefined
+    if (log.some(({ call }) => call === noCall)) return undefined
     const { batch, files: before, memory, ...circumstances } = this.#place
     const { parameters } = this.keeping
     const holes = memory.holes

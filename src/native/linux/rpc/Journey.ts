@@ -250,7 +250,7 @@ export class Journey implements Ahead.Journey {
     if (Exit.isSuccess(made.exit)) {
       const { files } = this.#process
       const [{ index }, journeying] = [made, this.#journeying]
-      if (call._tag === "statx") made.coming = comingStat(made.output, journeying, index, files.before(call)) as never
+      if (call._tag === "statx") made.coming = comingStat(made.output, journeying, index) as never
       if (call._tag === "fstatfs") made.coming = comingFileSystem(made.output, journeying, index) as never
       if (made.coming !== undefined) made.exit = Exit.succeed(made.coming)
       else {

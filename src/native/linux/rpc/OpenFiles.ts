@@ -6,7 +6,6 @@
 import { F, O, TIOC } from "../../constants.ts"
 import { opened } from "../../descriptorNames.ts"
 import { type Call, descriptorsOf } from "../../Kernel.ts"
-import type { Stat } from "../../results.ts"
 
 const haveSame = (
   one: { readonly size: number; readonly keys: () => Iterable<number> },
@@ -60,8 +59,6 @@ export class OpenFiles {
   #open: Map<number, Origin | undefined>
   /** Its file mode creation mask. */
   mask: number
-  /** What statx(2) reported of standard input, output and error. */
-  #streams: ReadonlyMap<number, Stat> = new Map()
   /** Descriptors that are known to stay open across exec. */
   #inherited: ReadonlySet<number> = new Set()
   /** Whether a copy shares the set of open descriptors. */
@@ -75,7 +72,6 @@ export class OpenFiles {
   copy(): OpenFiles {
     const copy = new OpenFiles([], this.mask)
     copy.#open = this.#open
-    copy.#streams = this.#streams
     copy.#inherited = this.#inherited
     copy.#isShared = this.#isShared = true
     return copy
@@ -93,11 +89,6 @@ export class OpenFiles {
   /** The flags of a descriptor that fcntl(2) will return, if they are known. */
   flagsOf(call: Call): number | undefined {
     return call._tag === "fcntl" && call.command === F.GETFD && this.#inherited.has(call.fd) ? 0 : undefined
-  }
-
-  /** The result of an earlier call, if it still holds. */
-  before(call: Call): Stat | undefined {
-    return call._tag === "statx" && call.path === "" ? this.#streams.get(call.dirfd) : undefined
   }
 
   /** The lowest free descriptor, from a number on. */
@@ -119,7 +110,6 @@ export class OpenFiles {
 
   /** What has changed since a copy was made; `undefined` if it can't be repeated in another process. */
   changesSince(before: OpenFiles): FileChanges | undefined {
-    if (this.#streams !== before.#streams) return undefined
     const inherited = this.#inherited === before.#inherited ? undefined : this.#inherited
     const closed = [...before.#open.keys()].filter((fd) => !this.#open.has(fd))
     const opened: Array<FileChanges["opened"][number]> = []
@@ -201,11 +191,6 @@ export class OpenFiles {
         return
       case "umask":
         this.mask = call.mask
-        return
-      case "statx":
-        if (call.path === "" && call.dirfd >= 0 && call.dirfd <= 2) {
-          this.#streams = new Map(this.#streams).set(call.dirfd, result as Stat)
-        }
         return
       case "dup3":
         if ((call.flags & O.CLOEXEC) === 0) this.#inherited = new Set(this.#inherited).add(call.newfd)

@@ -67,7 +67,6 @@ const unknown = Symbol("unknown")
 /** A result that has not come yet. */
 export class Coming<A extends object> implements Ahead.Later<A> {
   #value: A | undefined
-  readonly #before: A | undefined
   readonly #address: number
   readonly #places: Readonly<Record<keyof A, FieldBits>>
   readonly #journey: Journeying
@@ -77,18 +76,13 @@ export class Coming<A extends object> implements Ahead.Later<A> {
   /** Called with the result when it comes, if a question waits for it. */
   #open: ((value: A) => void) | undefined
 
-  /**
-   * @param index the number of the call in its part
-   * @param before the result of the same call before, which is the likely one
-   */
+  /** @param index the number of the call in its part */
   constructor(
     address: number,
     places: Readonly<Record<keyof A, FieldBits>>,
     journey: Journeying,
-    index: number,
-    before: A | undefined
+    index: number
   ) {
-    this.#before = before
     this.#address = address
     this.#places = places
     this.#journey = journey
@@ -108,11 +102,6 @@ export class Coming<A extends object> implements Ahead.Later<A> {
   /** A field, if its value is known. */
   read<K extends keyof A>(field: K): A[K] {
     if (this.#value !== undefined) return this.#value[field]
-    if (this.#before !== undefined) {
-      const value = this.#before[field]
-      this.#expect(field, value, true)
-      return value
-    }
     this.#journey.lose()
     throw unknown
   }
@@ -129,9 +118,7 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     const bitsOnly = mask === undefined ? {} : { mask }
     if (this.#value !== undefined) return Ahead.is(this.#value, field, value, bitsOnly)
     const question = this.#question()
-    const likely = this.#before === undefined
-      ? this.#journey.likely(question, guess)
-      : Ahead.is(this.#before, field, value, bitsOnly)
+    const likely = this.#journey.likely(question, guess)
     if (likely === "unknown") {
       this.#open = (come) => this.#journey.learn(question, Ahead.is(come, field, value, bitsOnly))
       return Ahead.isEqual(this.read(field), value)
@@ -172,8 +159,8 @@ const comingWith = <A extends object>(places: Readonly<Record<keyof A, FieldBits
       }
     })
   }
-  return (address: number, journey: Journeying, index: number, before?: A): Coming<A> =>
-    new WithFields(address, places, journey, index, before)
+  return (address: number, journey: Journeying, index: number): Coming<A> =>
+    new WithFields(address, places, journey, index)
 }
 
 /** The status of a file that has not come yet. */
