@@ -6,7 +6,7 @@
 import type { Argument } from "../native/Argument.ts"
 import * as Arg from "../native/Argument.ts"
 import { rowOf } from "../native/calls.ts"
-import { IOPRIO_WHO, KEYCTL, P, TIOC } from "../native/constants.ts"
+import { IOPRIO_WHO, KEY_SPEC, KEYCTL, P, TIOC } from "../native/constants.ts"
 import { opened } from "../native/descriptorNames.ts"
 import type { Passed } from "../native/Fork.ts"
 import type { Call } from "../native/Kernel.ts"
@@ -71,7 +71,7 @@ export class Meanings {
   /** Names of descriptors that were sent to another process and not received yet. */
   readonly #flying: Array<string> = []
   readonly #links = new Map<number, string>()
-  readonly #keyrings = new Map<number, string>()
+  readonly #keyrings = new Map<number, string>([[KEY_SPEC.SESSION_KEYRING, "<session keyring>"]])
   /** Bytes from getrandom(2), in hexadecimal. */
   readonly #random: Array<string> = []
   readonly #pairs = new Map<string, number>()

@@ -472,6 +472,11 @@ export const KEYCTL = family("KEYCTL_", "linux/keyctl.h", {
   DESCRIBE: 6
 })
 
+/** `KEY_SPEC_*` of `linux/keyctl.h`: numbers of the caller's own keyrings. @see keyctl(2) */
+export const KEY_SPEC = family("KEY_SPEC_", "linux/keyctl.h", {
+  SESSION_KEYRING: -3
+})
+
 /** `SECCOMP_*` of `linux/seccomp.h`. @see seccomp(2) */
 export const SECCOMP = family("SECCOMP_", "linux/seccomp.h", {
   SET_MODE_FILTER: 1,

@@ -137,6 +137,7 @@ export const recordOf = Effect.fnUntraced(function*(
   { container, process }: { readonly container: Container; readonly process: Process },
   { attached }: Attachment
 ): Effect.fn.Return<InitRecord, SyscallError | NotPreservable, Kernel> {
+  const own = options.nofile === undefined ? yield* ownNofile : undefined
   return {
     ...inheritedOf(options),
     id: options.id,
@@ -145,7 +146,7 @@ export const recordOf = Effect.fnUntraced(function*(
     // the program ends with its caller, however the caller ends
     ...(attached ? { parentDeathSignal: SIG.KILL } : {}),
     preservedFds: yield* checkPreserved(options.preservedFds ?? 0),
-    nofile: options.nofile ?? nofileFor(yield* ownNofile)
+    ...own === undefined ? { nofile: options.nofile! } : { nofile: nofileFor(own), hardNofile: own.hard }
   }
 })
 

@@ -26,7 +26,7 @@ export const becomeNamespaceRoot = Step.make("becomeNamespaceRoot", {
   requires: [Init],
   provides: NamespaceRoot,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM: "a security module takes the capabilities of user namespaces away (Ubuntu: sysctl " +
       "kernel.apparmor_restrict_unprivileged_userns is 1): load an AppArmor profile with \"userns,\" for the runtime, set " +

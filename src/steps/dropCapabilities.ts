@@ -12,11 +12,11 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { nameOf, toBits } from "../config/capabilities.ts"
+import { last, nameOf, toBits } from "../config/capabilities.ts"
 import type { Capabilities } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
-import { sys } from "../native/Kernel.ts"
+import { type Kernel, onErrno, sys, type SyscallError } from "../native/Kernel.ts"
 import { CapabilitiesUnavailable } from "./init/errors.ts"
 import { BoundingSetDropped, CapabilitiesSet, ExecUser } from "./init/facts.ts"
 import { Init } from "./init/Init.ts"
@@ -31,6 +31,39 @@ const ambient = (operation: number, capability: number) =>
 export const raisable = ({ ambient, inheritable, permitted }: Capabilities): ReadonlyArray<number> =>
   ambient.filter((capability) => permitted.includes(capability) && inheritable.includes(capability))
 
+/** Fails with {@link CapabilitiesUnavailable} if a set has what the process can't get. */
+const check = Effect.fnUntraced(function*(
+  wanted: Capabilities
+): Effect.fn.Return<void, SyscallError | CapabilitiesUnavailable, Kernel> {
+  const held = yield* sys.capget({ pid: 0 })
+  const limits = [
+    ["permitted", held.permitted],
+    ["effective", toBits(wanted.permitted)],
+    ["inheritable", held.permitted | held.inheritable]
+  ] as const
+  for (const [set, limit] of limits) {
+    const missing = wanted[set].filter((capability) => (limit & toBits([capability])) === 0n)
+    if (missing.length > 0) return yield* new CapabilitiesUnavailable({ set, capabilities: missing.map(nameOf) })
+  }
+  const bounded = held.inheritable | toBits(wanted.bounding)
+  const unbounded = wanted.inheritable.filter((capability) => (bounded & toBits([capability])) === 0n)
+  if (unbounded.length > 0) {
+    return yield* new CapabilitiesUnavailable({
+      set: "inheritable",
+      capabilities: unbounded.map(nameOf),
+      areUnbounded: true
+    })
+  }
+})
+
+/**
+ * Whether capset(2) refuses all that {@link check} does. It refuses permitted capabilities that the process does not hold, but
+ * ignores those that the kernel does not know (Linux 5.9 has all that have a name here); and with `CAP_SETPCAP` it takes inheritable ones that are not held.
+ */
+const isRefused = ({ inheritable, permitted }: Capabilities): boolean =>
+  permitted.every((capability) => capability <= last) &&
+  inheritable.every((capability) => permitted.includes(capability))
+
 /** Sets the five sets; leaves them alone if no capabilities are configured. */
 export const dropCapabilities = Step.make("dropCapabilities", {
   doc: "set the capability sets to exactly the configured ones",
@@ -38,34 +71,19 @@ export const dropCapabilities = Step.make("dropCapabilities", {
   requires: [Init, BoundingSetDropped, ExecUser],
   provides: CapabilitiesSet,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { capabilities: wanted } = (yield* Init).process
     if (wanted === undefined) return
-    const held = yield* sys.capget({ pid: 0 })
-    const limits = [
-      ["permitted", held.permitted],
-      ["effective", toBits(wanted.permitted)],
-      ["inheritable", held.permitted | held.inheritable]
-    ] as const
-    for (const [set, limit] of limits) {
-      const missing = wanted[set].filter((capability) => (limit & toBits([capability])) === 0n)
-      if (missing.length > 0) return yield* new CapabilitiesUnavailable({ set, capabilities: missing.map(nameOf) })
-    }
-    const bounded = held.inheritable | toBits(wanted.bounding)
-    const unbounded = wanted.inheritable.filter((capability) => (bounded & toBits([capability])) === 0n)
-    if (unbounded.length > 0) {
-      return yield* new CapabilitiesUnavailable({
-        set: "inheritable",
-        capabilities: unbounded.map(nameOf),
-        areUnbounded: true
-      })
-    }
+    if (!isRefused(wanted)) yield* check(wanted)
     yield* sys.capset({
       effective: toBits(wanted.effective),
       permitted: toBits(wanted.permitted),
       inheritable: toBits(wanted.inheritable)
-    })
+    }).pipe(
+      // the sets are as they were, and say why; to look first would take a turn of the process
+      onErrno(["EPERM"], (refused) => Effect.andThen(check(wanted), Effect.fail(refused)))
+    )
     yield* ambient(PR.CAP_AMBIENT_CLEAR_ALL, 0)
     for (const capability of raisable(wanted)) yield* ambient(PR.CAP_AMBIENT_RAISE, capability)
   }).pipe(Effect.as(true as const))

@@ -20,7 +20,7 @@ export const populateEnv = Step.make("populateEnv", {
   requires: [Init],
   provides: Environment,
   reversal: "harmless",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
     const { process: { env } } = yield* Init
     return yield* checkedEnvironment(env)

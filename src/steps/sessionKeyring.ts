@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../engine/Step.ts"
 import * as Ahead from "../native/Ahead.ts"
-import { KEYCTL } from "../native/constants.ts"
+import { KEY_SPEC, KEYCTL } from "../native/constants.ts"
 import { sys } from "../native/Kernel.ts"
 import { Init } from "./init/Init.ts"
 import { joinKeyring, keyringAdvice } from "./init/keyring.ts"
@@ -25,11 +25,12 @@ export const sessionKeyring = Step.make("sessionKeyring", {
   calls: ["keyctl"],
   requires: [Init],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: keyringAdvice,
   run: Effect.gen(function*() {
-    const keyring = yield* joinKeyring
-    if (keyring === undefined) return
-    yield* Ahead.unseen(sys.keyctl({ operation: KEYCTL.SETPERM, arg2: keyring, arg3: permissions }))
+    if (!(yield* joinKeyring)) return
+    yield* Ahead.unseen(
+      sys.keyctl({ operation: KEYCTL.SETPERM, arg2: KEY_SPEC.SESSION_KEYRING, arg3: permissions })
+    )
   })
 })

@@ -32,7 +32,7 @@ export const setOomScoreAdj = Step.make("setOomScoreAdj", {
   calls: selfCalls,
   requires: [Init],
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EACCES:
       "only a process with CAP_SYS_RESOURCE on the host may lower oomScoreAdj below what the runtime has itself " +

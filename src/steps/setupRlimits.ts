@@ -24,10 +24,10 @@ export const setupRlimits = Step.make("setupRlimits", {
   requires: [Init],
   provides: LimitsSet,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   run: Effect.gen(function*() {
-    const { process } = yield* Init
-    yield* applyRlimits(0, process.rlimits)
+    const { hardNofile, process } = yield* Init
+    yield* applyRlimits(0, process.rlimits, hardNofile)
     return true as const
   })
 })

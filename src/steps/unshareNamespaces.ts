@@ -43,7 +43,7 @@ export const unshareNamespaces = Step.make("unshareNamespaces", {
   requires: [Init, NamespacesJoined],
   provides: NamespacesMade,
   reversal: "irreversible",
-  replayable: true,
+  deterministic: true,
   advice: {
     EPERM: "offsets of clocks need CAP_SYS_TIME in the user namespace that owns the time namespace",
     ERANGE: "with its offset a clock would be negative, or beyond 146 years"

@@ -9,7 +9,7 @@ describe("sessionKeyring", () => {
   it("joins a keyring of the container's name and lets the user search it", () => {
     assert.deepStrictEqual(succeed(sessionKeyring, withInit(), () => 99).trace, [
       join,
-      `keyctl(KEYCTL_SETPERM, 99, ${0x3f1b0000})`
+      `keyctl(KEYCTL_SETPERM, -3, ${0x3f1b0000})`
     ])
   })
 

@@ -31,6 +31,16 @@ describe("setupRlimits", () => {
     ])
   })
 
+  it("asks for the limit of descriptors only if it may have to be raised", () => {
+    const nofile = (hard: bigint) =>
+      withInit({ hardNofile: 100n, process: { rlimits: [{ resource: RLIMIT.NOFILE, soft: 5n, hard }] } })
+    assert.deepStrictEqual(succeed(setupRlimits, nofile(100n)).trace, [])
+    assert.deepStrictEqual(succeed(setupRlimits, nofile(101n), () => ({ soft: 50n, hard: 100n })).trace, [
+      "prlimit64(0, RLIMIT_NOFILE, NULL)",
+      "prlimit64(0, RLIMIT_NOFILE, {soft=50, hard=101})"
+    ])
+  })
+
   it("leaves it to exec to lower the limit of the size of files, since exec writes one", () => {
     const fsize = [{ resource: RLIMIT.FSIZE, soft: 0n, hard: 0n }]
     const { trace } = succeed(setupRlimits, withInit({ process: { rlimits: fsize } }), () => ({ soft: 5n, hard: 5n }))

@@ -1,12 +1,11 @@
 /** Session keyrings, as far as flows use them. @see keyrings(7), keyctl(2), security/keys/ */
-import { KEYCTL } from "../../native/constants.ts"
+import { KEY_SPEC, KEYCTL } from "../../native/constants.ts"
 import type { Arguments } from "../../native/Kernel.ts"
 import { CAP, capable, shown } from "../Credentials.ts"
 import { type Machine, refuse } from "../Machine.ts"
 import type { Keyring } from "../State.ts"
 
-/** `KEY_SPEC_SESSION_KEYRING`. */
-const session = -3
+const session = KEY_SPEC.SESSION_KEYRING
 
 /** Rights, as bits in a byte for each of possessor, user, group and others (`KEY_*_VIEW` …). */
 const [VIEW, SEARCH, SETATTR] = [0x01, 0x08, 0x20] as const

@@ -76,6 +76,12 @@ export interface InitRecord extends Inherited {
   /** The container's id. */
   readonly id: string
   readonly container: Container
+  /**
+   * The hard `RLIMIT_NOFILE` of the runtime, with which the process starts; absent if the runtime has not looked.
+   *
+   * @since 0.3.0
+   */
+  readonly hardNofile?: bigint
   /** The process to become: `container.process`, or another one that is executed in the container. */
   readonly process: Process
   /** The process whose namespaces are joined, if all belong to one: its pid may be another process's by now. */

@@ -5,18 +5,22 @@
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
+import * as Ahead from "../../native/Ahead.ts"
 import { KEYCTL } from "../../native/constants.ts"
 import { orOn, sys } from "../../native/Kernel.ts"
 import { Init } from "./Init.ts"
 
-/** Joins the session keyring `_ses.<id>`, which is made if there is none. */
+/** Joins the session keyring `_ses.<id>`, which is made if there is none. Returns whether it has. */
 export const joinKeyring = Effect.gen(function*() {
-  const { container, id } = yield* Init
-  if (container.noNewKeyring) return undefined
-  return yield* sys.keyctl({ operation: KEYCTL.JOIN_SESSION_KEYRING, arg2: `_ses.${id}`, arg3: 0 })
+  const { container } = yield* Init
+  if (container.noNewKeyring) return false
+  const arg2 = yield* Ahead.parameter(Init, ({ id }) => `_ses.${id}`)
+  // only the kernel knows its number, for which nobody has to wait: it is the session keyring of the process
+  yield* Ahead.unseen(sys.keyctl({ operation: KEYCTL.JOIN_SESSION_KEYRING, arg2, arg3: 0 }))
+  return true
 }).pipe(
   // a kernel without keyrings has no keys to protect
-  orOn(["ENOSYS"], undefined)
+  orOn(["ENOSYS"], false)
 )
 
 /** What to do about errnos of keyctl(2). */

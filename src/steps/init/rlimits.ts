@@ -38,16 +38,23 @@ const set = (pid: AnyPid, { hard, resource, soft }: Rlimit): Effect.Effect<void,
  * ```ts
  * yield* applyRlimits(pid, process.rlimits)
  * ```
+ *
+ * @param hardNofile the hard limit of descriptors that the process has, if it is known: it need not be asked for
  */
 export const applyRlimits = (
   pid: AnyPid,
-  rlimits: ReadonlyArray<Rlimit>
+  rlimits: ReadonlyArray<Rlimit>,
+  hardNofile?: bigint
 ): Effect.Effect<void, RlimitError, Kernel> =>
-  Effect.forEach(rlimits, (rlimit) =>
-    Effect.mapError(
-      late.has(rlimit.resource) ? raise(pid, rlimit) : set(pid, rlimit),
-      ({ code }) => new RlimitError({ ...rlimit, code })
-    ), { discard: true })
+  Effect.forEach(
+    rlimits.filter(({ hard, resource }) => resource !== RLIMIT.NOFILE || hardNofile === undefined || hard > hardNofile),
+    (rlimit) =>
+      Effect.mapError(
+        late.has(rlimit.resource) ? raise(pid, rlimit) : set(pid, rlimit),
+        ({ code }) => new RlimitError({ ...rlimit, code })
+      ),
+    { discard: true }
+  )
 
 /**
  * Sets the configured limits of the size of files and of the processor time, if there are any; the last limits of all.
