@@ -171,14 +171,17 @@ export class Batch {
   #entry(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): number {
     const start = this.#length++ * entrySize
     const args = start + at.arguments
-    this.#put(start + at.number, number)
-    this.#put(args, a)
-    this.#put(args + 8, b)
-    this.#put(args + 16, c)
-    this.#put(args + 24, d)
-    this.#put(args + 32, e)
-    this.#put(args + 40, f)
-    this.#put(start + at.skip, 0)
+    // without another call for each word: code that runs for the first time is interpreted
+    const words = this.#words
+    const view = this.#view
+    putWord(words, view, start + at.number, number)
+    putWord(words, view, args, a)
+    putWord(words, view, args + 8, b)
+    putWord(words, view, args + 16, c)
+    putWord(words, view, args + 24, d)
+    putWord(words, view, args + 32, e)
+    putWord(words, view, args + 40, f)
+    putWord(words, view, start + at.skip, 0)
     return start
   }
 
