@@ -40,6 +40,7 @@ const astray = Effect.die(Symbol("astray"))
 
 /** Steps of one process that run ahead. */
 export class Journey implements Ahead.Journey {
+  readonly #name = Symbol("journey")
   readonly #process: Process
   readonly #handlers: Handlers
   readonly #list: List
@@ -103,7 +104,7 @@ export class Journey implements Ahead.Journey {
 
   readonly keeps = (of: object): boolean =>
     !this.#isKept && this.#defect === undefined && this.#parts[this.#current + 1] === undefined &&
-    this.#process.kept.begin(of)
+    this.#process.kept.begin(of, this.#name)
 
   /** Keeps the calls of the part that has just run. */
   #keep(exit: Exit.Exit<unknown, unknown>): void {
@@ -134,7 +135,6 @@ export class Journey implements Ahead.Journey {
 
   readonly times = (part: number): Ahead.Times | undefined => this.#list.clock.between(part)
   readonly keep = (): void => void (this.#isKept = true)
-
   readonly calls = (part: number): ReadonlyArray<Ahead.Settled> => callsOf(this.#parts[part])
 
   readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {

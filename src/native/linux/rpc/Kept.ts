@@ -55,7 +55,9 @@ const rarely = 64
 /** How often a step has run, and what is kept of it. */
 interface Record {
   readonly kept: Array<Kept>
+  /** In how many journeys, and the last of them. */
   runs: number
+  journey: symbol | undefined
   /** How many runs were kept, or could not be, since one was copied. */
   unused: number
 }
@@ -69,7 +71,7 @@ export class KeptParts {
   #of(step: object): Record {
     const known = this.#records.get(step)
     if (known !== undefined) return known
-    const record: Record = { kept: [], runs: 0, unused: 0 }
+    const record: Record = { kept: [], runs: 0, journey: undefined, unused: 0 }
     this.#records.set(step, record)
     return record
   }
@@ -97,12 +99,13 @@ export class KeptParts {
   }
 
   /**
-   * Whether the next run of a step should be kept. The first is not: a command makes one container only, and what is unusual
-   * about the host is not known yet.
+   * Whether the next run of a step should be kept. Those of its first journey are not: a command makes one container only, and what
+   * is unusual about the host is not known yet.
    */
-  begin(step: object): boolean {
+  begin(step: object, journey: symbol): boolean {
     const record = this.#of(step)
-    record.runs++
+    if (record.journey !== journey) record.runs++
+    record.journey = journey
     const isWorthIt = record.unused < enough || record.runs % rarely === 0
     if (record.runs === 1 || !isWorthIt || !this.#isFree) return false
     record.unused++
