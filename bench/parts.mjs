@@ -1,14 +1,13 @@
 /**
  * What can be measured: each part by itself, in turns with the others' commands in the same run, on the same bundle.
  */
-import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import process from "node:process"
 import { measureCold } from "./cold.mjs"
-import { besideLoops, between, cpuOf, decode, median, shuffled, startWarm, sumOf, time } from "./measure.mjs"
+import { besideLoops, decode, median, shuffled, startWarm, time } from "./measure.mjs"
 import { isPureV2 } from "./place.mjs"
-import { ms, ratio } from "./report.mjs"
-import { cold, crun, dataOf, headOf, inTurns, loops, next, rowsOf, runc, warmName } from "./turns.mjs"
+import { mib, ms, ratio } from "./report.mjs"
+import { cold, crun, dataOf, headOf, inTurns, loops, rowsOf, runc, warmName } from "./turns.mjs"
 
 /** @typedef {import("./turns.mjs").Bench} Bench */
 /** @typedef {import("./turns.mjs").Measured} Measured */
@@ -48,7 +47,7 @@ export const idle = async (/** @type {Bench} */ { isQuick, peers, place }) => {
             ms(median(late.times.slice(-100))),
             ratio(median(late.times.slice(-100)), middle)
           ],
-          ["resident memory at the end", `${(late.resident / 1024).toFixed(0)} MiB`, ""],
+          ["resident memory at the end", mib(late.resident), ""],
           ["descriptors after 10, at the end", `${early.descriptors}, ${late.descriptors}`, ""],
           ["the engine's own time for a step", `${engine.toFixed(1)} µs`, ""]
         ]
@@ -96,75 +95,6 @@ export const load = async (/** @type {Bench} */ { isQuick, peers, place }) => {
   return {
     tables: [{ title: `${loops} busy loops beside it, one after the other`, head: headOf(all), rows: rowsOf(all) }],
     data: dataOf(all)
-  }
-}
-
-/** So many at a time, and how long the event loop of the process that starts them has to wait meanwhile. */
-export const parallel = async (/** @type {Bench} */ { isQuick, peers, place }) => {
-  const bundle = decode(place.bundle("parallel"))
-  const [turns, each] = isQuick ? [2, 64] : [5, 100]
-  const commands = [runc, crun].filter(({ name }) => peers.some((peer) => peer.name === name))
-  const measure = async () => {
-    const warm = startWarm()
-    await warm.ask({ do: "run", bundle, count: 50 })
-    /** @type {Map<string, { each: number[], cpu: number[] }>} */
-    const all = new Map([...commands.map(({ name }) => name), warmName].map((name) => [name, { each: [], cpu: [] }]))
-    const seen = { delay: 0, resident: 0 }
-    for (let turn = 0; turn < turns; turn++) {
-      for (const peer of shuffled([...commands, undefined])) {
-        const into = /** @type {{ each: number[], cpu: number[] }} */ (all.get(peer?.name ?? warmName))
-        if (peer === undefined) {
-          const answer = await warm.ask({ do: "parallel", bundle, count: each })
-          into.each.push(answer.milliseconds / each)
-          into.cpu.push(sumOf(answer.cpu) / each)
-          seen.delay = Math.max(seen.delay, answer.longestDelay)
-          seen.resident = Math.max(seen.resident, answer.resident)
-          continue
-        }
-        const input = Array.from({ length: each }, next).join("\n")
-        const [before, start] = [cpuOf("self"), performance.now()]
-        const args = ["-P32", "-n1", peer.command, "run", "-b", bundle]
-        const { status } = spawnSync("xargs", args, { input, stdio: ["pipe", "ignore", "ignore"] })
-        if (status !== 0) continue
-        into.each.push((performance.now() - start) / each)
-        const { childrenSystem, childrenUser } = between(before, cpuOf("self"))
-        into.cpu.push((childrenSystem + childrenUser) / each)
-      }
-    }
-    warm.end()
-    return { all, seen }
-  }
-  const quiet = await measure()
-  const busy = await besideLoops(loops, measure)
-  const table = (/** @type {typeof quiet} */ { all, seen }, /** @type {string} */ title) => {
-    const base = all.get(crun.name) ?? all.get(runc.name)
-    const middle = base === undefined ? undefined : median(base.each)
-    const cpu = base === undefined ? undefined : median(base.cpu)
-    return {
-      title,
-      head: ["", "each", all.has(crun.name) ? "× crun" : "× runc", "CPU time", "× its"],
-      rows: [...all].map(([name, of]) => [
-        name === warmName ? "`Runtime.run`, 32 fibers" : `\`xargs -P32\` ${name}`,
-        ms(median(of.each)),
-        ratio(median(of.each), middle),
-        ms(median(of.cpu)),
-        ratio(median(of.cpu), cpu)
-      ]),
-      note: `The event loop had to wait for ${seen.delay.toFixed(0)} ms at most; resident memory was ${
-        (seen.resident / 1024).toFixed(0)
-      } MiB at most.`
-    }
-  }
-  const data = (/** @type {typeof quiet} */ { all, seen }) => ({
-    ...Object.fromEntries([...all].map(([name, of]) => [name, { each: median(of.each), cpu: median(of.cpu) }])),
-    ...seen
-  })
-  return {
-    tables: [
-      table(quiet, `${turns * each} containers, 32 at a time`),
-      table(busy, `${turns * each} containers, 32 at a time, ${loops} busy loops beside them`)
-    ],
-    data: { idle: data(quiet), load: data(busy) }
   }
 }
 

@@ -5,10 +5,13 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./place.mjs"
 
-/** @typedef {{ title: string, head: readonly string[], rows: readonly (readonly string[])[], note?: string }} Table */
+/** @typedef {{ title: string, head: readonly string[], rows: readonly (readonly string[])[] }} Table */
 
 /** @param {number | undefined} value */
 export const ms = (value) => value === undefined || Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`
+
+/** @param {number} kib as the kernel tells it */
+export const mib = (kib) => Number.isNaN(kib) ? "" : `${(kib / 1024).toFixed(0)} MiB`
 
 /**
  * @param {number | undefined} value
@@ -18,14 +21,13 @@ export const ratio = (value, base) =>
   value === undefined || base === undefined || !(base > 0) || Number.isNaN(value) ? "" : (value / base).toFixed(2)
 
 /** @param {Table} table */
-export const markdown = ({ head, note, rows, title }) =>
+export const markdown = ({ head, rows, title }) =>
   [
     `**${title}**`,
     "",
     `| ${head.join(" | ")} |`,
     `|${head.map((_, index) => index === 0 ? "---" : "---:").join("|")}|`,
-    ...rows.map((row) => `| ${row.join(" | ")} |`),
-    ...note === undefined ? [] : ["", note]
+    ...rows.map((row) => `| ${row.join(" | ")} |`)
   ].join("\n")
 
 /**

@@ -3,19 +3,22 @@
  *
  *     { "do": "run", "bundle": B, "count": N }                  N containers, one after the other; "watch": "tracer", "metrics" or
  *                                                               "steps"
- *     { "do": "parallel", "bundle": B, "count": N }             N containers, 32 at a time
+ *     { "do": "parallel", "bundle": B, "count": N }             N containers, 32 or "atOnce": A at a time; "threads": T shares them
+ *                                                               among as many worker threads
  *     { "do": "attacked", "bundle": B, "count": N }             N programs, 32 at a time, into a container that stops them
  *     { "do": "engine" }                                        the engine's own time for a step
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
+import { once } from "node:events"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import process from "node:process"
 import { createInterface } from "node:readline"
 import * as v8 from "node:v8"
+import { isMainThread, parentPort, threadId, Worker } from "node:worker_threads"
 import type { Container } from "../src/config/Container.ts"
 import { type Event, Events } from "../src/engine/Events.ts"
 import * as Pipeline from "../src/engine/Pipeline.ts"
@@ -88,7 +91,7 @@ const run = async (
   }
   const start = performance.now()
   const { code, events } = await Effect.runPromise(
-    Runtime.run({ id: `bench-${process.pid}-${count++}`, container: containerOf(bundle), bundle }).pipe(
+    Runtime.run({ id: `bench-${process.pid}-${threadId}-${count++}`, container: containerOf(bundle), bundle }).pipe(
       Effect.provideContext(context),
       watchedBy(watch, note)
     )
@@ -99,8 +102,8 @@ const run = async (
   return milliseconds
 }
 
-/** How many are on their way at once. */
-const atOnce = 32
+/** How many are on their way at once, in all threads together, if nothing else is said. */
+const usualAtOnce = 32
 
 const field = (name: string): number =>
   Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readFileSync("/proc/self/status", "utf8"))?.[1])
@@ -126,13 +129,28 @@ const watched = async (use: () => Promise<unknown>) => {
   }
 }
 
-const many = (count: number, each: (index: number) => Effect.Effect<unknown>) =>
+const many = (count: number, each: (index: number) => Effect.Effect<unknown>, atOnce = usualAtOnce) =>
   Effect.runPromise(
     Effect.forEach(Array.from({ length: count }, (_, index) => index), each, { concurrency: atOnce, discard: true })
   )
 
-const parallel = (bundle: string, count: number) =>
-  watched(() => many(count, () => Effect.promise(() => run(bundle, new Map()))))
+/** Each has a runtime of its own, and continues, too. */
+const workers: Array<Worker> = []
+
+/** Has a worker thread answer a request. */
+const askWorker = async (worker: Worker, request: Request): Promise<void> => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
+  worker.postMessage(request)
+  const [{ error }] = await once(worker, "message") as [{ readonly error?: string }]
+  if (error !== undefined) throw new Error(error)
+}
+
+const parallel = ({ atOnce = usualAtOnce, bundle, count, threads = 0 }: Request) => {
+  if (threads === 0) return watched(() => many(count, () => Effect.promise(() => run(bundle, new Map())), atOnce))
+  while (workers.length < threads) workers.push(new Worker(new URL(import.meta.url)))
+  const share: Request = { do: "parallel", bundle, count: count / threads, atOnce: atOnce / threads }
+  return watched(() => Promise.all(workers.map((worker) => askWorker(worker, share))))
+}
 
 /** Programs that join a container which stops whoever comes in: the start of each ends when its patience does. */
 const attacked = (bundle: string, count: number) =>
@@ -160,6 +178,8 @@ interface Request {
   readonly bundle: string
   readonly count: number
   readonly watch?: Watch
+  readonly atOnce?: number
+  readonly threads?: number
 }
 
 const runs = async ({ bundle, count, watch }: Request) => {
@@ -180,7 +200,7 @@ const answer = (request: Request): Promise<unknown> => {
     case "run":
       return runs(request)
     case "parallel":
-      return parallel(request.bundle, request.count)
+      return parallel(request)
     case "attacked":
       return attacked(request.bundle, request.count)
     case "engine":
@@ -188,11 +208,18 @@ const answer = (request: Request): Promise<unknown> => {
   }
 }
 
+const said = (request: Request): Promise<unknown> =>
+  answer(request).catch((error: unknown) => ({ error: String(error) }))
+
 const main = async () => {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const said = await answer(JSON.parse(line) as Request).catch((error: unknown) => ({ error: String(error) }))
-    process.stdout.write(`${JSON.stringify(said)}\n`)
+  if (!isMainThread) {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
+    return void parentPort!.on("message", async (request: Request) => parentPort!.postMessage(await said(request)))
   }
+  for await (const line of createInterface({ input: process.stdin })) {
+    process.stdout.write(`${JSON.stringify(await said(JSON.parse(line) as Request))}\n`)
+  }
+  for (const worker of workers) await worker.terminate()
 }
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)

@@ -71,7 +71,8 @@ export interface ProcessHandles extends Partial<Omit<Inherited, "port">> {
   /**
    * Whether a signal that would end this process first ends what it is starting or running. That holds for signals without a
    * listener, except SIGUSR1, on which Node starts its debugger. `true` if absent; with `false`, such a signal ends this
-   * process at once, as in any Node program.
+   * process at once, as in any Node program. Node tells only the main thread of signals: for what a worker thread runs, the main one
+   * must listen, and tell the worker.
    */
   readonly endOnSignal?: boolean
 }
