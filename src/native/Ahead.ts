@@ -220,7 +220,7 @@ const isLater = <A>(value: unknown): value is Later<A> => typeof value === "obje
 const masked = (value: unknown, mask: number | undefined): unknown => mask === undefined ? value : Number(value) & mask
 
 /** Whether two values of a field are the same. */
-export const isEqual = (one: unknown, other: unknown): boolean =>
+const isEqual = (one: unknown, other: unknown): boolean =>
   one === other ||
   typeof one === "object" && typeof other === "object" && one !== null && other !== null &&
     Object.entries(one).every(([key, value]) => (other as Readonly<Record<string, unknown>>)[key] === value)

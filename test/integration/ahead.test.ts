@@ -6,6 +6,7 @@
 import "./ahead/alike.ts"
 import "./ahead/apart.ts"
 import "./ahead/copies.ts"
+import "./ahead/limits.ts"
 import "./ahead/parameters.ts"
 import "./ahead/random.ts"
 import "./ahead/results.ts"

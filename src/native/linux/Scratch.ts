@@ -6,130 +6,11 @@
  */
 import { Refused } from "../Refused.ts"
 import * as Text from "../text.ts"
+import { Block, show, type Window, windowOf, type WriteLock } from "./Block.ts"
 import type { Library } from "./koffi.ts"
-import type { Field } from "./structs.ts"
 
 /** Enough for the arguments of nearly every call. */
 const bufferSize = 0x40000
-
-/** Memory, as bytes and as numbers: a view reads a number by one call, where a buffer makes five. */
-interface Views {
-  readonly bytes: Buffer
-  readonly numbers: DataView
-}
-
-const viewsOf = (bytes: Buffer): Views => ({
-  bytes,
-  numbers: new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-})
-
-/** While it is locked, nothing may be written. */
-interface WriteLock {
-  isLocked: boolean
-}
-
-/**
- * A piece of memory with its address.
- *
- * The process that makes the call may have written its content. If a length or an offset in it leads beyond the piece, that
- * is an error, and nothing outside is read.
- */
-export class Block {
-  readonly address: number
-  readonly size: number
-  readonly #views: Views
-  readonly #start: number
-  readonly #lock: WriteLock
-
-  constructor(views: Views, start: number, size: number, address: number, lock: WriteLock) {
-    this.#views = views
-    this.#start = start
-    this.size = size
-    this.address = address
-    this.#lock = lock
-  }
-
-  /** Reads a field of the structure at `at`. */
-  get<A>(field: Field<A>, at = 0): A {
-    this.#check(at + field.at, at + field.at + field.size)
-    return field.get(this.#views.numbers, this.#start + at + field.at)
-  }
-  /** Writes a field of the structure at `at`. */
-  set<A>(field: Field<A>, value: NoInfer<A>, at = 0): void {
-    if (!this.#lock.isLocked) field.set(this.#views.numbers, this.#start + at + field.at, value)
-  }
-  u32(at: number): number {
-    this.#check(at, at + 4)
-    return this.#views.numbers.getUint32(this.#start + at, true)
-  }
-  setU32(at: number, value: number): void {
-    if (!this.#lock.isLocked) this.#views.numbers.setUint32(this.#start + at, value, true)
-  }
-  i32(at: number): number {
-    this.#check(at, at + 4)
-    return this.#views.numbers.getInt32(this.#start + at, true)
-  }
-  setI32(at: number, value: number): void {
-    if (!this.#lock.isLocked) this.#views.numbers.setInt32(this.#start + at, value, true)
-  }
-  u64(at: number): bigint {
-    this.#check(at, at + 8)
-    return this.#views.numbers.getBigUint64(this.#start + at, true)
-  }
-  setU64(at: number, value: bigint): void {
-    if (!this.#lock.isLocked) this.#views.numbers.setBigUint64(this.#start + at, value, true)
-  }
-  /** Sets bit `n` of the bit set at the front. */
-  setBit(n: number): void {
-    if (!this.#lock.isLocked) this.#views.bytes[this.#start + (n >> 3)]! |= 1 << (n & 7)
-  }
-  /** The numbers of the bits that are set in the first `size` bytes. */
-  bits(size: number): ReadonlyArray<number> {
-    this.#check(0, size)
-    const found: Array<number> = []
-    for (let n = 0; n < size * 8; n++) {
-      if ((this.#views.bytes[this.#start + (n >> 3)]! & 1 << (n & 7)) !== 0) found.push(n)
-    }
-    return found
-  }
-  setBytes(at: number, bytes: Uint8Array): void {
-    if (!this.#lock.isLocked) this.#views.bytes.set(bytes, this.#start + at)
-  }
-  /** A copy that outlives the call. */
-  copy(from: number, to: number): Uint8Array {
-    this.#check(from, to)
-    return new Uint8Array(this.#views.bytes.subarray(this.#start + from, this.#start + to))
-  }
-  /** A text of known length. */
-  text(from: number, to: number): string {
-    this.#check(from, to)
-    return Text.read(this.#views.bytes, this.#start + from, this.#start + to)
-  }
-  /** A text that ends at a NUL, or at `to`. */
-  textUntilNul(from: number, to: number): string {
-    this.#check(from, to)
-    const nul = this.#views.bytes.indexOf(0, this.#start + from) - this.#start
-    return this.text(from, nul < from || nul > to ? to : nul)
-  }
-  #check(from: number, to: number): void {
-    if (!(from >= 0 && from <= to && to <= this.size)) {
-      throw new Refused("EIO", "what a call wrote is not what the kernel writes")
-    }
-  }
-  /** Writes a text and its NUL; returns the number of bytes without the NUL. */
-  setText(at: number, text: string): number {
-    if (this.#lock.isLocked) return Text.write(Buffer.alloc(text.length * 3), 0, text)
-    const length = Text.write(this.#views.bytes, this.#start + at, text)
-    this.#views.bytes[this.#start + at + length] = 0
-    return length
-  }
-}
-
-/** Memory at a fixed address. */
-export interface Memory {
-  readonly memory: Buffer
-  readonly address: number
-}
 
 /**
  * Memory at a fixed address, of which only the front is seen at first. V8 counts all that a buffer sees as memory in use, though the
@@ -154,21 +35,30 @@ export interface Hole {
   readonly parameter: number
 }
 
+const noTexts: ReadonlyArray<string> = []
+
+/** How many bytes a draft has at first: enough for nearly all. */
+const draftSize = 0x1_0000
+
+/** Memory of a draft that has ended, for the next one. */
+let spare: Buffer | undefined
+
 /** The memory of one process. */
 export class Scratch {
   readonly #library: Library
   /** What is seen of the memory: its front, until a block needs more. */
-  #seen: Views
-  /** Where blocks are written: the memory, or a draft of the part of it that begins at `#from`. */
-  #buffer: Views
-  #from = 0
+  readonly #seen: Window
+  /** Where blocks are written: the memory, or a draft of a part of it. */
+  #window: Window
+  /** The most bytes of the draft. */
+  #most = 0
   readonly #address: number
   readonly #size: number
   readonly #only: Region | undefined
   readonly #lock: WriteLock = { isLocked: false }
   #used = 0
   /** Texts of a draft that are others in a copy, and where they were written; and where a text has the room of another one. */
-  #parameters: ReadonlyArray<string> = []
+  #parameters = noTexts
   #reserved: ReadonlySet<number> | undefined
   #holes: Array<Hole> = []
   /** Blocks of the current call that did not fit, kept alive until the next call starts. */
@@ -178,10 +68,11 @@ export class Scratch {
   constructor(library: Library, only?: Region) {
     this.#library = library
     this.#only = only
-    this.#seen = viewsOf(only?.front ?? Buffer.alloc(bufferSize))
-    this.#buffer = this.#seen
-    this.#address = only?.address ?? library.addressOf(this.#seen.bytes)
-    this.#size = only?.size ?? this.#seen.bytes.length
+    const bytes = only?.front ?? Buffer.alloc(bufferSize)
+    this.#seen = windowOf(bytes)
+    this.#window = this.#seen
+    this.#address = only?.address ?? library.addressOf(bytes)
+    this.#size = only?.size ?? bytes.length
   }
 
   /** A size in bytes, limited to the room that is left if there is no other memory. */
@@ -215,34 +106,32 @@ export class Scratch {
     return { from: this.#address, to: this.#address + this.#size }
   }
 
-  /** Memory of a size in bytes, and its address. Nothing may be drafted. */
-  piece(size: number): Memory {
-    const start = this.#used
-    this.#take(start, size)
-    return { memory: this.#seen.bytes.subarray(start, start + size), address: this.#address + start }
-  }
-
   /**
    * The next blocks are written to memory that no server sees, until {@link publish} is called, or until they take more than
-   * `size` bytes. Texts that equal one of the parameters get room for another one.
+   * `most` bytes. Texts that equal one of the parameters get room for another one.
    */
-  draft(size: number, parameters: ReadonlyArray<string>): void {
+  draft(most: number, parameters: ReadonlyArray<string>): void {
     this.#parameters = parameters
     this.#holes = []
-    this.#from = this.#used
-    this.#buffer = viewsOf(Buffer.alloc(size))
+    this.#most = most
+    this.#window = windowOf(spare?.fill(0) ?? Buffer.alloc(draftSize), this.#used)
+    spare = undefined
   }
 
   /** Writes the drafted blocks to their place; returns a copy of them, or `undefined` if there are none. */
   publish(): Uint8Array | undefined {
-    if (this.#buffer === this.#seen) return undefined
-    const drafted = this.#buffer.bytes.subarray(0, this.#used - this.#from)
+    const draft = this.#window
+    if (draft === this.#seen) return undefined
+    const { bytes, from } = draft
+    const data = new Uint8Array(bytes.subarray(0, this.#used - from))
     this.#see(this.#used)
-    this.#seen.bytes.set(drafted, this.#from)
-    this.#buffer = this.#seen
-    this.#from = 0
-    this.#parameters = []
-    return drafted
+    this.#seen.bytes.set(data, from)
+    this.#window = this.#seen
+    // a block of the draft is written to still, in its new place
+    show(draft, this.#seen.bytes, 0)
+    this.#parameters = noTexts
+    if (bytes.length === draftSize) spare = bytes
+    return data
   }
 
   /** Where parameters were written in what was drafted last, counted from its front. */
@@ -259,10 +148,11 @@ export class Scratch {
   append(data: Uint8Array, holes: ReadonlyArray<Hole>, parameters: ReadonlyArray<string>): number {
     const start = this.#used
     this.#take(start, data.length)
-    this.#seen.bytes.set(data, start)
+    const { bytes } = this.#seen
+    bytes.set(data, start)
     for (const { at, parameter } of holes) {
-      const end = Text.write(this.#seen.bytes, start + at, parameters[parameter]!)
-      this.#seen.bytes[start + at + end] = 0
+      const end = Text.write(bytes, start + at, parameters[parameter]!)
+      bytes[start + at + end] = 0
     }
     return this.#address + start
   }
@@ -272,15 +162,17 @@ export class Scratch {
     return text.length * 3 < parameterSize && Text.canWrite(text)
   }
 
-  /** Copies the memory up to an offset; returns what puts the copy back. */
-  save(to: number): () => void {
-    const copy = Buffer.from(this.#seen.bytes.subarray(0, to))
-    return () => void this.#seen.bytes.set(copy)
+  /** Copies the memory between two offsets; returns what puts the copy back. */
+  save(from: number, to: number): () => void {
+    const copy = Buffer.from(this.#seen.bytes.subarray(from, to))
+    return () => void this.#seen.bytes.set(copy, from)
   }
 
-  /** Frees all blocks. */
+  /** Frees all blocks, and drops a draft that was not published. */
   reset(): void {
     this.#used = 0
+    this.#window = this.#seen
+    this.#parameters = noTexts
     if (this.#large.length > 0) this.#large = []
   }
 
@@ -289,7 +181,7 @@ export class Scratch {
     const start = this.#used
     if (start + size > this.#size) return this.#own(size)
     this.#take(start, size)
-    return new Block(this.#buffer, start - this.#from, size, this.#address + start, this.#lock)
+    return new Block(this.#window, start, size, this.#address + start, this.#lock)
   }
 
   /** Memory of a size in bytes, all zero: for a structure of which not all fields are set. */
@@ -297,7 +189,8 @@ export class Scratch {
     const start = this.#used
     const block = this.block(size)
     if (start !== this.#used && !this.#lock.isLocked) {
-      this.#buffer.bytes.fill(0, start - this.#from, start - this.#from + size)
+      const { bytes, from } = this.#window
+      bytes.fill(0, start - from, start - from + size)
     }
     return block
   }
@@ -305,7 +198,7 @@ export class Scratch {
   /** Writes a text with its NUL; returns its address. */
   text(text: string): number {
     const parameter = this.#parameters.length === 0 ? -1 : this.#parameters.indexOf(text)
-    if (parameter >= 0) this.#holes.push({ at: this.#used - this.#from, parameter })
+    if (parameter >= 0) this.#holes.push({ at: this.#used - this.#window.from, parameter })
     const isReserved = parameter >= 0 || this.#reserved?.has(this.#used) === true
     const block = this.block(Math.max(text.length * 3 + 1, isReserved ? parameterSize : 0))
     block.setText(0, text)
@@ -351,17 +244,25 @@ export class Scratch {
 
   #take(start: number, size: number): void {
     const used = start + size + 7 & ~7
-    if (used > this.#from + this.#buffer.bytes.length) this.publish()
-    if (this.#buffer === this.#seen) {
-      this.#see(start + size)
-      this.#buffer = this.#seen
-    }
+    if (this.#window !== this.#seen) this.#extend(used - this.#window.from)
+    if (this.#window === this.#seen) this.#see(start + size)
     this.#used = used
+  }
+
+  /** Makes a draft larger; publishes it if it may not have so many bytes. */
+  #extend(size: number): void {
+    const { bytes, from } = this.#window
+    if (size > this.#most) this.publish()
+    else if (size > bytes.length) {
+      const larger = Buffer.alloc(Math.max(size, 2 * bytes.length))
+      larger.set(bytes)
+      show(this.#window, larger, from)
+    }
   }
 
   /** Sees the memory up to an offset. */
   #see(to: number): void {
-    if (to > this.#seen.bytes.length && this.#only !== undefined) this.#seen = viewsOf(this.#only.whole())
+    if (to > this.#seen.bytes.length && this.#only !== undefined) show(this.#seen, this.#only.whole(), 0)
   }
 
   #own(size: number): Block {
@@ -370,6 +271,6 @@ export class Scratch {
     }
     const bytes = Buffer.alloc(Math.max(size, 4096))
     this.#large.push(bytes)
-    return new Block(viewsOf(bytes), 0, size, this.#library.addressOf(bytes), this.#lock)
+    return new Block(windowOf(bytes), 0, size, this.#library.addressOf(bytes), this.#lock)
   }
 }

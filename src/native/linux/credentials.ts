@@ -2,7 +2,7 @@
 import * as c from "../constants.ts"
 import { Refused } from "../Refused.ts"
 import type { Ids } from "../results.ts"
-import type { Block } from "./Scratch.ts"
+import type { Block } from "./Block.ts"
 import { cap_user_data, cap_user_header } from "./structs.ts"
 import { type Handlers, type Syscalls } from "./Syscalls.ts"
 

@@ -2,7 +2,7 @@
 import * as c from "../constants.ts"
 import { invalid, Refused } from "../Refused.ts"
 import type { Message } from "../results.ts"
-import type { Block } from "./Scratch.ts"
+import type { Block } from "./Block.ts"
 import { cmsghdr, iovec, msghdr, ucred } from "./structs.ts"
 import { attempted, type Handlers, type Syscalls } from "./Syscalls.ts"
 

@@ -3,7 +3,7 @@ import { deviceNumber } from "../composed.ts"
 import * as c from "../constants.ts"
 import { invalid, Refused } from "../Refused.ts"
 import type { DirectoryEntry } from "../results.ts"
-import type { Block } from "./Scratch.ts"
+import type { Block } from "./Block.ts"
 import { linux_dirent64 } from "./structs.ts"
 import type { Handlers, Syscalls } from "./Syscalls.ts"
 

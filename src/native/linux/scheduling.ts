@@ -1,7 +1,7 @@
 /** Limits and scheduling. */
 import { allProcessors, mostProcessors } from "../processors.ts"
 import { invalid } from "../Refused.ts"
-import type { Block } from "./Scratch.ts"
+import type { Block } from "./Block.ts"
 import { rlimit64, sched_attr } from "./structs.ts"
 import { type Handlers, type Syscalls } from "./Syscalls.ts"
 

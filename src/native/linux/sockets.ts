@@ -2,7 +2,7 @@
 import * as c from "../constants.ts"
 import { parseAddress } from "../inet.ts"
 import { invalid, Refused } from "../Refused.ts"
-import type { Block } from "./Scratch.ts"
+import type { Block } from "./Block.ts"
 import { pollfd, sockaddr_in, sockaddr_un, timespec, timeval } from "./structs.ts"
 import { attempted, type Handlers, type Syscalls } from "./Syscalls.ts"
 

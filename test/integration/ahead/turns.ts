@@ -219,6 +219,30 @@ describe.skipIf(missing !== undefined)("what a process has come to", () => {
       assert.isBelow(third.turns, first.turns)
     }))
 
+  it.live("is the mode of a file, too, as long as it stays the same", () =>
+    Effect.gen(function*() {
+      const kernel = Linux.make()
+      const place = path.join(directory, "moded")
+      fs.writeFileSync(place, "")
+      const mode = Effect.gen(function*() {
+        const stat = yield* Files.using(at("moded", O.PATH | O.CLOEXEC), Files.stat)
+        const found = stat.mode & 0o7777
+        yield* sys.umask({ mask: 0 })
+        return found
+      })
+      const turns: Array<number> = []
+      for (const expected of [0o640, 0o640, 0o640, 0o600, 0o600, 0o600]) {
+        fs.chmodSync(place, expected)
+        const one = yield* inTurns(kernel, mode, "reading a mode")
+        assert.strictEqual(one.end, expected)
+        turns.push(one.turns)
+      }
+      const [first, second, third, other, ...last] = turns
+      assert.isBelow(second!, first!)
+      assert.deepStrictEqual([third, ...last], [second, second, second])
+      assert.isAbove(other!, second!)
+    }))
+
   it.live("is no more than likely: one for which it is otherwise comes to its own", () =>
     Effect.gen(function*() {
       const kernel = Linux.make()

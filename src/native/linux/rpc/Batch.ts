@@ -5,21 +5,13 @@
  * this side reads only the results.
  */
 import type { Word } from "../koffi.ts"
-import type { Memory, Scratch } from "../Scratch.ts"
+import type { Region } from "../Scratch.ts"
 import type { Places } from "./Kept.ts"
 import { entry as at, expected as kinds, number as numbers, sizes } from "./layout.ts"
 import { putWord, wordAt } from "./words.ts"
 
 const entrySize = sizes.entry
-
-/**
- * How many entries a list has at most. All calls of a default container between two that must be made by themselves fit into one
- * list, so that it is handed over once. The smallest memory that a server may have has room for fewer.
- */
-const [many, few] = [1024, 384]
-
-/** How many bytes a list takes, by how many are free: the arguments of its calls take the rest, which is the larger part. */
-const batchSize = (free: number): number => (free > 8 * many * entrySize ? many : few) * entrySize
+const entryWords = entrySize / 4
 
 /** What a result must be so that the next entry is made: anything, no failure, or a number. */
 export type Expected = "anything" | "success" | number
@@ -40,42 +32,45 @@ export interface Entries {
   readonly dataAt: number
 }
 
-/** Words of a list that is not written yet. Only one list at a time uses them. */
-let draft: Int32Array | undefined
+/** How many words of a draft are kept for the next one. */
+const draftWords = 1024 * entryWords
+
+/** Words of a draft that has ended, for the next one. */
+let spare: Int32Array | undefined
 
 /** One list. */
 export class Batch {
   readonly address: number
   /** The most entries that it can have. */
   readonly most: number
-  readonly #shared: Int32Array
+  readonly #region: Region
+  /** What is seen of the region: its front, until there are more entries. */
+  #shared: Int32Array
   #words: Int32Array
   #view: DataView
   #length = 0
   /** The first entry that is only drafted. */
   #drafted: number | undefined
 
-  constructor({ address, memory }: Memory) {
-    this.address = address
-    this.most = memory.byteLength / entrySize
-    this.#shared = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4)
+  constructor(region: Region) {
+    this.address = region.address
+    this.most = Math.floor(region.size / entrySize)
+    this.#region = region
+    this.#shared = wordsOf(region.front)
     this.#words = this.#shared
     this.#view = viewOf(this.#words)
-  }
-
-  /** Makes a list at the front of a process's memory; `start` is where the arguments begin. */
-  static at(memory: Scratch): { readonly batch: Batch; readonly start: number } {
-    memory.reset()
-    const batch = new Batch(memory.piece(batchSize(memory.room)))
-    return { batch, start: memory.used }
   }
 
   get length(): number {
     return this.#length
   }
 
+  /** Removes all entries, and drops those that are only drafted. */
   clear(): void {
     this.#length = 0
+    if (!this.isDrafted) return
+    this.#drafted = undefined
+    this.#use(this.#shared)
   }
 
   /** Goes back to an entry, to write it and those behind it again as they are. */
@@ -85,31 +80,57 @@ export class Batch {
 
   /** The next entries are written to memory that no server sees, until {@link publish} is called. */
   draft(): void {
-    if (draft === undefined || draft.length < this.#shared.length) draft = new Int32Array(this.#shared.length)
-    this.#words = draft
-    this.#view = viewOf(draft)
     this.#drafted = this.#length
+    this.#use(spare ?? new Int32Array(draftWords))
+    spare = undefined
+    this.#see(this.#length)
+  }
+
+  /** Whether entries are only drafted. */
+  get isDrafted(): boolean {
+    return this.#drafted !== undefined
   }
 
   /** Writes the drafted entries to the list; returns a copy of them. */
   publish(): Int32Array | undefined {
     if (this.#drafted === undefined) return undefined
-    const first = this.#drafted * entrySize / 4
-    const words = this.#words.slice(first, this.#length * entrySize / 4)
+    const draft = this.#words
+    const first = this.#drafted * entryWords
+    const words = draft.slice(first, this.#length * entryWords)
     this.#drafted = undefined
-    this.#words = this.#shared
-    this.#view = viewOf(this.#shared)
+    if (draft.length === draftWords) spare = draft
+    this.#use(this.#shared)
+    this.#see(this.#length)
     this.#words.set(words, first)
     return words
   }
 
+  #use(words: Int32Array): void {
+    this.#words = words
+    this.#view = viewOf(words)
+  }
+
+  /** Has room for a number of entries. */
+  #see(length: number): void {
+    if (length * entryWords <= this.#words.length) return
+    if (this.isDrafted) {
+      const larger = new Int32Array(Math.max(length * entryWords, 2 * this.#words.length))
+      larger.set(this.#words)
+      return this.#use(larger)
+    }
+    this.#shared = wordsOf(this.#region.whole())
+    this.#use(this.#shared)
+  }
+
   /** Adds entries that were copied from another list. Their arguments are at `data`. */
   append({ dataAt, entriesAt, places, words }: Entries, data: number): void {
-    const first = this.#length * entrySize / 4
+    const first = this.#length * entryWords
+    const length = this.#length + words.length / entryWords
+    this.#see(length)
     this.#words.set(words, first)
     this.#move(places.inData, first, data - dataAt)
     this.#move(places.inEntries, first, this.address + this.#length * entrySize - entriesAt)
-    this.#length += words.length * 4 / entrySize
+    this.#length = length
   }
 
   #move(places: ReadonlyArray<number>, first: number, by: number): void {
@@ -170,6 +191,7 @@ export class Batch {
 
   #entry(number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word): number {
     const start = this.#length++ * entrySize
+    this.#see(this.#length)
     const args = start + at.arguments
     // without another call for each word: code that runs for the first time is interpreted
     const words = this.#words
@@ -189,6 +211,9 @@ export class Batch {
     putWord(this.#words, this.#view, offset, value)
   }
 }
+
+const wordsOf = ({ buffer, byteLength, byteOffset }: Buffer): Int32Array =>
+  new Int32Array(buffer, byteOffset, byteLength / 4)
 
 const viewOf = ({ buffer, byteLength, byteOffset }: Int32Array): DataView =>
   new DataView(buffer, byteOffset, byteLength)

@@ -3,7 +3,8 @@
  * at once.
  */
 import type { Times } from "../../Ahead.ts"
-import type { Block, Scratch } from "../Scratch.ts"
+import type { Block } from "../Block.ts"
+import type { Scratch } from "../Scratch.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Batch } from "./Batch.ts"
 

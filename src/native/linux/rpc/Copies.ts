@@ -26,46 +26,40 @@ interface Listing {
   readonly memory: Scratch
 }
 
-const countOf = ({ entries: { words } }: Kept): number => words.length * 4 / sizes.entry
+/** How many entries a part has. */
+export const countOf = ({ entries: { words } }: Kept): number => words.length * 4 / sizes.entry
 
-/** Whether a list has room for a part, for one more entry, and for the arguments of the largest calls after it. */
-export const hasRoom = (kept: Kept, { batch, memory }: Listing, room: number): boolean =>
-  batch.length + countOf(kept) + 1 <= batch.most - 16 && memory.room - kept.data.length >= 2 * room
+/** The copy that has an entry of the list. */
+export const copyAt = (copies: ReadonlyArray<Copy>, entry: number): Copy | undefined =>
+  copies.find(({ first, kept }) => entry >= first && entry < first + countOf(kept))
 
 /**
- * Runs the parts that were copied, now that one call of the list has not returned what it did before. So each call is known
- * again, with its part. What the server has written stays as it is.
+ * Runs a part that was copied, now that one of its calls has not returned what it did before. So each of its calls is known
+ * again. What the server has written stays as it is.
  *
- * @param run runs one part; returns its calls
+ * @param run runs the part; returns its calls
  */
-export const runCopies = (
-  copies: ReadonlyArray<Copy>,
+export const runCopy = (
+  { at, first, kept, name }: Copy,
   { batch, memory }: Listing,
-  run: (copy: Copy) => Effect.Effect<ReadonlyArray<Made>>
+  run: Effect.Effect<ReadonlyArray<Made>>
 ): Effect.Effect<ReadonlyArray<Made>> =>
   Effect.suspend(() => {
     const { length } = batch
     const { used } = memory
-    const putBack = memory.save(Math.max(...copies.map(({ at, kept }) => at + kept.data.length)))
-    const all: Array<Made> = []
-    const runOne = (copy: Copy) =>
-      Effect.suspend(() => {
-        const { at, first, kept, name } = copy
-        batch.rewind(first)
-        memory.used = at
-        memory.reserved = new Set(kept.holes.map((hole) => at + hole.at))
-        return Effect.map(run(copy), (calls) => {
-          memory.reserved = undefined
-          all.push(...calls)
-          if (batch.length !== first + countOf(kept) || memory.used !== at + kept.data.length) {
-            throw new Error(`step ${name} is not deterministic: with the same facts it makes other calls`)
-          }
-        })
-      })
-    return Effect.map(Effect.forEach(copies, runOne, { discard: true }), () => {
+    const end = at + kept.data.length
+    const putBack = memory.save(at, end)
+    batch.rewind(first)
+    memory.used = at
+    memory.reserved = new Set(kept.holes.map((hole) => at + hole.at))
+    return Effect.map(run, (calls) => {
+      memory.reserved = undefined
+      if (batch.length !== first + countOf(kept) || memory.used !== end) {
+        throw new Error(`step ${name} is not deterministic: with the same facts it makes other calls`)
+      }
       putBack()
       batch.rewind(length)
       memory.used = used
-      return all
+      return calls
     })
   })

@@ -9,12 +9,11 @@ import type { Batch } from "./Batch.ts"
 import { mayWait } from "./guesses.ts"
 import { addressesIn, type Circumstances, holdsAddress, type Kept } from "./Kept.ts"
 import { sizes } from "./layout.ts"
-import type { List } from "./List.ts"
 import { type Made, noCall } from "./Made.ts"
 import type { FileChanges, OpenFiles } from "./OpenFiles.ts"
 
-/** The most memory, in bytes, that the arguments of a part take if it is kept. */
-const mostData = 0x10000
+/** The most memory, in bytes, that the arguments of a part take if it is kept: a few times those of 500 mounts. */
+export const mostData = 0x20_0000
 
 /** Where a part is. */
 export interface Place extends Circumstances {
@@ -59,7 +58,6 @@ export class Draft {
   finish(
     exit: Exit.Exit<unknown, unknown>,
     log: ReadonlyArray<Made>,
-    list: List,
     files: OpenFiles
   ): Kept | undefined {
     const { data, words } = this.#publish()
@@ -82,10 +80,12 @@ export class Draft {
     const entriesAt = batch.address + this.#first * sizes.entry
     const dataAt = memory.range.from + this.#at
     const entries = { from: entriesAt, to: entriesAt + words.byteLength }
-    const places = addressesIn(words, entries, { from: dataAt, to: dataAt + data.length }, memory.range)
+    // the arguments come after the list
+    const all = { from: batch.address, to: memory.range.to }
+    const places = addressesIn(words, entries, { from: dataAt, to: dataAt + data.length }, all)
     // in a copy it would have the name of another container's file, which messages show
     if (changes?.opened.some(({ lineage }) => isNamedBy(lineage, parameters)) === true) return undefined
-    if (changes === undefined || known === undefined || places === undefined || holdsAddress(data, memory.range)) {
+    if (changes === undefined || known === undefined || places === undefined || holdsAddress(data, all)) {
       return undefined
     }
     return {
@@ -95,7 +95,6 @@ export class Draft {
       entries: { words, places, entriesAt, dataAt },
       data,
       holes,
-      checks: list.checksFrom(this.#first),
       files: changes,
       waits: log.some(({ call }) => mayWait(call))
     }

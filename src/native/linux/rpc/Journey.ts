@@ -12,7 +12,7 @@ import type { Errno } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import { located } from "../failed.ts"
 import { checkResult } from "./checks.ts"
-import { type Copy, hasRoom, runCopies } from "./Copies.ts"
+import { type Copy, copyAt, runCopy } from "./Copies.ts"
 import { Draft } from "./Draft.ts"
 import { fits, isAlone, room, textSize } from "./guesses.ts"
 import { Handlers } from "./Handlers.ts"
@@ -113,7 +113,7 @@ export class Journey implements Ahead.Journey {
     this.#process.kept.end()
     // another part may be lost as well, and this one is forgotten then
     if (this.isLost) return draft.stop()
-    const kept = draft.finish(exit, this.#parts[this.#current]!.log, this.#list, this.#process.files)
+    const kept = draft.finish(exit, this.#parts[this.#current]!.log, this.#process.files)
     if (kept === undefined) return
     this.#list.drafted = [...this.#list.drafted, { of: draft.keeping.of, kept, part: this.#current }]
   }
@@ -125,9 +125,9 @@ export class Journey implements Ahead.Journey {
   ): Exit.Exit<unknown> | undefined => {
     // what ran before has answers, and what is looked at must have been made by the effect
     if (this.#isKept || this.#defect !== undefined || this.#parts[this.#current + 1] !== undefined) return undefined
-    const { files, history, kept: all, link, memory } = this.#process
+    const { files, history, kept: all, link } = this.#process
     const found = all.find(inputs, { files, link, answers: history.of(name) })
-    if (found === undefined || !hasRoom(found.kept, { batch: this.#list.batch, memory }, room)) return undefined
+    if (found === undefined || !this.#list.hasRoom(found.kept)) return undefined
     const { kept, parameters } = found
     this.#enter(name)
     return this.#list.copy({ of: inputs.of, kept, part: this.#current, name, self }, parameters)
@@ -193,7 +193,7 @@ export class Journey implements Ahead.Journey {
     if (call === noCall || isAlone(call) || isLarge || call._tag === "dup3" && call.newfd === link) {
       return this.#alone(part, call, plain)
     }
-    if (this.#list.batch.length > this.#list.batch.most - 16 || memory.room < room && memory.used > this.#list.start) {
+    if (this.#list.isFull) {
       return Effect.andThen(this.#flush(), Effect.suspend(() => this.isLost ? astray : this.#join(part, call, guess)))
     }
     return this.#join(part, call, guess)
@@ -265,11 +265,11 @@ export class Journey implements Ahead.Journey {
     check: (check, question) => {
       this.#list.check(this.#current, check, question)
     },
-    likely: (question, guess) => {
-      const answer = this.#parts[this.#current]!.answers?.get(question)
-      return answer === undefined ? guess : answer === 1
+    known: (question) => this.#parts[this.#current]!.answers?.get(question),
+    learning: (question) => {
+      const { name } = this.#parts[this.#current]!
+      return (answer) => this.#process.history.remember(name, question, Number(answer))
     },
-    learn: (question, answer) => this.#process.history.learn(this.#parts[this.#current]!.name, question, answer),
     lose: () => {
       this.isLost = true
       this.#parts[this.#current]!.early++
@@ -301,10 +301,12 @@ export class Journey implements Ahead.Journey {
       const last = made.find(({ call }) => isLast(call))
       if (last !== undefined) batch.watch(last.first - 1)
       return this.#process.make(batch.address, length, waits).pipe(
-        Effect.flatMap((held) => {
-          if (held === undefined) return this.#leave(last)
-          if (held === length || copies.length === 0) return this.#take(held, length)
-          return Effect.andThen(this.#runCopies(), Effect.suspend(() => this.#take(held, length)))
+        Effect.flatMap((said) => {
+          if (said === undefined) return this.#leave(last)
+          const held = said >= 0 && said <= length ? said : 0
+          const wrong = copyAt(copies, held)
+          if (wrong === undefined) return this.#take(held, length)
+          return Effect.andThen(this.#runCopy(wrong), Effect.suspend(() => this.#take(held, length)))
         }),
         Effect.tapCause((cause) => Effect.sync(() => void (this.#defect ??= Effect.failCause(cause))))
       )
@@ -319,21 +321,20 @@ export class Journey implements Ahead.Journey {
     return this.#take(last.first, last.first)
   }
 
-  /** Runs the parts that were copied, so that each call of the list is known again. */
-  #runCopies(): Effect.Effect<void> {
-    const { files, memory } = this.#process
-    const { copies, made } = this.#list
+  /** Runs a part whose calls were copied, so that each of them is known again. */
+  #runCopy(copy: Copy): Effect.Effect<void> {
+    const { batch, made } = this.#list
+    const { files, kept, memory } = this.#process
     const [current, guess, entering] = [this.#current, this.#guess, this.#entering]
-    this.#list.copies = []
-    const run = ({ part, self }: Copy) =>
-      Effect.suspend(() => {
-        this.#current = part
-        this.#process.files = this.#parts[part]!.files.copy()
-        this.#list.made = []
-        this.#reset()
-        return Effect.map(Effect.exit(Effect.uninterruptible(self())), () => this.#list.made)
-      })
-    return Effect.map(runCopies(copies, { batch: this.#list.batch, memory }, run), (more) => {
+    kept.drop(copy.kept)
+    const run = Effect.suspend(() => {
+      this.#current = copy.part
+      this.#process.files = this.#parts[copy.part]!.files.copy()
+      this.#list.made = []
+      this.#reset()
+      return Effect.map(Effect.exit(Effect.uninterruptible(copy.self())), () => this.#list.made)
+    })
+    return Effect.map(runCopy(copy, { batch, memory }, run), (more) => {
       this.#current = current
       this.#process.files = files
       this.#guess = guess
@@ -343,8 +344,7 @@ export class Journey implements Ahead.Journey {
   }
 
   /** Takes the outcome of a list: which calls were made, and which call or check was not as expected. */
-  #take(said: number, length: number): Effect.Effect<void, SyscallError> {
-    const held = said >= 0 && said <= length ? said : 0
+  #take(held: number, length: number): Effect.Effect<void, SyscallError> {
     const asked = held < length ? this.#list.asked(held) : undefined
     const { known, lost, unlucky } = sort(this.#list.made, held, (entry) => this.#list.batch.result(entry))
     if (unlucky !== undefined) remember(this.#process.history, unlucky)
@@ -371,7 +371,7 @@ export class Journey implements Ahead.Journey {
     }
     // a handler makes several calls, each with the answer to the one before
     if (this.#list.made.length > 0) return this.#flush()
-    this.#process.memory.used = this.#list.start
+    this.#process.memory.used = 0
     // the steps before this one are certain and never run again, so their calls are forgotten
     if (!this.isLost && !this.#isKept) { for (let part = 0; part < this.#current; part++) this.#parts[part]!.log = [] }
     return Effect.void

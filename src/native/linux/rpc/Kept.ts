@@ -14,13 +14,6 @@ import { entry as at, number as numbers, sizes } from "./layout.ts"
 import type { FileChanges, OpenFiles } from "./OpenFiles.ts"
 import { wordAt } from "./words.ts"
 
-/** A check in the list: its entry, counted from the part's first, and the question that it answers. */
-export interface KeptCheck {
-  readonly entry: number
-  readonly question: string | undefined
-  readonly equals: boolean
-}
-
 /** The state of a process that decides how a part's calls look, besides the part's inputs. */
 export interface Circumstances {
   readonly files: OpenFiles
@@ -39,7 +32,6 @@ export interface Kept {
   readonly data: Uint8Array
   /** Where its parameters are among them. */
   readonly holes: ReadonlyArray<Hole>
-  readonly checks: ReadonlyArray<KeptCheck>
   readonly files: FileChanges
   /** Whether one of its calls may wait for another process. */
   readonly waits: boolean
@@ -47,6 +39,9 @@ export interface Kept {
 
 /** How many runs of one step are kept: enough for some kinds of containers at a time. */
 const most = 4
+
+/** How many runs of all steps are kept, and how many bytes their calls take: a list of 500 mounts takes 1.6 MB. */
+const mostOfAll = { runs: 512, bytes: 0x100_0000 } as const
 
 /** After so many runs that did not help another, only each {@link rarely}th is kept. */
 const enough = 8
@@ -62,9 +57,16 @@ interface Record {
   unused: number
 }
 
+/** How many bytes the calls of a part take. */
+const bytesOf = ({ data, entries: { words, places } }: Kept): number =>
+  data.byteLength + words.byteLength + 8 * (places.inData.length + places.inEntries.length)
+
 /** What is kept of all steps of a kernel. */
 export class KeptParts {
   readonly #records = new WeakMap<object, Record>()
+  /** All that is kept, the oldest first. */
+  readonly #all = new Map<Kept, Record>()
+  #bytes = 0
   /** Memory in which a part writes its calls first; only one part at a time does. */
   #isFree = true
 
@@ -122,14 +124,23 @@ export class KeptParts {
   add(step: object, kept: Kept): void {
     const record = this.#of(step)
     record.kept.unshift(kept)
-    record.kept.length = Math.min(record.kept.length, most)
+    this.#all.set(kept, record)
+    this.#bytes += bytesOf(kept)
+    const last = record.kept[most]
+    if (last !== undefined) this.drop(last)
+    for (const oldest of this.#all.keys()) {
+      if (this.#all.size <= mostOfAll.runs && this.#bytes <= mostOfAll.bytes) break
+      this.drop(oldest)
+    }
   }
 
-  /** A call that was copied has returned something else. */
-  drop(step: object, kept: Kept): void {
-    const record = this.#of(step)
-    const index = record.kept.indexOf(kept)
-    if (index >= 0) record.kept.splice(index, 1)
+  /** Forgets a run: a call that was copied has returned something else, or there are too many. */
+  drop(kept: Kept): void {
+    const record = this.#all.get(kept)
+    if (record === undefined) return
+    this.#all.delete(kept)
+    this.#bytes -= bytesOf(kept)
+    record.kept.splice(record.kept.indexOf(kept), 1)
   }
 }
 

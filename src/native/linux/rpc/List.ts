@@ -2,11 +2,11 @@
  * The list of calls that a journey writes.
  */
 import type * as Exit from "effect/Exit"
-import { Batch, type Check } from "./Batch.ts"
+import type { Batch, Check } from "./Batch.ts"
 import { Clock } from "./Clock.ts"
-import type { Copy } from "./Copies.ts"
-import { mayWait } from "./guesses.ts"
-import type { Kept, KeptCheck } from "./Kept.ts"
+import { type Copy, countOf } from "./Copies.ts"
+import { mayWait, room } from "./guesses.ts"
+import type { Kept } from "./Kept.ts"
 import { isLast, type Made } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
@@ -17,12 +17,22 @@ interface Asked {
   readonly equals: boolean
 }
 
+/**
+ * How many entries a list has at most, besides those that were copied. All calls of a default container between two that must
+ * be made by themselves fit into one list, so that it is handed over once. If a guess is wrong, the steps of a longer list have
+ * run for longer in vain.
+ */
+const usual = 1024
+
+/** How many entries a call has at most: an exchange on a socket. */
+const margin = 16
+
 /** The list, and what is known of its entries. */
 export class List {
   readonly #process: Process
   batch: Batch
-  /** Where the arguments begin in memory. */
-  start: number
+  /** How many of its entries were copied. */
+  #copied = 0
   /** Calls that have entries in the list or still lack an answer, in order. */
   made: Array<Made> = []
   /** The parts that did not run: their calls were copied. */
@@ -37,16 +47,31 @@ export class List {
   constructor(process: Process) {
     this.#process = process
     this.clock = new Clock(process)
-    const { batch, start } = Batch.at(process.memory)
-    this.batch = batch
-    this.start = start
+    this.batch = process.batch
+    this.renew()
   }
 
-  /** Begins a new one: a call's arguments have replaced it, and the process may be a new one with new memory. */
+  /** Begins a new one: a call's arguments are in the memory, and the process may be a new one with new memory. */
   renew(): void {
-    const { batch, start } = Batch.at(this.#process.memory)
-    this.batch = batch
-    this.start = start
+    this.batch = this.#process.batch
+    this.batch.clear()
+    this.#process.memory.reset()
+  }
+
+  /**
+   * Whether it must be handed over before the next call. One that is drafted may be as long as there is room for it: it can only
+   * be kept as a whole, and if a guess is wrong, the step is not drafted when it runs again.
+   */
+  get isFull(): boolean {
+    const { isDrafted, length, most } = this.batch
+    const { room: left, used } = this.#process.memory
+    return length > most - margin || !isDrafted && length - this.#copied > usual - margin || left < room && used > 0
+  }
+
+  /** Whether a part can be copied to it, with one more entry, and the arguments of the largest calls after it. */
+  hasRoom(kept: Kept): boolean {
+    const { length, most } = this.batch
+    return length + countOf(kept) + 1 <= most - margin && this.#process.memory.room - kept.data.length >= 2 * room
   }
 
   /** Whether it has no calls but the clock's. */
@@ -65,14 +90,9 @@ export class List {
     this.batch.check(check)
   }
 
+  /** The question of an entry, if it is a check of a part that ran. */
   asked(entry: number): Asked | undefined {
     return this.#checks.get(entry)
-  }
-
-  /** The checks from an entry on, counted from it. */
-  checksFrom(first: number): ReadonlyArray<KeptCheck> {
-    return [...this.#checks].filter(([entry]) => entry >= first)
-      .map(([entry, { equals, question }]) => ({ entry: entry - first, question, equals }))
   }
 
   /** Adds the calls of an earlier run of a part, with the parameters of this one; returns what they have led to. */
@@ -83,9 +103,7 @@ export class List {
     const { files, memory } = this.#process
     const copy: Copy = { kept, of, part, name, first: this.batch.length, at: memory.used, self }
     this.batch.append(kept.entries, memory.append(kept.data, kept.holes, parameters))
-    for (const { entry, equals, question } of kept.checks) {
-      this.#checks.set(copy.first + entry, { part: copy.part, question, equals })
-    }
+    this.#copied += countOf(kept)
     files.change(kept.files)
     this.copies = [...this.copies, copy]
     return kept.exit
@@ -93,13 +111,12 @@ export class List {
 
   /** Keeps the parts of which all calls have returned what was expected: those before the first that is lost. */
   keep(lost: number): void {
-    const { kept } = this.#process
-    for (const { kept: one, of, part } of this.drafted) if (part < lost) kept.add(of, one)
-    for (const { kept: one, of, part } of this.copies) if (part === lost) kept.drop(of, one)
+    for (const { kept, of, part } of this.drafted) if (part < lost) this.#process.kept.add(of, kept)
   }
 
   clear(): void {
     this.batch.clear()
+    this.#copied = 0
     this.copies = []
     this.drafted = []
     this.#checks.clear()

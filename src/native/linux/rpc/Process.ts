@@ -7,6 +7,7 @@ import type { Call, SyscallError } from "../../Kernel.ts"
 import type { Scratch } from "../Scratch.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Raw } from "../Syscalls.ts"
+import type { Batch } from "./Batch.ts"
 import type { History } from "./History.ts"
 import type { KeptParts } from "./Kept.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
@@ -16,6 +17,8 @@ export interface Process {
   /** Its descriptors, as far as they are known. */
   files: OpenFiles
   readonly memory: Scratch
+  /** Its list of calls. */
+  readonly batch: Batch
   readonly numbers: Numbers
   /** What was learned from earlier processes. */
   readonly history: History

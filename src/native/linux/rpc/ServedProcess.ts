@@ -11,6 +11,7 @@ import { exitOf } from "../failed.ts"
 import type { Scratch } from "../Scratch.ts"
 import type { Numbers } from "../syscallNumbers.ts"
 import type { Handlers, Raw } from "../Syscalls.ts"
+import type { Batch } from "./Batch.ts"
 import type { Come } from "./BlockingCalls.ts"
 import { gone, pending } from "./Client.ts"
 import type { History } from "./History.ts"
@@ -53,6 +54,10 @@ export class ServedProcess implements Process {
 
   get memory(): Scratch {
     return this.#server.slot.memory
+  }
+
+  get batch(): Batch {
+    return this.#server.slot.batch
   }
 
   get link(): number | undefined {

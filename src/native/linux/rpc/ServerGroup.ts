@@ -3,6 +3,7 @@
  */
 import type { Scratch } from "../Scratch.ts"
 import type { Handlers } from "../Syscalls.ts"
+import type { Batch } from "./Batch.ts"
 import type { Client } from "./Client.ts"
 import type { Link } from "./Link.ts"
 import type { Mailbox } from "./Mailbox.ts"
@@ -33,6 +34,8 @@ export interface Slot {
   readonly client: Client
   /** The memory for arguments. */
   readonly memory: Scratch
+  /** Its list of calls. */
+  readonly batch: Batch
   readonly handlers: Handlers
   readonly link: LinkEnd
   readonly server: { current: Server | undefined }

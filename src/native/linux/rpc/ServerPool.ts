@@ -41,6 +41,7 @@ import { Refused, refused } from "../../Refused.ts"
 import type { Library } from "../koffi.ts"
 import { Scratch } from "../Scratch.ts"
 import * as Syscalls from "../Syscalls.ts"
+import { Batch } from "./Batch.ts"
 import { Client, gone, pending } from "./Client.ts"
 import type { Guard } from "./Guard.ts"
 import { Link } from "./Link.ts"
@@ -373,15 +374,16 @@ export class ServerPool {
     return slot
   }
 
-  #newSlot({ mailbox: { address, memory: bytes }, scratch }: Segment, group: ServerGroup): Slot {
+  #newSlot({ list, mailbox: { address, memory: bytes }, scratch }: Segment, group: ServerGroup): Slot {
     const link: LinkEnd = { fd: undefined }
     const mailbox = new Mailbox(bytes, address, this.#parts.cores)
     const memory = new Scratch(this.#library, scratch)
     const client = new Client(this.#library, mailbox, memory)
     const machine = Syscalls.make(this.#library, { raw: client.make, memory })
     const handlers = sparing(this.#handlersOf(machine), link, mailbox)
+    const batch = new Batch(list)
     const server = { current: undefined }
-    return { group, mailbox, client, memory, handlers, link, server, isLost: false, waiter: undefined }
+    return { group, mailbox, client, memory, batch, handlers, link, server, isLost: false, waiter: undefined }
   }
 
   get #parts(): Parts {

@@ -19,24 +19,29 @@ import type { Own } from "./ownCalls.ts"
 
 const page = 4096
 
-/** How much of a segment is seen at first: enough for the lists of nearly every container, and not more than any segment has. */
-const front = 0x4_0000
+/**
+ * How many bytes of a list, and of the arguments, are seen at first: enough for nearly every container, and not more arguments
+ * than any segment has.
+ */
+const front = 0x2_0000
 
 /** The memory of a group: a head (see {@link Spawner}), and then a number of segments, one for each server. */
 interface Layout {
   readonly segment: number
   readonly segments: number
+  /** How many bytes of a segment are for a list of calls. */
+  readonly list: number
 }
 
 /**
  * Layouts, of which the first that fits is used, since a limit may be in the way. A segment must have room for the largest
- * message of a channel.
+ * message of a channel. The larger ones have room for the list of a container with 900 mounts; what is not used takes no memory.
  */
 const layouts: ReadonlyArray<Layout> = [
-  { segment: 0x80_0000, segments: 63 },
-  { segment: 0x80_0000, segments: 3 },
-  { segment: 0x10_0000, segments: 3 },
-  { segment: 0x4_0000, segments: 2 }
+  { segment: 0xa0_0000, segments: 63, list: 0x20_0000 },
+  { segment: 0xa0_0000, segments: 3, list: 0x20_0000 },
+  { segment: 0x10_0000, segments: 3, list: 0xc000 },
+  { segment: 0x4_0000, segments: 2, list: 0xc000 }
 ]
 const sizeOf = ({ segment, segments }: Layout): number => sizes.head + segment * segments
 
@@ -57,6 +62,8 @@ const attempts = 4
 /** A piece of memory for a server. */
 export interface Segment {
   readonly mailbox: { readonly memory: Buffer; readonly address: number }
+  readonly list: Region
+  /** The rest, for arguments. */
   readonly scratch: Region
 }
 
@@ -114,25 +121,23 @@ export class SharedMemory {
   }
 
   /** The segment of a group's memory for one of its servers, counted from 0. Throws {@link Refused} if there is none left. */
-  segment({ address, layout: { segment, segments } }: GroupMemory, index: number): Segment {
+  segment({ address, layout: { list, segment, segments } }: GroupMemory, index: number): Segment {
     if (index >= segments) {
       const limit = segments < layouts[0]!.segments ? " by RLIMIT_FSIZE or RLIMIT_AS" : ""
       throw new Refused("EAGAIN", `a process and what it has cloned can't be more than ${segments}${limit}`)
     }
-    return this.#piece(address + sizes.head + index * segment, segment)
+    const start = address + sizes.head + index * segment
+    const [listAt, scratchAt] = [start + page, start + page + list]
+    return {
+      mailbox: { memory: Buffer.from(this.#library.memoryAt(start, page)), address: start },
+      list: this.#region(listAt, list),
+      scratch: this.#region(scratchAt, start + segment - scratchAt)
+    }
   }
 
-  #piece(address: number, size: number): Segment {
-    const memory = this.#library.memoryAt(address, front)
-    const scratch = { address: address + page, size: size - page }
-    return {
-      mailbox: { memory: Buffer.from(memory, 0, page), address },
-      scratch: {
-        ...scratch,
-        front: Buffer.from(memory, page),
-        whole: () => Buffer.from(this.#library.memoryAt(scratch.address, scratch.size))
-      }
-    }
+  #region(address: number, size: number): Region {
+    const seen = (size: number) => Buffer.from(this.#library.memoryAt(address, size))
+    return { address, size, front: seen(Math.min(front, size)), whole: () => seen(size) }
   }
 
   /**

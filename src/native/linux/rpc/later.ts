@@ -15,10 +15,10 @@ export interface Journeying {
   readonly check: (check: Check, question?: string) => void
   /** Reports that a field was read that only the kernel can tell. */
   readonly lose: () => void
-  /** The likely answer to a question: that for an earlier container, or else a guess. */
-  readonly likely: (question: string, guess: Ahead.Likely) => Ahead.Likely
-  /** Remembers the answer to a question that had no likely one. */
-  readonly learn: (question: string, answer: boolean) => void
+  /** The answer to a question for an earlier container, if it was remembered. */
+  readonly known: (question: string) => number | undefined
+  /** Returns what remembers the answer to a question of the running part. */
+  readonly learning: (question: string) => (answer: boolean | number) => void
 }
 
 /** The offset of a field, and which of the eight bytes there belong to it. */
@@ -52,6 +52,9 @@ const inFileSystem: Readonly<Record<keyof FileSystemStat, FieldBits>> = {
   flags: place(statfs.fields.f_flags)
 }
 
+/** Fields that are most likely the same for the next container. */
+const steady: ReadonlySet<string> = new Set<keyof Stat>(["mode"])
+
 const bitsOf = (value: unknown, mask: bigint): bigint => {
   if (typeof value === "boolean") return value ? mask : 0n
   if (typeof value === "object") {
@@ -73,7 +76,7 @@ export class Coming<A extends object> implements Ahead.Later<A> {
   readonly #index: number
   /** How many questions have been asked. */
   #questions = 0
-  /** Called with the result when it comes, if a question waits for it. */
+  /** Called with the result when it comes: the answer to a question is not certain, or not known. */
   #open: ((value: A) => void) | undefined
 
   /** @param index the number of the call in its part */
@@ -102,8 +105,32 @@ export class Coming<A extends object> implements Ahead.Later<A> {
   /** A field, if its value is known. */
   read<K extends keyof A>(field: K): A[K] {
     if (this.#value !== undefined) return this.#value[field]
+    if (!steady.has(field as string)) return this.#lose()
+    const question = this.#question()
+    const known = this.#journey.known(question) as A[K] | undefined
+    this.#learn(question, (come) => come[field] as number)
+    if (known === undefined) return this.#lose()
+    this.#expect(field, known, true)
+    return known
+  }
+
+  #lose(): never {
     this.#journey.lose()
     throw unknown
+  }
+
+  /** Remembers the answer to a question when the result has come. */
+  #learn(question: string, answer: (come: A) => boolean | number): void {
+    const [others, learn] = [this.#open, this.#journey.learning(question)]
+    this.#open = (come) => {
+      others?.(come)
+      learn(answer(come))
+    }
+  }
+
+  #likely(question: string, guess: Ahead.Likely): Ahead.Likely {
+    const answer = this.#journey.known(question)
+    return answer === undefined ? guess : answer === 1
   }
 
   #expect<K extends keyof A>(field: K, value: A[K], equals: boolean, mask?: number, question?: string): boolean {
@@ -118,10 +145,10 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     const bitsOnly = mask === undefined ? {} : { mask }
     if (this.#value !== undefined) return Ahead.is(this.#value, field, value, bitsOnly)
     const question = this.#question()
-    const likely = this.#journey.likely(question, guess)
+    const likely = this.#likely(question, guess)
     if (likely === "unknown") {
-      this.#open = (come) => this.#journey.learn(question, Ahead.is(come, field, value, bitsOnly))
-      return Ahead.isEqual(this.read(field), value)
+      this.#learn(question, (come) => Ahead.is(come, field, value, bitsOnly))
+      return this.#lose()
     }
     return this.#expect(field, value, likely, mask, question)
   }
@@ -129,7 +156,7 @@ export class Coming<A extends object> implements Ahead.Later<A> {
   [Ahead.compare]<K extends keyof A>(field: K, other: A, guess: boolean): boolean {
     if (this.#value !== undefined) return Ahead.isSame(this.#value, other, field)
     const question = this.#question()
-    const likely = this.#journey.likely(question, guess) === true
+    const likely = this.#likely(question, guess) === true
     const { at, mask } = this.#places[field]
     const address = this.#address + at
     const its = other instanceof Coming ? (other as Coming<A>).#its(field) : undefined
