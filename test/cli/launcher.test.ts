@@ -93,6 +93,22 @@ describe("bin/runfx", () => {
     assert.strictEqual(start(process.execPath, [launcher()]), `${program()}\n`)
   })
 
+  it("says the version without the program, if that is all that is asked for and can be written", () => {
+    write("require('fs').writeSync(2, 'program')")
+    fs.writeFileSync(path.join(top, "package.json"), JSON.stringify({ version: "1.2.3" }))
+    for (const option of ["-v", "--version"]) assert.strictEqual(start(launcher(), [option]), "1.2.3\n")
+    const others = ["--version x", "-- --version", "--version >/dev/full"]
+    for (const line of others) {
+      const { stderr, stdout } = spawnSync("/bin/sh", ["-c", `${launcher()} ${line}`], {
+        encoding: "utf8",
+        env: plain()
+      })
+      assert.deepStrictEqual([stdout, stderr], ["", "program"], line)
+    }
+    fs.rmSync(path.join(top, "package.json"))
+    assert.strictEqual(spawnSync(launcher(), ["-v"], { encoding: "utf8", env: plain() }).stderr, "program")
+  })
+
   it("loads other files of the program, each once", () => {
     write(
       "console.log(require('./other.cjs') === require('./other.cjs'), require('./other.cjs').answer, require('node:os').EOL)"
