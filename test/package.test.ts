@@ -39,6 +39,7 @@ const own = [
   "engine/inputs",
   "engine/markup",
   "engine/nearest",
+  "engine/ofRecent",
   "engine/pipeline/*",
   "engine/planHtml",
   "engine/planJson",

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { ofRecent } from "../../engine/ofRecent.ts"
 import { CgroupPathInvalid } from "./errors.ts"
 import type { Hierarchies } from "./Hierarchies.ts"
 
@@ -50,16 +51,6 @@ export interface Group {
   readonly inode?: bigint | "unmade"
 }
 
-/** The groups of each manager. The steps of one start and its removal ask ten times, and a manager does not change. */
-const ofManagers = new WeakMap<CgroupManager, ReadonlyArray<Group>>()
-
-/** The directories of a container's cgroups, each once. */
-export const groups = (manager: CgroupManager): ReadonlyArray<Group> => {
-  const all = ofManagers.get(manager) ?? groupsOf(manager)
-  ofManagers.set(manager, all)
-  return all
-}
-
 const groupsOf = (manager: CgroupManager): ReadonlyArray<Group> => {
   const byPath = new Map<string, Group & { readonly keys: Array<string> }>()
   for (const [key, path] of Object.entries(manager.paths)) {
@@ -73,6 +64,9 @@ const groupsOf = (manager: CgroupManager): ReadonlyArray<Group> => {
   }
   return [...byPath.values()]
 }
+
+/** The directories of a container's cgroups, each once. The steps of a start and its removal ask ten times; a manager does not change. */
+export const groups: (manager: CgroupManager) => ReadonlyArray<Group> = ofRecent(groupsOf)
 
 /** The hierarchies that a container has a cgroup in, each with its controllers. */
 export const mounted = ({ mountpoints }: CgroupManager): ReadonlyArray<Pick<Group, "keys" | "mountpoint">> => {

@@ -61,7 +61,7 @@ const identifiedIn = Effect.fnUntraced(function*(
     orOn(["ENOENT", "EACCES", "EPERM"], undefined)
   )
   return {
-    init: { ...given({ pidNamespace }), ...identity },
+    init: { pid: identity.pid, startTime: identity.startTime, ...given({ pidNamespace }) },
     namespacePaths: Object.fromEntries(namespaces.map(({ type }) => [type, `/proc/${number}/ns/${type}`]))
   }
 })

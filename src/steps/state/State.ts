@@ -8,6 +8,7 @@
 import type { Container, NamespaceType } from "../../config/Container.ts"
 import { textOf } from "../../engine/errorText.ts"
 import { immutable, isImmutable } from "../../engine/immutable.ts"
+import { ofRecent } from "../../engine/ofRecent.ts"
 import type { AnyUid } from "../../native/Handle.ts"
 import type { CgroupManager } from "../cgroup/Cgroup.ts"
 import type { Created } from "../network/Strategy.ts"
@@ -115,14 +116,20 @@ export const withoutEnvironment = (container: Container): Container => {
   return known
 }
 
-/** The texts of parts. A start writes its state several times, and most of its parts stay the same. */
-const texts = new WeakMap<object, string>()
+const jsonOf = (part: object): string => Json.stringify(part).trimEnd()
+const jsonOfContainer = (container: Container): string => jsonOf(withoutEnvironment(container))
 
-const textOfPart = <A extends object>(part: A, told: (part: A) => unknown = (part) => part): string => {
-  const known = texts.get(part)
-  if (known !== undefined) return known
-  const text = Json.stringify(told(part)).trimEnd()
-  texts.set(part, text)
+// a start writes its state several times, and most of its parts stay the same
+const textOfCgroup: (cgroup: CgroupManager) => string = ofRecent(jsonOf)
+const textOfOwn: (container: Container) => string = ofRecent(jsonOfContainer)
+
+/** The texts of configurations that can't change, which a runtime starts over and over. */
+const texts = new WeakMap<Container, string>()
+
+const textOfContainer = (container: Container): string => {
+  if (!isImmutable(container)) return textOfOwn(container)
+  const text = texts.get(container) ?? jsonOfContainer(container)
+  texts.set(container, text)
   return text
 }
 
@@ -132,9 +139,9 @@ const textOfPart = <A extends object>(part: A, told: (part: A) => unknown = (par
  */
 export const encode = ({ cgroup, container, ...state }: State): string => {
   const { length } = "}\n"
-  const groups = cgroup === undefined ? "" : `,"cgroup":${textOfPart(cgroup)}`
+  const groups = cgroup === undefined ? "" : `,"cgroup":${textOfCgroup(cgroup)}`
   const rest = Json.stringify({ version, ...state }).slice(0, -length)
-  return `${rest}${groups},"container":${textOfPart(container, withoutEnvironment)}}\n`
+  return `${rest}${groups},"container":${textOfContainer(container)}}\n`
 }
 
 type Check = (value: unknown) => boolean
