@@ -81,7 +81,8 @@ export class Client {
 
   /** The mailbox has a new server. */
   forget(): void {
-    this.#handles.clear()
+    // a set that is cleared gets a new table, even if it was empty
+    if (this.#handles.size > 0) this.#handles.clear()
     this.#isPending = false
     this.#isFiltered = false
   }

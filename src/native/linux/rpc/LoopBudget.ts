@@ -25,7 +25,7 @@ export class LoopBudget {
   /** How many turns have begun. */
   #turn = 0
   /** Fibers that wait for the next turn, the oldest first. */
-  readonly #waiting = new Set<() => void>()
+  #waiting: Array<() => void> = []
 
   /** A number that each turn has for itself. */
   get turn(): number {
@@ -40,15 +40,17 @@ export class LoopBudget {
 
   /** Calls `go` in the next turn, or a later one. Returns a function that cancels it. */
   defer(go: () => void): () => void {
-    this.#waiting.add(go)
+    this.#waiting.push(go)
     // the fiber may have been suspended since it asked, for longer than the turn; then nothing else starts the next one
     this.#begin()
-    return () => void this.#waiting.delete(go)
+    return () => {
+      this.#waiting = this.#waiting.filter((one) => one !== go)
+    }
   }
 
   /** Calls `go` after all fibers that wait now, or at once if it is no other's turn. Returns a function that cancels it. */
   queue(go: () => void): () => void {
-    if (this.#waiting.size > 0 || this.isSpent) return this.defer(go)
+    if (this.#waiting.length > 0 || this.isSpent) return this.defer(go)
     go()
     return () => {}
   }
@@ -66,7 +68,7 @@ export class LoopBudget {
 
   /** Comes with the immediates of the event loop, which come after its timers and its descriptors. */
   readonly #next = (): void => {
-    if (this.#isEarly && (this.#waiting.size > 0 || monotonic() - this.#begin() > allowance / 2)) {
+    if (this.#isEarly && (this.#waiting.length > 0 || monotonic() - this.#begin() > allowance / 2)) {
       // the timers have not come since this turn began
       this.#isEarly = false
       this.#start = -Infinity
@@ -75,11 +77,11 @@ export class LoopBudget {
       return
     }
     this.#start = undefined
-    if (this.#waiting.size === 0) return
+    if (this.#waiting.length === 0) return
     const start = this.#begin()
     this.#isEarly = false
-    for (const go of this.#waiting) {
-      this.#waiting.delete(go)
+    // not a set: one that becomes empty gets a new table each time, which only a collection of the whole heap frees
+    for (let go = this.#waiting.shift(); go !== undefined; go = this.#waiting.shift()) {
       go()
       if (monotonic() - start > allowance) break
     }
