@@ -3,6 +3,7 @@
  *
  * The parts are in one process, which they share with their set-up.
  */
+import "./ahead/acknowledged.ts"
 import "./ahead/alike.ts"
 import "./ahead/apart.ts"
 import "./ahead/copies.ts"

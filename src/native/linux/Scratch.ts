@@ -162,6 +162,13 @@ export class Scratch {
     return text.length * 3 < parameterSize && Text.canWrite(text)
   }
 
+  /** The bytes of a block of the current call. */
+  bytesAt(address: number, size: number): Buffer {
+    const { bytes, from } = this.#window
+    const start = address - this.#address - from
+    return bytes.subarray(start, start + size)
+  }
+
   /** Copies the memory between two offsets; returns what puts the copy back. */
   save(from: number, to: number): () => void {
     const copy = Buffer.from(this.#seen.bytes.subarray(from, to))

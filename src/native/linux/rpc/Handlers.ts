@@ -5,6 +5,7 @@
  * it is ended. It runs again when the answers have come, with the memory of its arguments as the kernel has left it.
  */
 import type { Raw } from "../Syscalls.ts"
+import { acknowledgementOf } from "./acknowledged.ts"
 import type { Batch } from "./Batch.ts"
 import { expectedOf, furtherOf } from "./guesses.ts"
 import type { Made } from "./Made.ts"
@@ -22,6 +23,8 @@ export class Handlers {
   #given = 0
   /** Whether it was ended by `unanswered`. */
   #isLeft = false
+  /** The acknowledgement of the request that it has sent. */
+  #acknowledgement: Uint8Array | undefined
 
   constructor(process: Process) {
     this.#process = process
@@ -34,6 +37,8 @@ export class Handlers {
     this.#batch = batch
     this.#given = 0
     this.#isLeft = false
+    this.#acknowledgement = undefined
+    made.acknowledged = undefined
     memory.isKept = made.answers.length > 0
     try {
       made.exit = this.#process.handle(made.call, this.#raw)
@@ -42,6 +47,17 @@ export class Handlers {
       made.exit = undefined
     }
     memory.isKept = false
+  }
+
+  /** Notes the acknowledgement of a request, and expects it of the next message. Returns its size, as the result of that call. */
+  #acknowledged(made: Made, number: number, buffer: number, size: number, sender: number): number | undefined {
+    const { memory, numbers } = this.#process
+    if (number === numbers.sendto) this.#acknowledgement = acknowledgementOf(memory.bytesAt(buffer, size))
+    const bytes = this.#acknowledgement
+    if (number !== numbers.recvfrom || bytes === undefined) return undefined
+    memory.bytesAt(buffer, bytes.length).set(bytes)
+    made.acknowledged = { address: buffer, bytes, sender }
+    return bytes.length
   }
 
   readonly #raw: Raw = (number, a, b, c, d, e, f) => {
@@ -59,8 +75,12 @@ export class Handlers {
     const guessed = this.#given + made.count === 0 && call._tag !== "rtnetlink"
       ? expectedOf(made, files)
       : furtherOf(numbers, number, Number(c), files)
-    const value = guessed[1]
-    this.#batch!.call(number, a, b, c, d, e, f, guessed[0])
+    // only of the first run's request: in a later one, no check would confirm what is expected
+    const size = call._tag === "rtnetlink" && answers.length === 0
+      ? this.#acknowledged(made, number, Number(b), Number(c), Number(e))
+      : undefined
+    const value = size ?? guessed[1]
+    this.#batch!.call(number, a, b, c, d, e, f, size ?? guessed[0])
     made.count++
     made.output = Number(call._tag === "statx" ? e : call._tag === "getcwd" ? a : b)
     if (value !== undefined) return value

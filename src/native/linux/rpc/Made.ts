@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import type { Guess } from "../../Ahead.ts"
 import { type Errno, numberOf } from "../../Errno.ts"
 import type { Call, SyscallError } from "../../Kernel.ts"
+import type { Acknowledgement } from "./acknowledged.ts"
 import type { Batch } from "./Batch.ts"
 import { type Answers, type History, placeOf } from "./History.ts"
 import type { Coming } from "./later.ts"
@@ -37,6 +38,8 @@ export class Made {
   coming: Coming<never> | undefined = undefined
   /** Where the kernel writes its result. */
   output = 0
+  /** The kernel's acknowledgement, if it is expected. */
+  acknowledged: Acknowledgement | undefined = undefined
   /** Whether a check in the list compares its result. */
   isChecked = false
   /** Errnos with which it may fail. Then the entries before `until` are skipped. */
