@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { last, nameOf, toBits } from "../config/capabilities.ts"
+import { nameOf, numbers, toBits } from "../config/capabilities.ts"
 import type { Capabilities } from "../config/Container.ts"
 import * as Step from "../engine/Step.ts"
 import { PR } from "../native/constants.ts"
@@ -56,12 +56,15 @@ const check = Effect.fnUntraced(function*(
   }
 })
 
+/** The last capability that every kernel knows: since Linux 3.16. */
+const everywhere = numbers.AUDIT_READ
+
 /**
  * Whether capset(2) refuses all that {@link check} does. It refuses permitted capabilities that the process does not hold, but
- * ignores those that the kernel does not know (Linux 5.9 has all that have a name here); and with `CAP_SETPCAP` it takes inheritable ones that are not held.
+ * ignores those that the kernel does not know; and with `CAP_SETPCAP` it takes inheritable ones that are not held.
  */
 const isRefused = ({ inheritable, permitted }: Capabilities): boolean =>
-  permitted.every((capability) => capability <= last) &&
+  permitted.every((capability) => capability <= everywhere) &&
   inheritable.every((capability) => permitted.includes(capability))
 
 /** Sets the five sets; leaves them alone if no capabilities are configured. */
