@@ -12,6 +12,7 @@ const top = resolve(import.meta.dirname, "..")
  */
 const own = [
   "cli/*",
+  "config/LibcontainerSchema",
   "config/OciSchema",
   "config/decode",
   "config/devices",

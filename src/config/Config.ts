@@ -84,7 +84,7 @@ const finish = (
 const libcontainer = (document: unknown, overrides: ProcessOverrides): Result.Result<Decoded, ConfigError> => {
   const wrapped = Libcontainer.wrap(document)
   const input = isObject(wrapped) ? { ...wrapped, ...overrides } : wrapped
-  const decoded = Decode.decode(Libcontainer.InitConfig, Libcontainer.Partial, input, ["config"])
+  const decoded = Decode.decode(Libcontainer.initConfig(), Libcontainer.partial(), input, ["config"])
   const nameIn = (name: string): string => Libcontainer.isBare(document) ? name.replace(/^config\./, "") : name
   const inDocument = (found: Problem): Problem => ({ ...found, path: nameIn(found.path) })
   const obsolete = decoded.unknown.filter(isObsolete).map(({ path }) =>
@@ -261,8 +261,8 @@ export const jsonSchemas = (): { readonly libcontainer: object; readonly oci: ob
     ...head,
     title: "libcontainer initConfig, or a bare Config with the process fields beside it",
     anyOf: [
-      schemaOf(Libcontainer.InitConfig, "error"),
-      schemaOf(Libcontainer.BareConfig, "error")
+      schemaOf(Libcontainer.initConfig(), "error"),
+      schemaOf(Libcontainer.bareConfig(), "error")
     ]
   },
   oci: { ...head, title: "OCI runtime configuration for Linux", ...schemaOf(OciSchema.Config, "ignore") }

@@ -11,8 +11,6 @@
  * @category decoding
  * @since 0.1.0
  */
-import * as Schema from "effect/Schema"
-import * as Struct from "effect/Struct"
 import * as nodePath from "node:path/posix"
 import { given } from "../engine/given.ts"
 import { MS, SIG } from "../native/constants.ts"
@@ -31,72 +29,21 @@ import {
   type Route
 } from "./Container.ts"
 import { allowAll, denyAll } from "./devices.ts"
-import { id, int64, limit64, may, oneOf, texts, uint32, uint64, whole } from "./fields.ts"
 import { names } from "./libcontainerNames.ts"
+import {
+  type cgroupSchema,
+  type Decoded,
+  type deviceSchema,
+  type idMappings,
+  type mountSchema,
+  type networkSchema,
+  type partial,
+  processFields
+} from "./LibcontainerSchema.ts"
 import { plainMount } from "./plainMount.ts"
 import { type Names } from "./validate.ts"
 
-/** Go's `int`, as far as a double holds it. */
-const int = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
-
-const deviceType = Schema.Literals([99, 98, 112]).annotate({ expected: "must be 99 (c), 98 (b) or 112 (p)" })
-
-const MountSchema = Schema.Struct({
-  source: may(Schema.String),
-  destination: Schema.String,
-  device: may(Schema.String),
-  flags: may(whole(0, 2 ** 31 - 1)),
-  data: may(Schema.String),
-  relabel: may(Schema.String)
-})
-
-const deviceFields = {
-  type: deviceType,
-  path: may(Schema.String),
-  major: may(int),
-  minor: may(int),
-  permissions: may(Schema.String),
-  file_mode: may(uint32),
-  uid: may(id),
-  gid: may(id)
-}
-
-const DeviceSchema = Schema.Struct(deviceFields)
-
-const networkFields = {
-  type: Schema.String,
-  name: may(Schema.String),
-  bridge: may(Schema.String),
-  mac_address: may(Schema.String),
-  address: may(Schema.String),
-  gateway: may(Schema.String),
-  ipv6_address: may(Schema.String),
-  ipv6_gateway: may(Schema.String),
-  mtu: may(int),
-  txqueuelen: may(int),
-  host_interface_name: may(Schema.String)
-}
-
-const NetworkSchema = Schema.Struct({ ...networkFields, temp_veth_peer_name: may(Schema.String) })
-const IdMappings = Schema.Array(Schema.Struct({ container_id: uint32, host_id: uint32, size: uint32 }))
-
-const CgroupSchema = Schema.Struct({
-  name: may(Schema.String),
-  parent: may(Schema.String),
-  allow_all_devices: may(Schema.Boolean),
-  allowed_devices: may(Schema.Array(DeviceSchema)),
-  memory: may(limit64),
-  memory_reservation: may(limit64),
-  memory_swap: may(limit64),
-  cpu_shares: may(int64),
-  cpu_quota: may(int64),
-  cpu_period: may(int64),
-  cpuset_cpus: may(Schema.String),
-  cpuset_mems: may(Schema.String),
-  blkio_weight: may(whole(0, 0xffff)),
-  freezer: may(oneOf("", "FROZEN", "THAWED")),
-  slice: may(Schema.String)
-})
+export { bareConfig, initConfig, partial } from "./LibcontainerSchema.ts"
 
 const namespaceTypes = {
   NEWNET: "net",
@@ -109,67 +56,7 @@ const namespaceTypes = {
   NEWTIME: "time"
 } as const satisfies Readonly<Record<string, NamespaceType>>
 
-const configFields = {
-  no_pivot_root: may(Schema.Boolean),
-  parent_death_signal: may(int),
-  pivot_dir: may(Schema.String),
-  rootfs: Schema.String,
-  readonlyfs: may(Schema.Boolean),
-  mounts: may(Schema.Array(MountSchema)),
-  devices: may(Schema.Array(DeviceSchema)),
-  mount_label: may(Schema.String),
-  hostname: may(Schema.String),
-  console: may(Schema.String),
-  namespaces: may(Schema.Array(Schema.Struct({
-    type: oneOf("NEWNET", "NEWPID", "NEWNS", "NEWUTS", "NEWIPC", "NEWUSER", "NEWCGROUP", "NEWTIME"),
-    path: may(Schema.String)
-  }))),
-  capabilities: may(Schema.Array(
-    Schema.Literals(capabilities.names).annotate({
-      expected: "must be a capability without `CAP_`: CHOWN to CHECKPOINT_RESTORE"
-    })
-  )),
-  networks: may(Schema.Array(NetworkSchema)),
-  routes: may(Schema.Array(Schema.Struct({
-    destination: may(Schema.String),
-    source: may(Schema.String),
-    gateway: may(Schema.String),
-    interface_name: may(Schema.String)
-  }))),
-  cgroups: may(CgroupSchema),
-  apparmor_profile: may(Schema.String),
-  process_label: may(Schema.String),
-  rlimits: may(Schema.Array(Schema.Struct({ type: whole(0, 15), hard: uint64, soft: uint64 }))),
-  additional_groups: may(Schema.Array(id)),
-  uid_mappings: may(IdMappings),
-  gid_mappings: may(IdMappings),
-  mask_paths: may(texts),
-  readonly_paths: may(texts)
-}
-
-const processFields = {
-  args: texts,
-  env: may(texts),
-  cwd: may(Schema.String),
-  user: may(Schema.String),
-  network: may(Schema.Array(NetworkSchema))
-}
-
-const ConfigSchema = Schema.Struct(configFields)
-
-/** The schema of an initConfig. */
-export const InitConfig = Schema.Struct({ ...processFields, config: ConfigSchema })
-
-/** The same with every field optional: what is left of a document whose broken fields were taken out. */
-export const Partial = Schema.Struct({
-  ...Schema.Struct(processFields).mapFields(Struct.map(Schema.optionalKey)).fields,
-  config: may(ConfigSchema.mapFields(Struct.map(Schema.optionalKey)))
-})
-
-/** The schema of a bare `Config` with the fields of the process alongside it. */
-export const BareConfig = Schema.Struct({ ...processFields, ...configFields })
-
-type InitConfig = typeof Partial.Type
+type InitConfig = Decoded<typeof partial>
 type Config = NonNullable<InitConfig["config"]>
 
 // -- documents ------------------------------------------------------------------------------------------------------
@@ -185,7 +72,7 @@ export const isBare = (document: unknown): boolean =>
 export const wrap = (document: unknown): unknown => {
   if (!isObject(document) || !isBare(document)) return document
   const entries = Object.entries(document)
-  const isOfProcess = ([key]: readonly [string, unknown]) => Object.hasOwn(processFields, key)
+  const isOfProcess = ([key]: readonly [string, unknown]) => Object.hasOwn(processFields(), key)
   return {
     ...Object.fromEntries(entries.filter(isOfProcess)),
     config: Object.fromEntries(entries.filter((entry) => !isOfProcess(entry)))
@@ -198,7 +85,7 @@ export const wrap = (document: unknown): unknown => {
 const set = <A extends string | number | bigint>(value: A | undefined) =>
   value === "" || value === 0 || value === 0n ? undefined : value
 
-const mappings = (list: typeof IdMappings.Type | undefined): ReadonlyArray<IdMapping> =>
+const mappings = (list: Decoded<typeof idMappings> | undefined): ReadonlyArray<IdMapping> =>
   (list ?? []).map(({ container_id, host_id, size }) => ({ containerId: container_id, hostId: host_id, size }))
 
 const propagationFlags = [MS.PRIVATE, MS.SLAVE, MS.SHARED, MS.UNBINDABLE]
@@ -206,7 +93,7 @@ const propagationFlags = [MS.PRIVATE, MS.SLAVE, MS.SHARED, MS.UNBINDABLE]
 /** Splits at commas, except between double quotes: a label has commas of its own. */
 const options = (data: string): ReadonlyArray<string> => data.match(/(?:[^,"]|"[^"]*"?)+/g) ?? []
 
-const toMount = (mount: typeof MountSchema.Type): Mount => {
+const toMount = (mount: Decoded<typeof mountSchema>): Mount => {
   const flags = mount.flags ?? 0
   return {
     ...plainMount(
@@ -234,7 +121,7 @@ const baseMounts = (gidMappings: ReadonlyArray<IdMapping>): ReadonlyArray<Mount>
 
 const types = { 99: "c", 98: "b", 112: "p" } as const
 
-const toDevice = (device: typeof DeviceSchema.Type): Device => ({
+const toDevice = (device: Decoded<typeof deviceSchema>): Device => ({
   path: device.path ?? "",
   type: types[device.type],
   major: device.major ?? 0,
@@ -245,7 +132,7 @@ const toDevice = (device: typeof DeviceSchema.Type): Device => ({
   gid: device.gid ?? 0
 })
 
-const toNetwork = (network: typeof NetworkSchema.Type): Network => ({
+const toNetwork = (network: Decoded<typeof networkSchema>): Network => ({
   strategy: network.type,
   name: network.type === "loopback" && (network.name ?? "") === "" ? "lo" : network.name ?? "",
   ...given({
@@ -279,7 +166,7 @@ const wildcard = (number: number | undefined): number | null => number === -1 ? 
 
 const nonEmpty = <A extends object>(value: A): A | undefined => Object.keys(value).length === 0 ? undefined : value
 
-const toCgroup = (cgroup: typeof CgroupSchema.Type): Cgroup => ({
+const toCgroup = (cgroup: Decoded<typeof cgroupSchema>): Cgroup => ({
   ...given({ path: set(cgroup.name || cgroup.parent ? nodePath.join(cgroup.parent ?? "", cgroup.name ?? "") : "") }),
   devices: cgroup.allow_all_devices === true ? [allowAll] : [
     denyAll,
@@ -310,7 +197,7 @@ const toCgroup = (cgroup: typeof CgroupSchema.Type): Cgroup => ({
 })
 
 const refusedOfMount = (
-  { relabel = "" }: typeof MountSchema.Type,
+  { relabel = "" }: Decoded<typeof mountSchema>,
   index: number
 ): ReadonlyArray<Problem> => {
   const path = `config.mounts[${index}].relabel`

@@ -139,7 +139,7 @@ const whole = {
 describe("an initConfig", () => {
   it("has all 23 keys of a Config", () => {
     assert.strictEqual(Object.keys(whole.config).length, 23)
-    assert.deepStrictEqual(Object.keys(Libcontainer.InitConfig.fields.config.fields), Object.keys(whole.config))
+    assert.deepStrictEqual(Object.keys(Libcontainer.initConfig().fields.config.fields), Object.keys(whole.config))
   })
 
   it("decodes into the model, with the mounts that every container had in front", () => {
@@ -347,14 +347,14 @@ describe("an initConfig", () => {
     )
   })
 
-  const decoded = Arbitrary.schema(Schema.toType(Libcontainer.InitConfig))
+  const decoded = Arbitrary.schema(Schema.toType(Libcontainer.initConfig()))
   it.effect(
     "decodes what the schema encodes, or tells why not",
     () =>
       Effect.map(Arbitrary.sampleEffect(decoded, { count: 100, seed: 1 }), (samples) => {
         for (const sample of samples) {
-          const encoded = Schema.encodeSync(Libcontainer.InitConfig)(sample)
-          assert.deepStrictEqual(Schema.decodeUnknownSync(Libcontainer.InitConfig)(encoded), sample)
+          const encoded = Schema.encodeSync(Libcontainer.initConfig())(sample)
+          assert.deepStrictEqual(Schema.decodeUnknownSync(Libcontainer.initConfig())(encoded), sample)
           const result = decodeLibcontainer(write(encoded))
           if (Result.isFailure(result)) {
             for (const { path, rule } of result.failure.problems) assert.isTrue(path !== "" && rule !== "")

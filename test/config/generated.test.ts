@@ -40,8 +40,8 @@ const good = {
 
 const formats = {
   "OCI's": OciSchema.Config,
-  "libcontainer's": Libcontainer.InitConfig,
-  "a bare one": Libcontainer.BareConfig
+  "libcontainer's": Libcontainer.initConfig(),
+  "a bare one": Libcontainer.bareConfig()
 }
 
 describe("a configuration that its schema gives", () => {
