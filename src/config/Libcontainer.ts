@@ -30,16 +30,7 @@ import {
 } from "./Container.ts"
 import { allowAll, denyAll } from "./devices.ts"
 import { names } from "./libcontainerNames.ts"
-import {
-  type cgroupSchema,
-  type Decoded,
-  type deviceSchema,
-  type idMappings,
-  type mountSchema,
-  type networkSchema,
-  type partial,
-  processFields
-} from "./LibcontainerSchema.ts"
+import { type InitConfig, isOfProcess } from "./LibcontainerSchema.ts"
 import { plainMount } from "./plainMount.ts"
 import { type Names } from "./validate.ts"
 
@@ -56,8 +47,8 @@ const namespaceTypes = {
   NEWTIME: "time"
 } as const satisfies Readonly<Record<string, NamespaceType>>
 
-type InitConfig = Decoded<typeof partial>
 type Config = NonNullable<InitConfig["config"]>
+type ConfigMount = NonNullable<Config["mounts"]>[number]
 
 // -- documents ------------------------------------------------------------------------------------------------------
 
@@ -72,10 +63,9 @@ export const isBare = (document: unknown): boolean =>
 export const wrap = (document: unknown): unknown => {
   if (!isObject(document) || !isBare(document)) return document
   const entries = Object.entries(document)
-  const isOfProcess = ([key]: readonly [string, unknown]) => Object.hasOwn(processFields(), key)
   return {
-    ...Object.fromEntries(entries.filter(isOfProcess)),
-    config: Object.fromEntries(entries.filter((entry) => !isOfProcess(entry)))
+    ...Object.fromEntries(entries.filter(([name]) => isOfProcess(name))),
+    config: Object.fromEntries(entries.filter(([name]) => !isOfProcess(name)))
   }
 }
 
@@ -85,7 +75,7 @@ export const wrap = (document: unknown): unknown => {
 const set = <A extends string | number | bigint>(value: A | undefined) =>
   value === "" || value === 0 || value === 0n ? undefined : value
 
-const mappings = (list: Decoded<typeof idMappings> | undefined): ReadonlyArray<IdMapping> =>
+const mappings = (list: Config["uid_mappings"]): ReadonlyArray<IdMapping> =>
   (list ?? []).map(({ container_id, host_id, size }) => ({ containerId: container_id, hostId: host_id, size }))
 
 const propagationFlags = [MS.PRIVATE, MS.SLAVE, MS.SHARED, MS.UNBINDABLE]
@@ -93,7 +83,7 @@ const propagationFlags = [MS.PRIVATE, MS.SLAVE, MS.SHARED, MS.UNBINDABLE]
 /** Splits at commas, except between double quotes: a label has commas of its own. */
 const options = (data: string): ReadonlyArray<string> => data.match(/(?:[^,"]|"[^"]*"?)+/g) ?? []
 
-const toMount = (mount: Decoded<typeof mountSchema>): Mount => {
+const toMount = (mount: ConfigMount): Mount => {
   const flags = mount.flags ?? 0
   return {
     ...plainMount(
@@ -121,7 +111,7 @@ const baseMounts = (gidMappings: ReadonlyArray<IdMapping>): ReadonlyArray<Mount>
 
 const types = { 99: "c", 98: "b", 112: "p" } as const
 
-const toDevice = (device: Decoded<typeof deviceSchema>): Device => ({
+const toDevice = (device: NonNullable<Config["devices"]>[number]): Device => ({
   path: device.path ?? "",
   type: types[device.type],
   major: device.major ?? 0,
@@ -132,7 +122,7 @@ const toDevice = (device: Decoded<typeof deviceSchema>): Device => ({
   gid: device.gid ?? 0
 })
 
-const toNetwork = (network: Decoded<typeof networkSchema>): Network => ({
+const toNetwork = (network: NonNullable<Config["networks"]>[number]): Network => ({
   strategy: network.type,
   name: network.type === "loopback" && (network.name ?? "") === "" ? "lo" : network.name ?? "",
   ...given({
@@ -166,7 +156,7 @@ const wildcard = (number: number | undefined): number | null => number === -1 ? 
 
 const nonEmpty = <A extends object>(value: A): A | undefined => Object.keys(value).length === 0 ? undefined : value
 
-const toCgroup = (cgroup: Decoded<typeof cgroupSchema>): Cgroup => ({
+const toCgroup = (cgroup: NonNullable<Config["cgroups"]>): Cgroup => ({
   ...given({ path: set(cgroup.name || cgroup.parent ? nodePath.join(cgroup.parent ?? "", cgroup.name ?? "") : "") }),
   devices: cgroup.allow_all_devices === true ? [allowAll] : [
     denyAll,
@@ -197,7 +187,7 @@ const toCgroup = (cgroup: Decoded<typeof cgroupSchema>): Cgroup => ({
 })
 
 const refusedOfMount = (
-  { relabel = "" }: Decoded<typeof mountSchema>,
+  { relabel = "" }: ConfigMount,
   index: number
 ): ReadonlyArray<Problem> => {
   const path = `config.mounts[${index}].relabel`

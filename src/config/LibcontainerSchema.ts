@@ -19,8 +19,7 @@ const int = once(() => whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER))
 
 const deviceType = () => Schema.Literals([99, 98, 112]).annotate({ expected: "must be 99 (c), 98 (b) or 112 (p)" })
 
-/** A mount. */
-export const mountSchema = once(() =>
+const mountSchema = once(() =>
   Schema.Struct({
     source: may(Schema.String),
     destination: Schema.String,
@@ -31,8 +30,7 @@ export const mountSchema = once(() =>
   })
 )
 
-/** A device, or a rule for one. */
-export const deviceSchema = once(() =>
+const deviceSchema = once(() =>
   Schema.Struct({
     type: deviceType(),
     path: may(Schema.String),
@@ -59,15 +57,10 @@ const networkFields = once(() => ({
   host_interface_name: may(Schema.String)
 }))
 
-/** A network. */
-export const networkSchema = once(() => Schema.Struct({ ...networkFields(), temp_veth_peer_name: may(Schema.String) }))
-/** Id mappings. */
-export const idMappings = once(() =>
-  Schema.Array(Schema.Struct({ container_id: uint32, host_id: uint32, size: uint32 }))
-)
+const networkSchema = once(() => Schema.Struct({ ...networkFields(), temp_veth_peer_name: may(Schema.String) }))
+const idMappings = once(() => Schema.Array(Schema.Struct({ container_id: uint32, host_id: uint32, size: uint32 })))
 
-/** The cgroup. */
-export const cgroupSchema = once(() =>
+const cgroupSchema = once(() =>
   Schema.Struct({
     name: may(Schema.String),
     parent: may(Schema.String),
@@ -125,14 +118,16 @@ const configFields = once(() => ({
   readonly_paths: may(texts)
 }))
 
-/** The fields of the process, which lie beside those of a bare `Config`. */
-export const processFields = once(() => ({
+const processFields = once(() => ({
   args: texts,
   env: may(texts),
   cwd: may(Schema.String),
   user: may(Schema.String),
   network: may(Schema.Array(networkSchema()))
 }))
+
+/** Whether a field is one of the process, which lie beside those of a bare `Config`. */
+export const isOfProcess = (name: string): boolean => Object.hasOwn(processFields(), name)
 
 const configSchema = once(() => Schema.Struct(configFields()))
 
@@ -165,5 +160,5 @@ export const partial = once(() =>
  */
 export const bareConfig = once(() => Schema.Struct({ ...processFields(), ...configFields() }))
 
-/** What a schema decodes to. */
-export type Decoded<S extends () => { readonly Type: unknown }> = ReturnType<S>["Type"]
+/** An initConfig that was read, or what could be read of it. */
+export type InitConfig = ReturnType<typeof partial>["Type"]
