@@ -1,6 +1,6 @@
 /**
  * Makes the package that users install: `build/runfx-VERSION.tgz`. It is not this directory as it is. The manifest has nothing
- * that is for those who work here (`prepare` would be a warning at each install), the modules have no comments and no
+ * that is for those who work here (`prepare` would be a warning at each install), modules and launcher have no comments and no
  * spaces, since the types have them, there are no types that nobody's compiler asks for, and no documents but the README:
  * these are read in the repository, and an editor shows the words of the reference from the types.
  *
@@ -70,6 +70,12 @@ const stage = (place) => {
     ]
   ) {
     cpSync(join(root, name), join(place, name), { recursive: true })
+  }
+  for (const [name, lines] of /** @type {const} */ ([["bin/runfx", 2], ["bin/compiled.cjs", 0]])) {
+    // the first two lines of a launcher are the shell's, too
+    const all = readFileSync(join(root, name), "utf8").split("\n")
+    const { code } = transformSync(all.slice(lines).join("\n"), { minifyWhitespace: true, minifySyntax: true })
+    writeFileSync(join(place, name), [...all.slice(0, lines), code].join("\n"))
   }
   for (const file of readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })) {
     const from = join(root, "dist", file)
