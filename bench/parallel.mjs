@@ -81,7 +81,7 @@ const inTurns = async (bundle, peers, { each, turns }) => {
     runner.end()
     const measured = all.get(runner) ?? []
     const most = (/** @type {"longestDelay" | "resident"} */ what) =>
-      Math.max(...measured.map((turn) => turn[what] ?? NaN))
+      measured.length === 0 ? NaN : Math.max(...measured.map((turn) => turn[what] ?? NaN))
     return {
       name: runner.name,
       each: median(measured.map(({ milliseconds }) => milliseconds / each)),

@@ -79,7 +79,8 @@ const outside = (end: () => void, looks: boolean): { readonly seen: Outside; rea
     return true
   }
   const stops = [
-    ...(looks ? [] : [catchSignals(receive)]),
+    // the kernel sends the first process of a pid namespace no signal that nobody listens to
+    ...(looks && process.pid !== 1 ? [] : [catchSignals(receive)]),
     Streams.watch((error) => {
       seen.lost ??= error
       end()

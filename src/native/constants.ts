@@ -472,7 +472,12 @@ export const KEYCTL = family("KEYCTL_", "linux/keyctl.h", {
   DESCRIBE: 6
 })
 
-/** `KEY_SPEC_*` of `linux/keyctl.h`: numbers of the caller's own keyrings. @see keyctl(2) */
+/**
+ * `KEY_SPEC_*` of `linux/keyctl.h`: numbers of the caller's own keyrings.
+ *
+ * @see keyctl(2)
+ * @since 0.3.0
+ */
 export const KEY_SPEC = family("KEY_SPEC_", "linux/keyctl.h", {
   SESSION_KEYRING: -3
 })

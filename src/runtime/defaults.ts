@@ -38,8 +38,8 @@ export const Patience = /* @__PURE__ */ Context.Reference<Time | undefined>("run
 /**
  * How many containers may be on their way to their program at a time, of those that this thread of JavaScript starts; 4 if nobody
  * sets it. Further ones wait until it is their turn, in the order in which they came, before anything of them is made. More at a
- * time are not faster, since one thread makes all steps, and take more memory: if 32 were asked for at a time, the process had 121 to
- * 139 MiB at most, and without a bound 150 to 174 (500 containers, Node 20).
+ * time are not faster, since one thread makes all steps, and take more memory unless the machine is full: if 32 were asked for at a
+ * time, the process had 121 to 139 MiB at most, and without a bound 153 to 174 (96 to 500 containers, Node 20).
  *
  * A start that takes longer than 200 ms does not count any more. So if your own steps wait for something for long, set it higher.
  */

@@ -60,11 +60,12 @@ const check = Effect.fnUntraced(function*(
 const everywhere = numbers.AUDIT_READ
 
 /**
- * Whether capset(2) refuses all that {@link check} does. It refuses permitted capabilities that the process does not hold, but
- * ignores those that the kernel does not know; and with `CAP_SETPCAP` it takes inheritable ones that are not held.
+ * Whether capset(2) refuses all that {@link check} does. It refuses permitted capabilities that the process does not hold, and
+ * effective ones that are not permitted, but ignores those that the kernel does not know; and with `CAP_SETPCAP` it takes
+ * inheritable ones that are not held.
  */
-const isRefused = ({ inheritable, permitted }: Capabilities): boolean =>
-  permitted.every((capability) => capability <= everywhere) &&
+const isRefused = ({ effective, inheritable, permitted }: Capabilities): boolean =>
+  [...permitted, ...effective].every((capability) => capability <= everywhere) &&
   inheritable.every((capability) => permitted.includes(capability))
 
 /** Sets the five sets; leaves them alone if no capabilities are configured. */

@@ -64,6 +64,8 @@ describe("dropCapabilities", () => {
       "process.capabilities.permitted asks for what can't be had: CAP_SYS_RESOURCE, CAP_PERFMON"
     )
     assert.deepStrictEqual(trace, ["capget(0)"])
+    const effective = fail(dropCapabilities, with_({ effective: [38], permitted: [0] }), holding(1n))
+    assert.deepStrictEqual([effective.tag, effective.trace], ["CapabilitiesUnavailable", ["capget(0)"]])
   })
 
   it("fails with the kernel's refusal if it is for nothing that the process lacks", () => {

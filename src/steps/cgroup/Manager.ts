@@ -65,7 +65,8 @@ const groupsOf = (manager: CgroupManager): ReadonlyArray<Group> => {
   return [...byPath.values()]
 }
 
-/** The directories of a container's cgroups, each once. The steps of a start and its removal ask ten times; a manager does not change. */
+// the steps of a start and its removal ask ten times, and a manager does not change
+/** The directories of a container's cgroups, each once. */
 export const groups: (manager: CgroupManager) => ReadonlyArray<Group> = ofRecent(groupsOf)
 
 /** The hierarchies that a container has a cgroup in, each with its controllers. */
