@@ -49,6 +49,7 @@ export class Batch {
   #words: Int32Array
   #view: DataView
   #length = 0
+  #isRewound = false
   /** The first entry that is only drafted. */
   #drafted: number | undefined
 
@@ -68,14 +69,26 @@ export class Batch {
   /** Removes all entries, and drops those that are only drafted. */
   clear(): void {
     this.#length = 0
+    this.#isRewound = false
     if (!this.isDrafted) return
     this.#drafted = undefined
     this.#use(this.#shared)
   }
 
-  /** Goes back to an entry, to write it and those behind it again as they are. */
-  rewind(length: number): void {
-    this.#length = length
+  /** Goes back to an entry, to write it and those behind it again as they are; returns what continues behind the last one. */
+  rewind(entry: number): () => void {
+    const length = this.#length
+    this.#length = entry
+    this.#isRewound = true
+    return () => {
+      this.#length = length
+      this.#isRewound = false
+    }
+  }
+
+  /** Whether entries are written again. There is room for them, since they are there. */
+  get isRewound(): boolean {
+    return this.#isRewound
   }
 
   /** The next entries are written to memory that no server sees, until {@link publish} is called. */

@@ -45,11 +45,10 @@ export const runCopy = (
   run: Effect.Effect<ReadonlyArray<Made>>
 ): Effect.Effect<ReadonlyArray<Made>> =>
   Effect.suspend(() => {
-    const { length } = batch
     const { used } = memory
     const end = at + kept.data.length
     const putBack = memory.save(at, end)
-    batch.rewind(first)
+    const continueBehind = batch.rewind(first)
     memory.used = at
     memory.reserved = new Set(kept.holes.map((hole) => at + hole.at))
     return Effect.map(run, (calls) => {
@@ -58,7 +57,7 @@ export const runCopy = (
         throw new Error(`step ${name} is not deterministic: with the same facts it makes other calls`)
       }
       putBack()
-      batch.rewind(length)
+      continueBehind()
       memory.used = used
       return calls
     })

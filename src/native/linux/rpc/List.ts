@@ -63,7 +63,8 @@ export class List {
    * be kept as a whole, and if a guess is wrong, the step is not drafted when it runs again.
    */
   get isFull(): boolean {
-    const { isDrafted, length, most } = this.batch
+    const { isDrafted, isRewound, length, most } = this.batch
+    if (isRewound) return false
     const { room: left, used } = this.#process.memory
     return length > most - margin || !isDrafted && length - this.#copied > usual - margin || left < room && used > 0
   }
