@@ -192,6 +192,9 @@ const cloned = function*(
   return child.pid
 }
 
+/** Whether a fiber may be suspended: not if `Effect.runSync` runs it. */
+const canWait = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.getRef(Scheduler).executionMode === "async"
+
 const makeWith = (library: Koffi.Library): Live => {
   const machine = Syscalls.make(library)
   const reset = () => machine.memory.reset()
@@ -230,7 +233,7 @@ const makeWith = (library: Koffi.Library): Live => {
   const plain = <C extends Call>(call: C, server: Server | undefined, fiber: Fiber.Fiber<unknown, unknown>) =>
     call._tag === "clone" || call._tag === "reclone"
       ? cloning(call, server, fiber.getRef(CurrentSpawn)) as Effect.Effect<Result<C>, SyscallError>
-      : blocking.invoke(call, server, fiber.getRef(Scheduler).executionMode === "async", fiber.getRef(KeepsAlive))
+      : blocking.invoke(call, server, canWait(fiber), fiber.getRef(KeepsAlive))
 
   const make = <C extends Call>(
     call: C,
@@ -239,15 +242,16 @@ const makeWith = (library: Koffi.Library): Live => {
     const server = fiber.getRef(CurrentProcess)
     const journey = server === undefined ? undefined : fiber.getRef(Ahead.Current)
     if (journey === undefined) return plain(call, server, fiber)
-    // many calls may join a list before it is made
-    return blocking.inTurn(() => {
+    const join = () => {
       try {
         return journey.invoke(call, () => plain(call, server, fiber))
       } catch (cause) {
         if (cause !== gone) throw cause
         return plain(call, server, fiber)
       }
-    })
+    }
+    // many calls may join a list before it is made
+    return canWait(fiber) ? blocking.inTurn(join) : join()
   }
 
   const kernel: Kernel["Service"] = {

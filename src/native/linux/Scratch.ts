@@ -180,6 +180,7 @@ export class Scratch {
     this.#used = 0
     this.#window = this.#seen
     this.#parameters = noTexts
+    this.#reserved = undefined
     if (this.#large.length > 0) this.#large = []
   }
 

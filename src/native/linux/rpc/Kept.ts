@@ -64,7 +64,7 @@ const bytesOf = ({ data, entries: { words, places } }: Kept): number =>
 /** What is kept of all steps of a kernel. */
 export class KeptParts {
   readonly #records = new WeakMap<object, Record>()
-  /** All that is kept, the oldest first. */
+  /** All that is kept, what was of use last at the end. */
   readonly #all = new Map<Kept, Record>()
   #bytes = 0
   /** Memory in which a part writes its calls first; only one part at a time does. */
@@ -93,8 +93,10 @@ export class KeptParts {
       const parameters = match(one.inputs)
       if (parameters === undefined || !parameters.every(Scratch.isParameter)) continue
       record.unused = 0
-      // the last one that was of use is found first
+      // the last one that was of use is found first, and forgotten last
       if (index > 0) kept.unshift(...kept.splice(index, 1))
+      this.#all.delete(one)
+      this.#all.set(one, record)
       return { kept: one, parameters }
     }
     return undefined

@@ -84,9 +84,13 @@ const usualResult = (call: Call, files: OpenFiles): number | undefined => {
 /** Whether a call returns its answer in memory instead of as its result. */
 export const answersInMemory = (call: Call): boolean => call._tag === "prctl" && call.option === PR.GET_PDEATHSIG
 
+/** How many bytes of a directory's path are compared at most: each eight take an entry of the list, and a call has 16 at most. */
+const longestGuess = 96
+
 /** Whether a guess can be checked for a call. Of texts, only the working directory can. */
 export const fits = (call: Call, guess: Guess | undefined): boolean =>
-  guess?._tag !== "Gives" || typeof guess.value === "number" || call._tag === "getcwd"
+  guess?._tag !== "Gives" || typeof guess.value === "number" ||
+  call._tag === "getcwd" && Buffer.byteLength(guess.value) < longestGuess
 
 /** Calls that look for something that may not be there. */
 const looking: ReadonlySet<CallName> = new Set(["openat", "openat2", "readlinkat", "statx", "fstatfs"])
