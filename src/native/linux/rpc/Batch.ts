@@ -123,7 +123,7 @@ export class Batch {
     this.#view = viewOf(words)
   }
 
-  /** Has room for a number of entries. */
+  /** Makes so many entries seen, if they are not yet. */
   #see(length: number): void {
     if (length * entryWords <= this.#words.length) return
     if (this.isDrafted) {

@@ -40,7 +40,7 @@ const astray = Effect.die(Symbol("astray"))
 
 /** Steps of one process that run ahead. */
 export class Journey implements Ahead.Journey {
-  readonly #name = Symbol("journey")
+  readonly #identity = Symbol("journey")
   readonly #process: Process
   readonly #handlers: Handlers
   readonly #list: List
@@ -104,7 +104,7 @@ export class Journey implements Ahead.Journey {
 
   readonly keeps = (of: object): boolean =>
     !this.#isKept && this.#defect === undefined && this.#parts[this.#current + 1] === undefined &&
-    this.#process.kept.begin(of, this.#name)
+    this.#process.kept.begin(of, this.#identity)
 
   /** Keeps the calls of the part that has just run. */
   #keep(exit: Exit.Exit<unknown, unknown>): void {

@@ -105,6 +105,8 @@ export class KeptParts {
   /**
    * Whether the next run of a step should be kept. Those of its first journey are not: a command makes one container only, and what
    * is unusual about the host is not known yet.
+   *
+   * @param journey stands for the journey, which would be held with all that it has made
    */
   begin(step: object, journey: symbol): boolean {
     const record = this.#of(step)
