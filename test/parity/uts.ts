@@ -143,7 +143,10 @@ export const uts: Readonly<Record<string, Scenario>> = {
   ],
   "a namespace of another user namespace takes rights there": [
     gate("go"),
-    start("other", CLONE.NEWUSER | CLONE.NEWUTS, [name("there"), pass("go"), host]),
+    gate("made"),
+    start("other", CLONE.NEWUSER | CLONE.NEWUTS, [name("there"), openGate("made"), pass("go"), host]),
+    // else the name from outside could come before its own
+    pass("made"),
     open("/proc/$other/ns/uts", O.RDONLY, "theirs"),
     open("/proc/self/ns/uts", O.RDONLY, "ours"),
     fork(0, [line("setns", { fd: "$theirs", nstype: 0 }), name("changed")]),

@@ -61,13 +61,15 @@ const partOf = (value: unknown, [name, ...rest]: ReadonlyArray<string>): unknown
 
 const seen = ({ only, see, sorted }: Line, result: unknown): string => {
   if (see === undefined) return "ok"
-  if (only !== undefined) {
+  if (only !== undefined && !Array.isArray(result)) {
     const text = result instanceof Uint8Array ? new TextDecoder().decode(result) : String(result)
     return show(text.split("\n").filter((one) => only.test(one)))
   }
+  const matching = (value: ReadonlyArray<unknown>) =>
+    only === undefined ? value : value.filter((one) => only.test(String(one)))
   const ordered = (value: unknown): unknown =>
     sorted === true && Array.isArray(value)
-      ? value.map(show).toSorted().map((text) => JSON.parse(text) as unknown)
+      ? matching(value).map(show).toSorted().map((text) => JSON.parse(text) as unknown)
       : value
   const part = (name: string): unknown => ordered(partOf(result, name.split(".")))
   return see === true ? show(ordered(result)) : typeof see === "string" ? show(part(see)) : show(see.map(part))

@@ -14,7 +14,7 @@ export interface Line {
   readonly see?: true | string | ReadonlyArray<string>
   /** The order of a list does not matter. */
   readonly sorted?: true
-  /** Of a result that is a text, compare the lines that match only. */
+  /** Of a result that is a text, compare the lines that match only; of a list that is sorted, the names. */
   readonly only?: RegExp
   /** Not told: whoever waits for it may end this process before it could. */
   readonly quiet?: true
