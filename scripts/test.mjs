@@ -1,8 +1,7 @@
 /**
  * Runs all tests, in two lanes beside each other: `npm test`. With arguments, these alone: `npm test -- FILE…`.
  *
- * The integration tests go one file after the other, for they compare the host before and after; most of their time they
- * wait. The other lane, which touches nothing that they look at, uses the rest of the processors meanwhile. What it says is
+ * Beside the unit tests, which only compute, the integration tests run: half of their time these wait. What the unit tests say is
  * printed at its end, and the last line counts both. Without root, only the unit tests run.
  */
 import { spawn } from "node:child_process"
@@ -48,7 +47,7 @@ if (files.length > 0) {
 } else {
   const lanes = await Promise.all([
     vitest(["--project", "integration"], false),
-    vitest(["--project", "unit", "--project", "apart"], true)
+    vitest(["--project", "unit"], true)
   ])
   const counts = lanes.map(({ output }) =>
     /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(output)?.slice(1).map(Number)
