@@ -95,6 +95,40 @@ describe.skipIf(missing !== undefined)("an effect that runs ahead comes to the s
           }))
       }), [false, true, false, true, true, true, 1, "0", "/"]))
 
+  it.live("with the working directory, however long its path is", () =>
+    Effect.forEach([60, 94, 95, 96, 130, 1000], (length) => {
+      const names = Array.from({ length: 40 }, (_, index) => `${index}`.padStart(24, "-"))
+      const below = path.join(directory, ...names).slice(0, Math.max(length, directory.length + 8)).replace(/\/$/, "_")
+      fs.mkdirSync(below, { recursive: true })
+      return Effect.forEach([below, `${below.slice(0, -1)}?`], (guess) =>
+        same(() =>
+          Effect.gen(function*() {
+            yield* sys.chdir({ path: below })
+            // more of them than a list has room for
+            const found = yield* Effect.forEach(
+              Array.from({ length: guess === below ? 600 : 1 }),
+              () => Ahead.likely(guess)(sys.getcwd({}))
+            )
+            yield* file("f", found.at(-1)!)
+            return [new Set(found).size, yield* Files.using(at("f", O.RDONLY | O.CLOEXEC), text)]
+          }), [1, below]))
+    }))
+
+  it.live("with a call of an effect that runs synchronously, though this turn of the event loop is spent", () =>
+    Effect.gen(function*() {
+      const { end } = yield* inTurns(
+        Linux.make(),
+        Effect.gen(function*() {
+          yield* sys.umask({ mask: 0o27 })
+          const context = yield* Effect.context<Kernel>()
+          const since = performance.now()
+          while (performance.now() - since < 50);
+          return Effect.runSyncWith(context)(sys.umask({ mask: 0o22 }))
+        })
+      )
+      assert.strictEqual(end, 0o27)
+    }))
+
   it.live("with what is only done if something is there", () =>
     Effect.gen(function*() {
       fs.writeFileSync(path.join(directory, "there"), "x")
