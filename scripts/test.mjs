@@ -4,8 +4,26 @@
  * Beside the unit tests, which only compute, the integration tests run: half of their time these wait. What the unit tests say is
  * printed at its end, and the last line counts both. Without root, only the unit tests run.
  */
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { join } from "node:path"
 import process from "node:process"
+
+/** When the newest file of a directory was written, in milliseconds. */
+const newestIn = (/** @type {string} */ directory) =>
+  Math.max(
+    ...readdirSync(directory, { recursive: true, encoding: "utf8" }).map((name) =>
+      statSync(join(directory, name)).mtimeMs
+    )
+  )
+
+/** Some programs of the integration tests import the package as it was built: it must be that of these sources. */
+const buildIfStale = () => {
+  if (existsSync("dist/index.js") && statSync("dist/index.js").mtimeMs > newestIn("src")) return
+  process.stdout.write("the sources are newer than dist: built first\n")
+  const { status } = spawnSync(process.execPath, ["scripts/build.mjs"], { stdio: "inherit" })
+  if (status !== 0) process.exit(status ?? 1)
+}
 
 /**
  * Starts vitest.
@@ -39,6 +57,7 @@ const vitest = (args, aside) =>
   })
 
 const files = process.argv.slice(2)
+if (process.getuid?.() === 0) buildIfStale()
 if (files.length > 0) {
   process.exitCode = (await vitest(files, false)).code
 } else if (process.getuid?.() !== 0) {
