@@ -129,6 +129,14 @@ describe.skipIf(missing !== undefined)("an effect that runs ahead comes to the s
       assert.strictEqual(end, 0o27)
     }))
 
+  it.live("unless its fibers make calls at the same time, which is an error", () =>
+    Effect.gen(function*() {
+      const slow = Effect.andThen(sys.nanosleep({ nanoseconds: 20_000_000n }), sys.uname({}))
+      const fibers = Effect.all([slow, file("lost", "")], { concurrency: "unbounded" })
+      const { end } = yield* inTurns(Linux.make(), Effect.map(Effect.exit(fibers), String))
+      assert.include(String(end), "a child has one thread: while one of its calls waits, it can't make another")
+    }))
+
   it.live("with what is only done if something is there", () =>
     Effect.gen(function*() {
       fs.writeFileSync(path.join(directory, "there"), "x")

@@ -52,6 +52,7 @@ const machine = () => {
       kept,
       link: 3,
       isFiltered: true,
+      isBusy: false,
       leave: Effect.never,
       handle: (call: Chdir, raw: Raw) =>
         exitOf(call, () => {

@@ -12,6 +12,7 @@ import type { Errno } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import { located } from "../failed.ts"
 import { checkResult } from "./checks.ts"
+import { secondCall } from "./Client.ts"
 import { type Copy, copyAt, runCopy } from "./Copies.ts"
 import { Draft } from "./Draft.ts"
 import { fits, isAlone, room, textSize } from "./guesses.ts"
@@ -185,6 +186,7 @@ export class Journey implements Ahead.Journey {
     plain: () => Effect.Effect<unknown, SyscallError>
   ): Effect.Effect<unknown, SyscallError> {
     if (this.#defect !== undefined || this.isLost) return this.#defect ?? astray
+    if (this.#process.isBusy) return Effect.die(secondCall())
     const part = this.#parts[this.#current]!
     const before = part.log[part.next]
     if (before !== undefined) return this.#repeat(part, before, call)
@@ -229,8 +231,7 @@ export class Journey implements Ahead.Journey {
   }
 
   #log(part: Part, made: Made): void {
-    part.log.push(made)
-    part.next = part.log.length
+    part.next = part.log.push(made)
   }
 
   /** A call that joins the list. */
@@ -385,11 +386,10 @@ export class Journey implements Ahead.Journey {
 
   /** Takes the certain outcome of a call, now that its answers have come. */
   #learn(one: Made): void {
-    const { memory } = this.#process
     const { coming } = one
     one.first = this.#list.batch.length
     one.count = 0
-    memory.used = one.memory
+    this.#process.memory.used = one.memory
     this.#handlers.run(one, this.#list.batch)
     if (one.exit === undefined) return void this.#list.made.push(one)
     one.isSettled = true

@@ -28,6 +28,8 @@ export interface Process {
   readonly link: number | undefined
   /** Whether a filter may refuse, or kill the process for, calls that the effect has not asked for. */
   readonly isFiltered: boolean
+  /** Whether a fiber waits for its answer. */
+  readonly isBusy: boolean
   /** Runs the handler of a call with the system calls of `raw`. */
   readonly handle: (call: Call, raw: Raw) => Exit.Exit<unknown, SyscallError>
   /**

@@ -35,6 +35,8 @@ export class ServedProcess implements Process {
   readonly kept: KeptParts
   readonly #server: Server
   readonly #come: Come
+  /** Whether it makes a list. */
+  #makes = false
 
   constructor(server: Server, { history, kept, numbers }: Learned, come: Come) {
     this.#server = server
@@ -64,6 +66,10 @@ export class ServedProcess implements Process {
     return this.#server.slot.link.fd
   }
 
+  get isBusy(): boolean {
+    return this.#makes || this.#server.slot.waiter !== undefined
+  }
+
   get isFiltered(): boolean {
     return this.#server.slot.client.isFiltered
   }
@@ -85,7 +91,8 @@ export class ServedProcess implements Process {
   make(address: number, count: number, waits: boolean): Effect.Effect<number | undefined, SyscallError> {
     const server = this.#server
     let begun = false
-    return this.#come(server, () => {
+    this.#makes = true
+    const made = this.#come(server, () => {
       const { client } = ServerPool.slotOf(server)
       if (begun) client.resume()
       else client.begin(waits)
@@ -99,5 +106,6 @@ export class ServedProcess implements Process {
         return { slot: server.slot }
       }
     })
+    return Effect.ensuring(made, Effect.sync(() => void (this.#makes = false)))
   }
 }
