@@ -13,7 +13,7 @@ export type Caller = "root" | "user"
 export const callers: ReadonlyArray<Caller> = ["root", "user"]
 
 /** An id that is nobody's on most machines. */
-export const userId = 54_321
+export const userId = 54_322
 
 /** Processes that run sandboxes. */
 export interface Sandboxes {
