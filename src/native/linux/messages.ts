@@ -73,7 +73,8 @@ export const messages = ({ call, memory, numbers, retry }: Syscalls) => {
       const header = message(data.address, size, control.address, controlSize)
       const length = retry(numbers.recvmsg, fd, header.address, flags | c.MSG.CMSG_CLOEXEC)
       const came = header.get(msghdr.fields.msg_flags)
-      const controls = controlsOf(control, header.get(msghdr.fields.msg_controllen))
+      // a process of a container may have written another length
+      const controls = controlsOf(control, Math.min(header.get(msghdr.fields.msg_controllen), controlSize))
       if ((came & c.MSG.CTRUNC) !== 0) {
         // the buffer has room for everything that a message can carry, so the process's table of descriptors was full
         return broken(controls.fds, new Refused("EMFILE", "descriptors that came with a message were lost"))
