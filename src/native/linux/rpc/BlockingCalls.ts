@@ -93,7 +93,8 @@ const park = <A, B>(
           throw cause
         }
       }
-      resume(done(result))
+      // `done` may throw as well
+      resume(Effect.suspend(() => done(result)))
     }
     cancel = awaits(again)
     return Effect.sync(() => cancel())
