@@ -132,11 +132,12 @@ const attempting = (own: Own): Attempt => (call, server, phase = "starts") => {
 const journeys = (learned: Learned, come: Come): Effect.Effect<Ahead.Journey | undefined> =>
   Effect.withFiber((fiber) => {
     const server = fiber.getRef(CurrentProcess)
-    return Effect.sync(() =>
-      server === undefined || server.slot.server.current !== server || server.slot.client.isFiltered
-        ? undefined
-        : new Journey(new ServedProcess(server, learned, come))
-    )
+    return Effect.suspend(() => {
+      const isGone = () => server?.slot.server.current !== server
+      if (server === undefined || isGone() || server.slot.client.isFiltered) return Effect.undefined
+      const process = new ServedProcess(server, learned, come)
+      return Effect.map(process.idle, () => isGone() ? undefined : new Journey(process))
+    })
   })
 
 const guarding = (pool: ServerPool): Guard => (pidfd) =>

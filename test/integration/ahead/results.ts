@@ -3,10 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as Step from "../../../src/engine/Step.ts"
 import * as Ahead from "../../../src/native/Ahead.ts"
 import { AT, F, FD, O, S } from "../../../src/native/constants.ts"
 import * as Files from "../../../src/native/Files.ts"
-import { Kernel, onErrno, orOn, sys } from "../../../src/native/Kernel.ts"
+import { callNames, Kernel, onErrno, orOn, sys } from "../../../src/native/Kernel.ts"
 import * as Linux from "../../../src/native/linux/Linux.ts"
 import { missing } from "../../support/rootfs.ts"
 import { at, directory, inTurns } from "./setup.ts"
@@ -127,6 +128,18 @@ describe.skipIf(missing !== undefined)("an effect that runs ahead comes to the s
         })
       )
       assert.strictEqual(end, 0o27)
+    }))
+
+  it.live("behind a call of a fiber that was interrupted, which the process is still in", () =>
+    Effect.gen(function*() {
+      const given = Effect.timeoutOption(sys.nanosleep({ nanoseconds: 200_000_000n }), "20 millis")
+      const usual = Effect.andThen(file("behind", "it"), Files.using(at("behind", O.RDONLY | O.CLOEXEC), text))
+      // a step of somebody else comes before one that runs ahead, or is a part of it
+      const waits = Step.make("waits", { doc: "", calls: callNames, reversal: "harmless", run: Effect.asVoid(given) })
+      assert.strictEqual((yield* inTurns(Linux.make(), usual, "behind", waits)).end, "it")
+      assert.strictEqual((yield* inTurns(Linux.make(), Effect.andThen(Ahead.once(given), usual))).end, "it")
+      const again = Effect.andThen(Ahead.once(Effect.andThen(given, sys.reclone({ flags: 0 }))), usual)
+      assert.strictEqual((yield* inTurns(Linux.make(), again)).end, "it")
     }))
 
   it.live("unless its fibers make calls at the same time, which is an error", () =>

@@ -46,7 +46,12 @@ export const random = (seed: number) => (most: number): number => {
 }
 
 /** Runs a step in a process of a kernel: what it comes to, and in how many turns. */
-export const inTurns = (kernel: Kernel["Service"], run: Effect.Effect<unknown, unknown, Kernel>, name = "tested") =>
+export const inTurns = (
+  kernel: Kernel["Service"],
+  run: Effect.Effect<unknown, unknown, Kernel>,
+  name = "tested",
+  before: Pipeline.Any["steps"][number] | undefined = undefined
+) =>
   Effect.gen(function*() {
     const step = Step.make(name, {
       doc: "",
@@ -56,8 +61,9 @@ export const inTurns = (kernel: Kernel["Service"], run: Effect.Effect<unknown, u
       replayable: true,
       run: run as Effect.Effect<unknown, never, Kernel>
     })
-    const pipeline = Pipeline.make({ name: "test", doc: "", inputs: [] }, step)
-    const before = turnsOf()
+    const alone = Pipeline.make({ name: "test", doc: "", inputs: [] }, step)
+    const pipeline = before === undefined ? alone : Pipeline.insertBefore(alone, name, before as never)
+    const asked = turnsOf()
     const end = yield* inChild(
       0,
       Pipeline.run(pipeline).pipe(
@@ -66,7 +72,7 @@ export const inTurns = (kernel: Kernel["Service"], run: Effect.Effect<unknown, u
         Effect.provideService(Kernel, kernel)
       )
     ).pipe(Effect.provideService(Kernel, kernel), Effect.provideService(Fork, Linux.fork(kernel)))
-    return { end, turns: turnsOf() - before }
+    return { end, turns: turnsOf() - asked }
   })
 
 export class Tested extends Context.Service<Tested, unknown>()("test/Tested") {}

@@ -53,6 +53,7 @@ const machine = () => {
       link: 3,
       isFiltered: true,
       isBusy: false,
+      idle: Effect.void,
       leave: Effect.never,
       handle: (call: Chdir, raw: Raw) =>
         exitOf(call, () => {

@@ -221,7 +221,7 @@ export class Journey implements Ahead.Journey {
     return Effect.andThen(
       this.#flush(),
       Effect.suspend(() =>
-        this.isLost ? astray : Effect.flatMap(Effect.exit(plain()), (exit) => {
+        this.isLost ? astray : Effect.flatMap(Effect.tap(Effect.exit(plain()), () => this.#process.idle), (exit) => {
           this.#list.renew()
           this.#log(part, settled(call, part, exit))
           return exit

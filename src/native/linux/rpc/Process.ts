@@ -30,6 +30,8 @@ export interface Process {
   readonly isFiltered: boolean
   /** Whether a fiber waits for its answer. */
   readonly isBusy: boolean
+  /** Waits until it has left the call of a fiber that was interrupted, which may still write to its memory. */
+  readonly idle: Effect.Effect<void>
   /** Runs the handler of a call with the system calls of `raw`. */
   readonly handle: (call: Call, raw: Raw) => Exit.Exit<unknown, SyscallError>
   /**

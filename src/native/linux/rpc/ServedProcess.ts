@@ -70,6 +70,12 @@ export class ServedProcess implements Process {
     return this.#makes || this.#server.slot.waiter !== undefined
   }
 
+  get idle(): Effect.Effect<void> {
+    const { slot } = this.#server
+    const isLeft = () => slot.server.current !== this.#server || !slot.client.isBusy
+    return isLeft() ? Effect.void : Effect.orDie(this.#come(this.#server, () => isLeft() ? Exit.void : { slot }))
+  }
+
   get isFiltered(): boolean {
     return this.#server.slot.client.isFiltered
   }
@@ -91,8 +97,7 @@ export class ServedProcess implements Process {
   make(address: number, count: number, waits: boolean): Effect.Effect<number | undefined, SyscallError> {
     const server = this.#server
     let begun = false
-    this.#makes = true
-    const made = this.#come(server, () => {
+    const next = () => {
       const { client } = ServerPool.slotOf(server)
       if (begun) client.resume()
       else client.begin(waits)
@@ -105,6 +110,10 @@ export class ServedProcess implements Process {
         if (cause !== pending) throw cause
         return { slot: server.slot }
       }
+    }
+    const made = Effect.suspend(() => {
+      this.#makes = true
+      return this.#come(server, next)
     })
     return Effect.ensuring(made, Effect.sync(() => void (this.#makes = false)))
   }

@@ -66,6 +66,8 @@ export interface Awaited {
   readonly milliseconds?: number
 }
 
+const killedEarly = () => new Refused("ESRCH", "the process was killed before it was there to tell")
+
 /** Work in several steps: each step yields what to wait for before the next one. */
 export type Progress<A> = Generator<Awaited, A>
 
@@ -225,7 +227,7 @@ export class ServerPool {
       // a server that starts late would serve the mailbox, so it must have ended before another gets it
       if (pid > 0) yield* this.#reap(pid)
       this.release(server)
-      throw cause
+      throw cause === gone ? killedEarly() : cause
     }
   }
 
@@ -264,6 +266,9 @@ export class ServerPool {
   *#called(server: Server, number: number, argument: number): Progress<number> {
     const { slot } = server
     const { client } = slot
+    // the fiber of its last call may have been interrupted
+    while (client.isBusy && slot.server.current === server) yield { slot }
+    ServerPool.slotOf(server)
     client.begin()
     for (;;) {
       try {
@@ -301,7 +306,7 @@ export class ServerPool {
       const refusal = failure()
       if (refusal !== undefined) throw refusal
       if (this.#hasEnded(pid) === true) {
-        throw new Refused("ESRCH", "the process was killed before it was there to tell")
+        throw killedEarly()
       }
       if (monotonic() - start > spawnLimit) {
         throw new Refused("ETIMEDOUT", `the process was not there within ${spawnLimit} ms: it is stopped`)
