@@ -130,6 +130,16 @@ describe.skipIf(missing !== undefined)("an effect that runs ahead comes to the s
       assert.strictEqual(end, 0o27)
     }))
 
+  it.live("with more questions than a list has room for", () =>
+    same(() =>
+      Effect.gen(function*() {
+        yield* file("asked", "")
+        const one = yield* Files.using(at("asked", O.RDONLY | O.CLOEXEC), Files.stat)
+        let right = 0
+        for (let count = 0; count < 20_000; count++) right += Number(Files.isType(one, S.IFREG))
+        return right
+      }), 20_000))
+
   it.live("behind a call of a fiber that was interrupted, which the process is still in", () =>
     Effect.gen(function*() {
       const given = Effect.timeoutOption(sys.nanosleep({ nanoseconds: 200_000_000n }), "20 millis")

@@ -263,9 +263,7 @@ export class Journey implements Ahead.Journey {
   }
 
   readonly #journeying: Journeying = {
-    check: (check, question) => {
-      this.#list.check(this.#current, check, question)
-    },
+    check: (check, question) => this.#list.check(this.#current, check, question),
     known: (question) => this.#parts[this.#current]!.answers?.get(question),
     learning: (question) => {
       const { name } = this.#parts[this.#current]!

@@ -85,10 +85,12 @@ export class List {
     return this.made.some(({ call }) => isLast(call) || mayWait(call)) || this.copies.some(({ kept }) => kept.waits)
   }
 
-  /** Adds a check of a part's. */
-  check(part: number, check: Check, question: string | undefined): void {
+  /** Adds a check of a part's. Returns whether there was room for it, and for the clock behind it: a call may have many. */
+  check(part: number, check: Check, question: string | undefined): boolean {
+    if (this.batch.length > this.batch.most - 2) return false
     this.#checks.set(this.batch.length, { part, question, equals: check.equals })
     this.batch.check(check)
+    return true
   }
 
   /** The question of an entry, if it is a check of a part that ran. */

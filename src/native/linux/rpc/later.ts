@@ -11,8 +11,8 @@ import { questionAt } from "./History.ts"
 
 /** What a result that has not come yet needs of its journey. */
 export interface Journeying {
-  /** @param question the place of the question that the check answers, if it answers one */
-  readonly check: (check: Check, question?: string) => void
+  /** @param question the place of the question that the check answers, if it answers one. Returns whether there is room for it */
+  readonly check: (check: Check, question?: string) => boolean
   /** Reports that a field was read that only the kernel can tell. */
   readonly lose: () => void
   /** The answer to a question for an earlier container, if it was remembered. */
@@ -137,8 +137,8 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     const place = this.#places[field]
     const bits = mask === undefined ? place.mask : place.mask & BigInt(mask)
     const address = this.#address + place.at
-    this.#journey.check({ address, mask: bits, value: bitsOf(value, bits) & bits, equals }, question)
-    return equals
+    const hasRoom = this.#journey.check({ address, mask: bits, value: bitsOf(value, bits) & bits, equals }, question)
+    return hasRoom ? equals : this.#lose()
   }
 
   [Ahead.ask]<K extends keyof A>(field: K, value: A[K], guess: Ahead.Likely, mask?: number): boolean {
@@ -160,13 +160,13 @@ export class Coming<A extends object> implements Ahead.Later<A> {
     const { at, mask } = this.#places[field]
     const address = this.#address + at
     const its = other instanceof Coming ? (other as Coming<A>).#its(field) : undefined
-    this.#journey.check(
+    const hasRoom = this.#journey.check(
       its === undefined
         ? { address, mask, value: bitsOf(other[field], mask) & mask, equals: likely }
         : { address, mask, other: its, equals: likely },
       question
     )
-    return likely
+    return hasRoom ? likely : this.#lose()
   }
 
   /** The address of a field; `undefined` if the result has come. */
