@@ -19,7 +19,7 @@ import { gone, pending, secondCall } from "./Client.ts"
 import type { LoopBudget } from "./LoopBudget.ts"
 import { OwnFiles } from "./OwnFiles.ts"
 import { atOnce, late, limitOf, type Make, type TimeLimit, type Wait, waitOf } from "./ownWaits.ts"
-import type { Server } from "./ServerGroup.ts"
+import type { Server, Slot } from "./ServerGroup.ts"
 import type { Awaited } from "./ServerPool.ts"
 import type { Watched } from "./Watcher.ts"
 
@@ -99,6 +99,16 @@ const park = <A, B>(
     cancel = awaits(again)
     return Effect.sync(() => cancel())
   })
+
+/** Keeps a slot for a fiber whose answer has come, and whose turn has not: no other server may have it, and no other call. */
+const occupied = (slot: Slot | undefined): () => void => {
+  if (slot === undefined) return () => {}
+  const stays = () => {}
+  slot.waiter = stays
+  return () => {
+    if (slot.waiter === stays) slot.waiter = undefined
+  }
+}
 
 /** Makes the calls of all processes of a kernel. */
 export class BlockingCalls {
@@ -212,8 +222,16 @@ export class BlockingCalls {
   #when(awaited: Awaited, go: () => void): () => void {
     const { budget, when } = this.#callers
     let cancel = when(awaited, () => {
-      if (budget.isSpent) cancel = budget.defer(go)
-      else go()
+      if (!budget.isSpent) return go()
+      const free = occupied(awaited.slot)
+      const stop = budget.defer(() => {
+        free()
+        go()
+      })
+      cancel = () => {
+        free()
+        stop()
+      }
     })
     return () => cancel()
   }
