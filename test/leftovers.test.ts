@@ -39,7 +39,8 @@ const cutOff = async (
   use: (run: { top: string; mark: string; directory: string; left: ChildProcess }) => Promise<void>
 ) => {
   const top = realpathSync(mkdtempSync(join(tmpdir(), "runfx-leftovers-")))
-  const mark = `${process.pid}-0`
+  // the letter: a mark of numbers alone may be a part of the names of another run, whose processes would be ended
+  const mark = `${process.pid}-0x`
   const directory = join(top, `runfx-tests-${mark}`)
   mkdirSync(directory)
   writeFileSync(join(directory, "file"), "")

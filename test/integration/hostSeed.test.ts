@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
 import * as os from "node:os"
+import { isDeepStrictEqual } from "node:util"
 import { AT, O } from "../../src/native/constants.ts"
 import { type Kernel, sys } from "../../src/native/Kernel.ts"
 import * as Linux from "../../src/native/linux/Linux.ts"
@@ -13,12 +14,20 @@ import { fromHost, ModelKernel } from "../../src/testing/Testing.ts"
 import { isolate } from "../support/host.ts"
 import { eventually } from "../support/until.ts"
 
-/** The same on the machine and on the model of it. */
+/**
+ * The same on the machine and on the model of it. Other tests make and remove links meanwhile: the machine is asked before
+ * and after the model is made, until it answers the same.
+ */
 const both = <A>(effect: Effect.Effect<A, unknown, Kernel>) =>
   Effect.gen(function*() {
-    const expected = yield* Effect.provide(effect, Linux.layer)
-    const actual = yield* Effect.provide(effect, ModelKernel.make(fromHost()).layer)
-    return { actual, expected }
+    const live = Effect.provide(effect, Linux.layer)
+    let expected = yield* live
+    for (let tries = 1;; tries++) {
+      const actual = yield* Effect.provide(effect, ModelKernel.make(fromHost()).layer)
+      const after = yield* live
+      if (tries === 50 || isDeepStrictEqual(after, expected)) return { actual, expected }
+      expected = after
+    }
   })
 
 const sorted = (answers: ReadonlyArray<Answer>): ReadonlyArray<string> =>

@@ -20,6 +20,7 @@ import type { Created } from "../../src/steps/network/Strategy.ts"
 import { setupNetwork } from "../../src/steps/setupNetwork.ts"
 import { setupRoute } from "../../src/steps/setupRoute.ts"
 import { inChild } from "../support/child.ts"
+import { isolate } from "../support/host.ts"
 import { init } from "../support/steps.ts"
 
 // ── two namespaces ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +145,9 @@ describe.skipIf(reason !== undefined)("the network's steps", () => {
   }
 
   let before = ""
-  beforeAll(() => {
+  beforeAll(async () => {
+    // other tests make and remove interfaces of the host meanwhile
+    await Effect.runPromise(isolate)
     before = hostLinks()
   })
 

@@ -1,16 +1,15 @@
 /** Sandboxes that run: their streams, signals, further programs, and their end with the application, as root and as a user. */
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { guardsOf } from "../support/guards.ts"
+import { cgroups } from "../support/host.ts"
 import { callers } from "../support/sandboxes.ts"
 import { scenarios } from "../support/sandboxScenarios.ts"
 import { endOfApplication, scenarioSuite } from "../support/scenarioSuite.ts"
 import { until } from "../support/until.ts"
 
-/** The cgroups of a sandbox, in whatever hierarchy. */
-const cgroupsOf = (id: string) =>
-  execFileSync("find", ["/sys/fs/cgroup", "-name", `runfx-${id}`], { encoding: "utf8" }).split("\n").filter(Boolean)
+/** The cgroups of a sandbox, in whatever hierarchy: all ids are random and equally long, so none is a part of another. */
+const cgroupsOf = (id: string) => cgroups(`runfx-${id}`)
 
 scenarioSuite({
   title: "a sandbox that runs",

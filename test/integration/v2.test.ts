@@ -8,7 +8,6 @@ import * as fs from "node:fs"
 import { numbers as capability } from "../../src/config/capabilities.ts"
 import { RLIMIT } from "../../src/native/constants.ts"
 import { sys } from "../../src/native/Kernel.ts"
-import * as Linux from "../../src/native/linux/Linux.ts"
 import * as Runtime from "../../src/runtime/Runtime.ts"
 import {
   containerOf,
@@ -21,7 +20,7 @@ import {
   said,
   sh
 } from "../support/containers.ts"
-import { firstProcess } from "../support/host.ts"
+import { isolate } from "../support/host.ts"
 
 const controllers = (): ReadonlyArray<string> => {
   try {
@@ -40,7 +39,7 @@ if (lacksResource) {
 
 let place: Place
 beforeAll(async () => {
-  await Effect.runPromise(Effect.provide(firstProcess, Linux.layer))
+  await Effect.runPromise(isolate)
   place = makePlace()
 })
 afterAll(() => place.remove())
