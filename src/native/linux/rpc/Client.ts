@@ -129,6 +129,11 @@ export class Client {
     return this.#isPending && this.#mailbox.isAsked
   }
 
+  /** Whether this run of a handler has answers of an earlier run that it has not been given yet. */
+  get isReplaying(): boolean {
+    return this.#given < this.#answers.length
+  }
+
   /** Starts a handler again that was left. */
   resume(): void {
     this.#memory.reset()

@@ -385,7 +385,7 @@ export class ServerPool {
     const memory = new Scratch(this.#library, scratch)
     const client = new Client(this.#library, mailbox, memory)
     const machine = Syscalls.make(this.#library, { raw: client.make, memory })
-    const handlers = sparing(this.#handlersOf(machine), link, mailbox)
+    const handlers = sparing(this.#handlersOf(machine), link, mailbox, client)
     const batch = new Batch(list)
     const server = { current: undefined }
     return { group, mailbox, client, memory, batch, handlers, link, server, isLost: false, waiter: undefined }
