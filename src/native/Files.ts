@@ -80,6 +80,9 @@ const eachBatch = Effect.fnUntraced(function*<E, R>(
   }
 })
 
+/** The most entries of a list: twice as many as a process may have descriptors by default. */
+const mostEntries = 2 ** 21
+
 /**
  * All entries of an open directory, without `.` and `..`.
  *
@@ -88,7 +91,16 @@ const eachBatch = Effect.fnUntraced(function*<E, R>(
 export const entriesOf = (fd: AnyFd): Effect.Effect<ReadonlyArray<DirectoryEntry>, SyscallError, Kernel> =>
   Effect.suspend(() => {
     const all: Array<DirectoryEntry> = []
-    return Effect.as(eachBatch(fd, (batch) => Effect.sync(() => all.push(...batch))), all)
+    const add = (batch: ReadonlyArray<DirectoryEntry>) => {
+      // a process may belong to somebody by now who never lets the list end
+      if (all.length + batch.length > mostEntries) {
+        const detail = `the directory has more than ${mostEntries} entries`
+        return Effect.fail(new SyscallError({ call: { _tag: "getdents64", fd }, code: "EFBIG", detail }))
+      }
+      all.push(...batch)
+      return Effect.void
+    }
+    return Effect.as(eachBatch(fd, add), all)
   })
 
 /**
@@ -334,12 +346,15 @@ export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
  * @since 0.2.0
  */
 export const readUpTo = Effect.fnUntraced(function*(fd: AnyFd, largest: number) {
-  const chunks: Array<Uint8Array> = []
+  // one buffer: very many short chunks would take far more memory than their bytes
+  let found = Buffer.alloc(0)
   for (let size = 0; size <= largest;) {
     const chunk = yield* sys.read({ fd, count: 65536 })
-    if (chunk.length === 0) return Buffer.concat(chunks)
-    chunks.push(chunk)
-    size += chunk.length
+    if (chunk.length === 0) return found.subarray(0, size)
+    const end = size + chunk.length
+    if (end > found.length) found = Buffer.concat([found.subarray(0, size)], Math.max(end, 2 * size))
+    found.set(chunk, size)
+    size = end
   }
   return undefined
 })

@@ -13,7 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Ahead from "./Ahead.ts"
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MAGIC, MOUNT_ATTR, O, OPEN_TREE, RESOLVE } from "./constants.ts"
-import { explain, keeping, readAll, stat, using, writeAll } from "./Files.ts"
+import { explain, keeping, readUpTo, stat, using, writeAll } from "./Files.ts"
 import type { AnyFd } from "./Handle.ts"
 import { type Kernel, sys, SyscallError } from "./Kernel.ts"
 
@@ -127,9 +127,21 @@ export const openBelow = (proc: number, path: string, flags: number): Effect.Eff
     )
   )
 
+/**
+ * The most bytes of a file of a procfs: a table of the 100000 mounts that a namespace may have by default, if the lines are
+ * long. All other files are far smaller.
+ */
+const largest = 64 * 1024 * 1024
+
 /** The text of a file below a procfs. */
 export const readProc = (proc: number, path: string): Effect.Effect<string, SyscallError, Kernel> =>
-  using(openBelow(proc, path, O.RDONLY), (fd) => Effect.map(readAll(fd), (bytes) => bytes.toString("utf8")))
+  using(openBelow(proc, path, O.RDONLY), (fd) =>
+    Effect.flatMap(readUpTo(fd, largest), (bytes) => {
+      if (bytes !== undefined) return Effect.succeed(bytes.toString("utf8"))
+      // the process that reads may belong to somebody by now who never lets the file end
+      const detail = `${path} has more than ${largest} bytes`
+      return Effect.fail(new SyscallError({ call: { _tag: "read", fd, count: 65536 }, code: "EFBIG", detail }))
+    }))
 
 /** Writes a text to a file below a procfs, with one write(2), as these files require. */
 export const writeProc = (proc: number, path: string, text: string): Effect.Effect<void, SyscallError, Kernel> =>

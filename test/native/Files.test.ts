@@ -165,4 +165,25 @@ describe("Files", () => {
     const written = run(Files.writeAll(3, Buffer.from("abcde")), () => 2)
     assert.deepStrictEqual(written.trace, ["write(3, \"abcde\")", "write(3, \"cde\")", "write(3, \"e\")"])
   })
+
+  it("reads many short chunks into little memory", () => {
+    const text = "abcdefg".repeat(100)
+    let at = 0
+    const read = run(Files.readUpTo(3, 700), () => Buffer.from(text.slice(at, at += 3)))
+    assert.strictEqual(Exit.isSuccess(read.exit) && read.exit.value?.toString(), text)
+  })
+
+  it("does not list a directory that never ends", () => {
+    const batch = Array.from({ length: 2 ** 15 }, () => ({ name: "0", ino: 1n, type: "l" }))
+    let left = 100
+    const { exit, trace } = run(Files.entriesOf(3), () => left-- > 0 ? batch : [])
+    const error = Exit.isSuccess(exit) ? undefined : Cause.squash(exit.cause) as SyscallError
+    assert.deepStrictEqual(
+      [error?.code, error?.call, error?.detail],
+      ["EFBIG", { _tag: "getdents64", fd: 3 }, "the directory has more than 2097152 entries"]
+    )
+    assert.strictEqual(trace.length, 65)
+    left = 64
+    assert.isTrue(Exit.isSuccess(run(Files.entriesOf(3), () => left-- > 0 ? batch : []).exit))
+  })
 })

@@ -79,4 +79,21 @@ describe("Procfs", () => {
     assert.match(message, /EXDEV.*self\/status is not on a procfs/)
     assert.strictEqual(trace.at(-1), "close(23)")
   })
+
+  it("does not read a file that never ends", () => {
+    const chunk = Buffer.alloc(65536, "a")
+    let left = 2000
+    const { calls, message } = run(Procfs.readProc(9, "self/status"), ({ _tag }) =>
+      _tag === "openat2"
+        ? 20
+        : _tag === "fstatfs"
+        ? magic
+        : _tag === "read"
+        ? left-- > 0 ? chunk : Buffer.alloc(0)
+        : undefined)
+    assert.include(message, "EFBIG")
+    assert.include(message, "self/status has more than 67108864 bytes")
+    assert.strictEqual(calls.filter(({ _tag }) => _tag === "read").length, 1025)
+    assert.deepStrictEqual(calls.at(-1), { _tag: "close", fd: 20 })
+  })
 })
