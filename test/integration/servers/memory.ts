@@ -174,6 +174,9 @@ describe("a server", () => {
         const { end, pid, release } = yield* waiting()
         const flags = (who: number | "self", fd: string) =>
           /^flags:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${who}/fdinfo/${fd}`, "utf8"))![1]
+        // it closes its end of a pipe first
+        const isWaiting = () => fs.readFileSync(`/proc/${pid}/wchan`, "utf8").includes("pipe")
+        yield* eventually(isWaiting)
         const fds = fs.readdirSync(`/proc/${pid}/fd`)
         assert.include(fds, String(kept))
         for (const fd of fds.filter((fd) => fs.existsSync(`/proc/self/fd/${fd}`))) {
