@@ -23,7 +23,7 @@ export const firstWait = Effect.gen(function*() {
  * Starts a process that is guarded, and waits for it: for the first one, the live kernel opens what it needs and makes its
  * guard, and keeps both.
  */
-export const firstProcess = Effect.gen(function*() {
+const firstProcess = Effect.gen(function*() {
   yield* firstWait
   const [openBefore, guardsBefore] = [sockets(), guardsOf(process.pid).length]
   const fork = yield* Fork
