@@ -37,8 +37,7 @@ const files: Readonly<Record<string, ReadonlyArray<string>>> = {
   cpu: ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us", "cpu.idle"],
   // no limit of what is in use, of which nobody knows how much it is
   memory: ["memory.soft_limit_in_bytes", "memory.kmem.tcp.limit_in_bytes", "memory.swappiness", "memory.oom_control"],
-  // not cpu_exclusive: a group at the top that has the CPUs alone conflicts with the containers of all other tests
-  cpuset: ["cpuset.cpus", "cpuset.mems", "cpuset.memory_migrate"],
+  cpuset: ["cpuset.cpus", "cpuset.mems", "cpuset.cpu_exclusive", "cpuset.memory_migrate"],
   freezer: ["freezer.state"],
   pids: ["pids.max"],
   unified: ["cgroup.max.depth", "cgroup.max.descendants", "cgroup.freeze", "hugetlb.2MB.max", "cgroup.subtree_control"]

@@ -67,7 +67,8 @@ export class ServedProcess implements Process {
   }
 
   get isBusy(): boolean {
-    return this.#makes || this.#server.slot.waiter !== undefined
+    const { server, waiter } = this.#server.slot
+    return this.#makes || server.current === this.#server && waiter !== undefined
   }
 
   get idle(): Effect.Effect<void> {
