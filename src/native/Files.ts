@@ -329,16 +329,6 @@ export const makeDirectories = (root: AnyFd, path: string, making: Making = {}):
 export const makeFile = (root: AnyFd, path: string, making: Making = {}): Opened =>
   ensure(root, path, fileKind, making, making.flags ?? 0, 0)
 
-/** Reads a descriptor to its end. */
-export const readAll = Effect.fnUntraced(function*(fd: AnyFd) {
-  const chunks: Array<Uint8Array> = []
-  for (;;) {
-    const chunk = yield* sys.read({ fd, count: 65536 })
-    if (chunk.length === 0) return Buffer.concat(chunks)
-    chunks.push(chunk)
-  }
-})
-
 /**
  * Reads a descriptor to its end; `undefined` if there is more than so many bytes. For a file that somebody else may make
  * larger at any moment: a look at its size says nothing of what is read later.
@@ -358,6 +348,10 @@ export const readUpTo = Effect.fnUntraced(function*(fd: AnyFd, largest: number) 
   }
   return undefined
 })
+
+/** Reads a descriptor to its end. */
+export const readAll = (fd: AnyFd): Effect.Effect<Buffer, SyscallError, Kernel> =>
+  Effect.map(readUpTo(fd, Infinity), (found) => found!)
 
 /**
  * The text of a file, by its path as the calling process sees it. What is not UTF-8 becomes U+FFFD. It is for regular files and those
