@@ -78,7 +78,7 @@ export const compile = (source, machine) => {
       })
     )
     const entries = Object.fromEntries(sources[source].names.map((name) => [name, symbols.get(name)]))
-    return { entries, hex: readFileSync(binary).toString("hex") }
+    return { entries, base64: readFileSync(binary).toString("base64") }
   } finally {
     rmSync(directory, { recursive: true })
   }
@@ -89,12 +89,12 @@ const moduleOf = (source) => {
   const names = sources[source].names.map((name) => `"${name}"`).join(" | ")
   /** @param {keyof typeof compilers} machine */
   const text = (machine) => {
-    const { entries, hex } = compile(source, machine)
+    const { entries, base64 } = compile(source, machine)
     return `  ${machine}: {
     compiler: "${compilerOf(machine)}",
     entries: { ${Object.entries(entries).map(([name, at]) => `${name}: ${at}`).join(", ")} },
-    hex: [
-${(hex.match(/.{1,96}/g) ?? []).map((line) => `      "${line}"`).join(",\n")}
+    base64: [
+${(base64.match(/.{1,96}/g) ?? []).map((line) => `      "${line}"`).join(",\n")}
     ].join("")
   }`
   }

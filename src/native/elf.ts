@@ -8,7 +8,7 @@ export interface Code<Entry extends string> {
   readonly compiler: string
   /** The offsets of the entry points. */
   readonly entries: Readonly<Record<Entry, number>>
-  readonly hex: string
+  readonly base64: string
 }
 
 /** `MFD_EXEC` of `linux/memfd.h`. Since Linux 6.3, a memory file can't be executed without it if `vm.memfd_noexec` is 1. */

@@ -90,14 +90,14 @@ const align8 = (size: number): number => size + 7 & ~7
 
 /** A static ELF executable that executes a program (see the head of this file): code, parameters, path, text and filter. */
 export const trampoline = (machine: Architecture, { channel, filter, path, reaper }: Options): Uint8Array => {
-  const { entries: { parameters, start }, hex } = (reaper === true ? withReaper : plain)[machine]
+  const { entries: { parameters, start }, base64 } = (reaper === true ? withReaper : plain)[machine]
   const name = Buffer.from(`${path}\0`)
   const speaks = filter !== undefined || reaper === true
   const filterAt = align8(at.path + name.length + misled.length)
   const content = Buffer.alloc(
     parameters + (speaks ? filterAt + (filter?.program.length ?? 0) : at.path + name.length)
   )
-  content.write(hex, "hex")
+  content.write(base64, "base64")
   content.writeInt32LE(channel, parameters + at.channel)
   content.set(name, parameters + at.path)
   content.writeUInt32LE(speaks ? filterAt : nowhere, parameters + at.filter)

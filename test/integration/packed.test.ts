@@ -161,7 +161,7 @@ describe("the tarball", () => {
     // what one name of the main door needs, and nothing else of it
     assert.isBelow(kilobytes(`import { Pipeline } from "runfx/index"; console.log(Pipeline.make)`), 50)
     assert.isBelow(kilobytes(`import { defaultSpec } from "runfx/index"; console.log(defaultSpec)`), 20)
-    assert.isBelow(kilobytes(`import { Linux } from "runfx/index"; console.log(Linux.layer)`), 152)
+    assert.isBelow(kilobytes(`import { Linux } from "runfx/index"; console.log(Linux.layer)`), 150)
     assert.isBelow(kilobytes(`import "runfx/promise"; import "runfx/index"; import "runfx/config/Config"`), 1)
   })
 })

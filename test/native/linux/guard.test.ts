@@ -29,8 +29,8 @@ const sleeper = (): { readonly process: ChildProcess; readonly ended: Promise<No
 const guardOf = (machine: Architecture, limit?: number) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "runfx-guard-"))
   const program = path.join(directory, "program")
-  const { entries, hex } = code[machine]
-  fs.writeFileSync(program, executable(machine, Buffer.from(hex, "hex"), entries.start), { mode: 0o755 })
+  const { entries, base64 } = code[machine]
+  fs.writeFileSync(program, executable(machine, Buffer.from(base64, "base64"), entries.start), { mode: 0o755 })
   const [mine, theirs] = here(sys.socketpair({ type: SOCK.SEQPACKET | SOCK.CLOEXEC }))
   const command = machine === process.arch ? [program] : [qemu!, program]
   const limited = limit === undefined ? "" : `ulimit -n ${limit}; `

@@ -38,14 +38,14 @@ describe("the machine code", () => {
     if (!isSame) console.log(`the code of ${machine} is not compared: ${code[machine].compiler} is not here`)
     it.skipIf(!isSame)(`of ${machine} is what its source says`, () => {
       for (
-        const [source, { [machine]: { entries, hex } }] of [
+        const [source, { [machine]: { entries, base64 } }] of [
           ["linux/rpc/server.c", code],
           ["linux/rpc/guard.c", guard],
           ["trampoline.c", trampoline],
           ["reaper.c", reaper]
         ] as const
       ) {
-        assert.deepStrictEqual(assembled(`a.compile("${source}", "${machine}")`), { entries, hex })
+        assert.deepStrictEqual(assembled(`a.compile("${source}", "${machine}")`), { entries, base64 })
       }
     })
   }
@@ -97,8 +97,8 @@ const serverOf = (machine: Architecture) => {
   write(at + mailbox.robustEntry, BigInt(address + at + mailbox.robust))
   write32(at + mailbox.state, state.asked)
 
-  const { entries, hex } = code[machine]
-  const bytes = Buffer.from(hex, "hex")
+  const { entries, base64 } = code[machine]
+  const bytes = Buffer.from(base64, "base64")
   bytes.writeBigUInt64LE(BigInt(address), entries.shared)
   bytes.writeBigUInt64LE(BigInt(size), entries.shared + 8)
   bytes.writeBigUInt64LE(3n, entries.shared + 16)

@@ -17,8 +17,8 @@ const mine = () => code[process.arch as Architecture]
 
 /** Loads the functions. Throws if memory can't be mapped or made executable. */
 export const load = (library: Library): MachineCode => {
-  const { entries, hex } = mine()
-  const bytes = Buffer.from(hex, "hex")
+  const { entries, base64 } = mine()
+  const bytes = Buffer.from(base64, "base64")
   const numbers = numbersFor(process.arch)
   const { errno, syscall } = library
   const must = (what: string, result: Word): number => {
@@ -44,8 +44,8 @@ export const load = (library: Library): MachineCode => {
  * @param descriptor of the group's memory file
  */
 export const program = (address: number, size: number, descriptor: number): Uint8Array => {
-  const { entries, hex } = mine()
-  const code = Buffer.from(hex, "hex")
+  const { entries, base64 } = mine()
+  const code = Buffer.from(base64, "base64")
   code.writeBigUInt64LE(BigInt(address), entries.shared)
   code.writeBigUInt64LE(BigInt(size), entries.shared + 8)
   code.writeBigUInt64LE(BigInt(descriptor), entries.shared + 16)
@@ -55,6 +55,6 @@ export const program = (address: number, size: number, descriptor: number): Uint
 /** The program of a guard: an ELF file. */
 export const guardProgram = (): Uint8Array => {
   const architecture = process.arch as Architecture
-  const { entries, hex } = guard[architecture]
-  return executable(architecture, Buffer.from(hex, "hex"), entries.start)
+  const { entries, base64 } = guard[architecture]
+  return executable(architecture, Buffer.from(base64, "base64"), entries.start)
 }
