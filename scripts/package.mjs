@@ -1,7 +1,7 @@
 /**
  * Makes the package that users install: `build/runfx-VERSION.tgz`. It is not this directory as it is. The manifest has nothing
- * that is for those who work here (`prepare` would be a warning at each install), modules and launcher have no comments and no
- * spaces, since the types have them, there are no types that nobody's compiler asks for, and no documents but the README:
+ * that is for those who work here (`prepare` would be a warning at each install), modules, launcher and schema have no comments
+ * and no spaces, since the types have them, there are no types that nobody's compiler asks for, and no documents but the README:
  * these are read in the repository, and an editor shows the words of the reference from the types.
  *
  *     npm run package                        after npm run build
@@ -70,6 +70,10 @@ const stage = (place) => {
     ]
   ) {
     cpSync(join(root, name), join(place, name), { recursive: true })
+  }
+  for (const name of readdirSync(join(place, "schema"))) {
+    const file = join(place, "schema", name)
+    writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(file, "utf8"))))
   }
   for (const [name, lines] of /** @type {const} */ ([["bin/runfx", 2], ["bin/compiled.cjs", 0]])) {
     // the first two lines of a launcher are the shell's, too
