@@ -162,7 +162,10 @@ export class ServerPool {
       if (one.server.current !== server && one.server.current?.by !== server) continue
       one.server.current = undefined
       one.isLost = true
-      one.waiter?.()
+      const { waiter } = one
+      waiter?.()
+      // a fiber whose answer has come, and whose turn has not, does not keep its place
+      if (one.waiter === waiter) one.waiter = undefined
     }
   }
 
