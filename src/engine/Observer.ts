@@ -73,6 +73,9 @@ const watchedJourney = (inner: Ahead.Journey): Ahead.Journey => ({
     return inner.left
   },
   settle: inner.settle,
+  get certain() {
+    return inner.certain
+  },
   times: inner.times,
   keep: inner.keep,
   calls: inner.calls,

@@ -75,8 +75,16 @@ export const provided = (
     : Context.add(context, step.key, exit.value) as Context.Context<never>
 
 /** The outcome of a step that does not run: its calls were copied, or its process, or fiber, has ended. */
-const settledBy = (exit: Exit.Exit<unknown>, running: Context.Context<never>): Outcome =>
-  outcomeOf(exit, { running, run: exit as Prepared["run"] }, [])
+const settledBy = (
+  exit: Exit.Exit<unknown>,
+  running: Context.Context<never>,
+  undos: ReadonlyArray<Undo> = []
+): Outcome => outcomeOf(exit, { running, run: exit as Prepared["run"] }, undos)
+
+/** Notes how long a step took, if its process has noted that. */
+const spend = (outcome: Outcome, times: Ahead.Times | undefined): void => {
+  if (times !== undefined) outcome.milliseconds = times.ended - times.began
+}
 
 /** Notes when each step began. They ran one after the other, and the last one has just ended. */
 const noteTimes = (outcomes: ReadonlyArray<Outcome>, end: number): void => {
@@ -150,7 +158,13 @@ const runAhead = Effect.fnUntraced(function*(
       }
     }
     const again = yield* Effect.exit(journey.settle)
-    if (Exit.isFailure(again)) return [...outcomes.slice(0, -1), settledBy(again, contexts[Math.max(at - 1, 0)]!)]
+    if (Exit.isFailure(again)) {
+      // the rest may have been made in part: the first of them fails, with what would undo them all
+      const certain = outcomes.slice(0, journey.certain)
+      const undos = outcomes.slice(certain.length).flatMap(({ undos }) => undos)
+      certain.forEach((outcome, part) => spend(outcome, journey.times(part)))
+      return [...certain, settledBy(again, contexts[certain.length]!, undos)]
+    }
     if (again.value === undefined) {
       outcomes.forEach((outcome, part) => {
         const times = journey.times(part)
@@ -160,7 +174,7 @@ const runAhead = Effect.fnUntraced(function*(
           outcome.milliseconds = 0
           return
         }
-        if (times !== undefined) outcome.milliseconds = times.ended - times.began
+        spend(outcome, times)
         if (observer !== undefined) outcome.ahead = { ...times, calls: journey.calls(part) }
       })
       if (spans !== undefined) noteTimes(outcomes, now())

@@ -93,6 +93,8 @@ export interface Journey {
   readonly left: Effect.Effect<never> | undefined
   /** Has all calls made. If a guess was wrong, returns the number (from 0) of the first part that must run again. */
   readonly settle: Effect.Effect<number | undefined>
+  /** How many parts, from the first, have certainly been made. If {@link Journey.settle} fails, nobody knows of the others. */
+  readonly certain: number
   /** When a settled part began and ended, in milliseconds, by the clock of the process (`CLOCK_MONOTONIC`). */
   readonly times: (part: number) => Times | undefined
   /** Keeps the calls of settled parts, for {@link Journey.calls}. */

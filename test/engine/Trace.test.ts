@@ -132,6 +132,7 @@ const ahead = (timesOf: (settled: number) => ReadonlyArray<Ahead.Times | undefin
     part: (_, self) => Effect.exit(self),
     isLost: false,
     left: undefined,
+    certain: 0,
     settle: Effect.sync(() => {
       settled = now()
       return undefined

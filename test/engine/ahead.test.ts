@@ -10,6 +10,9 @@ import * as Step from "../../src/engine/Step.ts"
 import * as Ahead from "../../src/native/Ahead.ts"
 import { Kernel } from "../../src/native/Kernel.ts"
 
+/** As the number of a part: the list fails, and only the first part is certain. */
+const broken = -1
+
 /** A journey that says, each time that it is settled, which part must run again. */
 const journeyOf = (log: Array<string>, agains: Array<number | undefined>): Ahead.Journey => ({
   copied: () => undefined,
@@ -17,10 +20,12 @@ const journeyOf = (log: Array<string>, agains: Array<number | undefined>): Ahead
   part: (_, self) => Effect.exit(self),
   isLost: false,
   left: undefined,
-  settle: Effect.sync(() => {
+  certain: 1,
+  settle: Effect.suspend(() => {
     const again = agains.shift()
+    if (again === broken) return Effect.die("nobody knows")
     log.push(again === undefined ? "settled" : `again from ${again}`)
-    return again
+    return Effect.succeed(again)
   }),
   times: (part) => ({ began: 10, ended: 11 + part }),
   keep: () => {},
@@ -112,6 +117,17 @@ describe("steps that run ahead", () => {
       const ran = ["a", "b", "again from 0", "a", "b", "settled"]
       const told = ["Started a", "Completed a 1", "Started b", "Failed b", "undo b", "Undone b", "undo a", "Undone a"]
       assert.deepStrictEqual(log, [...ran, ...told])
+    }))
+
+  it.effect("are told no further than they are certain, if their list fails; what may have been done is undone", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      const steps = ["a", "b", "c"].map((name) => step(log, name, true))
+      const exit = yield* Effect.exit(run(log, steps, [broken]))
+      assert.isTrue(Exit.hasDies(exit))
+      const told = ["Started a", "Completed a 1", "Started b", "Failed b"]
+      const undone = ["undo c", "Undone b", "undo b", "Undone b", "undo a", "Undone a"]
+      assert.deepStrictEqual(log, ["a", "b", "c", ...told, ...undone])
     }))
 
   it.effect("are interrupted before they begin, and then what was done is undone", () =>

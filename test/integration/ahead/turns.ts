@@ -139,10 +139,15 @@ describe.skipIf(missing !== undefined)("a step of somebody else's between two of
       assert.lengthOf(told, 3)
     }).pipe(Effect.provideService(Kernel, Linux.make())))
 
-  it.live("is not told of if the process ends before it has become a program", () =>
+  it.live("is told of no further than the process has come, if that is killed", () =>
     Effect.gen(function*() {
       const kernel = Linux.make()
       const [reading, writing] = yield* sys.pipe2({ flags: 0 })
+      const undone: Array<string> = []
+      const undoable = (step: Step.Any): Step.Any => ({
+        ...step,
+        undo: () => Effect.sync(() => void undone.push(step.name))
+      })
       const waits = Step.make("waits", {
         doc: "",
         calls: ["write"],
@@ -151,18 +156,28 @@ describe.skipIf(missing !== undefined)("a step of somebody else's between two of
         // a pipe takes 64 KiB, and nobody reads it
         run: Effect.orDie(Effect.forEach([1, 2], () => sys.write({ fd: writing, data: Buffer.alloc(0x9000) })))
       })
-      const pipeline = { ...Pipeline.make({ name: "test", doc: "", inputs: [] }), steps: [waits, exec] }
+      const steps = [ours("one"), ours("two"), waits as unknown as Step.Any, ours("never")].map(undoable)
+      const pipeline = { ...Pipeline.make({ name: "test", doc: "", inputs: [] }), steps: [...steps, exec] }
       const told: Array<string> = []
       const child = Pipeline.runUnchecked(pipeline as unknown as Pipeline.Any).pipe(
         Effect.provideService(Events, ({ _tag, step }) => Effect.sync(() => void told.push(`${_tag} ${step}`))),
         Effect.provideService(Kernel, kernel)
       )
       const { catchUp, forget, pid } = yield* Linux.fork(kernel).start(0, child)
+      // it has come to the pipe if there is something in it
+      yield* sys.read({ fd: reading, count: 1 })
       yield* sys.kill({ pid, signal: SIG.KILL })
       yield* sys.waitid({ idtype: P.PID, id: pid, options: W.EXITED })
       yield* catchUp
       assert.deepStrictEqual(told, [])
       yield* forget
+      assert.deepStrictEqual(
+        told,
+        ["one", "two"].flatMap((name) => [`Started ${name}`, `Completed ${name}`]).concat(
+          ["Started waits", "Failed waits", "Undone two", "Undone one"]
+        )
+      )
+      assert.deepStrictEqual(undone, ["two", "one"])
       yield* Effect.forEach([reading, writing], (fd) => sys.close({ fd }))
     }).pipe(Effect.provideService(Kernel, Linux.make())))
 

@@ -40,7 +40,7 @@ export class Clock {
   mark(part: number, batch: Batch): void {
     const { isFiltered, memory, numbers } = this.#process
     if (isFiltered || this.#times.has(part)) return
-    const time = memory.block(timespecSize)
+    const time = memory.zeroed(timespecSize)
     this.#marks.push({ part, entry: batch.length, time })
     batch.call(numbers.clock_gettime, monotonic, time.address, 0, 0, 0, 0, "anything")
   }
@@ -52,6 +52,13 @@ export class Clock {
       // seconds since the machine started, and nanoseconds; the lower half of each is enough
       this.#times.set(part, time.u32(0) * 1e3 + time.u32(8) / 1e6)
     }
+  }
+
+  /** Reads the notes of a process that ended amid the list; returns the last part that it began, if there is one. */
+  reached(): number | undefined {
+    const last = this.#marks.findLast(({ time }) => time.u32(0) !== 0 || time.u32(8) !== 0)
+    if (last !== undefined) this.take(last.entry + 1)
+    return last?.part
   }
 
   clear(): void {

@@ -36,7 +36,7 @@ import {
 } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
-/** The result of calls of a part after a wrong guess. How the part ends then has no meaning. */
+/** The result of calls of a part after a wrong guess. The part's end has no meaning then. */
 const astray = Effect.die(Symbol("astray"))
 
 /** Steps of one process that run ahead. */
@@ -50,6 +50,7 @@ export class Journey implements Ahead.Journey {
   #again: number | undefined
   isLost = false
   left: Effect.Effect<never> | undefined
+  certain = 0
   /** The guess for the calls that are made now. */
   #guess: Ahead.Guess | undefined
   /** The block that begins with the next call. */
@@ -139,7 +140,7 @@ export class Journey implements Ahead.Journey {
   readonly calls = (part: number): ReadonlyArray<Ahead.Settled> => callsOf(this.#parts[part])
 
   readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {
-    if (!this.isLost) this.#list.clock.mark(this.#current + 1, this.#list.batch)
+    if (!this.isLost && this.#defect === undefined) this.#list.clock.mark(this.#current + 1, this.#list.batch)
     return Effect.map(this.#flush() as Effect.Effect<void>, () => {
       // a field was read that had no likely answer: the same part runs again, and can then be answered
       const again = this.#again ?? (this.isLost ? this.#current : undefined)
@@ -223,15 +224,11 @@ export class Journey implements Ahead.Journey {
       Effect.suspend(() =>
         this.isLost ? astray : Effect.flatMap(Effect.tap(Effect.exit(plain()), () => this.#process.idle), (exit) => {
           this.#list.renew()
-          this.#log(part, settled(call, part, exit))
+          part.next = part.log.push(settled(call, part, exit))
           return exit
         })
       )
     )
-  }
-
-  #log(part: Part, made: Made): void {
-    part.next = part.log.push(made)
   }
 
   /** A call that joins the list. */
@@ -244,7 +241,7 @@ export class Journey implements Ahead.Journey {
       entering.files = this.#process.files.copy()
       this.#entering = undefined
     }
-    this.#log(part, made)
+    part.next = part.log.push(made)
     this.#list.made.push(made)
     this.#handlers.run(made, this.#list.batch)
     if (made.exit === undefined) return this.#complete(made)
@@ -314,7 +311,10 @@ export class Journey implements Ahead.Journey {
 
   /** The server has gone: its process has become a program if it has made all calls before the last one, and else has ended. */
   #leave(last: Made | undefined): Effect.Effect<void, SyscallError> {
-    if (last === undefined || !this.#list.batch.isMade(last.first - 1)) return this.#process.leave
+    if (last === undefined || !this.#list.batch.isMade(last.first - 1)) {
+      this.certain = this.#list.clock.reached() ?? this.certain
+      return this.#process.leave
+    }
     this.left = this.#process.leave
     this.#list.made.pop()
     return this.#take(last.first, last.first)
@@ -348,6 +348,7 @@ export class Journey implements Ahead.Journey {
     const { known, lost, unlucky } = sort(this.#list.made, held, (entry) => this.#list.batch.result(entry))
     if (unlucky !== undefined) remember(this.#process.history, unlucky)
     const again = held < length ? this.#lostPart(asked, lost, unlucky) : undefined
+    this.certain = again ?? this.#current
     this.#list.keep(again ?? this.#parts.length)
     this.#list.clock.take(held)
     this.#list.clear()
