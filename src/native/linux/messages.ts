@@ -3,6 +3,7 @@ import * as c from "../constants.ts"
 import { invalid, Refused } from "../Refused.ts"
 import type { Message } from "../results.ts"
 import type { Block } from "./Block.ts"
+import type { Scratch } from "./Scratch.ts"
 import { cmsghdr, iovec, msghdr, ucred } from "./structs.ts"
 import { attempted, type Handlers, type Syscalls } from "./Syscalls.ts"
 
@@ -31,6 +32,16 @@ const controlsOf = (control: Block, length: number): Pick<Message, "fds" | "cred
     at = padded(end)
   }
   return { fds, credentials }
+}
+
+/** Where the kernel writes the bytes of a message that is received, and the length of what comes with it. */
+export const placesOf = (
+  memory: Scratch,
+  header: number
+): { readonly data: number; readonly controlLength: number } => {
+  const word = (address: number) => Number(memory.bytesAt(address, 8).readBigUInt64LE())
+  const vector = word(header + msghdr.fields.msg_iov.at)
+  return { data: word(vector + iovec.fields.iov_base.at), controlLength: header + msghdr.fields.msg_controllen.at }
 }
 
 /** The handlers of the calls about messages. */

@@ -3,8 +3,9 @@
  *
  *     parent → init   Enter     your id maps are written: enter your namespaces
  *     init → parent   Entered   I am in them (the kernel vouches for my pid: `SO_PASSCRED`)
- *     parent → init   Go        your network is there: continue
- *     init → parent   Prepared  the container is set up; a second Go follows, once its CPU time is limited
+ *     parent → init   Go        your network is there: set the container up
+ *     init → parent   Prepared  it is set up, and its CPU time can be limited; only if that is asked for
+ *     parent → init   Go        the container is written down: continue (not for a program that joins a container)
  *     init → parent   Waiting   all is done but for the program, which is known later (`awaitProgram`)
  *     init → parent   Ready     nothing is left to do but exec
  *                     end of file behind Ready: the program runs
@@ -21,6 +22,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Ahead from "../../native/Ahead.ts"
 import * as c from "../../native/constants.ts"
 import type { AnyFd, AnyPid } from "../../native/Handle.ts"
 import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
@@ -74,6 +76,10 @@ export const hearOnly = (fd: AnyFd): Effect.Effect<void, SyscallError, Kernel> =
     sys.setsockopt({ fd, option: c.SO.PASSCRED, value: 1 }),
     sys.setsockopt({ fd, option: c.SO.PASSRIGHTS, value: 0 }).pipe(orOn(["ENOPROTOOPT"], undefined))
   )
+
+/** As {@link receive}, if the message is most likely this one. A process that waits for it has begun with its calls already. */
+export const receiveLikely = (fd: AnyFd, { _tag }: Message): Effect.Effect<Received, SyscallError, Kernel> =>
+  Ahead.likely(packets.get(_tag)!)(receive(fd))
 
 const parse = ({ credentials, data }: Packet): Received => {
   if (data.length === 0) return { _tag: "Closed" }

@@ -52,6 +52,7 @@ const machine = () => {
       kept,
       link: 3,
       isFiltered: true,
+      isServed: true,
       isBusy: false,
       idle: Effect.void,
       leave: Effect.never,

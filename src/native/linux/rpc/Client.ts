@@ -55,6 +55,8 @@ export class Client {
   #isLeft = false
   /** Whether the handler's call is known to wait, so that looking for its answer is useless. */
   #isToWait = false
+  /** Whether a list was sent whose answer has not been taken. */
+  #isSent = false
   #isFiltered = false
   /** Makes the handler's calls instead of the server. */
   #other: Raw | undefined
@@ -84,6 +86,7 @@ export class Client {
     // a set that is cleared gets a new table, even if it was empty
     if (this.#handles.size > 0) this.#handles.clear()
     this.#isPending = false
+    this.#isSent = false
     this.#isFiltered = false
   }
 
@@ -114,7 +117,7 @@ export class Client {
    * @param isToWait its call is known to wait
    */
   begin(isToWait = false): void {
-    if (this.#isPending && this.#mailbox.isAsked) throw secondCall()
+    if (this.#isPending && (this.#isSent || this.#mailbox.isAsked)) throw secondCall()
     this.#memory.reset()
     this.#answers = []
     this.#given = 0
@@ -159,6 +162,21 @@ export class Client {
     return this.make(numbers.list, address, length, 0, 0, 0, 0)
   }
 
+  /**
+   * Sends a list, and does not wait for its answer: {@link makeList} takes that, after {@link resume}. The handler's memory may
+   * be written meanwhile, behind what the list needs.
+   */
+  sendList(address: number, length: number): void {
+    this.begin(true)
+    try {
+      this.makeList(address, length)
+    } catch (cause) {
+      // a server that has gone is found when the answer is taken
+      if (cause !== pending && cause !== gone) throw cause
+    }
+    this.#isSent = this.#isPending
+  }
+
   /** Makes a call for a handler. */
   readonly make: Raw = (number, a, b, c, d, e, f) => {
     if (this.#other !== undefined) return this.#other(number, a, b, c, d, e, f)
@@ -172,6 +190,7 @@ export class Client {
     if (this.#isPending) {
       if (this.#mailbox.isAsked) return this.#leave()
       this.#isPending = false
+      this.#isSent = false
       this.#memory.isKept = false
       return this.#answered(this.#answer())
     }

@@ -11,29 +11,17 @@ import * as Ahead from "../../Ahead.ts"
 import type { Errno } from "../../Errno.ts"
 import type { Call, Result, SyscallError } from "../../Kernel.ts"
 import { located } from "../failed.ts"
+import { Blocks } from "./Blocks.ts"
 import { checkResult } from "./checks.ts"
 import { secondCall } from "./Client.ts"
 import { type Copy, copyAt, runCopy } from "./Copies.ts"
 import { Draft } from "./Draft.ts"
-import { fits, isAlone, room, textSize } from "./guesses.ts"
+import { fits, isAlone, mayWait, room, textSize } from "./guesses.ts"
 import { Handlers } from "./Handlers.ts"
 import { comingFileSystem, comingStat, type Journeying } from "./later.ts"
 import { List } from "./List.ts"
-import type { Block, Part } from "./Made.ts"
-import {
-  callsOf,
-  endBlock,
-  isFailure,
-  isLast,
-  isOpen,
-  isSameValue,
-  isToldOf,
-  Made,
-  noCall,
-  remember,
-  settled,
-  sort
-} from "./Made.ts"
+import type { Part } from "./Made.ts"
+import { callsOf, isFailure, isLast, isOpen, isToldOf, Made, noCall, remember, repeat, settled, sort } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
 /** The result of calls of a part after a wrong guess. The part's end has no meaning then. */
@@ -53,8 +41,7 @@ export class Journey implements Ahead.Journey {
   certain = 0
   /** The guess for the calls that are made now. */
   #guess: Ahead.Guess | undefined
-  /** The block that begins with the next call. */
-  #entering: Block | undefined
+  #blocks = new Blocks()
   /** The part that is kept while it runs. */
   #draft: Draft | undefined
   /** A failure of this module. No further list is made after it, because the last one may have been made. */
@@ -95,17 +82,17 @@ export class Journey implements Ahead.Journey {
       this.#process.files = known.files.copy()
     }
     this.#reset()
-    this.#list.clock.mark(index, this.#list.batch)
+    if (!this.#isOver()) this.#list.clock.mark(index, this.#list.batch)
   }
 
   #reset(): void {
     this.isLost = false
     this.#guess = undefined
-    this.#entering = undefined
+    this.#blocks = new Blocks()
   }
 
   readonly keeps = (of: object): boolean =>
-    !this.#isKept && this.#defect === undefined && this.#parts[this.#current + 1] === undefined &&
+    !this.#isKept && !this.#isOver() && this.#parts[this.#current + 1] === undefined &&
     this.#process.kept.begin(of, this.#identity)
 
   /** Keeps the calls of the part that has just run. */
@@ -126,7 +113,7 @@ export class Journey implements Ahead.Journey {
     self: () => Effect.Effect<unknown, unknown>
   ): Exit.Exit<unknown> | undefined => {
     // what ran before has answers, and what is looked at must have been made by the effect
-    if (this.#isKept || this.#defect !== undefined || this.#parts[this.#current + 1] !== undefined) return undefined
+    if (this.#isKept || this.#isOver() || this.#parts[this.#current + 1] !== undefined) return undefined
     const { files, history, kept: all, link } = this.#process
     const found = all.find(inputs, { files, link, answers: history.of(name) })
     if (found === undefined || !this.#list.hasRoom(found.kept)) return undefined
@@ -140,7 +127,7 @@ export class Journey implements Ahead.Journey {
   readonly calls = (part: number): ReadonlyArray<Ahead.Settled> => callsOf(this.#parts[part])
 
   readonly settle: Effect.Effect<number | undefined> = Effect.suspend(() => {
-    if (!this.isLost && this.#defect === undefined) this.#list.clock.mark(this.#current + 1, this.#list.batch)
+    if (!this.isLost && !this.#isOver()) this.#list.clock.mark(this.#current + 1, this.#list.batch)
     return Effect.map(this.#flush() as Effect.Effect<void>, () => {
       // a field was read that had no likely answer: the same part runs again, and can then be answered
       const again = this.#again ?? (this.isLost ? this.#current : undefined)
@@ -173,12 +160,9 @@ export class Journey implements Ahead.Journey {
     })
 
   readonly enter = (codes: readonly [Errno, Errno]): () => void => {
-    const block: Block = { codes }
-    this.#entering = block
-    return () => {
-      this.#entering = undefined
-      if (!this.isLost) endBlock(block, this.#list.batch, this.#process.files)
-    }
+    const blocks = this.#blocks
+    const end = blocks.enter(codes)
+    return () => this.isLost ? blocks.leave() : end(this.#list.batch, this.#process.files)
   }
 
   #invoke(
@@ -186,11 +170,11 @@ export class Journey implements Ahead.Journey {
     guess: Ahead.Guess | undefined,
     plain: () => Effect.Effect<unknown, SyscallError>
   ): Effect.Effect<unknown, SyscallError> {
-    if (this.#defect !== undefined || this.isLost) return this.#defect ?? astray
+    if (this.isLost || this.#isOver()) return this.#defect ?? astray
     if (this.#process.isBusy) return Effect.die(secondCall())
     const part = this.#parts[this.#current]!
     const before = part.log[part.next]
-    if (before !== undefined) return this.#repeat(part, before, call)
+    if (before !== undefined) return repeat(part, before, call, this.#process.files)
     const { link, memory } = this.#process
     const isLarge = isLast(call) && textSize(call) > memory.room - room
     if (call === noCall || isAlone(call) || isLarge || call._tag === "dup3" && call.newfd === link) {
@@ -200,17 +184,6 @@ export class Journey implements Ahead.Journey {
       return Effect.andThen(this.#flush(), Effect.suspend(() => this.isLost ? astray : this.#join(part, call, guess)))
     }
     return this.#join(part, call, guess)
-  }
-
-  /** A call that was made in an earlier run of the part. */
-  #repeat(part: Part, made: Made, call: Call): Effect.Effect<unknown, SyscallError> {
-    if (!isSameValue(made.call, call)) {
-      return Effect.die(new Error(`run again, an effect makes the call ${call._tag} in place of ${made.call._tag}`))
-    }
-    part.next++
-    made.exit = located(made.exit!, this.#process.files)
-    if (Exit.isSuccess(made.exit)) this.#process.files.made(call, made.exit.value)
-    return made.exit
   }
 
   /** A call that is made by itself, after all calls before it. */
@@ -235,12 +208,7 @@ export class Journey implements Ahead.Journey {
   #join(part: Part, call: Call, guess: Ahead.Guess | undefined): Effect.Effect<unknown, SyscallError> {
     const likely = fits(call, guess) ? guess : undefined
     const made = new Made(call, part, this.#process.memory.used, this.#list.batch.length, likely)
-    const entering = this.#entering
-    if (entering !== undefined && entering.made === undefined) {
-      entering.made = made
-      entering.files = this.#process.files.copy()
-      this.#entering = undefined
-    }
+    this.#blocks.join(made, this.#process.files)
     part.next = part.log.push(made)
     this.#list.made.push(made)
     this.#handlers.run(made, this.#list.batch)
@@ -252,11 +220,24 @@ export class Journey implements Ahead.Journey {
       if (call._tag === "fstatfs") made.coming = comingFileSystem(made.output, journeying, index) as never
       if (made.coming !== undefined) made.exit = Exit.succeed(made.coming)
       else {
-        checkResult(made, this.#list.batch, this.#journeying)
+        checkResult(made, this.#list.batch, this.#process.memory, this.#journeying)
         files.made(call, made.exit.value)
       }
     } else if (isToldOf(made)) made.exit = located(made.exit, this.#process.files)
-    return made.exit
+    return mayWait(call) && made.isChecked ? this.#send(made.exit) : made.exit
+  }
+
+  /** Has the process begin with the list, since it waits at its end anyway, while the effect continues. */
+  #send(exit: Exit.Exit<unknown, SyscallError>): Effect.Effect<unknown, SyscallError> {
+    if (this.#blocks.areOpen || !this.#list.send()) return exit
+    // it may wait for another fiber of this thread, which then comes first
+    return Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.#isOver() ? this.#defect! : exit))
+  }
+
+  /** Whether no further list is made. If another server has taken the memory, nothing more may be written to it. */
+  #isOver(): boolean {
+    if (!this.#process.isServed) this.#defect ??= this.#process.leave
+    return this.#defect !== undefined
   }
 
   readonly #journeying: Journeying = {
@@ -291,12 +272,12 @@ export class Journey implements Ahead.Journey {
       if (this.#defect !== undefined) return this.#defect
       this.#draft?.stop()
       if (this.#list.isEmpty) this.#list.clear()
-      const { batch, copies, made, waits } = this.#list
+      const { batch, copies, made } = this.#list
       const { length } = batch
       if (length === 0) return Effect.void
       const last = made.find(({ call }) => isLast(call))
       if (last !== undefined) batch.watch(last.first - 1)
-      return this.#process.make(batch.address, length, waits).pipe(
+      return this.#list.make().pipe(
         Effect.flatMap((said) => {
           if (said === undefined) return this.#leave(last)
           const held = said >= 0 && said <= length ? said : 0
@@ -324,7 +305,7 @@ export class Journey implements Ahead.Journey {
   #runCopy(copy: Copy): Effect.Effect<void> {
     const { batch, made } = this.#list
     const { files, kept, memory } = this.#process
-    const [current, guess, entering] = [this.#current, this.#guess, this.#entering]
+    const [current, guess, blocks] = [this.#current, this.#guess, this.#blocks]
     kept.drop(copy.kept)
     const run = Effect.suspend(() => {
       this.#current = copy.part
@@ -337,7 +318,7 @@ export class Journey implements Ahead.Journey {
       this.#current = current
       this.#process.files = files
       this.#guess = guess
-      this.#entering = entering
+      this.#blocks = blocks
       this.#list.made = [...made, ...more].toSorted((one, other) => one.first - other.first)
     })
   }

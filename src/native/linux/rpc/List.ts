@@ -1,12 +1,15 @@
 /**
  * The list of calls that a journey writes.
  */
+import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { SyscallError } from "../../Kernel.ts"
 import type { Batch, Check } from "./Batch.ts"
 import { Clock } from "./Clock.ts"
 import { type Copy, countOf } from "./Copies.ts"
 import { mayWait, room } from "./guesses.ts"
 import type { Kept } from "./Kept.ts"
+import { sizes } from "./layout.ts"
 import { isLast, type Made } from "./Made.ts"
 import type { Process } from "./Process.ts"
 
@@ -33,6 +36,8 @@ export class List {
   batch: Batch
   /** How many of its entries were copied. */
   #copied = 0
+  /** How many of its entries the process has been given already. */
+  #sent = 0
   /** Calls that have entries in the list or still lack an answer, in order. */
   made: Array<Made> = []
   /** The parts that did not run: their calls were copied. */
@@ -112,6 +117,32 @@ export class List {
     return kept.exit
   }
 
+  /** Has the process begin with what is there, if it has not begun already; returns whether it has. */
+  send(): boolean {
+    const { address, isDrafted, isRewound, length } = this.batch
+    if (this.#sent > 0 || isDrafted || isRewound) return false
+    this.#sent = length
+    this.#process.send(address, length)
+    return true
+  }
+
+  /**
+   * Has all entries made; returns how many were as expected, or `undefined` if the process has ended, or has become a program,
+   * before it answered.
+   */
+  make(): Effect.Effect<number | undefined, SyscallError> {
+    const { batch: { address, length }, waits } = this
+    const sent = this.#sent
+    this.#sent = 0
+    if (sent === 0) return this.#process.make(address, length, waits)
+    return Effect.flatMap(this.#process.sent, (said) => {
+      if (said !== sent) return Effect.succeed(said === undefined ? said : Math.min(said, sent - 1))
+      if (sent === length) return Effect.succeed(said)
+      const rest = this.#process.make(address + sent * sizes.entry, length - sent, waits)
+      return Effect.map(rest, (said) => said === undefined || said < 0 ? said : sent + said)
+    })
+  }
+
   /** Keeps the parts of which all calls have returned what was expected: those before the first that is lost. */
   keep(lost: number): void {
     for (const { kept, of, part } of this.drafted) if (part < lost) this.#process.kept.add(of, kept)
@@ -120,6 +151,7 @@ export class List {
   clear(): void {
     this.batch.clear()
     this.#copied = 0
+    this.#sent = 0
     this.copies = []
     this.drafted = []
     this.#checks.clear()

@@ -2,12 +2,13 @@
  * The calls of a part of a journey, and their outcomes.
  */
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Guess } from "../../Ahead.ts"
 import { type Errno, numberOf } from "../../Errno.ts"
 import type { Call, SyscallError } from "../../Kernel.ts"
+import { located } from "../failed.ts"
 import type { Acknowledgement } from "./acknowledged.ts"
-import type { Batch } from "./Batch.ts"
 import { type Answers, type History, placeOf } from "./History.ts"
 import type { Coming } from "./later.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
@@ -90,27 +91,8 @@ export const isLast = ({ _tag }: Call): boolean => _tag === "execve" || _tag ===
 export const callsOf = (part: Part | undefined): ReadonlyArray<Made> =>
   part?.log.filter(({ call }) => call !== noCall) ?? []
 
-/** Calls that are skipped if the first of them fails with one of two errnos. */
-export interface Block {
-  readonly codes: readonly [Errno, Errno]
-  /** Its first call; `files` are the process's descriptors before it. */
-  made?: Made
-  files?: OpenFiles
-}
-
-/** Ends a block: if its first call fails with one of the errnos, the calls behind it are skipped. */
-export const endBlock = ({ codes, files, made }: Block, batch: Batch, now: OpenFiles): void => {
-  if (made === undefined || made.isSettled || files === undefined) return
-  // a block that leaves descriptors open or closed can't be skipped
-  if (!now.isSame(files)) return
-  made.codes = codes
-  made.until = batch.length
-  const [one, other] = codes
-  batch.skip(made.first, made.until - made.first - 1, [numberOf(one), numberOf(other)])
-}
-
 /** Whether two calls, or two of their arguments, are the same. */
-export const isSameValue = (one: unknown, other: unknown): boolean => {
+const isSameValue = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false
   const keys = Object.keys(one)
@@ -128,6 +110,22 @@ export const isOpen = (made: Made): boolean =>
 
 /** Whether the kernel has refused a call. */
 export const isFailure = ({ answers: [answer] }: Made): boolean => answer !== undefined && answer < 0
+
+/** Makes a call of a part again that was made when the part ran before. */
+export const repeat = (
+  part: Part,
+  made: Made,
+  call: Call,
+  files: OpenFiles
+): Effect.Effect<unknown, SyscallError> => {
+  if (!isSameValue(made.call, call)) {
+    return Effect.die(new Error(`run again, an effect makes the call ${call._tag} in place of ${made.call._tag}`))
+  }
+  part.next++
+  made.exit = located(made.exit!, files)
+  if (Exit.isSuccess(made.exit)) files.made(call, made.exit.value)
+  return made.exit
+}
 
 /** For how many calls an earlier failure is assumed to repeat. */
 const lately = 3

@@ -28,6 +28,8 @@ export interface Process {
   readonly link: number | undefined
   /** Whether a filter may refuse, or kill the process for, calls that the effect has not asked for. */
   readonly isFiltered: boolean
+  /** Whether its server is still the one that it began with. */
+  readonly isServed: boolean
   /** Whether a fiber waits for its answer. */
   readonly isBusy: boolean
   /** Waits until it has left the call of a fiber that was interrupted, which may still write to its memory. */
@@ -39,6 +41,10 @@ export interface Process {
    * program, before it answered.
    */
   readonly make: (address: number, count: number, waits: boolean) => Effect.Effect<number | undefined, SyscallError>
+  /** Has the server begin with a list while the effect continues. {@link Process.sent} must be awaited before the next one. */
+  readonly send: (address: number, count: number) => void
+  /** The answer to what was sent: as that of {@link Process.make}. */
+  readonly sent: Effect.Effect<number | undefined, SyscallError>
   /** Frees what was shared with a server that has gone; its effect never continues. */
   readonly leave: Effect.Effect<never>
 }

@@ -13,7 +13,7 @@ import type { Numbers } from "../syscallNumbers.ts"
 import type { Handlers, Raw } from "../Syscalls.ts"
 import type { Batch } from "./Batch.ts"
 import type { Come } from "./BlockingCalls.ts"
-import { gone, pending } from "./Client.ts"
+import { type Client, gone, pending } from "./Client.ts"
 import type { History } from "./History.ts"
 import type { KeptParts } from "./Kept.ts"
 import type { OpenFiles } from "./OpenFiles.ts"
@@ -66,6 +66,10 @@ export class ServedProcess implements Process {
     return this.#server.slot.link.fd
   }
 
+  get isServed(): boolean {
+    return this.#server.slot.server.current === this.#server
+  }
+
   get isBusy(): boolean {
     const { server, waiter } = this.#server.slot
     return this.#makes || server.current === this.#server && waiter !== undefined
@@ -96,12 +100,32 @@ export class ServedProcess implements Process {
   }
 
   make(address: number, count: number, waits: boolean): Effect.Effect<number | undefined, SyscallError> {
+    return this.#made(address, count, (client) => client.begin(waits))
+  }
+
+  send(address: number, count: number): void {
+    const { client, memory } = ServerPool.slotOf(this.#server)
+    const { used } = memory
+    client.sendList(address, count)
+    memory.used = used
+  }
+
+  get sent(): Effect.Effect<number | undefined, SyscallError> {
+    return this.#made(0, 0, (client) => client.resume())
+  }
+
+  /** What a list comes to. */
+  #made(
+    address: number,
+    count: number,
+    start: (client: Client) => void
+  ): Effect.Effect<number | undefined, SyscallError> {
     const server = this.#server
     let begun = false
     const next = () => {
       const { client } = ServerPool.slotOf(server)
       if (begun) client.resume()
-      else client.begin(waits)
+      else start(client)
       begun = true
       try {
         // in a list, a failed call is an answer

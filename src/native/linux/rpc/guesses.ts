@@ -84,13 +84,13 @@ const usualResult = (call: Call, files: OpenFiles): number | undefined => {
 /** Whether a call returns its answer in memory instead of as its result. */
 export const answersInMemory = (call: Call): boolean => call._tag === "prctl" && call.option === PR.GET_PDEATHSIG
 
-/** How many bytes of a directory's path are compared at most: each eight take an entry of the list, and a call has 16 at most. */
+/** How many bytes of a text are compared at most: each eight take an entry of the list, and a call has 16 at most. */
 const longestGuess = 96
 
-/** Whether a guess can be checked for a call. Of texts, only the working directory can. */
+/** Whether a guess can be checked for a call. Of texts, only the working directory and a message can. */
 export const fits = (call: Call, guess: Guess | undefined): boolean =>
   guess?._tag !== "Gives" || typeof guess.value === "number" ||
-  call._tag === "getcwd" && Buffer.byteLength(guess.value) < longestGuess
+  (call._tag === "getcwd" || call._tag === "recvmsg") && Buffer.byteLength(guess.value) < longestGuess
 
 /** Calls that look for something that may not be there. */
 const looking: ReadonlySet<CallName> = new Set(["openat", "openat2", "readlinkat", "statx", "fstatfs"])
@@ -129,7 +129,7 @@ export const expectedOf = (
       return [-numberOf(guess.code), -numberOf(guess.code)]
     case "Gives": {
       const result = typeof guess.value === "string"
-        ? Buffer.byteLength(guess.value) + 1
+        ? Buffer.byteLength(guess.value) + (call._tag === "getcwd" ? 1 : 0)
         : answersInMemory(call)
         ? 0
         : before ?? guess.value
