@@ -1,6 +1,6 @@
 /**
  * What the parent does when a container starts, and in what order. The init's part (`standard`, `userns`) runs in the
- * process that `cloneInit` makes; the two meet in `enterNamespaces`, `limitCpuTime` and `releaseInit`.
+ * process that `cloneInit` makes; the two meet in `enterNamespaces`, `continueInit`, `limitCpuTime` and `releaseInit`.
  *
  * @category pipelines
  * @since 0.1.0
@@ -9,6 +9,7 @@ import * as Pipeline from "../engine/Pipeline.ts"
 import { Fork } from "../native/Fork.ts"
 import { cloneInit } from "../steps/parent/cloneInit.ts"
 import { connectNetworks } from "../steps/parent/connectNetworks.ts"
+import { continueInit } from "../steps/parent/continueInit.ts"
 import { createCgroup } from "../steps/parent/createCgroup.ts"
 import { createState } from "../steps/parent/createState.ts"
 import { enterNamespaces } from "../steps/parent/enterNamespaces.ts"
@@ -40,6 +41,8 @@ const steps = Pipeline.make(
   connectNetworks,
   runSideCar,
   raiseLimits,
+  // it sets the container up while this process continues
+  continueInit,
   // before the program runs: if this process is killed now, a later command finds the container and can remove it
   saveState,
   // what sets the container up is not the program's own CPU time

@@ -9,8 +9,8 @@
 import * as Pipeline from "../engine/Pipeline.ts"
 import { announceNamespaces } from "../steps/announceNamespaces.ts"
 import { applyLabels } from "../steps/applyLabels.ts"
-import { awaitLimits } from "../steps/awaitLimits.ts"
 import { awaitParent } from "../steps/awaitParent.ts"
+import { awaitRelease } from "../steps/awaitRelease.ts"
 import { becomeNamespaceRoot } from "../steps/becomeNamespaceRoot.ts"
 import { connectStdio } from "../steps/connectStdio.ts"
 import { forkIntoNamespaces } from "../steps/forkIntoNamespaces.ts"
@@ -114,7 +114,7 @@ const steps = Pipeline.make(
   setNoNewPrivileges,
   setScheduling,
   // all that takes time is done
-  awaitLimits,
+  awaitRelease,
   ...finalize.steps
 )
 

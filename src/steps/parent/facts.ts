@@ -63,6 +63,13 @@ export class EnteredProcess extends Context.Service<EnteredProcess, {
 export class Guarded extends Context.Service<Guarded, true>()("runfx/Guarded") {}
 
 /**
+ * The parent has done its part in the namespaces, and the init sets the container up.
+ *
+ * @since 0.3.0
+ */
+export class InitContinues extends Context.Service<InitContinues, true>()("runfx/InitContinues") {}
+
+/**
  * The init has done all that it can do without its program.
  *
  * @since 0.2.0

@@ -10,25 +10,22 @@
 import * as Effect from "effect/Effect"
 import * as Step from "../../engine/Step.ts"
 import * as Cgroup from "../cgroup/Cgroup.ts"
-import { send } from "../channel/channel.ts"
 import { await_, peerCalls, whileInitWaits } from "./conversation.ts"
-import { Channel, ContainerCgroup, EnteredProcess } from "./facts.ts"
+import { Channel, ContainerCgroup, EnteredProcess, InitContinues } from "./facts.ts"
 import { Launch } from "./Launch.ts"
 import { peerOf } from "./peerOf.ts"
 
-/** If there is such a limit: says "Go", waits for "Prepared", and sets it. The next step says "Go" again. */
+/** If there is such a limit: waits for "Prepared", and sets it. */
 export const limitCpuTime = Step.make("limitCpuTime", {
   doc: "limit the container's CPU time, once it is set up",
-  calls: [...new Set([...peerCalls, "sendmsg" as const, ...Cgroup.limitCalls, ...Cgroup.shortageCalls])],
-  requires: [Launch, Channel, ContainerCgroup, EnteredProcess],
+  calls: [...new Set([...peerCalls, ...Cgroup.limitCalls, ...Cgroup.shortageCalls])],
+  requires: [Launch, Channel, ContainerCgroup, EnteredProcess, InitContinues],
   reversal: "harmless",
   run: Effect.gen(function*() {
     const { container: { cgroup } } = (yield* Launch).record
     const { manager } = yield* ContainerCgroup
     if (manager === undefined || cgroup === undefined || !Cgroup.limitsCpuTime(manager, cgroup)) return
-    const { parent: channel } = yield* Channel
     const peer = yield* peerOf(yield* EnteredProcess)
-    yield* whileInitWaits(peer, send(channel, { _tag: "Go" }))
     yield* await_(peer, "Prepared")
     yield* whileInitWaits(peer, Cgroup.applyCpuTime(manager, cgroup))
   })

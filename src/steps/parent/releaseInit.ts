@@ -1,5 +1,5 @@
 /**
- * Let the init continue to its program, and wait until exec has closed the channel.
+ * Let the program run, and wait until exec has closed the channel.
  *
  * @category steps
  * @since 0.1.0
@@ -15,7 +15,7 @@ import { peerOf } from "./peerOf.ts"
 
 /** Says "Go", waits for "Ready" and for the end of file behind it. */
 export const releaseInit = Step.make("releaseInit", {
-  doc: "let the init go on, and wait until its program runs",
+  doc: "let the program run, and wait until it does",
   calls: ["sendmsg", "poll", "recvmsg", "waitid", ...Cgroup.shortageCalls],
   requires: [Launch, Channel, ContainerCgroup, ClonedProcess, EnteredProcess, Guarded],
   provides: Started,
