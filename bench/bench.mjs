@@ -21,7 +21,7 @@ import { parseArgs } from "node:util"
 import { buildPrograms } from "./measure.mjs"
 import { parallel } from "./parallel.mjs"
 import { coldStart, idle, load, loop, machine, mounts, quota } from "./parts.mjs"
-import { here, makePlace, root } from "./place.mjs"
+import { closeInherited, here, makePlace, root } from "./place.mjs"
 import { pool } from "./pool.mjs"
 import { markdown, write } from "./report.mjs"
 import { sandboxes } from "./sandboxes.mjs"
@@ -55,6 +55,8 @@ if (process.env.RUNFX_BENCH_INSIDE === undefined) {
 
 // Node 20 reads and checks all certificates of this file before its first line: 37 ms of CPU time, which are the host's
 delete process.env.NODE_EXTRA_CA_CERTS
+
+closeInherited()
 
 const wanted = positionals.length === 0 ? Object.keys(parts) : positionals
 const place = makePlace()

@@ -2,7 +2,17 @@
  * Where the containers of a measurement are: a root file system with `true`, and bundles that differ in their configuration.
  */
 import { spawnSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import process from "node:process"
@@ -13,6 +23,20 @@ export const root = dirname(here)
 
 /** The version of the hierarchy that has the processor's controller. */
 export const isPureV2 = existsSync("/sys/fs/cgroup/cgroup.controllers")
+
+/**
+ * Closes what the caller has left open, as a usual one does not. Whoever inherits a high number has a large table of descriptors,
+ * which costs each of its children something: runfx then starts one more process for each container.
+ */
+export const closeInherited = () => {
+  for (const fd of readdirSync("/proc/self/fd").map(Number)) {
+    const info = `/proc/self/fdinfo/${fd}`
+    if (fd < 3 || !existsSync(info)) continue
+    const flags = Number.parseInt(/^flags:\s+(\d+)/m.exec(readFileSync(info, "utf8"))?.[1] ?? "", 8)
+    // what Node itself opens is O_CLOEXEC
+    if ((flags & 0o2000000) === 0) closeSync(fd)
+  }
+}
 
 /**
  * `true` with the libraries that it needs, and a shell for what has to look around.
