@@ -242,7 +242,10 @@ export class Kernel extends Context.Service<Kernel, {
 /** Makes a call for a fiber. Most calls return at once, and then the Effect is an exit already. */
 type Make = <C extends Call>(call: C, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<Result<C>, SyscallError>
 
-const makes = new WeakMap<Kernel["Service"], Make>()
+/** Whether the process that the code runs in makes the calls of a fiber itself. */
+type IsOwn = (fiber: Fiber.Fiber<unknown, unknown>) => boolean
+
+const makes = new WeakMap<Kernel["Service"], { readonly make: Make; readonly isOwn: IsOwn }>()
 
 /**
  * Registers how a kernel makes a call for a known fiber: as its `invoke`, but without an Effect that looks up the fiber. A
@@ -251,7 +254,12 @@ const makes = new WeakMap<Kernel["Service"], Make>()
  * @internal
  * @since 0.2.0
  */
-export const provideMake = (kernel: Kernel["Service"], make: Make): void => void makes.set(kernel, make)
+export const provideMake = (kernel: Kernel["Service"], make: Make, isOwn: IsOwn): void =>
+  void makes.set(kernel, { make, isOwn })
+
+/** The kernel of a fiber. `flatMap(Kernel, ...)` takes three operations of the fiber, and this none. */
+const kernelOf = (fiber: Fiber.Fiber<unknown, unknown>): Kernel["Service"] =>
+  Context.get(fiber.context as Context.Context<Kernel>, Kernel)
 
 /**
  * Passes one call to the {@link Kernel} in the context.
@@ -259,11 +267,35 @@ export const provideMake = (kernel: Kernel["Service"], make: Make): void => void
  * @public
  */
 export const invoke = <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError, Kernel> =>
-  // this is one operation of the fiber; flatMap(Kernel, ...) takes three
   Effect.withFiber((fiber) => {
-    const kernel = Context.get(fiber.context as Context.Context<Kernel>, Kernel)
-    return makes.get(kernel)?.(call, fiber) ?? kernel.invoke(call)
+    const kernel = kernelOf(fiber)
+    return makes.get(kernel)?.make(call, fiber) ?? kernel.invoke(call)
   })
+
+/**
+ * Asks once for what can't change as long as this process runs. A child of it is another process, and is always asked; so is a
+ * model, and a wrapper of a kernel, since those want to see the calls.
+ *
+ * @param isLasting whether this answer is for good
+ * @internal
+ * @since 0.2.0
+ */
+export const lasting = <A extends {}, E>(
+  ask: Effect.Effect<A, E, Kernel>,
+  isLasting: (answer: A) => boolean = () => true
+): Effect.Effect<A, E, Kernel> => {
+  const answers = new WeakMap<Kernel["Service"], A>()
+  return Effect.withFiber((fiber) => {
+    const kernel = kernelOf(fiber)
+    if (makes.get(kernel)?.isOwn(fiber) !== true) return ask
+    const known = answers.get(kernel)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.map(ask, (answer) => {
+      if (isLasting(answer)) answers.set(kernel, answer)
+      return answer
+    })
+  })
+}
 
 /** All calls as functions: `sys.chdir({ path: "/" })`. */
 export const sys: {

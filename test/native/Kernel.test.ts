@@ -3,15 +3,27 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
 import { closeSync, openSync } from "node:fs"
 import { inspect } from "node:util"
 import { calls } from "../../src/native/calls.ts"
 import { AT } from "../../src/native/constants.ts"
 import type { Errno } from "../../src/native/Errno.ts"
-import { type Call, descriptorsOf, onErrno, orOn, SyscallError } from "../../src/native/Kernel.ts"
+import {
+  type Call,
+  descriptorsOf,
+  Kernel,
+  lasting,
+  onErrno,
+  orOn,
+  provideMake,
+  sys,
+  SyscallError
+} from "../../src/native/Kernel.ts"
 import { failed } from "../../src/native/linux/failed.ts"
 import { placesOf } from "../../src/native/linux/places.ts"
 import { Refused } from "../../src/native/Refused.ts"
+import { scripted } from "../support/scripted.ts"
 
 class Other extends Data.TaggedError("Other")<{ readonly code: Errno }> {}
 
@@ -102,6 +114,52 @@ describe("onErrno", () => {
       assert.deepStrictEqual(causeOf(Effect.failCause(cause).pipe(onErrno(["ENOENT"], never))), cause)
       assert.deepStrictEqual(causeOf(Effect.failCause(cause).pipe(orOn(["ENOENT"], undefined))), cause)
     }
+  })
+})
+
+describe("what lasts as long as a process", () => {
+  const pid = () => lasting(sys.getpid({}), (pid) => pid > 1)
+  /** A kernel as the live one, and whether this process makes the calls of all fibers. */
+  const kernelOf = (answer: () => unknown, isOwn = () => true) => {
+    const { calls, kernel } = scripted(answer)
+    provideMake(kernel, (call) => kernel.invoke(call), isOwn)
+    const ask = <A>(what: Effect.Effect<A, SyscallError, Kernel>, of = kernel) =>
+      Effect.runSync(Effect.result(Effect.provideService(what, Kernel, of)))
+    return { ask, calls, kernel }
+  }
+
+  it("is asked once, of each kernel", () => {
+    const [one, two] = [kernelOf(() => 7), kernelOf(() => 8)]
+    const what = pid()
+    const answers = [one, two, one, two].map(({ ask }) => Result.getOrThrow(ask(what)))
+    assert.deepStrictEqual(answers, [7, 8, 7, 8])
+    assert.deepStrictEqual([one.calls.length, two.calls.length], [1, 1])
+  })
+
+  it("is asked again after an answer that is only so for now, and after a failure", () => {
+    const answers = [1, "EACCES", 7, 8]
+    const { ask, calls } = kernelOf(() => answers.shift())
+    const what = pid()
+    const found = Array.from({ length: 4 }, () => ask(what))
+    assert.deepStrictEqual(found.map((one) => one._tag === "Success" ? one.success : one.failure.code), [
+      1,
+      "EACCES",
+      7,
+      7
+    ])
+    assert.lengthOf(calls, 3)
+  })
+
+  it("is asked each time of a child, a model and a wrapper, which do not know what the kernel itself has said", () => {
+    let isOwn = true
+    const { ask, calls, kernel } = kernelOf(() => 7, () => isOwn)
+    const what = pid()
+    ask(what)
+    const wrapper: Kernel["Service"] = { invoke: (call) => kernel.invoke(call) }
+    for (let count = 0; count < 2; count++) ask(what, wrapper)
+    isOwn = false
+    for (let count = 0; count < 2; count++) ask(what)
+    assert.lengthOf(calls, 5)
   })
 })
 

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { AT, O, RESOLVE, STATX } from "../../native/constants.ts"
-import { type Kernel, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, lasting, sys, type SyscallError } from "../../native/Kernel.ts"
 import { noProc } from "../../native/since.ts"
 import { ConfigError } from "../ConfigError.ts"
 import { type Container } from "../Container.ts"
@@ -80,11 +80,16 @@ const hasProc: Effect.Effect<boolean, SyscallError, Kernel> = Effect.catchIf(
   () => Effect.succeed(false)
 )
 
+const kinds: Record<string, ReturnType<typeof inodeOf>> = Object.create(null)
+
+/** A kernel that has a type of namespaces keeps it until the next boot. */
+const kindOf = (type: string) => kinds[type] ??= lasting(inodeOf(`/proc/self/ns/${type}`))
+
 const namespaceExists = (
   { path, type }: Container["namespaces"][number],
   index: number
 ): Effect.Effect<ReadonlyArray<Found>, SyscallError, Kernel> =>
-  inodeOf(path ?? `/proc/self/ns/${type}`).pipe(Effect.matchEffect({
+  (path === undefined ? kindOf(type) : inodeOf(path)).pipe(Effect.matchEffect({
     onFailure: (error): Effect.Effect<ReadonlyArray<Found>, SyscallError> => {
       if (path !== undefined) return refusal(ofNamespace, "namespaces", [index, "path"], path)(error)
       return lacks(error)

@@ -259,7 +259,7 @@ const makeWith = (library: Koffi.Library): Live => {
     invoke: <C extends Call>(call: C): Effect.Effect<Result<C>, SyscallError> =>
       Effect.withFiber((fiber) => make(call, fiber))
   }
-  provideMake(kernel, make)
+  provideMake(kernel, make, (fiber) => fiber.getRef(CurrentProcess) === undefined)
   Ahead.provide(
     kernel,
     journeys(

@@ -9,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { given } from "../../engine/given.ts"
 import * as Step from "../../engine/Step.ts"
-import { sys } from "../../native/Kernel.ts"
+import { lasting, sys } from "../../native/Kernel.ts"
 import { numbering, procView } from "../proc/numbers.ts"
 import { identify, ownThread, statCalls } from "../proc/processes.ts"
 import { unwritable } from "../state/errors.ts"
@@ -17,6 +17,21 @@ import { type State, withoutEnvironment } from "../state/State.ts"
 import * as Store from "../state/Store.ts"
 import { StateDirectory } from "./facts.ts"
 import { Launch } from "./Launch.ts"
+
+/**
+ * Who makes it. This process, its thread and its pid namespace stay the same, no matter what is mounted at `/proc` later. If `/proc`
+ * does not show all of that now, it is asked again.
+ */
+const ourselves = lasting(
+  Effect.gen(function*() {
+    const view = yield* procView
+    const runner = yield* identify(yield* sys.getpid({}), view)
+    const thread = yield* ownThread(view)
+    const known = yield* numbering
+    return { view, known: given({ numbering: known, runner: runner && { ...runner, ...given({ thread }) } }) }
+  }),
+  ({ known, view }) => view._tag === "Own" && known.runner !== undefined && known.numbering?.boot !== undefined
+)
 
 /** Makes the state directory with a record of the process that makes it; on rollback it is removed. */
 export const createState = Step.make("createState", {
@@ -36,14 +51,11 @@ export const createState = Step.make("createState", {
     const { bundle, madeRoot, record, stateRoot } = yield* Launch
     const { container } = record
     const id = yield* Store.checkId(record.id)
-    const view = yield* procView
-    const runner = yield* identify(yield* sys.getpid({}), view)
-    const thread = yield* ownThread(view)
-    const known = yield* numbering
+    const maker = yield* ourselves
     let state: State = {
       id,
       nonce: Buffer.from(yield* sys.getrandom({ count: 16 })).toString("hex"),
-      ...given({ numbering: known, runner: runner && { ...runner, ...given({ thread }) } }),
+      ...maker.known,
       namespacePaths: {},
       rootfs: container.rootfs,
       ...given({ madeRoot }),
