@@ -1,7 +1,7 @@
 /** Calls of this process are made so that they return at once: the thread of JavaScript must not wait. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
-import { F, O, POLL, S } from "../../../src/native/constants.ts"
+import { F, MAGIC, O, POLL, RESOLVE, S } from "../../../src/native/constants.ts"
 import { type Call, SyscallError } from "../../../src/native/Kernel.ts"
 import { OwnFiles } from "../../../src/native/linux/rpc/OwnFiles.ts"
 import { atOnce, type Make } from "../../../src/native/linux/rpc/ownWaits.ts"
@@ -51,7 +51,7 @@ describe("a write of this process", () => {
 })
 
 /** Makes calls of this process, each of which succeeds, and notes which ones the kernel gets. */
-const process_ = (budget: { turn: number }) => {
+const process_ = (budget: { turn: number }, more: Readonly<Record<string, unknown>> = {}) => {
   const files = new OwnFiles(budget)
   const asked: Array<string> = []
   const results: Readonly<Record<string, unknown>> = {
@@ -60,7 +60,8 @@ const process_ = (budget: { turn: number }) => {
     read: new Uint8Array(),
     statx: { mode: S.IFREG },
     poll: [0],
-    fcntl: 0
+    fcntl: 0,
+    ...more
   }
   const make = ((call: Call) => {
     asked.push(call._tag)
@@ -100,6 +101,27 @@ describe("a file that this process has just opened", () => {
     assert.strictEqual(calls(write), "write")
     calls(opened(O.WRONLY | O.CREAT))
     assert.strictEqual(calls(write), "statx,write")
+  })
+
+  it("is written at once if it is of a cgroup, in whose file system there are no others", () => {
+    const below = RESOLVE.BENEATH | RESOLVE.NO_XDEV
+    const written = (resolve: number, type: number) => {
+      const { calls } = process_({ turn: 1 }, { fstatfs: { type } })
+      const open = (dirfd: number): Call => ({ ...opened(O.WRONLY), _tag: "openat2", dirfd, resolve }) as Call
+      calls(opened(O.PATH | O.DIRECTORY))
+      calls({ _tag: "fstatfs", fd: 3 })
+      // the directory of the group, and a file in it
+      calls(open(3))
+      calls(open(3))
+      return calls(write)
+    }
+    for (const type of [MAGIC.CGROUP_SUPER_MAGIC, MAGIC.CGROUP2_SUPER_MAGIC]) {
+      assert.strictEqual(written(below | RESOLVE.NO_SYMLINKS, type), "write")
+      for (const resolve of [RESOLVE.BENEATH, RESOLVE.NO_XDEV]) {
+        assert.strictEqual(written(resolve, type), "statx,write", "it may be of another file system")
+      }
+    }
+    assert.strictEqual(written(below, 0xef53), "statx,write")
   })
 
   const changes: ReadonlyArray<readonly [string, Call]> = [

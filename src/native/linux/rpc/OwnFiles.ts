@@ -6,12 +6,18 @@
  * may have closed a descriptor or passed it on, and who holds the same file can change how it is read.
  */
 import * as Exit from "effect/Exit"
-import { F, O, S } from "../../constants.ts"
+import { F, MAGIC, O, RESOLVE, S } from "../../constants.ts"
 import type { Call } from "../../Kernel.ts"
-import type { Stat } from "../../results.ts"
+import type { FileSystemStat, Stat } from "../../results.ts"
 import type { LoopBudget } from "./LoopBudget.ts"
 
 const made = O.CREAT | O.EXCL
+
+/** How a look-up stays in the file system of the directory that it begins at. */
+const within = RESOLVE.BENEATH | RESOLVE.NO_XDEV
+
+const isCgroup = ({ type }: FileSystemStat): boolean =>
+  type === MAGIC.CGROUP_SUPER_MAGIC || type === MAGIC.CGROUP2_SUPER_MAGIC
 
 /** An epoch that does not come. */
 const never = 0
@@ -36,7 +42,7 @@ export class OwnFiles {
     return this.#now() === this.#nonblocking.get(fd)
   }
 
-  /** Whether it is a regular file, to which a write never waits. */
+  /** Whether it is a regular file, to which a write never waits; or a directory of a cgroup file system, which has no other files. */
   isRegular(fd: number): boolean {
     return this.#now() === this.#regular.get(fd)
   }
@@ -45,8 +51,16 @@ export class OwnFiles {
   seen(call: Call, exit: Exit.Exit<unknown, unknown>): void {
     switch (call._tag) {
       case "openat":
-      case "openat2":
         if (Exit.isSuccess(exit)) this.#opened(exit.value as number, call.flags)
+        return
+      case "openat2":
+        if (Exit.isSuccess(exit)) {
+          const inCgroup = (call.resolve & within) === within && this.isRegular(call.dirfd)
+          this.#opened(exit.value as number, call.flags, inCgroup)
+        }
+        return
+      case "fstatfs":
+        if (Exit.isSuccess(exit) && isCgroup(exit.value as FileSystemStat)) this.#regular.set(call.fd, this.#now())
         return
       case "statx":
         if (call.path !== "" || !Exit.isSuccess(exit) || ((exit.value as Stat).mode & S.IFMT) !== S.IFREG) return
@@ -73,10 +87,10 @@ export class OwnFiles {
     this.#epoch++
   }
 
-  #opened(fd: number, flags: number): void {
+  #opened(fd: number, flags: number, inCgroup = false): void {
     const now = this.#now()
     this.#nonblocking.set(fd, (flags & O.NONBLOCK) === 0 ? never : now)
-    this.#regular.set(fd, (flags & made) === made ? now : never)
+    this.#regular.set(fd, inCgroup || (flags & made) === made ? now : never)
   }
 
   #forget(fd: number): void {

@@ -48,6 +48,7 @@ export class Spawner {
   readonly #memory: SharedMemory
   /** Descriptors of this process that no server may inherit. */
   readonly #private = new Set<number>()
+  #isLarge = false
 
   constructor(machine: Syscalls, own: Own, memory: SharedMemory) {
     this.#machine = machine
@@ -108,10 +109,14 @@ export class Spawner {
   }
 
   /**
-   * Whether this process's table of descriptors has room for more than the smallest one. If it has, select(2) refuses to wait
-   * for a descriptor behind that which is not open (EBADF); otherwise it does not look so far.
+   * Whether this process's table of descriptors has room for more than the smallest one; it never shrinks. If it has, select(2)
+   * refuses to wait for a descriptor behind that which is not open (EBADF); otherwise it does not look so far.
    */
   get isLarge(): boolean {
+    return this.#isLarge ||= this.#hasGrown()
+  }
+
+  #hasGrown(): boolean {
     const { call, memory, numbers } = this.#machine
     memory.reset()
     if (attempted(() => call(numbers.fcntl, smallest, F.GETFD)) !== undefined) return true
