@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import { numbers as capability } from "../../config/capabilities.ts"
 import { AT, STATX } from "../../native/constants.ts"
 import type { AnyGid, AnyUid } from "../../native/Handle.ts"
-import { type Kernel, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
+import { type Kernel, lasting, orOn, sys, type SyscallError } from "../../native/Kernel.ts"
 
 /** What the caller may do. */
 export interface Authority {
@@ -31,14 +31,16 @@ export const authorityCalls = ["getresuid", "getresgid", "capget", "statx"] as c
 /** The inode number of the first user namespace. @see linux/proc_ns.h, PROC_USER_INIT_INO */
 export const initialUserNamespace = 0xeffffffdn
 
-/** Whether the caller is in the first user namespace. Without a readable /proc that is assumed, since most callers are. */
-const isInitial: Effect.Effect<boolean, SyscallError, Kernel> = sys.statx({
-  dirfd: AT.FDCWD,
-  path: "/proc/self/ns/user",
-  flags: 0,
-  mask: STATX.INO
-}).pipe(
-  Effect.map(({ ino }) => ino === initialUserNamespace),
+/**
+ * Whether the caller is in the first user namespace. Without a readable /proc that is assumed, since most callers are. A process with
+ * threads, as this one, can't enter another one.
+ */
+const isInitial: Effect.Effect<boolean, SyscallError, Kernel> = lasting(
+  Effect.map(
+    sys.statx({ dirfd: AT.FDCWD, path: "/proc/self/ns/user", flags: 0, mask: STATX.INO }),
+    ({ ino }) => ino === initialUserNamespace
+  )
+).pipe(
   orOn(["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ENOSYS"], true)
 )
 
