@@ -40,7 +40,10 @@ export class Clock {
   mark(part: number, batch: Batch): void {
     const { isFiltered, memory, numbers } = this.#process
     if (isFiltered || this.#times.has(part)) return
-    const time = memory.zeroed(timespecSize)
+    const time = memory.block(timespecSize)
+    // by which it is seen whether the process has come so far
+    time.setU32(0, 0)
+    time.setU32(8, 0)
     this.#marks.push({ part, entry: batch.length, time })
     batch.call(numbers.clock_gettime, monotonic, time.address, 0, 0, 0, 0, "anything")
   }
